@@ -1,0 +1,1 @@
+"""How it is judged: requirements, cases, checks, benchmarks and planted bugs; one room per system."""

@@ -1,0 +1,13 @@
+"""Every selected implementation is put to every requirement of AdEMAMix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from conformance.judging import Examination
+
+SYSTEM = "ademamix"
+
+
+def test_conforms(examination: Examination, judge: Callable[[Examination], None]) -> None:
+    judge(examination)

@@ -1,0 +1,86 @@
+"""What was got, beside what was expected and how far off it may be: total on NaN, infinity and wrong shapes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One quantity held against the law. ``margin`` is the largest |error| / bound; above 1 it fails."""
+
+    quantity: str
+    margin: float
+    worst: str
+    """Where the margin is taken: an index, or a position in a text; empty where there is only one place."""
+    got: str
+    expected: str
+    bound: str
+    got_values: Any = None
+    """The whole of what was got, kept for the diagnosis; never written to a record."""
+    bound_values: Any = None
+
+    @property
+    def passed(self) -> bool:
+        # Written so that a NaN margin fails: every comparison with NaN is false.
+        return self.margin <= 1
+
+
+def compare(quantity: str, got: npt.ArrayLike, expected: npt.ArrayLike, bound: npt.ArrayLike) -> Comparison:
+    """Hold ``got`` against ``expected``, elementwise, with the absolute ``bound`` (broadcast to the shape of expected).
+
+    An element agrees where both are NaN, or both the same infinity. Anything else that is not finite, a wrong shape, a
+    bound that is negative or not a number: margin inf. A bound of 0 asks for equality. Where ``bound`` is inf the law
+    makes no claim about the element, and any value passes with margin 0.
+    """
+    got_array = np.asarray(got, dtype=np.float64)
+    expected_array = np.asarray(expected, dtype=np.float64)
+    if got_array.shape != expected_array.shape:
+        return Comparison(
+            quantity, math.inf, "", f"shape {got_array.shape}", f"shape {expected_array.shape}", "same shape", got_array
+        )
+    bound_array = np.broadcast_to(np.asarray(bound, dtype=np.float64), expected_array.shape)
+    if expected_array.size == 0:
+        return Comparison(quantity, 0.0, "", "empty", "empty", "", got_array, bound_array)
+    margins = margins_of(got_array, expected_array, bound_array)
+    worst = np.unravel_index(int(np.argmax(margins)), margins.shape)
+    return Comparison(
+        quantity,
+        float(margins[worst]),
+        "(" + ", ".join(str(int(i)) for i in worst) + ")" if worst else "",
+        repr(float(got_array[worst])),
+        repr(float(expected_array[worst])),
+        f"{float(bound_array[worst]):.3e}",
+        got_array,
+        bound_array,
+    )
+
+
+def margins_of(got: Array, expected: Array, bound: Array) -> Array:
+    """|got - expected| / bound, elementwise, by the rules that `compare` states; never NaN."""
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        error = np.abs(got - expected)
+        same = (got == expected) | (np.isnan(got) & np.isnan(expected))
+        ratio = np.where(same, 0.0, error / bound)
+    ratio = np.where(np.isinf(bound) & (bound > 0), 0.0, ratio)
+    # What is left of NaN here came from a NaN on one side only, or from a bound that is NaN: both are failures.
+    ratio = np.where(np.isnan(ratio), np.inf, ratio)
+    return np.where((bound >= 0) | np.isinf(ratio), ratio, np.inf)
+
+
+def equal(quantity: str, got: Any, expected: Any, where: str = "") -> Comparison:
+    """Hold discrete things (texts, lists, flags) against each other: margin 0 where equal, inf where not."""
+    margin = 0.0 if type(got) is type(expected) and got == expected else math.inf
+    return Comparison(quantity, margin, where, _shorten(got), _shorten(expected), "equality", got)
+
+
+def _shorten(value: Any, limit: int = 400) -> str:
+    text = repr(value)
+    return text if len(text) <= limit else f"{text[: limit - 20]}... ({len(text)} characters)"

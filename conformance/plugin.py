@@ -1,0 +1,342 @@
+"""How the suite lives inside pytest: options in, examinations and measurements as items, records and a summary out."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conformance import environment, expected_failures, records
+from conformance.judging import Examination, Options, examinations, explain, requirements_of
+from conformance.verdict import Judgement, Verdict
+from impls.contract import Implementation, PlugError
+from impls.discovery import Selection, listed, select
+from impls.systems import SYSTEMS
+
+LINES = pytest.StashKey[list[dict[str, Any]]]()
+SELECTION = pytest.StashKey[Selection]()
+STARTED = pytest.StashKey[tuple[str, float]]()
+EXPECTED = pytest.StashKey[tuple[expected_failures.Entry, ...]]()
+PROPERTY = "gaugeblock"
+"""The key under which an item's record line travels in its report, also from a worker to the process that gathers them."""
+
+DTYPES = ("float64", "float32", "bfloat16", "float16")
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """The suite's options, in a group of their own."""
+    group = parser.getgroup("gaugeblock", "Gaugeblock: conformance and speed of published systems")
+    group.addoption(
+        "--impl",
+        action="append",
+        default=[],
+        metavar="SPEC",
+        help="what to judge; repeatable. A listed name or glob ('ademamix/*', triton), 'built-in', 'peers', 'installed', or a "
+        "plug: package.module:attribute, path/to/file.py:attribute, 'cmd:COMMAND'; SYSTEM= may stand before a plug. "
+        "Default: all that is listed",
+    )
+    group.addoption(
+        "--device", action="append", choices=["cpu", "cuda"], default=[], help="device to judge on; repeatable. Default: cpu"
+    )
+    group.addoption("--dtype", action="append", choices=DTYPES, default=[], help="only cases in this dtype; repeatable")
+    group.addoption(
+        "--quick", action="store_true", help="a small share of the cases, and no implementation that compiles first"
+    )
+    group.addoption("--records", metavar="FILE", help="write the run's verdicts and measurements to FILE (JSON lines)")
+    group.addoption(
+        "--xfails", metavar="FILE", help="known failures: REQUIREMENT [IMPLEMENTATION [CASE]] a line, globs allowed"
+    )
+    group.addoption("--list-impls", action="store_true", help="list the implementations and exit, importing none of them")
+
+
+def configure(config: pytest.Config) -> None:
+    """Prepare the run's stash; a bad --xfails file ends the run before anything is judged."""
+    config.stash[LINES] = []
+    config.pluginmanager.register(Gatherer(config))
+    config.stash[STARTED] = (datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), time.monotonic())
+    file = config.getoption("--xfails")
+    try:
+        config.stash[EXPECTED] = expected_failures.read(file) if file else ()
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from None
+    target = config.getoption("--records")
+    if target and Path(target).is_dir():
+        raise pytest.UsageError(f"--records {target}: found a folder, expected the name of a file to write")
+    if getattr(config.option, "numprocesses", None) and getattr(config.option, "dist", "") in ("no", "load"):
+        # All that share a case go to one worker, so its reference value is computed once.
+        config.option.dist = "loadgroup"
+
+
+def options_of(config: pytest.Config) -> Options:
+    """The judging options of this run."""
+    return Options(
+        devices=tuple(dict.fromkeys(config.getoption("--device"))) or ("cpu",),
+        dtypes=tuple(config.getoption("--dtype")),
+        quick=config.getoption("--quick"),
+    )
+
+
+def selection_of(config: pytest.Config) -> Selection:
+    """What this run judges; made on first use, since it may import a stranger's code."""
+    if SELECTION not in config.stash:
+        config.stash[SELECTION] = select(config.getoption("--impl"))
+    return config.stash[SELECTION]
+
+
+def measures_only(config: pytest.Config) -> bool:
+    """Whether this run measures speed instead of judging."""
+    return bool(config.getoption("--benchmark-only", default=False))
+
+
+def list_implementations(config: pytest.Config) -> str:
+    """The text of ``--list-impls``."""
+    try:
+        found = select(config.getoption("--impl")).implementations if config.getoption("--impl") else listed()
+    except PlugError as error:
+        raise pytest.UsageError(str(error)) from None
+    lines = []
+    for system in SYSTEMS:
+        own = [implementation for implementation in found if implementation.system == system.name]
+        if not own:
+            continue
+        lines.append(f"{system.title} ({system.paper})")
+        width = max(len(implementation.name) for implementation in own)
+        lines += [f"  {i.name:<{width}}  {_state(i)}{i.summary}" for i in own]
+    return "\n".join(lines)
+
+
+def _state(implementation: Implementation) -> str:
+    missing = implementation.missing()
+    return f"[not installed: {', '.join(missing)}] " if missing else ""
+
+
+def ignores(path: Path, config: pytest.Config) -> bool:
+    """Benchmarks are collected under ``--benchmark-only`` and nothing else is; a file named outright is always collected."""
+    if path.suffix != ".py" or any(str(path) in str(Path(argument.partition("::")[0]).resolve()) for argument in config.args):
+        return False
+    if path.name.startswith("bench_"):
+        return not measures_only(config)
+    return measures_only(config) and path.name.startswith("test_")
+
+
+def generate(metafunc: pytest.Metafunc) -> None:
+    """Make an item of every examination, planted bug or measurement of the test's system."""
+    config = metafunc.config
+    if "examination" in metafunc.fixturenames:
+        system = metafunc.module.SYSTEM
+        found = examinations(system, selection_of(config).implementations, options_of(config))
+        metafunc.parametrize(
+            "examination",
+            _items([pytest.param(e, id=e.id, marks=pytest.mark.xdist_group(f"{system}-{e.case.id}")) for e in found]),
+        )
+    elif "mutant" in metafunc.fixturenames:
+        from conformance.mutants import mutants_of
+
+        # The suite judges itself in its own runs; somebody who came with one implementation did not ask for that.
+        own = (
+            []
+            if config.getoption("--impl") or config.getoption("--quick")
+            else [m for s in SYSTEMS for m in mutants_of(s.name)]
+        )
+        metafunc.parametrize(
+            "mutant",
+            _items([pytest.param(m, id=m.name, marks=pytest.mark.xdist_group(f"mutant-{m.name}")) for m in own]),
+        )
+    elif "measurement" in metafunc.fixturenames:
+        from conformance.measuring import measurements
+
+        own_measurements = measurements(metafunc.module.SYSTEM, selection_of(config).implementations, options_of(config))
+        metafunc.parametrize("measurement", _items([pytest.param(m, id=m.id) for m in own_measurements]))
+
+
+def _items(items: list[Any]) -> list[Any]:
+    """The parameters; where there are none, a placeholder that `drop_empty` removes: nothing to do is not a skip."""
+    return items or [pytest.param(None, id="nothing")]
+
+
+def drop_empty(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect the placeholders of `_items`."""
+    empty = {
+        item
+        for item in items
+        if any(value is None for name, value in _params(item).items() if name in ("examination", "mutant", "measurement"))
+    }
+    if empty:
+        items[:] = [item for item in items if item not in empty]
+
+
+def _params(item: pytest.Item) -> dict[str, Any]:
+    return dict(getattr(getattr(item, "callspec", None), "params", {}))
+
+
+def conclude(judgement: Judgement, item: pytest.Item) -> None:
+    """Hand the verdict to pytest: a record line on the report, and pass, fail, skip or expected failure as the outcome."""
+    item.user_properties.append((PROPERTY, judgement.to_json()))
+    if judgement.verdict in (Verdict.UNSUPPORTED, Verdict.NOT_RUN):
+        pytest.skip(f"{judgement.verdict.value}: {judgement.message}")
+    if judgement.verdict is Verdict.PASS:
+        return
+    entry = expected_failures.expected(item.config.stash[EXPECTED], judgement)
+    if entry is not None:
+        pytest.xfail(f"expected by line {entry.line}, {entry.text!r}: {judgement.message or f'margin {judgement.margin}'}")
+    pytest.fail(explain(judgement), pytrace=False)
+
+
+def keep(item: pytest.Item, line: dict[str, Any]) -> None:
+    """Put a record line on the item's report."""
+    item.user_properties.append((PROPERTY, line))
+
+
+class Gatherer:
+    """Takes the record lines off finished items, also off those that finished in a worker process."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """A crashed worker leaves no line; then the crash is an error of whom it was judging."""
+        lines: list[Any] = [value for key, value in report.user_properties if key == PROPERTY]
+        if report.when == "call":
+            self._config.stash[LINES].extend(lines)
+        elif report.when not in ("setup", "teardown") and report.failed and not lines:
+            judgement = _crashed(self._config, report)
+            if judgement is not None:
+                self._config.stash[LINES].append(judgement.to_json())
+
+
+def _crashed(config: pytest.Config, report: pytest.TestReport) -> Judgement | None:
+    node = report.nodeid.partition("@")[0]
+    for examination in _all_examinations(config):
+        if node.endswith(f"test_{examination.implementation.system}.py::test_conforms[{examination.id}]"):
+            return Judgement(
+                implementation=examination.implementation.name,
+                system=examination.implementation.system,
+                requirement=examination.check.requirement,
+                case=examination.case.id,
+                dtype=examination.dtype,
+                device=examination.device,
+                verdict=Verdict.ERROR,
+                message="the process that was judging it crashed",
+            )
+    return None
+
+
+def _all_examinations(config: pytest.Config) -> list[Examination]:
+    selection = selection_of(config)
+    return [e for s in SYSTEMS for e in examinations(s.name, selection.implementations, options_of(config))]
+
+
+def header(config: pytest.Config) -> dict[str, Any]:
+    """The first line of the record file."""
+    option = config.getoption
+    options = options_of(config)
+    return {
+        "suite": environment.suite_version(),
+        "options": {
+            "quick": options.quick,
+            "device": list(options.devices),
+            "dtype": list(options.dtypes),
+            "impl": list(option("--impl")),
+            "benchmark": measures_only(config),
+        },
+        "started": config.stash[STARTED][0],
+        "environment": environment.describe(with_gpu="cuda" in options.devices),
+        "systems": [
+            {"name": s.name, "title": s.title, "paper": s.paper, "requirement_prefix": s.requirement_prefix} for s in SYSTEMS
+        ],
+        "requirements": [
+            {"system": s.name, "id": r.id, "statement": r.statement, "source": r.source, "catches": r.catches}
+            for s in SYSTEMS
+            for r in requirements_of(s.name).values()
+        ],
+        "implementations": [describe_implementation(i) for i in selection_of(config).implementations],
+        "plug_failures": [{"spec": f.spec, "message": f.message} for f in selection_of(config).failures],
+    }
+
+
+def describe_implementation(implementation: Implementation) -> dict[str, Any]:
+    """What a record file says of an implementation."""
+    return {
+        "name": implementation.name,
+        "system": implementation.system,
+        "summary": implementation.summary,
+        "protocol": implementation.protocol,
+        "numerical_class": implementation.numerical_class,
+        "dtypes": list(implementation.dtypes),
+        "devices": list(implementation.devices),
+        "features": None if implementation.features is None else sorted(implementation.features),
+        "version": implementation.version(),
+        "origin": {"kind": implementation.origin.kind, "distribution": implementation.origin.distribution},
+        "documentation": implementation.documentation,
+        "selector": implementation.selector,
+        "missing": list(implementation.missing()),
+    }
+
+
+def finish(session: pytest.Session, exitstatus: int) -> None:
+    """Write the record file, unless the run was interrupted; a plug that could not be used makes the exit status non-zero."""
+    config = session.config
+    if hasattr(config, "workerinput") or config.option.collectonly:
+        return
+    if selection_of_if_made(config).failures and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+        session.exitstatus = exitstatus = pytest.ExitCode.TESTS_FAILED
+    target = config.getoption("--records")
+    if target and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED):
+        footer = {
+            "finished": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "seconds": round(time.monotonic() - config.stash[STARTED][1], 1),
+            "exit": int(exitstatus),
+        }
+        gathered: list[dict[str, Any]] = config.stash[LINES]
+        records.write(target, header(config), gathered, footer)
+
+
+def selection_of_if_made(config: pytest.Config) -> Selection:
+    """The selection, without making one for a run that needed none; under workers the gathering process makes its own."""
+    if SELECTION in config.stash or config.getoption("--impl") or config.getoption("--records"):
+        return selection_of(config)
+    return Selection(())
+
+
+def summarise(terminal: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """A line per implementation, stale expected failures, unusable plugs, and where the records are."""
+    judgements = [Judgement.from_json(line) for line in config.stash[LINES] if line["record"] == "verdict"]
+    if judgements:
+        terminal.section("conformance")
+        for line in _league(judgements):
+            terminal.write_line(line)
+    for entry in expected_failures.stale(config.stash[EXPECTED], judgements):
+        terminal.write_line(f"stale: line {entry.line} of {config.getoption('--xfails')}, {entry.text!r}, matched no failure")
+    for failure in selection_of_if_made(config).failures:
+        terminal.write_line(f"ERROR: --impl {failure.spec}: {failure.message}", red=True)
+    target = config.getoption("--records")
+    if target and Path(target).is_file() and not config.option.collectonly:
+        terminal.write_line(f"records: {target}; render them with: python -m reports {target} -o DIR")
+
+
+def _league(judgements: list[Judgement]) -> list[str]:
+    by_implementation: dict[str, list[Judgement]] = {}
+    for judgement in judgements:
+        by_implementation.setdefault(judgement.implementation, []).append(judgement)
+    width = max(len(name) for name in by_implementation)
+    lines = [f"{'':{width}}  {'pass':>5} {'fail':>5} {'error':>5} {'unsup':>5} {'n.run':>5}  worst margin"]
+    order = [system.name for system in SYSTEMS]
+    for name in sorted(by_implementation, key=lambda n: (order.index(n.split("/", 1)[0]), n)):
+        own = by_implementation[name]
+        counts = Counter(judgement.verdict for judgement in own)
+        margins = [judgement.margin for judgement in own if judgement.margin is not None]
+        worst = max(margins, default=math.nan)
+        where = next((f" ({j.requirement} {j.case} {j.dtype})".rstrip() for j in own if j.margin == worst and worst > 0), "")
+        lines.append(
+            f"{name:<{width}}  "
+            + " ".join(
+                f"{counts[v]:>5}" for v in (Verdict.PASS, Verdict.FAIL, Verdict.ERROR, Verdict.UNSUPPORTED, Verdict.NOT_RUN)
+            )
+            + (f"  {worst:.3g}{where}" if margins else "  -")
+        )
+    return lines

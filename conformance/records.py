@@ -1,0 +1,105 @@
+"""A run writes one JSON-lines file: header, a line per verdict, planted bug and measurement, and a footer proving it whole.
+
+Lines between header and footer are sorted, so that the same verdicts give the same lines whatever order, and however many
+processes, they were reached in. Numbers JSON cannot say (infinite margins) are the string "inf".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+SCHEMA = 1
+KINDS = ("verdict", "mutant", "measurement")
+"""The kinds of line between header and footer, in the order in which they are written."""
+
+
+class RecordError(ValueError):
+    """A record file that cannot be used; the message names the file, what was found and what was expected."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One record file, read and checked."""
+
+    path: str
+    header: dict[str, Any]
+    lines: tuple[dict[str, Any], ...]
+    footer: dict[str, Any]
+
+    def of_kind(self, kind: str) -> list[dict[str, Any]]:
+        """The lines of one kind, in file order."""
+        return [line for line in self.lines if line["record"] == kind]
+
+
+def dump(line: Mapping[str, Any]) -> str:
+    """One line of a record file, without its newline: compact, keys in the given order, strict JSON."""
+    return json.dumps(line, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def _sort_key(line: Mapping[str, Any]) -> tuple[int, str]:
+    return KINDS.index(line["record"]), json.dumps(line, sort_keys=True, ensure_ascii=False)
+
+
+def write(path: str | Path, header: Mapping[str, Any], lines: Iterable[Mapping[str, Any]], footer: Mapping[str, Any]) -> None:
+    """Write a complete record file, or nothing: it appears under its name only once it is whole.
+
+    ``header`` gets ``record`` and ``schema``; ``footer`` gets ``record``, the count of lines and the SHA-256 of all that
+    precedes it.
+    """
+    body = [dump({"record": "header", "schema": SCHEMA, **header})]
+    ordered = sorted(lines, key=_sort_key)
+    body += [dump(line) for line in ordered]
+    text = "".join(line + "\n" for line in body)
+    counts = {kind: sum(line["record"] == kind for line in ordered) for kind in KINDS}
+    last = {
+        "record": "footer",
+        **footer,
+        "counts": counts,
+        "sha256": hashlib.sha256(text.encode()).hexdigest(),
+    }
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
+    partial.write_text(text + dump(last) + "\n", encoding="utf-8")
+    os.replace(partial, target)
+
+
+def read(path: str | Path) -> Run:
+    """Read a record file and check that it is whole: schema, kinds, counts and digest. RecordError otherwise."""
+    name = str(path)
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecordError(f"{name}: cannot be read as a record file: {error}") from error
+    parsed: list[dict[str, Any]] = []
+    # Not splitlines(): a record may hold U+2028 or U+0085 inside a string, and those are no line ends here.
+    raw = text.split("\n")
+    for number, line in enumerate(raw[:-1] if raw[-1] == "" else raw, start=1):
+        try:
+            value = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise RecordError(f"{name}, line {number}: not JSON ({error.msg}); expected one JSON object a line") from error
+        if not isinstance(value, dict) or "record" not in value:
+            raise RecordError(f"{name}, line {number}: found no 'record' field; expected a line written by --records")
+        parsed.append(value)
+    if not parsed or parsed[0]["record"] != "header":
+        raise RecordError(f"{name}: found no header on its first line; expected a file written by --records")
+    header = parsed[0]
+    if header.get("schema") != SCHEMA:
+        raise RecordError(f"{name}: found schema {header.get('schema')!r}, this version reads schema {SCHEMA}; run it again")
+    if len(parsed) < 2 or parsed[-1]["record"] != "footer":
+        raise RecordError(f"{name}: found no footer, so the run was cut short; run it again")
+    inner, footer = parsed[1:-1], parsed[-1]
+    for entry in inner:
+        if entry["record"] not in KINDS:
+            raise RecordError(f"{name}: found a line of kind {entry['record']!r}; expected one of {', '.join(KINDS)}")
+    body = text[: text.rstrip("\n").rfind("\n") + 1]
+    if hashlib.sha256(body.encode()).hexdigest() != footer.get("sha256"):
+        raise RecordError(f"{name}: its lines do not match the footer's digest, so it was changed after it was written")
+    return Run(name, header, tuple(inner), footer)

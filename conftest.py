@@ -1,0 +1,60 @@
+"""The pytest options and fixtures; what they do stands in conformance/plugin.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conformance import plugin
+from conformance.judging import Examination, examine
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    plugin.add_options(parser)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    if config.getoption("--list-impls"):
+        print(plugin.list_implementations(config))
+        return 0
+    return None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    plugin.configure(config)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    return True if plugin.ignores(collection_path, config) else None
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    plugin.generate(metafunc)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    plugin.drop_empty(config, items)
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    plugin.finish(session, exitstatus)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    plugin.summarise(terminalreporter, config)
+
+
+@pytest.fixture
+def judge(request: pytest.FixtureRequest) -> Callable[[Examination], None]:
+    """Examines, keeps the verdict for the records, and gives pytest its outcome."""
+    return lambda examination: plugin.conclude(examine(examination), request.node)
+
+
+@pytest.fixture
+def keep_trial(request: pytest.FixtureRequest) -> Callable[[Any], None]:
+    """Keeps what came of a planted bug for the records."""
+    return lambda trial: plugin.keep(request.node, trial.to_json())

@@ -1,0 +1,1 @@
+"""Who is judged: the contract, discovery, and one small file per implementation."""

@@ -1,0 +1,162 @@
+"""What an implementation is, to everything above this storey: one frozen record that is cheap to make and to list.
+
+Nothing is imported until somebody asks for the object, so that a list of implementations costs no torch and no jax.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+class Unsupported(Exception):
+    """A declared gap: the implementation does not offer what a case needs. Neither a pass nor a fail."""
+
+
+class NotRun(Exception):
+    """Something outside the implementation is missing (a package, a device). The message says what, and how to get it."""
+
+
+class PlugError(Exception):
+    """A plug that cannot be used: what was found, what was expected, and the one line that would settle it."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """``built in``, ``package`` (from the index), ``entry point``, ``module``, ``path`` or ``command``."""
+
+    kind: str = "built in"
+    distribution: str | None = None
+    """The distribution whose installed version is reported; None for our own and for loose files."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Implementation:
+    """One thing to be judged.
+
+    ``name`` is ``system/slug``. ``target`` is ``package.module:attribute`` or ``path/to/file.py:attribute`` (or a command
+    line after ``cmd:``) and is loaded by `load_target` only when somebody runs it. ``protocol`` says how the room's driver
+    calls the loaded object. ``features`` None means "nothing declared": then a gap shows when a call is refused.
+    """
+
+    name: str
+    system: str
+    target: str
+    protocol: str
+    summary: str
+    requires: tuple[str, ...] = ()
+    dtypes: tuple[str, ...] = ("float32",)
+    devices: tuple[str, ...] = ("cpu",)
+    features: frozenset[str] | None = None
+    numerical_class: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    origin: Origin = Origin()
+    documentation: str = ""
+    slow_start: str = ""
+    """Why the first call takes seconds (a compiler runs, say); such implementations are left out of ``--quick`` runs."""
+    spec: str = ""
+    """What to give ``--impl`` to select this one again; the name, unless it was plugged in by path."""
+
+    def __post_init__(self) -> None:
+        if not self.name.startswith(f"{self.system}/"):
+            raise ValueError(f"implementation name {self.name!r} must begin with its system, {self.system + '/'!r}")
+
+    @property
+    def selector(self) -> str:
+        """The ``--impl`` argument that selects exactly this implementation."""
+        return self.spec or self.name
+
+    def missing(self) -> tuple[str, ...]:
+        """The modules of ``requires`` that are not installed, found without importing any of them."""
+        return tuple(module for module in self.requires if not _is_installed(module))
+
+    def version(self) -> str | None:
+        """The installed version of the distribution it comes from, or None."""
+        from importlib import metadata
+
+        if self.origin.distribution is None:
+            return None
+        try:
+            return metadata.version(self.origin.distribution)
+        except metadata.PackageNotFoundError:
+            return None
+
+
+def _is_installed(module: str) -> bool:
+    if module in sys.modules:
+        return True
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def load_target(target: str) -> Any:
+    """Import ``package.module:attribute`` or ``path/to/file.py:attribute`` and return the attribute.
+
+    Raises PlugError that names what was not found and what is there instead.
+    """
+    location, separator, attribute = target.rpartition(":")
+    if not separator or not location or not attribute:
+        raise PlugError(
+            f"found {target!r}, expected 'package.module:attribute' or 'path/to/file.py:attribute'; "
+            f"add ':' and the name of the class or function"
+        )
+    module = _load_file(Path(location)) if location.endswith(".py") else _load_module(location)
+    found: Any = module
+    for part in attribute.split("."):
+        try:
+            found = getattr(found, part)
+        except AttributeError:
+            public = sorted(name for name in vars(module) if not name.startswith("_"))
+            raise PlugError(f"{location} has no attribute {part!r}; it has: {', '.join(public) or 'nothing public'}") from None
+    return found
+
+
+def _load_file(path: Path) -> Any:
+    if not path.is_file():
+        raise PlugError(f"no file {str(path)!r} (looked from {Path.cwd()}); expected 'path/to/file.py:attribute'")
+    resolved = path.resolve()
+    # One module object per file, so that a plug named twice is executed once and its classes stay identical.
+    name = f"gaugeblock_plug_{abs(hash(str(resolved))):x}_{path.stem}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, resolved)
+    if spec is None or spec.loader is None:
+        raise PlugError(f"{str(path)!r} cannot be loaded as a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    folder = str(resolved.parent)
+    added = folder not in sys.path
+    if added:
+        sys.path.insert(0, folder)  # a loose file may import its neighbours, as it may when run as a script
+    try:
+        spec.loader.exec_module(module)
+    except BaseException as error:
+        del sys.modules[name]
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        raise PlugError(f"{str(path)!r} failed on import: {type(error).__name__}: {error}") from error
+    finally:
+        if added:
+            sys.path.remove(folder)
+    return module
+
+
+def _load_module(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name and (name == error.name or name.startswith(error.name + ".")):
+            raise PlugError(
+                f"no module named {error.name!r}; is its package installed in this environment ({sys.prefix})? "
+                f"For a loose file give its path: 'path/to/file.py:attribute'"
+            ) from error
+        raise PlugError(f"module {name!r} failed on import: {type(error).__name__}: {error}") from error
+    except Exception as error:
+        raise PlugError(f"module {name!r} failed on import: {type(error).__name__}: {error}") from error

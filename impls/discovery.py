@@ -1,0 +1,254 @@
+"""From what a user names to the implementations to judge: listed ones, installed plug-ins, and anything given by path.
+
+Listing reads tables and package metadata only. A stranger's code is imported when, and only when, it was asked for by
+``--impl`` or is about to be judged.
+"""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import functools
+import importlib
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from impls.contract import Implementation, Origin, PlugError, load_target
+from impls.systems import SYSTEMS, system_named
+
+ENTRY_POINT_GROUP = "gaugeblock.implementations"
+
+UNIDENTIFIED = "unidentified"
+"""The protocol of a plug-in whose object has not been looked at yet; `identify` looks."""
+
+_KEYWORDS = {
+    "built-in": lambda implementation: implementation.origin.kind == "built in",
+    "peers": lambda implementation: implementation.origin.kind == "package",
+    "installed": lambda implementation: implementation.origin.kind == "entry point",
+}
+
+
+@dataclass(frozen=True)
+class PlugFailure:
+    """A plug that cannot be used; the rest of the run goes on without it."""
+
+    spec: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The implementations to judge, in table order, and the plugs that could not be used."""
+
+    implementations: tuple[Implementation, ...]
+    failures: tuple[PlugFailure, ...] = ()
+
+
+@functools.lru_cache(maxsize=1)
+def tabled() -> tuple[Implementation, ...]:
+    """Every implementation that our own tables list, system by system."""
+    return tuple(
+        implementation
+        for system in SYSTEMS
+        for implementation in importlib.import_module(f"impls.{system.name}").IMPLEMENTATIONS
+    )
+
+
+def installed() -> tuple[Implementation, ...]:
+    """Every implementation that an installed package offers under the entry-point group ``gaugeblock.implementations``.
+
+    An entry point is named ``system.slug`` (``ademamix.mine``); nothing is imported.
+    """
+    found = []
+    for entry_point in sorted(metadata.entry_points(group=ENTRY_POINT_GROUP), key=lambda e: e.name):
+        system, _, slug = entry_point.name.replace("/", ".", 1).partition(".")
+        distribution = entry_point.dist.name if entry_point.dist is not None else None
+        if system not in {s.name for s in SYSTEMS} or not slug:
+            names = ", ".join(s.name for s in SYSTEMS)
+            raise PlugError(
+                f"entry point {entry_point.name!r} of package {distribution}: expected a name 'system.slug', "
+                f"with system one of {names}; rename it in the package's metadata, e.g. '{SYSTEMS[0].name}.{entry_point.name}'"
+            )
+        found.append(
+            Implementation(
+                name=f"{system}/{slug}",
+                system=system,
+                target=entry_point.value,
+                protocol=UNIDENTIFIED,
+                summary=f"Offered by the installed package {distribution}.",
+                origin=Origin("entry point", distribution),
+            )
+        )
+    return tuple(found)
+
+
+def listed() -> tuple[Implementation, ...]:
+    """Tables and installed plug-ins, tables first; importing no implementation."""
+    return tabled() + installed()
+
+
+def select(specs: Sequence[str]) -> Selection:
+    """The implementations that ``--impl`` arguments name; all that are listed where there is no argument.
+
+    Each argument is a name or glob of listed ones (``ademamix/torch-eager``, ``ademamix/*``, ``triton``), a keyword
+    (``built-in``, ``peers``, ``installed``), or a plug (``package.module:attribute``, ``path/to/file.py:attribute``,
+    ``cmd:COMMAND``), before which ``SYSTEM=`` may stand.
+    """
+    failures: list[PlugFailure] = []
+    try:
+        known = listed()
+    except PlugError as error:
+        failures.append(PlugFailure(ENTRY_POINT_GROUP, str(error)))
+        known = tabled()
+    chosen: dict[str, Implementation] = {}
+    for spec in specs or ["*"]:
+        try:
+            for implementation in _resolve(spec, known):
+                chosen.setdefault(_unique(implementation, chosen), implementation)
+        except PlugError as error:
+            failures.append(PlugFailure(spec, str(error)))
+    identified = []
+    for name, implementation in chosen.items():
+        try:
+            identified.append(identify(replace(implementation, name=name)))
+        except PlugError as error:
+            failures.append(PlugFailure(implementation.selector, str(error)))
+    order = [system.name for system in SYSTEMS]
+    identified.sort(key=lambda implementation: order.index(implementation.system))
+    return Selection(tuple(identified), tuple(failures))
+
+
+def _unique(implementation: Implementation, chosen: Mapping[str, Implementation]) -> str:
+    """Its name, numbered where a different plug already took it; the same plug given twice is one."""
+    name, number = implementation.name, 1
+    while name in chosen and chosen[name].selector != implementation.selector:
+        number += 1
+        name = f"{implementation.name}-{number}"
+    return name
+
+
+def _resolve(spec: str, known: Sequence[Implementation]) -> Iterable[Implementation]:
+    if ":" in spec:
+        return [plug(spec)]
+    if spec in _KEYWORDS:
+        return [implementation for implementation in known if _KEYWORDS[spec](implementation)]
+    matches = [
+        implementation
+        for implementation in known
+        if fnmatch.fnmatchcase(implementation.name, spec) or fnmatch.fnmatchcase(implementation.name.split("/", 1)[1], spec)
+    ]
+    if not matches:
+        names = [implementation.name for implementation in known]
+        near = difflib.get_close_matches(spec, names + [name.split("/", 1)[1] for name in names], n=3)
+        raise PlugError(
+            f"no listed implementation is called {spec!r}"
+            + (f"; did you mean {' or '.join(near)}?" if near else "")
+            + " See --list-impls; for your own code give 'package.module:attribute' or 'path/to/file.py:attribute'"
+        )
+    return matches
+
+
+def plug(spec: str) -> Implementation:
+    """The implementation that one ``[SYSTEM=]TARGET`` argument describes; PlugError where it cannot be used."""
+    system, target = _split_system(spec)
+    if target.startswith("cmd:"):
+        # One command cannot say which system it speaks before it runs, so RIG is the default and RAG is said.
+        system = system or "rig"
+        if not target.removeprefix("cmd:").strip():
+            raise PlugError(f"found {spec!r}, expected a command line after 'cmd:', e.g. 'cmd:./my-parser'")
+        try:
+            words = shlex.split(target.removeprefix("cmd:"))
+        except ValueError as error:
+            raise PlugError(
+                f"found {spec!r}, whose command line cannot be split into words: {error}; check its quotes"
+            ) from error
+        slug = Path(next((word for word in reversed(words) if not word.startswith("-")), words[-1])).name
+        return Implementation(
+            name=f"{system}/cmd.{slug}",
+            system=system,
+            target=target,
+            protocol="command",
+            summary=f"The command line {target.removeprefix('cmd:')!r}, spoken to in JSON lines.",
+            dtypes=(),
+            origin=Origin("command"),
+            spec=spec,
+        )
+    return _identify_object(load_target(target), system, target, spec)
+
+
+def _split_system(spec: str) -> tuple[str | None, str]:
+    head, separator, tail = spec.partition("=")
+    if separator and head.isidentifier():
+        try:
+            return system_named(head).name, tail
+        except ValueError as error:
+            raise PlugError(f"found {spec!r}: {error}") from None
+    return None, spec
+
+
+def identify(implementation: Implementation) -> Implementation:
+    """The same implementation with its protocol known; loads the object only where that is still open."""
+    if implementation.protocol != UNIDENTIFIED:
+        return implementation
+    found = _identify_object(load_target(implementation.target), implementation.system, implementation.target, "")
+    return replace(
+        found,
+        name=implementation.name,
+        summary=found.summary if found.origin.kind == "record" else implementation.summary,
+        origin=implementation.origin,
+        spec="",
+    )
+
+
+def _identify_object(loaded: Any, system: str | None, target: str, spec: str) -> Implementation:
+    if isinstance(loaded, Implementation):
+        if system is not None and loaded.system != system:
+            raise PlugError(f"{target} is a record for {loaded.system}, but was given as {system}; drop '{system}='")
+        return replace(loaded, spec=spec or loaded.spec)
+    candidates: dict[str, Mapping[str, Any]] = {}
+    refusals: list[PlugError] = []
+    for name in [system] if system else [s.name for s in SYSTEMS]:
+        try:
+            fields = importlib.import_module(f"impls.{name}.driver").recognise(loaded, target)
+        except PlugError as error:
+            refusals.append(error)
+            continue
+        if fields is not None:
+            candidates[name] = fields
+    if len(candidates) != 1:
+        if not candidates and refusals:
+            raise refusals[0]
+        raise PlugError(_confusion(loaded, target, list(candidates), system))
+    ((name, fields),) = candidates.items()
+    location, _, attribute = target.rpartition(":")
+    stem = Path(location).stem if location.endswith(".py") else location
+    defaults: dict[str, Any] = {
+        "name": f"{name}/{stem}.{attribute}",
+        "system": name,
+        "target": target,
+        "summary": f"{_kind(loaded).capitalize()} {attribute} of {Path(location).name if stem != location else location}.",
+        "origin": Origin("path" if location.endswith(".py") else "module"),
+        "spec": spec,
+    }
+    return Implementation(**{**defaults, **fields})
+
+
+def _kind(loaded: Any) -> str:
+    return "class" if isinstance(loaded, type) else "function" if callable(loaded) else "object"
+
+
+def _confusion(loaded: Any, target: str, candidates: list[str], system: str | None) -> str:
+    found = f"{target} is a {type(loaded).__name__}" if not callable(loaded) else f"{target} is a {_kind(loaded)}"
+    if candidates:
+        ways = " or ".join(f"--impl '{name}={target}'" for name in candidates)
+        return f"{found} that could be {' or '.join(candidates)}; say which: {ways}"
+    wanted = (
+        "a torch.optim.Optimizer subclass or an optax-style factory (ademamix), f(q, k, v, ...) (sigmoid_attention), "
+        "parse(text) (rig, rag), or an Implementation record"
+    )
+    which = f" as {system}" if system else ""
+    return f"{found}, which fits no known form{which}; expected {wanted}. See docs/plugging-in.md"
