@@ -10,6 +10,7 @@ import pytest
 
 from conformance import plugin
 from conformance.judging import Examination, examine
+from conformance.measuring import Measurement, measure
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -58,3 +59,9 @@ def judge(request: pytest.FixtureRequest) -> Callable[[Examination], None]:
 def keep_trial(request: pytest.FixtureRequest) -> Callable[[Any], None]:
     """Keeps what came of a planted bug for the records."""
     return lambda trial: plugin.keep(request.node, trial.to_json())
+
+
+@pytest.fixture
+def take(request: pytest.FixtureRequest, benchmark: Any) -> Callable[[Measurement], None]:
+    """Measures, keeps the figures for the records, and shows them through pytest-benchmark."""
+    return lambda measurement: plugin.conclude_measurement(measure(measurement), request.node, benchmark)

@@ -13,6 +13,7 @@ import pytest
 
 from conformance import environment, expected_failures, records
 from conformance.judging import Examination, Options, examinations, explain, requirements_of
+from conformance.measuring import Outcome, measurements, replay
 from conformance.verdict import Judgement, Verdict
 from impls.contract import Implementation, PlugError
 from impls.discovery import Selection, listed, select
@@ -148,8 +149,6 @@ def generate(metafunc: pytest.Metafunc) -> None:
             _items([pytest.param(m, id=m.name, marks=pytest.mark.xdist_group(f"mutant-{m.name}")) for m in own]),
         )
     elif "measurement" in metafunc.fixturenames:
-        from conformance.measuring import measurements
-
         own_measurements = measurements(metafunc.module.SYSTEM, selection_of(config).implementations, options_of(config))
         metafunc.parametrize("measurement", _items([pytest.param(m, id=m.id) for m in own_measurements]))
 
@@ -185,6 +184,20 @@ def conclude(judgement: Judgement, item: pytest.Item) -> None:
     if entry is not None:
         pytest.xfail(f"expected by line {entry.line}, {entry.text!r}: {judgement.message or f'margin {judgement.margin}'}")
     pytest.fail(explain(judgement), pytrace=False)
+
+
+def conclude_measurement(outcome: Outcome, item: pytest.Item, benchmark: Any) -> None:
+    """Hand a measurement to pytest and pytest-benchmark: a wrong answer fails, what cannot run is skipped with its reason."""
+    line = outcome.line
+    keep(item, line)
+    if line["verdict"] in ("unsupported", "not run"):
+        pytest.skip(f"{line['verdict']}: {line['message']}")
+    if line["verdict"] != "measured":
+        pytest.fail(
+            f"{line['verdict'].upper()}: {line['implementation']} on {line['workload']} ({line['device']}): {line['message']}",
+            pytrace=False,
+        )
+    replay(benchmark, outcome)
 
 
 def keep(item: pytest.Item, line: dict[str, Any]) -> None:

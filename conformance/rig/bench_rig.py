@@ -1,0 +1,16 @@
+"""Every selected implementation is timed on every workload of RIG annotations, beside the baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from conformance.measuring import Measurement, replay_timer
+
+SYSTEM = "rig"
+
+
+@pytest.mark.benchmark(timer=replay_timer)
+def test_speed(measurement: Measurement, take: Callable[[Measurement], None]) -> None:
+    take(measurement)
