@@ -1,0 +1,33 @@
+"""Sigmoid attention (arXiv:2409.04431): ``O = sigmoid(scale Q K^T + b) V``, its gradients, and how far each may be off.
+
+Every weight stands alone: nothing is normalised over keys, so outputs add over any partition of them, and a row that
+sees no key is 0. What the paper leaves open, and the reading taken here, is said where it matters: the bias in
+`log_length_bias`, alignment and padding in `masks`, ALiBi's sign in `masks.distance`.
+"""
+
+from reference.sigmoid_attention.attention import Gradients, backward, forward, log_length_bias, scores, sigmoid, weights
+from reference.sigmoid_attention.bounds import backward_bounds, forward_bound
+from reference.sigmoid_attention.classes import NUMERICAL_CLASSES, NumericalClass, class_of
+from reference.sigmoid_attention.masks import distance, visible
+from reference.sigmoid_attention.stabilisers import layer_scale, layer_scale_gradients, qk_norm, qk_norm_gradients
+
+__all__ = [
+    "NUMERICAL_CLASSES",
+    "Gradients",
+    "NumericalClass",
+    "backward",
+    "backward_bounds",
+    "class_of",
+    "distance",
+    "forward",
+    "forward_bound",
+    "layer_scale",
+    "layer_scale_gradients",
+    "log_length_bias",
+    "qk_norm",
+    "qk_norm_gradients",
+    "scores",
+    "sigmoid",
+    "visible",
+    "weights",
+]

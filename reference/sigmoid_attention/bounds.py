@@ -1,0 +1,248 @@
+"""How far an honest implementation may be off, element by element, forward and backward.
+
+A bound is a theorem about rounding, not a tuned tolerance: it holds for any data and any order of summation. Symbols:
+
+    u, eta    unit roundoff and half the smallest subnormal of the input dtype (in which weights are stored and results
+              are returned)
+    w         ``2 u`` of the working format: float32, or float64 for float64 input. Round to nearest would make it ``u``;
+              matrix units truncate when they add, and twice the roundoff covers both, at the price of a factor 2 in
+              terms that the storage roundings outweigh anyway. For float64 input the reference itself is rounded at
+              that precision, and the same factor covers its share.
+    gamma(n)  ``n w / (1 - n w)``
+
+**Scores.** The product makes D roundings. Scale and bias may be rounded, converted to base 2, multiplied and added: at
+most 6 more. Starting the accumulator from ``bias / scale``, as the published kernel does, carries the bias through all of
+them, hence ``gamma(D + 6) (|scale| |q| |k|^T + |b|) + gamma(6) |slope| distance``.
+
+**Weights.** ``|(log sigmoid')'| <= 1``, so a score error t gives at most ``sigmoid'(s) (e^t - 1)``. The activation adds
+``rho P`` with ``rho = 8 u_work`` (exponential 2 ulp, sum, reciprocal), what its class allows, and the working format's
+smallest normal, under which a unit may flush. A pair that is masked has weight 0 and no error.
+
+**Sums.** ``e |V| + gamma(N + 2) (P + e) |V|``, with e the error after storing P; likewise for every other product.
+
+**Backward.** With ``g = P (1 - P)``, an error e in P gives ``|1 - 2P| e + e^2``. In the fused classes e is the error of the
+unrounded weight: taking ``1 - P`` from a stored one destroys it near 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from reference.rounding import FLOAT32, FLOAT64, Format, format_of, gamma, rounded
+from reference.sigmoid_attention import attention
+from reference.sigmoid_attention.attention import Gradients, Lengths, Window
+from reference.sigmoid_attention.classes import NumericalClass, class_of
+from reference.sigmoid_attention.masks import distance, visible
+
+Array = npt.NDArray[np.float64]
+
+_SCORE_ROUNDINGS = 6  # scale, base-2 factor, their product; two additions; the exponential's own argument
+
+
+@dataclass(frozen=True)
+class _Weights:
+    """What both bounds start from; all (B, H, Nq, Nk)."""
+
+    seen: npt.NDArray[np.bool_]
+    score: Array
+    p: Array
+    error: Array
+    """of the weight as computed"""
+    stored_error: Array
+    """of the weight as stored for the product with v"""
+
+
+@dataclass(frozen=True)
+class _Arithmetic:
+    store: Format
+    work: Format
+    kind: NumericalClass
+
+    @property
+    def w(self) -> float:
+        return 2 * self.work.unit_roundoff
+
+    def sum_error(self, count: int, *, scaled_operand: bool = False) -> float:
+        """Relative error of a sum of ``count`` products, each operand entering as the class allows."""
+        growth = 1 + gamma(count, self.w)
+        if self.store.unit_roundoff < self.kind.operand_roundoff:  # a narrower dtype passes through exactly
+            growth *= 1 + gamma(2, self.kind.operand_roundoff)
+        if scaled_operand and self.kind.scaled_operands:
+            growth *= 1 + gamma(2, self.store.unit_roundoff)
+        return growth - 1
+
+
+def _arithmetic(dtype: str, numerical_class: str) -> _Arithmetic:
+    store = format_of(dtype)
+    return _Arithmetic(store, FLOAT64 if store.precision > FLOAT32.precision else FLOAT32, class_of(numerical_class))
+
+
+def forward_bound(
+    q: npt.ArrayLike,
+    k: npt.ArrayLike,
+    v: npt.ArrayLike,
+    *,
+    dtype: str,
+    numerical_class: str = "",
+    bias: float,
+    scale: float | None = None,
+    causal: bool = False,
+    window: Window = None,
+    alibi_slopes: npt.ArrayLike | None = None,
+    key_lengths: Lengths = None,
+) -> Array:
+    """Bound on ``|O - forward(...)|``, of O's shape (B, H, Nq, Dv), for input of ``dtype`` that is exact in it."""
+    q, k, v = (attention._real(x) for x in (q, k, v))
+    arithmetic = _arithmetic(dtype, numerical_class)
+    found = _weights(arithmetic, q, k, bias, scale, causal, window, alibi_slopes, key_lengths)
+    values = np.repeat(v, q.shape[1] // v.shape[1], axis=1)
+    return rounded(found.p @ values, _product(arithmetic, found.p, found.stored_error, values), arithmetic.store)
+
+
+def backward_bounds(
+    q: npt.ArrayLike,
+    k: npt.ArrayLike,
+    v: npt.ArrayLike,
+    grad: npt.ArrayLike,
+    *,
+    dtype: str,
+    numerical_class: str = "",
+    bias: float,
+    scale: float | None = None,
+    causal: bool = False,
+    window: Window = None,
+    alibi_slopes: npt.ArrayLike | None = None,
+    key_lengths: Lengths = None,
+) -> Gradients:
+    """Bounds on what `attention.backward` returns, in the same shapes. The bias and the slopes are float32 quantities
+    (float64 for float64 input), and so are their gradients."""
+    q, k, v, grad = (attention._real(x) for x in (q, k, v, grad))
+    arithmetic = _arithmetic(dtype, numerical_class)
+    store, kind, w = arithmetic.store, arithmetic.kind, arithmetic.w
+    group = q.shape[1] // k.shape[1]
+    factor = abs(attention._scale(scale, q))
+    found = _weights(arithmetic, q, k, bias, scale, causal, window, alibi_slopes, key_lengths)
+    keys, values = np.repeat(k, group, axis=1), np.repeat(v, group, axis=1)
+
+    dp = np.where(found.seen, grad @ values.swapaxes(-1, -2), 0.0)
+    reach = np.where(found.seen, np.abs(grad) @ np.abs(values).swapaxes(-1, -2), 0.0)
+    dp_error = arithmetic.sum_error(v.shape[-1]) * reach
+    if kind.stored_scores:
+        dp_error = rounded(dp, dp_error, store)
+
+    slope = np.where(found.seen, found.p * attention.sigmoid(-found.score), 0.0)
+    weight_error = found.stored_error if kind.stored_scores else found.error
+    slope_error = np.abs(1 - 2 * found.p) * weight_error + weight_error**2 + gamma(4, w) * found.p
+    ds = slope * dp
+    ds_error = slope * dp_error + slope_error * (np.abs(dp) + dp_error)
+    stored = rounded(ds, ds_error, store)
+    if kind.stored_scores:
+        stored = rounded(ds, rounded(ds, stored, store), store)  # after the sigmoid, the bias and the scale
+    stored = np.where(found.seen, stored, 0.0)
+
+    seen = np.broadcast_to(found.seen, ds.shape)
+    transposed, seen_transposed = ds.swapaxes(-1, -2), seen.swapaxes(-1, -2)
+
+    def through(ds: Array, error: Array, seen: npt.NDArray[np.bool_], operand: Array) -> Array:
+        bound = factor * _product(arithmetic, ds, error, operand, scaled_operand=True)
+        # Whoever scales dS before storing it meets the subnormal range at another magnitude.
+        return bound + store.half_subnormal * (seen.astype(np.float64) @ np.abs(operand))
+
+    dq = factor * np.abs(ds @ keys)
+    dk = factor * np.abs(transposed @ q)
+    dv = np.abs(found.p.swapaxes(-1, -2) @ grad)
+    dq_error = through(ds, stored, seen, keys)
+    dk_error = through(transposed, stored.swapaxes(-1, -2), seen_transposed, q)
+    dv_error = _product(arithmetic, found.p.swapaxes(-1, -2), found.stored_error.swapaxes(-1, -2), grad)
+    if kind.scaled_operands or kind.stored_scores:
+        dq_error, dk_error = rounded(dq, dq_error, store), rounded(dk, dk_error, store)
+
+    return Gradients(
+        q=rounded(dq, dq_error, store),
+        k=_group_bound(dk, dk_error, group, arithmetic),
+        v=_group_bound(dv, dv_error, group, arithmetic),
+        bias=float(_total(arithmetic, ds, stored, seen, (0, 1, 2, 3))),
+        alibi_slopes=None if alibi_slopes is None else _slope_bound(arithmetic, ds, stored, seen, alibi_slopes),
+    )
+
+
+def _weights(
+    arithmetic: _Arithmetic,
+    q: Array,
+    k: Array,
+    bias: float,
+    scale: float | None,
+    causal: bool,
+    window: Window,
+    alibi_slopes: npt.ArrayLike | None,
+    key_lengths: Lengths,
+) -> _Weights:
+    store, work, kind, w = arithmetic.store, arithmetic.work, arithmetic.kind, arithmetic.w
+    score = attention.scores(q, k, bias=bias, scale=scale, alibi_slopes=alibi_slopes)
+    seen = visible(q.shape[-2], k.shape[-2], causal=causal, window=window, key_lengths=key_lengths)
+    keys = np.repeat(k, q.shape[1] // k.shape[1], axis=1).swapaxes(-1, -2)
+    factor = abs(attention._scale(scale, q))
+    reach = factor * (np.abs(q) @ np.abs(keys))
+    tilt: Any = 0.0
+    if alibi_slopes is not None:
+        tilt = np.abs(attention._slopes(alibi_slopes, q))[..., None, None] * distance(q.shape[-2], k.shape[-2])
+    roundings = q.shape[-1] + _SCORE_ROUNDINGS
+    error = arithmetic.sum_error(roundings, scaled_operand=True) * reach
+    error = error + gamma(roundings, w) * abs(bias) + gamma(_SCORE_ROUNDINGS, w) * tilt
+    if kind.stored_scores:
+        # Stored: the product, the scaled product, then (each with its own operand rounded) after bias and after slope.
+        product = np.abs(factor * (q @ keys)) + error
+        error = error + gamma(4, store.unit_roundoff) * product + gamma(3, store.unit_roundoff) * (abs(bias) + tilt)
+        error = error + 4 * store.half_subnormal
+
+    p = attention.sigmoid(score)
+    small = np.minimum(error, 1.0)
+    # The derivative bound grows like e^t; for large t the difference itself is the better bound, and no longer cancels.
+    moved = np.where(
+        error < 1,
+        p * attention.sigmoid(-score) * np.expm1(small),
+        np.maximum(attention.sigmoid(score + error) - p, p - attention.sigmoid(score - error)),
+    )
+    moved = moved + 8 * work.unit_roundoff * (p + moved) + kind.activation_error + work.smallest_normal
+    p = np.where(seen, p, 0.0)
+    return _Weights(
+        seen=seen,
+        score=score,
+        p=p,
+        error=np.where(seen, moved, 0.0),
+        stored_error=np.where(seen, rounded(p, moved, store), 0.0),
+    )
+
+
+def _product(arithmetic: _Arithmetic, left: Array, left_error: Array, right: Array, *, scaled_operand: bool = False) -> Array:
+    """Bound on the error of ``left @ right`` where left is known up to ``left_error`` and the sum is rounded."""
+    relative = arithmetic.sum_error(left.shape[-1] + 2, scaled_operand=scaled_operand)
+    flushed = left.shape[-1] * arithmetic.work.smallest_normal
+    return (left_error + relative * (np.abs(left) + left_error)) @ np.abs(right) + flushed
+
+
+def _group_bound(value: Array, error: Array, group: int, arithmetic: _Arithmetic) -> Array:
+    """Heads that share keys may be rounded to the result's dtype one by one before they are added."""
+    if group == 1:
+        return rounded(value, error, arithmetic.store)
+    per_head = rounded(value, error, arithmetic.store)
+    grown = per_head + gamma(group, arithmetic.w) * (value + per_head)
+    return rounded(attention._sum_groups(value, group), attention._sum_groups(grown, group), arithmetic.store)
+
+
+def _total(arithmetic: _Arithmetic, ds: Array, error: Array, seen: npt.NDArray[np.bool_], axes: tuple[int, ...]) -> Array:
+    relative = gamma(int(seen.sum()) + 2, arithmetic.w)
+    total = (error + relative * (np.abs(ds) + error)).sum(axis=axes)
+    return rounded(np.asarray(np.abs(ds).sum(axis=axes)), total, arithmetic.work)
+
+
+def _slope_bound(
+    arithmetic: _Arithmetic, ds: Array, error: Array, seen: npt.NDArray[np.bool_], slopes: npt.ArrayLike
+) -> Array:
+    away = distance(ds.shape[-2], ds.shape[-1])
+    axes = (-1, -2) if np.asarray(slopes).ndim == 2 else (0, -1, -2)
+    return _total(arithmetic, ds * away, error * away, seen, axes)
