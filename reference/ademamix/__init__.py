@@ -1,0 +1,40 @@
+"""The law of AdEMAMix (Pagliardini, Ablin and Grangier, arXiv:2409.03137): schedules, a step, a run, and their bounds."""
+
+from reference.ademamix.bounds import Snapshot, bounded_trajectory
+from reference.ademamix.classes import NUMERICAL_CLASSES, STRICT, NumericalClass, numerical_class
+from reference.ademamix.codebook import dynamic_code_book, quantisation_error
+from reference.ademamix.law import (
+    Coefficients,
+    Hyperparameters,
+    State,
+    adamw_step,
+    coefficients,
+    step,
+    switch,
+    trajectory,
+)
+from reference.ademamix.schedules import alpha_schedule, beta3_schedule, beta_of_half_life, bias_correction, half_life
+
+__all__ = [
+    "NUMERICAL_CLASSES",
+    "STRICT",
+    "Coefficients",
+    "Hyperparameters",
+    "NumericalClass",
+    "Snapshot",
+    "State",
+    "adamw_step",
+    "alpha_schedule",
+    "beta3_schedule",
+    "beta_of_half_life",
+    "bias_correction",
+    "bounded_trajectory",
+    "coefficients",
+    "dynamic_code_book",
+    "half_life",
+    "numerical_class",
+    "quantisation_error",
+    "step",
+    "switch",
+    "trajectory",
+]

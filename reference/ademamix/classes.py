@@ -1,0 +1,63 @@
+"""A numerical class says in which precision an optimizer keeps and computes what; its bound follows from that alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class NumericalClass:
+    """What an implementation declares about its arithmetic.
+
+    ``operations``: format to which each elementwise result is rounded: ``wide`` (float32, or float64 for float64 parameters),
+    or ``parameter`` (the parameter's own dtype: every intermediate is stored in it).
+    ``states``: format in which the moments are kept between steps: ``wide``, ``parameter``, or ``blockwise-8bit``.
+    ``hyperparameters``: format in which schedules, powers and ``1 - beta`` are computed: ``float64`` (Python floats, each then
+    rounded once to the format of the operations), or ``float32``.
+    """
+
+    name: str
+    sentence: str
+    operations: str = "wide"
+    states: str = "wide"
+    hyperparameters: str = "float64"
+    block: int = 256
+    quantised_from: int = 4096
+    """Tensors with fewer elements keep unquantised moments (``blockwise-8bit`` only)."""
+
+
+STRICT = NumericalClass(
+    "float32-states",
+    "Moments and operations in float32 (float64 for float64 parameters), scalars in double: the paper's own setting (B.1).",
+)
+
+NUMERICAL_CLASSES: dict[str, NumericalClass] = {
+    each.name: each
+    for each in (
+        STRICT,
+        NumericalClass(
+            "float32-hyperparameters",
+            "As float32-states, but schedules, powers and 1 - beta are computed in float32.",
+            hyperparameters="float32",
+        ),
+        NumericalClass(
+            "parameter-dtype",
+            "Moments and every intermediate are rounded to the dtype of the parameter.",
+            operations="parameter",
+            states="parameter",
+        ),
+        NumericalClass(
+            "blockwise-8bit",
+            "Moments of large tensors are stored in 8 bits with the dynamic code book, in blocks of 256.",
+            states="blockwise-8bit",
+        ),
+    )
+}
+
+
+def numerical_class(name: str) -> NumericalClass:
+    """The class of that name; the empty name is the strict one. ValueError names the known ones."""
+    try:
+        return NUMERICAL_CLASSES[name or STRICT.name]
+    except KeyError:
+        raise ValueError(f"unknown numerical class {name!r}; expected one of {', '.join(NUMERICAL_CLASSES)}") from None
