@@ -1,0 +1,58 @@
+"""RIG: a generated answer whose statistics are annotated ``[__DC__("query") --> "value"]``, and how it is to be read.
+
+    >>> [(a.query, a.value) for a in annotations(EXAMPLE)]
+    [('what was the percentage of females in Sunnyvale, CA in 2020?', '51.6%')]
+
+`grammar` states the strict grammar and every decision in it, `parser` reads it in one linear pass, `serialise` writes it,
+`official` is the published reader with its surprises.
+"""
+
+from . import official
+from .events import (
+    UNITS,
+    Annotation,
+    Event,
+    Incomplete,
+    Span,
+    State,
+    Text,
+    coalesce,
+    length_in,
+    to_code_points,
+)
+from .grammar import ARROW, CLOSE, EXAMPLE, OFFICIAL, OPEN, PROFILES, STRICT, WHITE_SPACE, Profile
+from .parser import DEFAULT_MAX_CANDIDATE, StreamingParser, annotations, is_well_formed, parse
+from .serialise import Segment, Unrepresentable, segments_of, serialise, serialise_annotation
+
+__all__ = [
+    "ARROW",
+    "CLOSE",
+    "DEFAULT_MAX_CANDIDATE",
+    "EXAMPLE",
+    "OFFICIAL",
+    "OPEN",
+    "PROFILES",
+    "STRICT",
+    "UNITS",
+    "WHITE_SPACE",
+    "Annotation",
+    "Event",
+    "Incomplete",
+    "Profile",
+    "Segment",
+    "Span",
+    "State",
+    "StreamingParser",
+    "Text",
+    "Unrepresentable",
+    "annotations",
+    "coalesce",
+    "is_well_formed",
+    "length_in",
+    "official",
+    "parse",
+    "segments_of",
+    "serialise",
+    "serialise_annotation",
+    "to_code_points",
+]
