@@ -68,7 +68,8 @@ class Format:
         safe = np.where(finite, values, 0.0)
         _, exponent = np.frexp(safe)  # safe = m * 2**exponent with 0.5 <= |m| < 1
         quantum = np.maximum(exponent - self.precision, self.emin - self.precision + 1)
-        rounded = np.ldexp(np.rint(np.ldexp(safe, -quantum)), quantum)
+        with np.errstate(over="ignore"):  # what overflows here is replaced by inf below
+            rounded = np.ldexp(np.rint(np.ldexp(safe, -quantum)), quantum)
         rounded = np.where(np.abs(rounded) > self.largest, np.copysign(np.inf, safe), rounded)
         return np.where(finite, rounded, values)
 

@@ -37,7 +37,7 @@ def _bootstrap(values: np.ndarray) -> tuple[float, float]:
 
 
 def decide(ratio_low: float, ratio_high: float) -> str:
-    """``same`` where the interval lies within SAME_WITHIN, ``faster`` or ``slower`` where it leaves out 1, or ``undecided``."""
+    """``same`` where it lies within SAME_WITHIN, ``faster`` or ``slower`` where it leaves 1 out, or ``undecided``."""
     if ratio_low >= 1 / SAME_WITHIN and ratio_high <= SAME_WITHIN:
         return "same"
     if ratio_low > 1:

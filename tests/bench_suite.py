@@ -1,0 +1,30 @@
+"""What the suite itself costs its users: listing, collecting, and a quick run of the built-in implementations."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+COMMANDS = {
+    "list": ["--list-impls"],
+    "collect": ["conformance", "--collect-only", "-q"],
+    "quick": ["conformance", "--quick", "--impl", "built-in", "-q", "-p", "no:cacheprovider"],
+}
+
+
+@pytest.mark.benchmark(group="the suite itself")
+@pytest.mark.parametrize("name", list(COMMANDS))
+def test_cost(name: str, benchmark: Any, pytestconfig: pytest.Config) -> None:
+    command = [sys.executable, "-m", "pytest", *COMMANDS[name]]
+
+    def run() -> int:
+        return subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
+
+    code = benchmark.pedantic(run, rounds=3, warmup_rounds=1)
+    assert code == 0

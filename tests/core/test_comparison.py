@@ -1,0 +1,69 @@
+"""A comparison cannot be fooled by NaN, infinity, shapes or a silly bound."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from conformance.comparison import compare, equal
+
+INF, NAN = math.inf, math.nan
+
+
+@pytest.mark.parametrize(
+    ("got", "expected", "bound", "margin"),
+    [
+        (1.0, 1.0, 0.0, 0.0),
+        (1.5, 1.0, 1.0, 0.5),
+        (3.0, 1.0, 1.0, 2.0),
+        (1.5, 1.0, 0.0, INF),
+        (NAN, NAN, 1.0, 0.0),
+        (NAN, 1.0, 1.0, INF),
+        (1.0, NAN, 1.0, INF),
+        (INF, INF, 1.0, 0.0),
+        (-INF, INF, 1.0, INF),
+        (INF, 1.0, 1.0, INF),
+        (1.0, INF, 1.0, INF),
+        (2.0, 1.0, NAN, INF),
+        (2.0, 1.0, -1.0, INF),
+        (1e300, 1.0, INF, 0.0),
+        (NAN, 1.0, INF, 0.0),
+        (-0.0, 0.0, 0.0, 0.0),
+    ],
+)
+def test_margin_of_one_element(got: float, expected: float, bound: float, margin: float) -> None:
+    comparison = compare("x", [got], [expected], [bound])
+    assert comparison.margin == margin
+    assert comparison.passed == (margin <= 1)
+
+
+def test_the_worst_element_is_named() -> None:
+    got = np.zeros((2, 3))
+    got[1, 2] = 5.0
+    comparison = compare("x", got, np.zeros((2, 3)), 1.0)
+    assert (comparison.worst, comparison.margin, comparison.got, comparison.expected) == ("(1, 2)", 5.0, "5.0", "0.0")
+
+
+def test_a_wrong_shape_fails_even_where_it_would_broadcast() -> None:
+    assert not compare("x", np.zeros((1, 3)), np.zeros((2, 3)), 1.0).passed
+    assert not compare("x", 0.0, np.zeros(3), 1.0).passed
+
+
+def test_empty_arrays_agree_and_scalars_have_no_index() -> None:
+    assert compare("x", np.zeros((0, 3)), np.zeros((0, 3)), 1.0).passed
+    assert compare("x", 2.0, 1.0, 1.0).worst == ""
+
+
+def test_equality_is_of_type_and_value() -> None:
+    assert equal("x", ["a"], ["a"]).passed
+    assert not equal("x", ["a"], ["b"]).passed
+    assert not equal("x", ("a",), ["a"]).passed
+    assert not equal("x", 1, True).passed
+
+
+def test_long_values_are_shortened_in_words_but_not_in_judgement() -> None:
+    comparison = equal("x", "a" * 10_000, "a" * 9_999 + "b")
+    assert not comparison.passed
+    assert len(comparison.got) < 500
