@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections import Counter
 from datetime import UTC, datetime
@@ -57,6 +58,9 @@ def add_options(parser: pytest.Parser) -> None:
 
 def configure(config: pytest.Config) -> None:
     """Prepare the run's stash; a bad --xfails file ends the run before anything is judged."""
+    if "cuda" not in config.getoption("--device"):
+        # Whether Triton interprets or compiles is settled when anything first imports it, a peer perhaps; so it is settled here.
+        os.environ.setdefault("TRITON_INTERPRET", "1")
     config.stash[LINES] = []
     config.pluginmanager.register(Gatherer(config))
     config.stash[STARTED] = (datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), time.monotonic())
@@ -139,11 +143,8 @@ def generate(metafunc: pytest.Metafunc) -> None:
         from conformance.mutants import mutants_of
 
         # The suite judges itself in its own runs; somebody who came with one implementation did not ask for that.
-        own = (
-            []
-            if config.getoption("--impl") or config.getoption("--quick")
-            else [m for s in SYSTEMS for m in mutants_of(s.name)]
-        )
+        plugged = any(spec != "built-in" for spec in config.getoption("--impl"))
+        own = [] if plugged or config.getoption("--quick") else [m for s in SYSTEMS for m in mutants_of(s.name)]
         metafunc.parametrize(
             "mutant",
             _items([pytest.param(m, id=m.name, marks=pytest.mark.xdist_group(f"mutant-{m.name}")) for m in own]),
