@@ -1,0 +1,433 @@
+"""Record files of one suite version become one body of evidence, or are refused with the file and the reason.
+
+The order in which the files are given never matters: runs are sorted by when they started, and where two runs say the
+same about the same thing, the worse margin stands.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from conformance.records import RecordError, Run, read
+from conformance.verdict import Judgement, Verdict
+
+
+@dataclass(frozen=True)
+class Source:
+    """One record file: ``label`` (A, B, ...) is what the page calls it."""
+
+    label: str
+    name: str
+    """The base name of the file; its folder is nobody's business."""
+    digest: str
+    """SHA-256 of everything before the footer, as the footer states it."""
+    header: dict[str, Any]
+    footer: dict[str, Any]
+    line_counts: dict[str, int]
+
+
+@dataclass(frozen=True)
+class System:
+    name: str
+    title: str
+    paper: str
+    requirement_prefix: str
+
+
+@dataclass(frozen=True)
+class Requirement:
+    system: str
+    id: str
+    statement: str
+    source: str
+    catches: str
+
+
+@dataclass(frozen=True)
+class Implementation:
+    """What the headers say of one implementation; ``version`` is the one installed where it was judged."""
+
+    name: str
+    system: str
+    summary: str = ""
+    protocol: str = ""
+    numerical_class: str = ""
+    class_description: str = ""
+    version: str | None = None
+    origin: str = ""
+    distribution: str | None = None
+    documentation: str = ""
+    missing: tuple[str, ...] = ()
+
+    @property
+    def slug(self) -> str:
+        """The name without its system."""
+        return self.name.removeprefix(f"{self.system}/")
+
+
+@dataclass(frozen=True)
+class Killed:
+    """One planted bug or honest variant, and which requirements turned red: ``killers`` maps them to margins (text: ``error``)."""
+
+    system: str
+    mutant: str
+    sentence: str
+    honest: bool
+    equivalent: str
+    expected_killers: tuple[str, ...]
+    killers: dict[str, float | str]
+    checked: tuple[str, ...]
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One timed workload of one implementation in one run. Times in seconds; ``ratio`` above 1 is faster than the baseline."""
+
+    run: str
+    system: str
+    implementation: str
+    workload: str
+    description: str
+    dtype: str
+    device: str
+    amount: float
+    unit: str
+    verdict: str
+    message: str = ""
+    baseline: str = ""
+    samples: int | None = None
+    median_s: float | None = None
+    low_s: float | None = None
+    high_s: float | None = None
+    ratio: float | None = None
+    ratio_low: float | None = None
+    ratio_high: float | None = None
+    decision: str = ""
+    per_second: float | None = None
+    bytes_moved: float | None = None
+    flops: float | None = None
+    copy_bytes_per_s: float | None = None
+    matmul_flops_per_s: float | None = None
+    roofline_share: float | None = None
+    margin: float | None = None
+    compile_s: float | None = None
+    again: bool = False
+    """The baseline measured against itself: what this clock calls a difference where there is none."""
+
+    @property
+    def speed(self) -> float | None:
+        """The ratio to the baseline, which is 1 for the baseline itself; None where no speed may be shown."""
+        if self.verdict != "measured":
+            return None
+        if self.ratio is None and self.decision == "baseline":
+            return 1.0
+        return self.ratio
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything the page is rendered from, in an order that depends on the records' content alone."""
+
+    suite: str
+    sources: tuple[Source, ...]
+    systems: tuple[System, ...]
+    requirements: tuple[Requirement, ...]
+    implementations: tuple[Implementation, ...]
+    judgements: tuple[Judgement, ...]
+    mutants: tuple[Killed, ...]
+    measurements: tuple[Measurement, ...]
+    by_implementation: dict[str, tuple[Judgement, ...]] = field(default_factory=dict)
+
+    def judgements_of(self, implementation: str) -> tuple[Judgement, ...]:
+        return self.by_implementation.get(implementation, ())
+
+    def implementations_of(self, system: str) -> list[Implementation]:
+        return [implementation for implementation in self.implementations if implementation.system == system]
+
+    def requirements_of(self, system: str) -> list[Requirement]:
+        return [requirement for requirement in self.requirements if requirement.system == system]
+
+
+def load(paths: Sequence[str | Path]) -> Evidence:
+    """Read and merge record files. RecordError names the file and what is wrong with it."""
+    if not paths:
+        raise RecordError("no record file given; expected at least one, written by `pytest conformance --records FILE`")
+    return merge([(Path(path).name, read(path)) for path in paths])
+
+
+def merge(runs: Iterable[tuple[str, Run]]) -> Evidence:
+    """Merge runs, each under its file's base name. RecordError says which two do not belong together, and why."""
+    unique: dict[str, tuple[str, Run]] = {}
+    for name, run in sorted(runs, key=lambda item: item[0]):
+        # The same file given twice, under whatever names, is one run.
+        unique.setdefault(_digest(name, run), (name, run))
+    ordered = sorted(unique.items(), key=lambda item: (str(item[1][1].header.get("started", "")), item[0]))
+    named = [(label, name, digest, run) for label, (digest, (name, run)) in zip(_labels(), ordered, strict=False)]
+    _same_suite([(name, run) for _, name, _, run in named])
+    try:
+        merged = _Merger()
+        for label, name, _, run in named:
+            merged.add(label, name, run)
+    except RecordError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RecordError(
+            f"{name}: a line is not what this version expects ({type(error).__name__}: {error}); run it again"
+        ) from error
+    sources = tuple(
+        Source(label, name, digest, run.header, run.footer, {kind: len(run.of_kind(kind)) for kind in _COUNTED})
+        for label, name, digest, run in named
+    )
+    return merged.evidence(str(named[0][3].header.get("suite", "")), sources)
+
+
+_COUNTED = ("verdict", "mutant", "measurement")
+
+
+class _Merger:
+    """Gathers run after run; every table remembers which file said a thing first, for the refusals."""
+
+    def __init__(self) -> None:
+        self.systems: dict[str, tuple[System, str]] = {}
+        self.requirements: dict[tuple[str, str], tuple[Requirement, str]] = {}
+        self.implementations: dict[str, tuple[Implementation, str]] = {}
+        self.judgements: dict[tuple[str, ...], tuple[Judgement, str]] = {}
+        self.mutants: dict[tuple[str, str], tuple[Killed, str]] = {}
+        self.measurements: list[Measurement] = []
+
+    def add(self, label: str, name: str, run: Run) -> None:
+        for row in run.header["systems"]:
+            system = System(row["name"], row["title"], row["paper"], row["requirement_prefix"])
+            self._agree(self.systems, system.name, system, name, f"system {system.name!r}")
+        for row in run.header["requirements"]:
+            requirement = Requirement(row["system"], row["id"], row["statement"], row["source"], row["catches"])
+            key = (requirement.system, requirement.id)
+            self._agree(self.requirements, key, requirement, name, f"requirement {requirement.id}")
+        for row in run.header["implementations"]:
+            self._add_implementation(_implementation(row), name)
+        for line in run.of_kind("verdict"):
+            self._add_judgement(_judgement(line), name)
+        for line in run.of_kind("mutant"):
+            self._add_mutant(_killed(line), name)
+        self.measurements += [_measurement(line, label) for line in run.of_kind("measurement")]
+
+    @staticmethod
+    def _agree(table: dict[Any, tuple[Any, str]], key: Any, value: Any, name: str, what: str) -> None:
+        known, first = table.setdefault(key, (value, name))
+        if known != value:
+            raise RecordError(f"{name}: its {what} reads differently in {first}; render files of one suite version together")
+
+    def _add_implementation(self, new: Implementation, name: str) -> None:
+        if new.name not in self.implementations:
+            self.implementations[new.name] = (new, name)
+            return
+        known, first = self.implementations[new.name]
+        if known.version is not None and new.version is not None and known.version != new.version:
+            raise RecordError(
+                f"{name}: {new.name} is version {new.version} here and {known.version} in {first}; "
+                f"one column cannot stand for both, so render the two files apart"
+            )
+        if known.numerical_class != new.numerical_class:
+            raise RecordError(
+                f"{name}: {new.name} declares the numerical class {new.numerical_class or 'strict'!r} here and "
+                f"{known.numerical_class or 'strict'!r} in {first}; margins of two classes cannot share a column"
+            )
+        # The run that had it installed describes it best; otherwise the choice must only not depend on the order.
+        self.implementations[new.name] = min(
+            (known, first), (new, name), key=lambda item: (len(item[0].missing), item[0].version is None, repr(item[0]))
+        )
+
+    def _add_judgement(self, new: Judgement, name: str) -> None:
+        key = (new.implementation, new.requirement, new.case, new.dtype, new.device)
+        if key not in self.judgements:
+            self.judgements[key] = (new, name)
+            return
+        known, first = self.judgements[key]
+        verdicts = {known.verdict, new.verdict} - {Verdict.NOT_RUN}
+        if len(verdicts) > 1:
+            where = ", ".join(part for part in (new.case, new.dtype, new.device) if part)
+            raise RecordError(
+                f"{name}: {new.implementation} on {new.requirement} ({where}) is {new.verdict.value!r} here and "
+                f"{known.verdict.value!r} in {first}; one of the two machines or versions differs in what matters, "
+                f"so render the two files apart"
+            )
+        # A verdict outweighs "not run"; of two equal verdicts the one with the larger margin is kept.
+        self.judgements[key] = max((known, first), (new, name), key=lambda item: _weight(item[0]))
+
+    def _add_mutant(self, new: Killed, name: str) -> None:
+        key = (new.system, new.mutant)
+        if key not in self.mutants:
+            self.mutants[key] = (new, name)
+            return
+        known, first = self.mutants[key]
+        # A quick run puts fewer cases to a planted bug: the run that checked more requirements speaks for it.
+        if known.checked == new.checked and known.verdict != new.verdict:
+            raise RecordError(
+                f"{name}: the planted bug {new.mutant} is {new.verdict!r} here and {known.verdict!r} in {first}; "
+                f"render the two files apart"
+            )
+        self.mutants[key] = max(
+            (known, first), (new, name), key=lambda item: (len(item[0].checked), len(item[0].killers), repr(item[0]))
+        )
+
+    def evidence(self, suite: str, sources: tuple[Source, ...]) -> Evidence:
+        rank = {name: place for place, name in enumerate(self.systems)}
+        last = len(rank)
+        judgements = tuple(judgement for _, (judgement, _) in sorted(self.judgements.items()))
+        grouped: dict[str, list[Judgement]] = {}
+        for judgement in judgements:
+            grouped.setdefault(judgement.implementation, []).append(judgement)
+            if judgement.implementation not in self.implementations:
+                described = Implementation(judgement.implementation, judgement.system)
+                self.implementations[judgement.implementation] = (described, "")
+        return Evidence(
+            suite=suite,
+            sources=sources,
+            systems=tuple(system for system, _ in self.systems.values()),
+            requirements=tuple(
+                requirement
+                for requirement, _ in sorted(
+                    self.requirements.values(), key=lambda item: (rank.get(item[0].system, last), item[0].system, item[0].id)
+                )
+            ),
+            implementations=tuple(
+                implementation
+                for implementation, _ in sorted(
+                    self.implementations.values(), key=lambda item: (rank.get(item[0].system, last), item[0].name)
+                )
+            ),
+            judgements=judgements,
+            mutants=tuple(killed for _, (killed, _) in sorted(self.mutants.items())),
+            measurements=tuple(sorted(self.measurements, key=_measurement_order)),
+            by_implementation={name: tuple(lines) for name, lines in grouped.items()},
+        )
+
+
+def _same_suite(named: Sequence[tuple[str, Run]]) -> None:
+    first_name, first = named[0]
+    for name, run in named[1:]:
+        for word in ("suite", "schema"):
+            if run.header.get(word) != first.header.get(word):
+                raise RecordError(
+                    f"{name}: was written by {word} {run.header.get(word)}, but {first_name} by {word} "
+                    f"{first.header.get(word)}; run one of them again, or render the two files apart"
+                )
+
+
+def _digest(name: str, run: Run) -> str:
+    stated = run.footer.get("sha256")
+    if not isinstance(stated, str) or len(stated) != hashlib.sha256().digest_size * 2:
+        raise RecordError(f"{name}: its footer states no SHA-256 digest; run it again")
+    return stated
+
+
+def _labels() -> Iterable[str]:
+    """A, B, ..., Z, A2, B2, ..."""
+    for turn in range(1, 1000):
+        for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ":
+            yield letter if turn == 1 else f"{letter}{turn}"
+
+
+def _weight(judgement: Judgement) -> tuple[bool, float, str]:
+    return (
+        judgement.verdict is not Verdict.NOT_RUN,
+        -1.0 if judgement.margin is None else judgement.margin,
+        json.dumps(judgement.to_json(), sort_keys=True),
+    )
+
+
+def _number(value: Any) -> float | None:
+    """A record's number; "inf" is infinite, and true is not 1."""
+    if value is None:
+        return None
+    if value == "inf":
+        return math.inf
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"found {value!r}, expected a number, 'inf' or null")
+    return float(value)
+
+
+def _judgement(line: dict[str, Any]) -> Judgement:
+    judgement = Judgement.from_json({**line, "margin": _number(line["margin"])})
+    words = ("implementation", "system", "requirement", "case", "dtype", "device", "quantity", "worst", "got", "expected")
+    for word in (*words, "bound", "message", "resembles", "reproduce"):
+        if not isinstance(getattr(judgement, word), str):
+            raise TypeError(f"{word} is {getattr(judgement, word)!r}, expected a text")
+    return judgement
+
+
+def _implementation(row: dict[str, Any]) -> Implementation:
+    origin = row.get("origin") or {}
+    return Implementation(
+        name=str(row["name"]),
+        system=str(row["system"]),
+        summary=str(row.get("summary") or ""),
+        protocol=str(row.get("protocol") or ""),
+        numerical_class=str(row.get("numerical_class") or ""),
+        class_description=str(row.get("class_description") or ""),
+        version=None if row.get("version") is None else str(row["version"]),
+        origin=str(origin.get("kind") or ""),
+        distribution=None if origin.get("distribution") is None else str(origin["distribution"]),
+        documentation=str(row.get("documentation") or ""),
+        missing=tuple(str(module) for module in row.get("missing") or ()),
+    )
+
+
+def _killed(line: dict[str, Any]) -> Killed:
+    killers = {str(id_): "error" if value == "error" else _number(value) for id_, value in line["killers"].items()}
+    return Killed(
+        system=str(line["system"]),
+        mutant=str(line["mutant"]),
+        sentence=str(line["sentence"]),
+        honest=bool(line["honest"]),
+        equivalent=str(line["equivalent"] or ""),
+        expected_killers=tuple(str(id_) for id_ in line["expected_killers"]),
+        killers={id_: "error" if value is None else value for id_, value in sorted(killers.items())},
+        checked=tuple(sorted(str(id_) for id_ in line["checked"])),
+        verdict=str(line["verdict"]),
+    )
+
+
+def _measurement(line: dict[str, Any], run: str) -> Measurement:
+    words = ("system", "implementation", "workload", "verdict")
+    optional_words = ("description", "dtype", "device", "unit", "message", "baseline", "decision")
+    optional_numbers = (
+        *("median_s", "low_s", "high_s", "ratio", "ratio_low", "ratio_high", "per_second"),
+        *("bytes_moved", "flops", "roofline_share", "margin", "compile_s"),
+    )
+    roofline = line.get("roofline") or {}
+    samples = _number(line.get("samples"))
+    return Measurement(
+        run=run,
+        **{word: str(line[word]) for word in words},
+        **{word: str(line.get(word) or "") for word in optional_words},
+        **{word: _number(line.get(word)) for word in optional_numbers},  # type: ignore[arg-type]
+        amount=_number(line.get("amount")) or 0.0,
+        samples=None if samples is None else int(samples),
+        copy_bytes_per_s=_number(roofline.get("copy_bytes_per_s")),
+        matmul_flops_per_s=_number(roofline.get("matmul_flops_per_s")),
+        again=bool(line.get("aa")),
+    )
+
+
+def _measurement_order(measurement: Measurement) -> tuple[Any, ...]:
+    speed = measurement.speed
+    return (
+        measurement.system,
+        measurement.run,
+        measurement.device,
+        measurement.workload,
+        measurement.dtype,
+        speed is None,
+        -(speed or 0.0),
+        measurement.implementation,
+        measurement.again,
+        repr(measurement),
+    )

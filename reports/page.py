@@ -1,0 +1,46 @@
+"""The whole page: sections in a fixed order, plots beside it, nothing of the clock or the machine that renders it."""
+
+from __future__ import annotations
+
+from reports import plots
+from reports.chart_data import chart
+from reports.merging import Evidence
+from reports.sections import bugs, charts, findings, league, matrix, provenance, speed, summary
+
+SIGNATURE = "<!-- Rendered by `python -m reports` of Gaugeblock; changes made here are lost when it is rendered again. -->"
+"""The page's first line: only a page that begins with it is ever overwritten."""
+
+
+def render(evidence: Evidence) -> dict[str, bytes]:
+    """Every file of the report by its relative path."""
+    files: dict[str, bytes] = {}
+    drawn = []
+    for system in evidence.systems:
+        data = chart(evidence, system)
+        if data is not None:
+            path = f"plots/{_file_name(system.name)}.svg"
+            files[path] = plots.draw(data)
+            drawn.append((data, path))
+    sections = [
+        ("Summary", summary.summary(evidence)),
+        ("League tables", league.league(evidence)),
+        ("Margin and speed", charts.charts(drawn)),
+        ("Requirements", matrix.matrix(evidence)),
+        ("Findings", findings.findings(evidence)),
+        ("Speed", speed.speed(evidence)),
+        ("Planted bugs", bugs.bugs(evidence)),
+        ("What the words mean", provenance.meanings(evidence)),
+        ("Environment", provenance.environment(evidence)),
+        ("How to reproduce", provenance.reproduction(evidence)),
+        ("Record files", provenance.record_files(evidence)),
+    ]
+    contents = " · ".join(f"[{title}](#{title.lower().replace(' ', '-')})" for title, _ in sections)
+    parts = [SIGNATURE, "# Conformance report", summary.headline(evidence), contents]
+    parts += [f"## {title}\n\n{body}" for title, body in sections]
+    files["README.md"] = ("\n\n".join(parts) + "\n").encode("utf-8")
+    return files
+
+
+def _file_name(system: str) -> str:
+    """A system's name as a file name that no record can lead out of the folder."""
+    return "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in system) or "system"

@@ -1,0 +1,73 @@
+"""A report appears whole or not at all, and never at the cost of a file that somebody else put there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from reports.page import SIGNATURE
+from reports.plots import SIGNATURE as PLOT_SIGNATURE
+
+
+class PublishError(Exception):
+    """The folder cannot take the report; the message says why and what to do."""
+
+
+def publish(files: Mapping[str, bytes], folder: Path) -> None:
+    """Write ``files`` (relative path to content) into ``folder``.
+
+    A new folder is made under a temporary name and renamed. In an existing one each file is replaced in one step, the page
+    last, so that it never names a plot that is not there yet; plots of ours that the page no longer shows are removed.
+    """
+    folder = Path(os.path.abspath(folder))
+    if folder.exists() and not folder.is_dir():
+        raise PublishError(f"{folder.name} is a file; expected a folder, or a name that is not taken")
+    page = folder / "README.md"
+    if page.exists() and not _begins_with(page, SIGNATURE):
+        raise PublishError(f"{folder.name}/README.md was not rendered by this command and is left alone; choose another folder")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
+    except OSError as error:
+        raise PublishError(f"{folder.name} cannot be written: {error.strerror or error}") from error
+    try:
+        for name, content in files.items():
+            target = temporary / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+        if not folder.exists():
+            temporary.chmod(0o777 & ~_umask())
+            os.replace(temporary, folder)
+            return
+        # The page last: until then the old page stands.
+        for name in sorted(files, key=lambda name: (name == "README.md", name)):
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(temporary / name, target)
+        for plot in sorted((folder / "plots").glob("*.svg")):
+            if f"plots/{plot.name}" not in files and _begins_with(plot, PLOT_SIGNATURE):
+                plot.unlink()
+    except OSError as error:
+        raise PublishError(f"{folder.name} cannot be written: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _begins_with(path: Path, signature: str) -> bool:
+    """Whether the signature stands within the file's beginning (an SVG has its XML declaration before it)."""
+    expected = signature.encode("utf-8")
+    try:
+        with path.open("rb") as file:
+            return expected in file.read(4 * len(expected))
+    except OSError:
+        return False
+
+
+def _umask() -> int:
+    """The process's umask, which can only be read by setting it."""
+    current = os.umask(0)
+    os.umask(current)
+    return current

@@ -1,0 +1,1 @@
+"""One module per section of the page; each has one public function from the evidence to Markdown."""

@@ -1,0 +1,94 @@
+"""Every deviation, with the rule, its source, the worst case and the command that shows it again."""
+
+from __future__ import annotations
+
+from conformance.verdict import Judgement, Verdict
+from reports.markup import block, code, plain, table
+from reports.merging import Evidence, Implementation
+from reports.numbers import count, margin
+from reports.standing import of_requirement, requirement_named, standings, worst_first
+
+INTRODUCTION = (
+    "What follows states where an implementation differs from the rule as this suite reads it; each entry names the rule's "
+    "source and the command that shows the difference. A difference can be deliberate: the entry says what differs, not why."
+)
+
+
+def findings(evidence: Evidence) -> str:
+    """Grouped by implementation, in the order of the league tables."""
+    parts = []
+    for system in evidence.systems:
+        for row in standings(evidence, system.name):
+            ids = sorted({*row.failing, *row.crashing})
+            if ids:
+                parts.append(_implementation(evidence, row.implementation, ids))
+    if not parts:
+        judged = any(j.verdict in (Verdict.PASS, Verdict.FAIL, Verdict.ERROR) for j in evidence.judgements)
+        return "No deviation was found." if judged else "No case was judged in these runs, so there can be no finding."
+    return "\n\n".join([INTRODUCTION, *parts])
+
+
+def _implementation(evidence: Evidence, implementation: Implementation, ids: list[str]) -> str:
+    version = f" {plain(implementation.version)}" if implementation.version else ""
+    parts = [f"### {code(implementation.name)}{version}"]
+    facts = []
+    if implementation.summary:
+        facts.append(f"Described as: {plain(implementation.summary)}")
+    if implementation.numerical_class:
+        facts.append(f"Judged by the bounds of the class {plain(implementation.numerical_class)}.")
+    if facts:
+        parts.append(" ".join(facts))
+    judgements = evidence.judgements_of(implementation.name)
+    for id_ in ids:
+        parts.append(_finding(evidence, implementation, id_, of_requirement(judgements, id_)))
+    return "\n\n".join(parts)
+
+
+def _finding(evidence: Evidence, implementation: Implementation, id_: str, judgements: list[Judgement]) -> str:
+    requirement = requirement_named(evidence, implementation.system, id_)
+    judged = [j for j in judgements if j.verdict in (Verdict.PASS, Verdict.FAIL, Verdict.ERROR)]
+    failed = [j for j in judgements if j.verdict is Verdict.FAIL]
+    crashed = [j for j in judgements if j.verdict is Verdict.ERROR]
+    worst = min(failed or crashed, key=worst_first)
+    numbers = []
+    if failed:
+        numbers.append(f"{len(failed)} fail")
+    if crashed:
+        numbers.append(f"{len(crashed)} crash")
+    of_all = f"Of {count(len(judged), 'judged case')}, {' and '.join(numbers)}."
+    about = [f"Source: {plain(requirement.source)}." if requirement.source else ""]
+    about.append(f"Catches: {plain(requirement.catches)}." if requirement.catches else "")
+    parts = [
+        f"#### {plain(id_)}: {plain(requirement.statement)}",
+        " ".join([*(text for text in about if text), of_all]),
+        table(["Worst case", code_list(worst.case, worst.dtype, worst.device)], _facts(worst)),
+    ]
+    if failed and crashed:
+        first = min(crashed, key=worst_first)
+        parts.append(f"It also crashed in {code_list(first.case, first.dtype, first.device)}: {code(first.message)}")
+    if worst.reproduce:
+        parts.append("To see it again:\n\n" + block(worst.reproduce, "sh"))
+    return "\n\n".join(parts)
+
+
+def code_list(*words: str) -> str:
+    return ", ".join(code(word) for word in words if word) or "-"
+
+
+def _facts(worst: Judgement) -> list[list[str]]:
+    rows = []
+    if worst.quantity:
+        place = f" at {code(worst.worst)}" if worst.worst else ""
+        rows.append(["Quantity", code(worst.quantity) + place])
+    if worst.got or worst.expected:
+        rows += [["Got", code(worst.got)], ["Expected", code(worst.expected)]]
+    if worst.bound:
+        rows.append(["Allowed error", code(worst.bound)])
+    if worst.margin is not None:
+        rows.append(["Margin", f"**{margin(worst.margin)}**"])
+    if worst.message:
+        rows.append(["Message", code(worst.message)])
+    if worst.resembles:
+        name, colon, sentence = worst.resembles.partition(": ")
+        rows.append(["Resembles", f"{code(name)}: {plain(sentence)}" if colon else code(name)])
+    return rows or [["Verdict", worst.verdict.value]]

@@ -1,0 +1,69 @@
+"""Requirement by implementation: the worst margin over cases, dtypes and devices, or why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from conformance.verdict import Judgement, Verdict
+from reports.markup import code, plain, table
+from reports.merging import Evidence, Implementation, Requirement, System
+from reports.numbers import margin
+from reports.standing import of_requirement, standings, worst_first
+
+COLUMNS = 8
+"""So many implementations stand side by side before the table is split."""
+
+LEGEND = (
+    "A number is the worst margin of all cases that passed (0: exact); **FAIL** precedes a margin above 1; **ERROR** means that it "
+    "crashed; *unsup.* is a declared gap, *n.r.* not run, and a dash means that no case was put. A dagger (†) marks rules "
+    "of which some cases were unsupported or not run."
+)
+
+
+def matrix(evidence: Evidence) -> str:
+    """The rules of each system in words, then how each implementation stands to them."""
+    parts = [_system(evidence, system) for system in evidence.systems]
+    return "\n\n".join([LEGEND, *parts]) if parts else "The records name no system, so there is no matrix."
+
+
+def _system(evidence: Evidence, system: System) -> str:
+    heading = f"### Requirements: {plain(system.title)}"
+    requirements = evidence.requirements_of(system.name)
+    if not requirements:
+        return f"{heading}\n\nThe records list no requirement of this system."
+    rules = [[plain(r.id), plain(r.statement), plain(r.source), plain(r.catches)] for r in requirements]
+    parts = [heading, table(["Id", "Requirement", "Source", "Catches"], rules)]
+    # In the order of the league table, and without those that no case was put to: the league table gives their reasons.
+    judged = [row.implementation for row in standings(evidence, system.name) if any(row.counts.values())]
+    if not judged:
+        parts.append("No case of this system was put to any implementation.")
+    parts += [_table(evidence, requirements, judged[i : i + COLUMNS]) for i in range(0, len(judged), COLUMNS)]
+    return "\n\n".join(parts)
+
+
+def _table(evidence: Evidence, requirements: Sequence[Requirement], columns: Sequence[Implementation]) -> str:
+    headers = ["", *(code(implementation.slug) for implementation in columns)]
+    rows = [
+        [
+            f"**{plain(requirement.id)}**",
+            *(_cell(of_requirement(evidence.judgements_of(column.name), requirement.id)) for column in columns),
+        ]
+        for requirement in requirements
+    ]
+    return table(headers, rows, "l" + "r" * len(columns))
+
+
+def _cell(judgements: Sequence[Judgement]) -> str:
+    verdicts = {judgement.verdict for judgement in judgements}
+    partly = " †" if verdicts & {Verdict.UNSUPPORTED, Verdict.NOT_RUN} else ""
+    measured = [j for j in judgements if j.verdict in (Verdict.PASS, Verdict.FAIL)]
+    worst = margin(min(measured, key=worst_first).margin) if measured else ""
+    if Verdict.FAIL in verdicts:
+        return f"**FAIL {worst}**{partly}"
+    if Verdict.ERROR in verdicts:
+        return f"**ERROR**{partly}"
+    if Verdict.PASS in verdicts:
+        return f"{worst}{partly}"
+    if Verdict.UNSUPPORTED in verdicts:
+        return "*unsup.*"
+    return "*n.r.*" if verdicts else "-"

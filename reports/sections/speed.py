@@ -1,0 +1,95 @@
+"""Speeds as ratios with intervals, beside the machine's own limits; no speed is shown for a wrong answer."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+from reports.markup import code, plain, table
+from reports.merging import Evidence, Measurement, System
+from reports.numbers import margin, percent, ratio, si
+from reports.standing import STATUS_WORDS, Status, standings
+
+INTRODUCTION = (
+    "A ratio is the baseline's time divided by the implementation's own, above 1 is faster, with its 95 % interval. *A/A* is the "
+    "baseline timed against itself: what it differs from 1 is noise. The roofline share is the least time that the "
+    "work could take on the machine's measured copy and matrix-product rates, divided by the time it took."
+)
+
+
+def speed(evidence: Evidence) -> str:
+    """One table per system, run, workload, device and dtype."""
+    if not evidence.measurements:
+        return "None of these runs measured a speed."
+    parts = [INTRODUCTION]
+    for system in evidence.systems:
+        of_system = [m for m in evidence.measurements if m.system == system.name]
+        parts.append(f"### Speed: {plain(system.title)}")
+        if not of_system:
+            parts.append("None of these runs measured this system.")
+        for _, group in groupby(of_system, key=lambda m: (m.run, m.device, m.workload, m.dtype)):
+            parts.append(_workload(evidence, system, list(group)))
+    return "\n\n".join(parts)
+
+
+def _workload(evidence: Evidence, system: System, rows: list[Measurement]) -> str:
+    status = {row.implementation.name: row.status for row in standings(evidence, system.name)}
+    first = rows[0]
+    where = ", ".join(plain(part) for part in (first.device, first.dtype) if part)
+    parts = [f"#### {code(first.workload)} on {where} (run {first.run})"]
+    description = [plain(min(m.description for m in rows))] if first.description else []
+    description.append(_limits(rows))
+    parts.append("Workload: " + " ".join(text for text in description if text) if any(description) else "")
+    timed = [m for m in rows if m.speed is not None]
+    if timed:
+        headers = ["Implementation", "Verdict", "Ratio", "Decision", "Median time", "95 % interval"]
+        headers += ["Per second", "Roofline share", "Margin here", "Compile time"]
+        parts.append(table(headers, [_timed(m, status) for m in timed], "llrlrrrrrr"))
+    else:
+        parts.append("No implementation has a speed here.")
+    others = [m for m in rows if m.speed is None]
+    if others:
+        listed = [[code(slug(m)), plain(m.verdict), _reason(m)] for m in others]
+        parts.append("No speed is shown for:\n\n" + table(["Implementation", "Outcome", "Reason"], listed))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _timed(m: Measurement, status: dict[str, Status]) -> list[str]:
+    standing = status.get(m.implementation, Status.NOT_JUDGED)
+    words = STATUS_WORDS[standing]
+    spread = "-"
+    if m.low_s is not None and m.high_s is not None:
+        spread = f"[{si(m.low_s, 's')}, {si(m.high_s, 's')}]"
+    return [
+        f"{code(slug(m))}, A/A" if m.again else code(slug(m)),
+        words if standing is not Status.FAILS else f"**{words}**",
+        ratio(m.speed or 0.0, m.ratio_low, m.ratio_high),
+        plain(m.decision) or "-",
+        "-" if m.median_s is None else si(m.median_s, "s"),
+        spread,
+        "-" if m.per_second is None else si(m.per_second, f"{plain(m.unit)}/s"),
+        "-" if m.roofline_share is None else percent(m.roofline_share),
+        margin(m.margin),
+        "-" if m.compile_s is None else si(m.compile_s, "s"),
+    ]
+
+
+def _reason(m: Measurement) -> str:
+    words = [plain(m.message)] if m.message else []
+    if m.verdict == "wrong answer" and m.margin is not None:
+        words.append(f"its answer at this shape and dtype has margin {margin(m.margin)}")
+    return "; ".join(words) or "no reason was recorded"
+
+
+def _limits(rows: list[Measurement]) -> str:
+    copy = max((m.copy_bytes_per_s for m in rows if m.copy_bytes_per_s is not None), default=None)
+    product = max((m.matmul_flops_per_s for m in rows if m.matmul_flops_per_s is not None), default=None)
+    words = []
+    if copy is not None:
+        words.append(f"copies {si(copy, 'B/s')}")
+    if product is not None:
+        words.append(f"multiplies matrices at {si(product, 'FLOP/s')}")
+    return f"In the same run this machine {' and '.join(words)}." if words else ""
+
+
+def slug(measurement: Measurement) -> str:
+    return measurement.implementation.removeprefix(f"{measurement.system}/")

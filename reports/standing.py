@@ -1,0 +1,193 @@
+"""Where each implementation stands: what it passed, how near it came to failing, how much was judged, how fast it is."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+
+from conformance.verdict import Judgement, Verdict
+from reports.merging import Evidence, Implementation, Measurement, Requirement
+
+
+class Status(IntEnum):
+    """In the order of the league table."""
+
+    CONFORMS = 0
+    FAILS = 1
+    CRASHES = 2
+    """No wrong value was seen, but it raised where it had declared no gap."""
+    NOT_JUDGED = 3
+
+
+STATUS_WORDS = {
+    Status.CONFORMS: "conforms",
+    Status.FAILS: "does not conform",
+    Status.CRASHES: "crashes",
+    Status.NOT_JUDGED: "not judged",
+}
+
+_JUDGED = (Verdict.PASS, Verdict.FAIL, Verdict.ERROR)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One implementation's verdicts, summed up."""
+
+    implementation: Implementation
+    status: Status
+    counts: dict[Verdict, int]
+    worst: Judgement | None
+    """The passed or failed case with the largest margin."""
+    judged_cases: int
+    all_cases: int
+    failing: tuple[str, ...]
+    crashing: tuple[str, ...]
+    reason: str
+    """Why it was not judged; empty where it was."""
+
+    @property
+    def margin(self) -> float | None:
+        return None if self.worst is None else self.worst.margin
+
+
+def standings(evidence: Evidence, system: str) -> list[Standing]:
+    """The league table of one system: conforming first, then by worst margin, then by name."""
+    implementations = evidence.implementations_of(system)
+    asked: set[tuple[str, str, str]] = set()
+    for implementation in implementations:
+        asked |= {_case(judgement) for judgement in evidence.judgements_of(implementation.name)}
+    found = [_standing(implementation, evidence, len(asked)) for implementation in implementations]
+    return sorted(found, key=_league_order)
+
+
+def worst_first(judgement: Judgement) -> tuple[float, bool, str, str, str]:
+    """A sorting key: the largest margin first, then a fixed order among equals (quick to read: the shorter case first)."""
+    margin = -1.0 if judgement.margin is None else judgement.margin
+    return (-margin, judgement.quantity == "", judgement.case, judgement.dtype, judgement.device)
+
+
+def of_requirement(judgements: Iterable[Judgement], requirement: str) -> list[Judgement]:
+    return [judgement for judgement in judgements if judgement.requirement == requirement]
+
+
+def requirement_named(evidence: Evidence, system: str, id_: str) -> Requirement:
+    """The requirement of that id; one that the header does not list still gets a row, without a statement."""
+    for requirement in evidence.requirements_of(system):
+        if requirement.id == id_:
+            return requirement
+    return Requirement(system, id_, "(no statement in the records)", "", "")
+
+
+@dataclass(frozen=True)
+class MainWorkload:
+    """The workload that the league table and the chart compare speeds on."""
+
+    run: str
+    workload: str
+    device: str
+    dtype: str
+    description: str
+    baseline: str
+    measurements: dict[str, Measurement]
+    """By implementation; measured ones only."""
+
+
+def main_workload(evidence: Evidence, system: str) -> MainWorkload | None:
+    """The one with the most measured implementations; an accelerator before the CPU, then the larger amount of work."""
+    groups: dict[tuple[str, str, str, str], list[Measurement]] = {}
+    for measurement in evidence.measurements:
+        if measurement.system == system and measurement.speed is not None and not measurement.again:
+            key = (measurement.run, measurement.workload, measurement.device, measurement.dtype)
+            groups.setdefault(key, []).append(measurement)
+    if not groups:
+        return None
+
+    def preference(key: tuple[str, str, str, str]) -> tuple[bool, bool, int, float, tuple[str, str, str, str]]:
+        members = groups[key]
+        enough = len({member.implementation for member in members}) > 1
+        on_cpu = key[2] == "cpu"
+        return (not enough, on_cpu, -len(members), -max(member.amount for member in members), key)
+
+    best = min(groups, key=preference)
+    members = groups[best]
+    baselines = sorted({member.baseline for member in members if member.baseline})
+    return MainWorkload(
+        run=best[0],
+        workload=best[1],
+        device=best[2],
+        dtype=best[3],
+        description=min(member.description for member in members),
+        baseline=baselines[0] if baselines else "",
+        # Sorted fastest first, so the first of several lines of one implementation wins only where it was repeated.
+        measurements={member.implementation: member for member in reversed(members)},
+    )
+
+
+def fastest(standing: list[Standing], main: MainWorkload | None) -> tuple[Measurement | None, list[Measurement]]:
+    """The fastest conforming implementation, and those whose intervals reach into its own."""
+    if main is None:
+        return None, []
+    conforming = {row.implementation.name for row in standing if row.status is Status.CONFORMS}
+    rows = [measurement for name, measurement in main.measurements.items() if name in conforming]
+    rows.sort(key=lambda measurement: (-(measurement.speed or 0.0), measurement.implementation))
+    if not rows:
+        return None, []
+    first = rows[0]
+    bottom = first.ratio_low if first.ratio_low is not None else first.speed
+    level = [row for row in rows[1:] if _top(row) >= (bottom or 0.0)]
+    return first, level
+
+
+def _top(measurement: Measurement) -> float:
+    return (measurement.ratio_high if measurement.ratio_high is not None else measurement.speed) or 0.0
+
+
+def _case(judgement: Judgement) -> tuple[str, str, str]:
+    return judgement.requirement, judgement.case, judgement.dtype
+
+
+def _standing(implementation: Implementation, evidence: Evidence, all_cases: int) -> Standing:
+    judgements = evidence.judgements_of(implementation.name)
+    counted = Counter(judgement.verdict for judgement in judgements)
+    counts = {verdict: counted[verdict] for verdict in Verdict}
+    measured = [judgement for judgement in judgements if judgement.margin is not None and judgement.verdict in _JUDGED]
+    failing = tuple(sorted({j.requirement for j in judgements if j.verdict is Verdict.FAIL}))
+    crashing = tuple(sorted({j.requirement for j in judgements if j.verdict is Verdict.ERROR}))
+    if failing:
+        status = Status.FAILS
+    elif crashing:
+        status = Status.CRASHES
+    elif counts[Verdict.PASS]:
+        status = Status.CONFORMS
+    else:
+        status = Status.NOT_JUDGED
+    return Standing(
+        implementation=implementation,
+        status=status,
+        counts=counts,
+        worst=min(measured, key=worst_first, default=None),
+        judged_cases=len({_case(judgement) for judgement in judgements if judgement.verdict in _JUDGED}),
+        all_cases=all_cases,
+        failing=failing,
+        crashing=crashing,
+        reason=_reason(implementation, judgements) if status is Status.NOT_JUDGED else "",
+    )
+
+
+def _reason(implementation: Implementation, judgements: tuple[Judgement, ...]) -> str:
+    if not judgements:
+        missing = ", ".join(implementation.missing)
+        return f"not installed: {missing}" if missing else "it was listed, but no case was put to it"
+    messages = Counter(judgement.message for judgement in judgements if judgement.message)
+    if not messages:
+        return "every case is a gap that it declares" if judgements[0].verdict is Verdict.UNSUPPORTED else "no reason was recorded"
+    top = max(messages.values())
+    return min(message for message, number in messages.items() if number == top)
+
+
+def _league_order(row: Standing) -> tuple[Status, float, int, str]:
+    margin = math.inf if row.margin is None else row.margin
+    return row.status, margin, -row.judged_cases, row.implementation.name
