@@ -59,7 +59,7 @@ def add_options(parser: pytest.Parser) -> None:
 def configure(config: pytest.Config) -> None:
     """Prepare the run's stash; a bad --xfails file ends the run before anything is judged."""
     if "cuda" not in config.getoption("--device"):
-        # Whether Triton interprets or compiles is settled when anything first imports it, a peer perhaps; so it is settled here.
+        # Whether Triton interprets is settled when anything, a peer perhaps, first imports it; so it is settled here.
         os.environ.setdefault("TRITON_INTERPRET", "1")
     config.stash[LINES] = []
     config.pluginmanager.register(Gatherer(config))
