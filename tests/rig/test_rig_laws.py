@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import sys
 import unicodedata
@@ -32,7 +33,7 @@ def chunked(text: str, cuts: list[int], profile: rig.Profile, max_candidate: int
     parser = StreamingParser(profile, max_candidate)
     events: list[rig.Event] = []
     edges = [0, *sorted(cut % (len(text) + 1) for cut in cuts), len(text)]
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in itertools.pairwise(edges):
         events += parser.feed(text[start:end])
     return rig.coalesce(events + parser.close())
 
@@ -67,7 +68,7 @@ def test_texts_are_maximal_and_only_the_end_is_incomplete(text: str, profile: ri
     events = rig.parse(text, profile)
     kinds = [type(event) for event in events]
     assert all(event.raw for event in events)
-    assert (Text, Text) not in list(zip(kinds, kinds[1:], strict=False))
+    assert (Text, Text) not in list(itertools.pairwise(kinds))
     assert Incomplete not in kinds[:-1]
 
 

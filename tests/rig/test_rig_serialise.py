@@ -73,5 +73,5 @@ def test_a_text_that_swallows_an_annotation_is_refused() -> None:
     segments: list[rig.Segment] = ['[__DC__("x', (") --> ", "]5")]
     joined = "".join(s if isinstance(s, str) else rig.serialise_annotation(*s) for s in segments)
     assert [(a.query, a.value) for a in rig.annotations(joined)] == [("x[__DC__(", ") --> ")]
-    with pytest.raises(rig.Unrepresentable, match="lost|forged"):
+    with pytest.raises(rig.Unrepresentable, match=r"lost|forged"):
         rig.serialise(segments)
