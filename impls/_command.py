@@ -25,19 +25,21 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import selectors
 import signal
 import subprocess
 import time
 import weakref
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import IO, Any
 
 from impls.contract import NotRun, PlugError, Unsupported
 
 LONGEST_ANSWER = 64 * 2**20
 """Bytes; an answer line longer than this is taken for a process that has lost its way."""
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _GRACE = 0.5
 """Seconds that a process gets to end by itself after its input was closed, before its group is killed."""
 
@@ -112,13 +114,13 @@ def _decode(line: bytes, expected_id: int) -> dict[str, Any]:
         raise CommandError(f"found an answer with id {answer.get('id')!r}, expected id {expected_id}, that of the request")
     if not _is_scalar(json.dumps(answer, ensure_ascii=False)):
         raise CommandError(
-            f"found a lone surrogate in the answer {_shorten(line)}; offsets were perhaps cut in UTF-16 units inside a character"
+            f"found a lone surrogate in the answer {_shorten(line)}; a string was perhaps cut inside a UTF-16 pair"
         )
     return answer
 
 
 def _is_scalar(text: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in text)
+    return _SURROGATE.search(text) is None
 
 
 def _shorten(line: bytes, limit: int = 120) -> str:
@@ -148,12 +150,11 @@ class _Running:
             ) from None
         # Runs at interpreter exit too; holds the process and not self.
         self.end = weakref.finalize(self, _end, self._process)
-        assert self._process.stdin and self._process.stdout and self._process.stderr
-        self._stdin, self._stdout, self._stderr = self._process.stdin, self._process.stdout, self._process.stderr
+        self._stdin, self._stdout, self._stderr = pipes = _pipes_of(self._process)
         self._answered = 0
         self._received = bytearray()
         self._complaints = bytearray()
-        for pipe in (self._stdin, self._stdout, self._stderr):
+        for pipe in pipes:
             os.set_blocking(pipe.fileno(), False)
 
     def exchange(self, line: bytes, seconds: float) -> bytes:
@@ -183,9 +184,8 @@ class _Running:
         answer = bytes(self._received[:newline])
         del self._received[: newline + 1]
         if self._received:
-            raise CommandError(
-                f"found more than one line for one request; the second begins {_shorten(bytes(self._received))}"
-            )
+            second = _shorten(bytes(self._received))
+            raise CommandError(f"found more than one line for one request; the second begins {second}")
         self._answered += 1
         return answer
 
@@ -248,16 +248,21 @@ def _read(descriptor: int, into: bytearray | None = None) -> bytes | None:
     return chunk
 
 
+def _pipes_of(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes], IO[bytes]]:
+    if process.stdin is None or process.stdout is None or process.stderr is None:
+        raise AssertionError("started without pipes")
+    return process.stdin, process.stdout, process.stderr
+
+
 def _end(process: subprocess.Popen[bytes]) -> None:
     """Close its input, give it a moment, kill the whole group, reap it, close the pipes."""
+    stdin, stdout, stderr = _pipes_of(process)
     with contextlib.suppress(OSError):
-        if process.stdin:
-            process.stdin.close()
+        stdin.close()
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(_GRACE)
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    for pipe in (process.stdout, process.stderr):
-        if pipe:
-            pipe.close()
+    stdout.close()
+    stderr.close()

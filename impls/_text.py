@@ -1,4 +1,4 @@
-"""What the two text rooms share: calling a stranger's ``parse(text)`` under a time limit, and telling what it is by its answer.
+"""What the two text rooms share: calling ``parse(text)`` under a time limit, and telling what a parser is by its answer.
 
 A parser of RIG and a parser of RAG have the same signature. They differ in what they answer to one short document, which is
 at once an annotated text and a list of one line.
