@@ -1,0 +1,79 @@
+"""A failure says who, what, where, by how much, why and how to see it again; its words are kept by snapshot."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from syrupy.assertion import SnapshotAssertion
+
+from conformance.check import Check
+from conformance.comparison import equal
+from conformance.judging import Examination, checks_of, examine, explain
+from conformance.verdict import Judgement, Verdict
+from impls.contract import Implementation
+
+FAILURE = Judgement(
+    implementation="ademamix/theirs",
+    system="ademamix",
+    requirement="ADM-04",
+    case="two-tensors",
+    dtype="float32",
+    device="cuda",
+    verdict=Verdict.FAIL,
+    margin=12345.678,
+    quantity="theta after step 3",
+    worst="(1, 2)",
+    got="0.25",
+    expected="0.125",
+    bound="1.013e-05",
+    resembles="some-bug: The sentence of a planted bug.",
+    reproduce="pytest 'conformance/ademamix/test_ademamix.py::test_conforms[...]' --impl 'ademamix/theirs' --device cuda",
+)
+
+
+def _without_statement(text: str) -> str:
+    # The requirement's own words may be improved without this test having an opinion.
+    head, *rest = text.split("\n")
+    return "\n".join([head.partition(":")[0], *(line for line in rest if not line.lstrip().startswith("catches"))])
+
+
+def test_a_numeric_failure(snapshot: SnapshotAssertion) -> None:
+    assert _without_statement(explain(FAILURE)) == snapshot
+
+
+def test_an_error(snapshot: SnapshotAssertion) -> None:
+    error = replace(FAILURE, verdict=Verdict.ERROR, margin=None, message="kernel.py:12: RuntimeError: out of memory")
+    assert _without_statement(explain(error)) == snapshot
+
+
+def test_the_statement_and_its_source_lead(snapshot: SnapshotAssertion) -> None:
+    text = explain(FAILURE)
+    assert text.startswith("FAIL ADM-04: ")
+    assert "arXiv:2409.03137" in text.split("\n")[0]
+    assert "  catches " in text
+
+
+class _Wrong:
+    """A subject of the rig room that finds nothing."""
+
+
+def _finds_nothing(subject: object, case: object, dtype: str):  # type: ignore[no-untyped-def]
+    yield equal("annotations", [], [("q", "v", 0, 1)])
+
+
+def test_what_the_judge_itself_produces(snapshot: SnapshotAssertion) -> None:
+    first = next(iter(checks_of("rig")))
+    check = Check(first.requirement, _finds_nothing, first.cases)
+    implementation = Implementation(
+        name="rig/nothing",
+        system="rig",
+        target="impls.rig.by_regular_expression:parse",
+        protocol="parser",
+        summary="",
+        dtypes=(),
+        spec="rig=nothing.py:parse",
+    )
+    judgement = examine(Examination(implementation, check, check.cases[0], "", "cpu"))
+    assert judgement.verdict is Verdict.FAIL
+    assert judgement.requirement == "RIG-01"
+    assert _without_statement(explain(judgement)) == snapshot

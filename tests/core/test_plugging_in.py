@@ -1,0 +1,264 @@
+"""Third parties who live outside the repository plug in by every form there is, and wrong plugs get one clear error."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from conformance import records
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+OPTIMIZER = """
+    import math
+    import torch
+
+    class Theirs(torch.optim.Optimizer):
+        def __init__(self, params, lr=1e-3, betas=(0.9, 0.999, 0.9999), alpha=5.0, eps=1e-8, weight_decay=0.0,
+                     T_alpha=None, T_beta3=None):
+            super().__init__(params, dict(lr=lr, betas=betas, alpha=alpha, eps=eps, weight_decay=weight_decay,
+                                          T_alpha=T_alpha, T_beta3=T_beta3))
+
+        @torch.no_grad()
+        def step(self, closure=None):
+            for group in self.param_groups:
+                b1, b2, b3_end = group["betas"]
+                for p in group["params"]:
+                    if p.grad is None:
+                        continue
+                    s = self.state[p]
+                    if not s:
+                        s.update(step=0, m1=torch.zeros_like(p), m2=torch.zeros_like(p), nu=torch.zeros_like(p))
+                    s["step"] += 1
+                    t, T_a, T_b = s["step"], group["T_alpha"], group["T_beta3"]
+                    alpha = group["alpha"] if not T_a else min(t / T_a, 1.0) * group["alpha"]
+                    b3 = b3_end
+                    if T_b and t < T_b and b1 > 0:
+                        ls, le, mu = math.log(b1), math.log(b3_end), t / T_b
+                        b3 = min(math.exp(ls * le / ((1 - mu) * le + mu * ls)), b3_end)
+                    elif T_b and t < T_b:
+                        b3 = b3_end ** (T_b / t)
+                    g = p.grad
+                    s["m1"].mul_(b1).add_(g, alpha=1 - b1)
+                    s["m2"].mul_(b3).add_(g, alpha=1 - b3)
+                    s["nu"].mul_(b2).addcmul_(g, g, value=1 - b2)
+                    denominator = (s["nu"] / (1 - b2**t)).sqrt().add_(group["eps"])
+                    p.mul_(1 - group["lr"] * group["weight_decay"])
+                    p.add_((s["m1"] / (1 - b1**t) + alpha * s["m2"]) / denominator, alpha=-group["lr"])
+"""
+
+ATTENTION = """
+    import math
+    import torch
+
+    def attention(q, k, v, *, scale=None, bias=0.0, causal=False):
+        scale = 1 / math.sqrt(q.shape[-1]) if scale is None else scale
+        scores = (q.float() @ k.float().transpose(-1, -2)) * scale + bias
+        if causal:
+            n, m = scores.shape[-2:]
+            keep = torch.ones(n, m, dtype=torch.bool).tril(m - n)
+            return (torch.sigmoid(scores).masked_fill(~keep, 0.0) @ v.float()).to(v.dtype)
+        return (torch.sigmoid(scores) @ v.float()).to(v.dtype)
+"""
+
+PARSER = r"""
+    import re
+    PATTERN = re.compile(r'\[__DC__\("([^"]+)"\) --> "([^"]*)"\]')
+    def parse(text):
+        return [(m[1], m[2], m.start(), m.end()) for m in PATTERN.finditer(text)
+                if m[1].strip() and not any(ord(c) < 32 or ord(c) == 127 for c in m[1] + m[2])]
+"""
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    """A folder of somebody else's, with a package, loose files and an installed distribution."""
+    package = tmp_path / "theirs"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "optim.py").write_text(textwrap.dedent(OPTIMIZER))
+    (tmp_path / "neighbour.py").write_text(textwrap.dedent(ATTENTION))
+    (tmp_path / "kernel.py").write_text("from neighbour import attention\n")
+    (tmp_path / "parser.py").write_text(textwrap.dedent(PARSER))
+    return tmp_path
+
+
+def run(outside: Path, *arguments: str, timeout: float = 300) -> tuple[subprocess.CompletedProcess[str], records.Run | None]:
+    file = outside / "run.jsonl"
+    command = [sys.executable, "-m", "pytest", "conformance", "-q", "-p", "no:cacheprovider", "--tb=short", *arguments]
+    done = subprocess.run(
+        [*command, "--records", str(file)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(outside)},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+    return done, records.read(file) if file.is_file() else None
+
+
+def verdicts(run: records.Run | None, name: str) -> Counter[str]:
+    assert run is not None
+    return Counter(line["verdict"] for line in run.of_kind("verdict") if line["implementation"] == name)
+
+
+def test_a_class_in_somebodys_package(outside: Path) -> None:
+    done, found = run(outside, "--quick", "--impl", "theirs.optim:Theirs")
+    counts = verdicts(found, "ademamix/theirs.optim.Theirs")
+    assert done.returncode == 0, done.stdout
+    assert counts["pass"] > 10
+    assert not counts["fail"] + counts["error"] + counts["not run"]
+
+
+def test_a_function_in_a_file_that_imports_its_neighbour(outside: Path) -> None:
+    done, found = run(outside, "--quick", "--impl", f"{outside}/kernel.py:attention")
+    counts = verdicts(found, "sigmoid_attention/kernel.attention")
+    assert done.returncode == 0, done.stdout
+    assert counts["pass"] > 5
+    assert counts["unsupported"] > 0  # no window, no slopes, no key lengths: gaps, not failures
+    assert not counts["fail"] + counts["error"]
+
+
+def test_a_parser_in_a_file_is_told_apart_by_what_it_gives(outside: Path) -> None:
+    done, found = run(outside, "--impl", f"{outside}/parser.py:parse")
+    counts = verdicts(found, "rig/parser.parse")
+    assert done.returncode == 0, done.stdout
+    assert counts["pass"] > 20
+
+
+def test_an_installed_package_just_appears(outside: Path) -> None:
+    metadata = outside / "theirs-1.2.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.2\n")
+    (metadata / "entry_points.txt").write_text("[gaugeblock.implementations]\nrig.theirs = parser:parse\n")
+    listing = subprocess.run(
+        [sys.executable, "-m", "pytest", "--list-impls"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(outside)},
+        capture_output=True,
+        text=True,
+    )
+    assert "rig/theirs" in listing.stdout
+    done, found = run(outside, "--quick", "--impl", "installed")
+    assert done.returncode == 0, done.stdout
+    assert verdicts(found, "rig/theirs")["pass"] > 20
+    assert found is not None
+    (described,) = found.header["implementations"]
+    assert (described["version"], described["origin"]["kind"]) == ("1.2", "entry point")
+
+
+def test_wrong_plugs_get_one_line_each_and_the_rest_goes_on(outside: Path) -> None:
+    (outside / "odd.py").write_text(
+        "THREE = 3\ndef nothing(): return []\ndef parse(text): return None\ndef two(a, b): return a\n"
+        "class NotAnOptimizer: pass\n"
+    )
+    (outside / "broken.py").write_text("1 / 0\n")
+    wrong = {
+        "no_such_module:thing": "no module named 'no_such_module'",
+        "theirs.optim:Nothing": "has no attribute 'Nothing'; it has:",
+        f"{outside}/absent.py:thing": "no file",
+        f"{outside}/broken.py:thing": "failed on import: ZeroDivisionError",
+        f"{outside}/odd.py:THREE": "odd.py:THREE is a int",
+        f"{outside}/odd.py:nothing": "expected",
+        f"{outside}/odd.py:two": "expected",
+        f"{outside}/odd.py:NotAnOptimizer": "expected",
+        f"{outside}/odd.py:parse": "rig=",
+        "nosuchsystem=theirs.optim:Theirs": "unknown system 'nosuchsystem'",
+        "rig/refrence": "did you mean rig/reference",
+        ":": "expected 'package.module:attribute'",
+    }
+    arguments = [word for spec in wrong for word in ("--impl", spec)]
+    done, found = run(outside, "--quick", *arguments, "--impl", f"rig={outside}/parser.py:parse")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stdout + done.stderr
+    assert verdicts(found, "rig/parser.parse")["pass"] > 20
+    assert found is not None
+    messages = {failure["spec"]: failure["message"] for failure in found.header["plug_failures"]}
+    assert set(messages) == set(wrong)
+    for spec, words in wrong.items():
+        assert words in messages[spec]
+        assert "\n" not in messages[spec]
+        assert f"ERROR: --impl {spec}: " in done.stdout
+
+
+def test_nothing_but_wrong_plugs_is_an_error_too(outside: Path) -> None:
+    done, _ = run(outside, "--impl", "no_such_module:thing")
+    assert done.returncode != 0
+    assert "no module named 'no_such_module'" in done.stdout
+
+
+COMMANDS = {
+    "rubbish": ("print('rubbish', flush=True)\n", "JSON"),
+    "crash": ("import sys\nsys.exit('out of order')\n", "out of order"),
+    "hang": ("import time\ntime.sleep(600)\n", "answer"),
+}
+
+
+@pytest.mark.parametrize("fault", list(COMMANDS))
+def test_a_program_that_misbehaves_is_an_error_in_words(outside: Path, fault: str) -> None:
+    body, words = COMMANDS[fault]
+    program = outside / f"{fault}.py"
+    program.write_text(f"import sys\nfor line in sys.stdin:\n{textwrap.indent(body, '    ')}")
+    # One case is enough to see what a fault says; every further one would wait for the time limit again.
+    done, found = run(
+        outside,
+        "--quick",
+        "-k",
+        "RIG-01-",
+        "--impl",
+        f"cmd:{sys.executable} {program}",
+        "--impl",
+        f"rig={outside}/parser.py:parse",
+    )
+    assert done.returncode == 1
+    assert found is not None
+    errors = [line for line in found.of_kind("verdict") if line["implementation"] == f"rig/cmd.{fault}.py"]
+    assert errors
+    for line in errors:
+        assert line["verdict"] == "error"
+        assert words in line["message"]
+    assert verdicts(found, "rig/parser.parse")["pass"] > 0
+
+
+def test_a_program_that_answers_is_judged_like_everybody(outside: Path) -> None:
+    program = outside / "speaks.py"
+    program.write_text(
+        "import json, sys\nfrom parser import parse\n"
+        "for line in sys.stdin:\n"
+        "    asked = json.loads(line)\n"
+        "    found = [dict(query=q, value=v, start=s, end=e) for q, v, s, e in parse(asked['text'])]\n"
+        "    print(json.dumps({'id': asked['id'], 'annotations': found}), flush=True)\n"
+    )
+    done, found = run(outside, "--quick", "--impl", f"cmd:{sys.executable} {program}")
+    counts = verdicts(found, "rig/cmd.speaks.py")
+    assert counts["pass"] > 20, done.stdout
+    assert not counts["fail"] + counts["error"]
+
+
+def test_many_workers_give_the_same_records(outside: Path) -> None:
+    def lines(*arguments: str) -> list[dict[str, object]]:
+        _, found = run(outside, "--impl", f"rig={outside}/parser.py:parse", "--impl", "rig/re", *arguments)
+        assert found is not None
+        return list(found.lines)
+
+    alone = lines()
+    assert len(alone) > 50
+    assert lines("-n", "2") == alone
+
+
+def test_a_crash_of_a_worker_is_an_error_of_whom_it_judged(outside: Path) -> None:
+    (outside / "fatal.py").write_text(
+        "import os\nfrom parser import parse as honest\n"
+        "def parse(text):\n    if text.count('__DC__') > 1: os._exit(9)\n    return honest(text)\n"
+    )
+    done, found = run(outside, "--quick", "-n", "2", "-k", "RIG", "--impl", f"rig={outside}/fatal.py:parse")
+    counts = verdicts(found, "rig/fatal.parse")
+    assert done.returncode != 0
+    assert counts["error"] > 0
+    assert counts["pass"] > 0
