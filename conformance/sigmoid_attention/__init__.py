@@ -1,0 +1,1 @@
+"""How sigmoid attention is judged: requirements, cases, checks and workloads."""

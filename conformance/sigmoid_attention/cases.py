@@ -1,0 +1,345 @@
+"""The situations that sigmoid attention is put into, and what the law says about each; nothing is computed until asked."""
+
+from __future__ import annotations
+
+import functools
+import zlib
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from impls.sigmoid_attention.problem import Problem
+from reference.rounding import FLOAT32, format_of
+from reference.sigmoid_attention import (
+    Gradients,
+    backward,
+    backward_bounds,
+    forward,
+    forward_bound,
+    log_length_bias,
+    visible,
+)
+
+Array = npt.NDArray[np.float64]
+
+ALL_DTYPES = ("float64", "float32", "float16", "bfloat16")
+LOW = ("float16", "bfloat16")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttentionCase:
+    """One shape with its options. ``data`` names how q, k and v are drawn, see `_draw`."""
+
+    id: str
+    quick: bool = False
+    dtypes: tuple[str, ...] = ("float32", "float16", "bfloat16")
+    batch: int = 2
+    heads: int = 2
+    kv_heads: int = 2
+    nq: int = 20
+    nk: int = 20
+    d: int = 16
+    dv: int = 16
+    bias: float = 0.0
+    scale: float | None = None
+    causal: bool = False
+    window: tuple[int, int] | None = None
+    alibi: bool = False
+    key_lengths: tuple[int, ...] | None = None
+    layout: str = "contiguous"
+    grad_layout: str = "contiguous"
+    data: str = "normal"
+    backward: bool = False
+    wanted: tuple[str, ...] = ()
+    seed: int = 0
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The feature words of impls/sigmoid_attention/driver.py that follow from the case."""
+        conditions = {
+            "backward": self.backward,
+            "bias": self.bias != 0,
+            "bias_gradient": "bias" in self.wanted,
+            "scale": self.scale is not None,
+            "causal": self.causal,
+            "rectangular": self.nq != self.nk,
+            "window": self.window is not None,
+            "alibi": self.alibi,
+            "slope_gradient": "alibi_slopes" in self.wanted,
+            "gqa": self.kv_heads != self.heads,
+            "key_lengths": self.key_lengths is not None,
+            "value_dim": self.dv != self.d,
+            "odd_head_dim": self.d & (self.d - 1) != 0 or self.dv & (self.dv - 1) != 0,
+            "strides": self.layout != "contiguous",
+        }
+        return frozenset(word for word, condition in conditions.items() if condition)
+
+    def again(self, seed: int) -> AttentionCase:
+        """The same situation with other numbers."""
+        return replace(self, seed=seed)
+
+
+@functools.lru_cache(maxsize=512)
+def problem(case: AttentionCase, dtype: str) -> Problem:
+    """The case's inputs, exact in ``dtype``."""
+    rng = np.random.default_rng([zlib.crc32(case.id.encode()), case.seed])
+    q, k, v = (format_of(dtype).round(x) for x in _draw(case, rng))
+    grad = rng.normal(size=(case.batch, case.heads, case.nq, case.dv))
+    if case.grad_layout == "expanded":
+        grad = np.full_like(grad, 1.0)
+    slopes = FLOAT32.round([0.7 / (1 + head) for head in range(case.heads)]) if case.alibi else None
+    return Problem(
+        q=q,
+        k=k,
+        v=v,
+        grad=format_of(dtype).round(grad),
+        dtype=dtype,
+        bias=case.bias,
+        scale=case.scale,
+        causal=case.causal,
+        window=case.window,
+        alibi_slopes=slopes,
+        key_lengths=case.key_lengths,
+        layout=case.layout,
+        grad_layout=case.grad_layout,
+        wanted=case.wanted,
+    )
+
+
+def _draw(case: AttentionCase, rng: np.random.Generator) -> tuple[Array, Array, Array]:
+    q = rng.normal(size=(case.batch, case.heads, case.nq, case.d))
+    k = rng.normal(size=(case.batch, case.kv_heads, case.nk, case.d))
+    v = rng.normal(size=(case.batch, case.kv_heads, case.nk, case.dv))
+    if case.data == "normal":
+        return q, k, v
+    if case.data == "positive":  # nothing cancels in the output, so its relative accuracy is that of the weights
+        return q, k, np.abs(v)
+    if case.data in ("deep", "saturated"):  # every score near -8, or near 8
+        sign = -1 if case.data == "deep" else 1
+        return 1 + 0.1 * q, sign * (32 / case.d**0.5 / case.d**0.5 + 0.25 * k), np.abs(v)
+    if case.data == "extreme":  # scores of exactly these sizes, whatever the row
+        ladder = np.array([-1e4, -800, -104, -89, -88, -60, -20, -8, 8, 20, 60, 88, 89, 104, 800, 1e4])
+        q, k = np.zeros_like(q), np.zeros_like(k)
+        q[..., 0] = case.d**0.5
+        k[..., 0] = np.resize(ladder, case.nk)
+        return q, k, v
+    if case.data == "hidden":  # what is masked is large
+        v[:, :, -2:] *= 8e3
+        k[:, :, -2:] *= 8
+        return q, k, v
+    if case.data == "padding":
+        assert case.key_lengths is not None
+        for row, length in enumerate(case.key_lengths):
+            k[row, :, length:] *= 20
+            v[row, :, length:] *= 5e3
+        return q, k, v
+    if case.data == "nan-query":
+        q[0, 0, 3] = np.nan
+        return q, k, v
+    if case.data == "nan-key":
+        k[0, 0, case.nk - 3] = np.nan
+        return q, k, v
+    raise ValueError(f"unknown data {case.data!r}")
+
+
+@functools.lru_cache(maxsize=512)
+def expected_output(case: AttentionCase, dtype: str) -> Array:
+    """What the law says the output is."""
+    p = problem(case, dtype)
+    return np.asarray(forward(p.q, p.k, p.v, **p.options()), dtype=np.float64)
+
+
+@functools.lru_cache(maxsize=512)
+def output_bound(case: AttentionCase, dtype: str, numerical_class: str) -> Array:
+    """How far the output may be off. No claim (inf) is made where a NaN input reaches."""
+    p = problem(case, dtype)
+    bound = forward_bound(p.q, p.k, p.v, dtype=dtype, numerical_class=numerical_class, **p.options())
+    return np.where(np.isnan(expected_output(case, dtype)), np.inf, bound)
+
+
+@functools.lru_cache(maxsize=512)
+def expected_gradients(case: AttentionCase, dtype: str) -> Gradients:
+    """What the law says the gradients are."""
+    p = problem(case, dtype)
+    return backward(p.q, p.k, p.v, p.grad, **p.options())
+
+
+@functools.lru_cache(maxsize=512)
+def gradient_bounds(case: AttentionCase, dtype: str, numerical_class: str) -> Gradients:
+    """How far the gradients may be off."""
+    p = problem(case, dtype)
+    return backward_bounds(p.q, p.k, p.v, p.grad, dtype=dtype, numerical_class=numerical_class, **p.options())
+
+
+def unseen(case: AttentionCase) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Which queries see no key (batch or 1, Nq), and which keys no query sees (batch or 1, Nk)."""
+    seen = visible(case.nq, case.nk, causal=case.causal, window=case.window, key_lengths=case.key_lengths)[:, 0]
+    return ~seen.any(axis=2), ~seen.any(axis=1)
+
+
+LOG_2048 = log_length_bias(2048)
+LOG_65536 = log_length_bias(65536)
+
+Case = AttentionCase
+
+DEFINITION = (
+    Case(id="square", quick=True, dtypes=ALL_DTYPES),
+    Case(id="cross", nq=9, nk=40),
+    Case(id="recommended-bias", bias=log_length_bias(20)),
+)
+DEFAULT_SCALE = (Case(id="head-dim-64", quick=True, d=64, dv=64), Case(id="value-dim-differs", d=64, dv=16))
+GIVEN_SCALE = (
+    Case(id="third", quick=True, scale=0.33),
+    Case(id="negative", scale=-0.5),
+    Case(id="zero", scale=0.0, bias=-1.0),
+)
+BIAS = (
+    Case(id="negative", quick=True, bias=-3.0),
+    Case(id="positive", bias=1.5),
+    Case(id="log-length", bias=log_length_bias(20), d=64, dv=64),
+    Case(id="causal", bias=log_length_bias(20), causal=True),
+)
+SMALL_WEIGHTS = (
+    Case(id="n-65536", quick=True, nq=8, nk=64, bias=LOG_65536, data="positive"),
+    Case(id="n-2048", bias=LOG_2048, data="positive"),
+)
+EXTREME = (
+    Case(id="ladder", quick=True, nq=4, nk=16, data="extreme"),
+    Case(id="ladder-gradients", nq=4, nk=16, data="extreme", backward=True),
+)
+SCORE_PRECISION = (
+    Case(id="scores-near-minus-8", quick=True, dtypes=LOW, nq=16, nk=4, data="deep"),
+    Case(id="bias-minus-8", dtypes=LOW, nk=4, bias=-8.3, data="positive"),
+)
+MANY_KEYS = (Case(id="2048-keys", quick=True, batch=1, heads=1, kv_heads=1, nq=4, nk=2048, data="positive"),)
+TAILS = (
+    Case(id="67x67", quick=True, batch=1, nq=67, nk=67),
+    Case(id="17x131", batch=1, nq=17, nk=131),
+    Case(id="129x33", batch=1, nq=129, nk=33),
+    Case(id="causal-100x100", batch=1, nq=100, nk=100, causal=True),
+)
+HEAD_DIMS = (
+    Case(id="dim-40", quick=True, d=40, dv=40),
+    Case(id="dim-59", d=59, dv=59),
+    Case(id="dim-96", batch=1, d=96, dv=96),
+    Case(id="dim-1", d=1, dv=1),
+)
+VALUE_DIMS = (
+    Case(id="wider", quick=True, d=16, dv=32),
+    Case(id="narrower", d=32, dv=16),
+    Case(id="wider-gradients", d=16, dv=32, backward=True),
+)
+SINGLE = (
+    Case(id="one-by-one", quick=True, nq=1, nk=1),
+    Case(id="one-query", nq=1, nk=37),
+    Case(id="one-key", nq=37, nk=1),
+    Case(id="one-by-one-causal", nq=1, nk=1, causal=True),
+)
+INDEPENDENCE = (Case(id="three-by-three", quick=True, batch=3, heads=3, kv_heads=3, nq=6, nk=6),)
+CAUSAL = (
+    Case(id="square", quick=True, causal=True),
+    Case(id="two-blocks", batch=1, nq=80, nk=80, causal=True),
+)
+CAUSAL_ALIGNMENT = (
+    Case(id="more-keys", quick=True, nq=9, nk=30, causal=True),
+    Case(id="decode", nq=1, nk=37, causal=True),
+    Case(id="two-blocks", batch=1, nq=33, nk=100, causal=True),
+)
+MASKED = (
+    Case(id="large-values-hidden", quick=True, dtypes=("float32", "bfloat16"), causal=True, data="hidden"),
+    Case(id="large-values-hidden-half", dtypes=("float16",), causal=True, data="hidden"),
+    Case(id="large-bias", causal=True, bias=6.0),
+)
+WINDOW = (
+    Case(id="both", quick=True, window=(3, 2)),
+    Case(id="left-only", window=(4, -1)),
+    Case(id="right-only", window=(-1, 3)),
+    Case(id="itself", window=(0, 0)),
+)
+WINDOW_ALIGNMENT = (
+    Case(id="more-keys", quick=True, nq=9, nk=30, window=(4, 2)),
+    Case(id="causal", window=(5, 3), causal=True),
+    Case(id="causal-more-keys", nq=9, nk=30, window=(6, -1), causal=True),
+)
+ALIBI = (
+    Case(id="square", quick=True, alibi=True),
+    Case(id="causal", alibi=True, causal=True),
+)
+ALIBI_ALIGNMENT = (
+    Case(id="more-keys", quick=True, nq=9, nk=30, alibi=True),
+    Case(id="more-queries", nq=30, nk=9, alibi=True),
+)
+SHARED_HEADS = (
+    Case(id="six-over-two", quick=True, heads=6, kv_heads=2, nq=8, nk=8),
+    Case(id="four-over-one", heads=4, kv_heads=1, nq=8, nk=8),
+)
+KEY_LENGTHS = (
+    Case(id="ragged", quick=True, batch=3, key_lengths=(20, 7, 13), data="padding"),
+    Case(id="block-multiple", batch=2, nk=128, nq=5, key_lengths=(64, 65), data="padding"),
+)
+NO_KEYS = (
+    Case(id="more-queries-causal", quick=True, nq=30, nk=9, causal=True, bias=2.0),
+    Case(id="whole-blocks", batch=1, nq=150, nk=5, causal=True),
+    Case(id="length-0", batch=3, key_lengths=(0, 20, 0)),
+)
+NAN = (
+    Case(id="query", quick=True, data="nan-query"),
+    Case(id="key-causal", data="nan-key", causal=True),
+)
+STRIDES = (
+    Case(id="transposed", quick=True, batch=2, heads=3, kv_heads=3, layout="transposed"),
+    Case(id="padded", heads=3, kv_heads=3, layout="padded"),
+    Case(id="padded-gradients", layout="padded", backward=True),
+)
+UNCHANGED = (
+    Case(id="forward", quick=True, scale=0.3),
+    Case(id="forward-padded", layout="padded", nq=17),
+    Case(id="backward", backward=True),
+)
+RESULT_DTYPES = (Case(id="forward", quick=True), Case(id="backward", backward=True))
+OWN_INPUTS = (Case(id="three-calls", quick=True, nq=12, nk=12), Case(id="three-calls-causal", nq=12, nk=12, causal=True))
+SAME_BITS = (Case(id="two-calls", quick=True, nk=150, nq=70, batch=1),)
+
+GRADIENTS = (
+    Case(id="square", quick=True, dtypes=ALL_DTYPES, backward=True),
+    Case(id="recommended-bias", backward=True, bias=log_length_bias(20), nq=20, nk=20),
+    Case(id="cross", backward=True, nq=9, nk=40),
+)
+GRADIENT_OPTIONS = (
+    Case(id="causal", quick=True, backward=True, causal=True),
+    Case(id="bias", backward=True, bias=-3.0),
+    Case(id="scale", backward=True, scale=0.6),
+    Case(id="causal-more-keys", backward=True, causal=True, nq=9, nk=30),
+    Case(id="window", backward=True, window=(3, 2)),
+    Case(id="alibi", backward=True, alibi=True),
+    Case(id="key-lengths", backward=True, batch=3, key_lengths=(20, 7, 13), data="padding"),
+)
+SHARED_HEAD_GRADIENTS = (
+    Case(id="six-over-two", quick=True, backward=True, heads=6, kv_heads=2, nq=8, nk=8),
+    Case(id="four-over-one", backward=True, heads=4, kv_heads=1, nq=8, nk=8),
+)
+UNREACHED = (
+    Case(id="more-queries-causal", quick=True, backward=True, nq=30, nk=9, causal=True, bias=2.0),
+    Case(id="window", backward=True, nq=5, nk=30, window=(3, 0)),
+    Case(id="key-lengths", backward=True, batch=2, key_lengths=(0, 9), data="padding"),
+)
+BIAS_GRADIENT = (
+    Case(id="plain", quick=True, backward=True, bias=-1.0, wanted=("bias",)),
+    Case(id="causal", backward=True, bias=log_length_bias(20), causal=True, wanted=("bias",)),
+)
+SLOPE_GRADIENT = (
+    Case(id="plain", quick=True, backward=True, alibi=True, heads=3, kv_heads=3, wanted=("alibi_slopes",)),
+    Case(id="causal", backward=True, alibi=True, causal=True, wanted=("alibi_slopes",)),
+)
+SATURATED_GRADIENTS = (Case(id="scores-near-8", quick=True, dtypes=LOW, backward=True, nq=8, nk=8, data="saturated"),)
+GRADIENT_STRIDES = (
+    Case(id="expanded", quick=True, backward=True, grad_layout="expanded"),
+    Case(id="transposed", backward=True, heads=3, kv_heads=3, grad_layout="transposed"),
+    Case(id="padded", backward=True, grad_layout="padded"),
+)
+GRADIENT_TAILS = (
+    Case(id="67x67", quick=True, backward=True, batch=1, nq=67, nk=67),
+    Case(id="17x131", backward=True, batch=1, nq=17, nk=131, bias=1.0),
+    Case(id="129x33", backward=True, batch=1, nq=129, nk=33, bias=1.0),
+)

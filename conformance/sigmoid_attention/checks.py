@@ -1,0 +1,187 @@
+"""How each requirement of sigmoid attention is put to a subject."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from conformance.check import Checks
+from conformance.comparison import Comparison, compare, equal
+from conformance.sigmoid_attention import cases
+from conformance.sigmoid_attention.cases import AttentionCase
+from impls.sigmoid_attention.problem import Result
+
+CHECKS = Checks()
+
+
+def output(subject: Any, case: AttentionCase, dtype: str, result: Result | None = None) -> Comparison:
+    """The output against the law."""
+    result = result or subject.forward(cases.problem(case, dtype))
+    return compare(
+        "output",
+        result.output,
+        cases.expected_output(case, dtype),
+        cases.output_bound(case, dtype, subject.numerical_class),
+    )
+
+
+def gradient(name: str, subject: Any, case: AttentionCase, dtype: str, result: Result) -> Comparison:
+    """One gradient against the law."""
+    expected = getattr(cases.expected_gradients(case, dtype), name)
+    bound = getattr(cases.gradient_bounds(case, dtype, subject.numerical_class), name)
+    return compare(f"gradient of {name}", result.gradients[name], expected, bound)
+
+
+def _output(subject: Any, case: AttentionCase, dtype: str) -> Iterator[Comparison]:
+    """The output; and the gradients of q, k and v where the case asks for them."""
+    if not case.backward:
+        yield output(subject, case, dtype)
+        return
+    result = subject.forward_backward(cases.problem(case, dtype))
+    yield output(subject, case, dtype, result)
+    for name in ("q", "k", "v"):
+        yield gradient(name, subject, case, dtype, result)
+
+
+for _requirement, _cases in {
+    "SIG-01": cases.DEFINITION,
+    "SIG-02": cases.DEFAULT_SCALE,
+    "SIG-03": cases.GIVEN_SCALE,
+    "SIG-04": cases.BIAS,
+    "SIG-05": cases.SMALL_WEIGHTS,
+    "SIG-06": cases.EXTREME,
+    "SIG-07": cases.SCORE_PRECISION,
+    "SIG-08": cases.MANY_KEYS,
+    "SIG-09": cases.TAILS,
+    "SIG-10": cases.HEAD_DIMS,
+    "SIG-11": cases.VALUE_DIMS,
+    "SIG-12": cases.SINGLE,
+    "SIG-13": cases.INDEPENDENCE,
+    "SIG-14": cases.CAUSAL,
+    "SIG-15": cases.CAUSAL_ALIGNMENT,
+    "SIG-16": cases.MASKED,
+    "SIG-17": cases.WINDOW,
+    "SIG-18": cases.WINDOW_ALIGNMENT,
+    "SIG-19": cases.ALIBI,
+    "SIG-20": cases.ALIBI_ALIGNMENT,
+    "SIG-21": cases.SHARED_HEADS,
+    "SIG-22": cases.KEY_LENGTHS,
+    "SIG-24": cases.NAN,
+    "SIG-25": cases.STRIDES,
+}.items():
+    CHECKS.add(_requirement, _cases)(_output)
+
+
+@CHECKS.add("SIG-23", cases.NO_KEYS)
+def rows_without_keys_are_zero(subject: Any, case: AttentionCase, dtype: str) -> Iterator[Comparison]:
+    """Only the rows without keys: the others are other requirements' business."""
+    got = subject.forward(cases.problem(case, dtype)).output
+    expected = cases.expected_output(case, dtype)
+    if got.shape != expected.shape:
+        yield compare("output", got, expected, 0.0)
+        return
+    empty = np.broadcast_to(cases.unseen(case)[0][:, None, :, None], expected.shape)
+    yield compare("rows without keys", np.where(empty, got, 0.0), np.zeros_like(expected), 0.0)
+
+
+@CHECKS.add("SIG-26", cases.UNCHANGED)
+def inputs_are_left_alone(subject: Any, case: AttentionCase, dtype: str) -> Iterator[Comparison]:
+    """Bit by bit, poison included."""
+    problem = cases.problem(case, dtype)
+    result = subject.forward_backward(problem) if case.backward else subject.forward(problem)
+    yield equal("inputs written to", result.mutated, ())
+
+
+@CHECKS.add("SIG-27", cases.RESULT_DTYPES)
+def results_have_the_inputs_dtype(subject: Any, case: AttentionCase, dtype: str) -> Iterator[Comparison]:
+    """Dtypes by name, and shapes."""
+    problem = cases.problem(case, dtype)
+    result = subject.forward_backward(problem) if case.backward else subject.forward(problem)
+    yield equal("dtype of the output", result.dtype, dtype)
+    yield equal("shape of the output", result.output.shape, problem.grad.shape)
+    for name, found in result.gradient_dtypes.items():
+        yield equal(f"dtype of the gradient of {name}", found, dtype, name)
+
+
+@CHECKS.add("SIG-28", cases.OWN_INPUTS)
+def each_call_answers_its_own_inputs(subject: Any, case: AttentionCase, dtype: str) -> Iterator[Comparison]:
+    """Two problems of one shape, and the first again."""
+    for seed in (0, 1, 0):
+        yield output(subject, case.again(seed), dtype)
+
+
+@CHECKS.add("SIG-29", cases.SAME_BITS)
+def the_same_call_gives_the_same_bits(subject: Any, case: AttentionCase, dtype: str) -> Iterator[Comparison]:
+    """Against itself, not against the law."""
+    first, second = (subject.forward(cases.problem(case, dtype)).output for _ in range(2))
+    yield compare("output of the second call", second, first, 0.0)
+
+
+@CHECKS.add("SIG-30", cases.GRADIENTS)
+def gradient_of_v(subject: Any, case: AttentionCase, dtype: str) -> Iterator[Comparison]:
+    """dV alone."""
+    yield gradient("v", subject, case, dtype, subject.forward_backward(cases.problem(case, dtype)))
+
+
+@CHECKS.add("SIG-31", cases.GRADIENTS)
+def gradient_of_q(subject: Any, case: AttentionCase, dtype: str) -> Iterator[Comparison]:
+    """dQ alone."""
+    yield gradient("q", subject, case, dtype, subject.forward_backward(cases.problem(case, dtype)))
+
+
+@CHECKS.add("SIG-32", cases.GRADIENTS)
+def gradient_of_k(subject: Any, case: AttentionCase, dtype: str) -> Iterator[Comparison]:
+    """dK alone."""
+    yield gradient("k", subject, case, dtype, subject.forward_backward(cases.problem(case, dtype)))
+
+
+def _gradients(subject: Any, case: AttentionCase, dtype: str) -> Iterator[Comparison]:
+    """dQ, dK and dV, without the output."""
+    result = subject.forward_backward(cases.problem(case, dtype))
+    for name in ("q", "k", "v"):
+        yield gradient(name, subject, case, dtype, result)
+
+
+for _requirement, _cases in {
+    "SIG-33": cases.GRADIENT_OPTIONS,
+    "SIG-38": cases.SATURATED_GRADIENTS,
+    "SIG-39": cases.GRADIENT_STRIDES,
+    "SIG-40": cases.GRADIENT_TAILS,
+}.items():
+    CHECKS.add(_requirement, _cases)(_gradients)
+
+
+@CHECKS.add("SIG-34", cases.SHARED_HEAD_GRADIENTS)
+def shared_heads_add_their_gradients(subject: Any, case: AttentionCase, dtype: str) -> Iterator[Comparison]:
+    """dK and dV, which have fewer heads than dQ."""
+    result = subject.forward_backward(cases.problem(case, dtype))
+    for name in ("k", "v"):
+        yield gradient(name, subject, case, dtype, result)
+
+
+@CHECKS.add("SIG-35", cases.UNREACHED)
+def what_nothing_reaches_has_no_gradient(subject: Any, case: AttentionCase, dtype: str) -> Iterator[Comparison]:
+    """Only the rows of dQ, dK and dV that no visible pair touches."""
+    result = subject.forward_backward(cases.problem(case, dtype))
+    queries, keys = cases.unseen(case)
+    for name, rows in (("q", queries), ("k", keys), ("v", keys)):
+        got, expected = result.gradients[name], getattr(cases.expected_gradients(case, dtype), name)
+        if got.shape != expected.shape:
+            yield compare(f"gradient of {name}", got, expected, 0.0)
+            continue
+        untouched = np.broadcast_to(rows[:, None, :, None], expected.shape)
+        yield compare(f"unreached gradient of {name}", np.where(untouched, got, 0.0), np.zeros_like(expected), 0.0)
+
+
+@CHECKS.add("SIG-36", cases.BIAS_GRADIENT)
+def gradient_of_the_bias(subject: Any, case: AttentionCase, dtype: str) -> Iterator[Comparison]:
+    """One number."""
+    yield gradient("bias", subject, case, dtype, subject.forward_backward(cases.problem(case, dtype)))
+
+
+@CHECKS.add("SIG-37", cases.SLOPE_GRADIENT)
+def gradient_of_the_slopes(subject: Any, case: AttentionCase, dtype: str) -> Iterator[Comparison]:
+    """One number per head."""
+    yield gradient("alibi_slopes", subject, case, dtype, subject.forward_backward(cases.problem(case, dtype)))

@@ -1,0 +1,36 @@
+"""The implementations of sigmoid attention that are judged without being asked for: ours, and the published ones."""
+
+from __future__ import annotations
+
+from impls.contract import Implementation
+
+_EVERYTHING = frozenset(
+    {
+        "backward",
+        "bias",
+        "bias_gradient",
+        "scale",
+        "causal",
+        "rectangular",
+        "window",
+        "alibi",
+        "slope_gradient",
+        "gqa",
+        "key_lengths",
+        "value_dim",
+        "odd_head_dim",
+        "strides",
+    }
+)
+
+IMPLEMENTATIONS: tuple[Implementation, ...] = (
+    Implementation(
+        name="sigmoid_attention/numpy",
+        system="sigmoid_attention",
+        target="impls.sigmoid_attention.numpy_attention:attention",
+        protocol="numpy",
+        summary="NumPy at working precision, in small steps: the readable one, and what the planted bugs are made of.",
+        dtypes=("float64", "float32", "float16", "bfloat16"),
+        features=_EVERYTHING,
+    ),
+)

@@ -1,0 +1,98 @@
+"""Calls a function on NumPy arrays that lie between poisoned memory; a ``backward`` beside it, where there is one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from impls.contract import Unsupported
+from impls.sigmoid_attention.arguments import Arguments
+from impls.sigmoid_attention.problem import Array, Problem, Result, place
+
+
+class NumpySubject:
+    """``function(q, k, v, **options)`` and, for gradients, ``function.backward(q, k, v, grad, **options)`` -> dict."""
+
+    def __init__(self, function: Any, numerical_class: str = "", settings: dict[str, Any] | None = None) -> None:
+        self.numerical_class = numerical_class
+        self._function = function
+        self._names = (settings or {}).get("names")
+
+    def forward(self, problem: Problem) -> Result:
+        """The output alone."""
+        guarded = _Guarded(problem, ("q", "k", "v"))
+        out = self._call(self._function, problem, guarded)
+        return Result(_image(out), _dtype_name(out, problem), mutated=guarded.mutated())
+
+    def forward_backward(self, problem: Problem) -> Result:
+        """Output and gradients, each by its own call: NumPy records nothing between them."""
+        backward = getattr(self._function, "backward", None)
+        if backward is None:
+            raise Unsupported("has no 'backward' beside it")
+        guarded = _Guarded(problem, ("q", "k", "v", "grad"))
+        out = self._call(self._function, problem, guarded)
+        gradients = self._call(backward, problem, guarded)
+        wanted = ("q", "k", "v", *problem.wanted)
+        for name in wanted:
+            if name not in gradients:
+                raise Unsupported(f"returns no gradient of {name}")
+        return Result(
+            _image(out),
+            _dtype_name(out, problem),
+            {name: _image(gradients[name]) for name in wanted},
+            {name: _dtype_name(gradients[name], problem) for name in ("q", "k", "v")},
+            guarded.mutated(),
+        )
+
+    def _call(self, function: Any, problem: Problem, guarded: _Guarded) -> Any:
+        arguments = Arguments(function, self._names)
+        options = problem.options()
+        if options["alibi_slopes"] is not None:
+            options["alibi_slopes"] = options["alibi_slopes"].astype(_numpy_dtype(problem.dtype, narrow=False))
+        if problem.dtype == "bfloat16":
+            if not arguments.accepts("storage"):
+                raise Unsupported("NumPy has no bfloat16, and it does not accept storage='bfloat16'")
+            options["storage"] = "bfloat16"
+        views = [guarded.views[name] for name in ("q", "k", "v")]
+        if function is not self._function:
+            views.append(guarded.views["grad"])
+        return function(*views, **arguments.keywords(options))
+
+
+class _Guarded:
+    """Copies of a problem's arrays, each inside its own buffer of NaN."""
+
+    def __init__(self, problem: Problem, names: tuple[str, ...]) -> None:
+        self.views: dict[str, Any] = {}
+        self._buffers: dict[str, tuple[Any, Any]] = {}
+        dtype = _numpy_dtype(problem.dtype)
+        for name in names:
+            values = getattr(problem, name)
+            where = place(values.shape, problem.grad_layout if name == "grad" else problem.layout)
+            buffer = np.full(where.size, np.nan, dtype)
+            bytes_apart = tuple(stride * buffer.itemsize for stride in where.strides)
+            view = np.lib.stride_tricks.as_strided(buffer[where.offset :], values.shape, bytes_apart)
+            view[...] = values
+            self.views[name] = view
+            self._buffers[name] = (buffer, buffer.copy())
+
+    def mutated(self) -> tuple[str, ...]:
+        return tuple(
+            name for name, (now, before) in self._buffers.items() if now.tobytes() != before.tobytes()
+        )  # bytes, because NaN differs from itself
+
+
+def _numpy_dtype(dtype: str, narrow: bool = True) -> Any:
+    if dtype == "float64":
+        return np.float64
+    return np.float16 if dtype == "float16" and narrow else np.float32
+
+
+def _dtype_name(x: Any, problem: Problem) -> str:
+    name = np.asarray(x).dtype.name
+    return "bfloat16" if problem.dtype == "bfloat16" and name == "float32" else name
+
+
+def _image(x: Any) -> Array:
+    return np.asarray(x, dtype=np.float64)

@@ -1,0 +1,94 @@
+"""One call of sigmoid attention, and what came of it, in terms that no array library owns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+
+LAYOUTS = ("contiguous", "transposed", "padded", "expanded")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Problem:
+    """Inputs as float64 arrays whose values are exact in ``dtype``; shapes and options as in reference.sigmoid_attention.
+
+    ``layout`` is how q, k and v lie in memory, ``grad_layout`` how the gradient at the output does: ``contiguous``;
+    ``transposed`` (length before heads, seen through a transposition); ``padded`` (rows and heads apart, poison between
+    them); ``expanded`` (one element, every stride 0, as ``output.sum().backward()`` makes it). ``wanted`` names, beside q, k
+    and v, whose gradients are asked for: ``bias``, ``alibi_slopes``.
+    """
+
+    q: Array
+    k: Array
+    v: Array
+    grad: Array
+    dtype: str
+    bias: float
+    scale: float | None = None
+    causal: bool = False
+    window: tuple[int, int] | None = None
+    alibi_slopes: Array | None = None
+    key_lengths: tuple[int, ...] | None = None
+    layout: str = "contiguous"
+    grad_layout: str = "contiguous"
+    wanted: tuple[str, ...] = ()
+
+    def options(self) -> dict[str, Any]:
+        """The options by the names that the reference gives them."""
+        return {
+            "scale": self.scale,
+            "bias": self.bias,
+            "causal": self.causal,
+            "window": self.window,
+            "alibi_slopes": self.alibi_slopes,
+            "key_lengths": self.key_lengths,
+        }
+
+
+@dataclass(frozen=True)
+class Result:
+    """What an implementation returned, as float64 images, with what the guards saw."""
+
+    output: Array
+    dtype: str
+    gradients: Mapping[str, Array] = field(default_factory=dict)
+    gradient_dtypes: Mapping[str, str] = field(default_factory=dict)
+    mutated: tuple[str, ...] = ()
+    """Inputs whose memory, or the poison around it, was written to."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a view lies in a one-dimensional buffer: all in elements."""
+
+    size: int
+    strides: tuple[int, ...]
+    offset: int
+
+
+# Multiples of it keep a view as aligned as a fresh allocation is (256 bytes for 16-bit values), so a kernel that may
+# assume alignment still may.
+GUARD = 128
+
+
+def place(shape: tuple[int, ...], layout: str) -> Placement:
+    """Room for an array of (B, H, N, D) in ``layout``, with GUARD elements of poison before and after it."""
+    batch, heads, length, dim = shape
+    if layout == "contiguous":
+        strides = (heads * length * dim, length * dim, dim, 1)
+    elif layout == "transposed":
+        strides = (heads * length * dim, dim, heads * dim, 1)
+    elif layout == "padded":
+        row = dim + 8
+        strides = (heads * (length + 3) * row, (length + 3) * row, row, 1)
+    elif layout == "expanded":
+        return Placement(2 * GUARD + 1, (0, 0, 0, 0), GUARD)
+    else:
+        raise ValueError(f"unknown layout {layout!r}; expected one of {', '.join(LAYOUTS)}")
+    return Placement(2 * GUARD + batch * strides[0], strides, GUARD)

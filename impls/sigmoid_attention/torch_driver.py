@@ -1,0 +1,141 @@
+"""Calls a function on torch tensors that lie between poisoned memory; gradients come through autograd."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+from impls.contract import Unsupported
+from impls.sigmoid_attention.arguments import Arguments
+from impls.sigmoid_attention.problem import Array, Problem, Result, place
+
+TENSOR_LAYOUTS = ("BHND", "BNHD")
+
+
+class TorchSubject:
+    """``function(q, k, v, **options)`` on tensors in the layout of torch's scaled_dot_product_attention.
+
+    Settings of the record: ``layout`` BHND (default) or BNHD; ``names``, how an option is called where its signature does
+    not tell; ``arguments``, further keyword arguments, always given.
+    """
+
+    def __init__(self, function: Callable[..., Any], device: str, numerical_class: str, settings: dict[str, Any]) -> None:
+        self.numerical_class = numerical_class
+        self._function = function
+        self._device = device
+        self._arguments = Arguments(function, settings.get("names"))
+        self._constant = dict(settings.get("arguments", {}))
+        layout = settings.get("layout", "BHND")
+        if layout not in TENSOR_LAYOUTS:
+            raise ValueError(f"layout {layout!r}, expected one of {', '.join(TENSOR_LAYOUTS)}")
+        self._swapped = layout == "BNHD"
+
+    def forward(self, problem: Problem) -> Result:
+        """The output alone, with no gradient recorded."""
+        guarded = _Guarded(problem, ("q", "k", "v"), self._device, self._swapped)
+        with torch.no_grad(), _poisoned_allocations():
+            out = self._call(problem, guarded, problem.options())
+        return Result(self._image(out), _dtype_name(out), mutated=guarded.mutated())
+
+    def forward_backward(self, problem: Problem) -> Result:
+        """Output and gradients."""
+        guarded = _Guarded(problem, ("q", "k", "v", "grad"), self._device, self._swapped)
+        leaves = {name: guarded.views[name].requires_grad_() for name in ("q", "k", "v")}
+        options = problem.options()
+        for name in problem.wanted:
+            if not self._arguments.accepts(name):
+                raise Unsupported(f"does not accept {name}")
+            leaves[name] = torch.tensor(options[name], dtype=self._wide(problem), device=self._device, requires_grad=True)
+            options[name] = leaves[name]
+        with torch.enable_grad(), _poisoned_allocations():
+            out = self._call(problem, guarded, options)
+            if not out.requires_grad:
+                raise Unsupported("forward only: its output carries no gradient")
+            found = torch.autograd.grad(out, list(leaves.values()), guarded.views["grad"], allow_unused=True)
+        gradients = dict(zip(leaves, found, strict=True))
+        for name, gradient in gradients.items():
+            if gradient is None:
+                raise Unsupported(f"no gradient reaches {name}")
+        return Result(
+            self._image(out),
+            _dtype_name(out),
+            {name: self._image(x) if name in ("q", "k", "v") else _numbers(x) for name, x in gradients.items()},
+            {name: _dtype_name(gradients[name]) for name in ("q", "k", "v")},
+            guarded.mutated(),
+        )
+
+    def _call(self, problem: Problem, guarded: _Guarded, options: dict[str, Any]) -> Any:
+        if options["alibi_slopes"] is not None and not torch.is_tensor(options["alibi_slopes"]):
+            options["alibi_slopes"] = torch.tensor(options["alibi_slopes"], dtype=self._wide(problem), device=self._device)
+        if options["key_lengths"] is not None:
+            options["key_lengths"] = torch.tensor(options["key_lengths"], dtype=torch.int32, device=self._device)
+        keywords = {**self._constant, **self._arguments.keywords(options)}
+        out = self._function(*(guarded.views[name] for name in ("q", "k", "v")), **keywords)
+        if not torch.is_tensor(out):
+            raise TypeError(f"returned {type(out).__name__}, expected one torch.Tensor: the output")
+        return out
+
+    def _wide(self, problem: Problem) -> torch.dtype:
+        return torch.float64 if problem.dtype == "float64" else torch.float32
+
+    def _image(self, x: torch.Tensor) -> Array:
+        return _numbers(x.transpose(1, 2) if self._swapped and x.ndim == 4 else x)
+
+
+class _Guarded:
+    """Copies of a problem's arrays, each inside its own buffer of NaN."""
+
+    def __init__(self, problem: Problem, names: tuple[str, ...], device: str, swapped: bool) -> None:
+        self.views: dict[str, torch.Tensor] = {}
+        self._buffers: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
+        dtype = getattr(torch, problem.dtype)
+        for name in names:
+            values = getattr(problem, name)
+            values = values.swapaxes(1, 2) if swapped else values
+            where = place(values.shape, problem.grad_layout if name == "grad" else problem.layout)
+            buffer = torch.full((where.size,), torch.nan, dtype=dtype, device=device)
+            view = buffer.as_strided(values.shape, where.strides, where.offset)
+            if 0 in where.strides:
+                buffer[where.offset] = float(values.flat[0])
+            else:
+                view.copy_(torch.from_numpy(np.ascontiguousarray(values)))
+            self.views[name] = view
+            self._buffers[name] = (buffer, buffer.clone())
+
+    def mutated(self) -> tuple[str, ...]:
+        return tuple(
+            # Bits, because NaN differs from itself.
+            name
+            for name, (now, before) in self._buffers.items()
+            if not torch.equal(now.detach().view(torch.uint8), before.view(torch.uint8))
+        )
+
+
+@contextlib.contextmanager
+def _poisoned_allocations() -> Iterator[None]:
+    """Within, ``torch.empty`` is full of NaN, so that an element which nobody writes shows.
+
+    Torch fills new memory where deterministic algorithms are asked for; asked for as a warning, nothing else changes but
+    the order in which a few scatter operations add.
+    """
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    filling = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = True  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        torch.utils.deterministic.fill_uninitialized_memory = filling  # type: ignore[attr-defined]
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+
+
+def _numbers(x: torch.Tensor) -> Array:
+    return x.detach().to("cpu", torch.float64).numpy()
+
+
+def _dtype_name(x: torch.Tensor) -> str:
+    return str(x.dtype).removeprefix("torch.")
