@@ -175,7 +175,7 @@ def gradient_bounds(case: AttentionCase, dtype: str, numerical_class: str) -> Gr
 def unseen(case: AttentionCase) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """Which queries see no key (batch or 1, Nq), and which keys no query sees (batch or 1, Nk)."""
     seen = visible(case.nq, case.nk, causal=case.causal, window=case.window, key_lengths=case.key_lengths)[:, 0]
-    return ~seen.any(axis=2), ~seen.any(axis=1)
+    return np.logical_not(np.any(seen, axis=2)), np.logical_not(np.any(seen, axis=1))
 
 
 LOG_2048 = log_length_bias(2048)

@@ -33,4 +33,15 @@ IMPLEMENTATIONS: tuple[Implementation, ...] = (
         dtypes=("float64", "float32", "float16", "bfloat16"),
         features=_EVERYTHING,
     ),
+    Implementation(
+        name="sigmoid_attention/torch-eager",
+        system="sigmoid_attention",
+        target="impls.sigmoid_attention.torch_eager:attention",
+        protocol="torch",
+        summary="Plain torch with scores in float32 and the whole score matrix in memory; the baseline of the speed figures.",
+        requires=("torch",),
+        dtypes=("float64", "float32", "float16", "bfloat16"),
+        devices=("cpu", "cuda"),
+        features=_EVERYTHING,
+    ),
 )

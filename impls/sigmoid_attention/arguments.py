@@ -25,7 +25,7 @@ class Arguments:
     """Turns options into keyword arguments of one function. ``names`` overrides how an option is called there."""
 
     def __init__(self, function: Callable[..., Any], names: Mapping[str, str] | None = None) -> None:
-        self._names = {option: known_as for option, known_as in (names or {}).items()}
+        self._names = dict(names or {})
         try:
             parameters = inspect.signature(function).parameters.values()
         except (TypeError, ValueError):

@@ -54,7 +54,8 @@ def connect(implementation: Implementation, device: str) -> Any:
     if implementation.protocol == "subject":
         return loaded if hasattr(loaded, "forward_backward") else loaded(device)
     raise PlugError(
-        f"{implementation.name} declares protocol {implementation.protocol!r}; sigmoid attention knows torch, numpy and subject"
+        f"{implementation.name} declares protocol {implementation.protocol!r}; "
+        "sigmoid attention knows torch, numpy and subject"
     )
 
 
@@ -70,7 +71,8 @@ def recognise(loaded: Any, name: str) -> dict[str, Any] | None:
             f"found {name}, a Triton kernel; expected the Python function f(q, k, v, ...) that launches it; name that function"
         )
     if inspect.isclass(loaded):
-        return _refuse_class(loaded, name)
+        _refuse_class(loaded, name)
+        return None
     if not callable(loaded):
         return None
     try:
@@ -116,6 +118,6 @@ def _refuse_class(loaded: type, name: str) -> None:
         names = [p for p in inspect.signature(function).parameters if p not in ("self", "ctx")]
         if _is_query_key_value(names):
             raise PlugError(
-                f"found {name}, a class whose {method} takes {', '.join(names[:3])}; expected a function f(q, k, v, ...) on "
-                f"tensors; name an instance, its bound method, or a function that calls it (for an autograd Function: its apply)"
+                f"found {name}, a class whose {method} takes {', '.join(names[:3])}; expected a function "
+                f"f(q, k, v, ...) on tensors; name an instance, its bound method, or a function that calls it (for an autograd Function: its apply)"
             )
