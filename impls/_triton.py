@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import importlib
 import os
-import sys
 from types import ModuleType
 
 
-def load_triton() -> ModuleType:
-    """Import triton and return it; where torch sees no CUDA device, kernels will run in Triton's interpreter.
+def choose_interpreter() -> None:
+    """Where torch sees no CUDA device, have Triton kernels run in Triton's interpreter.
 
-    Call it before the first ``@triton.jit`` of the process. ``TRITON_INTERPRET`` set by the user is left as it is. Raises
-    ImportError where torch or triton is missing.
+    Call it before anything that may import triton (torch.compile and bitsandbytes do): functions of triton.language that
+    are decorated at import keep the choice made then. ``TRITON_INTERPRET`` set by the user is left as it is.
     """
     torch = importlib.import_module("torch")
-    if "triton" not in sys.modules and not torch.cuda.is_available():
+    if not torch.cuda.is_available():
         os.environ.setdefault("TRITON_INTERPRET", "1")
+
+
+def load_triton() -> ModuleType:
+    """Choose, import triton and return it. ImportError where torch or triton is missing."""
+    choose_interpreter()
     return importlib.import_module("triton")
 
 

@@ -1,0 +1,123 @@
+"""Every AdEMAMix, whatever its framework, is driven through one method: ``run(problem) -> Outcome``.
+
+``connect(implementation, device)`` returns a subject with ``run``, ``dtypes``, ``features``, ``numerical_class`` and ``name``.
+It holds no state between runs: each builds a new optimizer on fresh copies of the problem's arrays.
+
+Protocols
+    torch-optimizer   a `torch.optim.Optimizer` subclass; see `impls.ademamix.torch_driver` for the argument names understood.
+    optax             a factory of an object with ``init`` and ``update``; see `impls.ademamix.optax_driver`.
+    numpy             a class with the interface of `impls.ademamix.numpy_optimizer.AdEMAMix`.
+
+Features (what an implementation may declare; a case names those that it needs)
+    schedules           both warm-ups, alpha's and beta3's
+    separate-warmups    the two may differ in length
+    beta1-zero          beta1 = 0 is accepted
+    weight-decay        decoupled decay
+    groups              parameter groups with hyperparameters of their own
+    missing-gradients   a parameter may lack a gradient at some step
+    late-parameters     parameters may be added to a running optimizer
+    state-round-trip    the state can be saved and loaded into a new optimizer
+    switch              AdamW's state can be taken over, with schedules that start then (section 4.1)
+    strided             parameters and gradients need not be contiguous
+    moments             m1, m2 and nu can be read, and are the algorithm's own (not bias-corrected, not quantised)
+
+Settings (of an `Implementation` record)
+    arguments   extra arguments for the constructor or factory
+    names       our name -> the constructor's, for what is not recognised: ``{"t_beta3": "slow_warmup"}``
+    moments     where ``state[parameter]`` keeps ``m1``, ``m2`` and ``nu`` (torch), with the feature ``moments``
+    start       ``module:function`` called once before the optimizer is used (torch), to set what its package keeps globally
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from impls.ademamix.problem import Outcome, Problem
+from impls.contract import Implementation, PlugError, load_target
+
+
+class Subject(Protocol):
+    """What the checks see."""
+
+    name: str
+    dtypes: tuple[str, ...]
+    features: frozenset[str] | None
+    numerical_class: str
+
+    def run(self, problem: Problem) -> Outcome:
+        """Run the whole problem in a new optimizer."""
+
+
+@dataclass(frozen=True)
+class Connected:
+    """A subject made of an implementation record and the driver of its protocol."""
+
+    name: str
+    dtypes: tuple[str, ...]
+    features: frozenset[str] | None
+    numerical_class: str
+    drive: Any
+    loaded: Any
+    settings: Mapping[str, Any]
+    device: str
+
+    def run(self, problem: Problem) -> Outcome:
+        outcome: Outcome = self.drive(self.loaded, self.settings, self.device, problem)
+        return outcome
+
+
+def connect(implementation: Implementation, device: str) -> Subject:
+    """The subject of an implementation on a device. PlugError where its protocol is not one of ours."""
+    drive: Any
+    if implementation.protocol == "numpy":
+        from impls.ademamix.numpy_driver import run as drive
+    elif implementation.protocol == "torch-optimizer":
+        from impls.ademamix.torch_driver import run as drive
+    elif implementation.protocol == "optax":
+        from impls.ademamix.optax_driver import run as drive
+    else:
+        raise PlugError(
+            f"{implementation.name}: found protocol {implementation.protocol!r}, expected 'torch-optimizer', 'optax' or "
+            f"'numpy'"
+        )
+    loaded = load_target(implementation.target)  # after the driver, which has Triton's mode chosen first
+    start = implementation.settings.get("start")
+    if start:
+        load_target(start)()
+    return Connected(
+        implementation.name,
+        implementation.dtypes,
+        implementation.features,
+        implementation.numerical_class,
+        drive,
+        loaded,
+        implementation.settings,
+        device,
+    )
+
+
+def recognise(loaded: Any, name: str) -> dict[str, Any] | None:
+    """Record fields for an object that somebody plugged in, or None where it is nothing of this system.
+
+    PlugError where it is an optimizer, but not one whose slow EMA we know how to set.
+    """
+    if inspect.isclass(loaded) and any(
+        base.__name__ == "Optimizer" and base.__module__.startswith("torch.optim") for base in loaded.__mro__[1:]
+    ):
+        from impls.ademamix.arguments import Arguments
+
+        Arguments.of(loaded, {})  # raises where betas or alpha cannot be found
+        return {"protocol": "torch-optimizer", "dtypes": ("float32",), "devices": ("cpu", "cuda")}
+    if callable(loaded) and not inspect.isclass(loaded):
+        try:
+            parameters = inspect.signature(loaded).parameters
+        except (TypeError, ValueError):
+            return None
+        if {"learning_rate", "b1", "b2", "b3", "alpha"} <= set(parameters):
+            return {"protocol": "optax", "dtypes": ("float32",), "devices": ("cpu",)}
+    if isinstance(loaded, type) and {"step", "add_group", "state", "load"} <= set(dir(loaded)):
+        return {"protocol": "numpy", "dtypes": ("float32", "float64"), "devices": ("cpu",)}
+    return None
