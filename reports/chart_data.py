@@ -49,7 +49,7 @@ def chart(evidence: Evidence, system: System) -> Chart | None:
     return Chart(
         system=system.name,
         title=system.title,
-        subtitle=f"speed measured on {where}" if timed else "no speed was measured in these runs",
+        subtitle=f"left is more accurate, up is faster; speed on {where}" if timed else "left is more accurate",
         speed_label=f"speed, times that of {baseline}" if baseline else "speed, times that of the baseline",
         points=points,
         left_out=left_out,

@@ -26,13 +26,12 @@ def _render(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m reports",
         description="Render record files of conformance runs as one page (README.md) with its plots.",
-        epilog="Record files are written by `python -m pytest conformance --records FILE`. Files of several machines are merged; "
-        "what contradicts or does not belong together is refused. The same records always give the same bytes.",
+        epilog="Record files are written by `python -m pytest conformance --records FILE`. Files of several machines are "
+        "merged; what contradicts or does not belong together is refused. The same records always give the same bytes.",
     )
     parser.add_argument("records", nargs="+", metavar="RECORDS", help="a record file (JSON lines) of one run")
-    parser.add_argument(
-        "-o", "--output", required=True, metavar="DIR", help="the folder to write README.md and plots/ into; other files in it stay"
-    )
+    into = "the folder to write README.md and plots/ into; other files in it stay"
+    parser.add_argument("-o", "--output", required=True, metavar="DIR", help=into)
     options = parser.parse_args(arguments)
 
     # Late, so that --help and a bad argument do not wait for matplotlib.

@@ -20,6 +20,8 @@ _MARKUP = frozenset("\\`*[]<>|~&#$@")
 """Characters that start markup somewhere: Markdown, HTML, tables, strikethrough, references, mathematics, mentions."""
 _EMPHASIS_UNDERSCORE = re.compile(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 _BARE_LINK = re.compile(r":(?=//)|(?<=www)\.|(?<=mailto):|(?<=xmpp):", re.IGNORECASE)
+LONGEST = 1000
+"""Characters of one record string that are shown; the records hold the rest."""
 _TABULATE_LOCK = threading.Lock()
 
 
@@ -35,7 +37,7 @@ def visible(text: str, keep: str = "") -> str:
 
 def plain(text: str) -> str:
     """A record string as running text, on one line."""
-    flat = visible(" ".join(re.split(r"[ \t\r\n]+", text.strip())))
+    flat = _shortened(visible(" ".join(re.split(r"[ \t\r\n]+", text.strip()))))
     flat = "".join(_reference(character) if character in _MARKUP else character for character in flat)
     flat = _EMPHASIS_UNDERSCORE.sub(_reference("_"), flat)
     return _BARE_LINK.sub(lambda found: _reference(found.group()), flat)
@@ -43,7 +45,7 @@ def plain(text: str) -> str:
 
 def code(text: str) -> str:
     """A record string in monospace, on one line, fit for a table cell; a dash where it is empty."""
-    flat = visible(text.strip())
+    flat = _shortened(visible(text.strip()))
     if not flat:
         return "-"
     if not set(flat) & set("`|\\"):
@@ -77,6 +79,10 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]], align: str = ""
             )
         finally:
             tabulate_module.WIDE_CHARS_MODE = before
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text)} characters)"
 
 
 def _reference(character: str) -> str:

@@ -73,7 +73,7 @@ class Implementation:
 
 @dataclass(frozen=True)
 class Killed:
-    """One planted bug or honest variant, and which requirements turned red: ``killers`` maps them to margins (text: ``error``)."""
+    """One planted bug or honest variant; ``killers`` maps each requirement that turned red to its margin, or to ``error``."""
 
     system: str
     mutant: str
@@ -351,6 +351,8 @@ def _number(value: Any) -> float | None:
         return math.inf
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"found {value!r}, expected a number, 'inf' or null")
+    if math.isnan(value):
+        raise ValueError("found a NaN, which is no number and no verdict")
     return float(value)
 
 
@@ -402,13 +404,14 @@ def _measurement(line: dict[str, Any], run: str) -> Measurement:
         *("median_s", "low_s", "high_s", "ratio", "ratio_low", "ratio_high", "per_second"),
         *("bytes_moved", "flops", "roofline_share", "margin", "compile_s"),
     )
+    fields: dict[str, Any] = {word: str(line[word]) for word in words}
+    fields |= {word: str(line.get(word) or "") for word in optional_words}
+    fields |= {word: _number(line.get(word)) for word in optional_numbers}
     roofline = line.get("roofline") or {}
     samples = _number(line.get("samples"))
     return Measurement(
         run=run,
-        **{word: str(line[word]) for word in words},
-        **{word: str(line.get(word) or "") for word in optional_words},
-        **{word: _number(line.get(word)) for word in optional_numbers},  # type: ignore[arg-type]
+        **fields,
         amount=_number(line.get("amount")) or 0.0,
         samples=None if samples is None else int(samples),
         copy_bytes_per_s=_number(roofline.get("copy_bytes_per_s")),

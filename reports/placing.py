@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 ROUNDS = 4
-DISTANCES = (7.0, 13.0, 20.0, 29.0, 40.0, 54.0, 70.0)
+DISTANCES = (8.5, 13.0, 20.0, 29.0, 40.0, 54.0, 70.0)
 DIRECTIONS = tuple(math.radians(angle) for angle in (0, 180, 35, -35, 145, -145, 90, -90, 65, -65, 115, -115))
 """Right and left read best, so they come first and cost least."""
 
@@ -63,7 +63,7 @@ def place(anchors: Sequence[Anchor], obstacles: Sequence[Box], frame: Box, lines
 
 def _candidates(anchor: Anchor) -> list[tuple[int, float, Box]]:
     """(rank, distance, box), nearest first."""
-    found = []
+    found: list[tuple[int, float, Box]] = []
     for distance in DISTANCES:
         for direction in DIRECTIONS:
             cosine, sine = math.cos(direction), math.sin(direction)

@@ -7,7 +7,7 @@ import logging
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +28,11 @@ from reports.standing import Status
 SIGNATURE = "<!-- Rendered by Gaugeblock. -->"
 
 # Okabe and Ito's palette, which stays apart under the common colour deficiencies.
-BLUE, VERMILLION, PURPLE = "#0072B2", "#D55E00", "#8F4E78"
+BLUE, VERMILLION, BLACK = "#0072B2", "#D55E00", "#000000"
 INK, QUIET, FAINT, RULE = "#1f2328", "#59636e", "#eaedf0", "#b8c0c8"
 PASS_GROUND, FAIL_GROUND, CARD = "#f7f9fb", "#fdf3ed", "#ffffff"
 
-COLOURS = {Status.CONFORMS: BLUE, Status.FAILS: VERMILLION, Status.CRASHES: PURPLE}
+COLOURS = {Status.CONFORMS: BLUE, Status.FAILS: VERMILLION, Status.CRASHES: BLACK}
 WORDS = {Status.CONFORMS: "conforms", Status.FAILS: "does not conform", Status.CRASHES: "crashes"}
 
 # In points; the figure's coordinates are points as well.
@@ -40,14 +40,19 @@ WIDTH = 760.0
 LEFT, RIGHT, TOP, BOTTOM = 74.0, 26.0, 78.0, 58.0
 MAIN_HEIGHT, ROW_HEIGHT, RAIL_PAD = 300.0, 17.0, 9.0
 LABEL_SIZE, TICK_SIZE, TITLE_SIZE = 9.0, 8.5, 14.0
+MARK_SIZE = 12.0
+"""Intervals shorter than this hide behind their mark and are not drawn."""
 LONGEST_LABEL = 36
 POINTS_PER_INCH = 72
+GLASS = {"facecolor": CARD, "edgecolor": "none", "alpha": 0.7, "pad": 0.5}
+"""Keeps a label legible where a line runs beneath it (a rim around each glyph would triple the file)."""
 
-SETTINGS = {
+SETTINGS: dict[Any, Any] = {
     "svg.hashsalt": "gaugeblock",
     "svg.fonttype": "path",
     "text.parse_math": False,
     "text.usetex": False,
+    "text.hinting": "none",
     "path.simplify": False,
 }
 
@@ -58,7 +63,7 @@ def draw(chart: Chart) -> bytes:
         buffer = io.BytesIO()
         figure = _figure(chart)
         FigureCanvasSVG(figure)
-        metadata = {"Date": None, "Creator": None, "Format": None, "Type": None, "Title": visible(chart.title)}
+        metadata = {"Date": None, "Creator": None, "Format": None, "Type": None, "Title": _drawable(chart.title)}
         figure.savefig(buffer, format="svg", metadata=metadata)
     text = buffer.getvalue().decode("utf-8").replace("\r\n", "\n")
     declaration, _, rest = text.partition("\n")
@@ -78,7 +83,12 @@ def draw_png(chart: Chart, scale: float = 2.0) -> bytes:
 @contextmanager
 def _own_settings() -> Iterator[None]:
     """matplotlib's own defaults and ours, whatever a matplotlibrc of the user or of this folder says."""
-    with matplotlib.rc_context(dict(matplotlib.rcParamsDefault, backend=matplotlib.get_backend()) | SETTINGS):
+    with matplotlib.rc_context():
+        for name, default in matplotlib.rcParamsDefault.items():
+            # Choosing a back end would import one; the canvases here are chosen by hand.
+            if not name.startswith("backend"):
+                matplotlib.rcParams[name] = default
+        matplotlib.rcParams.update(SETTINGS)
         logger = logging.getLogger("matplotlib")
         before = logger.level
         logger.setLevel(logging.ERROR)
@@ -88,16 +98,20 @@ def _own_settings() -> Iterator[None]:
             logger.setLevel(before)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _font(bold: bool = False) -> FontProperties:
+    return FontProperties(fname=_font_file(bold))
+
+
+def _font_file(bold: bool = False) -> str:
     """The font that comes with matplotlib: one of the same name may be installed in another version."""
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
-    return FontProperties(fname=str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name))
+    return str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name)
 
 
 def _drawable(text: str) -> str:
     """The text with what the font lacks replaced, and not longer than the chart can bear."""
-    font = get_font(_font().get_file())
+    font = get_font(_font_file())
     shown = "".join(c if font.get_char_index(ord(c)) else "?" for c in visible(text))
     return shown if len(shown) <= LONGEST_LABEL else shown[: LONGEST_LABEL - 1] + "…"
 
@@ -145,17 +159,25 @@ class _Canvas:
     def mark(self, x: float, y: float, status: Status) -> None:
         """Told apart by shape and by colour: dot, cross, hollow square."""
         color = COLOURS[status]
-        shapes: dict[Status, dict[str, Any]] = {
-            Status.CONFORMS: {"marker": "o", "markersize": 8.5, "markerfacecolor": color, "markeredgecolor": CARD},
-            Status.FAILS: {"marker": "X", "markersize": 9.5, "markerfacecolor": CARD, "markeredgecolor": color},
-            Status.CRASHES: {"marker": "s", "markersize": 7.5, "markerfacecolor": CARD, "markeredgecolor": color},
+        strokes: dict[Status, list[dict[str, Any]]] = {
+            Status.CONFORMS: [
+                {"marker": "o", "markersize": 9, "markerfacecolor": color, "markeredgecolor": CARD, "markeredgewidth": 0.9}
+            ],
+            # Twice: a white cross beneath keeps the red one clear of whatever line it stands on.
+            Status.FAILS: [
+                {"marker": "x", "markersize": 7.5, "markeredgecolor": CARD, "markeredgewidth": 4.4},
+                {"marker": "x", "markersize": 6.5, "markeredgecolor": color, "markeredgewidth": 2.3},
+            ],
+            Status.CRASHES: [
+                {"marker": "s", "markersize": 7, "markerfacecolor": CARD, "markeredgecolor": color, "markeredgewidth": 1.5}
+            ],
         }
-        edge = 0.8 if status is Status.CONFORMS else 1.6
-        self.axes.plot([x], [y], linestyle="none", markeredgewidth=edge, zorder=5, **shapes[status])
+        for stroke in strokes[status]:
+            self.axes.plot([x], [y], linestyle="none", zorder=5, **stroke)
 
 
 def _figure(chart: Chart) -> Figure:
-    timed = [point for point in chart.points if point.speed is not None and point.speed > 0]
+    timed = [point for point in chart.points if point.speed is not None and _drawn(point.speed)]
     untimed = [point for point in chart.points if point not in timed]
     rail_height = len(untimed) * ROW_HEIGHT + 2 * RAIL_PAD if untimed else 0.0
     gap = 10.0 if timed and untimed else 0.0
@@ -239,12 +261,13 @@ def _main(canvas: _Canvas, margins: MarginScale, points: list[Point], bottom: fl
     obstacles = []
     for point in points:
         x, y, low, high = _place(point, margins, ratios)
-        if high > low:
+        if high - low > MARK_SIZE:
             canvas.line((x, x), (low, high), COLOURS[point.status], 1.5, zorder=4)
             for end in (low, high):
                 canvas.line((x - 3, x + 3), (end, end), COLOURS[point.status], 1.2, zorder=4)
         canvas.mark(x, y, point.status)
-        obstacles += [Box(x - 5, y - 5, x + 5, y + 5), Box(x - 2, low, x + 2, high)]
+        half = MARK_SIZE / 2
+        obstacles += [Box(x - half, y - half, x + half, y + half), Box(x - 2, low, x + 2, high)]
     _labels(canvas, margins, ratios, points, obstacles, Box(LEFT + 2, bottom + 2, WIDTH - RIGHT - 2, top - 2), level)
 
 
@@ -278,7 +301,9 @@ def _labels(
     lines = [Box(line - 1, frame.bottom, line + 1, frame.top), Box(frame.left, level - 1, frame.right, level + 1)]
     for anchor, text, box in zip(anchors, texts, place(anchors, obstacles, frame, lines), strict=True):
         middle = (box.bottom + box.top) / 2
-        canvas.text(box.left, middle, text, LABEL_SIZE, ha="left", va="center_baseline", zorder=6)
+        # Anchored on the side of the point, so that a renderer's slightly other idea of a width cannot close the gap.
+        side, at = ("right", box.right) if box.right < anchor.x else ("left", box.left)
+        canvas.text(at, middle, text, LABEL_SIZE, ha=side, va="center_baseline", zorder=4.5, bbox=dict(GLASS))
         near_x = min(max(anchor.x, box.left), box.right)
         near_y = min(max(anchor.y, box.bottom), box.top)
         if math.hypot(near_x - anchor.x, near_y - anchor.y) > 11:

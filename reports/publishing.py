@@ -26,11 +26,17 @@ def publish(files: Mapping[str, bytes], folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise PublishError(f"{folder.name} is a file; expected a folder, or a name that is not taken")
     page = folder / "README.md"
-    if page.exists() and not _begins_with(page, SIGNATURE):
-        raise PublishError(f"{folder.name}/README.md was not rendered by this command and is left alone; choose another folder")
+    for name in files:
+        signature = SIGNATURE if folder / name == page else PLOT_SIGNATURE
+        if (folder / name).exists() and not _begins_with(folder / name, signature):
+            raise PublishError(
+                f"{folder.name}/{name} was not rendered by this command and is left alone; choose another folder"
+            )
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
+        # Beside or inside the folder, so that renaming never crosses a file system.
+        parent = folder if folder.exists() else folder.parent
+        parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=parent))
     except OSError as error:
         raise PublishError(f"{folder.name} cannot be written: {error.strerror or error}") from error
     try:
@@ -57,11 +63,10 @@ def publish(files: Mapping[str, bytes], folder: Path) -> None:
 
 
 def _begins_with(path: Path, signature: str) -> bool:
-    """Whether the signature stands within the file's beginning (an SVG has its XML declaration before it)."""
-    expected = signature.encode("utf-8")
+    """Whether the signature is one of the file's first two lines (an SVG has its XML declaration before it)."""
     try:
         with path.open("rb") as file:
-            return expected in file.read(4 * len(expected))
+            return signature.encode("utf-8") in [file.readline().rstrip(b"\r\n") for _ in range(2)]
     except OSError:
         return False
 

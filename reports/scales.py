@@ -78,8 +78,9 @@ def margin_scale(margins: Sequence[float], left: float, right: float) -> MarginS
         half = (left + right) / 2
         return MarginScale((Zone("zero", left, half - GAP / 2), Zone("inf", half + GAP / 2, right)))
     rail = 0.11 * width
-    low = min(-1.0, math.floor(min(passed, default=-1.0) * 2) / 2)
-    high = max(1.0, math.ceil(max(failed) * 2) / 2) if failed else 0.15
+    # A little air on either side, so that no mark stands on the edge.
+    low = min(-1.0, 1.04 * min(passed, default=-1.0) - 0.05)
+    high = max(1.0, 1.06 * max(failed) + 0.1) if failed else 0.15
     zones = []
     start, stop = left, right
     if has_zero:
@@ -88,7 +89,7 @@ def margin_scale(margins: Sequence[float], left: float, right: float) -> MarginS
     if has_infinite:
         stop = right - rail - GAP
     # Below 1 is where implementations are told apart; failures, however large, take at most 40 % of the room.
-    share = max(0.6, -low / (high - low)) if failed else 0.95
+    share = max(0.6, -low / (high - low)) if failed else 0.85 if has_infinite else 0.95
     line = start + share * (stop - start)
     zones += [Zone("pass", start, line, low, 0.0), Zone("fail", line, stop, 0.0, high)]
     if has_infinite:

@@ -183,7 +183,8 @@ def _reason(implementation: Implementation, judgements: tuple[Judgement, ...]) -
         return f"not installed: {missing}" if missing else "it was listed, but no case was put to it"
     messages = Counter(judgement.message for judgement in judgements if judgement.message)
     if not messages:
-        return "every case is a gap that it declares" if judgements[0].verdict is Verdict.UNSUPPORTED else "no reason was recorded"
+        gaps = all(judgement.verdict is Verdict.UNSUPPORTED for judgement in judgements)
+        return "every case is a gap that it declares" if gaps else "no reason was recorded"
     top = max(messages.values())
     return min(message for message, number in messages.items() if number == top)
 

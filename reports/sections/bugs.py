@@ -39,7 +39,8 @@ def _system(evidence: Evidence, system: System, mutants: Sequence[Killed]) -> st
     lines = [f"- Planted bugs caught: {share(len(dead), len(real)) if real else 'none was planted'}."]
     if equivalent:
         lines.append(f"- Left out of that rate: {count(len(equivalent), 'variant')} proven equivalent to a correct one.")
-    lines.append(f"- False alarms over honest variants: {share(len(alarms), len(honest)) if honest else 'no honest variant was put'}.")
+    rate = share(len(alarms), len(honest)) if honest else "no honest variant was put"
+    lines.append(f"- False alarms over honest variants: {rate}.")
     idle = _idle(evidence, system, real)
     if idle:
         lines.append(f"- Requirements that caught no planted bug: {listing(plain(id_) for id_ in idle)}.")
@@ -58,7 +59,8 @@ def _system(evidence: Evidence, system: System, mutants: Sequence[Killed]) -> st
         parts.append("False alarms:\n\n" + table(["Honest variant", "What differs", "Turned red"], rows))
     if dead:
         rows = [[_name(k), plain(k.sentence), _killers(k)] for k in dead]
-        parts.append("What was planted, and the margins by which it was caught:\n\n" + table(["Bug", "What is wrong", "Caught by"], rows))
+        caught = table(["Bug", "What is wrong", "Caught by"], rows)
+        parts.append(f"What was planted, and the margins by which it was caught:\n\n{caught}")
     return "\n\n".join(parts)
 
 

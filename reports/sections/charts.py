@@ -6,8 +6,9 @@ from reports.chart_data import Chart
 from reports.markup import plain
 
 INTRODUCTION = (
-    "Left is comfortable, right of the line is a fail; up is faster. Implementations without a speed stand in rows below. "
-    "A blue dot conforms, a red cross does not, a hollow square crashed."
+    "Each implementation by its worst margin (left is more accurate; right of the line is a fail) and its speed (up is "
+    "faster; a bar is the 95 % interval where it is longer than the mark). Those without a speed stand in rows below. A blue "
+    "dot conforms, a red cross does not, a black square crashed."
 )
 
 

@@ -76,7 +76,8 @@ def _speed_note(main: MainWorkload | None) -> str:
         return "No speed was measured in these runs."
     baseline = code(main.baseline.partition("/")[2] or main.baseline)
     where = ", ".join(plain(part) for part in (main.device, main.dtype) if part)
-    return f"Speed: ratio to {baseline} with its 95 % interval, on {code(main.workload)} ({where}, run {main.run}). More is faster."
+    workload = f"{code(main.workload)} ({where}, run {main.run})"
+    return f"Speed: ratio to {baseline} with its 95 % interval, on {workload}. More is faster."
 
 
 def _classes(rows: list[Standing]) -> list[str]:

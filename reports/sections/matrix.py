@@ -14,9 +14,9 @@ COLUMNS = 8
 """So many implementations stand side by side before the table is split."""
 
 LEGEND = (
-    "A number is the worst margin of all cases that passed (0: exact); **FAIL** precedes a margin above 1; **ERROR** means that it "
-    "crashed; *unsup.* is a declared gap, *n.r.* not run, and a dash means that no case was put. A dagger (†) marks rules "
-    "of which some cases were unsupported or not run."
+    "A number is the worst margin of all cases that passed (0: exact); **FAIL** precedes a margin above 1; **ERROR** means "
+    "that it crashed; *unsup.* is a declared gap, *n.r.* not run, and a dash means that no case was put. A dagger (†) marks "
+    "rules of which some cases were unsupported or not run."
 )
 
 

@@ -11,17 +11,18 @@ from reports.merging import Evidence, Source
 from reports.numbers import si, significant
 
 MEANINGS = """\
-A **margin** is the largest |error| / bound over the elements of an outcome: the bound is how far an honest implementation of the
-same declared numerical class may be off at that very element, derived by rounding analysis and not tuned. Up to 1 passes, above 1
-fails; 0 is exact, and *inf* is a wrong text, a wrong shape, or a value that is not a number. The verdicts:
+A **margin** is the largest error divided by its bound over the elements of an outcome: the bound is how far an honest
+implementation of the same declared numerical class may be off at that very element, derived by rounding analysis and not
+tuned. Up to 1 passes, above 1 fails; 0 is exact, and *inf* is a wrong text, a wrong shape, or a value that is not a number.
+The verdicts:
 
 - **pass** and **fail**: the case was put, and the margin decided.
 - **error**: it raised an exception where it had declared no gap.
 - **unsupported**: a declared gap. It is neither a pass nor a fail, and it lowers the coverage.
 - **not run**: something outside the implementation was missing, a package or a device, or it was left out on request.
 
-An implementation **conforms** when it passed at least one case and none failed or crashed. Its **coverage** is the share of all
-cases (requirement, case and dtype) put to its system in these runs in which it was judged. That a case passed says that
+An implementation **conforms** when it passed at least one case and none failed or crashed. Its **coverage** is the share of
+all cases (requirement, case and dtype) put to its system in these runs in which it was judged. That a case passed says that
 no difference was found there, not that there is none anywhere."""
 
 
@@ -95,7 +96,8 @@ def _fields(mapping: Any) -> list[tuple[str, Any]]:
     if not isinstance(mapping, Mapping):
         return []
     rank = {name: place for place, name in enumerate(_FIRST)}
-    return sorted(((str(key), value) for key, value in mapping.items()), key=lambda item: (rank.get(item[0], len(rank)), item[0]))
+    fields = [(str(key), value) for key, value in mapping.items()]
+    return sorted(fields, key=lambda item: (rank.get(item[0], len(rank)), item[0]))
 
 
 def _title(key: str) -> str:

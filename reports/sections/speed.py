@@ -10,9 +10,10 @@ from reports.numbers import margin, percent, ratio, si
 from reports.standing import STATUS_WORDS, Status, standings
 
 INTRODUCTION = (
-    "A ratio is the baseline's time divided by the implementation's own, above 1 is faster, with its 95 % interval. *A/A* is the "
-    "baseline timed against itself: what it differs from 1 is noise. The roofline share is the least time that the "
-    "work could take on the machine's measured copy and matrix-product rates, divided by the time it took."
+    "A ratio is the baseline's time divided by the implementation's own, with its 95 % interval; above 1 is faster. *A/A* is "
+    "the baseline timed against itself: what it differs from 1 is noise. The roofline share is the least time that the "
+    "work could take on the machine's measured copy and matrix-product rates, divided by the time it took. No speed is shown "
+    "for an answer that is wrong at the very shape and dtype that is timed."
 )
 
 

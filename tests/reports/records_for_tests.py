@@ -29,8 +29,20 @@ REQUIREMENTS = [
     ("ademamix", "ADM-07", "beta3 warms up linearly in half-life.", "eq. 6", "a schedule linear in beta3"),
     ("sigmoid_attention", "SIG-01", "Each score passes through the sigmoid, alone.", "eq. 3", "a softmax along the row"),
     ("sigmoid_attention", "SIG-02", "The bias is added before the sigmoid.", "eq. 3", "a bias added after the sigmoid"),
-    ("sigmoid_attention", "SIG-03", "Masked keys contribute exactly nothing.", "section 2", "sigmoid of a large negative number"),
-    ("sigmoid_attention", "SIG-04", "The gradient of the bias is the sum of the score gradients.", "App. D", "a dropped reduction"),
+    (
+        "sigmoid_attention",
+        "SIG-03",
+        "Masked keys contribute exactly nothing.",
+        "section 2",
+        "sigmoid of a large negative number",
+    ),
+    (
+        "sigmoid_attention",
+        "SIG-04",
+        "The gradient of the bias is the sum of the score gradients.",
+        "App. D",
+        "a dropped reduction",
+    ),
     ("rig", "RIG-01", "An annotation carries a query and the model's own value.", "section 3", "a swapped pair"),
     ("rig", "RIG-02", "Unclosed brackets are text.", "section 3", "a parser that reads to the end of the text"),
     ("rag", "RAG-01", "One question per line.", "section 4", "splitting on every question mark"),
@@ -188,7 +200,9 @@ def mutant_lines() -> list[dict[str, Any]]:
             mutant(system, f"{system}/bug-of-{id_.lower()}", f"It has {catches}.", [id_], {id_: "inf", **others}, everything)
         )
     everything = [row[1] for row in REQUIREMENTS if row[0] == "ademamix"]
-    lines.append(mutant("ademamix", "ademamix/late-decay", "Decays after the step.", ["ADM-05"], {}, everything, verdict="survived"))
+    lines.append(
+        mutant("ademamix", "ademamix/late-decay", "Decays after the step.", ["ADM-05"], {}, everything, verdict="survived")
+    )
     lines.append(
         mutant(
             *("ademamix", "ademamix/reordered", "Multiplies before it adds.", [], {}, everything),
@@ -198,7 +212,16 @@ def mutant_lines() -> list[dict[str, Any]]:
     )
     lines.append(mutant("ademamix", "ademamix/lerp", "Uses lerp.", [], {}, everything, honest=True, verdict="honest"))
     lines.append(
-        mutant("rig", "rig/honest", "Another regex.", [], {"RIG-02": "error"}, ["RIG-01", "RIG-02"], honest=True, verdict="false alarm")
+        mutant(
+            "rig",
+            "rig/honest",
+            "Another regex.",
+            [],
+            {"RIG-02": "error"},
+            ["RIG-01", "RIG-02"],
+            honest=True,
+            verdict="false alarm",
+        )
     )
     return lines
 
@@ -264,7 +287,9 @@ def measurement_lines() -> list[dict[str, Any]]:
         for system in ("ademamix", "sigmoid_attention")
     ]
     lines.append(
-        measurement("sigmoid_attention/x-transformers", None, verdict="wrong answer", margin=88123.0, message="o is off at (0, 3)")
+        measurement(
+            "sigmoid_attention/x-transformers", None, verdict="wrong answer", margin=88123.0, message="o is off at (0, 3)"
+        )
     )
     lines.append(measurement("ademamix/apple", None, verdict="not run", message=NOT_INSTALLED["ademamix/apple"]))
     return lines

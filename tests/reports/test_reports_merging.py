@@ -1,0 +1,219 @@
+"""What belongs together is merged in any order; what does not is refused, with the file and the reason."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conformance.records import RecordError
+from conformance.verdict import Verdict
+from reports.merging import load
+from reports.standing import Status, fastest, main_workload, standings
+from tests.reports import records_for_tests as made
+
+LATER = "2026-11-24T08:00:00Z"
+
+
+def one_verdict(**changes: Any) -> list[dict[str, Any]]:
+    return [made.judgement("ademamix/torch", "ADM-01", "d8-t1", "float32", 0.4, **changes)]
+
+
+@pytest.fixture
+def first(tmp_path: Path) -> Path:
+    return made.write(tmp_path / "first.jsonl", one_verdict())
+
+
+def second(folder: Path, body: list[dict[str, Any]], **header: Any) -> Path:
+    return made.write(folder / "second.jsonl", body, **{"started": LATER, **header})
+
+
+def test_the_order_of_the_files_does_not_matter(tmp_path: Path) -> None:
+    paths = [
+        made.write(tmp_path / "a.jsonl"),
+        made.write_gpu_run(tmp_path / "b.jsonl"),
+        made.write(tmp_path / "c.jsonl", one_verdict(margin=0.9), started="2026-11-23T07:00:00Z"),
+    ]
+    merged = [load(order) for order in itertools.permutations(paths)]
+    assert all(evidence == merged[0] for evidence in merged)
+    assert [source.name for source in merged[0].sources] == ["c.jsonl", "a.jsonl", "b.jsonl"]
+    assert [source.label for source in merged[0].sources] == ["A", "B", "C"]
+
+
+def test_the_same_file_twice_is_one_run(tmp_path: Path, first: Path) -> None:
+    copy = tmp_path / "copy.jsonl"
+    copy.write_bytes(first.read_bytes())
+    assert load([first, copy, first]) == load([copy, first])
+    assert len(load([first, copy]).sources) == 1
+
+
+def test_the_same_verdict_twice_keeps_the_worse_margin(tmp_path: Path, first: Path) -> None:
+    other = second(tmp_path, one_verdict(margin=0.875))
+    (judgement,) = load([first, other]).judgements
+    assert judgement.margin == 0.875
+
+
+def test_a_verdict_outweighs_not_run(tmp_path: Path, first: Path) -> None:
+    other = second(tmp_path, one_verdict(verdict=Verdict.NOT_RUN, margin=None, message="no such device"))
+    (judgement,) = load([other, first]).judgements
+    assert judgement.verdict is Verdict.PASS
+
+
+def test_the_installed_version_outweighs_the_missing_package(tmp_path: Path) -> None:
+    absent = {**made.implementation("ademamix/optax", "package", "optax", None), "missing": ["optax"]}
+    present = made.implementation("ademamix/optax", "package", "optax", "0.2.8")
+    a = made.write(tmp_path / "a.jsonl", [], implementations=[absent])
+    b = second(tmp_path, [], implementations=[present])
+    (implementation,) = load([a, b]).implementations
+    assert implementation.version == "0.2.8"
+
+
+REFUSALS: dict[str, tuple[list[dict[str, Any]], dict[str, Any], str]] = {
+    "another suite": (
+        one_verdict(),
+        {"suite": "0.2.0"},
+        r"second\.jsonl: was written by suite 0\.2\.0, but first\.jsonl by suite 0\.1\.0",
+    ),
+    "a contradiction": (
+        one_verdict(verdict=Verdict.FAIL, margin=2.0),
+        {},
+        r"second\.jsonl: ademamix/torch on ADM-01 \(d8-t1, float32, cpu\) is 'fail' here and 'pass' in first\.jsonl",
+    ),
+    "a crash against a pass": (
+        one_verdict(verdict=Verdict.ERROR, margin=None),
+        {},
+        r"is 'error' here and 'pass' in first\.jsonl",
+    ),
+    "a rule that reads differently": (
+        [],
+        {"requirements": [{**made.header()["requirements"][0], "statement": "Something else."}]},
+        r"second\.jsonl: its requirement ADM-01 reads differently in first\.jsonl",
+    ),
+    "a system that reads differently": (
+        [],
+        {"systems": [{**made.SYSTEMS[0], "title": "Other"}]},
+        "its system 'ademamix' reads differently",
+    ),
+    "another numerical class": (
+        [],
+        {"implementations": [{**made.implementation("ademamix/torch"), "numerical_class": "float32-hyperparameters"}]},
+        r"declares the numerical class 'float32-hyperparameters' here and 'strict' in first\.jsonl",
+    ),
+    "another version": (
+        [],
+        {"implementations": [made.implementation("ademamix/optax", "package", "optax", "0.2.9")]},
+        r"ademamix/optax is version 0\.2\.9 here and 0\.2\.8 in first\.jsonl",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", REFUSALS)
+def test_what_does_not_belong_together_is_refused(what: str, tmp_path: Path, first: Path) -> None:
+    body, header, message = REFUSALS[what]
+    with pytest.raises(RecordError, match=message):
+        load([second(tmp_path, body, **header), first])
+
+
+def cut_short(path: Path) -> None:
+    path.write_text("".join(path.read_text(encoding="utf-8").splitlines(keepends=True)[:-1]), encoding="utf-8")
+
+
+def forged(path: Path) -> None:
+    made.rewrite(path, {"verdict": "fail"}, line=1)
+
+
+def other_schema(path: Path) -> None:
+    made.rewrite(path, {"schema": 99})
+
+
+def not_json(path: Path) -> None:
+    path.write_text("hello\n", encoding="utf-8")
+
+
+def binary(path: Path) -> None:
+    path.write_bytes(b"\xff\xfe\x00")
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def absent(path: Path) -> None:
+    path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (cut_short, "no footer"),
+        (forged, "do not match the footer's digest"),
+        (other_schema, "found schema 99"),
+        (not_json, "not JSON"),
+        (binary, "cannot be read"),
+        (empty, "no header"),
+        (absent, "cannot be read"),
+    ],
+)
+def test_a_spoilt_file_is_refused_by_name(spoil: Callable[[Path], None], message: str, first: Path) -> None:
+    spoil(first)
+    with pytest.raises(RecordError, match=rf"first\.jsonl.*{message}"):
+        load([first])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"record": "verdict", "implementation": "ademamix/torch"},
+        {**one_verdict()[0], "verdict": "splendid"},
+        {**one_verdict()[0], "margin": "large"},
+        {**one_verdict()[0], "margin": True},
+        {**one_verdict()[0], "case": 7},
+        {"record": "mutant", "system": "rig"},
+        {"record": "measurement", "system": "rig"},
+    ],
+    ids=json.dumps,
+)
+def test_a_malformed_line_is_refused_by_the_name_of_its_file(line: dict[str, Any], tmp_path: Path) -> None:
+    path = made.write(tmp_path / "odd.jsonl", [line])
+    with pytest.raises(RecordError, match=r"odd\.jsonl: a line is not what this version expects"):
+        load([path])
+
+
+def test_nothing_is_refused() -> None:
+    with pytest.raises(RecordError, match="no record file given"):
+        load([])
+
+
+def test_the_league_is_sorted_by_standing_then_margin(tmp_path: Path) -> None:
+    rows = standings(load([made.write(tmp_path / "a.jsonl")]), "ademamix")
+    assert [row.implementation.slug for row in rows] == [
+        *("numpy", "torch", "triton"),
+        *("heavyball", "optax", "pytorch-optimizer"),
+        *("bitsandbytes-32bit", "apple"),
+    ]
+    assert [row.status for row in rows] == [Status.CONFORMS] * 3 + [Status.FAILS] * 3 + [Status.CRASHES, Status.NOT_JUDGED]
+    assert rows[-1].reason == made.NOT_INSTALLED["ademamix/apple"]
+
+
+def test_the_fastest_conforms_and_an_accelerator_is_the_main_workload(tmp_path: Path) -> None:
+    evidence = load([made.write(tmp_path / "a.jsonl"), made.write_gpu_run(tmp_path / "b.jsonl")])
+    main = main_workload(evidence, "sigmoid_attention")
+    assert main is not None
+    assert (main.device, main.run, main.baseline) == ("cuda", "B", "sigmoid_attention/torch")
+    rows = standings(evidence, "ademamix")
+    first_place, level = fastest(rows, main_workload(evidence, "ademamix"))
+    assert first_place is not None
+    assert first_place.implementation == "ademamix/triton"
+    assert level == []
+
+
+def test_overlapping_intervals_cannot_be_told_apart(tmp_path: Path) -> None:
+    evidence = load([made.write(tmp_path / "a.jsonl")])
+    first_place, level = fastest(standings(evidence, "sigmoid_attention"), main_workload(evidence, "sigmoid_attention"))
+    assert first_place is not None
+    assert first_place.implementation == "sigmoid_attention/triton"
+    assert [row.implementation for row in level] == ["sigmoid_attention/triton-sigmoid"]
