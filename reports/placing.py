@@ -88,6 +88,8 @@ def _cost(
     area = (box.right - box.left) * (box.top - box.bottom)
     return (
         1000 * box.outside(frame)
+        # A touch of a neighbour is worse than any distance on the list, and more of it worse still.
+        + DISTANCES[-1] * sum(roomy.overlap(other) > 0 for other in others)
         + 400 * sum(roomy.overlap(other) for other in others) / area
         + 300 * sum(box.overlap(obstacle) for obstacle in obstacles) / area
         + 12 * sum(box.overlap(line) > 0 for line in lines)

@@ -42,7 +42,7 @@ MAIN_HEIGHT, ROW_HEIGHT, RAIL_PAD = 300.0, 17.0, 9.0
 LABEL_SIZE, TICK_SIZE, TITLE_SIZE = 9.0, 8.5, 14.0
 MARK_SIZE = 12.0
 """Intervals shorter than this hide behind their mark and are not drawn."""
-LONGEST_LABEL = 36
+LONGEST_LINE, LONGEST_LABEL = 100, 36
 POINTS_PER_INCH = 72
 GLASS = {"facecolor": CARD, "edgecolor": "none", "alpha": 0.7, "pad": 0.5}
 """Keeps a label legible where a line runs beneath it (a rim around each glyph would triple the file)."""
@@ -109,11 +109,11 @@ def _font_file(bold: bool = False) -> str:
     return str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name)
 
 
-def _drawable(text: str) -> str:
+def _drawable(text: str, longest: int = LONGEST_LABEL) -> str:
     """The text with what the font lacks replaced, and not longer than the chart can bear."""
     font = get_font(_font_file())
     shown = "".join(c if font.get_char_index(ord(c)) else "?" for c in visible(text))
-    return shown if len(shown) <= LONGEST_LABEL else shown[: LONGEST_LABEL - 1] + "…"
+    return shown if len(shown) <= longest else shown[: longest - 1] + "…"
 
 
 def _width(text: str, size: float, bold: bool = False) -> float:
@@ -134,7 +134,8 @@ class _Canvas:
 
     def text(self, x: float, y: float, text: str, size: float = TICK_SIZE, bold: bool = False, **style: Any) -> None:
         style.setdefault("color", INK)
-        self.axes.text(x, y, text, fontproperties=_font(bold), fontsize=size, **style)
+        # Whatever comes here ends in the SVG twice, as glyphs and as a comment.
+        self.axes.text(x, y, _drawable(text, LONGEST_LINE), fontproperties=_font(bold), fontsize=size, **style)
 
     def line(self, xs: tuple[float, float], ys: tuple[float, float], color: str, width: float = 0.8, **style: Any) -> None:
         self.axes.plot(xs, ys, color=color, linewidth=width, solid_capstyle="butt", **style)
@@ -191,7 +192,7 @@ def _figure(chart: Chart) -> Figure:
     if untimed:
         _rows(canvas, margins, untimed, floor, floor + rail_height, alone=not timed)
     if timed:
-        _main(canvas, margins, timed, floor + rail_height + gap, height - TOP, chart.speed_label)
+        _main(canvas, margins, timed, floor + rail_height + gap, height - TOP, _drawable(chart.speed_label, 2 * LONGEST_LABEL))
     _margin_axis(canvas, margins, floor, height - TOP)
     if chart.left_out:
         names = ", ".join(_drawable(name) for name in chart.left_out)
@@ -201,7 +202,7 @@ def _figure(chart: Chart) -> Figure:
 
 def _title(canvas: _Canvas, chart: Chart, height: float) -> None:
     canvas.text(LEFT, height - 31, _drawable(chart.title), TITLE_SIZE, bold=True)
-    canvas.text(LEFT, height - 48, chart.subtitle if len(chart.subtitle) < 90 else chart.subtitle[:89] + "…", color=QUIET)
+    canvas.text(LEFT, height - 48, chart.subtitle, color=QUIET)
     x = WIDTH - RIGHT
     for status in sorted({point.status for point in chart.points}, reverse=True):
         x -= _width(WORDS[status], LABEL_SIZE)

@@ -1,0 +1,260 @@
+"""Each section says what it should of a made-up run; the same records give the same bytes wherever and whenever rendered."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conformance.verdict import Verdict
+from reports.merging import load
+from reports.page import render
+from tests.reports import records_for_tests as made
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def page_of(folder: Path, body: list[dict[str, Any]] | None = None, **header: Any) -> str:
+    path = made.write(folder / "run.jsonl", body, **header)
+    return render(load([path]))["README.md"].decode()
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("records")
+    files = render(load([made.write(folder / "a.jsonl"), made.write_gpu_run(folder / "b.jsonl")]))
+    return files["README.md"].decode()
+
+
+def section(page: str, title: str) -> str:
+    _, _, rest = page.partition(f"\n## {title}\n")
+    assert rest, f"the page has no section {title!r}"
+    return rest.partition("\n## ")[0]
+
+
+def squeezed(text: str) -> str:
+    """Without the padding of the tables, so that a golden row does not depend on its neighbours."""
+    return re.sub(r" +", " ", text)
+
+
+# One golden line is one line, however long.
+# ruff: noqa: E501
+GOLDEN = {
+    "Summary": [
+        "| **AdEMAMix** | 3 | 3 | 1 | 1 | `triton` 5.92× | 83.9 % (188/224) |",
+        "- **Conform** (3 of 7 judged): `numpy`, `torch` (in the 85.7 % (24/28) that could be judged) and `triton`.",
+        "  - `optax` 0.2.8: ADM-06, “alpha warms up linearly to its end value”; ADM-07, “beta3 warms up linearly in half-life”.",
+        "  - `bitsandbytes-32bit` 0.50.2: ADM-07 (crashes), “beta3 warms up linearly in half-life”.",
+        "- **Not judged** (1): `apple`; the league table says why.",
+        "- **Fastest that conforms:** `triton`, 5.92× [5.68, 6.10] the speed of `torch` on `step-1m` (cpu, float32, run A).",
+        "- **Fastest that conforms:** no speed was measured in these runs.",
+    ],
+    "League tables": [
+        "| `numpy` | built in | strict | conforms | 0.108 | 28 | - | - | - | - | 100 % (28/28) | 0.140× [0.134, 0.144] |",
+        "| `heavyball` | 3.2.1 | strict | **does not conform** | 1.0004 | 22 | 2 | - | 4 | - | 85.7 % (24/28) | 5.60× [5.38, 5.77] |",
+        "| `apple` | package | no module named 'ademamix'; pip install ademamix |",
+        "- fused-tanh: scores in float32, hardware tanh",
+    ],
+    "Margin and speed": [
+        "![Worst margin and speed of 7 implementations of AdEMAMix, speed on step-1m, cpu, float32. Conform: numpy (margin 0.108, ",
+        "](plots/sigmoid_attention.svg)",
+    ],
+    "Requirements": [
+        "| ADM-04 | The slow EMA is not bias-corrected. | Alg. 1 | dividing the whole numerator by 1-beta1^t |",
+        "| | `numpy` | `torch` | `triton` | `heavyball` | `optax` | `pytorch-optimizer` | `bitsandbytes-32bit` | `apple` |",
+        "| **ADM-05** | 0.0933 | 0.306 | 0.379 | 0.514 | 0.672 | **FAIL inf** | 0.783 | *n.r.* |",
+        "| **ADM-07** | 0.0799 | 0.317 | 0.371 | *unsup.* | **FAIL 312** | 0.466 | **ERROR** | *n.r.* |",
+    ],
+    "Findings": [
+        "### `ademamix/optax` 0.2.8",
+        "#### ADM-06: alpha warms up linearly to its end value.",
+        "Source: eq. 5. Catches: a schedule that starts one step late. Of 4 judged cases, 2 fail.",
+        "| Worst case | `d64-t40`, `float32`, `cpu` |",
+        "| Quantity | `update` at `(0, 3)` |",
+        "| Got | `0.1000000149011612` |",
+        "| Margin | **1.30e4** |",
+        "| Resembles | `ademamix/planted`: A planted bug of ADM-06. |",
+        "```sh\npytest conformance --impl ademamix/optax -k 'ADM-06 and d64-t40'\n```",
+        "| Message | <code>RuntimeError: expected a tensor of the same size &#124; got &#96;1&#96;</code> |",
+    ],
+    "Speed": [
+        "#### `step-1m` on cpu, float32 (run A)",
+        "In the same run this machine copies 29.0 GB/s and multiplies matrices at 91.0 GFLOP/s.",
+        "| `triton` | conforms | 5.92× [5.68, 6.10] | faster | 709 µs | [695 µs, 731 µs] | 1.48 Gparameters/s | 53.3 % | 0.500 | - |",
+        "| `torch`, A/A | conforms | 1.00× [0.970, 1.02] | same |",
+        "| `x-transformers` | wrong answer | o is off at (0, 3); its answer at this shape and dtype has margin 8.81e4 |",
+        "#### `forward-1k` on cuda, float32 (run B)",
+        "None of these runs measured this system.",
+    ],
+    "Planted bugs": [
+        "- Planted bugs caught: 87.5 % (7/8).",
+        "- Left out of that rate: 1 variant proven equivalent to a correct one.",
+        "- False alarms over honest variants: 100 % (1/1).",
+        "| `bug-of-adm-02` | · | ● | · | · | · | · | ○ |",
+        "| `late-decay` | · | · | · | · | **✗** | · | · |",
+        "| `late-decay` | Decays after the step. | ADM-05 |",
+        "| `reordered` | Multiplies before it adds. | x&#42;y+z is the same in either order of the operands. |",
+        "| `honest` | Another regex. | RIG-02 (error) |",
+    ],
+    "Environment": [
+        "| CPU | A CPU &#124; of some make |",
+        "| Packages | numpy 2.4.0, torch 2.13.0 |",
+        "| GPU | memory_gib 80.0, name A GPU |",
+    ],
+    "How to reproduce": [
+        "python -m pytest conformance --device cuda --impl triton",
+        "python -m reports a.jsonl b.jsonl -o report",
+    ],
+    "Record files": ["| A | `a.jsonl` | 1 | 0.1.0 | 313 | 18 | 13 | `"],
+    "What the words mean": ["A **margin** is the largest error divided by its bound"],
+}
+
+
+@pytest.mark.parametrize("title", GOLDEN)
+def test_a_section_says(title: str, page: str) -> None:
+    text = squeezed(section(page, title))
+    for line in GOLDEN[title]:
+        assert squeezed(line) in text
+
+
+def test_every_link_of_the_contents_has_its_heading(page: str) -> None:
+    links = re.findall(r"\]\(#([a-z-]+)\)", page)
+    headings = [line[3:].lower().replace(" ", "-") for line in page.split("\n") if line.startswith("## ")]
+    assert links == headings
+
+
+def test_headings_are_unique(page: str) -> None:
+    outside_fences = re.sub(r"```.*?```", "", page, flags=re.DOTALL)
+    headings = [line for line in outside_fences.split("\n") if re.match(r"#{1,3} ", line)]
+    assert len(headings) == len(set(headings))
+
+
+def test_every_table_row_has_the_columns_of_its_header(page: str) -> None:
+    rows_of_table: list[int] = []
+    for line in [*page.split("\n"), ""]:
+        if line.startswith("|"):
+            rows_of_table.append(line.count("|"))
+        else:
+            assert len(set(rows_of_table)) <= 1
+            rows_of_table = []
+
+
+def test_many_implementations_are_split_over_tables(tmp_path: Path) -> None:
+    names = [f"ademamix/number-{i:02}" for i in range(30)]
+    body = [made.judgement(name, "ADM-01", "d8-t1", "float32", 0.4) for name in names]
+    text = section(page_of(tmp_path, body, implementations=[made.implementation(name) for name in names]), "Requirements")
+    headers = [line for line in text.split("\n") if "`number-" in line]
+    assert [line.count("`number-") for line in headers] == [8, 8, 8, 6]
+
+
+def test_what_was_partly_unsupported_has_a_dagger(tmp_path: Path) -> None:
+    body = [
+        made.judgement("ademamix/torch", "ADM-01", "d8-t1", "float32", 0.4, margin=0.25),
+        made.judgement("ademamix/torch", "ADM-01", "d8-t1", "float64", 0.4, verdict=Verdict.UNSUPPORTED, margin=None),
+    ]
+    assert "| **ADM-01** | 0.250 † |" in squeezed(section(page_of(tmp_path, body), "Requirements"))
+
+
+def test_a_wrong_answer_shows_no_speed_anywhere(tmp_path: Path) -> None:
+    lied = made.measurement("ademamix/triton", 7.77, verdict="wrong answer", message="off")
+    page = page_of(tmp_path, [made.measurement("ademamix/torch", 1.0), lied, *made.verdict_lines()])
+    assert "7.77" not in page
+
+
+def test_empty_sections_say_why(tmp_path: Path) -> None:
+    page = page_of(tmp_path, [])
+    assert "No case was judged in these runs, so there can be no finding." in section(page, "Findings")
+    assert "None of these runs measured a speed." in section(page, "Speed")
+    assert "None of these runs judged the suite by its planted bugs." in section(page, "Planted bugs")
+    assert "No implementation was judged, so there is nothing to draw." in section(page, "Margin and speed")
+    assert "it was listed, but no case was put to it" in section(page, "League tables")
+    bare = page_of(tmp_path, [], systems=[], requirements=[], implementations=[])
+    assert "The records name no system" in section(bare, "Summary")
+
+
+def test_a_clean_run_says_so(tmp_path: Path) -> None:
+    body = [made.judgement("ademamix/torch", "ADM-01", "d8-t1", "float32", 0.4)]
+    assert "No deviation was found." in section(page_of(tmp_path, body), "Findings")
+
+
+EVIL = "|<img src=x>`\n\n## Owned\n[x](http://e.org)**b**\u202e\x1b["
+
+
+def test_hostile_records_neither_inject_nor_break_anything(tmp_path: Path, page: str) -> None:
+    name = f"ademamix/{EVIL}"
+    words = dict.fromkeys(("quantity", "worst", "got", "expected", "bound", "message", "resembles"), EVIL)
+    body = [
+        made.judgement(
+            name, "ADM-01", EVIL, EVIL, 0.4, device=EVIL, verdict=Verdict.FAIL, margin=2.0, reproduce="```\n" + EVIL, **words
+        ),
+        made.judgement(name, EVIL, EVIL, EVIL, 0.4, device=EVIL, verdict=Verdict.ERROR, margin=None, message=EVIL),
+        made.mutant("ademamix", EVIL, EVIL, [EVIL], {EVIL: 2.0}, [EVIL]),
+        made.mutant("ademamix", EVIL + "2", EVIL, [EVIL], {}, [EVIL], verdict="survived"),
+        made.measurement(name, 2.0, workload=EVIL, description=EVIL, device=EVIL, unit=EVIL, decision=EVIL, baseline=EVIL),
+        made.measurement(name, None, workload=EVIL, device=EVIL, verdict=EVIL, message=EVIL),
+    ]
+    described = {
+        **made.implementation(name, EVIL, EVIL, EVIL),
+        "numerical_class": EVIL,
+        "class_description": EVIL,
+        "summary": EVIL,
+    }
+    header = {
+        "suite": EVIL,
+        "implementations": [described],
+        "requirements": [{"system": "ademamix", "id": "ADM-01", "statement": EVIL, "source": EVIL, "catches": EVIL}],
+        "systems": [{"name": "ademamix", "title": EVIL, "paper": EVIL, "requirement_prefix": EVIL}],
+        "environment": {EVIL: EVIL, "packages": {EVIL: EVIL}, "gpu": {EVIL: [EVIL]}},
+        "options": {"quick": True, "impl": [EVIL], EVIL: EVIL},
+    }
+    files = render(load([made.write(tmp_path / "evil.jsonl", body, **header)]))
+    out = files["README.md"].decode()
+    assert "\x1b" not in out
+    assert "\u202e" not in out
+    # Commands stand in fences, where nothing is markup but the fence itself.
+    unfenced = re.sub(r"^(`{3,})sh\n.*?^\1$", "", out, flags=re.DOTALL | re.MULTILINE)
+    assert "<img" not in unfenced
+    assert "http://e" not in unfenced
+    assert "\n## Owned" not in unfenced
+    titles = re.compile(r"^## (.*)$", flags=re.MULTILINE)
+    assert titles.findall(unfenced) == titles.findall(page)
+    test_every_table_row_has_the_columns_of_its_header(unfenced)
+    svg = files["plots/ademamix.svg"].decode()
+    assert "<img" not in svg
+    assert "\x1b" not in svg
+
+
+def test_names_of_folders_stay_out(tmp_path: Path) -> None:
+    assert str(tmp_path) not in page_of(tmp_path)
+
+
+def render_elsewhere(folder: Path, records: list[Path], name: str, **environment: str) -> dict[str, bytes]:
+    folder.mkdir()
+    # A matplotlibrc in the working directory is one that matplotlib reads.
+    (folder / "matplotlibrc").write_text("font.size: 40\nsvg.fonttype: none\naxes.facecolor: red\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "reports", *map(str, records), "-o", name],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    out = folder / name
+    return {str(path.relative_to(out)): path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
+
+
+def test_the_same_records_render_to_the_same_bytes_anywhere(tmp_path: Path) -> None:
+    records = [made.write(tmp_path / "a.jsonl"), made.write_gpu_run(tmp_path / "b.jsonl")]
+    here = render(load(records))
+    first = render_elsewhere(tmp_path / "one", records, "out", PYTHONHASHSEED="1", TZ="UTC", LC_ALL="C")
+    second = render_elsewhere(tmp_path / "two", records[::-1], "other", PYTHONHASHSEED="2", TZ="Asia/Tokyo", LC_ALL="C.UTF-8")
+    assert set(here) == {"README.md", *(f"plots/{system['name']}.svg" for system in made.SYSTEMS)}
+    assert first == here
+    assert second == here
