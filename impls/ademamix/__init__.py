@@ -29,7 +29,7 @@ IMPLEMENTATIONS: tuple[Implementation, ...] = (
         protocol="numpy",
         summary="NumPy, one method per line of the algorithm",
         dtypes=("float64", "float32", "bfloat16", "float16"),
-        features=_EVERYTHING - {"strided"},
+        features=_EVERYTHING,
     ),
     Implementation(
         name="ademamix/torch-eager",

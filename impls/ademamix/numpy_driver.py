@@ -57,6 +57,10 @@ def run(loaded: Any, settings: Mapping[str, Any], device: str, problem: Problem)
                 g = tensor.gradients[step - tensor.joins_at]
                 if g is not None:
                     mine = np.array(g, dtype=optimizer.compute)
+                    if tensor.strided and mine.ndim:
+                        memory = np.full((*mine.shape[:-1], 2 * mine.shape[-1]), np.nan, dtype=mine.dtype)
+                        memory[..., ::2] = mine
+                        mine = memory[..., ::2]
                     gradients[group_at][slot] = mine
                     handed.append((number, mine, mine.copy()))
         optimizer.step(gradients, [problem.groups[slots[i]].learning_rates[step] for i in range(len(optimizer.groups))])

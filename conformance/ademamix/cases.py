@@ -1,0 +1,363 @@
+"""A case is a small run that one bug changes and the others leave alone; arrays come from its description when needed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cache
+
+import numpy as np
+
+from impls.ademamix.problem import Array, Group, Problem, Tensor
+from reference.ademamix import Hyperparameters, Snapshot, bounded_trajectory, numerical_class
+from reference.rounding import format_of
+
+WIDE = ("float32", "float64")
+LOW = ("bfloat16", "float16")
+
+
+@dataclass(frozen=True)
+class TensorCase:
+    """``gradients`` names a generator of this module; ``missing`` lists steps (from 0) without a gradient."""
+
+    shape: tuple[int, ...] = (6,)
+    gradients: str = "normal"
+    scale: float = 1.0
+    start: float = 1.0
+    """Standard deviation of the starting values."""
+    start_between: tuple[float, float] | None = None
+    """Where starting values are drawn uniformly instead."""
+    missing: tuple[int, ...] = ()
+    joins_at: int = 0
+    strided: bool = False
+
+
+@dataclass(frozen=True)
+class GroupCase:
+    """``rates``: one learning rate, or one per step."""
+
+    hyper: Hyperparameters
+    tensors: tuple[TensorCase, ...] = (TensorCase(),)
+    rates: float | tuple[float, ...] = 2.0**-4
+
+
+@dataclass(frozen=True)
+class RunCase:
+    """One run; see `impls.ademamix.problem.Problem` for what its fields ask of an optimizer."""
+
+    id: str
+    groups: tuple[GroupCase, ...]
+    steps: int
+    quick: bool = True
+    dtypes: tuple[str, ...] = ("float32",)
+    asks: frozenset[str] = frozenset()
+    resume_after: int | None = None
+    switch_at: int | None = None
+    seed: int = 1
+    needs: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        needs = set(self.asks)
+        for group in self.groups:
+            hyper = group.hyper
+            if hyper.t_alpha or hyper.t_beta3:
+                needs.add("schedules")
+                if hyper.t_alpha != hyper.t_beta3:
+                    needs.add("separate-warmups")
+            if hyper.beta1 == 0:
+                needs.add("beta1-zero")
+            if hyper.weight_decay:
+                needs.add("weight-decay")
+            for tensor in group.tensors:
+                if tensor.missing:
+                    needs.add("missing-gradients")
+                if tensor.joins_at:
+                    needs |= {"late-parameters", "groups"}
+                if tensor.strided:
+                    needs.add("strided")
+        if len(self.groups) > 1:
+            needs.add("groups")
+        if self.resume_after:
+            needs.add("state-round-trip")
+        if self.switch_at:
+            needs.add("switch")
+        object.__setattr__(self, "needs", frozenset(needs))
+
+
+def single(name: str, hyper: Hyperparameters, gradients: str, steps: int, **options: object) -> RunCase:
+    """A case of one group: options of `TensorCase` and ``rates`` go there, the rest to `RunCase`."""
+    tensor = {k: options.pop(k) for k in list(options) if k in TensorCase.__dataclass_fields__}
+    group = {k: options.pop(k) for k in list(options) if k == "rates"}
+    tensors = (TensorCase(gradients=gradients, **tensor),)  # type: ignore[arg-type]
+    return RunCase(name, (GroupCase(hyper, tensors, **group),), steps, **options)  # type: ignore[arg-type]
+
+
+def _gradients(case: TensorCase, steps: int, rng: np.random.Generator) -> Array:
+    shape = (steps, *case.shape)
+    magnitude = rng.uniform(1.0, 2.0, case.shape)  # fixed over the run: nu / correction is then exactly its square
+    signs = rng.choice([-1.0, 1.0], shape)
+    count = np.arange(steps).reshape(-1, *(1 for _ in case.shape))
+    made: dict[str, Array] = {
+        "normal": rng.standard_normal(shape),
+        "constant": np.broadcast_to(magnitude * signs[0], shape),
+        "signs": magnitude * signs,
+        "zero": np.zeros(shape),
+        # nothing until the bias corrections of decays up to 1/2 are over, then a burst
+        "late-burst": np.where(count >= 40, magnitude * signs, 0.0),
+        "varied": rng.standard_normal(shape) * 2.0 ** rng.integers(-3, 4, shape),
+        "wide-range": signs * magnitude * 2.0 ** rng.integers(-12, 13, shape),
+        "first-only": np.where(count == 0, magnitude * signs, 0.0),
+        "drift": rng.standard_normal(shape) + 0.5,
+    }
+    return np.asarray(made[case.gradients] * case.scale, dtype=np.float64)
+
+
+@cache
+def problem_of(case: RunCase, dtype: str) -> Problem:
+    """The arrays of a case in a dtype. They are read-only: implementations are handed copies."""
+    fmt = format_of(dtype)
+    rng = np.random.default_rng(case.seed)
+    groups = []
+    for group in case.groups:
+        rates = group.rates if isinstance(group.rates, tuple) else (group.rates,) * case.steps
+        tensors = []
+        for tensor in group.tensors:
+            drawn = rng.standard_normal(tensor.shape) * tensor.start
+            start = fmt.round(rng.uniform(*tensor.start_between, tensor.shape) if tensor.start_between else drawn)
+            values = fmt.round(_gradients(tensor, case.steps - tensor.joins_at, rng))
+            for array in (start, values):
+                array.flags.writeable = False
+            given = tuple(None if step in tensor.missing else values[step] for step in range(len(values)))
+            tensors.append(Tensor(start, given, tensor.joins_at, tensor.strided))
+        groups.append(Group(tuple(tensors), group.hyper, rates))
+    return Problem(dtype, tuple(groups), case.resume_after, case.switch_at)
+
+
+@cache
+def law_of(case: RunCase, dtype: str, class_name: str) -> tuple[tuple[Snapshot, ...], ...]:
+    """Values and bounds of every tensor after every step from the one at which it joins."""
+    return tuple(
+        tuple(
+            bounded_trajectory(
+                tensor.start,
+                tensor.gradients,
+                group.learning_rates[tensor.joins_at :],
+                group.hyper,
+                dtype,
+                numerical_class(class_name),
+                switch_at=case.switch_at,
+            )
+        )
+        for group in problem_of(case, dtype).groups
+        for tensor in group.tensors
+    )
+
+
+# Decays that every format wider than bfloat16 holds exactly, gain included: with them a bound is not widened by the rounding
+# of a coefficient. A beta2 of 0 makes the denominator |g| + eps at every step, so that nothing of the second moment shows.
+EXACT = Hyperparameters(beta1=0.875, beta2=0.9375, beta3=1 - 2.0**-7, alpha=4.0, eps=2.0**-40)
+NO_MEMORY_OF_SQUARES = replace(EXACT, beta2=0.0)
+PUBLISHED = Hyperparameters(beta1=0.9, beta2=0.999, beta3=0.9999, alpha=8.0, eps=1e-8, weight_decay=0.1)
+
+FAST_AVERAGE = (single("burst", replace(EXACT, beta1=0.5, beta2=0.5, alpha=0.0), "late-burst", 52),)
+FAST_CORRECTION = (single("constant-gradient", replace(NO_MEMORY_OF_SQUARES, alpha=0.0), "constant", 6, dtypes=WIDE),)
+SLOW_UNCORRECTED = (single("constant-gradient", NO_MEMORY_OF_SQUARES, "constant", 6, dtypes=WIDE),)
+SLOW_AVERAGE = (
+    single("signs", replace(NO_MEMORY_OF_SQUARES, alpha=64.0), "signs", 24),
+    single("paper-beta3", replace(NO_MEMORY_OF_SQUARES, alpha=64.0, beta3=0.9999), "constant", 24, quick=False, dtypes=WIDE),
+)
+MIXTURE = (
+    single("alpha-4", NO_MEMORY_OF_SQUARES, "signs", 3),
+    single("alpha-half", replace(NO_MEMORY_OF_SQUARES, alpha=0.5, beta3=0.5), "signs", 3),
+)
+SECOND_AVERAGE = (single("varied", replace(EXACT, alpha=0.0), "varied", 16, dtypes=WIDE),)
+SECOND_CORRECTION = (single("paper-beta2", replace(EXACT, beta2=0.999), "constant", 5, dtypes=WIDE),)
+EPS_OUTSIDE = (
+    single("eps-dominates", replace(NO_MEMORY_OF_SQUARES, eps=2.0**-10), "signs", 4, scale=2.0**-40, rates=2.0**26),
+)
+EPS_ADDED = (single("gradient-near-eps", replace(NO_MEMORY_OF_SQUARES, eps=2.0**-10), "signs", 4, scale=2.0**-10),)
+EPS_AFTER = (single("gradient-near-eps", replace(EXACT, beta2=0.999, eps=2.0**-10), "signs", 4, scale=2.0**-10),)
+
+DECAYING = replace(NO_MEMORY_OF_SQUARES, weight_decay=0.125)
+DECAY_DECOUPLED = (
+    # a learning rate of 1 hides a decay that is not multiplied by it; no gradient but the first hides where it is taken from
+    single("rate-one", DECAYING, "first-only", 5, rates=1.0, start=4.0),
+)
+DECAY_RATE = (single("no-gradient", DECAYING, "zero", 5, rates=(0.5, 0.25, 1.0, 0.125, 0.5), dtypes=WIDE),)
+DECAY_BEFORE = (single("large-steps", replace(DECAYING, weight_decay=0.5), "signs", 5, rates=0.5),)
+RATE_PER_STEP = (
+    single("changing", EXACT, "signs", 6, rates=(0.5, 0.25, 0.0, 1.0, 2.0**-6, 0.75)),
+    single("warm-up-and-decay", EXACT, "normal", 12, rates=tuple(0.1 * min(t, 13 - t) / 6 for t in range(1, 13)), quick=False),
+)
+
+# beta1 = beta3 makes beta3's warm-up constant, so that only alpha's shows even where one length sets both.
+ALPHA_SHAPE = (
+    single("eight-steps", replace(NO_MEMORY_OF_SQUARES, beta3=0.875, t_alpha=8, t_beta3=8), "constant", 7, dtypes=WIDE),
+)
+BETA3_SHAPE = (
+    single("to-0.9999", replace(NO_MEMORY_OF_SQUARES, beta3=0.9999, t_beta3=12, alpha=64.0), "constant", 11, dtypes=WIDE),
+    single("from-one-half", replace(NO_MEMORY_OF_SQUARES, beta1=0.5, t_beta3=12), "signs", 11),
+)
+FIRST_STEP = (
+    single("alpha", replace(NO_MEMORY_OF_SQUARES, beta3=0.875, t_alpha=4, t_beta3=4), "constant", 1, dtypes=WIDE),
+    single("beta3", replace(NO_MEMORY_OF_SQUARES, t_beta3=4), "constant", 1, dtypes=WIDE),
+)
+NO_EPSILON_IN_LOG = (
+    # beta3 = 1 - 2**-20: 1e-8 inside the logarithm is one percent of the half-life, far above any rounding of the schedule
+    single("long-memory", replace(NO_MEMORY_OF_SQUARES, beta3=1 - 2.0**-20, alpha=2.0**16, t_beta3=1000), "constant", 10),
+    single(
+        "paper-beta3",
+        replace(NO_MEMORY_OF_SQUARES, beta3=0.9999, alpha=2.0**10, t_beta3=40),
+        "constant",
+        39,
+        quick=False,
+        dtypes=("float64",),
+    ),
+)
+SCHEDULE_END = (
+    single("at-and-after", replace(NO_MEMORY_OF_SQUARES, t_alpha=5, t_beta3=5), "constant", 14, dtypes=WIDE),
+    single("beta3-alone", replace(NO_MEMORY_OF_SQUARES, t_beta3=3), "constant", 9, quick=False),
+)
+NO_SCHEDULE = (
+    single("none", NO_MEMORY_OF_SQUARES, "signs", 4, dtypes=WIDE),
+    single("zero", replace(NO_MEMORY_OF_SQUARES, t_alpha=0, t_beta3=0), "signs", 4),
+)
+WARMUP_LENGTHS = (
+    single("one-step", replace(NO_MEMORY_OF_SQUARES, t_alpha=1, t_beta3=1), "signs", 4),
+    single("three-steps", replace(NO_MEMORY_OF_SQUARES, t_alpha=3, t_beta3=3), "constant", 5, quick=False),
+    single("beyond-the-run", replace(EXACT, beta3=0.9999, t_alpha=770_000, t_beta3=770_000, alpha=2.0**20), "constant", 6),
+)
+SEPARATE_WARMUPS = (
+    single("alpha-longer", replace(NO_MEMORY_OF_SQUARES, t_alpha=9, t_beta3=4), "constant", 8, dtypes=WIDE),
+    single("beta3-longer", replace(NO_MEMORY_OF_SQUARES, t_alpha=4, t_beta3=9), "constant", 8, quick=False),
+)
+BETA1_ZERO = (
+    single("no-schedule", replace(NO_MEMORY_OF_SQUARES, beta1=0.0), "signs", 5, dtypes=WIDE),
+    single("schedules", replace(NO_MEMORY_OF_SQUARES, beta1=0.0, t_alpha=6, t_beta3=6), "signs", 8),
+)
+IS_ADAMW = (
+    single("decay", replace(EXACT, alpha=0.0, weight_decay=0.125), "varied", 12, dtypes=WIDE),
+    single("published", replace(PUBLISHED, alpha=0.0), "normal", 40, rates=0.01, quick=False),
+)
+ZERO_GRADIENTS = (
+    single("only-zeros", EXACT, "zero", 3, dtypes=WIDE),
+    single("eps-tiny", replace(EXACT, eps=2.0**-100), "zero", 3),
+)
+RANGE = (
+    single("tiny", replace(EXACT, beta2=0.75, eps=2.0**-58), "signs", 4, scale=2.0**-48),
+    single("huge", EXACT, "signs", 4, scale=2.0**58),
+    single("below-eps", replace(EXACT, eps=1e-8), "signs", 4, scale=1e-18, rates=2.0**30),
+    single("many-magnitudes", replace(EXACT, eps=1e-8), "wide-range", 12, shape=(64,), quick=False),
+)
+NON_FINITE = RunCase("one-element", (GroupCase(EXACT, (TensorCase((8,)), TensorCase((3, 5)))),), 5)
+MISSING = RunCase(
+    "gone-and-never-there",
+    (
+        GroupCase(
+            replace(EXACT, weight_decay=0.25),
+            (TensorCase(), TensorCase(missing=(3, 4, 5)), TensorCase(missing=tuple(range(6)))),
+        ),
+    ),
+    6,
+)
+SEVERAL_TENSORS = (
+    RunCase("same-shape", (GroupCase(replace(NO_MEMORY_OF_SQUARES, t_alpha=6, t_beta3=6), (TensorCase(),) * 3),), 5),
+    RunCase(
+        "no-schedule",
+        (GroupCase(EXACT, (TensorCase((3,)), TensorCase((2, 2)), TensorCase((5,), gradients="constant"))),),
+        4,
+    ),
+)
+SEVERAL_GROUPS = (
+    RunCase(
+        "own-hyperparameters",
+        (
+            GroupCase(replace(EXACT, weight_decay=0.25, t_alpha=4, t_beta3=4), (TensorCase(), TensorCase((2, 3))), 0.25),
+            GroupCase(replace(EXACT, beta1=0.5, alpha=2.0, eps=2.0**-3, weight_decay=0.5), (TensorCase(),), 0.125),
+            GroupCase(replace(EXACT, beta3=0.96875, beta2=0.5, t_alpha=2, t_beta3=2), (TensorCase((1,)),), 0.0625),
+        ),
+        5,
+    ),
+)
+SHAPES = (
+    RunCase("scalar", (GroupCase(EXACT, (TensorCase(()),)),), 3),
+    RunCase("empty", (GroupCase(EXACT, (TensorCase((0,)), TensorCase((3, 0)), TensorCase((2,)))),), 3),
+    RunCase("odd-sizes", (GroupCase(EXACT, (TensorCase((1025,)), TensorCase((7, 11, 3)), TensorCase((1,)))),), 2),
+    RunCase("large", (GroupCase(EXACT, (TensorCase((4100,), gradients="signs"),)),), 2, dtypes=("float32", *LOW)),
+)
+STRIDED = (
+    RunCase(
+        "every-second-place",
+        (GroupCase(EXACT, (TensorCase((5,), strided=True), TensorCase((3, 4), strided=True), TensorCase())),),
+        4,
+    ),
+)
+RESUME = (
+    single(
+        "mid-warm-up", replace(EXACT, t_alpha=8, t_beta3=8), "normal", 7, resume_after=4, dtypes=("float32", *LOW), start=0.25
+    ),
+    single("published", replace(PUBLISHED, t_alpha=30, t_beta3=30), "drift", 30, rates=0.01, resume_after=13, quick=False),
+)
+LATE = (
+    RunCase(
+        "joins-at-step-4",
+        (
+            GroupCase(
+                replace(NO_MEMORY_OF_SQUARES, t_alpha=6, t_beta3=6),
+                (TensorCase(gradients="constant"), TensorCase((4,), gradients="constant", joins_at=3)),
+            ),
+        ),
+        7,
+    ),
+)
+ONE_ROUNDING = (
+    # starts of 1 to 1.09: the decay of 0.0035 alone would be rounded away in bfloat16, together with the update it is not
+    single(
+        "decay-below-half-a-unit",
+        replace(EXACT, weight_decay=0.112),
+        "signs",
+        1,
+        shape=(512,),
+        start_between=(1.0, 1.09),
+        rates=2.0**-5,
+        dtypes=LOW,
+    ),
+)
+WIDE_MOMENTS = (
+    single("slow-second-moment", replace(EXACT, beta2=0.999, alpha=0.0), "signs", 24, start=0.0, rates=1.0, dtypes=LOW),
+    single("slow-average", replace(NO_MEMORY_OF_SQUARES, beta3=0.999, alpha=64.0), "constant", 24, start=0.0, dtypes=LOW),
+)
+SWITCH = (
+    single(
+        "mid-run",
+        replace(EXACT, weight_decay=0.125, t_alpha=6, t_beta3=6),
+        "constant",
+        10,
+        switch_at=5,
+        dtypes=WIDE,
+    ),
+    single("no-schedule", replace(EXACT, alpha=2.0), "normal", 9, switch_at=4, quick=False),
+)
+REPEAT = (single("twice", replace(EXACT, weight_decay=0.125, t_alpha=4, t_beta3=4), "normal", 5, shape=(129,)),)
+GRADIENT_KEPT = (single("decaying", replace(EXACT, weight_decay=0.125), "normal", 3, dtypes=WIDE),)
+MOMENTS = (
+    single(
+        "after-a-run",
+        replace(EXACT, weight_decay=0.125, t_alpha=6, t_beta3=6),
+        "normal",
+        9,
+        asks=frozenset({"moments"}),
+        dtypes=("float32", *LOW),
+    ),
+)
+PUBLISHED_RUN = (
+    single("thirty-steps", replace(PUBLISHED, t_alpha=20, t_beta3=20), "drift", 30, rates=0.01, dtypes=WIDE),
+    single("no-schedule", PUBLISHED, "normal", 30, rates=0.001, dtypes=("float32", "bfloat16")),
+    single(
+        "four-hundred-steps",
+        replace(PUBLISHED, t_alpha=300, t_beta3=300),
+        "drift",
+        400,
+        rates=tuple(0.01 * min(1.0, t / 30) for t in range(1, 401)),
+        quick=False,
+    ),
+)

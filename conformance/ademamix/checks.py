@@ -1,0 +1,136 @@
+"""Each rule of AdEMAMix, put to an optimizer: mostly a run, held against the law after every step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from conformance.ademamix import cases
+from conformance.ademamix.cases import RunCase, law_of, problem_of
+from conformance.check import Checks
+from conformance.comparison import Comparison, compare, equal
+from impls.ademamix.problem import Outcome, Problem
+from impls.contract import Unsupported
+
+CHECKS = Checks()
+
+
+def follow(subject: Any, case: RunCase, dtype: str) -> Iterator[Comparison]:
+    """Run the case and compare every parameter after every step."""
+    yield from compare_parameters(subject.run(problem_of(case, dtype)), case, dtype, subject.numerical_class)
+
+
+def compare_parameters(outcome: Outcome, case: RunCase, dtype: str, class_name: str) -> Iterator[Comparison]:
+    """One comparison per tensor; the index of its worst place begins with the step, counted from 0."""
+    expected = law_of(case, dtype, class_name)
+    for number, (got, law) in enumerate(zip(outcome.parameters, expected, strict=True)):
+        name = "parameter after each step" if len(expected) == 1 else f"parameter {number} after each step"
+        yield compare(name, np.stack(got), np.stack([s.theta for s in law]), np.stack([s.theta_bound for s in law]))
+
+
+for _requirement, _cases in (
+    ("ADM-01", cases.FAST_AVERAGE),
+    ("ADM-02", cases.FAST_CORRECTION),
+    ("ADM-03", cases.SLOW_UNCORRECTED),
+    ("ADM-04", cases.SLOW_AVERAGE),
+    ("ADM-05", cases.MIXTURE),
+    ("ADM-06", cases.SECOND_AVERAGE),
+    ("ADM-07", cases.SECOND_CORRECTION),
+    ("ADM-08", cases.EPS_OUTSIDE),
+    ("ADM-09", cases.EPS_ADDED),
+    ("ADM-10", cases.EPS_AFTER),
+    ("ADM-11", cases.DECAY_DECOUPLED),
+    ("ADM-12", cases.DECAY_RATE),
+    ("ADM-13", cases.DECAY_BEFORE),
+    ("ADM-14", cases.RATE_PER_STEP),
+    ("ADM-15", cases.ALPHA_SHAPE),
+    ("ADM-16", cases.BETA3_SHAPE),
+    ("ADM-17", cases.FIRST_STEP),
+    ("ADM-18", cases.NO_EPSILON_IN_LOG),
+    ("ADM-19", cases.SCHEDULE_END),
+    ("ADM-20", cases.NO_SCHEDULE),
+    ("ADM-21", cases.WARMUP_LENGTHS),
+    ("ADM-22", cases.SEPARATE_WARMUPS),
+    ("ADM-23", cases.BETA1_ZERO),
+    ("ADM-24", cases.IS_ADAMW),
+    ("ADM-26", cases.RANGE),
+    ("ADM-29", cases.SEVERAL_TENSORS),
+    ("ADM-30", cases.SEVERAL_GROUPS),
+    ("ADM-31", cases.SHAPES),
+    ("ADM-32", cases.STRIDED),
+    ("ADM-33", cases.RESUME),
+    ("ADM-34", cases.LATE),
+    ("ADM-35", cases.ONE_ROUNDING),
+    ("ADM-36", cases.WIDE_MOMENTS),
+    ("ADM-37", cases.SWITCH),
+    ("ADM-41", cases.PUBLISHED_RUN),
+):
+    CHECKS.add(_requirement, cases=_cases)(follow)
+
+
+@CHECKS.add("ADM-25", cases=cases.ZERO_GRADIENTS)
+def zero_gradients_move_nothing(subject: Any, case: RunCase, dtype: str) -> Iterator[Comparison]:
+    """Equality, not a bound: nothing is added to the parameter."""
+    problem = problem_of(case, dtype)
+    (got,) = subject.run(problem).parameters
+    start = problem.tensors[0].start
+    yield compare("parameter after each step", np.stack(got), np.stack([start] * case.steps), 0.0)
+
+
+@CHECKS.add("ADM-27", cases=(cases.NON_FINITE,))
+def non_finite_elements_stay_alone(subject: Any, case: RunCase, dtype: str) -> Iterator[Comparison]:
+    """No claim is made about the element itself: the paper is silent, and skipping it is as honest as NaN."""
+    problem = problem_of(case, dtype)
+    (group,) = problem.groups
+    spoilt = []
+    touched = []
+    for number, (tensor, value) in enumerate(zip(group.tensors, (np.nan, np.inf), strict=True)):
+        gradients = [g.copy() for g in tensor.gradients if g is not None]
+        gradients[1 + number].flat[2] = value
+        spoilt.append(replace(tensor, gradients=tuple(gradients)))
+        touched.append(1 + number)
+    outcome = subject.run(Problem(dtype, (replace(group, tensors=tuple(spoilt)),)))
+    expected = law_of(case, dtype, subject.numerical_class)
+    for number, (got, law) in enumerate(zip(outcome.parameters, expected, strict=True)):
+        bound = np.stack([s.theta_bound for s in law])
+        bound.reshape(case.steps, -1)[touched[number] :, 2] = np.inf
+        yield compare(f"the other elements of parameter {number}", np.stack(got), np.stack([s.theta for s in law]), bound)
+
+
+@CHECKS.add("ADM-28", cases=(cases.MISSING,))
+def missing_gradient_moves_nothing(subject: Any, case: RunCase, dtype: str) -> Iterator[Comparison]:
+    """Bit for bit while the gradient is missing. Nothing is asked of the clock after it is back: the paper is silent."""
+    problem = problem_of(case, dtype)
+    outcome = subject.run(problem)
+    present, gone, never = (np.stack(got) for got in outcome.parameters)
+    yield compare("parameter while its gradient is missing", gone[3:], np.stack([gone[2]] * 3), 0.0)
+    yield compare("parameter that never has a gradient", never, np.stack([problem.tensors[2].start] * case.steps), 0.0)
+    law = law_of(case, dtype, subject.numerical_class)[0]
+    yield compare("the others", present, np.stack([s.theta for s in law]), np.stack([s.theta_bound for s in law]))
+
+
+@CHECKS.add("ADM-38", cases=cases.REPEAT)
+def same_run_same_bits(subject: Any, case: RunCase, dtype: str) -> Iterator[Comparison]:
+    problem = problem_of(case, dtype)
+    first, second = (np.stack(subject.run(problem).parameters[0]) for _ in range(2))
+    yield compare("the second run", second, first, 0.0)
+
+
+@CHECKS.add("ADM-39", cases=cases.GRADIENT_KEPT)
+def gradient_is_left_alone(subject: Any, case: RunCase, dtype: str) -> Iterator[Comparison]:
+    changed = subject.run(problem_of(case, dtype)).changed_gradients
+    yield equal("(tensor, step) of changed gradients", tuple(changed), ())
+
+
+@CHECKS.add("ADM-40", cases=cases.MOMENTS)
+def moments_are_the_algorithms(subject: Any, case: RunCase, dtype: str) -> Iterator[Comparison]:
+    outcome = subject.run(problem_of(case, dtype))
+    if not outcome.moments:
+        raise Unsupported("its moments cannot be read")
+    law = law_of(case, dtype, subject.numerical_class)[0][-1]
+    for name in ("m1", "m2", "nu"):
+        if name in outcome.moments[0]:
+            yield compare(name, outcome.moments[0][name], getattr(law, name), getattr(law, f"{name}_bound"))
