@@ -1,0 +1,1 @@
+"""The room of RIG: requirements, cases, checks and workloads for parsers of annotated answers."""

@@ -1,0 +1,572 @@
+"""Documents written by hand as the pieces that a parser must find in them, so that no parser is needed to know the answer.
+
+A case is a sequence of segments: strings are text, a `Mark` is an annotation. The document is their concatenation, the
+expected annotations with their spans are the marks, and the reference is not asked. Where the official profile reads the
+same document differently, a second segmentation says so. Only `Generated` and `Hostile` documents ask the reference.
+"""
+
+from __future__ import annotations
+
+import functools
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from impls.contract import Unsupported
+from reference import rig
+
+
+@dataclass(frozen=True)
+class Mark:
+    """An annotation that must be found. ``raw`` is its text where that is not the canonical literal."""
+
+    query: str
+    value: str
+    raw: str = ""
+
+    @property
+    def text(self) -> str:
+        """What stands in the document."""
+        return self.raw or f'[__DC__("{self.query}") --> "{self.value}"]'
+
+
+Segments = tuple[str | Mark, ...]
+Found = tuple[str, str, int, int]
+
+
+def written(segments: Segments) -> str:
+    """The document that the segments make."""
+    return "".join(segment if isinstance(segment, str) else segment.text for segment in segments)
+
+
+def marks(segments: Segments) -> list[Found]:
+    """Its annotations, with their spans in code points."""
+    found, at = [], 0
+    for segment in segments:
+        length = len(segment if isinstance(segment, str) else segment.text)
+        if isinstance(segment, Mark):
+            found.append((segment.query, segment.value, at, at + length))
+        at += length
+    return found
+
+
+@dataclass(frozen=True)
+class Case:
+    """One document. A profile whose segments are None is not asked: the rule is not one of that profile."""
+
+    id: str
+    strict: Segments
+    official: Segments | None
+    quick: bool = False
+    needs: frozenset[str] = frozenset()
+    dtypes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.official is not None and written(self.official) != written(self.strict):
+            raise ValueError(f"case {self.id}: the two profiles are given different documents")
+
+    @property
+    def text(self) -> str:
+        """The document."""
+        return written(self.strict)
+
+    def segments(self, profile: str) -> Segments:
+        """What the profile of that name finds; Unsupported where the rule does not concern it."""
+        segments = self.strict if profile == "strict" else self.official
+        if segments is None:
+            raise Unsupported(f"a rule of the strict profile; this parser declares {profile}")
+        return segments
+
+
+def both(name: str, *segments: str | Mark) -> Case:
+    """A document that both profiles read alike."""
+    return Case(name, segments, segments)
+
+
+def differ(name: str, strict: Segments, official: Segments) -> Case:
+    """A document that the two profiles read differently."""
+    return Case(name, strict, official)
+
+
+def strict_only(name: str, *segments: str | Mark) -> Case:
+    """A document about a rule that the official profile has no word on."""
+    return Case(name, segments, None)
+
+
+def group(*cases: Case, needs: Iterable[str] = ()) -> tuple[Case, ...]:
+    """The cases of one requirement: the first belongs to ``--quick``."""
+    return tuple(replace(case, quick=index == 0, needs=frozenset(needs)) for index, case in enumerate(cases))
+
+
+def not_in_strict(name: str, query: str, value: str) -> Case:
+    """One annotation in the official profile, nothing but text in the strict one."""
+    mark = Mark(query, value)
+    return differ(name, ("a ", mark.text, " z"), ("a ", mark, " z"))
+
+
+Q, R = Mark("q1?", "5"), Mark("q2?", "6")
+
+VECTORS: dict[str, tuple[Case, ...]] = {
+    "RIG-01": group(
+        both(
+            "example",
+            "**2010-2020:** The female population in Sunnyvale has been steadily increasing, reaching a ",
+            Mark("what was the percentage of females in Sunnyvale, CA in 2020?", "51.6%"),
+            " majority",
+        ),
+        both("whole-document", Mark("q1?", "39 million")),
+    ),
+    "RIG-02": group(
+        both("prose", "Sunnyvale [1] (see below) has \"many\" --> [people](http://x)."),
+        both("empty"),
+        both("marker-words", "__DC__ [__DC__] DC(\"q\") [__DC__(q) --> v]"),
+        both("parts-apart", '"] and ") --> " and [__DC__( and "'),
+    ),
+    "RIG-03": group(
+        both("one-line", "x ", Q, " y ", R, " z"),
+        both("three-lines", Q, "\n", R, "\n\n", Mark("q3?", "7"), "\n"),
+    ),
+    "RIG-04": group(both("two", Q, R), both("four", Q, R, Q, R)),
+    "RIG-05": group(both("interleaved", Mark("a?", "1"), " ", Mark("b?", "2"), " ", Mark("a?", "3"))),
+    "RIG-06": group(both("identical", Q, " .. ", Q), both("identical-adjacent", Q, Q, Q)),
+    "RIG-07": group(both("empty-value", "x ", Mark("q1?", ""), " y")),
+    "RIG-08": group(
+        both("empty-query", 'x [__DC__("") --> "5"] y'),
+        both("empty-both", '[__DC__("") --> ""]'),
+    ),
+    "RIG-09": group(not_in_strict("spaces", "   ", "5"), not_in_strict("one-space", " ", "")),
+    "RIG-10": group(
+        both("spaces-inside", Mark(" q1? ", " 5 ")),
+        both("runs-of-spaces", Mark("q  1?", "5   %")),
+        both("blank-value", Mark("q1?", "  ")),
+    ),
+    "RIG-11": group(
+        both("tag-end", Mark("q1?", "5)] tail")),
+        both("separator", Mark("q1?", "5 || 6")),
+        both("footnote", Mark("q1?", "5 [1]")),
+        both("arrow", Mark("q1?", "5 --> 6")),
+        both("arrow-tail", Mark("q1?", ") --> ")),
+        both("closed-twice", Q, "]"),
+    ),
+    "RIG-12": group(
+        both("brackets", Mark("pop of [Paris] (TX)?", "5")),
+        both("dollar-apostrophe", Mark("Côte d'Ivoire's share under $1.90 a day?", "5")),
+        both("arrow", Mark("q --> r) --> s", "5")),
+        both("bracket-end", Mark("q]", "5")),
+        both("opener-start", Mark("[__DC__(q", "5")),
+    ),
+    "RIG-13": group(
+        differ(
+            "missing-mid",
+            ('x [__DC__("q1?") --> "5" y',),
+            ("x ", Mark("q1?", "5", '[__DC__("q1?") --> "5"'), " y"),
+        ),
+        differ("missing-at-end", ('x [__DC__("q1?") --> "5"',), ("x ", Mark("q1?", "5", '[__DC__("q1?") --> "5"'))),
+        differ(
+            "unit-before-bracket",
+            ('[__DC__("q1?") --> "5" million]',),
+            (Mark("q1?", "5", '[__DC__("q1?") --> "5"'), " million]"),
+        ),
+        differ(
+            "missing-before-next",
+            ('[__DC__("q1?") --> "5"', R),
+            (Mark("q1?", "5", '[__DC__("q1?") --> "5"'), R),
+        ),
+    ),
+    "RIG-14": group(
+        both("arrow-tight", '[__DC__("q1?")-->"5"]'),
+        both("arrow-two-spaces", '[__DC__("q1?")  --> "5"] [__DC__("q1?") -->  "5"]'),
+        both("arrow-nbsp", '[__DC__("q1?")\u00a0-->\u00a0"5"]'),
+        both("arrow-newline", '[__DC__("q1?") -->\n"5"]'),
+        both("arrow-tab", '[__DC__("q1?")\t--> "5"]'),
+        both("bracket-space", '[ __DC__("q1?") --> "5"]'),
+        both("parenthesis-space", '[__DC__( "q1?" ) --> "5"] [__DC__ ("q1?") --> "5"]'),
+        differ("close-space", ('[__DC__("q1?") --> "5" ]',), (Mark("q1?", "5", '[__DC__("q1?") --> "5"'), " ]")),
+    ),
+    "RIG-15": group(
+        both("short-arrow", '[__DC__("q1?") -> "5"]'),
+        both("long-arrow", '[__DC__("q1?") ---> "5"] [__DC__("q1?") -->> "5"]'),
+        both("double-arrow", '[__DC__("q1?") => "5"] [__DC__("q1?") ==> "5"]'),
+        both("unicode-arrow", '[__DC__("q1?") \u2192 "5"] [__DC__("q1?") \u2013> "5"]'),
+        both("html-arrow", '[__DC__("q1?") --&gt; "5"]'),
+        both("no-arrow", '[__DC__("q1?")] [__DC__("q1?") "5"]'),
+        both("no-parenthesis", '[__DC__("q1?" --> "5"]'),
+    ),
+    "RIG-16": group(
+        both("lower", '[__dc__("q1?") --> "5"]'),
+        both("mixed", '[__Dc__("q1?") --> "5"] [__dC__("q1?") --> "5"]'),
+    ),
+    "RIG-17": group(
+        both("bold-eaten", '[DC("q1?") --> "5"] [**DC**("q1?") --> "5"]'),
+        both("markdown-escaped", '[\\_\\_DC\\_\\_("q1?") --> "5"]'),
+        both(
+            "currency-for-bracket",
+            "* **San Francisco, CA:** ",
+            '$__DC__("what was the average household income of San Francisco in 2021?") --> "$127,909"]',
+        ),
+        both("other-brackets", '(__DC__("q1?") --> "5") {__DC__("q1?") --> "5"} \uff3b__DC__("q1?") --> "5"]'),
+        both("one-underscore", '[_DC_("q1?") --> "5"] [___DC___("q1?") --> "5"]'),
+        both("word-before", '[x__DC__("q1?") --> "5"]'),
+    ),
+    "RIG-18": group(
+        both("single", "[__DC__('q1?') --> '5']"),
+        both("curly", "[__DC__(\u201cq1?\u201d) --> \u201c5\u201d]"),
+        both("entity", "[__DC__(&quot;q1?&quot;) --> &quot;5&quot;]"),
+        both("full-width", "[__DC__(\uff02q1?\uff02) --> \uff025\uff02]"),
+        both("none", "[__DC__(q1?) --> 5]"),
+        both("unquoted-value", '[__DC__("q1?") --> 5]'),
+        both("inside", Mark("the \u201chomeless\u201d of 'SF'?", "\u20185\u2019")),
+    ),
+    "RIG-19": group(
+        both("value-ends-in-backslash", Mark("q1?", "5\\")),
+        both("escaped-in-query", '[__DC__("how many \\"homeless\\" in SF?") --> "5"]'),
+        differ(
+            "escaped-in-value",
+            ('[__DC__("q1?") --> "5 \\"approx\\""]',),
+            (Mark("q1?", "5 \\", '[__DC__("q1?") --> "5 \\"'), 'approx\\""]'),
+        ),
+        both("letters-after-backslash", Mark("C:\\new\\temp?", "\\u0035\\x35")),
+        both("query-ends-in-backslash", Mark("q1?\\", "5")),
+        both("doubled-quotes", '[__DC__("how many ""homeless"" in SF?") --> "5"]'),
+    ),
+    "RIG-20": group(
+        not_in_strict("newline-in-query", "q\n1?", "5"),
+        not_in_strict("newline-in-value", "q1?", "5\n6"),
+        not_in_strict("carriage-return", "q1?", "5\r"),
+        not_in_strict("crlf", "q\r\n1?", "5"),
+    ),
+    "RIG-21": group(
+        not_in_strict("tab", "q\t1?", "5"),
+        not_in_strict("nul", "q\x001?", "5"),
+        not_in_strict("delete", "q1?", "5\x7f"),
+        not_in_strict("escape", "q1?", "\x1b[1m5"),
+        not_in_strict("unit-separator", "q\x1f1?", "5"),
+        not_in_strict("form-feed", "q1?", "5\x0c"),
+        not_in_strict("control-before-next", "q\x08", "5"),
+    ),
+    "RIG-22": group(
+        both("line-separator", Mark("q\u20281?", "5\u2028")),
+        both("paragraph-separator", Mark("q\u20291?", "5")),
+        both("next-line", Mark("q\x851?", "5\x856")),
+        both("no-break-space", Mark("q\u00a01?", "5\u00a0%")),
+        both("c1", Mark("q\x801?", "\x9f5")),
+        both("byte-order-mark", "\ufeff", Mark("q\ufeff1?", "5")),
+        both("replacement", Mark("q\ufffd1?", "\uffff5")),
+        both("last", Mark("q\U0010ffff", "5")),
+        both("tilde-and-neighbours", Mark("!#~", "[]()\\")),
+    ),
+    "RIG-23": group(
+        not_in_strict("no-break-space", "\u00a0", "5"),
+        not_in_strict("ideographic-space", "\u3000 \u2003", "5"),
+        not_in_strict("separators", "\u2028\u2029\x85", "5"),
+        not_in_strict("ogham", "\u1680\u205f\u202f", "5"),
+        both("zero-width-space", Mark("\u200b", "5")),
+        both("byte-order-mark", Mark("\ufeff", "5")),
+        both("mongolian-vowel-separator", Mark("\u180e", "5")),
+        both("word-joiner-in-spaces", Mark(" \u2060 ", "5")),
+    ),
+    "RIG-24": group(
+        both("right-to-left", Mark("سكان مصر؟", "١٠٥ مليون")),
+        both("composed-and-not", Mark("caf\u00e9 cafe\u0301", "e\u0301\u00e9")),
+        both(
+            "emoji",
+            "\U0001f4c8 ",
+            Mark("\U0001f468\u200d\U0001f469\u200d\U0001f467 in \U0001f1eb\U0001f1f7?", "5\ufe0f\u20e3"),
+        ),
+        both("compatibility", Mark("\ufb01nance m\u00b2 \u2126", "\uff15\u00bd")),
+        both("cases", Mark("Straße İstanbul ǅ", "ſ")),
+        both("invisible", Mark("q\u00ad\u200d1?", "\u200e5\u2069")),
+    ),
+    "RIG-25": group(
+        differ(
+            "in-value",
+            ('[__DC__("q1?") --> "about ', R, '"]'),
+            (Mark("q1?", "about [__DC__(", '[__DC__("q1?") --> "about [__DC__("'), 'q2?") --> "6"]"]'),
+        ),
+        differ(
+            "missing-quote",
+            ('x [__DC__("q1?") --> "5] and ', R, " z"),
+            ("x ", Mark("q1?", "5] and [__DC__(", '[__DC__("q1?") --> "5] and [__DC__("'), 'q2?") --> "6"] z'),
+        ),
+    ),
+    "RIG-26": group(
+        both("in-query", '[__DC__("pop of ', R, '") --> "7"]'),
+        both("thrice", '[__DC__("a [__DC__("b ', R, '") --> "7"]") --> "8"]'),
+        both("missing-quote-in-query", '[__DC__("q1?) --> ', R),
+    ),
+    "RIG-27": group(
+        both("query-ends-in-opener", Mark("a[__DC__(", "5")),
+        both("value-ends-in-opener", Mark("q1?", "5[__DC__("), " tail"),
+        both("query-is-opener", Mark("[__DC__(", "5")),
+        both("both-end-in-opener", Mark("a[__DC__(", "b[__DC__("), R),
+    ),
+    "RIG-28": group(
+        both("bracket", "[", Q),
+        both("brackets", "[[[[", Q, "]]]]"),
+        both("marker", "[__DC__", Q),
+        both("marker-parenthesis", "[__DC__(", Q),
+        both("every-prefix", "[", "[_", "[__", "[__D", "[__DC", "[__DC_", "[__DC__", "[__DC__(", Q),
+        both("no-bracket", '__DC__("', Q),
+    ),
+    "RIG-29": group(
+        both("after-query", '[__DC__("x") ', R),
+        both("after-quote", '[__DC__("x" ', R),
+        both("after-arrow", '[__DC__("x") --> ', R),
+        both("after-empty-query", '[__DC__("', R),
+        both("after-two-empty", '[__DC__("[__DC__("', R),
+        differ("after-value", ('[__DC__("x") --> "5" ', R), (Mark("x", "5", '[__DC__("x") --> "5"'), " ", R)),
+        both("after-line-break", '[__DC__("x\n', R),
+        differ(
+            "arrow-as-query",
+            ('[__DC__("a', Mark(") --> ", "5")),
+            (Mark("a[__DC__(", ") --> ", '[__DC__("a[__DC__(") --> ") --> "'), '5"]'),
+        ),
+    ),
+    "RIG-30": group(
+        both("in-query", Q, " and [__DC__(\"what was the popu"),
+        both("in-opener", Q, " and [__DC"),
+        both("after-bracket", Q, " and ["),
+        both("after-opener", Q, ' and [__DC__("'),
+        both("in-arrow", Q, ' and [__DC__("q2?") --'),
+        both("before-value", Q, ' and [__DC__("q2?") --> '),
+        both("in-value", Q, ' and [__DC__("q2?") --> "39 mil'),
+        both("at-value", Q, ' and [__DC__("q2?") --> "'),
+    ),
+    "RIG-31": group(
+        both("resolved", "[__DC__#1(5 u [1] || 6)]"),
+        both("resolved-bare", "[__DC__#1($1.8 trillion)] and ", Q),
+        both("resolved-quoted", '[__DC__#1("q1?") --> "5"]'),
+        both("footnote", "\n#### FOOTNOTES ####\n[1] - Per Census, value was 5 in 2020. See more at http://x ", Q),
+    ),
+    "RIG-32": group(
+        both("code-fence", "```\n", Q, "\n```"),
+        both("code-span", "`", Q, "`"),
+        both("table", "| Paris | ", Mark("q1?", "5 | 6"), " |\n|---|---|\n| Rome | ", R, " |"),
+        both("link", "[", Q, "](http://x)"),
+        both("bold", "**", Q, " people** _", R, "_"),
+        both("comment", "<!-- ", Q, " -->"),
+        both("backslash", "\\", Q),
+        both("indented", "    ", Q, "\n> ", R, "\n# ", Q),
+        both("json", '{"a": "', Q, '"}'),
+        both("dollar", "$", Q, " million"),
+    ),
+    "RIG-33": group(
+        both("crlf", "a\r\n", Q, "\r\n", R, "\r\n"),
+        both("line-feeds-only", "\n\n\n", Q, "\n"),
+        both("carriage-returns", "\r", Q, "\r", R),
+        both("line-separators", "\u2028", Q, "\u2029\x85", R, "\x0c"),
+        both("controls-between", "\x00", Q, "\t\x7f\x1b", R, "\x08"),
+    ),
+}  # fmt: skip
+"""Cases that ask for the queries and values, in order."""
+
+SPANS: dict[str, tuple[Case, ...]] = {
+    "RIG-34": group(
+        both("middle", "x ", Q, " y"),
+        both("whole", Q),
+        both("end", "x", R),
+        both("two", "ab ", Q, " cd ", R, " ef"),
+    ),
+    "RIG-35": group(
+        both("accent-before", "\u00e9\u00e9 ", Q),
+        both("ideographs-inside", "x ", Mark("\u6f22\u5b57?", "\u4e94"), " y ", R),
+        both("combining", "e\u0301 ", Mark("e\u0301", "\u0665"), R),
+        both("byte-order-mark", "\ufeff", Q),
+    ),
+    "RIG-36": group(
+        both("emoji-before", "\U0001f4c8 ", Q),
+        both("emoji-inside", Mark("\U0001f600?", "\U0001f601"), R),
+        both("last-code-point", "\U0010ffff", Q, "\U00010000", R),
+    ),
+    "RIG-37": group(
+        both("second-bracket-outside", Q, "]]"),
+        differ("no-bracket", ('x [__DC__("q1?") --> "5" ', R), ("x ", Mark("q1?", "5", '[__DC__("q1?") --> "5"'), " ", R)),
+        both("brackets-before", "[[", Q, "]"),
+    ),
+    "RIG-38": group(
+        both("twice", "x ", Q, " y ", Q, " z ", Q),
+        both("lookalike-before", '[__DC__("q1?") -> "5"] ', Mark("q1?", "5")),
+        both("value-in-query", Mark("5", "5"), Mark("5", "5")),
+    ),
+    "RIG-39": group(
+        both("crlf", "a\r\nb\r\n", Q, "\r\n", R),
+        both("controls", "\x00\t\x7f", Q, "\x1b", R),
+        both("separators", "\u2028\u2029\x85\x0c", Q, "\r", R),
+        both("spaces", "   ", Q, "  \n  ", R, "   "),
+    ),
+}  # fmt: skip
+"""Cases that ask for the spans as well."""
+
+STREAMS: tuple[Case, ...] = group(
+    both("example", *VECTORS["RIG-01"][0].strict),
+    both("adjacent", Q, R, Q),
+    both("prefixes", "[", "[_", "[__DC__", "[__DC__(", Q, "[", R, "["),
+    *(case for case in VECTORS["RIG-25"] + VECTORS["RIG-29"]),
+    both("unicode", "\U0001f4c8e\u0301 ", Mark("\U0001f600\u2028?", "\u0665"), " \r\n ", R),
+    needs=["stream"],
+)
+
+UNFINISHED: tuple[Case, ...] = group(
+    *VECTORS["RIG-30"],
+    both("plain", "nothing here"),
+    both("nothing"),
+    differ("no-bracket", ('a [__DC__("q1?") --> "5"',), ("a ", Mark("q1?", "5", '[__DC__("q1?") --> "5"'))),
+    needs=["stream"],
+)
+
+PROSE: tuple[Case, ...] = group(
+    both("no-brackets", "The population of Sunnyvale has been growing for ten years."),
+    both("brackets", "a [1] [b](c) [[d]] [_e_] [__f__] [__DC] [__DC__] [__DC__(x)] z"),
+    both("quotes", 'say "q") --> "v"] and "w" and __DC__("x") twice'),
+    both("failed", '[__DC__("x") then [__DC__("") then [__DC__("y" --> and more text after it, without an end'),
+    needs=["stream"],
+)
+
+
+@dataclass(frozen=True)
+class Plain:
+    """A case whose content the check itself knows by ``id``."""
+
+    id: str
+    quick: bool = False
+    needs: frozenset[str] = frozenset()
+    dtypes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Serialising:
+    """Segments to write: with the document that says them, or with none where they must be refused."""
+
+    id: str
+    segments: tuple[rig.Segment, ...]
+    document: str | None
+    quick: bool = False
+    needs: frozenset[str] = frozenset({"serialise"})
+    dtypes: tuple[str, ...] = ()
+
+
+def writes(name: str, document: str, *segments: rig.Segment) -> Serialising:
+    """Segments that can be written."""
+    return Serialising(name, segments, document)
+
+
+def refuses(name: str, *segments: rig.Segment) -> Serialising:
+    """Segments that no document says."""
+    return Serialising(name, segments, None)
+
+
+def first_quick(*cases: Serialising) -> tuple[Serialising, ...]:
+    """The first of a requirement's cases belongs to ``--quick``."""
+    return tuple(replace(case, quick=index == 0) for index, case in enumerate(cases))
+
+
+SERIALISING: dict[str, tuple[Serialising, ...]] = {
+    "RIG-50": first_quick(
+        writes("one", 'a [__DC__("q1?") --> "5"] b', "a ", ("q1?", "5"), " b"),
+        writes("adjacent", '[__DC__("q1?") --> "5"][__DC__("q1?") --> ""]', ("q1?", "5"), ("q1?", "")),
+        writes("verbatim", '[__DC__(" caf\u00e9\u2028\\ ") --> " <b>&amp;\' "]', (" caf\u00e9\u2028\\ ", " <b>&amp;' ")),
+        writes("nothing", ""),
+        writes("text-only", "a [1] \n b", "a [1] \n", " b"),
+        writes("opener-in-query", '[__DC__("a[__DC__(") --> "5"]', ("a[__DC__(", "5")),
+    ),
+    "RIG-52": first_quick(
+        refuses("in-value", ("q1?", '5 "approx"')),
+        refuses("in-query", ('how many "homeless"?', "5")),
+        refuses("after-backslash", ("q1?", '5\\"')),
+    ),
+    "RIG-53": first_quick(
+        refuses("empty", ("", "5")), refuses("space", ("  ", "5")), refuses("no-break-space", ("\u00a0\u3000", "5"))
+    ),
+    "RIG-54": first_quick(
+        refuses("line-break-in-query", ("q\n1?", "5")),
+        refuses("tab-in-value", ("q1?", "5\t%")),
+        refuses("delete", ("q1?", "\x7f")),
+    ),
+    "RIG-55": first_quick(
+        refuses("whole", 'a [__DC__("q1?") --> "5"] b'),
+        refuses("split", "[__DC__", '("q1?") --> "5"]'),
+        refuses("around", '[__DC__("q1?") --> "5', '"]'),
+        refuses("swallowing", '[__DC__("x', (") --> ", "]5")),
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """Documents that are well formed, or that are not."""
+
+    id: str
+    documents: tuple[str, ...]
+    well_formed: bool
+    quick: bool = True
+    needs: frozenset[str] = frozenset({"well_formed"})
+    dtypes: tuple[str, ...] = ()
+
+
+WELL_FORMED = (
+    Verdicts("well-formed", ("", "plain", Q.text, "[[__DC__(" + R.text, Mark("a[__DC__(", "").text), True),
+    Verdicts("begun", ("[", "[__DC__", "x [__DC__("), True),
+    Verdicts("cut", ('[__DC__("', Q.text + ' [__DC__("q', 'x [__DC__("q") --> "5'), False),
+    Verdicts("broken", ('[__DC__("") --> "5"]', 'x [__DC__("q") --> "5" y', '[__DC__("a\n") --> "5"]'), False),
+    Verdicts("nested", ('[__DC__("a ' + R.text + '") --> "5"]',), False),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Generated:
+    """Documents drawn from the format's own pieces; their answers are the reference's."""
+
+    id: str
+    seed: int
+    count: int
+    quick: bool = False
+    needs: frozenset[str] = frozenset()
+    dtypes: tuple[str, ...] = ()
+
+
+_PIECES = (
+    rig.OPEN, rig.OPEN, rig.ARROW, rig.ARROW, rig.CLOSE, rig.CLOSE, '"', "[", "]", ")", "(", " ", "a", "5%", "\\", "\n",
+    "\x85", "[__DC__(", ") --> ", " --> ", '__DC__("', "\U0001f600", "é",
+)  # fmt: skip
+
+
+@functools.lru_cache(maxsize=16)
+def generated(case: Generated) -> tuple[str, ...]:
+    """The documents of a case."""
+    source = random.Random(case.seed)
+    return tuple("".join(source.choices(_PIECES, k=source.randrange(1, 24))) for _ in range(case.count))
+
+
+@functools.lru_cache(maxsize=4096)
+def law(text: str, profile: str) -> list[tuple[str, str]]:
+    """What the reference reads."""
+    return [(a.query, a.value) for a in rig.annotations(text, rig.PROFILES[profile])]
+
+
+GENERATED = tuple(Generated(f"seed-{seed}", seed, 100, quick=seed == 0) for seed in range(4))
+
+
+@dataclass(frozen=True)
+class Hostile:
+    """200 000 characters made of one piece that a backtracking or restarting parser re-reads again and again."""
+
+    id: str
+    piece: str
+    length: int = 200_000
+    quick: bool = False
+    needs: frozenset[str] = frozenset()
+    dtypes: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The document."""
+        return self.piece * (self.length // len(self.piece))
+
+
+HOSTILE = (
+    Hostile("arrows", '[__DC__("a") --> "', 20_000, quick=True),
+    Hostile("arrows-long", '[__DC__("a") --> "'),
+    Hostile("openers", '[__DC__("'),
+    Hostile("nested-openers", '[__DC__("a[__DC__(") --> ") --> "'),
+    Hostile("spaces", '[__DC__("' + " " * 30_000),
+)

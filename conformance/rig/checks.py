@@ -1,0 +1,227 @@
+"""How each requirement of RIG is put to a parser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from conformance.check import Checks
+from conformance.comparison import Comparison, equal
+from conformance.rig.cases import (
+    GENERATED,
+    HOSTILE,
+    PROSE,
+    SERIALISING,
+    SPANS,
+    STREAMS,
+    UNFINISHED,
+    VECTORS,
+    WELL_FORMED,
+    Case,
+    Found,
+    Generated,
+    Hostile,
+    Mark,
+    Plain,
+    Q,
+    R,
+    Serialising,
+    Verdicts,
+    generated,
+    law,
+    marks,
+)
+from impls._text import TimeLimitExceeded
+from impls.contract import Unsupported
+from reference import rig
+
+CHECKS = Checks()
+
+Item = str | Found
+
+
+def refuse_other_profiles(subject: Any) -> None:
+    """For rules about what the strict grammar can say: the official profile has no writer and no well-formedness."""
+    if subject.profile is not rig.STRICT:
+        raise Unsupported(f"a rule of the strict profile; this parser declares {subject.profile.name}")
+
+
+def pairs(found: Iterable[Found]) -> list[tuple[str, str]]:
+    """The queries and values alone: rules about them are not failed by wrong offsets."""
+    return [(query, value) for query, value, _, _ in found]
+
+
+def annotations_are_found(subject: Any, case: Case, dtype: str) -> Iterator[Comparison]:
+    """The queries and values of a hand-written document."""
+    expected = pairs(marks(case.segments(subject.profile.name)))
+    yield equal("annotations", pairs(subject.parse(case.text)), expected, repr(case.text))
+
+
+def spans_are_found(subject: Any, case: Case, dtype: str) -> Iterator[Comparison]:
+    """The spans of a hand-written document."""
+    expected = [found[2:] for found in marks(case.segments(subject.profile.name))]
+    yield equal("spans", [found[2:] for found in subject.parse(case.text)], expected, repr(case.text))
+
+
+for _requirement, _cases in VECTORS.items():
+    CHECKS.add(_requirement, _cases)(annotations_are_found)
+for _requirement, _cases in SPANS.items():
+    CHECKS.add(_requirement, _cases)(spans_are_found)
+
+
+@CHECKS.add("RIG-40", [Plain("again", quick=True), Plain("after-a-cut"), Plain("own-list")])
+def nothing_is_remembered(subject: Any, case: Plain, dtype: str) -> Iterator[Comparison]:
+    """The same document twice, with another between."""
+    text = f"x {Q.text} y {R.text}"
+    between = {"again": R.text, "after-a-cut": 'a [__DC__("q', "own-list": Q.text}[case.id]
+    first = subject.parse(text)
+    kept = list(first)
+    subject.parse(between)
+    yield equal("annotations of the second reading", subject.parse(text), kept)
+    yield equal("the first answer, afterwards", first, kept)
+    yield equal("annotations", pairs(first), [("q1?", "5"), ("q2?", "6")])
+
+
+@CHECKS.add("RIG-41", [Plain("value", quick=True), Plain("query"), Plain("text"), Plain("annotations")])
+def nothing_is_too_long(subject: Any, case: Plain, dtype: str) -> Iterator[Comparison]:
+    """Strings and documents of tens of thousands of characters."""
+    long = "ab c" * 10_000
+    expected = {
+        "value": [Mark("q1?", long)],
+        "query": [Mark(long, "5")],
+        "text": [Q, R],
+        "annotations": [Mark(f"q{n}?", str(n)) for n in range(2_000)],
+    }[case.id]
+    separator = long if case.id == "text" else " "
+    text = separator.join(mark.text for mark in expected)
+    yield equal("annotations", pairs(subject.parse(text)), [(mark.query, mark.value) for mark in expected])
+
+
+@CHECKS.add("RIG-42", HOSTILE)
+def hostile_documents_are_finished(subject: Any, case: Hostile, dtype: str) -> Iterator[Comparison]:
+    """Documents that make a backtracking parser hang. There is no assertion on time but the limit of any answer."""
+    try:
+        found = subject.parse(case.text)
+    except TimeLimitExceeded as limit:
+        yield equal("an answer", str(limit), f"an answer on {len(case.text)} characters")
+        return
+    yield equal("annotations", pairs(found), law(case.text, subject.profile.name))
+
+
+@CHECKS.add("RIG-43", [Plain("high", quick=True), Plain("low"), Plain("reversed-pair"), Plain("in-value")])
+def lone_surrogates_are_no_text(subject: Any, case: Plain, dtype: str) -> Iterator[Comparison]:
+    """Refusing the document is right, and so is finding no annotation that holds one; the official profile takes them."""
+    lone = {"high": "\ud800", "low": "\udfff", "reversed-pair": "\udc00\ud800", "in-value": "\udabc"}[case.id]
+    mark = Mark("q1?", lone) if case.id == "in-value" else Mark(f"q{lone}", "5")
+    try:
+        found = pairs(subject.parse(mark.text))
+    except ValueError:
+        found = []
+    yield equal("annotations", found, [] if subject.profile.name == "strict" else [(mark.query, mark.value)])
+
+
+@CHECKS.add("RIG-44", GENERATED)
+def generated_documents_agree_with_the_law(subject: Any, case: Generated, dtype: str) -> Iterator[Comparison]:
+    """Documents that nobody thought of."""
+    for text in generated(case):
+        yield equal("annotations", pairs(subject.parse(text)), law(text, subject.profile.name), repr(text))
+
+
+CHUNKS = (1, 2, 3, 7)
+
+
+def streamed(subject: Any, text: str, size: int) -> list[Item]:
+    """Everything that a reader hands out when it is fed ``size`` code points at a time."""
+    reader = subject.stream()
+    items: list[Item] = []
+    for start in range(0, len(text), size):
+        items += reader.feed(text[start : start + size])
+    return items + reader.close()
+
+
+@CHECKS.add("RIG-45", STREAMS)
+def chunks_change_no_annotation(subject: Any, case: Case, dtype: str) -> Iterator[Comparison]:
+    """The same annotations in chunks of any size."""
+    expected = pairs(marks(case.segments(subject.profile.name)))
+    for size in (*CHUNKS, len(case.text) or 1):
+        found = [item for item in streamed(subject, case.text, size) if not isinstance(item, str)]
+        yield equal("annotations", pairs(found), expected, f"chunks of {size}")
+
+
+@CHECKS.add("RIG-46", STREAMS)
+def chunks_lose_no_text(subject: Any, case: Case, dtype: str) -> Iterator[Comparison]:
+    """The texts joined are the document without its annotations."""
+    expected = "".join(segment for segment in case.segments(subject.profile.name) if isinstance(segment, str))
+    for size in (*CHUNKS, len(case.text) or 1):
+        texts = [item for item in streamed(subject, case.text, size) if isinstance(item, str)]
+        yield equal("text outside annotations", "".join(texts), expected, f"chunks of {size}")
+
+
+@CHECKS.add("RIG-47", PROSE)
+def only_a_live_candidate_is_held_back(subject: Any, case: Case, dtype: str) -> Iterator[Comparison]:
+    """After each code point, as much has been handed out as is certain to be text."""
+    reader = subject.stream()
+    lawful = rig.StreamingParser(subject.profile, max_candidate=None)
+    given, late = 0, []
+    for index, character in enumerate(case.text):
+        given += sum(len(item) if isinstance(item, str) else item[3] - item[2] for item in reader.feed(character))
+        lawful.feed(character)
+        certain = index + 1 - lawful.held_back
+        if given < certain:
+            late.append((index + 1, certain - given))
+    yield equal("(code points read, code points held back that are certain)", late[:3], [], repr(case.text))
+
+
+@CHECKS.add("RIG-48", UNFINISHED)
+def closing_gives_the_rest(subject: Any, case: Case, dtype: str) -> Iterator[Comparison]:
+    """What is unfinished at the end is handed out as text."""
+    segments = case.segments(subject.profile.name)
+    items = streamed(subject, case.text, len(case.text) or 1)
+    expected = "".join(segment for segment in segments if isinstance(segment, str))
+    yield equal("text outside annotations", "".join(item for item in items if isinstance(item, str)), expected)
+    found = [item for item in items if not isinstance(item, str)]
+    yield equal("annotations", pairs(found), pairs(marks(segments)))
+
+
+@CHECKS.add("RIG-49", STREAMS)
+def streamed_spans_count_from_the_beginning(subject: Any, case: Case, dtype: str) -> Iterator[Comparison]:
+    """Spans in the document, whatever the chunk."""
+    expected = [found[2:] for found in marks(case.segments(subject.profile.name))]
+    for size in CHUNKS:
+        spans = [item[2:] for item in streamed(subject, case.text, size) if not isinstance(item, str)]
+        yield equal("spans", spans, expected, f"chunks of {size}")
+
+
+def segments_are_written_or_refused(subject: Any, case: Serialising, dtype: str) -> Iterator[Comparison]:
+    """A document, or a ValueError."""
+    refuse_other_profiles(subject)
+    try:
+        document: str | None = subject.serialise(case.segments)
+    except ValueError:
+        document = None
+    yield equal("document (None: refused)", document, case.document, repr(case.segments))
+
+
+for _requirement, _serialising in SERIALISING.items():
+    CHECKS.add(_requirement, _serialising)(segments_are_written_or_refused)
+
+
+@CHECKS.add("RIG-51", [Plain("vectors", quick=True, needs=frozenset({"serialise"}))])
+def writing_what_was_read_gives_the_document(subject: Any, case: Plain, dtype: str) -> Iterator[Comparison]:
+    """Over every hand-written document of the strict profile."""
+    for group in VECTORS.values():
+        for vector in group:
+            segments = vector.segments(subject.profile.name)
+            parts = [part if isinstance(part, str) else (part.query, part.value) for part in segments]
+            if subject.profile.name == "strict":
+                yield equal("document", subject.serialise(parts), vector.text, vector.id)
+    if subject.profile.name != "strict":
+        refuse_other_profiles(subject)
+
+
+@CHECKS.add("RIG-56", WELL_FORMED)
+def well_formedness_is_told(subject: Any, case: Verdicts, dtype: str) -> Iterator[Comparison]:
+    """Well-formed documents and others."""
+    refuse_other_profiles(subject)
+    for document in case.documents:
+        yield equal("well_formed", subject.well_formed(document), case.well_formed, repr(document))
