@@ -115,6 +115,10 @@ def _draw(case: AttentionCase, rng: np.random.Generator) -> tuple[Array, Array, 
         return q, k, v
     if case.data == "positive":  # nothing cancels in the output, so its relative accuracy is that of the weights
         return q, k, np.abs(v)
+    if case.data == "one-large":  # every later key adds less than half a bfloat16 step of the sum so far
+        v = 0.015 * np.abs(v)
+        v[:, :, 0] = 400
+        return q, k, v
     if case.data in ("deep", "saturated"):  # every score near -8, or near 8
         sign = -1 if case.data == "deep" else 1
         return 1 + 0.1 * q, sign * (32 / case.d**0.5 / case.d**0.5 + 0.25 * k), np.abs(v)
@@ -132,7 +136,7 @@ def _draw(case: AttentionCase, rng: np.random.Generator) -> tuple[Array, Array, 
         assert case.key_lengths is not None
         for row, length in enumerate(case.key_lengths):
             k[row, :, length:] *= 20
-            v[row, :, length:] *= 5e3
+            v[row, :, length:] *= 500
         return q, k, v
     if case.data == "nan-query":
         q[0, 0, 3] = np.nan
@@ -186,13 +190,12 @@ Case = AttentionCase
 DEFINITION = (
     Case(id="square", quick=True, dtypes=ALL_DTYPES),
     Case(id="cross", nq=9, nk=40),
-    Case(id="recommended-bias", bias=log_length_bias(20)),
 )
 DEFAULT_SCALE = (Case(id="head-dim-64", quick=True, d=64, dv=64), Case(id="value-dim-differs", d=64, dv=16))
 GIVEN_SCALE = (
     Case(id="third", quick=True, scale=0.33),
     Case(id="negative", scale=-0.5),
-    Case(id="zero", scale=0.0, bias=-1.0),
+    Case(id="zero", scale=0.0),
 )
 BIAS = (
     Case(id="negative", quick=True, bias=-3.0),
@@ -208,11 +211,11 @@ EXTREME = (
     Case(id="ladder", quick=True, nq=4, nk=16, data="extreme"),
     Case(id="ladder-gradients", nq=4, nk=16, data="extreme", backward=True),
 )
-SCORE_PRECISION = (
-    Case(id="scores-near-minus-8", quick=True, dtypes=LOW, nq=16, nk=4, data="deep"),
-    Case(id="bias-minus-8", dtypes=LOW, nk=4, bias=-8.3, data="positive"),
+SCORE_PRECISION = (Case(id="scores-near-minus-8", quick=True, dtypes=LOW, nq=16, nk=4, data="deep"),)
+MANY_KEYS = (
+    Case(id="one-large", quick=True, batch=1, heads=1, kv_heads=1, nq=4, nk=2048, data="one-large"),
+    Case(id="2048-keys", batch=1, heads=1, kv_heads=1, nq=4, nk=2048, data="positive"),
 )
-MANY_KEYS = (Case(id="2048-keys", quick=True, batch=1, heads=1, kv_heads=1, nq=4, nk=2048, data="positive"),)
 TAILS = (
     Case(id="67x67", quick=True, batch=1, nq=67, nk=67),
     Case(id="17x131", batch=1, nq=17, nk=131),
@@ -279,7 +282,7 @@ KEY_LENGTHS = (
     Case(id="block-multiple", batch=2, nk=128, nq=5, key_lengths=(64, 65), data="padding"),
 )
 NO_KEYS = (
-    Case(id="more-queries-causal", quick=True, nq=30, nk=9, causal=True, bias=2.0),
+    Case(id="more-queries-causal", quick=True, nq=30, nk=9, causal=True),
     Case(id="whole-blocks", batch=1, nq=150, nk=5, causal=True),
     Case(id="length-0", batch=3, key_lengths=(0, 20, 0)),
 )
@@ -303,12 +306,11 @@ SAME_BITS = (Case(id="two-calls", quick=True, nk=150, nq=70, batch=1),)
 
 GRADIENTS = (
     Case(id="square", quick=True, dtypes=ALL_DTYPES, backward=True),
-    Case(id="recommended-bias", backward=True, bias=log_length_bias(20), nq=20, nk=20),
     Case(id="cross", backward=True, nq=9, nk=40),
 )
 GRADIENT_OPTIONS = (
     Case(id="causal", quick=True, backward=True, causal=True),
-    Case(id="bias", backward=True, bias=-3.0),
+    Case(id="bias", backward=True, bias=log_length_bias(20)),
     Case(id="scale", backward=True, scale=0.6),
     Case(id="causal-more-keys", backward=True, causal=True, nq=9, nk=30),
     Case(id="window", backward=True, window=(3, 2)),
@@ -320,13 +322,13 @@ SHARED_HEAD_GRADIENTS = (
     Case(id="four-over-one", backward=True, heads=4, kv_heads=1, nq=8, nk=8),
 )
 UNREACHED = (
-    Case(id="more-queries-causal", quick=True, backward=True, nq=30, nk=9, causal=True, bias=2.0),
+    Case(id="more-queries-causal", quick=True, backward=True, nq=30, nk=9, causal=True),
     Case(id="window", backward=True, nq=5, nk=30, window=(3, 0)),
     Case(id="key-lengths", backward=True, batch=2, key_lengths=(0, 9), data="padding"),
 )
 BIAS_GRADIENT = (
-    Case(id="plain", quick=True, backward=True, bias=-1.0, wanted=("bias",)),
-    Case(id="causal", backward=True, bias=log_length_bias(20), causal=True, wanted=("bias",)),
+    Case(id="plain", quick=True, backward=True, wanted=("bias",)),
+    Case(id="causal", backward=True, causal=True, wanted=("bias",)),
 )
 SLOPE_GRADIENT = (
     Case(id="plain", quick=True, backward=True, alibi=True, heads=3, kv_heads=3, wanted=("alibi_slopes",)),
@@ -340,6 +342,6 @@ GRADIENT_STRIDES = (
 )
 GRADIENT_TAILS = (
     Case(id="67x67", quick=True, backward=True, batch=1, nq=67, nk=67),
-    Case(id="17x131", backward=True, batch=1, nq=17, nk=131, bias=1.0),
-    Case(id="129x33", backward=True, batch=1, nq=129, nk=33, bias=1.0),
+    Case(id="17x131", backward=True, batch=1, nq=17, nk=131),
+    Case(id="129x33", backward=True, batch=1, nq=129, nk=33),
 )

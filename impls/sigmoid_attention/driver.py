@@ -118,6 +118,6 @@ def _refuse_class(loaded: type, name: str) -> None:
         names = [p for p in inspect.signature(function).parameters if p not in ("self", "ctx")]
         if _is_query_key_value(names):
             raise PlugError(
-                f"found {name}, a class whose {method} takes {', '.join(names[:3])}; expected a function "
-                f"f(q, k, v, ...) on tensors; name an instance, its bound method, or a function that calls it (for an autograd Function: its apply)"
+                f"found {name}, a class whose {method} takes {', '.join(names[:3])}; expected a function f(q, k, v, ...) on "
+                "tensors; name an instance, a bound method, or a function that calls it (of an autograd Function: its apply)"
             )

@@ -42,7 +42,7 @@ class SigmoidAttention:
         factor = self.default_scale(q) if scale is None else scale
         with np.errstate(over="ignore", invalid="ignore"):
             p, _ = self.weights(q, k, factor, bias, causal, window, alibi_slopes, key_lengths, store)
-            out = self.weighted_sum(self.store(p, store), self.share_heads(v, q.shape[1]))
+            out = self.weighted_sum(self.store(p, store), self.share_heads(v, q.shape[1]), store)
         return self.store(out, store).astype(dtype)
 
     def backward(
@@ -167,7 +167,7 @@ class SigmoidAttention:
     def activate(self, scores: Values) -> Values:
         return 1 / (1 + np.exp(-scores))
 
-    def weighted_sum(self, p: Values, v: Values) -> Values:
+    def weighted_sum(self, p: Values, v: Values, store: Format) -> Values:
         return self.product(p, v)
 
     def weight_gradient(self, grad: Values, v: Values) -> Values:

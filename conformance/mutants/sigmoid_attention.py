@@ -1,0 +1,660 @@
+"""Planted bugs of sigmoid attention, each one step of the NumPy implementation gone wrong, and honest variants of it.
+
+Many are bugs that published kernels had or have; the others are what a kernel author changes by one character.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from conformance.mutants import Mutant
+from impls.sigmoid_attention.numpy_attention import SigmoidAttention, Values
+from impls.sigmoid_attention.numpy_driver import NumpySubject
+from reference.rounding import BFLOAT16, Format
+from reference.sigmoid_attention.classes import TANH_APPROX_RELATIVE_ERROR
+
+BLOCK = 64
+
+
+class Softmax(SigmoidAttention):
+    def activate(self, scores: Values) -> Values:
+        e = np.exp(scores - scores.max(axis=-1, keepdims=True, initial=0))
+        return e / e.sum(axis=-1, keepdims=True)
+
+
+class DividedByLength(SigmoidAttention):
+    def weighted_sum(self, p: Values, v: Values, store: Format) -> Values:
+        return super().weighted_sum(p, v, store) / v.dtype.type(v.shape[-2])
+
+
+class InverseDimScale(SigmoidAttention):
+    def default_scale(self, q: Values) -> float:
+        return 1.0 / q.shape[-1]
+
+
+class ValueDimScale(SigmoidAttention):
+    def __call__(self, q: Values, k: Values, v: Values, **options: Any) -> Values:
+        return super().__call__(q, k, v, **{**options, "scale": options.get("scale", 1 / math.sqrt(v.shape[-1]))})
+
+    def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
+        return super().backward(q, k, v, grad, **{**options, "scale": options.get("scale", 1 / math.sqrt(v.shape[-1]))})
+
+
+class ScaleIgnored(SigmoidAttention):
+    def scaled_product(self, q: Values, k: Values, scale: float) -> Values:
+        return super().scaled_product(q, k, self.default_scale(q))
+
+
+class BiasOverScale(SigmoidAttention):
+    def scaled_product(self, q: Values, k: Values, scale: float) -> Values:
+        return self.product(q, k.swapaxes(-1, -2))
+
+    def add_bias(self, scores: Values, bias: float, scale: float) -> Values:
+        return (scores + np.float32(bias) / np.float32(scale)).astype(scores.dtype) * scores.dtype.type(scale)
+
+
+class BiasNegated(SigmoidAttention):
+    def add_bias(self, scores: Values, bias: float, scale: float) -> Values:
+        return super().add_bias(scores, -bias, scale)
+
+
+class BiasScaled(SigmoidAttention):
+    def add_bias(self, scores: Values, bias: float, scale: float) -> Values:
+        return super().add_bias(scores, bias * scale, scale)
+
+
+class BiasInWrongBase(SigmoidAttention):
+    def add_bias(self, scores: Values, bias: float, scale: float) -> Values:
+        return super().add_bias(scores, bias * math.log(2), scale)
+
+
+class BiasPerRow(SigmoidAttention):
+    def add_bias(self, scores: Values, bias: float, scale: float) -> Values:
+        if bias >= 0:
+            return super().add_bias(scores, bias, scale)
+        return scores - np.log(np.arange(1, scores.shape[-2] + 1, dtype=scores.dtype))[:, None]
+
+
+def _sigmoid_by_tanh(scores: Values, relative_error: Any) -> Values:
+    t = np.tanh(scores / 2)
+    return (0.5 + 0.5 * np.where(np.abs(t) < 1, t * (1 + relative_error), t)).astype(scores.dtype)
+
+
+class TanhUndeclared(SigmoidAttention):
+    def activate(self, scores: Values) -> Values:
+        return _sigmoid_by_tanh(scores, -TANH_APPROX_RELATIVE_ERROR)
+
+
+class Clamped(SigmoidAttention):
+    def activate(self, scores: Values) -> Values:
+        return super().activate(np.where(np.isinf(scores), scores, np.clip(scores, -6, 6)))
+
+
+class OneMinus(SigmoidAttention):
+    def activate(self, scores: Values) -> Values:
+        return 1 - super().activate(-scores)
+
+
+class ExpRatio(SigmoidAttention):
+    def activate(self, scores: Values) -> Values:
+        return np.exp(scores) / (1 + np.exp(scores))
+
+
+class ScoresInBfloat16(SigmoidAttention):
+    def keep_scores(self, scores: Values, store: Format) -> Values:
+        return BFLOAT16.round(scores).astype(scores.dtype)
+
+
+class NarrowSum(SigmoidAttention):
+    def weighted_sum(self, p: Values, v: Values, store: Format) -> Values:
+        total = np.zeros((*p.shape[:-1], v.shape[-1]), p.dtype)
+        for start in range(0, p.shape[-1], BLOCK):
+            part = self.product(p[..., start : start + BLOCK], v[..., start : start + BLOCK, :])
+            total = self.store(total + part, store)
+        return total
+
+
+class TailDropped(SigmoidAttention):
+    def visible(self, nq: int, nk: int, *rest: Any) -> Values:
+        seen = super().visible(nq, nk, *rest)
+        return seen & (np.arange(nk) < nk // BLOCK * BLOCK) if nk > BLOCK else seen
+
+
+class TailTwice(SigmoidAttention):
+    def weighted_sum(self, p: Values, v: Values, store: Format) -> Values:
+        out = super().weighted_sum(p, v, store)
+        return out if p.shape[-1] <= BLOCK or p.shape[-1] % BLOCK == 0 else out + p[..., -1:] * v[..., -1:, :]
+
+
+class HeadDimCut(SigmoidAttention):
+    def scaled_product(self, q: Values, k: Values, scale: float) -> Values:
+        whole = 1 << (q.shape[-1].bit_length() - 1)
+        return super().scaled_product(q[..., :whole], k[..., :whole], scale)
+
+
+class ValueDimCut(SigmoidAttention):
+    def weighted_sum(self, p: Values, v: Values, store: Format) -> Values:
+        return super().weighted_sum(p, v, store) * (np.arange(v.shape[-1]) < 16)
+
+
+class ValueDimIsKeyDim(SigmoidAttention):
+    def __call__(self, q: Values, k: Values, v: Values, **options: Any) -> Values:
+        return np.resize(super().__call__(q, k, v, **options), q.shape)
+
+
+class Squeezed(SigmoidAttention):
+    def __call__(self, q: Values, k: Values, v: Values, **options: Any) -> Values:
+        return np.asarray(super().__call__(q, k, v, **options)).squeeze()
+
+
+class ThirdBatchRow(SigmoidAttention):
+    def share_heads(self, x: Values, heads: int) -> Values:
+        return super().share_heads(x[np.minimum(np.arange(x.shape[0]), 1)], heads)
+
+
+class CausalStrict(SigmoidAttention):
+    def causal(self, nq: int, nk: int) -> Values:
+        return self.offset(nq, nk) < 0
+
+
+class CausalTopLeft(SigmoidAttention):
+    def causal(self, nq: int, nk: int) -> Values:
+        return np.arange(nk)[None, :] <= np.arange(nq)[:, None]
+
+
+class MaskToZero(SigmoidAttention):
+    def masked_activation(self, scores: Values, seen: Values, bias: float) -> Values:
+        return self.activate(np.where(seen, scores, scores.dtype.type(0)))
+
+
+class MaskToBias(SigmoidAttention):
+    def masked_activation(self, scores: Values, seen: Values, bias: float) -> Values:
+        return self.activate(np.where(seen, scores, scores.dtype.type(bias)))
+
+
+class SmallPenalty(SigmoidAttention):
+    def masked_activation(self, scores: Values, seen: Values, bias: float) -> Values:
+        return self.activate(np.where(seen, scores, scores.dtype.type(-20)))
+
+
+class WindowLeftExclusive(SigmoidAttention):
+    def in_window(self, nq: int, nk: int, left: int, right: int) -> Values:
+        return super().in_window(nq, nk, max(left - 1, 0) if left > 0 else left, right)
+
+
+class WindowSwapped(SigmoidAttention):
+    def in_window(self, nq: int, nk: int, left: int, right: int) -> Values:
+        return super().in_window(nq, nk, right, left)
+
+
+class WindowTopLeft(SigmoidAttention):
+    def in_window(self, nq: int, nk: int, left: int, right: int) -> Values:
+        offset = self.offset(nq, nk) + self.alignment(nq, nk)
+        return ((left < 0) | (offset >= -left)) & ((right < 0) | (offset <= right))
+
+
+class WindowOverridesCausal(SigmoidAttention):
+    def visible(self, nq: int, nk: int, causal: bool, window: Any, key_lengths: Any) -> Values:
+        return super().visible(nq, nk, causal and window is None, window, key_lengths)
+
+
+class SignedAlibi(SigmoidAttention):
+    def distance(self, nq: int, nk: int) -> Values:
+        return -self.offset(nq, nk)
+
+
+class SoftmaxAlibi(SigmoidAttention):
+    def distance(self, nq: int, nk: int) -> Values:
+        return np.broadcast_to(nk - 1 - np.arange(nk), (nq, nk))
+
+
+class UnalignedAlibi(SigmoidAttention):
+    def distance(self, nq: int, nk: int) -> Values:
+        return np.abs(self.offset(nq, nk) + self.alignment(nq, nk))
+
+
+class InterleavedHeads(SigmoidAttention):
+    def share_heads(self, x: Values, heads: int) -> Values:
+        return np.tile(x, (1, heads // x.shape[1], 1, 1))
+
+
+class FirstRowsLength(SigmoidAttention):
+    def in_length(self, nk: int, key_lengths: Values) -> Values:
+        return super().in_length(nk, np.full_like(key_lengths, key_lengths[0]))
+
+
+class LengthInclusive(SigmoidAttention):
+    def in_length(self, nk: int, key_lengths: Values) -> Values:
+        return np.arange(nk) <= key_lengths[:, None, None, None]
+
+
+class EmptyRowsUnmasked(SigmoidAttention):
+    def masked_activation(self, scores: Values, seen: Values, bias: float) -> Values:
+        return super().masked_activation(scores, seen | ~seen.any(axis=-1, keepdims=True), bias)
+
+
+class EmptyRowsNaN(SigmoidAttention):
+    def weighted_sum(self, p: Values, v: Values, store: Format) -> Values:
+        return np.where(p.any(axis=-1, keepdims=True), super().weighted_sum(p, v, store), np.nan).astype(p.dtype)
+
+
+class AdditiveMask(SigmoidAttention):
+    def masked_activation(self, scores: Values, seen: Values, bias: float) -> Values:
+        return self.activate(scores + np.where(seen, 0, -np.inf).astype(scores.dtype))
+
+
+class NaNSpreads(SigmoidAttention):
+    def scaled_product(self, q: Values, k: Values, scale: float) -> Values:
+        scores = super().scaled_product(q, k, scale)
+        return scores + 0 * scores.sum(axis=-2, keepdims=True)
+
+
+def _memory(x: Values) -> Values:
+    """The whole buffer that a view looks into."""
+    while isinstance(x.base, np.ndarray):
+        x = x.base
+    held = x.base if x.base is not None else x
+    while not isinstance(held, np.ndarray):
+        held = held.base  # as_strided puts a holder object between a view and its buffer
+    return held.reshape(-1)
+
+
+def _as_if_contiguous(x: Values) -> Values:
+    memory = _memory(x)
+    start = (x.__array_interface__["data"][0] - memory.__array_interface__["data"][0]) // memory.itemsize
+    return np.resize(memory[start:], x.shape)
+
+
+class StridesIgnored(SigmoidAttention):
+    def __call__(self, q: Values, k: Values, v: Values, **options: Any) -> Values:
+        return super().__call__(q, k, _as_if_contiguous(v), **options)
+
+
+class GradientStridesIgnored(SigmoidAttention):
+    def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
+        return super().backward(q, k, v, _as_if_contiguous(grad), **options)
+
+
+class ScalesInPlace(SigmoidAttention):
+    def __call__(self, q: Values, k: Values, v: Values, **options: Any) -> Values:
+        out = super().__call__(q, k, v, **options)
+        q *= q.dtype.type(self.default_scale(q))
+        return out
+
+
+class WritesPastTheEnd(SigmoidAttention):
+    def __call__(self, q: Values, k: Values, v: Values, **options: Any) -> Values:
+        _memory(k)[-1] = 0
+        return super().__call__(q, k, v, **options)
+
+
+class WideResult(SigmoidAttention):
+    def __call__(self, q: Values, k: Values, v: Values, **options: Any) -> Values:
+        return super().__call__(q, k, v, **options).astype(np.float64)
+
+
+class WideGradient(SigmoidAttention):
+    def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
+        gradients = super().backward(q, k, v, grad, **options)
+        return {**gradients, "k": gradients["k"].astype(np.float64)}
+
+
+class CachedByShape(SigmoidAttention):
+    def __init__(self) -> None:
+        self._seen: dict[Any, Values] = {}
+
+    def __call__(self, q: Values, k: Values, v: Values, **options: Any) -> Values:
+        key = (q.shape, k.shape, v.shape, q.dtype, q.strides, repr(sorted(options.items())))
+        if key not in self._seen:
+            self._seen[key] = super().__call__(q, k, v, **options)
+        return self._seen[key]
+
+
+class OrderVaries(SigmoidAttention):
+    def __init__(self) -> None:
+        self._calls = 0
+
+    def weighted_sum(self, p: Values, v: Values, store: Format) -> Values:
+        self._calls += 1
+        half = p.shape[-1] // 2 if self._calls % 2 else p.shape[-1]
+        rest = self.product(p[..., half:], v[..., half:, :])
+        # Not stored: in the input dtype the last bits that an order changes seldom show.
+        return rest + self.product(p[..., :half], v[..., :half, :])
+
+
+class ValueGradientOfDerivative(SigmoidAttention):
+    def value_gradient(self, p: Values, grad: Values) -> Values:
+        return super().value_gradient(p * (1 - p), grad)
+
+
+class WithoutOneMinusP(SigmoidAttention):
+    def score_gradient(self, p: Values, dp: Values, store: Format) -> Values:
+        return p * dp
+
+
+class SoftmaxBackward(SigmoidAttention):
+    def score_gradient(self, p: Values, dp: Values, store: Format) -> Values:
+        return p * (dp - (p * dp).sum(axis=-1, keepdims=True))
+
+
+class QueryGradientUnscaled(SigmoidAttention):
+    def query_gradient(self, ds: Values, k: Values, scale: float) -> Values:
+        return super().query_gradient(ds, k, 1.0)
+
+
+class KeyGradientUnscaled(SigmoidAttention):
+    def key_gradient(self, ds: Values, q: Values, scale: float) -> Values:
+        return super().key_gradient(ds, q, 1.0)
+
+
+def _forgetting(option: str, instead: Any) -> type[SigmoidAttention]:
+    class Forgetting(SigmoidAttention):
+        def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
+            return super().backward(q, k, v, grad, **{**options, option: instead})
+
+    return Forgetting
+
+
+class FirstOfGroup(SigmoidAttention):
+    def sum_groups(self, per_head: Values, group: int) -> Values:
+        return per_head[:, ::group]
+
+
+class MeanOfGroup(SigmoidAttention):
+    def sum_groups(self, per_head: Values, group: int) -> Values:
+        return super().sum_groups(per_head, group) / per_head.dtype.type(group)
+
+
+class UnreachedQueriesNaN(SigmoidAttention):
+    def query_gradient(self, ds: Values, k: Values, scale: float) -> Values:
+        found = super().query_gradient(ds, k, scale)
+        return np.where(ds.any(axis=-1, keepdims=True), found, np.nan).astype(ds.dtype)
+
+
+class UnreachedKeysUnwritten(SigmoidAttention):
+    def value_gradient(self, p: Values, grad: Values) -> Values:
+        found = super().value_gradient(p, grad)
+        return np.where(np.expand_dims(p.any(axis=-2), -1), found, np.nan).astype(p.dtype)
+
+
+class BiasGradientMean(SigmoidAttention):
+    def bias_gradient(self, ds: Values) -> Values:
+        return np.asarray(ds.mean())
+
+
+class SlopeGradientSign(SigmoidAttention):
+    def slope_gradient(self, ds: Values, distance: Values, rank: int) -> Values:
+        return -super().slope_gradient(ds, distance, rank)
+
+
+class SlopeGradientPooled(SigmoidAttention):
+    def slope_gradient(self, ds: Values, distance: Values, rank: int) -> Values:
+        each = super().slope_gradient(ds, distance, rank)
+        return np.broadcast_to(each.sum(axis=-1, keepdims=True), each.shape)
+
+
+class RoundedDerivative(SigmoidAttention):
+    def score_gradient(self, p: Values, dp: Values, store: Format) -> Values:
+        return super().score_gradient(self.store(p, store), dp, store)
+
+
+class QueryTailSkipped(SigmoidAttention):
+    def value_gradient(self, p: Values, grad: Values) -> Values:
+        rows = p.shape[-2]
+        whole = rows if rows <= BLOCK else rows // BLOCK * BLOCK
+        return super().value_gradient(p[..., :whole, :], grad[..., :whole, :])
+
+
+class Tf32Undeclared(SigmoidAttention):
+    def product(self, left: Values, right: Values) -> Values:
+        if left.dtype != np.float32:
+            return super().product(left, right)
+        narrow = Format("tf32", precision=11, emin=-126, emax=127)
+        return narrow.round(left).astype(np.float32) @ narrow.round(right).astype(np.float32)
+
+
+# Correct, each in its own way.
+
+
+class DeclaredTanh(SigmoidAttention):
+    def activate(self, scores: Values) -> Values:
+        sign = np.where(np.abs(scores) * 1024 % 2 < 1, 1, -1)
+        return _sigmoid_by_tanh(scores, 0.99 * TANH_APPROX_RELATIVE_ERROR * sign)
+
+
+class Materialised(SigmoidAttention):
+    def keep_scores(self, scores: Values, store: Format) -> Values:
+        return self.store(scores, store)
+
+    def score_gradient(self, p: Values, dp: Values, store: Format) -> Values:
+        p = self.store(p, store)
+        return self.store(p * (1 - p) * self.store(dp, store), store)
+
+
+class Prescaled(SigmoidAttention):
+    def __call__(self, q: Values, k: Values, v: Values, **options: Any) -> Values:
+        q, k, options = self._scaled(q, k, options)
+        return super().__call__(q, k, v, **options)
+
+    def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
+        root = abs(options.get("scale") or self.default_scale(q)) ** 0.5
+        zero = options.get("scale") == 0
+        q, k, options = self._scaled(q, k, options)
+        gradients = super().backward(q, k, v, grad, **options)
+        if not zero:
+            for name in ("q", "k"):
+                gradients[name] = self._stored(gradients[name] * gradients[name].dtype.type(root), options)
+        return gradients
+
+    def _scaled(self, q: Values, k: Values, options: dict[str, Any]) -> tuple[Values, Values, dict[str, Any]]:
+        scale = options.get("scale", self.default_scale(q))
+        if scale == 0:
+            return q, k, options
+        root = q.dtype.type(abs(scale) ** 0.5)
+        return self._stored(q * root, options), self._stored(k * root, options), {**options, "scale": math.copysign(1, scale)}
+
+    def _stored(self, x: Values, options: dict[str, Any]) -> Values:
+        return BFLOAT16.round(x).astype(x.dtype) if options.get("storage") == "bfloat16" else x
+
+
+class BiasInAccumulator(BiasOverScale):
+    def add_bias(self, scores: Values, bias: float, scale: float) -> Values:
+        return super().add_bias(scores, bias, scale) if scale else scores * 0 + scores.dtype.type(bias)
+
+
+class BackwardsInBlocks(SigmoidAttention):
+    def product(self, left: Values, right: Values) -> Values:
+        total = np.zeros(1, left.dtype)
+        for stop in range(left.shape[-1], 0, -7):
+            start = max(stop - 7, 0)
+            total = total + left[..., start:stop] @ right[..., start:stop, :]
+        return total
+
+
+class Truncating(SigmoidAttention):
+    def product(self, left: Values, right: Values) -> Values:
+        if left.dtype != np.float32:
+            return super().product(left, right)
+        total = np.zeros(1)
+        for start in range(0, left.shape[-1], 8):
+            exact = total + left[..., start : start + 8].astype(float) @ right[..., start : start + 8, :].astype(float)
+            nearest = exact.astype(np.float32)
+            total = np.where(np.abs(nearest) > np.abs(exact), np.nextafter(nearest, np.float32(0)), nearest).astype(float)
+        return total.astype(np.float32)
+
+
+class BaseTwo(SigmoidAttention):
+    def activate(self, scores: Values) -> Values:
+        return 1 / (1 + np.exp2(-scores * scores.dtype.type(math.log2(math.e))))
+
+
+class TwoBranches(SigmoidAttention):
+    def activate(self, scores: Values) -> Values:
+        e = np.exp(-np.abs(scores))
+        return np.where(scores >= 0, 1, e).astype(scores.dtype) / (1 + e)
+
+
+class LargestNegativeMask(SigmoidAttention):
+    def masked_activation(self, scores: Values, seen: Values, bias: float) -> Values:
+        return self.activate(np.where(seen, scores, -np.finfo(scores.dtype).max))
+
+
+class MaskAfterActivation(SigmoidAttention):
+    def masked_activation(self, scores: Values, seen: Values, bias: float) -> Values:
+        return np.where(seen, self.activate(scores), scores.dtype.type(0))
+
+
+class GroupRoundedFirst(SigmoidAttention):
+    def sum_groups(self, per_head: Values, group: int) -> Values:
+        return super().sum_groups(per_head.astype(np.float16).astype(per_head.dtype) if self._half else per_head, group)
+
+    _half = False
+
+    def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
+        variant = GroupRoundedFirst()
+        variant._half = q.dtype == np.float16
+        return SigmoidAttention.backward(variant, q, k, v, grad, **options)
+
+
+class DoubleInside(SigmoidAttention):
+    def working(self, x: Values) -> Values:
+        return x.astype(np.float64)
+
+
+class FusedDerivative(SigmoidAttention):
+    def score_gradient(self, p: Values, dp: Values, store: Format) -> Values:
+        return p * dp - p * (p * dp)
+
+
+class ScaledGradient(SigmoidAttention):
+    """dS is scaled before it is stored, so that one scaling serves dQ and dK."""
+
+    def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
+        scale = options.get("scale")
+        variant = _ScaledFirst(self.default_scale(q) if scale is None else scale)
+        return variant.backward(q, k, v, grad, **options)
+
+
+class _ScaledFirst(SigmoidAttention):
+    def __init__(self, scale: float) -> None:
+        self._scale = scale
+
+    def mask_gradient(self, ds: Values, seen: Values) -> Values:
+        return ds * ds.dtype.type(self._scale)
+
+    def query_gradient(self, ds: Values, k: Values, scale: float) -> Values:
+        return super().query_gradient(ds, k, 1.0)
+
+    def key_gradient(self, ds: Values, q: Values, scale: float) -> Values:
+        return super().key_gradient(ds, q, 1.0)
+
+    def bias_gradient(self, ds: Values) -> Values:
+        return super().bias_gradient(ds) / self._scale
+
+    def slope_gradient(self, ds: Values, distance: Values, rank: int) -> Values:
+        return super().slope_gradient(ds, distance, rank) / self._scale
+
+
+def _subject(attention: Callable[[], Any], numerical_class: str = "") -> Callable[[], NumpySubject]:
+    return lambda: NumpySubject(attention(), numerical_class)
+
+
+def _bug(name: str, attention: Callable[[], Any], sentence: str, *killed_by: str) -> Mutant:
+    return Mutant(name, "sigmoid_attention", sentence, _subject(attention), tuple(f"SIG-{n}" for n in killed_by))
+
+
+def _honest(name: str, attention: Callable[[], Any], sentence: str, numerical_class: str = "") -> Mutant:
+    return Mutant(name, "sigmoid_attention", sentence, _subject(attention, numerical_class), honest=True)
+
+
+MUTANTS: tuple[Mutant, ...] = (
+    _bug("softmax", Softmax, "Weights are a softmax over keys.", "01"),
+    _bug("divided-by-length", DividedByLength, "The output is divided by the number of keys.", "01"),
+    _bug("tf32-undeclared", Tf32Undeclared, "Operands of float32 products are cut to TF32.", "01"),
+    _bug("inverse-dim-scale", InverseDimScale, "The default scale is 1/D.", "02"),
+    _bug("value-dim-scale", ValueDimScale, "The default scale takes the square root of the value dim.", "02"),
+    _bug("scale-ignored", ScaleIgnored, "A given scale is ignored in the scores.", "03", "33"),
+    _bug("bias-over-scale", BiasOverScale, "The accumulator starts from bias/scale, which is NaN at scale 0.", "03"),
+    _bug("bias-negated", BiasNegated, "The bias is subtracted.", "04"),
+    _bug("bias-scaled", BiasScaled, "The bias is scaled together with q.k.", "04"),
+    _bug("bias-in-wrong-base", BiasInWrongBase, "Scores are converted to base 2 and the bias is not.", "04"),
+    _bug("bias-per-row", BiasPerRow, "A negative bias is replaced by -log(i + 1) in row i.", "04"),
+    _bug("tanh-undeclared", TanhUndeclared, "The sigmoid comes from the hardware's approximate tanh.", "05"),
+    _bug("clamped", Clamped, "Scores are clamped to [-6, 6].", "05"),
+    _bug("one-minus", OneMinus, "The sigmoid is 1 - sigmoid(-x).", "05"),
+    _bug("exp-ratio", ExpRatio, "The sigmoid is exp(x)/(1 + exp(x)).", "06"),
+    _bug("scores-in-bfloat16", ScoresInBfloat16, "Scores are rounded to bfloat16.", "07"),
+    _bug("narrow-sum", NarrowSum, "The output is accumulated in the input dtype.", "08"),
+    _bug("tail-dropped", TailDropped, "Keys beyond the last whole block are dropped.", "09"),
+    _bug("tail-twice", TailTwice, "In a partial block the last key counts twice.", "09"),
+    _bug("head-dim-cut", HeadDimCut, "Only a power of two of the head dim enters the product.", "10"),
+    _bug("value-dim-cut", ValueDimCut, "Value channels beyond the 16th are never computed.", "11"),
+    _bug("value-dim-is-key-dim", ValueDimIsKeyDim, "The output takes the shape of q.", "11"),
+    _bug("squeezed", Squeezed, "Axes of length 1 are squeezed away.", "12"),
+    _bug("third-batch-row", ThirdBatchRow, "Batch rows beyond the second read the second's keys and values.", "13"),
+    _bug("causal-strict", CausalStrict, "A causal query does not see its own position.", "14"),
+    _bug("causal-top-left", CausalTopLeft, "The causal mask is aligned at the top left.", "15"),
+    _bug("mask-to-zero", MaskToZero, "Masked scores are set to 0 before the activation.", "16"),
+    _bug("mask-to-bias", MaskToBias, "Masked scores are set to the bias before the activation.", "16"),
+    _bug("small-penalty", SmallPenalty, "Masked scores are set to -20, which is not low enough.", "16"),
+    _bug("window-left-exclusive", WindowLeftExclusive, "The window's left end is left out.", "17"),
+    _bug("window-swapped", WindowSwapped, "The window's sides are swapped.", "17"),
+    _bug("window-top-left", WindowTopLeft, "The window is aligned at the top left.", "18"),
+    _bug("window-overrides-causal", WindowOverridesCausal, "A window switches the causal mask off.", "18"),
+    _bug("signed-alibi", SignedAlibi, "ALiBi adds slope (j - i), signed.", "19"),
+    _bug("softmax-alibi", SoftmaxAlibi, "ALiBi drops the part that is constant in a row, as softmax may.", "19"),
+    _bug("unaligned-alibi", UnalignedAlibi, "ALiBi's distance is |i - j| for unequal lengths too.", "20"),
+    _bug("interleaved-heads", InterleavedHeads, "Query head h reads key head h % Hk.", "21"),
+    _bug("first-rows-length", FirstRowsLength, "Every batch row has the first row's key length.", "22"),
+    _bug("length-inclusive", LengthInclusive, "The first padded key is seen.", "22"),
+    _bug("empty-rows-unmasked", EmptyRowsUnmasked, "A row that sees no key sees every key.", "23"),
+    _bug("empty-rows-nan", EmptyRowsNaN, "A row that sees no key is NaN.", "23"),
+    _bug("additive-mask", AdditiveMask, "The mask adds -inf, which leaves a NaN a NaN.", "24"),
+    _bug("nan-spreads", NaNSpreads, "A row's NaN reaches every other row.", "24"),
+    _bug("strides-ignored", StridesIgnored, "v is read as if it were contiguous.", "25"),
+    _bug("scales-in-place", ScalesInPlace, "q is scaled in place.", "26"),
+    _bug("writes-past-the-end", WritesPastTheEnd, "Memory behind k is written to.", "26"),
+    _bug("wide-result", WideResult, "The output is returned in a wider dtype.", "27"),
+    _bug("wide-gradient", WideGradient, "The gradient of k is returned in a wider dtype.", "27"),
+    _bug("cached-by-shape", CachedByShape, "The answer is cached by shape and options.", "28"),
+    _bug("order-varies", OrderVaries, "The order of the sum differs from call to call.", "29"),
+    _bug("value-gradient-of-derivative", ValueGradientOfDerivative, "dV uses P (1 - P) in place of P.", "30"),
+    _bug("without-one-minus-p", WithoutOneMinusP, "dS lacks the factor 1 - P.", "31", "32"),
+    _bug("softmax-backward", SoftmaxBackward, "dS subtracts the row sum, as softmax's does.", "31", "32"),
+    _bug("query-gradient-unscaled", QueryGradientUnscaled, "dQ lacks the scale.", "31"),
+    _bug("key-gradient-unscaled", KeyGradientUnscaled, "dK lacks the scale.", "32"),
+    _bug("backward-without-causal", _forgetting("causal", False), "The backward pass forgets the causal mask.", "33", "35"),
+    _bug("backward-without-window", _forgetting("window", None), "The backward pass forgets the window.", "33", "35"),
+    _bug("backward-without-bias", _forgetting("bias", 0.0), "The backward pass forgets the bias.", "33"),
+    _bug(
+        "backward-without-lengths", _forgetting("key_lengths", None), "The backward pass forgets the key lengths.", "33", "35"
+    ),
+    _bug("first-of-group", FirstOfGroup, "Shared heads get the gradient of their first query head alone.", "34"),
+    _bug("mean-of-group", MeanOfGroup, "Shared heads get the mean of their query heads' gradients.", "34"),
+    _bug("unreached-queries-nan", UnreachedQueriesNaN, "dQ is NaN in rows that see no key.", "35"),
+    _bug("unreached-keys-unwritten", UnreachedKeysUnwritten, "dV of a key that no query sees is never written.", "35"),
+    _bug("bias-gradient-mean", BiasGradientMean, "The gradient of the bias is a mean.", "36"),
+    _bug("slope-gradient-sign", SlopeGradientSign, "The gradient of the slopes has the wrong sign.", "37"),
+    _bug("slope-gradient-pooled", SlopeGradientPooled, "Every slope gets the sum of all heads' gradients.", "37"),
+    _bug("rounded-derivative", RoundedDerivative, "1 - P is taken from the stored weight.", "38"),
+    _bug("gradient-strides-ignored", GradientStridesIgnored, "dO is read as if it were contiguous.", "39"),
+    _bug("query-tail-skipped", QueryTailSkipped, "dV leaves out queries beyond the last whole block.", "40"),
+    _honest("declared-tanh", DeclaredTanh, "The hardware's approximate tanh, declared.", "fused-tanh"),
+    _honest("materialised", Materialised, "Scores and gradients stored in the input dtype, declared.", "materialised"),
+    _honest("prescaled", Prescaled, "q and k each scaled by the root of the scale and stored, declared.", "prescaled"),
+    _honest("bias-in-accumulator", BiasInAccumulator, "The accumulator starts from bias/scale, scale 0 taken care of."),
+    _honest("backwards-in-blocks", BackwardsInBlocks, "Every product is summed from the end, seven terms at a time."),
+    _honest("truncating", Truncating, "Partial sums are truncated, as matrix units do."),
+    _honest("base-two", BaseTwo, "The exponential is taken in base 2."),
+    _honest("two-branches", TwoBranches, "The sigmoid never takes the exponential of a positive number."),
+    _honest("largest-negative-mask", LargestNegativeMask, "Masked scores are the largest negative float, not -inf."),
+    _honest("mask-after-activation", MaskAfterActivation, "Masked weights are set to 0 after the activation."),
+    _honest("group-rounded-first", GroupRoundedFirst, "Shared heads' gradients are rounded one by one before they are added."),
+    _honest("double-inside", DoubleInside, "Everything inside is float64."),
+    _honest("fused-derivative", FusedDerivative, "P dP - P (P dP), as one fused operation would."),
+    _honest("scaled-gradient", ScaledGradient, "dS is scaled before it is stored."),
+)
