@@ -1,0 +1,1 @@
+"""The room of RAG: requirements, cases, checks and workloads for readers of query lists."""
