@@ -44,4 +44,15 @@ IMPLEMENTATIONS: tuple[Implementation, ...] = (
         devices=("cpu", "cuda"),
         features=_EVERYTHING,
     ),
+    Implementation(
+        name="sigmoid_attention/triton",
+        system="sigmoid_attention",
+        target="impls.sigmoid_attention.triton_kernels:attention",
+        protocol="torch",
+        summary="Triton kernels, forward and backward, with a sigmoid of relative accuracy; interpreted where there is no GPU.",
+        requires=("torch", "triton"),
+        dtypes=("float32", "float16", "bfloat16"),
+        devices=("cpu", "cuda"),
+        features=_EVERYTHING,
+    ),
 )

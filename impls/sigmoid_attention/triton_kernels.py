@@ -1,0 +1,302 @@
+"""Sigmoid attention as Triton kernels, forward and backward; needs torch and triton, and no GPU (then interpreted, slowly).
+
+Each weight is ``1 / (1 + 2**-y)`` with ``y = score * log2(e)``: two hardware operations of relative accuracy, where the
+approximate tanh has one of absolute accuracy only. With no maximum and no row sum there is nothing to carry between
+blocks of keys, and the backward pass needs neither the output nor a log-sum-exp.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+
+from impls._triton import interpreted, load_triton
+from impls.contract import Unsupported
+
+triton = load_triton()
+import triton.language as tl  # noqa: E402  (whether kernels are interpreted is settled by the line above)
+
+LOG2_E = math.log2(math.e)
+
+
+@triton.jit
+def _weights(products, rows, columns, nq, nk, length, scale2, bias2, slope2, left, right, HAS_SLOPES: tl.constexpr):
+    """Weights of a block of scores; exactly 0 where the pair is not visible. ``scale2``, ``bias2``, ``slope2``: base 2."""
+    offset = columns - rows - (nk - nq)
+    y = products * scale2 + bias2
+    if HAS_SLOPES:
+        y -= slope2 * tl.abs(offset).to(tl.float32)
+    seen = (rows < nq) & (columns < length) & (offset >= -left) & (offset <= right)
+    # Selected after the activation, so that a NaN under the mask stays there.
+    return tl.where(seen, 1.0 / (1.0 + tl.exp2(-y)), 0.0)
+
+
+@triton.jit
+def _load(pointer, rows, columns, row_stride, column_stride, row_count, column_count):
+    """A block of a matrix; what lies outside it is 0 and is not read."""
+    inside = (rows < row_count)[:, None] & (columns < column_count)[None, :]
+    where = rows.to(tl.int64)[:, None] * row_stride + columns[None, :] * column_stride
+    return tl.load(pointer + where, mask=inside, other=0.0)
+
+
+@triton.jit
+def _store(pointer, values, rows, columns, row_stride, column_stride, row_count, column_count):
+    inside = (rows < row_count)[:, None] & (columns < column_count)[None, :]
+    where = rows.to(tl.int64)[:, None] * row_stride + columns[None, :] * column_stride
+    tl.store(pointer + where, values.to(pointer.dtype.element_ty), mask=inside)
+
+
+@triton.jit
+def forward_kernel(
+    Q, K, V, O, Slopes, Lengths,
+    q_b, q_h, q_n, q_d, k_b, k_h, k_n, k_d, v_b, v_h, v_n, v_d, o_b, o_h, o_n, o_d, slopes_b,
+    heads, group, nq, nk, d, dv, scale2, bias2, left, right,
+    HAS_SLOPES: tl.constexpr, HAS_LENGTHS: tl.constexpr,
+    BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_DV: tl.constexpr,
+):  # fmt: skip
+    """One block of queries of one head, against every key that any of them may see."""
+    b = (tl.program_id(1) // heads).to(tl.int64)
+    h = (tl.program_id(1) % heads).to(tl.int64)
+    rows = tl.program_id(0) * BLOCK_M + tl.arange(0, BLOCK_M)
+    dims, value_dims = tl.arange(0, BLOCK_D), tl.arange(0, BLOCK_DV)
+    k_base = K + b * k_b + h // group * k_h
+    v_base = V + b * v_b + h // group * v_h
+    q = _load(Q + b * q_b + h * q_h, rows, dims, q_n, q_d, nq, d)
+    length, slope2 = nk, 0.0
+    if HAS_LENGTHS:
+        length = tl.load(Lengths + b)
+    if HAS_SLOPES:
+        slope2 = tl.load(Slopes + b * slopes_b + h) * 1.4426950408889634
+    position = tl.program_id(0) * BLOCK_M + nk - nq
+    first = tl.maximum(position - left, 0) // BLOCK_N * BLOCK_N
+    last = tl.minimum(length, tl.maximum(position + BLOCK_M + right, 0))
+    total = tl.zeros([BLOCK_M, BLOCK_DV], dtype=tl.float32)
+    for start in range(first, last, BLOCK_N):
+        columns = start + tl.arange(0, BLOCK_N)
+        k = _load(k_base, columns, dims, k_n, k_d, length, d)
+        v = _load(v_base, columns, value_dims, v_n, v_d, length, dv)
+        products = tl.dot(q, tl.trans(k), input_precision="ieee")
+        p = _weights(
+            products, rows[:, None], columns[None, :], nq, nk, length, scale2, bias2, slope2, left, right, HAS_SLOPES
+        )
+        total = tl.dot(p.to(v.dtype), v, total, input_precision="ieee")
+    _store(O + b * o_b + h * o_h, total, rows, value_dims, o_n, o_d, nq, dv)
+
+
+@triton.jit
+def query_gradient_kernel(
+    Q, K, V, G, DQ, Slopes, Lengths, RowSum, RowReach,
+    q_b, q_h, q_n, q_d, k_b, k_h, k_n, k_d, v_b, v_h, v_n, v_d, g_b, g_h, g_n, g_d, dq_b, dq_h, dq_n, dq_d, slopes_b,
+    heads, group, nq, nk, d, dv, scale, scale2, bias2, left, right,
+    HAS_SLOPES: tl.constexpr, HAS_LENGTHS: tl.constexpr,
+    BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_DV: tl.constexpr,
+):  # fmt: skip
+    """dQ of one block of queries; beside it the row sums of dS, and of dS times distance, for bias and slopes."""
+    b = (tl.program_id(1) // heads).to(tl.int64)
+    h = (tl.program_id(1) % heads).to(tl.int64)
+    rows = tl.program_id(0) * BLOCK_M + tl.arange(0, BLOCK_M)
+    dims, value_dims = tl.arange(0, BLOCK_D), tl.arange(0, BLOCK_DV)
+    k_base = K + b * k_b + h // group * k_h
+    v_base = V + b * v_b + h // group * v_h
+    q = _load(Q + b * q_b + h * q_h, rows, dims, q_n, q_d, nq, d)
+    g = _load(G + b * g_b + h * g_h, rows, value_dims, g_n, g_d, nq, dv)
+    length, slope2 = nk, 0.0
+    if HAS_LENGTHS:
+        length = tl.load(Lengths + b)
+    if HAS_SLOPES:
+        slope2 = tl.load(Slopes + b * slopes_b + h) * 1.4426950408889634
+    position = tl.program_id(0) * BLOCK_M + nk - nq
+    first = tl.maximum(position - left, 0) // BLOCK_N * BLOCK_N
+    last = tl.minimum(length, tl.maximum(position + BLOCK_M + right, 0))
+    dq = tl.zeros([BLOCK_M, BLOCK_D], dtype=tl.float32)
+    row_sum = tl.zeros([BLOCK_M], dtype=tl.float32)
+    row_reach = tl.zeros([BLOCK_M], dtype=tl.float32)
+    for start in range(first, last, BLOCK_N):
+        columns = start + tl.arange(0, BLOCK_N)
+        k = _load(k_base, columns, dims, k_n, k_d, length, d)
+        v = _load(v_base, columns, value_dims, v_n, v_d, length, dv)
+        products = tl.dot(q, tl.trans(k), input_precision="ieee")
+        p = _weights(
+            products, rows[:, None], columns[None, :], nq, nk, length, scale2, bias2, slope2, left, right, HAS_SLOPES
+        )
+        ds = p * (1.0 - p) * tl.dot(g, tl.trans(v), input_precision="ieee")
+        dq = tl.dot(ds.to(k.dtype), k, dq, input_precision="ieee")
+        row_sum += tl.sum(ds, 1)
+        if HAS_SLOPES:
+            away = tl.abs(columns[None, :] - rows[:, None] - (nk - nq)).to(tl.float32)
+            row_reach += tl.sum(ds * away, 1)
+    _store(DQ + b * dq_b + h * dq_h, dq * scale, rows, dims, dq_n, dq_d, nq, d)
+    tl.store(RowSum + tl.program_id(1).to(tl.int64) * nq + rows, row_sum, mask=rows < nq)
+    if HAS_SLOPES:
+        tl.store(RowReach + tl.program_id(1).to(tl.int64) * nq + rows, row_reach, mask=rows < nq)
+
+
+@triton.jit
+def key_gradient_kernel(
+    Q, K, V, G, DK, DV, Slopes, Lengths,
+    q_b, q_h, q_n, q_d, k_b, k_h, k_n, k_d, v_b, v_h, v_n, v_d, g_b, g_h, g_n, g_d,
+    dk_b, dk_h, dk_n, dk_d, dv_b, dv_h, dv_n, dv_d, slopes_b,
+    key_heads, group, nq, nk, d, dv, scale, scale2, bias2, left, right,
+    HAS_SLOPES: tl.constexpr, HAS_LENGTHS: tl.constexpr,
+    BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_DV: tl.constexpr,
+):  # fmt: skip
+    """dK and dV of one block of keys, summed in float32 over all query heads that share it."""
+    b = (tl.program_id(1) // key_heads).to(tl.int64)
+    key_head = (tl.program_id(1) % key_heads).to(tl.int64)
+    columns = tl.program_id(0) * BLOCK_N + tl.arange(0, BLOCK_N)
+    dims, value_dims = tl.arange(0, BLOCK_D), tl.arange(0, BLOCK_DV)
+    length, slope2 = nk, 0.0
+    if HAS_LENGTHS:
+        length = tl.load(Lengths + b)
+    k = _load(K + b * k_b + key_head * k_h, columns, dims, k_n, k_d, length, d)
+    v = _load(V + b * v_b + key_head * v_h, columns, value_dims, v_n, v_d, length, dv)
+    # The queries that may see this block: position within [column - right, column + left].
+    position = tl.program_id(0) * BLOCK_N - (nk - nq)
+    first = tl.maximum(position - right, 0) // BLOCK_M * BLOCK_M
+    last = tl.minimum(nq, tl.maximum(position + BLOCK_N + left, 0))
+    dk = tl.zeros([BLOCK_N, BLOCK_D], dtype=tl.float32)
+    dv_total = tl.zeros([BLOCK_N, BLOCK_DV], dtype=tl.float32)
+    for member in range(0, group):
+        h = key_head * group + member
+        if HAS_SLOPES:
+            slope2 = tl.load(Slopes + b * slopes_b + h) * 1.4426950408889634
+        for start in range(first, last, BLOCK_M):
+            rows = start + tl.arange(0, BLOCK_M)
+            q = _load(Q + b * q_b + h * q_h, rows, dims, q_n, q_d, nq, d)
+            g = _load(G + b * g_b + h * g_h, rows, value_dims, g_n, g_d, nq, dv)
+            products = tl.dot(k, tl.trans(q), input_precision="ieee")
+            p = _weights(
+                products, rows[None, :], columns[:, None], nq, nk, length, scale2, bias2, slope2, left, right, HAS_SLOPES
+            )
+            dv_total = tl.dot(p.to(g.dtype), g, dv_total, input_precision="ieee")
+            ds = p * (1.0 - p) * tl.dot(v, tl.trans(g), input_precision="ieee")
+            dk = tl.dot(ds.to(q.dtype), q, dk, input_precision="ieee")
+    _store(DK + b * dk_b + key_head * dk_h, dk * scale, columns, dims, dk_n, dk_d, nk, d)
+    _store(DV + b * dv_b + key_head * dv_h, dv_total, columns, value_dims, dv_n, dv_d, nk, dv)
+
+
+def attention(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    *,
+    bias: float | torch.Tensor = 0.0,
+    scale: float | None = None,
+    causal: bool = False,
+    window: tuple[int, int] | None = None,
+    alibi_slopes: torch.Tensor | None = None,
+    key_lengths: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """``sigmoid(scale q k^T + bias) v``: q (B, H, Nq, D), k (B, Hk, Nk, D), v (B, Hk, Nk, Dv), float16, bfloat16 or float32.
+
+    Any strides. Gradients for q, k, v, and for the bias and the slopes where they are tensors that ask for one. Raises
+    Unsupported for bfloat16 in the interpreter, which multiplies its bit patterns and truncates where hardware rounds.
+    """
+    if q.dtype == torch.bfloat16 and interpreted():
+        raise Unsupported("Triton's interpreter does not compute in bfloat16; it takes a CUDA device")
+    left, right = window if window is not None else (-1, -1)
+    left = left if left >= 0 else _FAR
+    right = right if right >= 0 else _FAR
+    if causal:
+        right = min(right, 0)
+    factor = 1 / math.sqrt(q.shape[3]) if scale is None else float(scale)
+    bias_tensor = bias if isinstance(bias, torch.Tensor) else None
+    return _Attention.apply(q, k, v, bias_tensor, alibi_slopes, key_lengths, factor, float(bias), left, right)
+
+
+# Larger than any length, and small enough that adding positions stays within 32 bits.
+_FAR = 2**30
+
+
+class _Attention(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        q: torch.Tensor,
+        k: torch.Tensor,
+        v: torch.Tensor,
+        bias_tensor: torch.Tensor | None,
+        slopes: torch.Tensor | None,
+        lengths: torch.Tensor | None,
+        scale: float,
+        bias: float,
+        left: int,
+        right: int,
+    ) -> torch.Tensor:
+        ctx.save_for_backward(q, k, v, slopes, lengths)
+        ctx.options = scale, bias, left, right
+        ctx.bias_tensor = bias_tensor
+        batch, heads, nq, d = q.shape
+        nk, dv = k.shape[2], v.shape[3]
+        out = torch.empty((batch, heads, nq, dv), dtype=q.dtype, device=q.device)
+        meta = launch_options(q.dtype, d, dv, backward=False)
+        forward_kernel[(triton.cdiv(nq, meta["BLOCK_M"]), batch * heads)](
+            q, k, v, out, *_optional(q, slopes, lengths),
+            *q.stride(), *k.stride(), *v.stride(), *out.stride(), _slope_stride(slopes),
+            heads, heads // k.shape[1], nq, nk, d, dv, scale * LOG2_E, bias * LOG2_E, left, right,
+            HAS_SLOPES=slopes is not None, HAS_LENGTHS=lengths is not None, **meta,
+        )  # fmt: skip
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[Any, ...]:  # type: ignore[override]
+        q, k, v, slopes, lengths = ctx.saved_tensors
+        scale, bias, left, right = ctx.options
+        batch, heads, nq, d = q.shape
+        key_heads, nk, dv = k.shape[1], k.shape[2], v.shape[3]
+        dq, dk, dvalue = (torch.empty(x.shape, dtype=x.dtype, device=x.device) for x in (q, k, v))
+        row_sum = torch.empty((batch, heads, nq), dtype=torch.float32, device=q.device)
+        row_reach = torch.empty_like(row_sum) if slopes is not None else row_sum
+        shared = (nq, nk, d, dv, scale, scale * LOG2_E, bias * LOG2_E, left, right)
+        inputs = (*q.stride(), *k.stride(), *v.stride(), *grad.stride())
+        flags = {"HAS_SLOPES": slopes is not None, "HAS_LENGTHS": lengths is not None}
+        meta = launch_options(q.dtype, d, dv, backward=True)
+        query_gradient_kernel[(triton.cdiv(nq, meta["BLOCK_M"]), batch * heads)](
+            q, k, v, grad, dq, *_optional(q, slopes, lengths), row_sum, row_reach,
+            *inputs, *dq.stride(), _slope_stride(slopes), heads, heads // key_heads, *shared, **flags, **meta,
+        )  # fmt: skip
+        key_gradient_kernel[(triton.cdiv(nk, meta["BLOCK_N"]), batch * key_heads)](
+            q, k, v, grad, dk, dvalue, *_optional(q, slopes, lengths),
+            *inputs, *dk.stride(), *dvalue.stride(), _slope_stride(slopes),
+            key_heads, heads // key_heads, *shared, **flags, **meta,
+        )  # fmt: skip
+        bias_gradient = slope_gradient = None
+        if ctx.bias_tensor is not None:
+            bias_gradient = row_sum.sum().to(ctx.bias_tensor.dtype).reshape(ctx.bias_tensor.shape)
+        if slopes is not None:
+            slope_gradient = -row_reach.sum(dim=-1)
+            slope_gradient = (slope_gradient if slopes.ndim == 2 else slope_gradient.sum(dim=0)).to(slopes.dtype)
+        return dq, dk, dvalue, bias_gradient, slope_gradient, None, None, None, None, None
+
+
+def launch_options(dtype: torch.dtype, d: int, dv: int, *, backward: bool) -> dict[str, Any]:
+    """Block sizes and warps that fit a Hopper's shared memory: keys and queries per block, dims up to a power of two."""
+    block_d, block_dv = max(16, triton.next_power_of_2(d)), max(16, triton.next_power_of_2(dv))
+    widest = max(block_d, block_dv)
+    if interpreted():
+        block_m, block_n = 64, 64
+    elif dtype == torch.float32 or widest > 128:
+        block_m, block_n = 32, 32
+    elif backward:
+        block_m, block_n = 64, 64
+    else:
+        block_m, block_n = 128, 64
+    return {
+        "BLOCK_M": block_m,
+        "BLOCK_N": block_n,
+        "BLOCK_D": block_d,
+        "BLOCK_DV": block_dv,
+        "num_warps": 8 if block_m == 128 and widest == 128 else 4,
+        "num_stages": 2 if backward or widest > 128 else 3,
+    }
+
+
+def _optional(q: torch.Tensor, *tensors: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
+    """A pointer for every argument; one that is not given is never read, and q stands in for it."""
+    return tuple(q if tensor is None else tensor.contiguous() for tensor in tensors)
+
+
+def _slope_stride(slopes: torch.Tensor | None) -> int:
+    return slopes.shape[1] if slopes is not None and slopes.ndim == 2 else 0
