@@ -117,18 +117,15 @@ class Measurement:
     matmul_flops_per_s: float | None = None
     roofline_share: float | None = None
     margin: float | None = None
-    compile_s: float | None = None
+    first_call_s: float | None = None
+    """Where a compiler runs first: how long the first call took."""
     again: bool = False
-    """The baseline measured against itself: what this clock calls a difference where there is none."""
+    """The baseline measured against itself (A/A): what this clock calls a difference where there is none."""
 
     @property
     def speed(self) -> float | None:
-        """The ratio to the baseline, which is 1 for the baseline itself; None where no speed may be shown."""
-        if self.verdict != "measured":
-            return None
-        if self.ratio is None and self.decision == "baseline":
-            return 1.0
-        return self.ratio
+        """The ratio to the baseline (for the baseline itself the A/A ratio); None where no speed may be shown."""
+        return self.ratio if self.verdict == "measured" else None
 
 
 @dataclass(frozen=True)
@@ -402,7 +399,7 @@ def _measurement(line: dict[str, Any], run: str) -> Measurement:
     optional_words = ("description", "dtype", "device", "unit", "message", "baseline", "decision")
     optional_numbers = (
         *("median_s", "low_s", "high_s", "ratio", "ratio_low", "ratio_high", "per_second"),
-        *("bytes_moved", "flops", "roofline_share", "margin", "compile_s"),
+        *("bytes_moved", "flops", "roofline_share", "margin", "first_call_s"),
     )
     fields: dict[str, Any] = {word: str(line[word]) for word in words}
     fields |= {word: str(line.get(word) or "") for word in optional_words}

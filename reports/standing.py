@@ -99,7 +99,7 @@ def main_workload(evidence: Evidence, system: str) -> MainWorkload | None:
     """The one with the most measured implementations; an accelerator before the CPU, then the larger amount of work."""
     groups: dict[tuple[str, str, str, str], list[Measurement]] = {}
     for measurement in evidence.measurements:
-        if measurement.system == system and measurement.speed is not None and not measurement.again:
+        if measurement.system == system and measurement.speed is not None:
             key = (measurement.run, measurement.workload, measurement.device, measurement.dtype)
             groups.setdefault(key, []).append(measurement)
     if not groups:
@@ -121,8 +121,8 @@ def main_workload(evidence: Evidence, system: str) -> MainWorkload | None:
         dtype=best[3],
         description=min(member.description for member in members),
         baseline=baselines[0] if baselines else "",
-        # Sorted fastest first, so the first of several lines of one implementation wins only where it was repeated.
-        measurements={member.implementation: member for member in reversed(members)},
+        # The baseline's own line may be its A/A pair; one that is not is preferred.
+        measurements={member.implementation: member for member in sorted(members, key=lambda member: not member.again)},
     )
 
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+
 from conformance.verdict import Judgement, Verdict
 from reports.markup import block, code, plain, table
 from reports.merging import Evidence, Implementation
 from reports.numbers import count, margin
 from reports.standing import of_requirement, requirement_named, standings, worst_first
+
+_NUMBER = re.compile(r"0x[0-9a-f]+|[0-9]+", re.IGNORECASE)
+_JUDGED = (Verdict.PASS, Verdict.FAIL, Verdict.ERROR)
 
 INTRODUCTION = (
     "What follows states where an implementation differs from the rule as this suite reads it; each entry names the rule's "
@@ -23,7 +29,7 @@ def findings(evidence: Evidence) -> str:
             if ids:
                 parts.append(_implementation(evidence, row.implementation, ids))
     if not parts:
-        judged = any(j.verdict in (Verdict.PASS, Verdict.FAIL, Verdict.ERROR) for j in evidence.judgements)
+        judged = any(j.verdict in _JUDGED for j in evidence.judgements)
         return "No deviation was found." if judged else "No case was judged in these runs, so there can be no finding."
     return "\n\n".join([INTRODUCTION, *parts])
 
@@ -33,20 +39,50 @@ def _implementation(evidence: Evidence, implementation: Implementation, ids: lis
     parts = [f"### {code(implementation.name)}{version}"]
     facts = []
     if implementation.summary:
-        facts.append(f"Described as: {plain(implementation.summary)}")
+        facts.append(f"Described as: {plain(implementation.summary).rstrip('.')}.")
     if implementation.numerical_class:
         facts.append(f"Judged by the bounds of the class {plain(implementation.numerical_class)}.")
     if facts:
         parts.append(" ".join(facts))
-    judgements = evidence.judgements_of(implementation.name)
-    for id_ in ids:
-        parts.append(_finding(evidence, implementation, id_, of_requirement(judgements, id_)))
+    by_id = {id_: of_requirement(evidence.judgements_of(implementation.name), id_) for id_ in ids}
+    for together in _same_crash(by_id):
+        if len(together) == 1:
+            parts.append(_finding(evidence, implementation, together[0], by_id[together[0]]))
+        else:
+            parts.append(_crashes(together, [judgement for id_ in together for judgement in by_id[id_]]))
+    return "\n\n".join(parts)
+
+
+def _same_crash(by_id: Mapping[str, list[Judgement]]) -> list[list[str]]:
+    """Requirements on which nothing but one kind of crash was seen stand together; every other one by itself.
+
+    Messages that differ in their numbers alone (shapes, sizes, addresses) are of one kind.
+    """
+    groups: dict[str, list[str]] = {}
+    for id_, judgements in by_id.items():
+        messages = {_NUMBER.sub("0", judgement.message) for judgement in judgements if judgement.verdict is Verdict.ERROR}
+        failed = any(judgement.verdict is Verdict.FAIL for judgement in judgements)
+        groups.setdefault(f"alone: {id_}" if failed or len(messages) != 1 else f"crash: {min(messages)}", []).append(id_)
+    return list(groups.values())
+
+
+def _crashes(ids: list[str], judgements: list[Judgement]) -> str:
+    crashed = [judgement for judgement in judgements if judgement.verdict is Verdict.ERROR]
+    judged = [judgement for judgement in judgements if judgement.verdict in _JUDGED]
+    first = min(crashed, key=lambda judgement: (judgement.requirement, worst_first(judgement)))
+    parts = [
+        f"#### {count(len(ids), 'requirement')}, one kind of crash",
+        f"Requirements: {', '.join(plain(id_) for id_ in ids)}. Of {count(len(judged), 'judged case')}, {len(crashed)} crash.",
+        table(["First case", code_list(first.requirement, first.case, first.dtype, first.device)], _facts(first)),
+    ]
+    if first.reproduce:
+        parts.append("To see it again:\n\n" + block(first.reproduce, "sh"))
     return "\n\n".join(parts)
 
 
 def _finding(evidence: Evidence, implementation: Implementation, id_: str, judgements: list[Judgement]) -> str:
     requirement = requirement_named(evidence, implementation.system, id_)
-    judged = [j for j in judgements if j.verdict in (Verdict.PASS, Verdict.FAIL, Verdict.ERROR)]
+    judged = [j for j in judgements if j.verdict in _JUDGED]
     failed = [j for j in judgements if j.verdict is Verdict.FAIL]
     crashed = [j for j in judgements if j.verdict is Verdict.ERROR]
     worst = min(failed or crashed, key=worst_first)
@@ -61,7 +97,7 @@ def _finding(evidence: Evidence, implementation: Implementation, id_: str, judge
     parts = [
         f"#### {plain(id_)}: {plain(requirement.statement)}",
         " ".join([*(text for text in about if text), of_all]),
-        table(["Worst case", code_list(worst.case, worst.dtype, worst.device)], _facts(worst)),
+        table(["Worst case" if failed else "First case", code_list(worst.case, worst.dtype, worst.device)], _facts(worst)),
     ]
     if failed and crashed:
         first = min(crashed, key=worst_first)

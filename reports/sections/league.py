@@ -85,9 +85,9 @@ def _classes(rows: list[Standing]) -> list[str]:
     classes = {
         row.implementation.numerical_class: row.implementation.class_description
         for row in reversed(rows)
-        if row.implementation.numerical_class
+        if row.implementation.numerical_class and row.implementation.class_description
     }
     if not classes:
         return []
-    lines = [f"- {plain(name)}: {plain(text) or 'no description'}" for name, text in sorted(classes.items())]
+    lines = [f"- {plain(name)}: {plain(text)}" for name, text in sorted(classes.items())]
     return ["Numerical classes other than the strict one:\n\n" + "\n".join(lines)]

@@ -78,6 +78,11 @@ def _run(source: Source) -> str:
         rows.append(["Exit code", code(str(footer["exit"]))])
     rows += [[plain(_title(key)), _value(key, value)] for key, value in _fields(header.get("environment"))]
     rows += [[f"Option {code(key)}", _value(key, value)] for key, value in _fields(header.get("options")) if value]
+    for failure in header.get("plug_failures") or []:
+        if isinstance(failure, Mapping):
+            rows.append(
+                [f"Could not be plugged in: {code(str(failure.get('spec', '')))}", plain(str(failure.get("message", "")))]
+            )
     return f"### Run {source.label}\n\n" + table([f"Run {source.label}", code(source.name)], rows)
 
 

@@ -40,14 +40,14 @@ def _workload(evidence: Evidence, system: System, rows: list[Measurement]) -> st
     description = [plain(min(m.description for m in rows))] if first.description else []
     description.append(_limits(rows))
     parts.append("Workload: " + " ".join(text for text in description if text) if any(description) else "")
-    timed = [m for m in rows if m.speed is not None]
+    timed = [m for m in rows if m.verdict == "measured"]
     if timed:
         headers = ["Implementation", "Verdict", "Ratio", "Decision", "Median time", "95 % interval"]
-        headers += ["Per second", "Roofline share", "Margin here", "Compile time"]
+        headers += ["Per second", "Roofline share", "Margin here", "First call"]
         parts.append(table(headers, [_timed(m, status) for m in timed], "llrlrrrrrr"))
     else:
         parts.append("No implementation has a speed here.")
-    others = [m for m in rows if m.speed is None]
+    others = [m for m in rows if m.verdict != "measured"]
     if others:
         listed = [[code(slug(m)), plain(m.verdict), _reason(m)] for m in others]
         parts.append("No speed is shown for:\n\n" + table(["Implementation", "Outcome", "Reason"], listed))
@@ -63,14 +63,14 @@ def _timed(m: Measurement, status: dict[str, Status]) -> list[str]:
     return [
         f"{code(slug(m))}, A/A" if m.again else code(slug(m)),
         words if standing is not Status.FAILS else f"**{words}**",
-        ratio(m.speed or 0.0, m.ratio_low, m.ratio_high),
+        "-" if m.ratio is None else ratio(m.ratio, m.ratio_low, m.ratio_high),
         plain(m.decision) or "-",
         "-" if m.median_s is None else si(m.median_s, "s"),
         spread,
         "-" if m.per_second is None else si(m.per_second, f"{plain(m.unit)}/s"),
         "-" if m.roofline_share is None else percent(m.roofline_share),
         margin(m.margin),
-        "-" if m.compile_s is None else si(m.compile_s, "s"),
+        "-" if m.first_call_s is None else si(m.first_call_s, "s"),
     ]
 
 

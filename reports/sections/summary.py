@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from conformance.verdict import Verdict
 from reports.markup import code, plain, table
 from reports.merging import Evidence, System
-from reports.numbers import count, listing, ratio, share
+from reports.numbers import count, listing, percent, ratio, share
 from reports.standing import Standing, Status, fastest, main_workload, requirement_named, standings
 
 SHOWN_REQUIREMENTS = 4
@@ -84,17 +84,19 @@ def _name(row: Standing) -> str:
 def _gaps(row: Standing) -> str:
     if row.judged_cases >= row.all_cases:
         return ""
-    return f" (in the {share(row.judged_cases, row.all_cases)} that could be judged)"
+    return f" ({percent(row.judged_cases / row.all_cases)} judged)"
 
 
 def _why(evidence: Evidence, row: Standing) -> str:
     system = row.implementation.system
     # Failures first: they are wrong values, and a crash at least does not go unnoticed.
     ids = [*row.failing, *(id_ for id_ in row.crashing if id_ not in row.failing)]
+    if row.counts[Verdict.PASS] == row.counts[Verdict.FAIL] == 0:
+        return f"in every judged case, of {count(len(ids), 'requirement')}."
     words = []
     for id_ in ids[:SHOWN_REQUIREMENTS]:
         statement = plain(requirement_named(evidence, system, id_).statement).rstrip(".")
-        crash = " (crashes)" if id_ not in row.failing else ""
+        crash = " (crashes)" if row.failing and id_ not in row.failing else ""
         words.append(f"{plain(id_)}{crash}, “{statement}”")
     rest = len(ids) - SHOWN_REQUIREMENTS
     more = f"; and {count(rest, 'requirement')} more" if rest > 0 else ""

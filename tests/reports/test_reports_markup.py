@@ -6,7 +6,7 @@ import html
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reports.markup import LONGEST, block, code, plain, table
@@ -38,6 +38,7 @@ texts = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(texts)
 def test_running_text_holds_no_markup(text: str) -> None:
     out = plain(text)
@@ -49,6 +50,7 @@ def test_running_text_holds_no_markup(text: str) -> None:
     out.encode("utf-8")
 
 
+@settings(deadline=None)
 @given(texts)
 def test_monospace_is_one_span_and_holds_no_pipe(text: str) -> None:
     out = code(text)
@@ -65,11 +67,13 @@ def test_monospace_is_one_span_and_holds_no_pipe(text: str) -> None:
     out.encode("utf-8")
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(categories=["L", "N", "P", "S", "Zs"]), max_size=60))
 def test_nothing_is_lost(text: str) -> None:
     assert html.unescape(plain(text)) == " ".join(re.split(r"[ ]+", text.strip()))
 
 
+@settings(deadline=None)
 @given(texts)
 def test_a_command_cannot_leave_its_fence(text: str) -> None:
     lines = block(text, "sh").split("\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reports.numbers import margin, percent, ratio, share, si, significant
@@ -40,6 +40,7 @@ def test_a_margin_is_not_rounded_to_one(value: float | None, text: str) -> None:
     assert margin(value) == text
 
 
+@settings(deadline=None)
 @given(st.floats(min_value=0, allow_infinity=True, allow_nan=False))
 def test_a_printed_margin_stands_on_its_own_side_of_one(value: float) -> None:
     printed = float(margin(value))
@@ -47,6 +48,7 @@ def test_a_printed_margin_stands_on_its_own_side_of_one(value: float) -> None:
     assert (printed < 1) == (value < 1)
 
 
+@settings(deadline=None)
 @given(st.integers(min_value=1, max_value=10**6), st.data())
 def test_only_all_is_a_hundred_percent(whole: int, data: st.DataObject) -> None:
     part = data.draw(st.integers(min_value=0, max_value=whole))

@@ -47,7 +47,7 @@ def squeezed(text: str) -> str:
 GOLDEN = {
     "Summary": [
         "| **AdEMAMix** | 3 | 3 | 1 | 1 | `triton` 5.92× | 83.9 % (188/224) |",
-        "- **Conform** (3 of 7 judged): `numpy`, `torch` (in the 85.7 % (24/28) that could be judged) and `triton`.",
+        "- **Conform** (3 of 7 judged): `numpy`, `torch` (85.7 % judged) and `triton`.",
         "  - `optax` 0.2.8: ADM-06, “alpha warms up linearly to its end value”; ADM-07, “beta3 warms up linearly in half-life”.",
         "  - `bitsandbytes-32bit` 0.50.2: ADM-07 (crashes), “beta3 warms up linearly in half-life”.",
         "- **Not judged** (1): `apple`; the league table says why.",
@@ -86,7 +86,9 @@ GOLDEN = {
         "#### `step-1m` on cpu, float32 (run A)",
         "In the same run this machine copies 29.0 GB/s and multiplies matrices at 91.0 GFLOP/s.",
         "| `triton` | conforms | 5.92× [5.68, 6.10] | faster | 709 µs | [695 µs, 731 µs] | 1.48 Gparameters/s | 53.3 % | 0.500 | - |",
+        "| `torch`, A/A | conforms | 1.00× [0.970, 1.02] | baseline |",
         "| `torch`, A/A | conforms | 1.00× [0.970, 1.02] | same |",
+        "| `torch` | conforms | 1.00× [0.960, 1.03] | baseline |",
         "| `x-transformers` | wrong answer | o is off at (0, 3); its answer at this shape and dtype has margin 8.81e4 |",
         "#### `forward-1k` on cuda, float32 (run B)",
         "None of these runs measured this system.",
@@ -110,7 +112,7 @@ GOLDEN = {
         "python -m pytest conformance --device cuda --impl triton",
         "python -m reports a.jsonl b.jsonl -o report",
     ],
-    "Record files": ["| A | `a.jsonl` | 1 | 0.1.0 | 313 | 18 | 13 | `"],
+    "Record files": ["| A | `a.jsonl` | 1 | 0.1.0 | 313 | 18 | 12 | `"],
     "What the words mean": ["A **margin** is the largest error divided by its bound"],
 }
 
@@ -175,6 +177,24 @@ def test_empty_sections_say_why(tmp_path: Path) -> None:
     assert "it was listed, but no case was put to it" in section(page, "League tables")
     bare = page_of(tmp_path, [], systems=[], requirements=[], implementations=[])
     assert "The records name no system" in section(bare, "Summary")
+
+
+def test_one_kind_of_crash_is_told_once(tmp_path: Path) -> None:
+    def crash(requirement: str, message: str) -> dict[str, Any]:
+        return made.judgement(
+            *("ademamix/torch", requirement, "d8-t1", "float32", 0.4), verdict=Verdict.ERROR, margin=None, message=message
+        )
+
+    body = [crash("ADM-01", "shape [6] at 0xAB"), crash("ADM-02", "shape [12] at 0xCD"), crash("ADM-03", "another")]
+    text = section(page_of(tmp_path, body), "Findings")
+    assert "#### 2 requirements, one kind of crash\n\nRequirements: ADM-01, ADM-02. Of 2 judged cases, 2 crash." in text
+    assert text.count("#### ") == 2
+    assert "  - `torch`: in every judged case, of 3 requirements." in page_of(tmp_path, body)
+
+
+def test_plugs_that_could_not_be_used_are_named(tmp_path: Path) -> None:
+    page = page_of(tmp_path, [], plug_failures=[{"spec": "kernels.py:attention", "message": "no file"}])
+    assert "| Could not be plugged in: `kernels.py:attention` | no file |" in squeezed(section(page, "Environment"))
 
 
 def test_a_clean_run_says_so(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from reports.standing import Status
 margins = st.lists(st.floats(min_value=0, max_value=math.inf, allow_nan=False, allow_subnormal=False), min_size=1, max_size=8)
 
 
+@settings(deadline=None)
 @given(margins)
 def test_the_line_at_one_separates_and_the_order_is_kept(values: list[float]) -> None:
     left, right = 0.0, 700.0
@@ -31,6 +32,7 @@ def test_the_line_at_one_separates_and_the_order_is_kept(values: list[float]) ->
     assert all(left <= x <= right for x in positions)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(min_value=1e-9, max_value=1e9), min_size=1, max_size=8))
 def test_ratios_keep_their_order_and_the_axis_has_ticks(values: list[float]) -> None:
     bottom, top = 0.0, 300.0
@@ -46,7 +48,7 @@ def test_powers_of_ten() -> None:
     assert [power_of_ten(power) for power in (-2, 0, 3, 4, -12)] == ["0.01", "1", "1000", "10⁴", "10⁻¹²"]
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 500), st.floats(0, 260)), min_size=1, max_size=12, unique=True))
 def test_a_dozen_labels_find_room(points: list[tuple[float, float]]) -> None:
     frame = Box(0, 0, 700, 300)
