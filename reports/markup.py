@@ -20,6 +20,8 @@ _MARKUP = frozenset("\\`*[]<>|~&#$@")
 """Characters that start markup somewhere: Markdown, HTML, tables, strikethrough, references, mathematics, mentions."""
 _EMPHASIS_UNDERSCORE = re.compile(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 _BARE_LINK = re.compile(r":(?=//)|(?<=www)\.|(?<=mailto):|(?<=xmpp):", re.IGNORECASE)
+NOTHING = "<!-- -->"
+"""A comment, which no forge shows."""
 LONGEST = 1000
 """Characters of one record string that are shown; the records hold the rest."""
 _TABULATE_LOCK = threading.Lock()
@@ -86,4 +88,6 @@ def _shortened(text: str) -> str:
 
 
 def _reference(character: str) -> str:
-    return f"&#{ord(character)};"
+    reference = f"&#{ord(character)};"
+    # Addresses are linked after references have been resolved; the empty comment keeps their two halves apart.
+    return reference + NOTHING if character == "@" else reference

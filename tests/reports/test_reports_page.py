@@ -49,7 +49,7 @@ GOLDEN = {
         "| **AdEMAMix** | 3 | 3 | 1 | 1 | `triton` 5.92× | 83.9 % (188/224) |",
         "- **Conform** (3 of 7 judged): `numpy`, `torch` (85.7 % judged) and `triton`.",
         "  - `optax` 0.2.8: ADM-06, “alpha warms up linearly to its end value”; ADM-07, “beta3 warms up linearly in half-life”.",
-        "  - `bitsandbytes-32bit` 0.50.2: ADM-07 (crashes), “beta3 warms up linearly in half-life”.",
+        "  - `bitsandbytes-32bit` 0.50.2: ADM-07, “beta3 warms up linearly in half-life”.",
         "- **Not judged** (1): `apple`; the league table says why.",
         "- **Fastest that conforms:** `triton`, 5.92× [5.68, 6.10] the speed of `torch` on `step-1m` (cpu, float32, run A).",
         "- **Fastest that conforms:** no speed was measured in these runs.",
