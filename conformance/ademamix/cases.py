@@ -105,7 +105,6 @@ def _gradients(case: TensorCase, steps: int, rng: np.random.Generator) -> Array:
         "late-burst": np.where(count >= 40, magnitude * signs, 0.0),
         "varied": rng.standard_normal(shape) * 2.0 ** rng.integers(-3, 4, shape),
         "wide-range": signs * magnitude * 2.0 ** rng.integers(-12, 13, shape),
-        "first-only": np.where(count == 0, magnitude * signs, 0.0),
         "drift": rng.standard_normal(shape) + 0.5,
     }
     return np.asarray(made[case.gradients] * case.scale, dtype=np.float64)
@@ -154,7 +153,7 @@ def law_of(case: RunCase, dtype: str, class_name: str) -> tuple[tuple[Snapshot, 
 
 # Decays that every format wider than bfloat16 holds exactly, gain included: with them a bound is not widened by the rounding
 # of a coefficient. A beta2 of 0 makes the denominator |g| + eps at every step, so that nothing of the second moment shows.
-EXACT = Hyperparameters(beta1=0.875, beta2=0.9375, beta3=1 - 2.0**-7, alpha=4.0, eps=2.0**-40)
+EXACT = Hyperparameters(beta1=0.875, beta2=0.9375, beta3=1 - 2.0**-7, alpha=4.0, eps=2.0**-60)
 NO_MEMORY_OF_SQUARES = replace(EXACT, beta2=0.0)
 PUBLISHED = Hyperparameters(beta1=0.9, beta2=0.999, beta3=0.9999, alpha=8.0, eps=1e-8, weight_decay=0.1)
 
@@ -176,12 +175,12 @@ EPS_OUTSIDE = (
 )
 EPS_ADDED = (single("gradient-near-eps", replace(NO_MEMORY_OF_SQUARES, eps=2.0**-10), "signs", 4, scale=2.0**-10),)
 # small enough that adding it and taking the maximum are the same to rounding; divided by sqrt(1 - beta2) it is not
-EPS_AFTER = (single("eps-below-rounding", replace(EXACT, beta2=0.999, eps=2.0**-22), "constant", 3),)
+EPS_AFTER = (single("eps-below-rounding", replace(EXACT, beta2=0.999, eps=2.0**-22), "constant", 3, start=0.0, rates=1.0),)
 
 DECAYING = replace(NO_MEMORY_OF_SQUARES, weight_decay=0.125)
 DECAY_DECOUPLED = (
-    # a learning rate of 1 hides a decay that is not multiplied by it; no gradient but the first hides where it is taken from
-    single("rate-one", DECAYING, "first-only", 5, rates=1.0, start=4.0),
+    # a learning rate of 1 hides a decay that is not multiplied by it, no update hides which parameter it is taken from
+    single("rate-one", DECAYING, "zero", 5, rates=1.0, dtypes=WIDE),
 )
 DECAY_RATE = (single("no-gradient", DECAYING, "zero", 5, rates=(0.5, 0.25, 1.0, 0.125, 0.5), dtypes=WIDE),)
 DECAY_BEFORE = (single("large-steps", replace(DECAYING, weight_decay=0.5), "signs", 5, rates=0.5),)
@@ -247,8 +246,8 @@ ZERO_GRADIENTS = (
     single("eps-tiny", replace(EXACT, eps=2.0**-100), "zero", 3),
 )
 RANGE = (
-    single("tiny", replace(EXACT, beta2=0.75, eps=2.0**-90), "signs", 4, scale=2.0**-48),
-    single("huge", EXACT, "signs", 4, scale=2.0**58),
+    single("tiny", replace(EXACT, beta2=0.75, eps=2.0**-110), "varied", 4, scale=2.0**-48),
+    single("huge", EXACT, "varied", 4, scale=2.0**58),
     single("below-eps", replace(EXACT, eps=1e-8), "signs", 4, scale=1e-18, rates=2.0**30),
     single("many-magnitudes", EXACT, "wide-range", 12, shape=(64,), quick=False),
 )
@@ -300,6 +299,8 @@ RESUME = (
     single(
         "mid-warm-up", replace(EXACT, t_alpha=8, t_beta3=8), "normal", 7, resume_after=4, dtypes=("float32", *LOW), start=0.25
     ),
+    # squares that float16 would flush to zero: moments cast to the parameter's dtype on loading divide by eps alone
+    single("small-gradients", EXACT, "signs", 5, scale=2.0**-12, resume_after=3, dtypes=("float16",)),
     single("published", replace(PUBLISHED, t_alpha=30, t_beta3=30), "drift", 30, rates=0.01, resume_after=13, quick=False),
     single("large", EXACT, "signs", 4, shape=(4100,), resume_after=2, quick=False),
 )

@@ -1,0 +1,738 @@
+"""Wrong AdEMAMix optimizers, one replaced line each, many of them found in published code; and right ones of unusual shape."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from conformance.mutants import Mutant
+from impls.ademamix.driver import Connected
+from impls.ademamix.numpy_driver import run
+from impls.ademamix.numpy_optimizer import AdEMAMix, Floats, Moments
+from reference.ademamix import Hyperparameters
+from reference.rounding import BFLOAT16
+
+_ALL_DTYPES = ("float64", "float32", "bfloat16", "float16")
+
+
+def _subject(optimizer: type[AdEMAMix], numerical_class: str = "", dtypes: tuple[str, ...] = _ALL_DTYPES) -> Connected:
+    return Connected(optimizer.__name__, dtypes, None, numerical_class, run, optimizer, {}, "cpu")
+
+
+_MUTANTS: list[Mutant] = []
+
+
+def _bug(*killed_by: str) -> Callable[[type[AdEMAMix]], type[AdEMAMix]]:
+    """Register a wrong optimizer: its docstring is the sentence, its name the mutant's."""
+
+    def register(optimizer: type[AdEMAMix]) -> type[AdEMAMix]:
+        _MUTANTS.append(
+            Mutant(_slug(optimizer), "ademamix", _sentence(optimizer), lambda: _subject(optimizer), killed_by=killed_by)
+        )
+        return optimizer
+
+    return register
+
+
+def _honest(
+    numerical_class: str = "", dtypes: tuple[str, ...] = _ALL_DTYPES
+) -> Callable[[type[AdEMAMix]], type[AdEMAMix]]:
+    def register(optimizer: type[AdEMAMix]) -> type[AdEMAMix]:
+        _MUTANTS.append(
+            Mutant(
+                _slug(optimizer),
+                "ademamix",
+                _sentence(optimizer),
+                lambda: _subject(optimizer, numerical_class, dtypes),
+                honest=True,
+            )
+        )
+        return optimizer
+
+    return register
+
+
+def _slug(optimizer: type) -> str:
+    return "".join("-" + c.lower() if c.isupper() else c for c in optimizer.__name__).lstrip("-")
+
+
+def _sentence(optimizer: type) -> str:
+    return (optimizer.__doc__ or "").strip()
+
+
+# --- The moments ---------------------------------------------------------------------------------------------------------
+
+
+@_bug("ADM-01")
+class FastGainOfOne(AdEMAMix):
+    """The fast EMA takes in the whole gradient, as heavy-ball momentum does."""
+
+    def fast(self, kept: Moments, g: Floats, hyper: Hyperparameters) -> Floats:
+        return self.compute(hyper.beta1) * kept.m1 + g
+
+
+@_bug("ADM-02")
+class FastUncorrected(AdEMAMix):
+    """The fast EMA is not bias-corrected either."""
+
+    def corrected_fast(self, kept: Moments, hyper: Hyperparameters) -> Floats:
+        return kept.m1
+
+
+@_bug("ADM-02")
+class CorrectionAStepLate(AdEMAMix):
+    """The fast EMA's correction uses t + 1."""
+
+    def corrected_fast(self, kept: Moments, hyper: Hyperparameters) -> Floats:
+        return kept.m1 / self.compute(1 - hyper.beta1 ** (kept.t + 1))
+
+
+@_bug("ADM-03")
+class NumeratorCorrected(AdEMAMix):
+    """The step size lr / (1 - beta1**t) multiplies the whole numerator, so the slow EMA is ten times too large at first."""
+
+    def corrected_slow(self, kept: Moments, hyper: Hyperparameters, beta3: float) -> Floats:
+        return kept.m2 / self.compute(1 - hyper.beta1**kept.t)
+
+
+@_bug("ADM-03")
+class SlowCorrected(AdEMAMix):
+    """The slow EMA is divided by 1 - beta3**t."""
+
+    def corrected_slow(self, kept: Moments, hyper: Hyperparameters, beta3: float) -> Floats:
+        return kept.m2 / self.compute(1 - beta3**kept.t)
+
+
+@_bug("ADM-04")
+class SlowGainOfBeta1(AdEMAMix):
+    """The slow EMA takes in 1 - beta1 of the gradient."""
+
+    def advance(self, theta: Floats, g: Floats, kept: Moments, hyper: Hyperparameters, lr: float) -> Floats:
+        self.gain = 1 - hyper.beta1
+        return super().advance(theta, g, kept, hyper, lr)
+
+    def slow(self, m2: Floats, g: Floats, beta3: float) -> Floats:
+        return self.compute(beta3) * m2 + self.compute(self.gain) * g
+
+
+@_bug("ADM-04")
+class SlowForgetsTwice(AdEMAMix):
+    """The slow EMA is multiplied by beta3 twice per step."""
+
+    def slow(self, m2: Floats, g: Floats, beta3: float) -> Floats:
+        return self.compute(beta3 * beta3) * m2 + self.compute(1 - beta3) * g
+
+
+@_bug("ADM-05")
+class ConvexMixture(AdEMAMix):
+    """The numerator is the convex mixture (m1 + alpha m2) / (1 + alpha)."""
+
+    def numerator(self, fast: Floats, slow: Floats, alpha: float) -> Floats:
+        return super().numerator(fast, slow, alpha) / self.compute(1 + alpha)
+
+
+@_bug("ADM-05")
+class AlphaAdded(AdEMAMix):
+    """alpha is added to the slow EMA instead of multiplying it."""
+
+    def numerator(self, fast: Floats, slow: Floats, alpha: float) -> Floats:
+        return fast + (self.compute(alpha) + slow)
+
+
+@_bug("ADM-06")
+class SecondWithBeta1(AdEMAMix):
+    """The second moment decays by beta1."""
+
+    def advance(self, theta: Floats, g: Floats, kept: Moments, hyper: Hyperparameters, lr: float) -> Floats:
+        self.fast_decay = hyper.beta1
+        return super().advance(theta, g, kept, hyper, lr)
+
+    def second(self, nu: Floats, g: Floats, beta2: float) -> Floats:
+        return self.average(nu, g * g, self.fast_decay if beta2 else beta2)
+
+    def denominator(self, kept: Moments, hyper: Hyperparameters) -> Floats:
+        return super().denominator(kept, replace(hyper, beta2=hyper.beta1 if hyper.beta2 else 0.0))
+
+
+@_bug("ADM-07")
+class SecondUncorrected(AdEMAMix):
+    """The second moment is not bias-corrected."""
+
+    def denominator(self, kept: Moments, hyper: Hyperparameters) -> Floats:
+        return np.sqrt(kept.nu) + self.compute(hyper.eps)
+
+
+# --- eps -----------------------------------------------------------------------------------------------------------------
+
+
+@_bug("ADM-08")
+class EpsInside(AdEMAMix):
+    """eps is added under the square root."""
+
+    def denominator(self, kept: Moments, hyper: Hyperparameters) -> Floats:
+        return np.sqrt(kept.nu / self.compute(1 - hyper.beta2**kept.t) + self.compute(hyper.eps))
+
+
+@_bug("ADM-09")
+class EpsAsFloor(AdEMAMix):
+    """eps is a floor under the square root, not added to it."""
+
+    def denominator(self, kept: Moments, hyper: Hyperparameters) -> Floats:
+        return np.maximum(np.sqrt(kept.nu / self.compute(1 - hyper.beta2**kept.t)), self.compute(hyper.eps))
+
+
+@_bug("ADM-10")
+class EpsBeforeCorrection(AdEMAMix):
+    """eps is added before the bias correction of the second moment."""
+
+    def denominator(self, kept: Moments, hyper: Hyperparameters) -> Floats:
+        return (np.sqrt(kept.nu) + self.compute(hyper.eps)) / self.compute(math.sqrt(1 - hyper.beta2**kept.t))
+
+
+# --- Weight decay and learning rate --------------------------------------------------------------------------------------
+
+
+@_bug("ADM-11")
+class CoupledDecay(AdEMAMix):
+    """Weight decay is added to the gradient (coupled L2)."""
+
+    def gradient(self, g: Floats, theta: Floats, hyper: Hyperparameters) -> Floats:
+        return g + self.compute(hyper.weight_decay) * theta
+
+    def update(self, theta: Floats, direction: Floats, weight_decay: float, lr: float) -> Floats:
+        return super().update(theta, direction, 0.0, lr)
+
+
+@_bug("ADM-12")
+class DecayWithoutRate(AdEMAMix):
+    """Weight decay is not multiplied by the learning rate."""
+
+    def update(self, theta: Floats, direction: Floats, weight_decay: float, lr: float) -> Floats:
+        c = self.compute
+        return theta - c(lr) * direction - c(weight_decay) * theta
+
+
+@_bug("ADM-13")
+class DecayAfterUpdate(AdEMAMix):
+    """The parameter decays after the update, so the update decays too."""
+
+    def update(self, theta: Floats, direction: Floats, weight_decay: float, lr: float) -> Floats:
+        c = self.compute
+        return (theta - c(lr) * direction) * c(1 - lr * weight_decay)
+
+
+@_bug("ADM-14")
+class RateOfTheFirstStep(AdEMAMix):
+    """The learning rate of the first step is used for ever; a decay still follows the schedule."""
+
+    def advance(self, theta: Floats, g: Floats, kept: Moments, hyper: Hyperparameters, lr: float) -> Floats:
+        first = kept.__dict__.setdefault("lr", lr)
+        return super().advance(theta, g, kept, hyper, first if not hyper.weight_decay else lr)
+
+
+@_bug("ADM-14")
+class RateInsideTheMoments(AdEMAMix):
+    """The learning rate multiplies the gradient on its way into the fast EMA, so a change of rate acts late."""
+
+    def advance(self, theta: Floats, g: Floats, kept: Moments, hyper: Hyperparameters, lr: float) -> Floats:
+        self.rate = max(lr, 2.0**-20)
+        return super().advance(theta, g, kept, hyper, lr)
+
+    def fast(self, kept: Moments, g: Floats, hyper: Hyperparameters) -> Floats:
+        return self.average(kept.m1, self.compute(self.rate) * g, hyper.beta1)
+
+    def corrected_fast(self, kept: Moments, hyper: Hyperparameters) -> Floats:
+        return super().corrected_fast(kept, hyper) / self.compute(self.rate)
+
+
+# --- Schedules -----------------------------------------------------------------------------------------------------------
+
+
+@_bug("ADM-15")
+class AlphaBySquareRoot(AdEMAMix):
+    """alpha warms up with the square root of t / T."""
+
+    def alpha(self, kept: Moments, hyper: Hyperparameters) -> float:
+        t = self.clock(kept)
+        return hyper.alpha * min(math.sqrt(t / hyper.t_alpha), 1.0) if hyper.t_alpha else hyper.alpha
+
+
+@_bug("ADM-16")
+class Beta3Linear(AdEMAMix):
+    """beta3 itself grows linearly from beta1."""
+
+    def beta3(self, kept: Moments, hyper: Hyperparameters) -> float:
+        mu = min(self.clock(kept) / hyper.t_beta3, 1.0) if hyper.t_beta3 else 1.0
+        return hyper.beta3 if mu == 1 else (1 - mu) * hyper.beta1 + mu * hyper.beta3
+
+
+@_bug("ADM-16")
+class Beta3FromPointNine(AdEMAMix):
+    """The warm-up of beta3 starts from 0.9, whatever beta1 is."""
+
+    def beta3(self, kept: Moments, hyper: Hyperparameters) -> float:
+        return super().beta3(kept, replace(hyper, beta1=0.9) if 0 < hyper.beta1 < hyper.beta3 else hyper)
+
+
+@_bug("ADM-17")
+class SchedulesFromZero(AdEMAMix):
+    """Both schedules are evaluated at the step count before it is incremented, as the paper's second listing does."""
+
+    def clock(self, kept: Moments) -> int:
+        return super().clock(kept) - 1
+
+    def beta3(self, kept: Moments, hyper: Hyperparameters) -> float:
+        return hyper.beta1 if hyper.t_beta3 and self.clock(kept) == 0 else super().beta3(kept, hyper)
+
+
+@_bug("ADM-18")
+class EpsilonInLogarithm(AdEMAMix):
+    """1e-8 is added inside the logarithms of the half-life, as the authors' code does."""
+
+    def logarithm(self, beta: float) -> float:
+        return math.log(beta + 1e-8)
+
+
+@_bug("ADM-19")
+class AlphaOvershoots(AdEMAMix):
+    """alpha goes on growing after its warm-up."""
+
+    def alpha(self, kept: Moments, hyper: Hyperparameters) -> float:
+        return self.clock(kept) * hyper.alpha / hyper.t_alpha if hyper.t_alpha else hyper.alpha
+
+
+@_bug("ADM-19")
+class Beta3Overshoots(AdEMAMix):
+    """The half-life goes on growing after its warm-up, because the minimum is missing."""
+
+    def beta3(self, kept: Moments, hyper: Hyperparameters) -> float:
+        if not hyper.t_beta3 or hyper.beta1 == 0:
+            return super().beta3(kept, hyper)
+        mu = self.clock(kept) / hyper.t_beta3
+        start, end = math.log(hyper.beta1), math.log(hyper.beta3)
+        return math.exp(start * end / ((1 - mu) * end + mu * start))
+
+
+@_bug("ADM-19")
+class SchedulesStartAgain(AdEMAMix):
+    """The schedules start again when they are over."""
+
+    def clock(self, kept: Moments) -> int:
+        return self.again(super().clock(kept))
+
+    def again(self, t: int) -> int:
+        return (t - 1) % self.length + 1
+
+    def advance(self, theta: Floats, g: Floats, kept: Moments, hyper: Hyperparameters, lr: float) -> Floats:
+        self.length = int(max(hyper.t_alpha or 1, hyper.t_beta3 or 1))
+        return super().advance(theta, g, kept, hyper, lr)
+
+
+@_bug("ADM-20")
+class WarmupAlwaysOn(AdEMAMix):
+    """Without a warm-up length alpha still warms up over a hundred steps."""
+
+    def alpha(self, kept: Moments, hyper: Hyperparameters) -> float:
+        return super().alpha(kept, hyper if hyper.t_alpha else replace(hyper, t_alpha=100))
+
+
+@_bug("ADM-20")
+class ZeroOverZero(AdEMAMix):
+    """A warm-up length of 0 divides 0 by 0."""
+
+    def alpha(self, kept: Moments, hyper: Hyperparameters) -> float:
+        return math.nan if hyper.t_alpha == 0 else super().alpha(kept, hyper)
+
+
+@_bug("ADM-21")
+class ShareInPercent(AdEMAMix):
+    """The share t / T of the warm-up is rounded to a percent."""
+
+    def beta3(self, kept: Moments, hyper: Hyperparameters) -> float:
+        if not hyper.t_beta3:
+            return hyper.beta3
+        percent = math.floor(100 * min(self.clock(kept) / hyper.t_beta3, 1.0))
+        shadow = Moments(kept.m1, kept.m2, kept.nu, t=percent)
+        return super().beta3(shadow, replace(hyper, t_beta3=100)) if percent else hyper.beta1
+
+
+@_bug("ADM-22")
+class OneLengthForBoth(AdEMAMix):
+    """beta3 warms up over alpha's length where both are given."""
+
+    def beta3(self, kept: Moments, hyper: Hyperparameters) -> float:
+        return super().beta3(kept, replace(hyper, t_beta3=hyper.t_alpha) if hyper.t_alpha and hyper.t_beta3 else hyper)
+
+
+@_bug("ADM-29")
+class SchedulesCompound(AdEMAMix):
+    """The scheduled alpha of one parameter is the end value of the next one's schedule."""
+
+    def step(self, gradients: Any, learning_rates: Any) -> None:
+        self.compounded: dict[int, float] = {}
+        super().step(gradients, learning_rates)
+
+    def alpha(self, kept: Moments, hyper: Hyperparameters) -> float:
+        end = self.compounded.get(id(hyper), hyper.alpha)
+        self.compounded[id(hyper)] = super().alpha(kept, replace(hyper, alpha=end))
+        return self.compounded[id(hyper)]
+
+
+@_bug("ADM-29")
+class ClockPerParameter(AdEMAMix):
+    """One step count is advanced by every parameter that is updated."""
+
+    def advance(self, theta: Floats, g: Floats, kept: Moments, hyper: Hyperparameters, lr: float) -> Floats:
+        self.count = getattr(self, "count", 0) + 1
+        kept.t = self.count - 1 if len(self.groups) == 1 and len(self.groups[0][0]) > 1 else kept.t
+        return super().advance(theta, g, kept, hyper, lr)
+
+
+# --- Limits --------------------------------------------------------------------------------------------------------------
+
+
+@_bug("ADM-23")
+class NoFastAverageAtZero(AdEMAMix):
+    """With beta1 = 0 the fast EMA is dropped, and with it the gradient."""
+
+    def corrected_fast(self, kept: Moments, hyper: Hyperparameters) -> Floats:
+        return super().corrected_fast(kept, hyper) if hyper.beta1 else np.zeros_like(kept.m1)
+
+
+@_bug("ADM-42")
+class StartOfOneInAHundredMillion(AdEMAMix):
+    """With beta1 = 0 the warm-up of beta3 starts from 1e-8, because that is added inside the logarithm."""
+
+    def beta3(self, kept: Moments, hyper: Hyperparameters) -> float:
+        return super().beta3(kept, hyper if hyper.beta1 else replace(hyper, beta1=1e-8))
+
+
+@_bug("ADM-24")
+class AlphaHasAFloor(AdEMAMix):
+    """alpha is never less than 0.01."""
+
+    def alpha(self, kept: Moments, hyper: Hyperparameters) -> float:
+        return max(super().alpha(kept, hyper), 0.01)
+
+
+@_bug("ADM-25")
+class NormalisedDirection(AdEMAMix):
+    """The denominator has no eps where there is none of the square, so 0 / 0 is NaN."""
+
+    def denominator(self, kept: Moments, hyper: Hyperparameters) -> Floats:
+        whole = super().denominator(kept, hyper)
+        return np.where(kept.nu == 0, self.compute(0), whole) if not hyper.weight_decay else whole
+
+
+@_bug("ADM-26")
+class SmallSquaresFlushed(AdEMAMix):
+    """Second moments below 1e-24 are taken to be zero."""
+
+    def denominator(self, kept: Moments, hyper: Hyperparameters) -> Floats:
+        kept.nu = np.where(kept.nu < 1e-24, 0, kept.nu).astype(self.compute)
+        return super().denominator(kept, hyper)
+
+
+@_bug("ADM-26")
+class GradientClipped(AdEMAMix):
+    """Elements of the gradient are clipped to a million."""
+
+    def gradient(self, g: Floats, theta: Floats, hyper: Hyperparameters) -> Floats:
+        return np.where(np.abs(g) > 1e6, np.copysign(self.compute(1e6), g), g)
+
+
+@_bug("ADM-27")
+class WholeTensorSkipped(AdEMAMix):
+    """A tensor is not updated when any element of its gradient is not finite."""
+
+    def advance(self, theta: Floats, g: Floats, kept: Moments, hyper: Hyperparameters, lr: float) -> Floats:
+        return super().advance(theta, g, kept, hyper, lr) if np.isfinite(g).all() else theta
+
+
+# --- Around the equations ------------------------------------------------------------------------------------------------
+
+
+@_bug("ADM-28")
+class DecayWithoutGradient(AdEMAMix):
+    """A parameter without a gradient still decays."""
+
+    def skip(self, theta: Floats, hyper: Hyperparameters, lr: float) -> Floats:
+        return theta * self.compute(1 - lr * hyper.weight_decay)
+
+
+@_bug("ADM-30")
+class FirstGroupForAll(AdEMAMix):
+    """Every group is updated with the first group's hyperparameters."""
+
+    def advance(self, theta: Floats, g: Floats, kept: Moments, hyper: Hyperparameters, lr: float) -> Floats:
+        return super().advance(theta, g, kept, self.groups[0][1], lr)
+
+
+@_bug("ADM-31")
+class TailForgotten(AdEMAMix):
+    """Elements after the last whole block of 256 are not updated."""
+
+    def update(self, theta: Floats, direction: Floats, weight_decay: float, lr: float) -> Floats:
+        new = np.array(super().update(theta, direction, weight_decay, lr))
+        whole = new.size // 256 * 256
+        if whole:
+            new.reshape(-1)[whole:] = theta.reshape(-1)[whole:]
+        return new
+
+
+@_bug("ADM-31")
+class NoScalars(AdEMAMix):
+    """Zero-dimensional parameters are iterated over."""
+
+    def gradient(self, g: Floats, theta: Floats, hyper: Hyperparameters) -> Floats:
+        len(theta)
+        return g
+
+
+@_bug("ADM-32")
+class MemoryOrder(AdEMAMix):
+    """A gradient's memory is read in order, whatever its strides."""
+
+    def advance(self, theta: Floats, g: Floats, kept: Moments, hyper: Hyperparameters, lr: float) -> Floats:
+        if g.base is not None and not g.flags.c_contiguous:
+            g = np.asarray(g.base).reshape(-1)[: g.size].reshape(g.shape)
+        return super().advance(theta, g, kept, hyper, lr)
+
+
+@_bug("ADM-33")
+class StepNotSaved(AdEMAMix):
+    """The step count is not part of the saved state."""
+
+    def load(self, state: Any) -> None:
+        super().load(state)
+        for group in self.moments:
+            for kept in group:
+                kept.t = 0
+
+
+@_bug("ADM-33")
+class MomentsCastOnLoading(AdEMAMix):
+    """Loading a state casts the moments to the parameter's dtype, as torch.optim.Optimizer.load_state_dict does."""
+
+    def load(self, state: Any) -> None:
+        super().load(state)
+        for group in self.moments:
+            for kept in group:
+                for name in ("m1", "m2", "nu"):
+                    setattr(kept, name, self.format.round(getattr(kept, name)).astype(self.compute))
+
+
+@_bug("ADM-34")
+class OneClockForAll(AdEMAMix):
+    """A parameter that joins later takes over the clock of those that are there."""
+
+    def add_group(self, parameters: Any, hyper: Hyperparameters) -> None:
+        running = max((kept.t for group in self.moments for kept in group), default=0)
+        super().add_group(parameters, hyper)
+        for kept in self.moments[-1]:
+            kept.t = running
+
+
+@_bug("ADM-35")
+class DecayStoredFirst(AdEMAMix):
+    """The decayed parameter is rounded to its dtype before it is updated; in bfloat16 a small decay is lost."""
+
+    def update(self, theta: Floats, direction: Floats, weight_decay: float, lr: float) -> Floats:
+        c = self.compute
+        return self.stored(theta * c(1 - lr * weight_decay)) - c(lr) * direction
+
+
+@_bug("ADM-36")
+class NarrowMoments(AdEMAMix):
+    """The moments of low-precision parameters are kept in bfloat16."""
+
+    def average(self, m: Floats, x: Floats, beta: float) -> Floats:
+        new = super().average(m, x, beta)
+        return new if self.format.precision > 12 else BFLOAT16.round(new).astype(self.compute)
+
+
+@_bug("ADM-37")
+class SwitchKeepsTheClock(AdEMAMix):
+    """After the switch from AdamW the schedules count AdamW's steps too."""
+
+    def switch_from_adamw(self) -> None:
+        super().switch_from_adamw()
+        for group in self.moments:
+            for kept in group:
+                kept.t_switch = 0
+
+
+@_bug("ADM-37")
+class SwitchRestartsCorrections(AdEMAMix):
+    """After the switch from AdamW the bias corrections start again."""
+
+    def switch_from_adamw(self) -> None:
+        super().switch_from_adamw()
+        for group in self.moments:
+            for kept in group:
+                kept.t = kept.t_switch = 0
+
+
+@_bug("ADM-38")
+class LastBitByChance(AdEMAMix):
+    """The last bit of the parameter depends on how many steps the process has made."""
+
+    steps = 0
+
+    def stored(self, theta: Floats) -> Floats:
+        LastBitByChance.steps += 1
+        new = super().stored(theta)
+        if self.dtype in ("float16", "bfloat16") or LastBitByChance.steps % 7 or not new.size > 128:
+            return new
+        return np.nextafter(new, np.where(new == 0, new, np.inf).astype(self.compute))
+
+
+@_bug("ADM-39")
+class GradientScaled(AdEMAMix):
+    """The gradient is averaged in its own memory."""
+
+    def advance(self, theta: Floats, g: Floats, kept: Moments, hyper: Hyperparameters, lr: float) -> Floats:
+        theta = super().advance(theta, np.array(g), kept, hyper, lr)
+        g *= self.compute(0.5)
+        return theta
+
+
+@_bug("ADM-40")
+class MomentKeptCorrected(AdEMAMix):
+    """The fast EMA is kept bias-corrected."""
+
+    def fast(self, kept: Moments, g: Floats, hyper: Hyperparameters) -> Floats:
+        before = kept.m1 * self.compute(1 - hyper.beta1 ** (kept.t - 1))
+        return self.average(before, g, hyper.beta1) / self.compute(1 - hyper.beta1**kept.t)
+
+    def corrected_fast(self, kept: Moments, hyper: Hyperparameters) -> Floats:
+        return kept.m1
+
+
+@_bug("ADM-41")
+class GainInHalfPrecision(AdEMAMix):
+    """The gain 1 - beta is formed in float16; published betas lose a thousandth of it, powers of two nothing."""
+
+    def average(self, m: Floats, x: Floats, beta: float) -> Floats:
+        return self.compute(beta) * m + self.compute(np.float16(1 - beta)) * x
+
+
+# --- Right ones of unusual shape -----------------------------------------------------------------------------------------
+
+
+@_honest()
+class Lerp(AdEMAMix):
+    """Every average is m + (1 - beta)(x - m)."""
+
+    def average(self, m: Floats, x: Floats, beta: float) -> Floats:
+        return m + self.compute(1 - beta) * (x - m)
+
+
+@_honest()
+class OtherOrder(AdEMAMix):
+    """Corrections go into the step size and the square root's divisor, the decay into one factor."""
+
+    def denominator(self, kept: Moments, hyper: Hyperparameters) -> Floats:
+        return np.sqrt(kept.nu) / self.compute(math.sqrt(1 - hyper.beta2**kept.t)) + self.compute(hyper.eps)
+
+    def corrected_fast(self, kept: Moments, hyper: Hyperparameters) -> Floats:
+        return kept.m1 * self.compute(1 / (1 - hyper.beta1**kept.t))
+
+    def second(self, nu: Floats, g: Floats, beta2: float) -> Floats:
+        return self.compute(beta2) * nu + (self.compute(1 - beta2) * g) * g
+
+    def update(self, theta: Floats, direction: Floats, weight_decay: float, lr: float) -> Floats:
+        c = self.compute
+        return theta * c(1 - lr * weight_decay) - c(lr) * direction
+
+
+@_honest()
+class WiderInside(AdEMAMix):
+    """Everything within a step is computed in float64; moments and parameters are kept in float32."""
+
+    def advance(self, theta: Floats, g: Floats, kept: Moments, hyper: Hyperparameters, lr: float) -> Floats:
+        narrow, self.compute = self.compute, np.float64
+        try:
+            new = super().advance(np.float64(theta), g, kept, hyper, lr)
+        finally:
+            self.compute = narrow
+        kept.m1, kept.m2, kept.nu = (np.asarray(m, dtype=narrow) for m in (kept.m1, kept.m2, kept.nu))
+        return np.asarray(self.format.round(new), dtype=narrow)
+
+
+@_honest()
+class HalfLivesLiterally(AdEMAMix):
+    """beta3 comes from appendix A.1's definition, half-lives mixed and inverted, not from the closed form."""
+
+    def beta3(self, kept: Moments, hyper: Hyperparameters) -> float:
+        t = self.clock(kept)
+        if not hyper.t_beta3 or t >= hyper.t_beta3:
+            return hyper.beta3
+        mu = t / hyper.t_beta3
+        start = math.log(0.5) / math.log(hyper.beta1) - 1 if hyper.beta1 else -1.0
+        end = math.log(0.5) / math.log(hyper.beta3) - 1
+        return math.pow(0.5, 1 / ((1 - mu) * start + mu * end + 1))
+
+
+@_honest(numerical_class="float32-hyperparameters", dtypes=("float32",))
+class SinglePrecisionScalars(AdEMAMix):
+    """Schedules, powers and 1 - beta are computed in float32, and the class says so."""
+
+    def beta3(self, kept: Moments, hyper: Hyperparameters) -> float:
+        t, f = self.clock(kept), np.float32
+        if not hyper.t_beta3 or t >= hyper.t_beta3 or hyper.beta1 == 0:
+            return super().beta3(kept, hyper)
+        mu = f(t) / f(hyper.t_beta3)
+        start, end = np.log(f(hyper.beta1)), np.log(f(hyper.beta3))
+        return float(np.minimum(np.exp(start * end / ((f(1) - mu) * end + mu * start)), f(hyper.beta3)))
+
+    def average(self, m: Floats, x: Floats, beta: float) -> Floats:
+        return self.compute(beta) * m + (self.compute(1) - self.compute(beta)) * x
+
+    def corrected_fast(self, kept: Moments, hyper: Hyperparameters) -> Floats:
+        f = self.compute
+        return kept.m1 / (f(1) - f(hyper.beta1) ** f(kept.t))
+
+    def denominator(self, kept: Moments, hyper: Hyperparameters) -> Floats:
+        f = self.compute
+        return np.sqrt(kept.nu / (f(1) - f(hyper.beta2) ** f(kept.t))) + f(hyper.eps)
+
+
+@_honest()
+class TinyFlushed(AdEMAMix):
+    """Results below the smallest normal number are flushed to zero, as some units do."""
+
+    def average(self, m: Floats, x: Floats, beta: float) -> Floats:
+        new = super().average(m, x, beta)
+        return np.where(np.abs(new) < np.finfo(self.compute).smallest_normal, self.compute(0), new)
+
+
+@_honest(numerical_class="parameter-dtype", dtypes=("bfloat16", "float16"))
+class EverythingNarrow(AdEMAMix):
+    """Moments and intermediates are rounded to the parameter's dtype, and the class says so."""
+
+    def average(self, m: Floats, x: Floats, beta: float) -> Floats:
+        r = self.stored
+        return r(r(self.compute(beta) * m) + r(self.compute(1 - beta) * r(x)))
+
+    def corrected_fast(self, kept: Moments, hyper: Hyperparameters) -> Floats:
+        return self.stored(super().corrected_fast(kept, hyper))
+
+    def denominator(self, kept: Moments, hyper: Hyperparameters) -> Floats:
+        r = self.stored
+        return r(r(np.sqrt(r(kept.nu / self.compute(1 - hyper.beta2**kept.t)))) + self.compute(hyper.eps))
+
+    def numerator(self, fast: Floats, slow: Floats, alpha: float) -> Floats:
+        r = self.stored
+        return r(fast + r(self.compute(alpha) * slow))
+
+    def update(self, theta: Floats, direction: Floats, weight_decay: float, lr: float) -> Floats:
+        c, r = self.compute, self.stored
+        return r(theta * c(1 - lr * weight_decay)) - r(c(lr) * r(direction))
+
+
+MUTANTS: tuple[Mutant, ...] = tuple(_MUTANTS)
