@@ -31,7 +31,7 @@ FEATURES: dict[str, str] = {
     "gqa": "fewer key heads than query heads",
     "key_lengths": "a number of valid keys per batch row",
     "value_dim": "values whose dim is not that of the keys",
-    "odd_head_dim": "head dims that are no power of two",
+    "odd_head_dim": "head dims below 16 or that are no power of two",
     "strides": "inputs that are views with gaps",
 }
 """The feature words of this room and what each says."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from impls.contract import Unsupported
 from impls.sigmoid_attention.arguments import Arguments
-from impls.sigmoid_attention.problem import Array, Problem, Result, place
+from impls.sigmoid_attention.problem import Array, Load, Problem, Result, place
 
 
 class NumpySubject:
@@ -45,6 +45,10 @@ class NumpySubject:
             guarded.mutated(),
         )
 
+    def timed(self, load: Load) -> NumpyWork:
+        """The load made ready to be run over and over."""
+        return NumpyWork(self._function, self._names, load)
+
     def _call(self, function: Any, problem: Problem, guarded: _Guarded) -> Any:
         arguments = Arguments(function, self._names)
         options = problem.options()
@@ -58,6 +62,35 @@ class NumpySubject:
         if function is not self._function:
             views.append(guarded.views["grad"])
         return function(*views, **arguments.keywords(options))
+
+
+class NumpyWork:
+    """``run`` computes on the arrays at hand; ``renew`` draws others; ``head`` shows one head of inputs and results."""
+
+    def __init__(self, function: Any, names: Any, load: Load) -> None:
+        if load.dtype == "bfloat16":
+            raise Unsupported("NumPy has no bfloat16 to be timed in")
+        if load.backward and not hasattr(function, "backward"):
+            raise Unsupported("has no 'backward' beside it")
+        self._function, self._load = function, load
+        self._keywords = Arguments(function, names).keywords(load.options())
+        self.renew(0)
+
+    def renew(self, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        names = ("q", "k", "v", "grad") if self._load.backward else ("q", "k", "v")
+        self._inputs = {name: rng.normal(size=self._load.shape).astype(self._load.dtype) for name in names}
+
+    def run(self) -> dict[str, Any]:
+        q, k, v = (self._inputs[name] for name in ("q", "k", "v"))
+        results = {"output": self._function(q, k, v, **self._keywords)}
+        if self._load.backward:
+            found = self._function.backward(q, k, v, self._inputs["grad"], **self._keywords)
+            results.update({f"d{name}": found[name] for name in ("q", "k", "v")})
+        return results
+
+    def head(self, results: dict[str, Any], batch: int, head: int) -> dict[str, Array]:
+        return {name: _image(x[batch, head]) for name, x in {**self._inputs, **results}.items()}
 
 
 class _Guarded:

@@ -51,6 +51,36 @@ class Problem:
         }
 
 
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """Work to be timed: one shape, self-attention with as many key heads as query heads, drawn where it is computed."""
+
+    batch: int
+    heads: int
+    length: int
+    dim: int
+    dtype: str
+    bias: float
+    causal: bool
+    backward: bool
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Of q, k, v, the gradient at the output, and the output."""
+        return (self.batch, self.heads, self.length, self.dim)
+
+    def options(self) -> dict[str, Any]:
+        """As `Problem.options`."""
+        return {
+            "scale": None,
+            "bias": self.bias,
+            "causal": self.causal,
+            "window": None,
+            "alibi_slopes": None,
+            "key_lengths": None,
+        }
+
+
 @dataclass(frozen=True)
 class Result:
     """What an implementation returned, as float64 images, with what the guards saw."""

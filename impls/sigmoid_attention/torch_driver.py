@@ -11,7 +11,7 @@ import torch
 
 from impls.contract import Unsupported
 from impls.sigmoid_attention.arguments import Arguments
-from impls.sigmoid_attention.problem import Array, Problem, Result, place
+from impls.sigmoid_attention.problem import Array, Load, Problem, Result, place
 
 TENSOR_LAYOUTS = ("BHND", "BNHD")
 
@@ -68,6 +68,10 @@ class TorchSubject:
             guarded.mutated(),
         )
 
+    def timed(self, load: Load) -> TorchWork:
+        """The load made ready to be run over and over."""
+        return TorchWork(self._function, self._arguments, self._constant, self._device, self._swapped, load)
+
     def _call(self, problem: Problem, guarded: _Guarded, options: dict[str, Any]) -> Any:
         if options["alibi_slopes"] is not None and not torch.is_tensor(options["alibi_slopes"]):
             options["alibi_slopes"] = torch.tensor(options["alibi_slopes"], dtype=self._wide(problem), device=self._device)
@@ -84,6 +88,54 @@ class TorchSubject:
 
     def _image(self, x: torch.Tensor) -> Array:
         return _numbers(x.transpose(1, 2) if self._swapped and x.ndim == 4 else x)
+
+
+# More than the last-level cache of any GPU that this meets, so that inputs come from memory as in training.
+ROTATED_BYTES = 256 * 2**20
+
+
+class TorchWork:
+    """``run`` computes on the next of several sets of inputs; ``renew`` draws others; ``head`` shows one head of it all."""
+
+    def __init__(
+        self, function: Any, arguments: Arguments, constant: dict[str, Any], device: str, swapped: bool, load: Load
+    ) -> None:
+        self._function, self._load, self._device, self._swapped = function, load, device, swapped
+        self._keywords = {**constant, **arguments.keywords(load.options())}
+        batch, heads, length, dim = load.shape
+        self._shape = (batch, length, heads, dim) if swapped else load.shape
+        size = 3 * batch * heads * length * dim * getattr(torch, load.dtype).itemsize
+        self._sets = 2 if device == "cpu" else max(2, -(-ROTATED_BYTES // size))
+        self.renew(0)
+
+    def renew(self, seed: int) -> None:
+        generator = torch.Generator(device=self._device).manual_seed(seed)
+        names = ("q", "k", "v", "grad") if self._load.backward else ("q", "k", "v")
+        dtype = getattr(torch, self._load.dtype)
+        self._inputs = [
+            {name: torch.randn(self._shape, generator=generator, dtype=dtype, device=self._device) for name in names}
+            for _ in range(self._sets)
+        ]
+        if self._load.backward:
+            for inputs in self._inputs:
+                for name in ("q", "k", "v"):
+                    inputs[name].requires_grad_()
+        self._turn = -1
+
+    def run(self) -> dict[str, Any]:
+        self._turn = (self._turn + 1) % self._sets
+        inputs = self._inputs[self._turn]
+        leaves = [inputs[name] for name in ("q", "k", "v")]
+        if not self._load.backward:
+            with torch.no_grad():
+                return {"output": self._function(*leaves, **self._keywords)}
+        output = self._function(*leaves, **self._keywords)
+        gradients = torch.autograd.grad(output, leaves, inputs["grad"])
+        return {"output": output, **dict(zip(("dq", "dk", "dv"), gradients, strict=True))}
+
+    def head(self, results: dict[str, Any], batch: int, head: int) -> dict[str, Array]:
+        where = (batch, slice(None), head) if self._swapped else (batch, head)
+        return {name: _numbers(x[where]) for name, x in {**self._inputs[self._turn], **results}.items()}
 
 
 class _Guarded:

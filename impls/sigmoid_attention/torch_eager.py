@@ -1,4 +1,4 @@
-"""Sigmoid attention in plain torch, whole score matrix at once: the baseline that speeds are held against.
+"""Sigmoid attention in plain torch, score matrices in memory: the baseline that speeds are held against.
 
 Scores, weights and their gradients stand in float32 (float64 for float64 input); only the weights are stored in the input
 dtype, on their way to the product with v, as a fused kernel stores them.
@@ -9,6 +9,9 @@ from __future__ import annotations
 import math
 
 import torch
+
+# Scores beyond this many are computed some batch rows, or some heads, at a time: 1 GiB of float32 for each step's result.
+MOST_SCORES = 2**28
 
 
 def attention(
@@ -27,6 +30,27 @@ def attention(
 
     Gradients through autograd, for the bias and the slopes too where they are tensors.
     """
+    half = (q.shape[0] if q.shape[0] > 1 else k.shape[1]) // 2
+    if half and q.shape[0] * q.shape[1] * q.shape[2] * k.shape[2] > MOST_SCORES:
+        axis = 0 if q.shape[0] > 1 else 1
+        group = q.shape[1] // k.shape[1] if axis else 1
+        parts = []
+        for start, stop in ((0, half), (half, k.shape[axis])):
+            mine, theirs = slice(start * group, stop * group), slice(start, stop)
+            slopes, lengths = alibi_slopes, key_lengths
+            if slopes is not None and (axis or slopes.ndim == 2):
+                slopes = slopes[..., mine] if axis else slopes[mine]
+            if lengths is not None and not axis:
+                lengths = lengths[mine]
+            index = (slice(None), mine) if axis else (mine,)
+            other = (slice(None), theirs) if axis else (theirs,)
+            parts.append(
+                attention(
+                    q[index], k[other], v[other],
+                    bias=bias, scale=scale, causal=causal, window=window, alibi_slopes=slopes, key_lengths=lengths,
+                )
+            )  # fmt: skip
+        return torch.cat(parts, dim=axis)
     dtype = q.dtype
     wide = torch.promote_types(dtype, torch.float32)
     group = q.shape[1] // k.shape[1]

@@ -5,6 +5,9 @@ approximate tanh has one of absolute accuracy only. With no maximum and no row s
 blocks of keys, and the backward pass needs neither the output nor a log-sum-exp.
 """
 
+# mypy: allow-untyped-defs
+# (a kernel's arguments are pointers and scalars of the compiler, which have no Python types)
+
 from __future__ import annotations
 
 import math
@@ -78,9 +81,7 @@ def forward_kernel(
         k = _load(k_base, columns, dims, k_n, k_d, length, d)
         v = _load(v_base, columns, value_dims, v_n, v_d, length, dv)
         products = tl.dot(q, tl.trans(k), input_precision="ieee")
-        p = _weights(
-            products, rows[:, None], columns[None, :], nq, nk, length, scale2, bias2, slope2, left, right, HAS_SLOPES
-        )
+        p = _weights(products, rows[:, None], columns[None, :], nq, nk, length, scale2, bias2, slope2, left, right, HAS_SLOPES)
         total = tl.dot(p.to(v.dtype), v, total, input_precision="ieee")
     _store(O + b * o_b + h * o_h, total, rows, value_dims, o_n, o_d, nq, dv)
 
@@ -118,9 +119,7 @@ def query_gradient_kernel(
         k = _load(k_base, columns, dims, k_n, k_d, length, d)
         v = _load(v_base, columns, value_dims, v_n, v_d, length, dv)
         products = tl.dot(q, tl.trans(k), input_precision="ieee")
-        p = _weights(
-            products, rows[:, None], columns[None, :], nq, nk, length, scale2, bias2, slope2, left, right, HAS_SLOPES
-        )
+        p = _weights(products, rows[:, None], columns[None, :], nq, nk, length, scale2, bias2, slope2, left, right, HAS_SLOPES)
         ds = p * (1.0 - p) * tl.dot(g, tl.trans(v), input_precision="ieee")
         dq = tl.dot(ds.to(k.dtype), k, dq, input_precision="ieee")
         row_sum += tl.sum(ds, 1)

@@ -1,0 +1,159 @@
+"""What sigmoid attention is timed on: self-attention, forward alone and with its backward pass, causal and not.
+
+Work is counted as the papers of the field count it: ``4 B H N^2 D`` floating-point operations forward, half of it under a
+causal mask, and 2.5 times the forward again for the backward pass. Inputs are normal deviates and never zeros, on which a
+GPU runs faster than on data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from conformance.comparison import Comparison, compare
+from conformance.workload import Prepared, Workload
+from impls.contract import Implementation, Unsupported
+from impls.sigmoid_attention.driver import connect
+from impls.sigmoid_attention.problem import Load
+from reference.sigmoid_attention import backward, backward_bounds, forward, forward_bound, log_length_bias
+
+Array = npt.NDArray[np.float64]
+
+BASELINE = "sigmoid_attention/torch-eager"
+
+TOKENS = 16384
+"""Batch times length on CUDA: held constant, so that only the share of attention grows."""
+
+WIDTH = 2048
+"""Heads times head dim on CUDA."""
+
+SAMPLED = 12
+"""Rows of the output, and keys of the gradients, that are held against the law after each timing."""
+
+
+def _workload(load: Load, device: str, quick: bool) -> Workload:
+    flops = 4.0 * load.batch * load.heads * load.length**2 * load.dim
+    flops *= (0.5 if load.causal else 1.0) * (3.5 if load.backward else 1.0)
+    words = ["fwd-bwd" if load.backward else "fwd", "causal" if load.causal else "full"]
+    tensors = 8 if load.backward else 4
+    needs = {"backward": load.backward, "causal": load.causal, "bias": load.bias != 0}
+    return Workload(
+        id="-".join([*words, f"B{load.batch}", f"H{load.heads}", f"N{load.length}", f"D{load.dim}", load.dtype]),
+        system="sigmoid_attention",
+        description=(
+            f"{'forward and backward' if load.backward else 'forward'}, {'causal' if load.causal else 'no mask'}, "
+            f"batch {load.batch}, {load.heads} heads, length {load.length}, head dim {load.dim}, "
+            f"b = {'-log n' if load.bias else '0'}"
+        ),
+        dtype=load.dtype,
+        amount=flops,
+        unit="FLOP",
+        quick=quick,
+        needs=frozenset(word for word, condition in needs.items() if condition),
+        devices=(device,),
+        bytes_moved=float(tensors * np.prod(load.shape) * {"float32": 4}.get(load.dtype, 2)),
+        flops=flops,
+        parameters={"load": load},
+    )
+
+
+def _cpu(length: int, heads: int, causal: bool, backward: bool, *, quick: bool) -> Workload:
+    # The quick ones have no bias, so that implementations without one can be timed too.
+    bias = 0.0 if quick else log_length_bias(length)
+    load = Load(batch=1, heads=heads, length=length, dim=64, dtype="float32", bias=bias, causal=causal, backward=backward)
+    return _workload(load, "cpu", quick)
+
+
+def _cuda(length: int, dim: int, causal: bool, backward: bool = False) -> Workload:
+    load = Load(
+        batch=TOKENS // length,
+        heads=WIDTH // dim,
+        length=length,
+        dim=dim,
+        dtype="bfloat16",
+        bias=log_length_bias(length),
+        causal=causal,
+        backward=backward,
+    )
+    return _workload(load, "cuda", length == 2048 and dim == 128)
+
+
+WORKLOADS: tuple[Workload, ...] = (
+    _cpu(256, 4, False, False, quick=True),
+    _cpu(256, 4, True, False, quick=True),
+    _cpu(256, 4, True, True, quick=True),
+    *(
+        _cpu(length, 4, causal, with_backward, quick=False)
+        for length in (1024, 2048)
+        for with_backward in (False, True)
+        for causal in (False, True)
+    ),
+    *(
+        _cuda(length, dim, causal)
+        for dim in (64, 128)
+        for causal in (False, True)
+        for length in (512, 1024, 2048, 4096, 8192, 16384)
+    ),
+    *(_cuda(length, dim, causal, True) for dim in (64, 128) for causal in (False, True) for length in (512, 2048)),
+)
+
+
+def prepare(implementation: Implementation, workload: Workload, device: str) -> Prepared:
+    """The implementation with inputs on its device; nothing of the guards is in what gets timed."""
+    if device == "cpu" and implementation.settings.get("interpreted_on_cpu"):
+        raise Unsupported("runs in Triton's interpreter on a CPU, where its speed would mean nothing")
+    subject = connect(implementation, device)
+    if not hasattr(subject, "timed"):
+        raise Unsupported("is a subject of its own, and does not say how to time it")
+    load: Load = workload.parameters["load"]
+    work = subject.timed(load)
+    return Prepared(work.run, _verifier(work, load, implementation.numerical_class))
+
+
+def _verifier(work: Any, load: Load, numerical_class: str) -> Callable[[], Iterator[Comparison]]:
+    seeds = iter(range(1, 1000))
+
+    def verify() -> Iterator[Comparison]:
+        seed = next(seeds)
+        work.renew(seed)
+        results = work.run()
+        rng = np.random.default_rng(seed)
+        last = (load.batch - 1, load.heads - 1)
+        for batch, head in {(0, 0), last, (int(rng.integers(load.batch)), int(rng.integers(load.heads)))}:
+            yield from _compare_head(work.head(results, batch, head), load, numerical_class, rng, f"batch {batch} head {head}")
+
+    return verify
+
+
+def _compare_head(
+    head: dict[str, Array], load: Load, numerical_class: str, rng: np.random.Generator, where: str
+) -> Iterator[Comparison]:
+    """Rows and keys picked at the ends, around the middle and at random: each is a small exact problem of its own."""
+    n = load.length
+    picked = sorted({0, 1, n // 2 - 1, n // 2, n - 2, n - 1, *rng.integers(n, size=SAMPLED - 6).tolist()})
+    options: dict[str, Any] = {"bias": load.bias}
+    bounds: dict[str, Any] = {"dtype": load.dtype, "numerical_class": numerical_class, **options}
+    lift = (None, None)
+    for i in picked:
+        row, keys = slice(i, i + 1), slice(0, i + 1 if load.causal else n)
+        one = (head["q"][lift][:, :, row], head["k"][lift][:, :, keys], head["v"][lift][:, :, keys])
+        yield compare(
+            f"output, {where}, row {i}",
+            head["output"][row],
+            forward(*one, **options)[0, 0],
+            forward_bound(*one, **bounds)[0, 0],
+        )
+        if load.backward:
+            grad = head["grad"][lift][:, :, row]
+            expected, bound = backward(*one, grad, **options), backward_bounds(*one, grad, **bounds)
+            yield compare(f"gradient of q, {where}, row {i}", head["dq"][row], expected.q[0, 0], bound.q[0, 0])
+    for j in picked if load.backward else ():
+        key, rows = slice(j, j + 1), slice(j if load.causal else 0, n)
+        one = (head["q"][lift][:, :, rows], head["k"][lift][:, :, key], head["v"][lift][:, :, key])
+        grad = head["grad"][lift][:, :, rows]
+        expected, bound = backward(*one, grad, **options), backward_bounds(*one, grad, **bounds)
+        yield compare(f"gradient of k, {where}, key {j}", head["dk"][key], expected.k[0, 0], bound.k[0, 0])
+        yield compare(f"gradient of v, {where}, key {j}", head["dv"][key], expected.v[0, 0], bound.v[0, 0])
