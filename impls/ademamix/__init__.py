@@ -83,6 +83,7 @@ IMPLEMENTATIONS: tuple[Implementation, ...] = (
         settings={"moments": {"m1": "m1", "m2": "m2", "nu": "nu"}},
         origin=Origin("package", "optax"),
         documentation="https://optax.readthedocs.io/en/latest/api/contrib.html#ademamix",
+        slow_start="XLA compiles every operation for every shape",
     ),
     Implementation(
         name="ademamix/pytorch-optimizer",

@@ -116,8 +116,6 @@ class _Analysis:
         before = self.state
         with np.errstate(all="ignore"):
             m1_error = self._average(hyper.beta1, before.m1, self.m1_error, g, off.decay[0], off.gain[0])
-            if hyper.beta1 == 0:
-                m1_error = np.zeros_like(g)  # the fast EMA is the gradient; the powers of 0 are exact
             m2_error = self.m2_error
             if not plain_adamw:
                 m2_error = self._average(c.beta3, before.m2, self.m2_error, g, off.decay[2], off.gain[2])
@@ -207,8 +205,8 @@ class _Analysis:
         high = size.max(axis=1, keepdims=True)
         share = np.where(low > 0, size / np.where(low > 0, low, 1.0), 1.0)
         # three more roundings: the quotient by the maximum, its comparison with the code, the product that reads it back
-        u = FLOAT32.unit_roundoff
-        off = high * (quantisation_error(share * (1 + gamma(2, u)), signed) + gamma(3, u))
+        u, bins = FLOAT32.unit_roundoff, self.numerical.quantiser_resolution
+        off = high * (quantisation_error(share * (1 + gamma(2, u)) + bins, signed) + bins + gamma(3, u))
         return error + off.ravel()[: flat.size].reshape(m.shape)
 
     def _direction(

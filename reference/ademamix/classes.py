@@ -24,6 +24,9 @@ class NumericalClass:
     block: int = 256
     quantised_from: int = 4096
     """Tensors with fewer elements keep unquantised moments (``blockwise-8bit`` only)."""
+    quantiser_resolution: float = 2.0**-15
+    """Relative to a block's maximum, how finely a quantiser must tell values apart before it looks up the nearest code:
+    published CPU code indexes a table of 65536 bins over [-1, 1]."""
 
 
 STRICT = NumericalClass(

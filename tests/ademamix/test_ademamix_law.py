@@ -81,7 +81,8 @@ def test_closed_form_is_the_linear_path_between_half_lives(start: float, end: fl
     mu = steps / warmup
     by_definition = law.beta_of_half_life((1 - mu) * law.half_life(start) + mu * law.half_life(end))
     np.testing.assert_allclose(got, by_definition, rtol=0, atol=gamma(32, FLOAT64.unit_roundoff))
-    assert np.all(np.diff(got) >= 0) and got[-1] == end
+    assert np.all(np.diff(got) >= 0)
+    assert got[-1] == end
 
 
 def test_beta_start_of_zero_is_the_limit_of_small_ones() -> None:
@@ -143,8 +144,10 @@ def test_switch_restarts_the_schedules_and_leaves_the_other_clock_alone() -> Non
     rng = np.random.default_rng(5)
     gradients, etas = list(rng.standard_normal((8, 2))), [0.1] * 8
     states = [state for _, state in law.trajectory(np.ones(2), gradients, etas, hyper, switch_at=5)]
-    assert states[4].t_switch == 0 and not states[4].m2.any()
-    assert states[5].t == 6 and states[5].t_switch == 5
+    assert states[4].t_switch == 0
+    assert not states[4].m2.any()
+    assert states[5].t == 6
+    assert states[5].t_switch == 5
     first = float(law.beta3_schedule(1, 0.99, 4, 0.9))
     np.testing.assert_array_equal(states[5].m2, (1 - first) * gradients[5])
     never = [theta for theta, _ in law.trajectory(np.ones(2), gradients, etas, hyper, switch_at=0)]
@@ -173,7 +176,8 @@ def test_flipping_gradients_and_parameters_flips_the_run() -> None:
 def test_missing_gradient_moves_nothing() -> None:
     run = list(law.trajectory(np.ones(2), [np.ones(2), None, np.ones(2)], [0.1] * 3, PAPER))
     np.testing.assert_array_equal(run[1][0], run[0][0])
-    assert run[1][1].t == 1 and run[2][1].t == 2
+    assert run[1][1].t == 1
+    assert run[2][1].t == 2
 
 
 @pytest.mark.parametrize(

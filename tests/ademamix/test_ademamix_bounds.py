@@ -1,0 +1,181 @@
+"""The bounds hold for honest arithmetic in many orders and formats, and are tight enough to catch a relative error of 1e-4."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from conformance.mutants.ademamix import MUTANTS
+from impls.ademamix.numpy_optimizer import AdEMAMix
+from reference import ademamix as law
+from reference.ademamix import Hyperparameters
+from reference.rounding import FLOAT32, format_of
+
+PUBLISHED = Hyperparameters(alpha=8.0, weight_decay=0.1, t_alpha=40, t_beta3=60)
+HONEST = [variant for variant in MUTANTS if variant.honest]
+
+
+def _margins(optimizer: type[AdEMAMix], hyper: Hyperparameters, dtype: str, class_name: str, seed: int, scale: float) -> Any:
+    """Largest |error| / bound over a run of 60 steps of 40 elements, of the parameter and of each moment."""
+    rng = np.random.default_rng(seed)
+    fmt = format_of(dtype)
+    theta = fmt.round(rng.standard_normal(40))
+    gradients = fmt.round((rng.standard_normal((60, 40)) + 0.3) * scale)
+    etas = (10.0 ** rng.uniform(-3, -1, 60)).tolist()
+    run = optimizer([([theta], hyper)], dtype)
+    worst = {"theta": 0.0, "m1": 0.0, "m2": 0.0, "nu": 0.0}
+    snapshots = law.bounded_trajectory(theta, list(gradients), etas, hyper, dtype, law.numerical_class(class_name))
+    for g, eta, expected in zip(gradients, etas, snapshots, strict=True):
+        run.step([[g]], [eta])
+        kept = run.moments[0][0]
+        for name, got in (("theta", run.groups[0][0][0]), ("m1", kept.m1), ("m2", kept.m2), ("nu", kept.nu)):
+            error = np.abs(np.asarray(got, dtype=np.float64) - getattr(expected, name))
+            bound = getattr(expected, f"{name}_bound")
+            with np.errstate(invalid="ignore"):
+                worst[name] = max(worst[name], float(np.max(np.where(error == 0, 0.0, error / bound))))
+    return worst
+
+
+@pytest.mark.parametrize("variant", HONEST, ids=lambda v: v.name)
+@pytest.mark.parametrize("scale", [1.0, 1e-6, 1e-12, 1e12])
+@pytest.mark.parametrize(
+    "hyper",
+    [PUBLISHED, replace(PUBLISHED, t_alpha=None, t_beta3=None), replace(PUBLISHED, beta1=0.5, beta2=0.9, beta3=0.99)],
+    ids=["schedules", "constant", "short"],
+)
+def test_no_honest_variant_leaves_its_bound(variant: Any, scale: float, hyper: Hyperparameters) -> None:
+    subject = variant.subject()
+    for dtype in subject.dtypes:
+        if scale == 1e12 and dtype == "float16":
+            continue  # not a float16 number
+        worst = _margins(subject.loaded, hyper, dtype, subject.numerical_class, seed=5, scale=scale)
+        assert max(worst.values()) <= 1, (dtype, worst)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    beta1=st.sampled_from([0.0, 0.5, 0.9, 0.95]),
+    beta2=st.sampled_from([0.0, 0.5, 0.95, 0.999]),
+    beta3=st.sampled_from([0.95, 0.99, 0.9999, 0.999999]),
+    alpha=st.sampled_from([0.0, 1.0, 8.0, 100.0]),
+    eps=st.sampled_from([0.0, 1e-12, 1e-8, 1e-3]),
+    weight_decay=st.sampled_from([0.0, 0.1, 1.0]),
+    warmup=st.sampled_from([None, 1, 7, 1_000_000]),
+    scale=st.sampled_from([1e-20, 1e-10, 1e-3, 1.0, 1e6, 1e15, 1e25]),
+    variant=st.sampled_from(HONEST),
+    seed=st.integers(0, 1000),
+)
+def test_no_honest_variant_leaves_its_bound_on_drawn_runs(
+    beta1: float,
+    beta2: float,
+    beta3: float,
+    alpha: float,
+    eps: float,
+    weight_decay: float,
+    warmup: int | None,
+    scale: float,
+    variant: Any,
+    seed: int,
+) -> None:
+    hyper = Hyperparameters(beta1, beta2, beta3, alpha, eps, weight_decay, warmup, warmup)
+    subject = variant.subject()
+    dtype = subject.dtypes[seed % len(subject.dtypes)]
+    if dtype == "float16" and scale > 1e3:
+        scale = 1.0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        worst = _margins(subject.loaded, hyper, dtype, subject.numerical_class, seed, scale)
+    assert max(worst.values()) <= 1, worst
+
+
+def test_bounds_are_not_so_wide_that_honest_float32_disappears_in_them() -> None:
+    worst = _margins(AdEMAMix, PUBLISHED, "float32", "", seed=5, scale=1.0)
+    assert worst["theta"] > 0.05
+    assert worst["m1"] > 0.02
+    assert worst["nu"] > 0.02
+
+
+def _scaled(name: str, factor: float) -> type[AdEMAMix]:
+    """The NumPy optimizer with one quantity off by a factor."""
+
+    def wrong(self: AdEMAMix, *arguments: Any) -> Any:
+        return getattr(AdEMAMix, name)(self, *arguments) * self.compute(factor)
+
+    return type("Scaled", (AdEMAMix,), {name: wrong})
+
+
+@pytest.mark.parametrize("name", ["corrected_fast", "corrected_slow", "numerator", "denominator", "second", "slow"])
+def test_relative_error_of_one_in_ten_thousand_is_outside(name: str) -> None:
+    hyper = Hyperparameters(beta1=0.875, beta2=0.9375, beta3=1 - 2.0**-7, alpha=4.0)
+    assert _margins(_scaled(name, 1.0), hyper, "float32", "", seed=5, scale=1.0)["theta"] <= 1
+    assert _margins(_scaled(name, 1.0001), hyper, "float32", "", seed=5, scale=1.0)["theta"] > 3
+
+
+def test_overflowing_squares_are_not_claimed_and_others_are() -> None:
+    (snapshot,) = law.bounded_trajectory([1.0, 1.0], [FLOAT32.round([1e25, 1e15])], [0.1], PUBLISHED, "float32")
+    assert np.isinf(snapshot.nu_bound[0])
+    assert np.isinf(snapshot.theta_bound[0])
+    assert snapshot.theta_bound[1] < 1e-5
+
+
+def test_non_finite_law_is_met_by_equality_alone() -> None:
+    run = list(law.bounded_trajectory([1.0, 1.0], [np.array([np.nan, 1.0])] * 2, [0.1] * 2, PUBLISHED, "float32"))
+    assert np.isnan(run[1].theta[0])
+    assert run[1].theta_bound[0] == 0
+    assert 0 < run[1].theta_bound[1] < 1e-5
+
+
+def test_inputs_that_the_dtype_does_not_hold_are_refused() -> None:
+    with pytest.raises(ValueError, match="theta holds values that float32 does not"):
+        list(law.bounded_trajectory([0.1], [np.zeros(1)], [0.1], PUBLISHED, "float32"))
+    with pytest.raises(ValueError, match="a gradient holds values that bfloat16 does not"):
+        list(law.bounded_trajectory([1.0], [np.array([0.1])], [0.1], PUBLISHED, "bfloat16"))
+
+
+def test_declared_classes_only_widen_the_strict_bound() -> None:
+    rng = np.random.default_rng(0)
+    theta, gradients = np.ones(4096), list(FLOAT32.round(rng.uniform(1, 2, (3, 4096))))
+    hyper = Hyperparameters(t_alpha=5, t_beta3=5)
+
+    def bound(name: str) -> Any:
+        *_, last = law.bounded_trajectory(theta, gradients, [0.1] * 3, hyper, "float32", law.numerical_class(name))
+        return last.theta_bound
+
+    strict = bound("")
+    assert np.all(bound("float32-hyperparameters") > strict)
+    assert np.all(bound("blockwise-8bit") > strict)
+    np.testing.assert_array_equal(bound("parameter-dtype"), strict)  # float32 parameters: the same thing
+    with pytest.raises(ValueError, match="unknown numerical class 'lenient'; expected one of float32-states"):
+        law.numerical_class("lenient")
+
+
+@pytest.mark.parametrize("signed", [True, False])
+def test_quantisation_error_bounds_the_nearest_code(signed: bool) -> None:
+    code = np.array(law.dynamic_code_book(signed))
+    assert len(code) == 256
+    x = np.concatenate([np.linspace(0, 1, 4001), 10.0 ** np.linspace(-8, 0, 4001), code[code >= 0]])
+    for sign in (1.0, -1.0) if signed else (1.0,):
+        error = np.abs(sign * x[:, None] - code).min(axis=1)
+        bound = law.quantisation_error(x, signed)
+        assert np.all(error <= bound * (1 + 1e-12))
+    assert np.all(np.diff(law.quantisation_error(np.sort(x), signed)) >= 0)
+    # the top decade has 64 or 128 fractions between 0.1 and 1
+    assert float(law.quantisation_error(1.0, signed)) == pytest.approx(0.9 / (128 if signed else 256), rel=1e-12)
+
+
+def test_hyperparameters_that_float32_holds_cost_the_float32_class_nothing_but_its_own_roundings() -> None:
+    exact = Hyperparameters(beta1=0.875, beta2=0.9375, beta3=1 - 2.0**-7)
+    numerical = law.numerical_class("float32-hyperparameters")
+
+    def bound(hyper: Hyperparameters) -> float:
+        *_, last = law.bounded_trajectory([1.0], [np.ones(1)] * 20, [0.1] * 20, hyper, "float32", numerical)
+        return float(last.m2_bound[0])
+
+    # 0.9922 rounds to float32 with an error of up to 3e-8; 1 - 2**-7 does not
+    assert bound(replace(exact, beta3=0.9922)) > bound(exact)
