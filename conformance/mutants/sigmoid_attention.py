@@ -148,7 +148,8 @@ class ValueDimIsKeyDim(SigmoidAttention):
 
 class Squeezed(SigmoidAttention):
     def __call__(self, q: Values, k: Values, v: Values, **options: Any) -> Values:
-        return np.asarray(super().__call__(q, k, v, **options)).squeeze()
+        out = super().__call__(q, k, v, **options)
+        return out.squeeze(axis=2) if out.shape[2] == 1 else out
 
 
 class ThirdBatchRow(SigmoidAttention):
@@ -594,7 +595,7 @@ MUTANTS: tuple[Mutant, ...] = (
     _bug("head-dim-cut", HeadDimCut, "Only a power of two of the head dim enters the product.", "10"),
     _bug("value-dim-cut", ValueDimCut, "Value channels beyond the 16th are never computed.", "11"),
     _bug("value-dim-is-key-dim", ValueDimIsKeyDim, "The output takes the shape of q.", "11"),
-    _bug("squeezed", Squeezed, "Axes of length 1 are squeezed away.", "12"),
+    _bug("squeezed", Squeezed, "A single query's axis is squeezed away.", "12"),
     _bug("third-batch-row", ThirdBatchRow, "Batch rows beyond the second read the second's keys and values.", "13"),
     _bug("causal-strict", CausalStrict, "A causal query does not see its own position.", "14"),
     _bug("causal-top-left", CausalTopLeft, "The causal mask is aligned at the top left.", "15"),

@@ -34,7 +34,7 @@ class AttentionCase:
     id: str
     quick: bool = False
     dtypes: tuple[str, ...] = ("float32", "float16", "bfloat16")
-    batch: int = 2
+    batch: int = 1
     heads: int = 2
     kv_heads: int = 2
     nq: int = 20
@@ -189,7 +189,7 @@ LOG_65536 = log_length_bias(65536)
 Case = AttentionCase
 
 DEFINITION = (
-    Case(id="square", quick=True, dtypes=ALL_DTYPES),
+    Case(id="square", quick=True, dtypes=ALL_DTYPES, batch=2),
     Case(id="cross", nq=9, nk=40),
 )
 DEFAULT_SCALE = (Case(id="head-dim-64", quick=True, d=64, dv=64), Case(id="value-dim-differs", d=64, dv=16))
@@ -214,19 +214,19 @@ EXTREME = (
 )
 SCORE_PRECISION = (Case(id="scores-near-minus-8", quick=True, dtypes=LOW, nq=16, nk=4, data="deep"),)
 MANY_KEYS = (
-    Case(id="one-large", quick=True, batch=1, heads=1, kv_heads=1, nq=4, nk=2048, data="one-large"),
-    Case(id="2048-keys", batch=1, heads=1, kv_heads=1, nq=4, nk=2048, data="positive"),
+    Case(id="one-large", quick=True, heads=1, kv_heads=1, nq=4, nk=2048, data="one-large"),
+    Case(id="2048-keys", heads=1, kv_heads=1, nq=4, nk=2048, data="positive"),
 )
 TAILS = (
-    Case(id="67x67", quick=True, batch=1, nq=67, nk=67),
-    Case(id="17x131", batch=1, nq=17, nk=131),
-    Case(id="129x33", batch=1, nq=129, nk=33),
-    Case(id="causal-100x100", batch=1, nq=100, nk=100, causal=True),
+    Case(id="67x67", quick=True, nq=67, nk=67),
+    Case(id="17x131", nq=17, nk=131),
+    Case(id="129x33", nq=129, nk=33),
+    Case(id="causal-100x100", nq=100, nk=100, causal=True),
 )
 HEAD_DIMS = (
     Case(id="dim-40", quick=True, d=40, dv=40),
     Case(id="dim-59", d=59, dv=59),
-    Case(id="dim-96", batch=1, d=96, dv=96),
+    Case(id="dim-96", d=96, dv=96),
     Case(id="dim-1", d=1, dv=1),
 )
 VALUE_DIMS = (
@@ -243,12 +243,12 @@ SINGLE = (
 INDEPENDENCE = (Case(id="three-by-three", quick=True, batch=3, heads=3, kv_heads=3, nq=6, nk=6),)
 CAUSAL = (
     Case(id="square", quick=True, causal=True),
-    Case(id="two-blocks", batch=1, nq=80, nk=80, causal=True),
+    Case(id="two-blocks", nq=80, nk=80, causal=True),
 )
 CAUSAL_ALIGNMENT = (
     Case(id="more-keys", quick=True, nq=9, nk=30, causal=True),
     Case(id="decode", nq=1, nk=37, causal=True),
-    Case(id="two-blocks", batch=1, nq=33, nk=100, causal=True),
+    Case(id="two-blocks", nq=33, nk=100, causal=True),
 )
 MASKED = (
     Case(id="large-values-hidden", quick=True, dtypes=("float32", "bfloat16"), causal=True, data="hidden"),
@@ -275,7 +275,7 @@ ALIBI_ALIGNMENT = (
     Case(id="more-queries", nq=30, nk=9, alibi=True),
 )
 SHARED_HEADS = (
-    Case(id="six-over-two", quick=True, heads=6, kv_heads=2, nq=8, nk=8),
+    Case(id="six-over-two", quick=True, batch=2, heads=6, kv_heads=2, nq=8, nk=8),
     Case(id="four-over-one", heads=4, kv_heads=1, nq=8, nk=8),
     Case(id="six-over-two-gradients", heads=6, kv_heads=2, nq=8, nk=8, backward=True),
 )
@@ -285,7 +285,7 @@ KEY_LENGTHS = (
 )
 NO_KEYS = (
     Case(id="more-queries-causal", quick=True, nq=30, nk=9, causal=True),
-    Case(id="whole-blocks", batch=1, nq=150, nk=5, causal=True),
+    Case(id="whole-blocks", nq=150, nk=5, causal=True),
     Case(id="length-0", batch=3, key_lengths=(0, 20, 0)),
 )
 NAN = (
@@ -294,8 +294,8 @@ NAN = (
 )
 STRIDES = (
     Case(id="transposed", quick=True, batch=2, heads=3, kv_heads=3, layout="transposed"),
-    Case(id="padded", heads=3, kv_heads=3, layout="padded"),
-    Case(id="padded-gradients", layout="padded", backward=True),
+    Case(id="padded", batch=2, heads=3, kv_heads=3, layout="padded"),
+    Case(id="padded-gradients", batch=2, layout="padded", backward=True),
 )
 UNCHANGED = (
     Case(id="forward", quick=True, scale=0.3),
@@ -340,11 +340,11 @@ SLOPE_GRADIENT = (
 SATURATED_GRADIENTS = (Case(id="scores-near-8", quick=True, dtypes=LOW, backward=True, nq=8, nk=8, data="saturated"),)
 GRADIENT_STRIDES = (
     Case(id="expanded", quick=True, backward=True, grad_layout="expanded"),
-    Case(id="transposed", backward=True, heads=3, kv_heads=3, grad_layout="transposed"),
+    Case(id="transposed", backward=True, batch=2, heads=3, kv_heads=3, grad_layout="transposed"),
     Case(id="padded", backward=True, grad_layout="padded"),
 )
 GRADIENT_TAILS = (
-    Case(id="67x67", quick=True, backward=True, batch=1, nq=67, nk=67),
-    Case(id="17x131", backward=True, batch=1, nq=17, nk=131),
-    Case(id="129x33", backward=True, batch=1, nq=129, nk=33),
+    Case(id="67x67", quick=True, backward=True, nq=67, nk=67),
+    Case(id="17x131", backward=True, nq=17, nk=131),
+    Case(id="129x33", backward=True, nq=129, nk=33),
 )

@@ -41,12 +41,14 @@ ALL_FEATURES = frozenset(FEATURES)
 
 def connect(implementation: Implementation, device: str) -> Any:
     """The subject for an implementation on a device. PlugError for a protocol that is not one of this room."""
-    loaded = load_target(implementation.target)
     settings = dict(implementation.settings)
     if implementation.protocol == "torch":
+        # Before the implementation: it settles how Triton runs.
         from impls.sigmoid_attention.torch_driver import TorchSubject
 
+        loaded = load_target(implementation.target)
         return TorchSubject(loaded, device, implementation.numerical_class, settings)
+    loaded = load_target(implementation.target)
     if implementation.protocol == "numpy":
         from impls.sigmoid_attention.numpy_driver import NumpySubject
 
@@ -119,5 +121,5 @@ def _refuse_class(loaded: type, name: str) -> None:
         if _is_query_key_value(names):
             raise PlugError(
                 f"found {name}, a class whose {method} takes {', '.join(names[:3])}; expected a function f(q, k, v, ...) on "
-                "tensors; name an instance, a bound method, or a function that calls it (of an autograd Function: its apply)"
+                "tensors; name an instance, a bound method of one, or a function that calls it"
             )

@@ -9,9 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from impls._triton import choose_interpreter
 from impls.contract import Unsupported
 from impls.sigmoid_attention.arguments import Arguments
 from impls.sigmoid_attention.problem import Array, Load, Problem, Result, place
+
+# Before any implementation is imported, since any may import triton.
+choose_interpreter()
 
 TENSOR_LAYOUTS = ("BHND", "BNHD")
 

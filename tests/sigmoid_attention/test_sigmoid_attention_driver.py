@@ -1,0 +1,319 @@
+"""The driver of sigmoid attention gives strangers what they accept, and sees what they do to memory that is not theirs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from conformance.mutants import mutants_of
+from conformance.sigmoid_attention import cases
+from conformance.sigmoid_attention.cases import AttentionCase
+from conformance.sigmoid_attention.checks import CHECKS
+from conformance.sigmoid_attention.requirements import REQUIREMENTS
+from conformance.sigmoid_attention.workloads import BASELINE, WORKLOADS, prepare
+from impls.contract import Implementation, PlugError, Unsupported
+from impls.sigmoid_attention import IMPLEMENTATIONS
+from impls.sigmoid_attention.arguments import Arguments
+from impls.sigmoid_attention.driver import ALL_FEATURES, connect, recognise
+from impls.sigmoid_attention.numpy_attention import attention as numpy_attention
+from impls.sigmoid_attention.numpy_driver import NumpySubject
+from impls.sigmoid_attention.problem import LAYOUTS, place
+from reference.sigmoid_attention import forward
+
+ROOT = Path(__file__).resolve().parents[2]
+PLAIN = AttentionCase(id="plain", nq=5, nk=6, d=16, dv=16)
+
+
+def torch_subject(function: Any, **settings: Any) -> Any:
+    pytest.importorskip("torch")
+    from impls.sigmoid_attention.torch_driver import TorchSubject
+
+    return TorchSubject(function, "cpu", "", settings)
+
+
+def named(name: str) -> Implementation:
+    return next(i for i in IMPLEMENTATIONS if i.name == f"sigmoid_attention/{name}")
+
+
+# What is declared.
+
+
+def test_features_are_words_that_the_driver_explains() -> None:
+    for implementation in IMPLEMENTATIONS:
+        assert implementation.features is not None
+        assert implementation.features <= ALL_FEATURES
+    assert named("numpy").features == ALL_FEATURES
+    for check in CHECKS:
+        for case in check.cases:
+            assert case.needs <= ALL_FEATURES
+
+
+def test_every_requirement_is_checked_quickly_and_catches_a_planted_bug() -> None:
+    known = {r.id for r in REQUIREMENTS}
+    assert {check.requirement for check in CHECKS} == known
+    assert {check.requirement for check in CHECKS if any(case.quick for case in check.cases)} == known
+    assert {r for mutant in mutants_of("sigmoid_attention") for r in mutant.killed_by} == known
+
+
+def test_listing_and_reading_the_checks_imports_no_framework() -> None:
+    program = (
+        "import sys, impls.sigmoid_attention, conformance.sigmoid_attention.checks, conformance.sigmoid_attention.workloads;"
+        "print([m for m in ('torch', 'triton', 'jax') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+# What a stranger accepts.
+
+
+def test_options_are_given_under_the_function_s_own_names() -> None:
+    def stranger(
+        q: Any, k: Any, v: Any, softmax_scale: Any = None, is_causal: bool = False, sigmoid_bias: float = 0.0
+    ) -> None: ...
+
+    arguments = Arguments(stranger)
+    options = {"scale": 0.5, "causal": True, "bias": -1.0, "window": None, "key_lengths": None}
+    assert arguments.keywords(options) == {"softmax_scale": 0.5, "is_causal": True, "sigmoid_bias": -1.0}
+    with pytest.raises(Unsupported, match="does not accept window"):
+        arguments.keywords({"window": (1, 1)})
+
+
+def test_what_asks_for_nothing_is_left_out_where_it_is_not_accepted_and_given_where_it_is() -> None:
+    assert Arguments(lambda q, k, v: None).keywords({"bias": 0.0, "causal": False, "scale": None}) == {}
+    # A default bias is not assumed to be 0.
+    assert Arguments(lambda q, k, v, bias=None: None).keywords({"bias": 0.0}) == {"bias": 0.0}
+    assert Arguments(lambda q, k, v, **rest: None).keywords({"window": (1, 1)}) == {"window": (1, 1)}
+    assert Arguments(lambda q, k, v, b=0: None, {"bias": "b"}).keywords({"bias": 1.0}) == {"b": 1.0}
+
+
+def test_a_function_without_gradients_is_a_declared_gap() -> None:
+    subject = torch_subject(lambda q, k, v: (q @ k.transpose(-1, -2)).sigmoid().detach() @ v.detach())
+    with pytest.raises(Unsupported, match="forward only"):
+        subject.forward_backward(cases.problem(PLAIN, "float32"))
+    with pytest.raises(Unsupported, match="backward"):
+        NumpySubject(lambda q, k, v: q).forward_backward(cases.problem(PLAIN, "float32"))
+
+
+def test_a_result_that_is_no_tensor_is_named() -> None:
+    with pytest.raises(TypeError, match=r"returned tuple, expected one torch\.Tensor"):
+        torch_subject(lambda q, k, v: (q, None)).forward(cases.problem(PLAIN, "float32"))
+
+
+# What the guards see.
+
+
+@pytest.mark.parametrize("layout", LAYOUTS[:3])
+def test_places_do_not_overlap_and_keep_their_distance_from_the_ends(layout: str) -> None:
+    shape = (2, 3, 5, 7)
+    where = place(shape, layout)
+    reached = where.offset + np.tensordot(where.strides, np.indices(shape), axes=1)
+    assert len(np.unique(reached)) == 2 * 3 * 5 * 7
+    assert reached.min() >= 128
+    assert reached.max() < where.size - 128 + (8 if layout == "padded" else 0)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS[:3])
+@pytest.mark.parametrize("tensor_layout", ["BHND", "BNHD"])
+def test_every_layout_shows_the_same_values(layout: str, tensor_layout: str) -> None:
+    def add(q: Any, k: Any, v: Any) -> Any:
+        return q + 2 * k + 4 * v
+
+    case = replace(PLAIN, nk=5, layout=layout)
+    p = cases.problem(case, "float32")
+    expected = (p.q + 2 * p.k + 4 * p.v).astype(np.float32)
+    got = torch_subject(add, layout=tensor_layout).forward(p)
+    assert np.allclose(got.output, expected)
+    assert got.dtype == "float32"
+    assert got.mutated == ()
+    assert np.allclose(NumpySubject(add).forward(p).output, expected)
+
+
+def test_a_write_to_an_input_or_beside_it_is_seen() -> None:
+    def scales(q: Any, k: Any, v: Any) -> Any:
+        q *= 2
+        return q
+
+    def overruns(q: Any, k: Any, v: Any) -> Any:
+        k.as_strided((1,), (1,), k.storage_offset() + k.numel())[0] = 1.0
+        return q.clone()
+
+    p = cases.problem(PLAIN, "float16")
+    assert torch_subject(scales).forward(p).mutated == ("q",)
+    assert NumpySubject(scales).forward(p).mutated == ("q",)
+    assert torch_subject(overruns).forward(p).mutated == ("k",)
+
+
+def test_a_read_beside_an_input_and_an_element_never_written_are_nan() -> None:
+    torch = pytest.importorskip("torch")
+
+    def overruns(q: Any, k: Any, v: Any) -> Any:
+        return q + k.as_strided((1,), (1,), k.storage_offset() + k.numel())
+
+    def forgets(q: Any, k: Any, v: Any) -> Any:
+        out = torch.empty_like(q)
+        out[:, :, 1:] = 0
+        return out
+
+    p = cases.problem(PLAIN, "float32")
+    assert np.isnan(torch_subject(overruns).forward(p).output).all()
+    assert np.isnan(torch_subject(forgets).forward(p).output[:, :, 0]).all()
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_an_expanded_gradient_has_no_strides() -> None:
+    torch = pytest.importorskip("torch")
+    seen = []
+
+    class Spy(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, q: Any, k: Any, v: Any) -> Any:
+            return q + k + v
+
+        @staticmethod
+        def backward(ctx: Any, grad: Any) -> Any:
+            seen.append(grad.stride())
+            return grad, grad, grad
+
+    case = replace(PLAIN, nk=5, grad_layout="expanded", backward=True)
+    result = torch_subject(lambda q, k, v: Spy.apply(q, k, v)).forward_backward(cases.problem(case, "float32"))
+    assert seen == [(0, 0, 0, 0)]
+    assert (result.gradients["q"] == 1).all()
+
+
+# What is recognised.
+
+
+def function(q: Any, k: Any, v: Any, *, bias: float, scale: float | None = None) -> None: ...
+
+
+def array_function(q: np.ndarray, k: np.ndarray, v: np.ndarray) -> None: ...
+
+
+def needy(query: Any, key: Any, value: Any, dropout: float) -> None: ...
+
+
+class Layer:
+    def forward(self, query: Any, key: Any, value: Any) -> None: ...
+
+
+class JITFunction:
+    def __call__(self, q: Any, k: Any, v: Any) -> None: ...
+
+
+def test_functions_of_query_key_and_value_are_recognised() -> None:
+    found = recognise(function, "function")
+    assert found is not None
+    assert found["protocol"] == "torch"
+    found = recognise(array_function, "array_function")
+    assert found is not None
+    assert found["protocol"] == "numpy"
+    found = recognise(NumpySubject(numpy_attention), "subject")
+    assert found is not None
+    assert found["protocol"] == "subject"
+    for other in (len, int, "text", lambda text: text, lambda params, lr, betas: None):
+        assert recognise(other, "other") is None
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [(needy, "also requires dropout"), (Layer, "an instance"), (JITFunction(), "that launches it")],
+)
+def test_what_is_nearly_usable_is_told_what_would_make_it_so(found: Any, message: str) -> None:
+    with pytest.raises(PlugError, match=message):
+        recognise(found, "found")
+
+
+def test_an_unknown_protocol_or_layout_is_refused() -> None:
+    with pytest.raises(PlugError, match="torch, numpy and subject"):
+        connect(replace(named("numpy"), protocol="mind reading"), "cpu")
+    with pytest.raises(ValueError, match="BNHD"):
+        torch_subject(function, layout="NBHD")
+
+
+# Our own implementations beyond what the cases reach.
+
+
+def test_the_eager_implementation_gives_the_same_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch")
+    from impls.sigmoid_attention import torch_eager
+
+    rng = np.random.default_rng(0)
+    q, k, v = (torch.tensor(rng.normal(size=(3, heads, 5, 8))) for heads in (6, 3, 3))
+    options: dict[str, Any] = {"bias": -1.0, "causal": True, "key_lengths": torch.tensor([5, 2, 4])}
+    for slopes in (rng.random(6), rng.random((3, 6))):
+        options["alibi_slopes"] = torch.tensor(slopes)
+        whole = torch_eager.attention(q, k, v, **options)
+        with monkeypatch.context() as patch:
+            patch.setattr(torch_eager, "MOST_SCORES", 1)
+            parts = torch_eager.attention(q, k, v, **options)
+        assert np.allclose(whole, parts, rtol=0, atol=2.0**-48)
+        given = {**options, "key_lengths": [5, 2, 4], "alibi_slopes": slopes}
+        assert np.allclose(whole, forward(q.numpy(), k.numpy(), v.numpy(), **given), rtol=0, atol=2.0**-48)
+
+
+def test_kernels_compile_for_hopper_and_use_its_matrix_units() -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("triton")
+    environment = {**os.environ, "TRITON_INTERPRET": "0", "PYTHONPATH": str(ROOT)}
+    program = ROOT / "tests" / "sigmoid_attention" / "compile_for_hopper.py"
+    done = subprocess.run([sys.executable, str(program)], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert [line[0] for line in lines] == ["forward_kernel", "forward_kernel", "query_gradient_kernel", "key_gradient_kernel"]
+    for _, dtype, _, shared, units, _ in lines:
+        assert int(shared) <= 227 * 1024  # what one block may have on sm_90
+        assert (units == "wgmma") == (dtype == "torch.bfloat16")
+
+
+# Workloads.
+
+
+def test_work_is_counted_as_the_field_counts_it() -> None:
+    by_id = {workload.id: workload for workload in WORKLOADS}
+    assert len(by_id) == len(WORKLOADS)
+    full = by_id["fwd-full-B8-H16-N2048-D128-bfloat16"]
+    assert full.flops == full.amount == 4 * 8 * 16 * 2048**2 * 128
+    assert by_id["fwd-causal-B8-H16-N2048-D128-bfloat16"].amount == full.amount / 2
+    assert by_id["fwd-bwd-full-B8-H16-N2048-D128-bfloat16"].amount == full.amount * 3.5
+    assert BASELINE in {i.name for i in IMPLEMENTATIONS}
+
+
+class Wrong:
+    """Right but for one element of dK."""
+
+    def __call__(self, q: Any, k: Any, v: Any, *, bias: float = 0.0, causal: bool = False) -> Any:
+        return numpy_attention(q, k, v, bias=bias, causal=causal)
+
+    def backward(self, q: Any, k: Any, v: Any, grad: Any, *, bias: float = 0.0, causal: bool = False) -> Any:
+        gradients = numpy_attention.backward(q, k, v, grad, bias=bias, causal=causal)
+        gradients["k"][0, 0, -1, 0] *= 1.01
+        return gradients
+
+
+wrong = Wrong()
+
+
+def test_a_workload_s_answer_is_held_against_the_law() -> None:
+    workload = next(w for w in WORKLOADS if w.quick and "backward" in w.needs)
+    right = prepare(named("numpy"), workload, "cpu")
+    right.run()
+    comparisons = list(right.verify())
+    assert comparisons
+    assert all(c.passed for c in comparisons)
+    record = replace(named("numpy"), target=f"{__file__}:wrong")
+    failed = [c.quantity for c in prepare(record, workload, "cpu").verify() if not c.passed]
+    assert failed == ["gradient of k, batch 0 head 0, key 255"]
+
+
+def test_an_interpreted_kernel_is_not_timed() -> None:
+    pytest.importorskip("triton")
+    with pytest.raises(Unsupported, match="interpreter"):
+        prepare(named("triton"), WORKLOADS[0], "cpu")
