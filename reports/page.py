@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reports import plots
+from reports import bug_chart, plots
 from reports.chart_data import chart
 from reports.merging import Evidence
 from reports.sections import bugs, charts, findings, league, matrix, provenance, speed, summary
@@ -21,6 +21,13 @@ def render(evidence: Evidence) -> dict[str, bytes]:
             path = f"plots/{_file_name(system.name)}.svg"
             files[path] = plots.draw(data)
             drawn.append((data, path))
+    bug_charts = {}
+    for system in evidence.systems:
+        grid = bug_chart.bug_chart(evidence, system)
+        if grid is not None:
+            path = f"plots/{_file_name(system.name)}-bugs.svg"
+            files[path] = bug_chart.draw(grid)
+            bug_charts[system.name] = (grid, path)
     sections = [
         ("Summary", summary.summary(evidence)),
         ("League tables", league.league(evidence)),
@@ -28,7 +35,7 @@ def render(evidence: Evidence) -> dict[str, bytes]:
         ("Requirements", matrix.matrix(evidence)),
         ("Findings", findings.findings(evidence)),
         ("Speed", speed.speed(evidence)),
-        ("Planted bugs", bugs.bugs(evidence)),
+        ("Planted bugs", bugs.bugs(evidence, bug_charts)),
         ("What the words mean", provenance.meanings(evidence)),
         ("Environment", provenance.environment(evidence)),
         ("How to reproduce", provenance.reproduction(evidence)),

@@ -8,8 +8,8 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from reports.canvas import SIGNATURE as PLOT_SIGNATURE
 from reports.page import SIGNATURE
-from reports.plots import SIGNATURE as PLOT_SIGNATURE
 
 
 class PublishError(Exception):

@@ -210,6 +210,10 @@ def mutant_lines() -> list[dict[str, Any]]:
             equivalent="x*y+z is the same in either order of the operands.",
         )
     )
+    half = mutant(
+        "rig", "rig/half-caught", "Is caught by one of two.", ["RIG-01", "RIG-02"], {"RIG-01": "inf"}, ["RIG-01", "RIG-02"]
+    )
+    lines.append(half)
     lines.append(mutant("ademamix", "ademamix/lerp", "Uses lerp.", [], {}, everything, honest=True, verdict="honest"))
     lines.append(
         mutant(

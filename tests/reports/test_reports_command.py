@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from reports import cli, publishing
+from reports.canvas import SIGNATURE as PLOT_SIGNATURE
 from reports.page import SIGNATURE
-from reports.plots import SIGNATURE as PLOT_SIGNATURE
 from reports.publishing import PublishError, publish
 from tests.reports import records_for_tests as made
 
@@ -80,7 +80,7 @@ def test_an_interrupted_write_leaves_what_was_there(
 ) -> None:
     if there_already:
         publish(OLD, tmp_path / "out")
-    before = contents(tmp_path)
+    before, folders = contents(tmp_path), sorted(tmp_path.rglob("*"))
 
     def full(path: Path, content: bytes) -> int:
         raise OSError(28, "No space left on device")
@@ -89,6 +89,7 @@ def test_an_interrupted_write_leaves_what_was_there(
     with pytest.raises(PublishError, match="No space left"):
         publish(NEW, tmp_path / "out")
     assert contents(tmp_path) == before
+    assert sorted(tmp_path.rglob("*")) == folders
 
 
 def test_a_file_in_place_of_the_folder_is_said(record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

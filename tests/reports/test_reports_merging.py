@@ -57,6 +57,14 @@ def test_the_same_verdict_twice_keeps_the_worse_margin(tmp_path: Path, first: Pa
     assert judgement.margin == 0.875
 
 
+def test_margins_are_compared_as_numbers(tmp_path: Path) -> None:
+    margins = (9.0, 10.0)
+    body = [one_verdict(verdict=Verdict.FAIL, margin=margin) for margin in margins]
+    paths = [made.write(tmp_path / "a.jsonl", body[0]), second(tmp_path, body[1])]
+    (judgement,) = load(paths).judgements
+    assert judgement.margin == max(margins)
+
+
 def test_a_verdict_outweighs_not_run(tmp_path: Path, first: Path) -> None:
     other = second(tmp_path, one_verdict(verdict=Verdict.NOT_RUN, margin=None, message="no such device"))
     (judgement,) = load([other, first]).judgements

@@ -56,6 +56,11 @@ def test_only_all_is_a_hundred_percent(whole: int, data: st.DataObject) -> None:
     assert (share(part, whole).startswith("0 %")) == (part == 0)
 
 
+def test_nearly_all_is_not_all() -> None:
+    assert share(99_999, 100_000) == "99.9 % (99999/100000)"
+    assert share(0, 0) == "-"
+
+
 def test_units_and_ratios() -> None:
     assert si(1.2345e9, "B/s") == "1.23 GB/s"
     assert si(999.96e3, "B/s") == "1.00 MB/s"
