@@ -64,7 +64,7 @@ def bug_chart(evidence: Evidence, system: System) -> BugChart | None:
         idle=frozenset(idle(ids, bugs)),
         description=(
             f"Which of {count(len(ids), 'requirement')} of {system.title} caught which of {count(len(bugs), 'planted bug')}; "
-            f"caught in all: {share(len(bugs) - len(survivors), len(bugs))}.{missed} The table below says the same in words."
+            f"caught in all: {share(len(bugs) - len(survivors), len(bugs))}.{missed} The tables below name them."
         ),
     )
 
@@ -124,6 +124,8 @@ def _figure(chart: BugChart) -> Figure:
         size = min(TICK_SIZE, max(0.62 * step, 5.0))
         canvas.text(x, top + 5, short, size, ha="center", va="bottom", color=color, rotation=90 if len(short) > 2 else 0)
     canvas.text(left - 8, top + 5, f"{drawable(chart.prefix)}-", TICK_SIZE, ha="right", va="bottom", color=QUIET)
+    # All marks of a kind are one artist, which keeps the file small.
+    marks: dict[str, list[tuple[float, float]]] = {"meant": [], "also": [], "missed": [], "": []}
     for row, (bug, label) in enumerate(zip(chart.bugs, labels, strict=True)):
         y = top - ROW * (row + 0.5)
         if row % 2 == 0:
@@ -131,7 +133,9 @@ def _figure(chart: BugChart) -> Figure:
         survived = bug.verdict != "killed"
         canvas.text(left - 8, y, label, LABEL_SIZE, ha="right", va="center", color=VERMILLION if survived else INK)
         for column, id_ in enumerate(chart.ids):
-            _mark(canvas, left + step * (column + 0.5), y, _kind(bug, id_), min(1.0, step / 10))
+            marks[_kind(bug, id_)].append((left + step * (column + 0.5), y))
+    for kind, places in marks.items():
+        _draw_marks(canvas, places, kind, min(1.0, step / 10))
     return canvas.figure
 
 
@@ -142,16 +146,16 @@ def _kind(bug: Killed, id_: str) -> str:
     return "missed" if expected else ""
 
 
-def _mark(canvas: Canvas, x: float, y: float, kind: str, scale: float = 1.0) -> None:
+def _draw_marks(canvas: Canvas, places: list[tuple[float, float]], kind: str, scale: float = 1.0) -> None:
     """A full dot, a hollow one, or a cross."""
     styles: dict[str, dict[str, Any]] = {
         "meant": {"marker": "o", "markersize": 7.5, "markerfacecolor": BLUE, "markeredgecolor": BLUE, "markeredgewidth": 0.8},
         "also": {"marker": "o", "markersize": 5.5, "markerfacecolor": CARD, "markeredgecolor": BLUE, "markeredgewidth": 1.0},
         "missed": {"marker": "x", "markersize": 6.5, "markeredgecolor": VERMILLION, "markeredgewidth": 2.2},
     }
-    if kind:
+    if kind and places:
         style = {**styles[kind], "markersize": styles[kind]["markersize"] * scale}
-        canvas.axes.plot([x], [y], linestyle="none", zorder=5, **style)
+        canvas.axes.plot([x for x, _ in places], [y for _, y in places], linestyle="none", zorder=5, **style)
 
 
 def _legend(canvas: Canvas, y: float) -> None:
@@ -162,6 +166,6 @@ def _legend(canvas: Canvas, y: float) -> None:
         "missed": "missed where it is meant to be",
     }
     for kind, text in words.items():
-        _mark(canvas, x, y + 3, kind)
+        _draw_marks(canvas, [(x, y + 3)], kind)
         canvas.text(x + 9, y, text, color=QUIET)
         x += text_width(text, TICK_SIZE) + 34

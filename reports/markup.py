@@ -24,6 +24,8 @@ NOTHING = "<!-- -->"
 """A comment, which no forge shows."""
 LONGEST = 1000
 """Characters of one record string that are shown; the records hold the rest."""
+WIDEST_PADDED = 160
+"""Characters of a table's row up to which its columns are aligned in the source as well."""
 _TABULATE_LOCK = threading.Lock()
 
 
@@ -71,6 +73,12 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]], align: str = ""
     alignment = [sides[side] for side in (align or "l" * len(headers))]
     if len(alignment) != len(headers) or any(len(row) != len(headers) for row in rows):
         raise ValueError(f"a table of {len(headers)} columns got {len(alignment)} alignments or a row of another width")
+    widths = [max(map(len, column)) for column in zip(headers, *rows, strict=True)]
+    if sum(widths) > WIDEST_PADDED:
+        # Padded, every row would be as wide as the widest: nothing to read, and most of the file blanks.
+        bars = {"l": ":--", "r": "--:", "c": ":-:"}
+        lines = [headers, [bars[side] for side in (align or "l" * len(headers))], *rows]
+        return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
     with _TABULATE_LOCK:
         # With wcwidth installed tabulate pads differently: the page must not depend on what else is installed.
         before = tabulate_module.WIDE_CHARS_MODE

@@ -9,6 +9,9 @@ from reports.markup import code, plain, table
 from reports.merging import Evidence, Killed, System
 from reports.numbers import count, listing, margin, share
 
+SHOWN_OTHERS = 4
+"""So many requirements are named that catch a bug besides the one that is meant to; the chart shows all."""
+
 LEGEND = (
     "The suite judged by bugs planted in correct implementations. In the charts a full dot is a bug caught by the requirement "
     "that is meant to catch it, a hollow one by another as well, a red cross one that was missed; a requirement in red caught "
@@ -73,9 +76,12 @@ def _ids(ids: Sequence[str]) -> str:
 
 
 def _killers(killed: Killed) -> str:
-    words = []
-    for id_, value in killed.killers.items():
-        shown = value if isinstance(value, str) else margin(value)
-        words.append(f"**{plain(id_)}** ({shown})" if id_ in killed.expected_killers else f"{plain(id_)} ({shown})")
+    shown = {id_: value if isinstance(value, str) else margin(value) for id_, value in killed.killers.items()}
+    meant = [id_ for id_ in killed.expected_killers if id_ in shown]
+    others = [id_ for id_ in shown if id_ not in meant]
+    words = [f"**{plain(id_)}** ({shown[id_]})" for id_ in meant]
+    words += [f"{plain(id_)} ({shown[id_]})" for id_ in others[:SHOWN_OTHERS]]
+    if len(others) > SHOWN_OTHERS:
+        words.append(f"{len(others) - SHOWN_OTHERS} more")
     missed = [f"not by **{plain(id_)}**" for id_ in killed.expected_killers if id_ not in killed.killers]
     return ", ".join([*words, *missed]) or "-"

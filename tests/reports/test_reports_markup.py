@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reports.markup import LONGEST, NOTHING, block, code, plain, table
+from reports.markup import LONGEST, NOTHING, WIDEST_PADDED, block, code, plain, table
 
 ATTACKS = [
     "a | b || c",
@@ -98,6 +98,13 @@ def test_a_table_keeps_its_columns_whatever_the_cells_say() -> None:
     lines = table(["a", "b"], rows).split("\n")
     assert len(lines) == len(ATTACKS) + 2
     assert {line.count("|") for line in lines} == {3}
+
+
+def test_a_wide_table_is_not_padded() -> None:
+    narrow = table(["a", "b"], [["x", "1"], ["longer", "2"]], "lr")
+    assert narrow.split("\n")[2] == "| x      |   1 |"
+    wide = table(["a", "b"], [["x", "1"], ["y" * 2 * WIDEST_PADDED, "2"]], "lr")
+    assert wide.split("\n")[1:3] == ["| :-- | --: |", "| x | 1 |"]
 
 
 def test_a_table_refuses_rows_of_another_width() -> None:
