@@ -82,6 +82,7 @@ class Command:
             self._running = _Running(self.words)
         try:
             answer = _decode(self._running.exchange(line, self.seconds), self._next_id)
+            self._running.refuse_more()
         except BaseException:
             # Whatever state it is in now, the next request must not see it.
             self.close()
@@ -183,11 +184,14 @@ class _Running:
                         raise self._ended(len(to_write) < len(line))
         answer = bytes(self._received[:newline])
         del self._received[: newline + 1]
+        self._answered += 1
+        return answer
+
+    def refuse_more(self) -> None:
+        """CommandError where something stands after the answer; judged after it, so that the first fault is the one named."""
         if self._received:
             second = _shorten(bytes(self._received))
             raise CommandError(f"found more than one line for one request; the second begins {second}")
-        self._answered += 1
-        return answer
 
     def _write(self, data: memoryview) -> memoryview:
         try:

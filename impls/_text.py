@@ -150,11 +150,12 @@ def describe(value: Any, limit: int = 80) -> str:
     return f"{text if len(text) <= limit else text[:limit] + '...'} ({type(value).__name__})"
 
 
-def recognise_as(system: str, loaded: Any, name: str, features: tuple[str, ...]) -> dict[str, Any] | None:
-    """The record's fields where ``loaded`` is, or may be, a parser of ``system``; None where it is of the other, or no parser.
+def recognise_as(system: str, loaded: Any, name: str, features: Mapping[str, tuple[str, ...]]) -> dict[str, Any] | None:
+    """The record's fields where ``loaded`` is, or may be, a parser of ``system``; None where it is the other or no parser.
 
-    The parser is asked for the example document. An empty answer fits both systems, and both say so: then the user is told to
-    say which. Raises PlugError where the answer fits neither.
+    ``features`` gives the names of the methods that offer each feature. The parser is asked for the example document. An
+    empty answer fits both systems, and both say so: then the user is told to say which. Raises PlugError where the answer
+    fits neither.
     """
     protocol, parser = _as_parser(loaded)
     if parser is None:
@@ -181,7 +182,7 @@ def recognise_as(system: str, loaded: Any, name: str, features: tuple[str, ...])
         )
     if system not in fits:
         return None
-    offered = frozenset(feature for feature in features if method(parser, feature)) if protocol == OBJECT else frozenset()
+    offered = frozenset(feature for feature, names in features.items() if method(parser, *names))
     return {"protocol": protocol, "dtypes": (), "devices": ("cpu",), "features": offered}
 
 

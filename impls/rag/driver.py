@@ -66,4 +66,4 @@ def connect(implementation: Implementation, device: str) -> Subject:
 
 def recognise(loaded: Any, name: str) -> dict[str, Any] | None:
     """The fields of a record for an object that may be a reader of RAG; see `impls._text.recognise_as`."""
-    return _text.recognise_as("rag", loaded, name, ())
+    return _text.recognise_as("rag", loaded, name, {})

@@ -25,8 +25,12 @@ from impls.contract import Implementation, Unsupported
 from reference.rig import PROFILES, Profile, Segment, to_code_points
 
 STREAM, SERIALISE, WELL_FORMED = "stream", "serialise", "well_formed"
-FEATURES = (STREAM, SERIALISE, WELL_FORMED)
-_ALSO = {SERIALISE: "serialize", WELL_FORMED: "is_well_formed"}
+FEATURES: dict[str, tuple[str, ...]] = {
+    STREAM: ("stream",),
+    SERIALISE: ("serialise", "serialize"),
+    WELL_FORMED: ("well_formed", "is_well_formed"),
+}
+"""The feature words, each with the names of the methods that offer it."""
 
 
 class Subject:
@@ -77,7 +81,7 @@ class Subject:
         return answer
 
     def _feature(self, name: str) -> Callable[..., Any]:
-        found = _text.method(self._parser, name, *filter(None, [_ALSO.get(name)]))
+        found = _text.method(self._parser, *FEATURES[name])
         if found is None:
             raise Unsupported(f"has no {name}")
         return found

@@ -1,0 +1,258 @@
+"""A parser behind the JSON-lines protocol is any program; every way in which one can misbehave is one clear exception."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from impls import _text
+from impls._command import Command, CommandError
+from impls.contract import PlugError, Unsupported
+from impls.discovery import plug
+from impls.rag import driver as rag_driver
+from impls.rig import driver
+from reference import rig
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "examples"
+REQUEST = {"system": "rig", "profile": "strict", "text": "x"}
+
+HEAD = """
+import json, os, sys, time
+def answers():
+    for line in sys.stdin:
+        yield json.loads(line)
+def say(**answer):
+    print(json.dumps(answer), flush=True)
+"""
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Iterator[Callable[..., Command]]:
+    """Makes a command of the body of a Python program, in which HEAD is known."""
+    made: list[Command] = []
+
+    def make(body: str, seconds: float = 10.0) -> Command:
+        path = tmp_path / f"program{len(made)}.py"
+        path.write_text(HEAD + body)
+        made.append(Command([sys.executable, str(path)], seconds))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_requests_are_ascii_lines_with_rising_ids(command: Callable[..., Command]) -> None:
+    echo = command("for line in sys.stdin.buffer:\n    say(id=json.loads(line)['id'], line=line.decode('ascii'))")
+    first = echo.ask({**REQUEST, "text": "é\u2028\U0001f600\n"})
+    assert first["id"] == 1
+    assert first["line"] == ('{"id": 1, "system": "rig", "profile": "strict", "text": "\\u00e9\\u2028\\ud83d\\ude00\\n"}\n')
+    assert echo.ask(REQUEST)["id"] == 2
+
+
+def test_the_process_lives_on(command: Callable[..., Command]) -> None:
+    program = command("for r in answers():\n    say(id=r['id'], pid=os.getpid())")
+    assert len({program.ask(REQUEST)["pid"] for _ in range(3)}) == 1
+
+
+def test_a_process_that_answers_once_is_started_again(command: Callable[..., Command]) -> None:
+    program = command("for r in answers():\n    say(id=r['id'], pid=os.getpid())\n    break")
+    assert len({program.ask(REQUEST)["pid"] for _ in range(3)}) == 3
+
+
+@pytest.mark.parametrize(("body", "message"), [
+    ("print('hello', flush=True)\nfor r in answers(): say(id=r['id'])", "found 'hello' on standard output, expected one line"),
+    ("for r in answers(): print('[1]', flush=True)", "expected a JSON object"),
+    ("for r in answers(): print('{\"id\": 1,', flush=True)", "expected one line of JSON"),
+    ("for r in answers(): sys.stdout.buffer.write(b'\\xff\\n'); sys.stdout.flush()", "UnicodeDecodeError"),
+    ("for r in answers(): print('[' * 10**5, flush=True)", "expected one line of JSON"),
+    ("for r in answers(): say(id=7)", "found an answer with id 7, expected id 1"),
+    ("for r in answers(): say(id=True)", "found an answer with id True"),
+    ("for r in answers(): say(annotations=[])", "found an answer with id None"),
+    ("for r in answers():\n    sys.stdout.write('{\"id\": 1}\\n{\"id\": 1}\\n'); sys.stdout.flush()", "more than one line"),
+    ("for r in answers(): say(id=r['id'], text='\\ud800')", "found a lone surrogate in the answer"),
+    ("print('oops', file=sys.stderr)\nsys.exit(3)", "ended with exit code 3 without answering; its standard error ends: oops"),
+    ("for r in answers(): raise KeyError('no such')", "exit code 1 without answering; its standard error ends: KeyError"),
+    ("os.kill(os.getpid(), 9)", "was ended by SIGKILL"),
+    ("sys.exit(0)", "ended with exit code 0 without answering; it wrote nothing"),
+    ("for r in answers(): sys.stdout.write('{\"id\"'); sys.exit(0)", "in the middle of the line"),
+    ("os.close(1)\ntime.sleep(60)", "closed its standard output without answering"),
+    ("print('a\\nworking', file=sys.stderr, flush=True)\ntime.sleep(60)", "no answer within 1 s; .* ends: working"),
+    ("sys.stdin.close()\ntime.sleep(60)", "no answer within 1 s"),
+])  # fmt: skip
+def test_misbehaviour_is_one_clear_exception(command: Callable[..., Command], body: str, message: str) -> None:
+    with pytest.raises(CommandError, match=message):
+        command(body, 1.0 if "sleep" in body else 10.0).ask(REQUEST)
+
+
+def test_after_a_failure_the_next_request_starts_afresh(command: Callable[..., Command]) -> None:
+    program = command("for r in answers():\n    assert r['text'] != 'bad', 'bad text'\n    say(id=r['id'])")
+    assert program.ask(REQUEST) == {"id": 1}
+    with pytest.raises(CommandError, match="bad text"):
+        program.ask({**REQUEST, "text": "bad"})
+    assert program.ask(REQUEST) == {"id": 3}
+
+
+def test_big_texts_and_floods_do_not_deadlock(command: Callable[..., Command]) -> None:
+    # It writes a megabyte to both outputs before it reads its input, and answers with what it got.
+    program = command(
+        "sys.stderr.write('e' * 2**20); sys.stderr.flush()\n"
+        "sys.stdout.write(' ' * 2**20); sys.stdout.flush()\n"
+        "for r in answers():\n    sys.stderr.write('e' * 2**20)\n    say(id=r['id'], text=r['text'])"
+    )
+    text = "\U0001f600[" * 2**19
+    assert program.ask({**REQUEST, "text": text})["text"] == text
+
+
+def test_an_endless_line_is_cut_off(command: Callable[..., Command], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("impls._command.LONGEST_ANSWER", 10**6)
+    with pytest.raises(CommandError, match="bytes without a line end"):
+        command("while True: sys.stdout.write('x' * 65536)").ask(REQUEST)
+
+
+def test_nothing_is_left_running(command: Callable[..., Command], tmp_path: Path) -> None:
+    # A child in the same group that ignores the end of its parent.
+    program = command(
+        "import subprocess\nchild = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        "for r in answers(): say(id=r['id'], pids=[os.getpid(), child.pid])"
+    )
+    parent, child = program.ask(REQUEST)["pids"]
+    program.close()
+    assert not is_alive(parent)
+    deadline = time.monotonic() + 5
+    while is_alive(child) and not _is_zombie(child) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not is_alive(child) or _is_zombie(child)  # an orphan is reaped by whoever inherits it
+
+
+def _is_zombie(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_a_process_ends_with_the_interpreter(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(HEAD + "for r in answers(): say(id=r['id'], pid=os.getpid())\ntime.sleep(60)")
+    code = (
+        "import sys\nfrom impls._command import Command\n"
+        f"c = Command([sys.executable, {str(program)!r}], 10.0)\nprint(c.ask({REQUEST!r})['pid'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    assert not is_alive(int(done.stdout))
+
+
+def test_a_command_that_cannot_be_started_is_named() -> None:
+    with pytest.raises(PlugError, match=r"found the command './no-such-parser', which cannot be started \(No such file"):
+        Command(["./no-such-parser"], 1.0).ask(REQUEST)
+
+
+def test_a_lone_surrogate_is_not_sent() -> None:
+    with pytest.raises(Unsupported, match="lone surrogate"):
+        Command(["./never-started"], 1.0).ask({**REQUEST, "text": "\ud800"})
+
+
+GOOD = (
+    HEAD
+    + """
+import re
+for r in answers():
+    if r['profile'] != 'strict':
+        say(id=r['id'], unsupported='only the strict profile')
+    elif r['system'] == 'rig':
+        found = re.finditer(r'\\[__DC__\\("([^"]+)"\\) --> "([^"]*)"\\]', r['text'])
+        say(id=r['id'], annotations=[dict(query=m[1], value=m[2], start=m.start(), end=m.end()) for m in found])
+    elif r['text'] == 'fail':
+        say(id=r['id'], error='I failed')
+    elif r['text'] == 'strange':
+        say(id=r['id'], results=[])
+    else:
+        say(id=r['id'], queries=r['text'].split('\\n'))
+"""
+)
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> str:
+    path = tmp_path / "good.py"
+    path.write_text(GOOD)
+    return f"cmd:{sys.executable} {path}"
+
+
+def test_a_command_is_plugged_in_as_rig_or_as_rag(good: str) -> None:
+    parser = driver.connect(plug(good), "cpu")
+    assert parser.parse(rig.EXAMPLE) == [("what was the percentage of females in Sunnyvale, CA in 2020?", "51.6%", 91, 175)]
+    with pytest.raises(Unsupported):
+        parser.stream()
+    reader = rag_driver.connect(plug(f"rag={good}"), "cpu")
+    assert reader.parse("a\nb") == ["a", "b"]
+    with pytest.raises(_text.AnswerError, match="the command reports: I failed"):
+        reader.parse("fail")
+    with pytest.raises(_text.AnswerError, match=r"found the keys \['id', 'results'\], expected 'queries'"):
+        reader.parse("strange")
+
+
+def test_the_profile_is_sent_and_may_be_declined(good: str) -> None:
+    from dataclasses import replace
+
+    parser = driver.connect(replace(plug(good), numerical_class="official"), "cpu")
+    with pytest.raises(Unsupported, match="only the strict profile"):
+        parser.parse("x")
+
+
+def test_the_time_limit_is_a_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "slow.py"
+    path.write_text("import time\ntime.sleep(60)")
+    monkeypatch.setenv("GAUGEBLOCK_TEXT_SECONDS", "0.3")
+    with pytest.raises(CommandError, match=r"no answer within 0\.3 s"):
+        driver.connect(plug(f"cmd:{sys.executable} {path}"), "cpu").parse("x")
+
+
+def conforms(words: list[str], system: str) -> Any:
+    """Run the whole suite of a system on a command; the output of pytest."""
+    spec = f"{system}=cmd:{' '.join(words)}"
+    arguments = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"conformance/{system}", "--impl", spec]
+    return subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
+
+
+# The protocol is tested above with Python. These show that it is no affair of Python's, where their tools are installed.
+LANGUAGES = [language for language, tool in (("javascript", "node"), ("c", "cc")) if shutil.which(tool)]
+
+
+@pytest.mark.parametrize("system", ["rig", "rag"])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_example_conforms(language: str, system: str, tmp_path: Path) -> None:
+    if language == "javascript":
+        words = ["node", str(EXAMPLES / "text_parser.mjs")]
+    else:
+        words = [str(tmp_path / "text_parser")]
+        flags = ["-std=c99", "-O2", "-Wall", "-Wextra", "-Werror"]
+        subprocess.run(["cc", *flags, "-o", *words, str(EXAMPLES / "text_parser.c")], check=True, timeout=60)
+    done = conforms(words, system)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert " passed" in done.stdout
+
+
+def test_a_wrong_command_fails(good: str) -> None:
+    # Its strings may hold line breaks.
+    done = conforms(good.removeprefix("cmd:").split(" "), "rig")
+    assert done.returncode == 1
+    assert "RIG-20" in done.stdout

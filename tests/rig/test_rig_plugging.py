@@ -1,0 +1,196 @@
+"""A stranger's parser is taken as it is, told from a RAG reader by its answer, and answered clearly where it is unusable."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from impls import _text
+from impls.contract import Implementation, PlugError, Unsupported
+from impls.discovery import plug
+from impls.rag import driver as rag_driver
+from impls.rig import IMPLEMENTATIONS, driver
+from reference import rig
+
+EXPECTED = [("what was the percentage of females in Sunnyvale, CA in 2020?", "51.6%", 91, 175)]
+PATTERN = re.compile(rig.official.PATTERN)
+
+
+def tuples(text: str) -> list[tuple[str, str, int, int]]:
+    return [(m[1], m[2], *m.span()) for m in PATTERN.finditer(text)]
+
+
+def lines(text: str) -> list[str]:
+    return text.split("\n")
+
+
+class WithParse:
+    def parse(self, text: str) -> Any:
+        return tuples(text)
+
+    def serialize(self, segments: list[Any]) -> str:
+        return rig.serialise(segments)
+
+
+def subject(parse: Any, **declared: Any) -> driver.Subject:
+    return driver.Subject(SimpleNamespace(parse=parse), **declared)
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS, ids=lambda i: i.name)
+def test_every_listed_parser_reads_the_example(implementation: Implementation) -> None:
+    assert driver.connect(implementation, "cpu").parse(rig.EXAMPLE) == EXPECTED
+
+
+@pytest.mark.parametrize("item", [
+    EXPECTED[0],
+    list(EXPECTED[0]),
+    dict(zip(("query", "value", "start", "end"), EXPECTED[0], strict=True)),
+    SimpleNamespace(query=EXPECTED[0][0], value=EXPECTED[0][1], start=91, end=175, more=1),
+], ids=["tuple", "list", "mapping", "object"])  # fmt: skip
+def test_an_annotation_has_four_shapes(item: Any) -> None:
+    assert subject(lambda text: [item]).parse(rig.EXAMPLE) == EXPECTED
+    assert subject(lambda text: (item,)).parse(rig.EXAMPLE) == EXPECTED
+
+
+@pytest.mark.parametrize(("answer", "message"), [
+    (None, "found None"),
+    ("text", "found 'text' \\(str\\), expected a list"),
+    (iter([]), "list_iterator"),
+    ([("q", "v")], "expected \\(query, value, start, end\\)"),
+    ([("q", None, 0, 1)], "expected two strings"),
+    ([("q", "v", 0.5, 1)], "expected two integers"),
+    ([("q", "v", True, 1)], "expected two integers"),
+    ([{"query": "q"}], "expected \\(query, value, start, end\\)"),
+])  # fmt: skip
+def test_a_wrong_answer_is_said_to_be_wrong(answer: Any, message: str) -> None:
+    with pytest.raises(_text.AnswerError, match=message):
+        subject(lambda text: answer).parse("x")
+
+
+@pytest.mark.parametrize(("unit", "start"), [("code points", 2), ("utf16", 3), ("utf8", 5)])
+def test_spans_are_converted_from_the_declared_unit(unit: str, start: int) -> None:
+    text = "\U0001f4c8 " + '[__DC__("q") --> "v"]'
+    found = subject(lambda _: [("q", "v", start, start + 21)], offsets=unit).parse(text)
+    assert found == [("q", "v", 2, 23)]
+
+
+def test_an_offset_inside_a_character_is_said_to_be_one() -> None:
+    with pytest.raises(_text.AnswerError, match="the offset 1 \\(utf16\\) lies inside a character"):
+        subject(lambda _: [("q", "v", 1, 2)], offsets="utf16").parse("\U0001f4c8")
+
+
+def test_an_unknown_profile_names_the_known_ones() -> None:
+    with pytest.raises(ValueError, match="found the profile 'lax', expected one of strict, official"):
+        driver.Subject(None, "lax")
+    with pytest.raises(ValueError, match="found the profile 'lax', expected one of strict, official"):
+        rag_driver.Subject(None, "lax")
+
+
+def test_what_a_parser_does_not_offer_is_unsupported() -> None:
+    for use in (lambda s: s.stream(), lambda s: s.serialise([]), lambda s: s.well_formed("")):
+        with pytest.raises(Unsupported, match="has no"):
+            use(subject(tuples))
+
+
+def test_a_parser_that_hangs_is_interrupted() -> None:
+    def hangs(text: str) -> Any:
+        return re.match(r"(a+)+$", "a" * 60 + "b")
+
+    started = time.monotonic()
+    with pytest.raises(_text.TimeLimitExceeded, match=r"no answer within 0\.2 s"):
+        subject(hangs, seconds=0.2).parse("x")
+    assert time.monotonic() - started < 5
+
+
+def test_a_time_limit_leaves_an_outer_one_running() -> None:
+    with pytest.raises(_text.TimeLimitExceeded, match=r"0\.3 s"), _text.time_limit(0.3):  # noqa: PT012
+        with _text.time_limit(10):
+            pass
+        time.sleep(5)
+
+
+def test_parsers_are_told_apart_by_their_answer() -> None:
+    plain = {"protocol": "function", "dtypes": (), "devices": ("cpu",), "features": frozenset()}
+    assert driver.recognise(tuples, "m:f") == plain
+    assert rag_driver.recognise(tuples, "m:f") is None
+    assert driver.recognise(lines, "m:f") is None
+    assert rag_driver.recognise(lines, "m:f") == plain
+    for given in (WithParse, WithParse()):
+        found = driver.recognise(given, "m:f")
+        assert found == {**plain, "protocol": "object", "features": frozenset({"serialise"})}
+
+
+def test_an_empty_answer_fits_both() -> None:
+    def nothing(text: str) -> list[Any]:
+        return []
+
+    assert driver.recognise(nothing, "m:f") == rag_driver.recognise(nothing, "m:f") != None  # noqa: E711
+
+
+@pytest.mark.parametrize("loaded", [
+    42, dict, int, lambda q, k, v: None, lambda: None, lambda *, text: [], lambda params: 1 / 0, lambda learning_rate: 1 / 0,
+    print,
+], ids=str)  # fmt: skip
+def test_what_takes_no_text_is_not_called(loaded: Any) -> None:
+    assert driver.recognise(loaded, "m:f") is None
+    assert rag_driver.recognise(loaded, "m:f") is None
+
+
+def test_an_annotated_parameter_says_whether_it_is_a_text() -> None:
+    def number(count: int) -> Any:
+        raise AssertionError("called")
+
+    assert driver.recognise(number, "m:f") is None
+
+
+@pytest.mark.parametrize(("loaded", "message"), [
+    (lambda text: [("q", "v")], "returned a list of 1 whose first item is a tuple of 2"),
+    (lambda text: {"q": "v"}, "returned {'q': 'v'} \\(dict\\)"),
+    (lambda text: None, "returned None"),
+    (lambda text: 1 // 0, "raised ZeroDivisionError"),
+])  # fmt: skip
+def test_what_is_nearly_a_parser_is_told_what_is_missing(loaded: Any, message: str) -> None:
+    for room in (driver, rag_driver):
+        with pytest.raises(PlugError, match=message):
+            room.recognise(loaded, "m:f")
+
+
+def test_a_file_is_plugged_in_by_path(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "def rig(text):\n    i = text.index('[__DC__')\n    return [('a', 'b', i, len(text))]\n"
+        "def rag(text):\n    return text.splitlines()\n"
+        "def empty(text):\n    return []\n"
+    )
+    assert plug(f"{path}:rig").name == "rig/mine.rig"
+    assert plug(f"{path}:rag").name == "rag/mine.rag"
+    with pytest.raises(PlugError, match="could be rig or rag; say which: --impl 'rig="):
+        plug(f"{path}:empty")
+    settled = plug(f"rag={path}:empty")
+    assert rag_driver.connect(settled, "cpu").parse("x") == []
+
+
+def test_a_rag_answer_that_is_no_list_of_strings_is_said_to_be_wrong() -> None:
+    for answer in (None, "a\nb", [1], [("q", "v", 0, 1)], {"a"}):
+        with pytest.raises(_text.AnswerError, match="expected a list of strings"):
+            rag_driver.Subject(SimpleNamespace(parse=lambda text, answer=answer: answer)).parse("x")
+
+
+def test_a_stream_is_taken_in_the_declared_unit() -> None:
+    class Reader:
+        def feed(self, chunk: str) -> list[Any]:
+            return [chunk, ("q", "v", 0, 3)] if chunk == "b" else []
+
+        def close(self) -> Any:
+            return None
+
+    stream = driver.Subject(SimpleNamespace(parse=tuples, stream=Reader), offsets="utf8").stream()
+    assert stream.feed("é") == []
+    assert stream.feed("b") == ["b", ("q", "v", 0, 2)]
+    with pytest.raises(_text.AnswerError, match="found None"):
+        stream.close()
