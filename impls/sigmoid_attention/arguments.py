@@ -21,13 +21,23 @@ NAMES: dict[str, tuple[str, ...]] = {
 QUERY_NAMES = (("q", "query", "queries"), ("k", "key", "keys"), ("v", "value", "values"))
 
 
+def signature_of(function: Callable[..., Any]) -> inspect.Signature:
+    """The signature by which a function is called; for an instance of torch.nn.Module, that of its ``forward``.
+
+    Raises TypeError or ValueError where it has none, as inspect.signature does.
+    """
+    if any(kind.__module__.startswith("torch.nn.") and kind.__name__ == "Module" for kind in type(function).__mro__):
+        return inspect.signature(function.forward)  # type: ignore[attr-defined]
+    return inspect.signature(function)
+
+
 class Arguments:
     """Turns options into keyword arguments of one function. ``names`` overrides how an option is called there."""
 
     def __init__(self, function: Callable[..., Any], names: Mapping[str, str] | None = None) -> None:
         self._names = dict(names or {})
         try:
-            parameters = inspect.signature(function).parameters.values()
+            parameters = signature_of(function).parameters.values()
         except (TypeError, ValueError):
             # Built-in functions may have no signature: they are given our own names and may refuse.
             self._accepts_all, self._accepted = True, frozenset[str]()

@@ -16,7 +16,7 @@ import inspect
 from typing import Any
 
 from impls.contract import Implementation, PlugError, load_target
-from impls.sigmoid_attention.arguments import NAMES, QUERY_NAMES
+from impls.sigmoid_attention.arguments import NAMES, QUERY_NAMES, signature_of
 
 FEATURES: dict[str, str] = {
     "backward": "gradients of q, k and v",
@@ -78,7 +78,7 @@ def recognise(loaded: Any, name: str) -> dict[str, Any] | None:
     if not callable(loaded):
         return None
     try:
-        parameters = list(inspect.signature(loaded).parameters.values())
+        parameters = list(signature_of(loaded).parameters.values())
     except (TypeError, ValueError):
         return None
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]

@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from conformance.mutants import mutants_of
 from conformance.sigmoid_attention import cases
 from conformance.sigmoid_attention.cases import AttentionCase
-from conformance.sigmoid_attention.checks import CHECKS
+from conformance.sigmoid_attention.checks import CHECKS, gradient, output
 from conformance.sigmoid_attention.requirements import REQUIREMENTS
 from conformance.sigmoid_attention.workloads import BASELINE, WORKLOADS, prepare
 from impls.contract import Implementation, PlugError, Unsupported
@@ -172,7 +174,7 @@ def test_an_expanded_gradient_has_no_strides() -> None:
     torch = pytest.importorskip("torch")
     seen = []
 
-    class Spy(torch.autograd.Function):
+    class Spy(torch.autograd.Function):  # type: ignore[name-defined]
         @staticmethod
         def forward(ctx: Any, q: Any, k: Any, v: Any) -> Any:
             return q + k + v
@@ -220,6 +222,21 @@ def test_functions_of_query_key_and_value_are_recognised() -> None:
     assert found["protocol"] == "subject"
     for other in (len, int, "text", lambda text: text, lambda params, lr, betas: None):
         assert recognise(other, "other") is None
+
+
+def test_an_instance_of_a_torch_module_is_called_by_the_names_of_its_forward() -> None:
+    torch = pytest.importorskip("torch")
+
+    class Module(torch.nn.Module):  # type: ignore[name-defined]
+        def forward(self, q: Any, k: Any, v: Any, is_causal: bool = False) -> Any:
+            return q
+
+    found = recognise(Module(), "module")
+    assert found is not None
+    assert found["protocol"] == "torch"
+    arguments = Arguments(Module())
+    assert arguments.name_of("causal") == "is_causal"
+    assert not arguments.accepts("window")
 
 
 @pytest.mark.parametrize(
@@ -271,6 +288,36 @@ def test_kernels_compile_for_hopper_and_use_its_matrix_units() -> None:
     for _, dtype, _, shared, units, _ in lines:
         assert int(shared) <= 227 * 1024  # what one block may have on sm_90
         assert (units == "wgmma") == (dtype == "torch.bfloat16")
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@given(
+    case=st.builds(
+        AttentionCase,
+        id=st.just("drawn"),
+        batch=st.integers(1, 2),
+        heads=st.sampled_from([2, 4]),
+        kv_heads=st.sampled_from([1, 2]),
+        nq=st.integers(1, 12),
+        nk=st.integers(1, 12),
+        d=st.integers(1, 20),
+        dv=st.integers(1, 20),
+        bias=st.floats(-12, 12),
+        scale=st.none() | st.floats(-2, 2),
+        causal=st.booleans(),
+        window=st.none() | st.tuples(st.integers(-1, 12), st.integers(-1, 12)),
+        alibi=st.booleans(),
+        seed=st.integers(0, 1000),
+    ),
+    dtype=st.sampled_from(cases.ALL_DTYPES),
+)
+def test_any_situation_is_computed_within_its_bounds(case: AttentionCase, dtype: str) -> None:
+    problem = cases.problem(case, dtype)
+    for subject in (NumpySubject(numpy_attention), connect(named("torch-eager"), "cpu")):
+        found = subject.forward_backward(problem)
+        assert output(subject, case, dtype, found).passed
+        for name in ("q", "k", "v"):
+            assert gradient(name, subject, case, dtype, found).passed
 
 
 # Workloads.

@@ -243,6 +243,7 @@ def test_qk_norm_and_layer_scale_gradients_agree_with_a_complex_step() -> None:
         ({"alibi_slopes": np.ones(3)}, "alibi_slopes"),
         ({"key_lengths": [6, 1]}, "0..5"),
         ({"key_lengths": [1, 1, 1]}, "one per batch row"),
+        ({"key_lengths": [[1], [1]]}, "one length per batch row"),
         ({"window": (-2, 0)}, "no limit"),
     ],
 )
