@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from conformance.mutants import Mutant
+from impls.ademamix import numpy_driver
 from impls.ademamix.driver import Connected
-from impls.ademamix.numpy_driver import run
 from impls.ademamix.numpy_optimizer import AdEMAMix, Floats, Moments
 from reference.ademamix import Hyperparameters
 from reference.rounding import BFLOAT16
@@ -20,7 +20,7 @@ _ALL_DTYPES = ("float64", "float32", "bfloat16", "float16")
 
 
 def _subject(optimizer: type[AdEMAMix], numerical_class: str = "", dtypes: tuple[str, ...] = _ALL_DTYPES) -> Connected:
-    return Connected(optimizer.__name__, dtypes, None, numerical_class, run, optimizer, {}, "cpu")
+    return Connected(optimizer.__name__, dtypes, None, numerical_class, numpy_driver, optimizer, {}, "cpu")
 
 
 _MUTANTS: list[Mutant] = []
@@ -626,10 +626,13 @@ class GainInHalfPrecision(AdEMAMix):
 
 @_honest()
 class Lerp(AdEMAMix):
-    """Every average is m + (1 - beta)(x - m)."""
+    """Both averages of the gradient are m + (1 - beta)(g - m); that of its square, which must not turn negative, is not."""
 
     def average(self, m: Floats, x: Floats, beta: float) -> Floats:
         return m + self.compute(1 - beta) * (x - m)
+
+    def second(self, nu: Floats, g: Floats, beta2: float) -> Floats:
+        return super().average(nu, g * g, beta2)
 
 
 @_honest()
@@ -657,7 +660,7 @@ class WiderInside(AdEMAMix):
     def advance(self, theta: Floats, g: Floats, kept: Moments, hyper: Hyperparameters, lr: float) -> Floats:
         narrow, self.compute = self.compute, np.float64
         try:
-            new = super().advance(np.float64(theta), g, kept, hyper, lr)
+            new = super().advance(theta.astype(np.float64), g, kept, hyper, lr)
         finally:
             self.compute = narrow
         kept.m1, kept.m2, kept.nu = (np.asarray(m, dtype=narrow) for m in (kept.m1, kept.m2, kept.nu))

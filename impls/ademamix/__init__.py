@@ -153,7 +153,10 @@ IMPLEMENTATIONS: tuple[Implementation, ...] = (
         devices=("cpu", "cuda"),
         features=_EVERYTHING - {"switch", "moments"},
         numerical_class="float32-hyperparameters",
-        settings={"start": "impls.ademamix.heavyball_eager:start"},
+        settings={
+            "start": "impls.ademamix.heavyball_eager:start",
+            "untimed": "HeavyBall is made to be compiled, and is run eagerly here; its speed would mean nothing",
+        },
         origin=Origin("package", "heavyball"),
         documentation="https://github.com/HomebrewML/HeavyBall",
     ),

@@ -26,17 +26,25 @@ Settings (of an `Implementation` record)
     names       our name -> the constructor's, for what is not recognised: ``{"t_beta3": "slow_warmup"}``
     moments     where ``state[parameter]`` keeps ``m1``, ``m2`` and ``nu`` (torch), with the feature ``moments``
     start       ``module:function`` called once before the optimizer is used (torch), to set what its package keeps globally
+    untimed     why its speed, run like this, would mean nothing
 """
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from impls.ademamix.problem import Outcome, Problem
+from impls.ademamix.problem import Load, Outcome, Problem, Running
 from impls.contract import Implementation, PlugError, load_target
+
+_DRIVERS = {
+    "torch-optimizer": "impls.ademamix.torch_driver",
+    "optax": "impls.ademamix.optax_driver",
+    "numpy": "impls.ademamix.numpy_driver",
+}
 
 
 class Subject(Protocol):
@@ -59,30 +67,29 @@ class Connected:
     dtypes: tuple[str, ...]
     features: frozenset[str] | None
     numerical_class: str
-    drive: Any
+    driver: Any
     loaded: Any
     settings: Mapping[str, Any]
     device: str
 
     def run(self, problem: Problem) -> Outcome:
-        outcome: Outcome = self.drive(self.loaded, self.settings, self.device, problem)
+        outcome: Outcome = self.driver.run(self.loaded, self.settings, self.device, problem)
         return outcome
 
+    def start(self, load: Load) -> Running:
+        """An optimizer at work, to be timed."""
+        running: Running = self.driver.start(self.loaded, self.settings, self.device, load)
+        return running
 
-def connect(implementation: Implementation, device: str) -> Subject:
+
+def connect(implementation: Implementation, device: str) -> Connected:
     """The subject of an implementation on a device. PlugError where its protocol is not one of ours."""
-    drive: Any
-    if implementation.protocol == "numpy":
-        from impls.ademamix.numpy_driver import run as drive
-    elif implementation.protocol == "torch-optimizer":
-        from impls.ademamix.torch_driver import run as drive
-    elif implementation.protocol == "optax":
-        from impls.ademamix.optax_driver import run as drive
-    else:
+    try:
+        driver = importlib.import_module(_DRIVERS[implementation.protocol])
+    except KeyError:
         raise PlugError(
-            f"{implementation.name}: found protocol {implementation.protocol!r}, expected 'torch-optimizer', 'optax' or "
-            f"'numpy'"
-        )
+            f"{implementation.name}: found protocol {implementation.protocol!r}, expected one of {', '.join(_DRIVERS)}"
+        ) from None
     loaded = load_target(implementation.target)  # after the driver, which has Triton's mode chosen first
     start = implementation.settings.get("start")
     if start:
@@ -92,7 +99,7 @@ def connect(implementation: Implementation, device: str) -> Subject:
         implementation.dtypes,
         implementation.features,
         implementation.numerical_class,
-        drive,
+        driver,
         loaded,
         implementation.settings,
         device,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from impls.ademamix.problem import Array, Outcome, Problem
+from impls.ademamix.problem import Array, Load, Outcome, Problem, Running
 from impls.contract import Unsupported
 
 
@@ -73,6 +73,16 @@ def run(loaded: Any, settings: Mapping[str, Any], device: str, problem: Problem)
     kept = [optimizer.moments[group_at][slot] for group_at, slot in places]
     moments = tuple({name: np.array(getattr(k, name), dtype=np.float64) for name in ("m1", "m2", "nu")} for k in kept)
     return Outcome(tuple(tuple(h) for h in history), moments, tuple(changed))
+
+
+def start(loaded: Any, settings: Mapping[str, Any], device: str, load: Load) -> Running:
+    """The optimizer, ready to step."""
+    optimizer = loaded([([np.array(s) for s in load.starts], load.hyper)], load.dtype)
+
+    def step() -> None:
+        optimizer.step([list(load.gradients)], [load.learning_rate])
+
+    return Running(step, lambda: [np.array(p, dtype=np.float64) for p in optimizer.groups[0][0]])
 
 
 def _moved(optimizer: Any, loaded: Any, problem: Problem, slots: Mapping[int, int]) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from impls.ademamix.problem import Array, Outcome, Problem
+from impls.ademamix.problem import Array, Load, Outcome, Problem, Running
 from impls.contract import Unsupported
 from reference.ademamix import Hyperparameters
 
@@ -96,6 +96,40 @@ def run(loaded: Any, settings: Mapping[str, Any], device: str, problem: Problem)
         for number in range(len(tensors))
     )
     return Outcome(tuple(tuple(h) for h in history), moments if names else (), tuple(changed))
+
+
+def start(loaded: Any, settings: Mapping[str, Any], device: str, load: Load) -> Running:
+    """The optimizer, compiled and ready to step; a step returns when the device is done, old buffers are given back."""
+    import jax
+    import jax.numpy as jnp
+
+    h = load.hyper
+    optimizer = loaded(
+        learning_rate=load.learning_rate,
+        b1=h.beta1,
+        b2=h.beta2,
+        b3=_beta3(h),
+        alpha=_alpha(h),
+        eps=h.eps,
+        weight_decay=h.weight_decay,
+        **settings.get("arguments", {}),
+    )
+
+    def one(gradients: Any, state: Any, parameters: Any) -> Any:
+        updates, state = optimizer.update(gradients, state, parameters)
+        return jax.tree.map(lambda p, u: jnp.asarray(p + u).astype(p.dtype), parameters, updates), state
+
+    compiled = jax.jit(one, donate_argnums=(1, 2))
+    dtype = jnp.dtype(load.dtype)
+    gradients = [jnp.asarray(g, dtype=dtype) for g in load.gradients]
+    parameters: Any = [jnp.array(s, dtype=dtype) for s in load.starts]
+    held = [parameters, optimizer.init(parameters)]
+
+    def step() -> None:
+        held[:] = compiled(gradients, held[1], held[0])
+        jax.block_until_ready(held)
+
+    return Running(step, lambda: [np.asarray(p, dtype=np.float64) for p in held[0]])
 
 
 def _alpha(hyper: Hyperparameters) -> Any:

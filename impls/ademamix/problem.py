@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -71,4 +71,22 @@ class Outcome:
     parameters: tuple[tuple[Array, ...], ...]
     moments: tuple[Mapping[str, Array], ...] = ()
     changed_gradients: tuple[tuple[int, int], ...] = field(default=())
-    details: Any = None
+
+
+@dataclass(frozen=True, eq=False)
+class Load:
+    """What is timed: one group of tensors, one gradient for all steps. Arrays are float32 holding values of the dtype."""
+
+    dtype: str
+    starts: Sequence[npt.NDArray[np.float32]]
+    gradients: Sequence[npt.NDArray[np.float32]]
+    hyper: Hyperparameters
+    learning_rate: float
+
+
+@dataclass(frozen=True)
+class Running:
+    """An optimizer at work on a `Load`: ``step()`` makes one step, ``read()`` copies the parameters out."""
+
+    step: Callable[[], Any]
+    read: Callable[[], list[Array]]

@@ -17,7 +17,7 @@ import torch
 
 from impls._triton import choose_interpreter
 from impls.ademamix.arguments import Arguments
-from impls.ademamix.problem import Array, Group, Outcome, Problem, Tensor
+from impls.ademamix.problem import Array, Group, Load, Outcome, Problem, Running, Tensor
 from impls.contract import Unsupported
 
 choose_interpreter()
@@ -26,6 +26,26 @@ choose_interpreter()
 def run(loaded: Any, settings: Mapping[str, Any], device: str, problem: Problem) -> Outcome:
     """Run the problem; see `impls.ademamix.problem.Problem` for what it may ask."""
     return _Run(loaded, settings, device, problem).outcome()
+
+
+def start(loaded: Any, settings: Mapping[str, Any], device: str, load: Load) -> Running:
+    """The optimizer, ready to step. Gradients are given again where the optimizer takes them away."""
+
+    def tensor(values: Any) -> torch.Tensor:
+        return torch.tensor(values, dtype=torch.float32).to(getattr(torch, load.dtype)).to(device)
+
+    parameters = [torch.nn.Parameter(tensor(values)) for values in load.starts]
+    gradients = [tensor(values) for values in load.gradients]
+    keywords = Arguments.of(loaded, settings.get("names", {})).keywords(load.hyper, load.learning_rate)
+    optimizer = loaded(parameters, **{**keywords, **settings.get("arguments", {})})
+
+    def step() -> None:
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            if parameter.grad is None:
+                parameter.grad = gradient
+        optimizer.step()
+
+    return Running(step, lambda: [_values(p) for p in parameters])
 
 
 class _Run:
@@ -65,7 +85,7 @@ class _Run:
             ]
             optimizer.step()
             for number, given, before in handed:
-                if given is not None and not np.array_equal(_values(given), before, equal_nan=True):
+                if given is not None and before is not None and not np.array_equal(_values(given), before, equal_nan=True):
                     changed.append((number, step))
             for number, parameter in enumerate(self.parameters):
                 if parameter is not None:

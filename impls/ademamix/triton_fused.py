@@ -21,7 +21,7 @@ _BLOCK = 1024
 
 
 @triton.jit
-def _kernel(
+def _kernel(  # type: ignore[no-untyped-def]
     theta_ptr,
     g_ptr,
     m1_ptr,
@@ -42,7 +42,7 @@ def _kernel(
     correction2,
     HAS_FAST: tl.constexpr,
     BLOCK: tl.constexpr,
-):  # type: ignore[no-untyped-def]
+):
     at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     inside = at < count
     theta = tl.load(theta_ptr + at, mask=inside, other=0.0).to(tl.float32)

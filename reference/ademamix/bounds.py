@@ -4,12 +4,14 @@ Beside each quantity x of `reference.ademamix.law` runs a number E(x) with |comp
 of the declared numerical class, whatever its order of operations. Each step takes E through the same equations: the error
 already there is propagated, and what this step adds is ``gamma(n) * (magnitudes)`` for n roundings. The counts below are those
 of the longest order of operations that we know (read off published code and our own), plus one or two; they are stated
-where they are used. Four things make it more than the usual first-order estimate:
+where they are used. Five things make it more than the usual first-order estimate:
 
 - Coefficients. A decay b applied in float32 is fl(b): every step adds ``|fl(b) - b| |m|``, with the actual rounding error, not
   its maximum; so betas that float32 represents (1 - 2**-10) cost nothing, and cases use them where tightness matters. A gain
   ``1 - b`` formed in double and rounded once is off by u relatively; formed in float32 (class float32-hyperparameters), by
   ``|fl(b) - b|`` absolutely. A lerp has the decay ``1 - fl(1 - b)``; both forms are inside.
+- Second moments are taken to be averaged as a sum of products. A lerp is honest for the gradient; for its square it can turn
+  negative where beta2 is near 0, and its square root NaN.
 - The denominator is an interval, because sqrt magnifies an error of nu near zero. Where its lower end is not positive there is
   no bound (inf), and `conformance.comparison.compare` makes no claim.
 - Underflow. Results below the smallest normal number may be flushed to zero, as JAX does on CPUs and some GPU instructions do.
