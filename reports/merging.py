@@ -124,8 +124,22 @@ class Measurement:
 
     @property
     def speed(self) -> float | None:
-        """The ratio to the baseline (for the baseline itself the A/A ratio); None where no speed may be shown."""
-        return self.ratio if self.verdict == "measured" else None
+        """The ratio to the baseline, which is 1 for the baseline itself; None where no speed may be shown."""
+        if self.verdict != "measured":
+            return None
+        # Its own line may carry the A/A ratio, which says how noisy the clock was and not how fast the baseline is.
+        return 1.0 if self.is_baseline else self.ratio
+
+    @property
+    def is_baseline(self) -> bool:
+        return self.implementation == self.baseline
+
+    @property
+    def noisy(self) -> bool:
+        """Whether this A/A pair saw a difference where there is none: its interval excludes 1."""
+        if not self.again or self.ratio_low is None or self.ratio_high is None:
+            return False
+        return not self.ratio_low <= 1 <= self.ratio_high
 
 
 @dataclass(frozen=True)

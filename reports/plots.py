@@ -138,7 +138,8 @@ def _main(canvas: Canvas, margins: MarginScale, points: list[Point], bottom: flo
     canvas.line((LEFT, WIDTH - RIGHT), (level, level), RULE, 1.1, zorder=2, dashes=(5, 3))
     canvas.text(22, (bottom + top) / 2, speed_label, LABEL_SIZE, rotation=90, ha="center", va="center")
     obstacles = []
-    for point in points:
+    # Conforming ones last, so that they are not hidden by others at the same place.
+    for point in sorted(points, key=lambda point: point.status is Status.CONFORMS):
         x, y, low, high = _place(point, margins, ratios)
         if high - low > MARK_SIZE:
             canvas.line((x, x), (low, high), COLOURS[point.status], 1.5, zorder=4)

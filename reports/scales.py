@@ -10,6 +10,8 @@ from reports.numbers import significant
 
 GAP = 10.0
 """Points between a rail and the logarithmic part."""
+LEAST_REACH = math.log10(2.4)
+"""Decades that the axis of speeds reaches to either side of 1, however close together they are."""
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -125,8 +127,9 @@ def ratio_scale(ratios: Sequence[float], bottom: float, top: float) -> RatioScal
     """A scale that holds all of ``ratios`` and 1, with air above and below."""
     powers = [math.log10(ratio) for ratio in (*ratios, 1.0)]
     low, high = min(powers), max(powers)
-    air = max(0.09 * (high - low), 0.12)
-    return RatioScale(bottom, top, low - air, high + air)
+    air = 0.09 * (high - low)
+    # From half to double at the least: a few per cent of noise must not fill the chart.
+    return RatioScale(bottom, top, min(low - air, -LEAST_REACH), max(high + air, LEAST_REACH))
 
 
 def power_of_ten(power: int) -> str:

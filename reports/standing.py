@@ -93,6 +93,8 @@ class MainWorkload:
     baseline: str
     measurements: dict[str, Measurement]
     """By implementation; measured ones only."""
+    again: Measurement | None
+    """The baseline timed against itself."""
 
 
 def main_workload(evidence: Evidence, system: str) -> MainWorkload | None:
@@ -123,6 +125,7 @@ def main_workload(evidence: Evidence, system: str) -> MainWorkload | None:
         baseline=baselines[0] if baselines else "",
         # The baseline's own line may be its A/A pair; one that is not is preferred.
         measurements={member.implementation: member for member in sorted(members, key=lambda member: not member.again)},
+        again=next((member for member in members if member.again), None),
     )
 
 
@@ -136,13 +139,15 @@ def fastest(standing: list[Standing], main: MainWorkload | None) -> tuple[Measur
     if not rows:
         return None, []
     first = rows[0]
-    bottom = first.ratio_low if first.ratio_low is not None else first.speed
+    bottom = first.speed if first.is_baseline or first.ratio_low is None else first.ratio_low
     level = [row for row in rows[1:] if _top(row) >= (bottom or 0.0)]
     return first, level
 
 
 def _top(measurement: Measurement) -> float:
-    return (measurement.ratio_high if measurement.ratio_high is not None else measurement.speed) or 0.0
+    if measurement.is_baseline or measurement.ratio_high is None:
+        return measurement.speed or 0.0
+    return measurement.ratio_high
 
 
 def _case(judgement: Judgement) -> tuple[str, str, str]:

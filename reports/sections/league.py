@@ -68,6 +68,8 @@ def _speed(name: str, main: MainWorkload | None) -> str:
     if main is None or name not in main.measurements:
         return "-"
     measured = main.measurements[name]
+    if measured.is_baseline:
+        return "1 (baseline)"
     return "-" if measured.speed is None else ratio(measured.speed, measured.ratio_low, measured.ratio_high)
 
 

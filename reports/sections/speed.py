@@ -16,6 +16,11 @@ INTRODUCTION = (
     "for an answer that is wrong at the very shape and dtype that is timed."
 )
 
+NOISY = (
+    "**This run was noisy:** the baseline beside itself (A/A) shows a difference that its own interval takes for real. "
+    "Differences of that size say nothing here."
+)
+
 
 def speed(evidence: Evidence) -> str:
     """One table per system, run, workload, device and dtype."""
@@ -37,7 +42,7 @@ def _workload(evidence: Evidence, system: System, rows: list[Measurement]) -> st
     first = rows[0]
     where = ", ".join(plain(part) for part in (first.device, first.dtype) if part)
     parts = [f"#### {code(first.workload)} on {where} (run {first.run})"]
-    description = [plain(min(m.description for m in rows))] if first.description else []
+    description = [plain(min(m.description for m in rows)).rstrip(".") + "."] if first.description else []
     description.append(_limits(rows))
     parts.append("Workload: " + " ".join(text for text in description if text) if any(description) else "")
     timed = [m for m in rows if m.verdict == "measured"]
@@ -47,6 +52,8 @@ def _workload(evidence: Evidence, system: System, rows: list[Measurement]) -> st
         parts.append(table(headers, [_timed(m, status) for m in timed], "llrlrrrrrr"))
     else:
         parts.append("No implementation has a speed here.")
+    if any(m.noisy for m in timed):
+        parts.append(NOISY)
     others = [m for m in rows if m.verdict != "measured"]
     if others:
         listed = [[code(slug(m)), plain(m.verdict), _reason(m)] for m in others]
@@ -62,7 +69,7 @@ def _timed(m: Measurement, status: dict[str, Status]) -> list[str]:
         spread = f"[{si(m.low_s, 's')}, {si(m.high_s, 's')}]"
     return [
         f"{code(slug(m))}, A/A" if m.again else code(slug(m)),
-        words if standing is not Status.FAILS else f"**{words}**",
+        f"**{words}**" if standing in (Status.FAILS, Status.CRASHES) else words,
         "-" if m.ratio is None else ratio(m.ratio, m.ratio_low, m.ratio_high),
         plain(m.decision) or "-",
         "-" if m.median_s is None else si(m.median_s, "s"),

@@ -50,7 +50,8 @@ def _fastest_short(evidence: Evidence, system: System, rows: list[Standing]) -> 
     first, _ = fastest(rows, main)
     if first is None or first.speed is None:
         return "not measured"
-    return f"{code(_slug(first.implementation))} {ratio(first.speed)}"
+    name = code(_slug(first.implementation))
+    return f"{name} (baseline)" if first.is_baseline else f"{name} {ratio(first.speed)}"
 
 
 def _system(evidence: Evidence, system: System) -> str:
@@ -112,13 +113,15 @@ def _fastest_long(evidence: Evidence, system: System, rows: list[Standing]) -> s
         return f"no conforming implementation was measured on {code(main.workload)}."
     where = f"on {code(main.workload)} ({_place(main.device, main.dtype)}, run {main.run})"
     name = code(_slug(first.implementation))
-    if first.implementation == main.baseline:
+    if first.is_baseline:
         text = f"{name}, the baseline itself, {where}"
     else:
         shown = ratio(first.speed, first.ratio_low, first.ratio_high)
         text = f"{name}, {shown} the speed of {code(_slug(main.baseline))} {where}"
     if level:
         text += f"; {listing(code(_slug(other.implementation)) for other in level)} cannot be told apart from it"
+    if main.again is not None and main.again.noisy and main.again.ratio is not None:
+        text += f"; the run was noisy, the baseline beside itself {ratio(main.again.ratio)}"
     return text + "."
 
 

@@ -56,6 +56,7 @@ GOLDEN = {
     ],
     "League tables": [
         "| `numpy` | built in | strict | conforms | 0.108 | 28 | - | - | - | - | 100 % (28/28) | 0.140× [0.134, 0.144] |",
+        "| 1 (baseline) |",
         "| `heavyball` | 3.2.1 | strict | **does not conform** | 1.0004 | 22 | 2 | - | 4 | - | 85.7 % (24/28) | 5.60× [5.38, 5.77] |",
         "| `apple` | package | no module named 'ademamix'; pip install ademamix |",
         "- fused-tanh: scores in float32, hardware tanh",
@@ -168,6 +169,17 @@ def test_a_wrong_answer_shows_no_speed_anywhere(tmp_path: Path) -> None:
     lied = made.measurement("ademamix/triton", 7.77, verdict="wrong answer", message="off")
     page = page_of(tmp_path, [made.measurement("ademamix/torch", 1.0), lied, *made.verdict_lines()])
     assert "7.77" not in page
+
+
+def test_a_noisy_run_says_so(tmp_path: Path, page: str) -> None:
+    lines = [
+        made.measurement("ademamix/torch", 0.7, decision="baseline", aa=True, ratio_low=0.65, ratio_high=0.98),
+        made.judgement("ademamix/torch", "ADM-01", "d8-t1", "float32", 0.4),
+    ]
+    noisy = page_of(tmp_path, lines)
+    assert "`torch`, the baseline itself, on `step-1m` (cpu, float32, run A); the run was noisy, " in section(noisy, "Summary")
+    assert "**This run was noisy:**" in section(noisy, "Speed")
+    assert "noisy" not in page
 
 
 def test_empty_sections_say_why(tmp_path: Path) -> None:
