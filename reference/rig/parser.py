@@ -16,6 +16,9 @@ DEFAULT_MAX_CANDIDATE = 8192
 """Longest annotation, in code points, that a streaming reader waits for unless told otherwise."""
 
 
+_LITERALS = {State.OPEN: OPEN, State.ARROW: ARROW, State.CLOSE: CLOSE}
+
+
 class _Step(Enum):
     LIVES = auto()
     """The character belongs to the candidate."""
@@ -136,7 +139,7 @@ class StreamingParser:
                 return _Step.LIVES if self.profile.allows(character) else _Step.FAILS
             self._state, self._matched = State.CLOSE, 1
             return _Step.LIVES
-        literal = {State.OPEN: OPEN, State.ARROW: ARROW, State.CLOSE: CLOSE}[self._state]
+        literal = _LITERALS[self._state]
         if character != literal[self._matched]:
             return _Step.COMPLETE_BEFORE if self._completable() else _Step.FAILS
         self._matched += 1
@@ -155,12 +158,21 @@ class StreamingParser:
         if self._state is State.OPEN:
             # '[' stands in OPEN once, at its beginning, so no opener begins inside what has matched of it.
             if self._matched == 0:
-                self._at += 1
+                self._skip_text()
             self._start = self._at
         else:
             self._start += 1
             self._at = self._start
         self._begin()
+
+    def _skip_text(self) -> None:
+        """Go on at the next bracket after this character; the same as examining what is between, and counted as that."""
+        after = self._at + 1
+        try:
+            self._at = self._buffer.index(OPEN[0], after)
+        except ValueError:
+            self._at = len(self._buffer)
+        self.work += self._at - after
 
     def _take_candidate(self) -> tuple[str, list[str]]:
         raw = "".join(self._buffer[self._start : self._at])

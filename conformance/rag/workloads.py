@@ -1,0 +1,79 @@
+"""What RAG readers are timed on: the lists that models write, and one that is far too long.
+
+Every call gets a text that was never read before (a serial number stands in its first query).
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import random
+from collections.abc import Iterable
+
+from conformance.comparison import Comparison, equal
+from conformance.workload import Prepared, Workload
+from impls.contract import Implementation
+from impls.rag.driver import connect
+from reference import rag
+
+BASELINE = "rag/reference"
+
+SERIAL = 12
+"""Characters of serial number at the beginning of each text."""
+
+
+def _workload(name: str, description: str, length: int, distinct: int, quick: bool = False) -> Workload:
+    return Workload(
+        id=name,
+        system="rag",
+        description=f"{description}, {length:,} characters",
+        dtype="",
+        amount=float(length),
+        unit="characters",
+        quick=quick,
+        devices=("cpu",),
+        parameters={"length": length, "distinct": distinct},
+    )
+
+
+WORKLOADS: tuple[Workload, ...] = (
+    _workload("list-1k", "about 20 queries, a few of them twice", 1_024, 20, quick=True),
+    _workload("repeating-64k", "a model in a loop: 20 queries again and again", 65_536, 20, quick=True),
+    _workload("repeating-1m", "a model in a loop: 20 queries again and again", 1_048_576, 20),
+    _workload("endless-1m", "thousands of different queries", 1_048_576, 10**6),
+)
+
+
+@functools.lru_cache(maxsize=4)
+def body(length: int, distinct: int) -> str:
+    """The text of a workload but for its serial number; cut at its length, as a model's answer may be."""
+    source = random.Random(length)
+    lines: list[str] = []
+    have = 0
+    while have < length:
+        number = source.randrange(distinct)
+        form = ("What is statistic {} in Paris, TX?", "How has statistic {} changed over time in France?")[number % 2]
+        lines.append(form.format(number) + source.choice(("\n", "\r\n", "\n\n")))
+        have += len(lines[-1])
+    return "".join(lines)[: length - SERIAL]
+
+
+def prepare(implementation: Implementation, workload: Workload, device: str) -> Prepared:
+    """One reading of a new text, and its verification against the law in the reader's profile."""
+    subject = connect(implementation, device)
+    parse = subject.raw_parse()
+    text = body(workload.parameters["length"], workload.parameters["distinct"])
+    serial = itertools.count()
+
+    def run() -> object:
+        return parse(f"{next(serial):0{SERIAL}d}{text}")
+
+    def verify() -> Iterable[Comparison]:
+        fresh = f"{next(serial):0{SERIAL}d}{text}"
+        found = subject.parse(fresh)
+        if subject.profile.name == "strict":
+            yield equal("queries", found, list(rag.parse(fresh).queries))
+        else:
+            yield equal("the official reader could have returned it", rag.official.accepts(fresh, found), True)
+
+    return Prepared(run, verify)
