@@ -22,6 +22,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     if config.getoption("--list-impls"):
         print(plugin.list_implementations(config))
         return 0
+    plugin.outlive_crashes(config)
     return None
 
 

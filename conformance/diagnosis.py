@@ -11,8 +11,12 @@ from conformance.check import Check
 from conformance.comparison import Comparison, margins_of
 
 
+MOST_SHOWN = 3
+"""A failure that looks like more than a few planted bugs has no likeliest reason, only a list."""
+
+
 def resembling(system: str, check: Check, case: Any, dtype: str, comparisons: list[Comparison]) -> str:
-    """``name: sentence`` of every planted bug that this failure cannot be told from, joined by ``; or ``; "" if none.
+    """``name: sentence`` of the planted bugs that this failure cannot be told from, joined by ``; or ``; "" if none.
 
     A planted bug resembles the implementation where it fails the same check itself and every quantity lies within the
     bound of what the implementation gave.
@@ -26,7 +30,8 @@ def resembling(system: str, check: Check, case: Any, dtype: str, comparisons: li
         theirs = _comparisons(mutant, check, case, dtype)
         if theirs is not None and any(not c.passed for c in theirs) and _alike(comparisons, theirs):
             found.append(f"{mutant.name}: {mutant.sentence}")
-    return "; or ".join(found)
+    shown = "; or ".join(found[:MOST_SHOWN])
+    return shown + (f"; or {len(found) - MOST_SHOWN} more" if len(found) > MOST_SHOWN else "")
 
 
 @functools.lru_cache(maxsize=4096)

@@ -20,7 +20,9 @@ VERDICTS = (0, 1)
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m conformance.gpu", description=__doc__.partition("\n")[0])
     parser.add_argument("-o", "--output", type=Path, default=Path("gpu-results"), help="folder for records, report and logs")
-    parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda", help="cpu rehearses the same steps without a device")
+    parser.add_argument(
+        "--device", choices=["cuda", "cpu"], default="cuda", help="cpu rehearses the same steps without a device"
+    )
     parser.add_argument("--impl", action="append", default=[], metavar="SPEC", help="what to judge, as for pytest; repeatable")
     parser.add_argument("--quick", action="store_true", help="a small share of cases and workloads")
     options = parser.parse_args(arguments)

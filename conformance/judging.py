@@ -177,6 +177,10 @@ def examine(examination: Examination) -> Judgement:
         return replace(blank, verdict=Verdict.UNSUPPORTED, message=str(reason))
     except NotRun as reason:
         return replace(blank, verdict=Verdict.NOT_RUN, message=str(reason))
+    except NotImplementedError as error:
+        # How a stranger, who declared nothing, declares a gap. Somebody who declared the feature has broken his word instead.
+        verdict = Verdict.UNSUPPORTED if implementation.features is None else Verdict.ERROR
+        return replace(blank, verdict=verdict, message=last_line(error))
     except (Exception, SystemExit) as error:
         return replace(blank, verdict=Verdict.ERROR, message=last_line(error))
     worst = worst_of(comparisons)

@@ -72,9 +72,12 @@ def configure(config: pytest.Config) -> None:
     target = config.getoption("--records")
     if target and Path(target).is_dir():
         raise pytest.UsageError(f"--records {target}: found a folder, expected the name of a file to write")
-    if getattr(config.option, "numprocesses", None) and getattr(config.option, "dist", "") in ("no", "load"):
-        # All that share a case go to one worker, so its reference value is computed once.
-        config.option.dist = "loadgroup"
+
+
+def outlive_crashes(config: pytest.Config) -> None:
+    """Let pytest-xdist replace a crashed worker as often as it takes: a run that gives up has verdicts missing."""
+    if getattr(config.option, "maxworkerrestart", "") is None:
+        config.option.maxworkerrestart = "100000"
 
 
 def options_of(config: pytest.Config) -> Options:
@@ -137,7 +140,7 @@ def generate(metafunc: pytest.Metafunc) -> None:
         found = examinations(system, selection_of(config).implementations, options_of(config))
         metafunc.parametrize(
             "examination",
-            _items([pytest.param(e, id=e.id, marks=pytest.mark.xdist_group(f"{system}-{e.case.id}")) for e in found]),
+            _items([pytest.param(e, id=e.id) for e in found]),
         )
     elif "mutant" in metafunc.fixturenames:
         from conformance.mutants import mutants_of
@@ -147,7 +150,7 @@ def generate(metafunc: pytest.Metafunc) -> None:
         own = [] if plugged or config.getoption("--quick") else [m for s in SYSTEMS for m in mutants_of(s.name)]
         metafunc.parametrize(
             "mutant",
-            _items([pytest.param(m, id=m.name, marks=pytest.mark.xdist_group(f"mutant-{m.name}")) for m in own]),
+            _items([pytest.param(m, id=m.name) for m in own]),
         )
     elif "measurement" in metafunc.fixturenames:
         own_measurements = measurements(metafunc.module.SYSTEM, selection_of(config).implementations, options_of(config))
