@@ -19,8 +19,8 @@ from reference.rounding import BFLOAT16
 _ALL_DTYPES = ("float64", "float32", "bfloat16", "float16")
 
 
-def _subject(optimizer: type[AdEMAMix], numerical_class: str = "", dtypes: tuple[str, ...] = _ALL_DTYPES) -> Connected:
-    return Connected(optimizer.__name__, dtypes, None, numerical_class, numpy_driver, optimizer, {}, "cpu")
+def _subject(optimizer: type[AdEMAMix], numerical_class: str = "") -> Connected:
+    return Connected(optimizer.__name__, _ALL_DTYPES, None, numerical_class, numpy_driver, optimizer, {}, "cpu")
 
 
 _MUTANTS: list[Mutant] = []
@@ -38,16 +38,14 @@ def _bug(*killed_by: str) -> Callable[[type[AdEMAMix]], type[AdEMAMix]]:
     return register
 
 
-def _honest(
-    numerical_class: str = "", dtypes: tuple[str, ...] = _ALL_DTYPES
-) -> Callable[[type[AdEMAMix]], type[AdEMAMix]]:
+def _honest(numerical_class: str = "") -> Callable[[type[AdEMAMix]], type[AdEMAMix]]:
     def register(optimizer: type[AdEMAMix]) -> type[AdEMAMix]:
         _MUTANTS.append(
             Mutant(
                 _slug(optimizer),
                 "ademamix",
                 _sentence(optimizer),
-                lambda: _subject(optimizer, numerical_class, dtypes),
+                lambda: _subject(optimizer, numerical_class),
                 honest=True,
             )
         )
@@ -681,12 +679,12 @@ class HalfLivesLiterally(AdEMAMix):
         return math.pow(0.5, 1 / ((1 - mu) * start + mu * end + 1))
 
 
-@_honest(numerical_class="float32-hyperparameters", dtypes=("float32",))
+@_honest(numerical_class="float32-hyperparameters")
 class SinglePrecisionScalars(AdEMAMix):
-    """Schedules, powers and 1 - beta are computed in float32, and the class says so."""
+    """Schedules, powers and 1 - beta are computed in the precision of the moments, and the class says so."""
 
     def beta3(self, kept: Moments, hyper: Hyperparameters) -> float:
-        t, f = self.clock(kept), np.float32
+        t, f = self.clock(kept), self.compute
         if not hyper.t_beta3 or t >= hyper.t_beta3 or hyper.beta1 == 0:
             return super().beta3(kept, hyper)
         mu = f(t) / f(hyper.t_beta3)
@@ -714,7 +712,7 @@ class TinyFlushed(AdEMAMix):
         return np.where(np.abs(new) < np.finfo(self.compute).smallest_normal, self.compute(0), new)
 
 
-@_honest(numerical_class="parameter-dtype", dtypes=("bfloat16", "float16"))
+@_honest(numerical_class="parameter-dtype")
 class EverythingNarrow(AdEMAMix):
     """Moments and intermediates are rounded to the parameter's dtype, and the class says so."""
 
