@@ -65,7 +65,7 @@ def test_what_is_left_out_does_not_count_towards_the_25() -> None:
 
 
 @given(answers)
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 def test_strict_queries_read_again_give_themselves(text: str) -> None:
     found = rag.parse(text)
     again = rag.parse("\n".join(found.queries))
@@ -74,7 +74,7 @@ def test_strict_queries_read_again_give_themselves(text: str) -> None:
 
 
 @given(answers)
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 def test_every_line_is_returned_or_reported(text: str) -> None:
     found = rag.parse(text)
     kept = {Defect.SURROUNDING_SPACE}
@@ -84,14 +84,14 @@ def test_every_line_is_returned_or_reported(text: str) -> None:
 
 
 @given(answers)
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 def test_strict_queries_are_official_candidates(text: str) -> None:
     # The information separators U+001C to U+001F are stripped by Python and are control characters in strict.
     assert set(rag.parse(text).queries) <= official.candidates(text)
 
 
 @given(answers, st.randoms(use_true_random=False))
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_the_official_reader_is_accepted_whatever_the_hash_seed(text: str, random_: random.Random) -> None:
     queries = [q.strip() for q in text.split("\n") if q.strip()]
     shuffled = list(dict.fromkeys(queries))

@@ -47,7 +47,7 @@ def test_the_example_holds_one_annotation() -> None:
 
 
 @given(documents, profiles)
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 def test_events_tile_the_document(text: str, profile: rig.Profile) -> None:
     events = rig.parse(text, profile)
     assert "".join(event.raw for event in events) == text
@@ -63,7 +63,7 @@ def test_events_tile_the_document(text: str, profile: rig.Profile) -> None:
 
 
 @given(documents, profiles)
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 def test_texts_are_maximal_and_only_the_end_is_incomplete(text: str, profile: rig.Profile) -> None:
     events = rig.parse(text, profile)
     kinds = [type(event) for event in events]
@@ -73,21 +73,21 @@ def test_texts_are_maximal_and_only_the_end_is_incomplete(text: str, profile: ri
 
 
 @given(documents, profiles)
-@settings(max_examples=800)
+@settings(max_examples=800, deadline=None)
 def test_annotations_are_the_leftmost_matches_of_the_regular_expression(text: str, profile: rig.Profile) -> None:
     expected = [(m[1], m[2], m.start(), m.end()) for m in ORACLES[profile.name].finditer(text)]
     assert [(a.query, a.value, a.span.start, a.span.end) for a in rig.annotations(text, profile)] == expected
 
 
 @given(documents, st.lists(st.integers(0, 10**6), max_size=8), profiles)
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 def test_chunking_changes_nothing(text: str, cuts: list[int], profile: rig.Profile) -> None:
     assert chunked(text, cuts, profile) == rig.parse(text, profile)
     assert chunked(text, list(range(len(text))), profile) == rig.parse(text, profile)
 
 
 @given(documents, st.lists(st.integers(0, 10**6), max_size=8), profiles, st.integers(20, 40))
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 def test_chunking_changes_nothing_where_hold_back_is_bounded(
     text: str, cuts: list[int], profile: rig.Profile, bound: int
 ) -> None:
@@ -99,7 +99,7 @@ def test_chunking_changes_nothing_where_hold_back_is_bounded(
 
 
 @given(documents, st.integers(20, 40))
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_only_the_live_candidate_is_held_back(text: str, bound: int) -> None:
     parser, unbounded = StreamingParser(max_candidate=bound), StreamingParser(max_candidate=None)
     for index, character in enumerate(text):
@@ -143,7 +143,7 @@ def test_work_is_linear_on_adversarial_families(family: str, profile: rig.Profil
 
 
 @given(documents, profiles, st.one_of(st.none(), st.integers(20, 40)))
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 def test_work_is_linear(text: str, profile: rig.Profile, bound: int | None) -> None:
     parser = StreamingParser(profile, bound)
     parser.feed(text)
@@ -207,7 +207,7 @@ WELL_FORMED = _well_formed_pattern()
 
 
 @given(documents)
-@settings(max_examples=600)
+@settings(max_examples=600, deadline=None)
 def test_well_formedness_is_the_regular_language(text: str) -> None:
     assert rig.is_well_formed(text) == bool(WELL_FORMED.fullmatch(text))
 
@@ -239,6 +239,7 @@ def test_a_parser_is_used_once() -> None:
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])), st.sampled_from(rig.UNITS))
+@settings(deadline=None)
 def test_offsets_convert_back(text: str, unit: str) -> None:
     offsets = [rig.length_in(unit, text[:n]) for n in range(len(text) + 1)]
     assert rig.to_code_points(text, offsets, unit) == list(range(len(text) + 1))

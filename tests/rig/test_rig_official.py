@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reference.rig import OFFICIAL, annotations, official
@@ -30,5 +30,6 @@ def test_a_missing_quote_joins_two_annotations() -> None:
 
 
 @given(st.lists(st.sampled_from(['[__DC__("', '") --> "', '"]', '"', "[", "]", "a", "\n", "[__DC__(", "\ud800"])).map("".join))
+@settings(deadline=None)
 def test_the_profile_of_the_parser_extracts_the_same(text: str) -> None:
     assert [(a.query, a.value) for a in annotations(text, OFFICIAL)] == official.extract(text)

@@ -15,13 +15,14 @@ queries = sayable.filter(lambda query: not rig.WHITE_SPACE.issuperset(query))
 
 
 @given(documents)
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 def test_serialising_what_was_parsed_gives_the_document(text: str) -> None:
     assert rig.serialise(rig.segments_of(rig.parse(text))) == text
 
 
 @given(queries, sayable)
 @example(query="a[__DC__(", value="b[__DC__(")
+@settings(deadline=None)
 def test_parsing_an_annotation_that_was_written_gives_it_back(query: str, value: str) -> None:
     (found,) = rig.parse(rig.serialise_annotation(query, value))
     assert isinstance(found, rig.Annotation)
@@ -29,7 +30,7 @@ def test_parsing_an_annotation_that_was_written_gives_it_back(query: str, value:
 
 
 @given(st.lists(st.one_of(documents, st.tuples(queries, sayable)), max_size=6))
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 def test_what_is_written_reads_as_what_was_meant_or_is_refused(segments: list[rig.Segment]) -> None:
     meant = [segment for segment in segments if isinstance(segment, tuple)]
     try:
