@@ -230,9 +230,7 @@ SEPARATE_WARMUPS = (
     single("alpha-longer", replace(NO_MEMORY_OF_SQUARES, t_alpha=9, t_beta3=4), "constant", 8, dtypes=WIDE),
     single("beta3-longer", replace(NO_MEMORY_OF_SQUARES, t_alpha=4, t_beta3=9), "constant", 8, quick=False),
 )
-BETA1_ZERO = (
-    single("no-schedule", replace(NO_MEMORY_OF_SQUARES, beta1=0.0), "signs", 5, dtypes=WIDE),
-)
+BETA1_ZERO = (single("no-schedule", replace(NO_MEMORY_OF_SQUARES, beta1=0.0), "signs", 5, dtypes=WIDE),)
 BETA1_ZERO_SCHEDULE = (
     single("six-steps", replace(NO_MEMORY_OF_SQUARES, beta1=0.0, t_alpha=6, t_beta3=6), "signs", 8),
     single("long-memory", replace(NO_MEMORY_OF_SQUARES, beta1=0.0, beta3=0.9999, t_beta3=50), "constant", 9, quick=False),
