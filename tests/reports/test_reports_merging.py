@@ -219,6 +219,16 @@ def test_the_fastest_conforms_and_an_accelerator_is_the_main_workload(tmp_path: 
     assert level == []
 
 
+def test_the_baseline_has_speed_one_whatever_its_pair_says(tmp_path: Path) -> None:
+    body = [made.measurement("ademamix/torch", 0.7, decision="baseline", aa=True), made.measurement("ademamix/numpy", 0.9)]
+    main = main_workload(load([made.write(tmp_path / "a.jsonl", body)]), "ademamix")
+    assert main is not None
+    assert {name: measured.speed for name, measured in main.measurements.items()} == {
+        "ademamix/torch": 1.0,
+        "ademamix/numpy": 0.9,
+    }
+
+
 def test_overlapping_intervals_cannot_be_told_apart(tmp_path: Path) -> None:
     evidence = load([made.write(tmp_path / "a.jsonl")])
     first_place, level = fastest(standings(evidence, "sigmoid_attention"), main_workload(evidence, "sigmoid_attention"))

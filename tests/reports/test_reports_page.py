@@ -206,6 +206,13 @@ def test_one_kind_of_crash_is_told_once(tmp_path: Path) -> None:
     assert "  - `torch`: in every judged case, of 3 requirements." in page_of(tmp_path, body)
 
 
+def test_of_many_killers_a_few_are_named(tmp_path: Path) -> None:
+    ids = [f"ADM-{number:02}" for number in range(1, 11)]
+    body = [made.mutant("ademamix", "ademamix/all", "Is wrong everywhere.", ["ADM-05"], dict.fromkeys(ids, 2.0), ids)]
+    text = section(page_of(tmp_path, body), "Planted bugs")
+    assert "**ADM-05** (2.00), ADM-01 (2.00), ADM-02 (2.00), ADM-03 (2.00), ADM-04 (2.00), 5 more |" in squeezed(text)
+
+
 def test_plugs_that_could_not_be_used_are_named(tmp_path: Path) -> None:
     page = page_of(tmp_path, [], plug_failures=[{"spec": "kernels.py:attention", "message": "no file"}])
     assert "| Could not be plugged in: `kernels.py:attention` | no file |" in squeezed(section(page, "Environment"))

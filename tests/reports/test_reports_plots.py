@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 import xml.etree.ElementTree as ElementTree
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reports.bug_chart import bug_chart
+from reports.bug_chart import draw as draw_bugs
 from reports.chart_data import Chart, Point
+from reports.merging import Evidence, Killed, System
 from reports.placing import Anchor, Box, place
 from reports.plots import draw
 from reports.scales import margin_scale, power_of_ten, ratio_scale
@@ -42,6 +46,12 @@ def test_ratios_keep_their_order_and_the_axis_has_ticks(values: list[float]) -> 
     assert all(bottom < y < top for y in heights)
     assert scale.ticks()
     assert all(bottom <= y <= top for y, _ in scale.ticks())
+
+
+@pytest.mark.parametrize("values", [[1.0], [0.98, 1.0, 1.03]])
+def test_noise_does_not_fill_the_chart(values: list[float]) -> None:
+    labels = [label for _, label in ratio_scale(values, 0.0, 300.0).ticks()]
+    assert labels == ["0.5×", "1×", "2×"]
 
 
 def test_powers_of_ten() -> None:
@@ -79,6 +89,38 @@ def test_extreme_points_are_drawn() -> None:
     assert b"<date" not in svg
     assert b"<dc:date" not in svg
     assert b"<text" not in svg  # glyphs are paths: no reader needs the font
+
+
+def planted(name: str, expected: tuple[str, ...], killers: dict[str, float | str]) -> Killed:
+    ids = ("R-1", "R-2", "R-3")
+    return Killed("x", name, "Wrong.", False, "", expected, killers, ids, "killed" if killers else "survived")
+
+
+def evidence_of(*bugs: Killed) -> Evidence:
+    return Evidence("0", (), (System("x", "X", "", "R"),), (), (), (), bugs, ())
+
+
+def test_bugs_stand_in_the_order_of_what_catches_them() -> None:
+    bugs = (planted("x/a", ("R-3",), {"R-3": 2.0}), planted("x/b", ("R-1",), {"R-1": 2.0, "R-3": 2.0}), planted("x/c", (), {}))
+    evidence = evidence_of(*bugs)
+    grid = bug_chart(evidence, evidence.systems[0])
+    assert grid is not None
+    assert [bug.mutant for bug in grid.bugs] == ["x/b", "x/a", "x/c"]
+    assert grid.idle == {"R-2"}
+    assert "Survived: c." in grid.description
+
+
+def test_meant_caught_as_well_and_missed_look_different() -> None:
+    grids = [
+        bug_chart(evidence, evidence.systems[0])
+        for evidence in (
+            evidence_of(planted("x/a", ("R-1",), {"R-1": 2.0})),
+            evidence_of(planted("x/a", (), {"R-1": 2.0})),
+            evidence_of(planted("x/a", ("R-1",), {"R-2": 2.0})),
+        )
+    ]
+    drawn = [draw_bugs(grid) for grid in grids if grid is not None]
+    assert len(set(drawn)) == len(grids)
 
 
 def test_one_more_implementation_changes_the_chart() -> None:
