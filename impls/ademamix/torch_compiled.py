@@ -17,13 +17,19 @@ class AdEMAMix(torch_eager.AdEMAMix):
         if theta.numel() < 2 or not (theta.is_contiguous() and g.is_contiguous()):
             super().update(theta, g, state, s)
             return
-        m2, nu = state["exp_avg_slow"].view(-1), state["exp_avg_sq"].view(-1)
+        m2, nu = _flat(state["exp_avg_slow"]), _flat(state["exp_avg_sq"])
         values = [s.lr, s.weight_decay, s.eps, s.alpha, s.beta1, s.beta2, s.beta3, *s.gains, s.correction1, s.correction2]
         scalars = torch.tensor(values, dtype=m2.dtype, device=m2.device)
         if s.beta1 > 0:
-            _with_fast(theta.view(-1), g.view(-1), state["exp_avg_fast"].view(-1), m2, nu, scalars)
+            _with_fast(_flat(theta), _flat(g), _flat(state["exp_avg_fast"]), m2, nu, scalars)
         else:
-            _without_fast(theta.view(-1), g.view(-1), m2, nu, scalars)
+            _without_fast(_flat(theta), _flat(g), m2, nu, scalars)
+
+
+def _flat(tensor: torch.Tensor) -> torch.Tensor:
+    """The same memory in one dimension, as a tensor of its own: for a view the compiler would guard on its base's shape."""
+    flat = torch.empty(0, dtype=tensor.dtype, device=tensor.device)
+    return flat.set_(tensor.untyped_storage(), tensor.storage_offset(), (tensor.numel(),), (1,))
 
 
 def _finish(

@@ -1,0 +1,324 @@
+"""Optimizers of any naming are driven as a training loop would, and what they do wrong around the equations is seen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from conformance.ademamix import cases, checks, requirements
+from conformance.comparison import Comparison
+from impls import contract
+from impls.ademamix import IMPLEMENTATIONS, driver, numpy_driver, torch_driver, torch_eager
+from impls.ademamix.arguments import Arguments
+from impls.ademamix.problem import Group, Problem, Tensor
+from reference.ademamix import Hyperparameters
+
+HYPER = Hyperparameters(alpha=4.0, weight_decay=0.1, t_alpha=3, t_beta3=3)
+
+
+class TwoBetas(torch.optim.SGD):
+    def __init__(self, params: Any, learning_rate: float, betas: Any, beta_slow: float, alpha: float, epsilon: float,
+                 wd: float, T_alpha: int, T_beta3: int = 500) -> None: ...  # fmt: skip
+
+
+class OneLength(torch.optim.SGD):
+    def __init__(self, params: Any, lr: float, beta1: float, beta2: float, beta3: float, alpha: float, eps: float,
+                 T_alpha_beta3: int | None = None) -> None: ...  # fmt: skip
+
+
+def test_two_betas_and_a_slow_one_are_found_under_other_names() -> None:
+    given = Arguments.of(TwoBetas, {}).keywords(HYPER, 0.5)
+    assert given == {
+        "learning_rate": 0.5,
+        "betas": (0.9, 0.999),
+        "beta_slow": 0.9999,
+        "alpha": 4.0,
+        "epsilon": 1e-8,
+        "wd": 0.1,
+        "T_alpha": 3,
+        "T_beta3": 3,
+    }
+
+
+def test_no_warmup_is_zero_where_the_default_is_a_length_and_none_elsewhere() -> None:
+    given = Arguments.of(TwoBetas, {}).keywords(replace(HYPER, t_alpha=None, t_beta3=None), 0.5)
+    assert given["T_alpha"] is None
+    assert given["T_beta3"] == 0
+
+
+def test_one_warmup_length_serves_both_or_the_case_is_unsupported() -> None:
+    arguments = Arguments.of(OneLength, {})
+    without_decay = replace(HYPER, weight_decay=0.0)
+    assert arguments.keywords(without_decay, 0.5)["T_alpha_beta3"] == 3
+    with pytest.raises(contract.Unsupported, match="one warm-up length, 'T_alpha_beta3'"):
+        arguments.keywords(replace(without_decay, t_alpha=4), 0.5)
+    with pytest.raises(contract.Unsupported, match="OneLength takes no argument for weight_decay"):
+        arguments.keywords(HYPER, 0.5)
+
+
+def test_missing_warmups_are_unsupported_only_where_a_case_needs_them() -> None:
+    class Constant(torch.optim.SGD):
+        def __init__(self, params: Any, lr: float, betas: Any, alpha: float, eps: float, weight_decay: float) -> None: ...
+
+    arguments = Arguments.of(Constant, {})
+    assert "betas" in arguments.keywords(replace(HYPER, t_alpha=None, t_beta3=0), 0.5)
+    with pytest.raises(contract.Unsupported, match="takes no warm-up length t_alpha"):
+        arguments.keywords(HYPER, 0.5)
+
+
+def test_names_can_be_given_where_they_are_not_recognised() -> None:
+    class Odd(torch.optim.SGD):
+        def __init__(self, params: Any, lr: float, betas: Any, gamma: float, eps: float, weight_decay: float) -> None: ...
+
+    with pytest.raises(contract.PlugError, match="no argument for the mixing coefficient alpha"):
+        Arguments.of(Odd, {})
+    assert Arguments.of(Odd, {"alpha": "gamma"}).keywords(replace(HYPER, t_alpha=None, t_beta3=None), 0.1)["gamma"] == 4.0
+
+
+def test_recognise_tells_optimizers_factories_and_the_rest_apart() -> None:
+    def factory(learning_rate: float, b1: float, b2: float, b3: float, alpha: float, **rest: Any) -> None: ...
+
+    torch_record = driver.recognise(torch_eager.AdEMAMix, "mine")
+    assert torch_record is not None
+    assert torch_record["protocol"] == "torch-optimizer"
+    optax_record = driver.recognise(factory, "mine")
+    assert optax_record is not None
+    assert optax_record["protocol"] == "optax"
+    assert driver.recognise(lambda q, k, v: q, "mine") is None
+    assert driver.recognise(len, "mine") is None
+    assert driver.recognise(42, "mine") is None
+    with pytest.raises(contract.PlugError, match="expected 'alpha'"):
+        driver.recognise(torch.optim.AdamW, "mine")
+
+
+def test_unknown_protocol_is_refused_with_the_known_ones() -> None:
+    record = replace(IMPLEMENTATIONS[0], protocol="keras")
+    with pytest.raises(contract.PlugError, match="found protocol 'keras', expected one of torch-optimizer, optax, numpy"):
+        driver.connect(record, "cpu")
+
+
+def _problem(tensors: tuple[Tensor, ...], steps: int, **options: Any) -> Problem:
+    return Problem("float32", (Group(tensors, HYPER, (0.25,) * steps),), **options)
+
+
+def _tensor(steps: int, **options: Any) -> Tensor:
+    return Tensor(np.array([1.0, -2.0, 3.0]), tuple(np.full(3, t + 1.0) for t in range(steps)), **options)
+
+
+class Toy(torch.optim.Optimizer):
+    """``theta -= lr * gradient``, with AdEMAMix's arguments and a hook."""
+
+    def __init__(self, params: Any, lr: float = 1.0, betas: Any = (0, 0, 0), alpha: float = 0.0, eps: float = 0.0,
+                 weight_decay: float = 0.0, t_alpha: Any = None, t_beta3: Any = None) -> None:  # fmt: skip
+        defaults = {"lr": lr, "betas": betas, "alpha": alpha, "eps": eps, "weight_decay": weight_decay}
+        super().__init__(params, {**defaults, "t_alpha": t_alpha, "t_beta3": t_beta3})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    self.state[p]["count"] = self.state[p].get("count", 0) + 1
+                    self.one(p, group)
+
+    def one(self, p: Any, group: dict[str, Any]) -> None:
+        p -= group["lr"] * p.grad
+
+
+def _run(optimizer: type[Toy], problem: Problem) -> Any:
+    return torch_driver.run(optimizer, {}, "cpu", problem)
+
+
+def test_parameters_are_read_after_every_step_from_the_one_they_join_at() -> None:
+    outcome = _run(Toy, _problem((_tensor(3), _tensor(2, joins_at=1)), 3))
+    assert [len(steps) for steps in outcome.parameters] == [3, 2]
+    np.testing.assert_array_equal(outcome.parameters[0][2], np.array([1.0, -2.0, 3.0]) - 0.25 * 6)
+    np.testing.assert_array_equal(outcome.parameters[1][1], np.array([1.0, -2.0, 3.0]) - 0.25 * 3)
+    assert outcome.changed_gradients == ()
+
+
+def test_gradient_that_was_changed_is_named() -> None:
+    class Scales(Toy):
+        def one(self, p: Any, group: dict[str, Any]) -> None:
+            if self.state[p]["count"] == 2:
+                p.grad.mul_(2)
+
+    assert _run(Scales, _problem((_tensor(3),), 3)).changed_gradients == ((0, 1),)
+
+
+def test_gradient_taken_away_is_not_a_changed_one() -> None:
+    class Consumes(Toy):
+        def one(self, p: Any, group: dict[str, Any]) -> None:
+            p.grad = None
+
+    assert _run(Consumes, _problem((_tensor(2),), 2)).changed_gradients == ()
+
+
+def test_writing_between_the_elements_of_a_strided_parameter_is_seen() -> None:
+    class Walks(Toy):
+        def one(self, p: Any, group: dict[str, Any]) -> None:
+            torch.as_strided(p, (2 * p.numel() - 1,), (1,)).fill_(0.0)
+
+    _run(Toy, _problem((_tensor(1, strided=True),), 1))
+    with pytest.raises(AssertionError, match="wrote between the elements"):
+        _run(Walks, _problem((_tensor(1, strided=True),), 1))
+
+
+def test_missing_gradient_is_none_and_state_is_carried_over_a_resume() -> None:
+    seen: list[Any] = []
+
+    class Watches(Toy):
+        def one(self, p: Any, group: dict[str, Any]) -> None:
+            seen.append((id(self), self.state[p]["count"]))
+
+    tensor = Tensor(np.ones(2), (np.ones(2), None, np.ones(2), np.ones(2)))
+    _run(Watches, _problem((tensor,), 4, resume_after=3))
+    assert [count for _, count in seen] == [1, 2, 3]
+    assert seen[0][0] == seen[1][0] != seen[2][0]
+
+
+def test_rate_that_cannot_change_and_groups_that_cannot_differ_are_unsupported() -> None:
+    class NoGroups(Toy):
+        def __init__(self, params: Any, lr: float, betas: Any, alpha: float, eps: float, weight_decay: float, t_alpha: Any,
+                     t_beta3: Any) -> None:  # fmt: skip
+            torch.optim.Optimizer.__init__(self, params, {})
+
+    changing = Problem("float32", (Group((_tensor(2),), HYPER, (0.5, 0.25)),))
+    with pytest.raises(contract.Unsupported, match="cannot change per step"):
+        _run(NoGroups, changing)
+    two = Problem("float32", (Group((_tensor(1),), HYPER, (0.5,)), Group((_tensor(1),), replace(HYPER, eps=1e-3), (0.5,))))
+    with pytest.raises(contract.Unsupported, match="takes no 'eps' per parameter group"):
+        _run(NoGroups, two)
+
+
+def test_switch_needs_from_adamw() -> None:
+    with pytest.raises(contract.Unsupported, match="no class method from_adamw"):
+        _run(Toy, _problem((_tensor(3),), 3, switch_at=2))
+
+
+def test_problems_survive_their_runs() -> None:
+    problem = _problem((_tensor(2, strided=True),), 2)
+    before = [problem.tensors[0].start.copy(), *(np.array(g) for g in problem.tensors[0].gradients)]
+    for run in (torch_driver.run, numpy_driver.run):
+        loaded = torch_eager.AdEMAMix if run is torch_driver.run else driver.load_target(IMPLEMENTATIONS[0].target)
+        run(loaded, {}, "cpu", problem)
+        after = [problem.tensors[0].start, *problem.tensors[0].gradients]
+        np.testing.assert_array_equal(before, after)
+
+
+# --- The built-in optimizers ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"lr": -1.0}, {"betas": (0.9, 0.999)}, {"betas": (0.9, 0.999, 1.0)}, {"alpha": -1.0}, {"eps": -1.0},
+              {"weight_decay": -0.1}, {"t_alpha": -1}, {"t_beta3": float("nan")}]
+)  # fmt: skip
+def test_torch_optimizer_refuses_impossible_hyperparameters_by_name(wrong: dict[str, Any]) -> None:
+    name = next(iter(wrong))
+    with pytest.raises(ValueError, match="beta" if name == "betas" else name):
+        torch_eager.AdEMAMix([torch.nn.Parameter(torch.zeros(2))], **wrong)
+    optimizer = torch_eager.AdEMAMix([torch.nn.Parameter(torch.zeros(2))])
+    with pytest.raises(ValueError, match="beta" if name == "betas" else name):
+        optimizer.add_param_group({"params": [torch.nn.Parameter(torch.zeros(2))], **wrong})
+
+
+def test_torch_optimizer_without_beta1_keeps_two_moments() -> None:
+    parameter = torch.nn.Parameter(torch.ones(3))
+    optimizer = torch_eager.AdEMAMix([parameter], betas=(0.0, 0.999, 0.9999))
+    parameter.grad = torch.ones(3)
+    assert optimizer.step(lambda: 7.0) == 7.0
+    assert set(optimizer.state[parameter]) == {"exp_avg_slow", "exp_avg_sq", "t", "t_switch"}
+
+
+def test_torch_optimizer_refuses_sparse_gradients() -> None:
+    parameter = torch.nn.Parameter(torch.ones(3))
+    parameter.grad = torch.ones(3).to_sparse()
+    with pytest.raises(RuntimeError, match="dense"):
+        torch_eager.AdEMAMix([parameter]).step()
+
+
+def test_torch_optimizer_keeps_float32_moments_on_loading() -> None:
+    parameter = torch.nn.Parameter(torch.ones(3, dtype=torch.bfloat16))
+    parameter.grad = torch.full((3,), 1e-3, dtype=torch.bfloat16)
+    optimizer = torch_eager.AdEMAMix([parameter])
+    optimizer.step()
+    fresh = torch_eager.AdEMAMix([parameter])
+    fresh.load_state_dict(optimizer.state_dict())
+    for name in ("exp_avg_fast", "exp_avg_slow", "exp_avg_sq"):
+        assert fresh.state[parameter][name].dtype == torch.float32
+        assert torch.equal(fresh.state[parameter][name], optimizer.state[parameter][name])
+        assert fresh.state[parameter][name] is not optimizer.state[parameter][name]
+
+
+def test_compiled_optimizer_compiles_once_for_all_steps_and_sizes() -> None:
+    from impls.ademamix import torch_compiled
+
+    parameters = [torch.nn.Parameter(torch.ones(size)) for size in (4, 300)]
+    optimizer = torch_compiled.AdEMAMix(parameters, t_alpha=9, t_beta3=9)
+    for parameter in parameters:
+        parameter.grad = torch.ones_like(parameter)
+    optimizer.step()
+    torch.compiler.set_stance("fail_on_recompile")
+    try:
+        for step in range(4):
+            optimizer.param_groups[0]["lr"] = 0.1 / (step + 1)
+            optimizer.step()
+        other = torch.nn.Parameter(torch.ones(17, 3))
+        other.grad = torch.ones_like(other)
+        torch_compiled.AdEMAMix([other], alpha=1.0).step()
+    finally:
+        torch.compiler.set_stance("default")
+
+
+def test_triton_optimizer_refuses_what_its_kernel_does_not_compute() -> None:
+    pytest.importorskip("triton")
+    from impls._triton import interpreted
+    from impls.ademamix import triton_fused
+
+    with pytest.raises(contract.Unsupported, match="float64"):
+        triton_fused.AdEMAMix([torch.nn.Parameter(torch.ones(2, dtype=torch.float64))])
+    if interpreted():
+        with pytest.raises(contract.Unsupported, match="truncates"):
+            triton_fused.AdEMAMix([torch.nn.Parameter(torch.ones(2, dtype=torch.bfloat16))])
+
+
+# --- Cases and rules -----------------------------------------------------------------------------------------------------
+
+
+def test_every_rule_has_a_check_with_a_quick_case_and_every_check_a_rule() -> None:
+    ids = [rule.id for rule in requirements.REQUIREMENTS]
+    assert len(set(ids)) == len(ids)
+    assert {check.requirement for check in checks.CHECKS} == set(ids)
+    for check in checks.CHECKS:
+        assert any(case.quick for case in check.cases), check.requirement
+
+
+def test_needs_follow_from_what_a_case_asks() -> None:
+    assert cases.RESUME[0].needs == {"schedules", "state-round-trip"}
+    assert cases.LATE[0].needs == {"schedules", "late-parameters", "groups"}
+    assert cases.SEPARATE_WARMUPS[0].needs == {"schedules", "separate-warmups"}
+    assert cases.STRIDED[0].needs == {"strided"}
+    assert cases.MISSING.needs == {"missing-gradients", "weight-decay"}
+    assert cases.SWITCH[0].needs == {"schedules", "switch", "weight-decay"}
+    assert cases.BETA1_ZERO[0].needs == {"beta1-zero"}
+
+
+def test_arrays_of_a_case_cannot_be_written_to() -> None:
+    problem = cases.problem_of(cases.REPEAT[0], "float32")
+    with pytest.raises(ValueError, match="read-only"):
+        problem.tensors[0].start[0] = 0.0
+
+
+def test_margins_of_the_eager_optimizer_are_neither_tiny_nor_near_one() -> None:
+    subject = driver.connect(IMPLEMENTATIONS[1], "cpu")
+    margins: list[float] = []
+    for check in checks.CHECKS:
+        for case in check.cases:
+            found: list[Comparison] = list(check.run(subject, case, "float32")) if "float32" in case.dtypes else []
+            margins.extend(c.margin for c in found if c.margin)
+    assert 0.02 < float(np.median(margins)) < 0.5
+    assert max(margins) < 0.5
