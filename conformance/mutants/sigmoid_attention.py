@@ -222,6 +222,10 @@ class InterleavedHeads(SigmoidAttention):
     def share_heads(self, x: Values, heads: int) -> Values:
         return np.tile(x, (1, heads // x.shape[1], 1, 1))
 
+    def sum_groups(self, per_head: Values, group: int) -> Values:
+        batch, heads, rows, columns = per_head.shape
+        return per_head.reshape(batch, group, heads // group, rows, columns).sum(axis=1)
+
 
 class FirstRowsLength(SigmoidAttention):
     def in_length(self, nk: int, key_lengths: Values) -> Values:

@@ -176,6 +176,13 @@ def test_bounds_stay_finite_where_scores_are_extreme(size: float) -> None:
     assert all(np.all(np.isfinite(x)) for x in (bounds.v, np.asarray(bounds.bias)))
 
 
+def test_a_score_lost_to_cancellation_leaves_its_weight_anywhere() -> None:
+    q, k, v = np.full((1, 1, 1, 2), 1e4), np.array([[[[1e4, -1e4]]]]), np.ones((1, 1, 1, 1))
+    assert forward(q, k, v, bias=0.0).item() == 0.5
+    # The terms are 1e8, so float32 leaves an error of about 10 in a score of 0.
+    assert forward_bound(q, k, v, dtype="float32", bias=0.0).item() > 0.49
+
+
 def test_the_float64_bound_covers_two_correctly_computed_answers() -> None:
     tensors, options = problem("normal", "float64")
     order = np.random.default_rng(1).permutation(SHAPE["d"])
