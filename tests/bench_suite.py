@@ -18,9 +18,14 @@ COMMANDS = {
 }
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    # Not part of a quick look at somebody's implementation.
+    names = [] if metafunc.config.getoption("--quick") or metafunc.config.getoption("--impl") else list(COMMANDS)
+    metafunc.parametrize("name", names)
+
+
 @pytest.mark.benchmark(group="the suite itself")
-@pytest.mark.parametrize("name", list(COMMANDS))
-def test_cost(name: str, benchmark: Any, pytestconfig: pytest.Config) -> None:
+def test_cost(name: str, benchmark: Any) -> None:
     command = [sys.executable, "-m", "pytest", *COMMANDS[name]]
 
     def run() -> int:

@@ -106,7 +106,8 @@ def measure(measurement: Measurement) -> Outcome:
 
 def _measure(measurement: Measurement, outcome: Outcome) -> None:
     line, workload, device = outcome.line, measurement.workload, measurement.device
-    hindrance = obstacle(measurement.implementation, device, workload.dtype, workload.needs, measurement.quick)
+    # quick=False: a compiler's first call is no reason to leave out what is fast after it; it is timed apart.
+    hindrance = obstacle(measurement.implementation, device, workload.dtype, workload.needs, quick=False)
     if hindrance is not None:
         raise hindrance
     room = importlib.import_module(f"conformance.{workload.system}.workloads")
@@ -159,11 +160,10 @@ def _measure(measurement: Measurement, outcome: Outcome) -> None:
 def _prepare_baseline(measurement: Measurement, room: Any) -> Prepared | None:
     """The baseline made ready a second time, even for itself (the A/A pair); None where it cannot run here."""
     baseline = measurement.baseline
-    if baseline is None or obstacle(
-        baseline, measurement.device, measurement.workload.dtype, measurement.workload.needs, measurement.quick
-    ):
+    workload = measurement.workload
+    if baseline is None or obstacle(baseline, measurement.device, workload.dtype, workload.needs, quick=False):
         return None
-    prepared: Prepared = room.prepare(baseline, measurement.workload, measurement.device)
+    prepared: Prepared = room.prepare(baseline, workload, measurement.device)
     return prepared
 
 
