@@ -4,10 +4,10 @@
     [('what was the percentage of females in Sunnyvale, CA in 2020?', '51.6%')]
 
 `grammar` states the strict grammar and every decision in it, `parser` reads it in one linear pass, `serialise` writes it,
-`official` is the published reader with its surprises.
+`official` is the published reader with its surprises, `lenient` recovers what was meant and names what was wrong with it.
 """
 
-from . import official
+from . import lenient, official
 from .events import (
     UNITS,
     Annotation,
@@ -49,6 +49,7 @@ __all__ = [
     "coalesce",
     "is_well_formed",
     "length_in",
+    "lenient",
     "official",
     "parse",
     "segments_of",

@@ -33,9 +33,9 @@ class StreamingParser:
     """Reads a document in chunks: ``feed(chunk)`` as often as there is one, then ``close()``; both return the new events.
 
     Text is handed out as soon as it is certain to be text. What is held back is the live candidate only: the shortest
-    suffix that may still become an annotation. ``max_candidate`` bounds it: an annotation longer than so many code points is
-    read as text (and counted in ``overflows``); None waits for ever. Adjacent feeds may hand out adjacent texts;
-    after `coalesce` the events do not depend on the chunking.
+    suffix that may still become an annotation. ``max_candidate`` bounds it: an annotation longer than so many code points
+    (an optional bracket not counted) is read as text, and counted in ``overflows``; None waits for ever. Adjacent feeds may
+    hand out adjacent texts; after `coalesce` the events do not depend on the chunking.
 
     Raises ValueError for a lone surrogate where the profile reads scalar values only, and for use after ``close``.
     """

@@ -97,8 +97,8 @@ def test_the_official_reader_is_accepted_whatever_the_hash_seed(text: str, rando
     shuffled = list(dict.fromkeys(queries))
     random_.shuffle(shuffled)
     assert official.accepts(text, shuffled[:25])
-    assert not official.accepts(text, [*shuffled[:24], "never in it"])
     if shuffled:
+        assert not official.accepts(text, [*shuffled[:25][:-1], "never in it"])
         assert not official.accepts(text, shuffled[:25][:-1])
         assert not official.accepts(text, [*shuffled[:25], shuffled[0]])
 
