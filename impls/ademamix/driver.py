@@ -124,7 +124,13 @@ def recognise(loaded: Any, name: str) -> dict[str, Any] | None:
         except (TypeError, ValueError):
             return None
         if {"learning_rate", "b1", "b2", "b3", "alpha"} <= set(parameters):
-            return {"protocol": "optax", "dtypes": ("float32",), "devices": ("cpu",)}
+            # JAX computes powers and the schedules handed over here in float32, whatever the optimizer does
+            return {
+                "protocol": "optax",
+                "dtypes": ("float32",),
+                "devices": ("cpu",),
+                "numerical_class": "float32-hyperparameters",
+            }
     if isinstance(loaded, type) and {"step", "add_group", "state", "load"} <= set(dir(loaded)):
         return {"protocol": "numpy", "dtypes": ("float32", "float64"), "devices": ("cpu",)}
     return None

@@ -88,6 +88,7 @@ def test_recognise_tells_optimizers_factories_and_the_rest_apart() -> None:
     optax_record = driver.recognise(factory, "mine")
     assert optax_record is not None
     assert optax_record["protocol"] == "optax"
+    assert optax_record["numerical_class"] == "float32-hyperparameters"
     assert driver.recognise(lambda q, k, v: q, "mine") is None
     assert driver.recognise(len, "mine") is None
     assert driver.recognise(42, "mine") is None
