@@ -104,7 +104,7 @@ def test_schedules_start_at_one_end_exactly_and_stay() -> None:
     assert float(law.alpha_schedule(42, 6.8, 42)) == 6.8
     assert law.beta3_schedule(steps, 0.9999, 4, 0.9).tolist() == [0.9999] * 3
     assert law.beta3_schedule(1, 0.9999, 1, 0.9) == 0.9999
-    assert law.beta3_schedule(3, 0.9, 2, 0.99) == 0.9  # the equation alone falls under beta3 here
+    assert law.beta3_schedule(21, 0.9, 20, 0.99) == 0.9  # the equation alone falls under beta3 here
     for nothing in (None, 0):
         assert law.alpha_schedule(1, 8.0, nothing) == 8.0
         assert law.beta3_schedule(1, 0.9999, nothing, 0.9) == 0.9999

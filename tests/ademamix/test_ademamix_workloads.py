@@ -1,0 +1,62 @@
+"""A timed step is verified at the size that is timed, its least memory traffic is stated, no meaningless speed is taken."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from conformance.ademamix import workloads
+from impls.ademamix import IMPLEMENTATIONS
+from impls.contract import Unsupported
+from reference.rounding import BFLOAT16
+
+BY_NAME = {implementation.name: implementation for implementation in IMPLEMENTATIONS}
+SMALL = next(w for w in workloads.WORKLOADS if w.id == "float32-1e5")
+MANY = replace(SMALL, amount=3000.0, parameters={"count": 3000, "tensors": 3})
+
+
+def test_baseline_and_workloads_name_what_exists() -> None:
+    assert workloads.BASELINE in BY_NAME
+    assert len({w.id for w in workloads.WORKLOADS}) == len(workloads.WORKLOADS)
+    assert all(w.amount == w.parameters["count"] for w in workloads.WORKLOADS)
+
+
+def test_floor_is_five_reads_and_four_writes() -> None:
+    for workload in workloads.WORKLOADS:
+        narrow = 4 if workload.dtype == "float32" else 2  # gradient and parameter
+        assert workload.bytes_moved == workload.amount * (2 * narrow + 12 + narrow + 12)
+
+
+@pytest.mark.parametrize("workload", [SMALL, MANY], ids=["one", "many"])
+@pytest.mark.parametrize("name", ["ademamix/numpy", "ademamix/torch-eager"])
+def test_right_step_verifies(name: str, workload: workloads.Workload) -> None:
+    prepared = workloads.prepare(BY_NAME[name], workload, "cpu")
+    for _ in range(3):
+        prepared.run()
+    comparisons = list(prepared.verify())
+    assert comparisons
+    assert all(c.passed for c in comparisons)
+    assert max(c.margin for c in comparisons) > 0.01
+
+
+@pytest.mark.parametrize("bug", ["TailForgotten", "SchedulesFromZero", "NumeratorCorrected", "CoupledDecay"])
+def test_wrong_step_does_not(bug: str) -> None:
+    wrong = replace(BY_NAME["ademamix/numpy"], target=f"conformance.mutants.ademamix:{bug}")
+    assert not all(c.passed for c in workloads.prepare(wrong, SMALL, "cpu").verify())
+
+
+def test_speeds_that_mean_nothing_are_unsupported() -> None:
+    with pytest.raises(Unsupported, match="made to be compiled"):
+        workloads.prepare(BY_NAME["ademamix/heavyball"], SMALL, "cpu")
+    with pytest.raises(Unsupported, match="interpreter"):
+        workloads.prepare(BY_NAME["ademamix/triton"], SMALL, "cpu")
+
+
+def test_inputs_are_values_of_their_dtype_and_never_zero() -> None:
+    drawn = workloads._rounded(np.random.default_rng(0), 4096, "bfloat16")
+    exact = np.random.default_rng(0).standard_normal(4096, dtype=np.float32)
+    np.testing.assert_array_equal(drawn, BFLOAT16.round(exact))
+    load = workloads._load(SMALL)
+    assert all(np.all(array != 0) for array in (*load.starts, *load.gradients))
