@@ -157,7 +157,8 @@ def test_the_hold_back_bound_is_exact() -> None:
 @pytest.mark.parametrize("family", [
     "[", "[__DC__(", '[__DC__("', '[__DC__("a', '[__DC__(""', '[__DC__("a") --> "', '[__DC__("a") --> "b"',
     '[__DC__("a[__DC__(', '[__DC__("a[__DC__(") --> "b[__DC__(', '[__DC__("a[__DC__(") --> ) -->',
-    '[__DC__("a[__DC__(") --> ") --> "', '[__DC__("a") --> "b[__DC__("', '[__DC__(" ', '"', "[__DC__(\"[[[[",
+    '[__DC__("a[__DC__(") --> ") --> "', '[__DC__("a") --> "b[__DC__("', '[__DC__(" ', '"', '[__DC__("[[[[',
+    rig.OPEN + "a" * 1000, rig.OPEN + "a" + rig.ARROW + "b" * 1000, rig.OPEN + "[" * 1000,
 ])  # fmt: skip
 @pytest.mark.parametrize("profile", [rig.STRICT, rig.OFFICIAL], ids=lambda p: p.name)
 def test_work_is_linear_on_adversarial_families(family: str, profile: rig.Profile) -> None:
