@@ -276,7 +276,6 @@ def test_compiled_optimizer_compiles_once_for_all_steps_and_sizes() -> None:
 
 
 def test_triton_optimizer_refuses_what_its_kernel_does_not_compute() -> None:
-    pytest.importorskip("triton")
     from impls._triton import interpreted
     from impls.ademamix import triton_fused
 

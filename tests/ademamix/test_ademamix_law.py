@@ -80,7 +80,7 @@ def test_closed_form_is_the_linear_path_between_half_lives(start: float, end: fl
     got = law.beta3_schedule(steps, end, warmup, start)
     mu = steps / warmup
     by_definition = law.beta_of_half_life((1 - mu) * law.half_life(start) + mu * law.half_life(end))
-    np.testing.assert_allclose(got, by_definition, rtol=0, atol=gamma(32, FLOAT64.unit_roundoff))
+    assert np.all(np.abs(got - by_definition) <= gamma(32, FLOAT64.unit_roundoff))
     assert np.all(np.diff(got) >= 0)
     assert got[-1] == end
 
@@ -92,7 +92,7 @@ def test_beta_start_of_zero_is_the_limit_of_small_ones() -> None:
         mu = mp.mpf(t) / 10
         closed = mp.exp(starts * ends / ((1 - mu) * ends + mu * starts))
         limit = float(law.beta3_schedule(t, 0.99, 10, 0.0))
-        assert limit == pytest.approx(0.99 ** (10 / t), rel=gamma(8, FLOAT64.unit_roundoff))
+        assert abs(limit - 0.99 ** (10 / t)) <= gamma(8, FLOAT64.unit_roundoff)
         assert abs(closed - limit) < mp.mpf(10) ** -4
 
 
