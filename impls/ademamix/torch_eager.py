@@ -153,12 +153,12 @@ class AdEMAMix(torch.optim.Optimizer):
 
 def scalars_of(group: dict[str, Any], t: int, t_switch: int) -> Scalars:
     """The scalars of step ``t``; the schedules count from the switch, the bias corrections do not."""
-    beta1, beta2, beta3 = group["betas"]
+    beta1, beta2, beta3 = map(float, group["betas"])
     return Scalars(
         lr=float(group["lr"]),
-        weight_decay=group["weight_decay"],
-        eps=group["eps"],
-        alpha=alpha_at(t - t_switch, group["alpha"], group["t_alpha"]),
+        weight_decay=float(group["weight_decay"]),
+        eps=float(group["eps"]),
+        alpha=alpha_at(t - t_switch, float(group["alpha"]), group["t_alpha"]),
         beta1=beta1,
         beta2=beta2,
         beta3=beta3_at(t - t_switch, beta1, beta3, group["t_beta3"]),

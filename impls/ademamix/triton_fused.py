@@ -82,10 +82,11 @@ class AdEMAMix(torch_eager.AdEMAMix):
         m1 = state.get("exp_avg_fast", m2)
         tensors = [theta, g, m1, m2, state["exp_avg_sq"]]
         flat = [tensor.contiguous() for tensor in tensors]
-        _kernel[(triton.cdiv(count, _BLOCK),)](
-            *flat, count, s.lr, s.weight_decay, s.eps, s.alpha, s.beta1, s.beta2, s.beta3, *s.gains,
-            s.correction1, s.correction2, HAS_FAST=s.beta1 > 0, BLOCK=_BLOCK,
-        )  # fmt: skip
+        with torch.cuda.device_of(theta):  # Triton launches on the current device, which need not be the tensor's
+            _kernel[(triton.cdiv(count, _BLOCK),)](
+                *flat, count, s.lr, s.weight_decay, s.eps, s.alpha, s.beta1, s.beta2, s.beta3, *s.gains,
+                s.correction1, s.correction2, HAS_FAST=s.beta1 > 0, BLOCK=_BLOCK,
+            )  # fmt: skip
         for number, (tensor, copied) in enumerate(zip(tensors, flat, strict=True)):
             if number != 1 and copied is not tensor:
                 tensor.copy_(copied)
