@@ -191,5 +191,5 @@ def test_impossible_hyperparameters_are_refused_by_name(wrong: dict[str, float])
 
 
 def test_shapes_must_agree() -> None:
-    with pytest.raises(ValueError, match="shape"):
-        law.step(np.zeros(3), np.zeros(2), law.State.zeros((3,)), PAPER, 0.1)
+    with pytest.raises(ValueError, match="expected the same"):
+        law.step(np.zeros(3), np.zeros(1), law.State.zeros((3,)), PAPER, 0.1)  # NumPy would broadcast it
