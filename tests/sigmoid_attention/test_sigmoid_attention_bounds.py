@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 
 from conformance.comparison import margins_of
-from reference.rounding import FLOAT32, format_of
+from reference.rounding import FLOAT32, FLOAT64, Format, format_of
 from reference.sigmoid_attention import (
     NUMERICAL_CLASSES,
     backward,
@@ -174,6 +174,27 @@ def test_bounds_stay_finite_where_scores_are_extreme(size: float) -> None:
     assert np.all(np.isfinite(forward_bound(q, k, v, dtype="float32", bias=0.0)))
     bounds = backward_bounds(q, k, v, grad, dtype="float32", bias=0.0)
     assert all(np.all(np.isfinite(x)) for x in (bounds.v, np.asarray(bounds.bias)))
+
+
+def test_tf32_passes_only_as_declared() -> None:
+    tensors, options = problem("normal", "float32")
+    narrow = [Format("tf32", precision=11, emin=-126, emax=127).round(x) for x in tensors]
+    got = honest(narrow, options, "float32")
+    declared = margins(got, tensors, options, "float32", "fused-tf32")
+    strict = margins(got, tensors, options, "float32")
+    for name in ("output", "q", "k", "v"):
+        assert declared[name] <= 1 < strict[name]
+    # A dtype that is no wider passes through the matrix unit exactly, so the class buys it nothing.
+    half, options = problem("normal", "bfloat16")
+    bounds = [forward_bound(*half[:3], dtype="bfloat16", numerical_class=c, **options) for c in ("fused-tf32", "fused")]
+    assert np.array_equal(*bounds)
+
+
+def test_float64_is_held_to_float64() -> None:
+    tensors, options = problem("normal", "float32")
+    wide, narrow = (forward_bound(*tensors[:3], dtype=dtype, **options) for dtype in ("float64", "float32"))
+    seen = wide > FLOAT64.unit_roundoff**2  # elsewhere the sum is empty
+    assert np.max(wide[seen] / narrow[seen]) < 1.01 * FLOAT64.unit_roundoff / FLOAT32.unit_roundoff
 
 
 def test_a_score_lost_to_cancellation_leaves_its_weight_anywhere() -> None:
