@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from conformance._texts import equal_lists, shown
 from conformance.check import Checks
 from conformance.comparison import Comparison, equal
 from conformance.rag.cases import GENERATED, ORDER, VECTORS, Case, Generated, Plain, generated
@@ -23,11 +24,11 @@ def held_against(subject: Any, text: str, expected: Sequence[str] | frozenset[st
     found = sorted(subject.parse(text))
     if subject.profile.name == "official" and len(expected) > rag.MAX_QUERIES:
         outside = [query for query in found if query not in expected]
-        yield equal("queries that are not in the answer", outside, [], repr(text))
-        yield equal("number of distinct queries", len(set(found)), rag.MAX_QUERIES, repr(text))
-        yield equal("number of queries", len(found), rag.MAX_QUERIES, repr(text))
+        yield equal_lists("queries that are not in the answer", outside, [], text)
+        yield equal("number of distinct queries", len(set(found)), rag.MAX_QUERIES, shown(text))
+        yield equal("number of queries", len(found), rag.MAX_QUERIES, shown(text))
     else:
-        yield equal("queries, sorted", found, sorted(expected), repr(text))
+        yield equal_lists("queries, sorted", found, sorted(expected), text)
 
 
 def queries_are_found(subject: Any, case: Case, dtype: str) -> Iterator[Comparison]:
@@ -42,7 +43,7 @@ for _requirement, _cases in VECTORS.items():
 @CHECKS.add("RAG-07", ORDER)
 def order_is_kept(subject: Any, case: Case, dtype: str) -> Iterator[Comparison]:
     """The queries of a hand-written answer, in order."""
-    yield equal("queries", subject.parse(case.text), list(case.expected(subject.profile.name)), repr(case.text))
+    yield equal_lists("queries", subject.parse(case.text), list(case.expected(subject.profile.name)), case.text)
 
 
 @CHECKS.add("RAG-18", [Plain("again", quick=True), Plain("repeated-elsewhere"), Plain("own-list")])
@@ -73,7 +74,7 @@ def nothing_is_too_long(subject: Any, case: Plain, dtype: str) -> Iterator[Compa
     except TimeLimitExceeded as limit:
         yield equal("an answer", str(limit), f"an answer on {len(text)} characters")
         return
-    yield equal("queries, sorted", sorted(found), sorted(expected))
+    yield equal_lists("queries, sorted", sorted(found), sorted(expected), text)
 
 
 @CHECKS.add("RAG-20", [Plain("high", quick=True), Plain("low"), Plain("reversed-pair")])

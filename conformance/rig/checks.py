@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from conformance._texts import equal_lists, shown
 from conformance.check import Checks
 from conformance.comparison import Comparison, equal
 from conformance.rig.cases import (
@@ -54,13 +55,13 @@ def pairs(found: Iterable[Found]) -> list[tuple[str, str]]:
 def annotations_are_found(subject: Any, case: Case, dtype: str) -> Iterator[Comparison]:
     """The queries and values of a hand-written document."""
     expected = pairs(marks(case.segments(subject.profile.name)))
-    yield equal("annotations", pairs(subject.parse(case.text)), expected, repr(case.text))
+    yield equal_lists("annotations", pairs(subject.parse(case.text)), expected, case.text)
 
 
 def spans_are_found(subject: Any, case: Case, dtype: str) -> Iterator[Comparison]:
     """The spans of a hand-written document."""
     expected = [found[2:] for found in marks(case.segments(subject.profile.name))]
-    yield equal("spans", [found[2:] for found in subject.parse(case.text)], expected, repr(case.text))
+    yield equal_lists("spans", [found[2:] for found in subject.parse(case.text)], expected, case.text)
 
 
 for _requirement, _cases in VECTORS.items():
@@ -94,7 +95,7 @@ def nothing_is_too_long(subject: Any, case: Plain, dtype: str) -> Iterator[Compa
     }[case.id]
     separator = long if case.id == "text" else " "
     text = separator.join(mark.text for mark in expected)
-    yield equal("annotations", pairs(subject.parse(text)), [(mark.query, mark.value) for mark in expected])
+    yield equal_lists("annotations", pairs(subject.parse(text)), [(mark.query, mark.value) for mark in expected])
 
 
 @CHECKS.add("RIG-42", HOSTILE)
@@ -105,7 +106,7 @@ def hostile_documents_are_finished(subject: Any, case: Hostile, dtype: str) -> I
     except TimeLimitExceeded as limit:
         yield equal("an answer", str(limit), f"an answer on {len(case.text)} characters")
         return
-    yield equal("annotations", pairs(found), law(case.text, subject.profile.name))
+    yield equal_lists("annotations", pairs(found), law(case.text, subject.profile.name), case.text)
 
 
 @CHECKS.add("RIG-43", [Plain("high", quick=True), Plain("low"), Plain("reversed-pair"), Plain("in-value")])
@@ -125,7 +126,7 @@ def lone_surrogates_are_no_text(subject: Any, case: Plain, dtype: str) -> Iterat
 def generated_documents_agree_with_the_law(subject: Any, case: Generated, dtype: str) -> Iterator[Comparison]:
     """Documents that nobody thought of."""
     for text in generated(case):
-        yield equal("annotations", pairs(subject.parse(text)), law(text, subject.profile.name), repr(text))
+        yield equal_lists("annotations", pairs(subject.parse(text)), law(text, subject.profile.name), text)
 
 
 CHUNKS = (1, 2, 3, 7)
@@ -170,7 +171,7 @@ def only_a_live_candidate_is_held_back(subject: Any, case: Case, dtype: str) -> 
         certain = index + 1 - lawful.held_back
         if given < certain:
             late.append((index + 1, certain - given))
-    yield equal("(code points read, code points held back that are certain)", late[:3], [], repr(case.text))
+    yield equal("(code points read, code points held back that are certain)", late[:3], [], shown(case.text))
 
 
 @CHECKS.add("RIG-48", UNFINISHED)
@@ -225,4 +226,4 @@ def well_formedness_is_told(subject: Any, case: Verdicts, dtype: str) -> Iterato
     """Well-formed documents and others."""
     refuse_other_profiles(subject)
     for document in case.documents:
-        yield equal("well_formed", subject.well_formed(document), case.well_formed, repr(document))
+        yield equal("well_formed", subject.well_formed(document), case.well_formed, shown(document))

@@ -11,7 +11,8 @@ import itertools
 import random
 from collections.abc import Iterable
 
-from conformance.comparison import Comparison, equal
+from conformance._texts import equal_lists
+from conformance.comparison import Comparison
 from conformance.workload import Prepared, Workload
 from impls.contract import Implementation
 from impls.rig.driver import connect
@@ -94,7 +95,7 @@ def prepare(implementation: Implementation, workload: Workload, device: str) -> 
     def verify() -> Iterable[Comparison]:
         fresh = f"{next(serial):0{SERIAL}d}{text}"
         expected = _law(fresh[SERIAL:], subject.profile.name)
-        yield equal("annotations with their spans", subject.parse(fresh), list(expected))
+        yield equal_lists("annotations with their spans", subject.parse(fresh), expected, fresh)
 
     return Prepared(run, verify)
 
