@@ -202,7 +202,8 @@ def attention(
         right = min(right, 0)
     factor = 1 / math.sqrt(q.shape[3]) if scale is None else float(scale)
     bias_tensor = bias if isinstance(bias, torch.Tensor) else None
-    return _Attention.apply(q, k, v, bias_tensor, alibi_slopes, key_lengths, factor, float(bias), left, right)
+    with torch.cuda.device_of(q):  # Triton launches on the current device, whatever the tensors are on
+        return _Attention.apply(q, k, v, bias_tensor, alibi_slopes, key_lengths, factor, float(bias), left, right)
 
 
 # Larger than any length, and small enough that adding positions stays within 32 bits.
@@ -252,15 +253,16 @@ class _Attention(torch.autograd.Function):
         inputs = (*q.stride(), *k.stride(), *v.stride(), *grad.stride())
         flags = {"HAS_SLOPES": slopes is not None, "HAS_LENGTHS": lengths is not None}
         meta = launch_options(q.dtype, d, dv, backward=True)
-        query_gradient_kernel[(triton.cdiv(nq, meta["BLOCK_M"]), batch * heads)](
-            q, k, v, grad, dq, *_optional(q, slopes, lengths), row_sum, row_reach,
-            *inputs, *dq.stride(), _slope_stride(slopes), heads, heads // key_heads, *shared, **flags, **meta,
-        )  # fmt: skip
-        key_gradient_kernel[(triton.cdiv(nk, meta["BLOCK_N"]), batch * key_heads)](
-            q, k, v, grad, dk, dvalue, *_optional(q, slopes, lengths),
-            *inputs, *dk.stride(), *dvalue.stride(), _slope_stride(slopes),
-            key_heads, heads // key_heads, *shared, **flags, **meta,
-        )  # fmt: skip
+        with torch.cuda.device_of(q):
+            query_gradient_kernel[(triton.cdiv(nq, meta["BLOCK_M"]), batch * heads)](
+                q, k, v, grad, dq, *_optional(q, slopes, lengths), row_sum, row_reach,
+                *inputs, *dq.stride(), _slope_stride(slopes), heads, heads // key_heads, *shared, **flags, **meta,
+            )  # fmt: skip
+            key_gradient_kernel[(triton.cdiv(nk, meta["BLOCK_N"]), batch * key_heads)](
+                q, k, v, grad, dk, dvalue, *_optional(q, slopes, lengths),
+                *inputs, *dk.stride(), *dvalue.stride(), _slope_stride(slopes),
+                key_heads, heads // key_heads, *shared, **flags, **meta,
+            )  # fmt: skip
         bias_gradient = slope_gradient = None
         if ctx.bias_tensor is not None:
             bias_gradient = row_sum.sum().to(ctx.bias_tensor.dtype).reshape(ctx.bias_tensor.shape)
