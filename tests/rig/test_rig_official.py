@@ -24,6 +24,11 @@ def test_numbers_follow_queries_not_the_text() -> None:
     assert official.rewrite(text, mark) == "<1:a=1> <3:b=2> <2:a=3>"
 
 
+def test_identical_annotations_are_replaced_one_by_one() -> None:
+    text = '[__DC__("a") --> "1"] [__DC__("a") --> "1"]'
+    assert official.rewrite(text, mark) == "<1:a=1> <2:a=1>"
+
+
 def test_a_missing_quote_joins_two_annotations() -> None:
     text = '[__DC__("q1") --> "5] and [__DC__("q2") --> "6"]'
     assert official.extract(text) == [("q1", "5] and [__DC__(")]

@@ -135,7 +135,7 @@ def test_an_empty_answer_fits_both() -> None:
 @pytest.mark.parametrize("loaded", [
     42, dict, int, lambda q, k, v: None, lambda: None, lambda *, text: [], lambda params: 1 / 0, lambda learning_rate: 1 / 0,
     print,
-], ids=str)  # fmt: skip
+], ids=["number", "dict", "int", "attention", "nothing", "keyword", "optimizer", "factory", "print"])  # fmt: skip
 def test_what_takes_no_text_is_not_called(loaded: Any) -> None:
     assert driver.recognise(loaded, "m:f") is None
     assert rag_driver.recognise(loaded, "m:f") is None
