@@ -33,4 +33,6 @@ def test_long_lists_are_shown_from_their_first_difference() -> None:
 
 
 def test_equal_lists_pass_however_long() -> None:
-    assert equal_lists("numbers", tuple(range(1000)), list(range(1000))).passed
+    comparison = equal_lists("numbers", tuple(range(1000)), list(range(1000)))
+    assert comparison.passed
+    assert comparison.quantity == "numbers"
