@@ -10,7 +10,6 @@ import numpy as np
 from conformance.check import Check
 from conformance.comparison import Comparison, margins_of
 
-
 MOST_SHOWN = 3
 """A failure that looks like more than a few planted bugs has no likeliest reason, only a list."""
 
@@ -18,8 +17,8 @@ MOST_SHOWN = 3
 def resembling(system: str, check: Check, case: Any, dtype: str, comparisons: list[Comparison]) -> str:
     """``name: sentence`` of the planted bugs that this failure cannot be told from, joined by ``; or ``; "" if none.
 
-    A planted bug resembles the implementation where it fails the same check itself and every quantity lies within the
-    bound of what the implementation gave.
+    A planted bug resembles the implementation where it fails the same check itself and no quantity of the two differs by
+    more than twice the bound: each may be off by one bound from the same wrong answer.
     """
     from conformance.mutants import mutants_of
 
@@ -58,4 +57,4 @@ def _same(own: Comparison, other: Comparison) -> bool:
     bound = own.bound_values if own.bound_values is not None else other.bound_values
     if bound is None:
         return bool(np.array_equal(own.got_values, other.got_values, equal_nan=True))
-    return bool(np.all(margins_of(own.got_values, other.got_values, bound) <= 1))
+    return bool(np.all(margins_of(own.got_values, other.got_values, 2 * bound) <= 1))

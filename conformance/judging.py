@@ -113,7 +113,7 @@ def obstacle(implementation: Implementation, device: str, dtype: str, needs: fro
     if missing:
         return NotRun(f"needs {', '.join(missing)}, not installed here; {_how_to_install(implementation)}")
     if device not in implementation.devices:
-        return Unsupported(f"runs on {', '.join(implementation.devices)} only")
+        return NotRun(f"runs on {', '.join(implementation.devices)} only, and this run judges on {device}; see --device")
     if dtype and dtype not in implementation.dtypes:
         return Unsupported(f"computes in {', '.join(implementation.dtypes)} only")
     if implementation.features is not None and needs - implementation.features:

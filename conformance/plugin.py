@@ -47,7 +47,7 @@ def add_options(parser: pytest.Parser) -> None:
     )
     group.addoption("--dtype", action="append", choices=DTYPES, default=[], help="only cases in this dtype; repeatable")
     group.addoption(
-        "--quick", action="store_true", help="a small share of the cases and workloads; judges no implementation that compiles first"
+        "--quick", action="store_true", help="a small share of cases and workloads; judges nothing that compiles first"
     )
     group.addoption("--records", metavar="FILE", help="write the run's verdicts and measurements to FILE (JSON lines)")
     group.addoption(

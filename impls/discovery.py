@@ -224,6 +224,7 @@ def _identify_object(loaded: Any, system: str | None, target: str, spec: str) ->
             raise refusals[0]
         raise PlugError(_confusion(loaded, target, list(candidates), system))
     ((name, fields),) = candidates.items()
+    fields = {**fields, **_declared(loaded, target)}
     location, _, attribute = target.rpartition(":")
     stem = Path(location).stem if location.endswith(".py") else location
     defaults: dict[str, Any] = {
@@ -235,6 +236,26 @@ def _identify_object(loaded: Any, system: str | None, target: str, spec: str) ->
         "spec": spec,
     }
     return Implementation(**{**defaults, **fields})
+
+
+DECLARATION = "gaugeblock"
+"""The attribute, a plain dict, by which a plugged object says what defaults only guess, importing nothing of ours."""
+
+_DECLARABLE = ("dtypes", "devices", "features", "numerical_class", "settings", "summary", "documentation")
+
+
+def _declared(loaded: Any, target: str) -> dict[str, Any]:
+    declared = getattr(loaded, DECLARATION, {})
+    if not isinstance(declared, Mapping) or (unknown := sorted(set(map(str, declared)) - set(_DECLARABLE))):
+        found = f"the keys {', '.join(unknown)}" if isinstance(declared, Mapping) else f"a {type(declared).__name__}"
+        raise PlugError(f"{target}.{DECLARATION}: found {found}, expected a dict with keys among {', '.join(_DECLARABLE)}")
+    fields = dict(declared)
+    for name, container in (("dtypes", tuple), ("devices", tuple), ("features", frozenset)):
+        if isinstance(fields.get(name), str):
+            raise PlugError(f"{target}.{DECLARATION}[{name!r}]: found the text {fields[name]!r}, expected a list of words")
+        if fields.get(name) is not None:
+            fields[name] = container(fields[name])
+    return fields
 
 
 def _kind(loaded: Any) -> str:

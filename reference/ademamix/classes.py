@@ -17,7 +17,7 @@ class NumericalClass:
     """
 
     name: str
-    sentence: str
+    description: str
     operations: str = "wide"
     states: str = "wide"
     hyperparameters: str = "float64"

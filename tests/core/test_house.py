@@ -1,4 +1,4 @@
-"""The house stands as it was drawn: imports point down, rooms match, nothing heavy is imported to list, no tolerance is tuned."""
+"""The house stands as it was drawn: imports point down, rooms match, listing is light, no tolerance is tuned."""
 
 from __future__ import annotations
 

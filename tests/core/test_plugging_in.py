@@ -129,6 +129,23 @@ def test_a_function_in_a_file_that_imports_its_neighbour(outside: Path) -> None:
     assert not counts["fail"] + counts["error"]
 
 
+def test_an_object_declares_itself_without_importing_ours(outside: Path) -> None:
+    (outside / "eager.py").write_text(
+        "import torch\n"
+        "def attention(q, k, v, *, scale=None, bias=0.0):\n"
+        "    scale = q.shape[-1] ** -0.5 if scale is None else scale\n"
+        "    return torch.sigmoid(q @ k.transpose(-1, -2) * scale + bias) @ v\n"
+        "attention.gaugeblock = {'numerical_class': 'materialised', 'dtypes': ['bfloat16'], 'features': ['bias', 'scale']}\n"
+    )
+    done, found = run(outside, "--quick", "--impl", f"{outside}/eager.py:attention")
+    assert done.returncode == 0, done.stdout
+    assert verdicts(found, "sigmoid_attention/eager.attention")["pass"] > 3
+    assert found is not None
+    (described,) = found.header["implementations"]
+    assert (described["numerical_class"], described["dtypes"]) == ("materialised", ["bfloat16"])
+    assert described["features"] == ["bias", "scale"]
+
+
 def test_a_parser_in_a_file_is_told_apart_by_what_it_gives(outside: Path) -> None:
     done, found = run(outside, "--impl", f"{outside}/parser.py:parse")
     counts = verdicts(found, "rig/parser.parse")
@@ -161,6 +178,7 @@ def test_wrong_plugs_get_one_line_each_and_the_rest_goes_on(outside: Path) -> No
     (outside / "odd.py").write_text(
         "THREE = 3\ndef nothing(): return []\ndef parse(text): return None\ndef two(a, b): return a\n"
         "class NotAnOptimizer: pass\n"
+        "def declares(q, k, v): return v\ndeclares.gaugeblock = {'speed': 'high'}\n"
     )
     (outside / "broken.py").write_text("1 / 0\n")
     wrong = {
@@ -173,6 +191,7 @@ def test_wrong_plugs_get_one_line_each_and_the_rest_goes_on(outside: Path) -> No
         f"{outside}/odd.py:two": "expected",
         f"{outside}/odd.py:NotAnOptimizer": "expected",
         f"{outside}/odd.py:parse": "returned None",
+        f"{outside}/odd.py:declares": "found the keys speed, expected",
         "nosuchsystem=theirs.optim:Theirs": "unknown system 'nosuchsystem'",
         "rig/refrence": "did you mean rig/reference",
         ":": "expected 'package.module:attribute'",

@@ -57,7 +57,7 @@ def test_order_of_arrival_does_not_show(tmp_path: Path, file: Path) -> None:
 def test_a_file_cut_short_is_refused(file: Path) -> None:
     lines = file.read_text(encoding="utf-8").split("\n")
     file.write_text("\n".join(lines[:-2]) + "\n", encoding="utf-8")
-    with pytest.raises(records.RecordError, match="run.jsonl: found no footer"):
+    with pytest.raises(records.RecordError, match=r"run\.jsonl: found no footer"):
         records.read(file)
 
 
