@@ -10,7 +10,10 @@ from reference import rig
 
 pieces = st.sampled_from([rig.OPEN, rig.ARROW, rig.CLOSE, '"', "[", "[__DC__(", ") --> ", "a", " ", "\n", "\U0001f600"])
 documents = st.lists(pieces, max_size=20).map("".join)
-sayable = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters='"'), max_size=8)
+sayable = st.one_of(
+    st.text(st.sampled_from(" a\u00a0\u2028[]()_->\\'\U0001f600"), max_size=8),
+    st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters='"'), max_size=8),
+)
 queries = sayable.filter(lambda query: not rig.WHITE_SPACE.issuperset(query))
 
 
