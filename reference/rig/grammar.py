@@ -19,7 +19,7 @@ Every text is a document, so parsing is total. What the sources leave open is de
 - ``]`` is required. The official extraction does without it, but the official rewriting looks for the whole literal, so an
   annotation that lacks it is fetched, footnoted, and left in the answer as raw markup.
 - An empty value is an annotation (the official pattern takes it); that it makes a poor one is a matter for a linter.
-- Control characters (C0 and DEL) end a candidate. In practice they are line breaks put in by a display helper.
+- Control characters (C0 and DEL) end a candidate. In practice they are line breaks that a display put in.
   The C1 range, U+0085 among it, and U+2028 are ordinary characters: a reader that splits lines first is wrong.
 - There is no escape, so U+0022 cannot be said inside a query or a value. A backslash is a character like any other.
 - Of two nested annotations the inner one is read: the outer has failed at the inner one's quote.
