@@ -712,6 +712,14 @@ class TinyFlushed(AdEMAMix):
         return np.where(np.abs(new) < np.finfo(self.compute).smallest_normal, self.compute(0), new)
 
 
+@_honest(numerical_class="parameter-dtype-moments")
+class NarrowMomentsDeclared(AdEMAMix):
+    """The moments are kept in the parameter's dtype, and the class says so."""
+
+    def average(self, m: Floats, x: Floats, beta: float) -> Floats:
+        return self.stored(super().average(m, x, beta))
+
+
 @_honest(numerical_class="parameter-dtype")
 class EverythingNarrow(AdEMAMix):
     """Moments and intermediates are rounded to the parameter's dtype, and the class says so."""

@@ -267,7 +267,7 @@ class _Analysis:
         error = np.where(size + eta * (np.abs(direction) + direction_error) > self.operations.largest, np.inf, error)
         if self.parameter is not self.operations:
             error = rounded(theta, error, self.parameter)
-        return error
+        return np.where(np.abs(theta) + error > self.parameter.largest, np.inf, error)
 
 
 def _claim(value: Array, error: Array) -> Array:

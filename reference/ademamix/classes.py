@@ -44,6 +44,11 @@ NUMERICAL_CLASSES: dict[str, NumericalClass] = {
             hyperparameters="float32",
         ),
         NumericalClass(
+            "parameter-dtype-moments",
+            "As float32-states, but the moments are kept in the dtype of the parameter.",
+            states="parameter",
+        ),
+        NumericalClass(
             "parameter-dtype",
             "Moments and every intermediate are rounded to the dtype of the parameter.",
             operations="parameter",

@@ -35,12 +35,10 @@ def dynamic_code_book(signed: bool) -> tuple[float, ...]:
 @lru_cache
 def _envelope(signed: bool) -> tuple[Array, Array]:
     code = np.array(dynamic_code_book(signed))
-    # A cell can be met as soon as |x| passes its end nearer to zero. The lowest code of the signed book is short of -1, so
-    # what lies below it is off by more than half a gap.
+    # A cell can be met as soon as |x| passes its end nearer to zero. The lowest code of the signed book is short of -1 by
+    # half a gap of the top decade, so that nothing below it is further off than the cells above it allow.
     reach = np.minimum(np.abs(code[:-1]), np.abs(code[1:]))
     half_gap = (code[1:] - code[:-1]) / 2
-    if signed:
-        reach, half_gap = np.append(reach, -code[0]), np.append(half_gap, code[0] + 1.0)
     order = np.argsort(reach, kind="stable")
     return reach[order], np.maximum.accumulate(half_gap[order])
 
