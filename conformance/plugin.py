@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 import os
 import time
@@ -150,7 +151,7 @@ def generate(metafunc: pytest.Metafunc) -> None:
         own = [] if plugged or config.getoption("--quick") else [m for s in SYSTEMS for m in mutants_of(s.name)]
         metafunc.parametrize(
             "mutant",
-            _items([pytest.param(m, id=m.name) for m in own]),
+            _items([pytest.param(m, id=f"{m.system}-{m.name}") for m in own]),
         )
     elif "measurement" in metafunc.fixturenames:
         own_measurements = measurements(metafunc.module.SYSTEM, selection_of(config).implementations, options_of(config))
@@ -284,6 +285,7 @@ def describe_implementation(implementation: Implementation) -> dict[str, Any]:
         "summary": implementation.summary,
         "protocol": implementation.protocol,
         "numerical_class": implementation.numerical_class,
+        "class_description": _class_description(implementation),
         "dtypes": list(implementation.dtypes),
         "devices": list(implementation.devices),
         "features": None if implementation.features is None else sorted(implementation.features),
@@ -293,6 +295,14 @@ def describe_implementation(implementation: Implementation) -> dict[str, Any]:
         "selector": implementation.selector,
         "missing": list(implementation.missing()),
     }
+
+
+def _class_description(implementation: Implementation) -> str:
+    """What the declared class (of a text reader: its profile) allows, in the reference's own words."""
+    room = importlib.import_module(f"reference.{implementation.system}")
+    table = getattr(room, "NUMERICAL_CLASSES", None) or room.PROFILES
+    declared = table.get(implementation.numerical_class) if implementation.numerical_class else next(iter(table.values()))
+    return declared.description if declared is not None else ""
 
 
 def finish(session: pytest.Session, exitstatus: int) -> None:
