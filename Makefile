@@ -18,9 +18,9 @@ JUDGED := || [ $$? -eq 1 ]
 report: $(VENV)/.peers
 	@mkdir -p $(REPORT)
 	@echo "1 of 3: judging every implementation"
-	$(RUN) -m pytest conformance -n auto -q --no-header --tb=no --records $(REPORT)/conformance.jsonl $(JUDGED)
+	$(RUN) -m pytest conformance -n auto -q --no-header --tb=no -rN --records $(REPORT)/conformance.jsonl $(JUDGED)
 	@echo "2 of 3: measuring speed"
-	$(RUN) -m pytest --benchmark-only --quick -q --no-header --tb=no --records $(REPORT)/speed.jsonl $(JUDGED)
+	$(RUN) -m pytest --benchmark-only --quick -q --no-header --tb=no -rN --benchmark-columns=median,iqr,rounds --records $(REPORT)/speed.jsonl $(JUDGED)
 	@echo "3 of 3: writing the report"
 	$(RUN) -m reports $(REPORT)/conformance.jsonl $(REPORT)/speed.jsonl -o $(REPORT)
 	@echo "The report is in $(REPORT)/README.md"
