@@ -6,6 +6,8 @@ import importlib
 import os
 from types import ModuleType
 
+from impls.contract import NotRun
+
 
 def choose_interpreter() -> None:
     """Where torch sees no CUDA device, have Triton kernels run in Triton's interpreter.
@@ -28,3 +30,16 @@ def interpreted() -> bool:
     """Whether kernels run in Triton's interpreter: on the CPU, slowly, and with its own rules for bfloat16."""
     triton = load_triton()
     return bool(triton.knobs.runtime.interpret)
+
+
+def require_computed_loops() -> None:
+    """NotRun where kernels are interpreted by a Triton whose interpreter cannot loop up to a bound that the kernel computes.
+
+    Before 3.7 it turns a one-element array into an index, which NumPy 2.4 and later refuse.
+    """
+    triton = load_triton()
+    if interpreted() and tuple(int(part) for part in triton.__version__.split(".")[:2]) < (3, 7):
+        raise NotRun(
+            f"Triton {triton.__version__}'s interpreter cannot run this kernel; on a CPU it takes triton>=3.7 "
+            "(python -m pip install -c constraints.txt '.[torch]')"
+        )

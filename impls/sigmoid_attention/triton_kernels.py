@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from impls._triton import interpreted, load_triton
+from impls._triton import interpreted, load_triton, require_computed_loops
 from impls.contract import Unsupported
 
 triton = load_triton()
@@ -193,6 +193,7 @@ def attention(
     Any strides. Gradients for q, k, v, and for the bias and the slopes where they are tensors that ask for one. Raises
     Unsupported for bfloat16 in the interpreter, which multiplies its bit patterns and truncates where hardware rounds.
     """
+    require_computed_loops()
     if q.dtype == torch.bfloat16 and interpreted():
         raise Unsupported("Triton's interpreter does not compute in bfloat16; it takes a CUDA device")
     left, right = window if window is not None else (-1, -1)
