@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from reports.merging import Evidence, System
 from reports.numbers import count, listing, margin, significant
-from reports.standing import MainWorkload, Standing, Status, main_workload, standings
+from reports.standing import MainWorkload, Standing, Status, main_workload, ranking_dtype, standings
 
 
 @dataclass(frozen=True)
@@ -39,17 +39,20 @@ def chart(evidence: Evidence, system: System) -> Chart | None:
     """The chart of one system; None where no implementation has a margin."""
     rows = [row for row in standings(evidence, system.name) if row.status is not Status.NOT_JUDGED]
     main = main_workload(evidence, system.name)
-    points = tuple(_point(row, main) for row in rows if row.margin is not None)
+    points = tuple(_point(row, main) for row in rows if row.ranked_margin is not None)
+    dtype = ranking_dtype(evidence, system.name)
     if not points:
         return None
     timed = main is not None and any(point.speed is not None for point in points)
     where = "" if main is None or not timed else ", ".join(p for p in (main.workload, main.device, main.dtype) if p)
     baseline = "" if main is None else main.baseline.partition("/")[2]
-    left_out = tuple(row.implementation.slug for row in rows if row.margin is None)
+    left_out = tuple(row.implementation.slug for row in rows if row.ranked_margin is None)
     return Chart(
         system=system.name,
         title=system.title,
-        subtitle=f"left is more accurate, up is faster; speed on {where}" if timed else "left is more accurate",
+        subtitle="left is more accurate"
+        + (f" (in {dtype}; of those that fail, in any dtype)" if dtype else "")
+        + (f", up is faster (on {where})" if timed else ""),
         speed_label=f"speed, times that of {baseline}" if baseline else "speed, times that of the baseline",
         points=points,
         left_out=left_out,
@@ -58,13 +61,13 @@ def chart(evidence: Evidence, system: System) -> Chart | None:
 
 
 def _point(row: Standing, main: MainWorkload | None) -> Point:
-    assert row.margin is not None
+    assert row.ranked_margin is not None
     measured = main.measurements.get(row.implementation.name) if main is not None else None
     name = row.implementation.slug
     is_baseline = main is not None and row.implementation.name == main.baseline
     if measured is None:
-        return Point(name, row.status, row.margin, None, None, None, is_baseline)
-    return Point(name, row.status, row.margin, measured.speed, measured.ratio_low, measured.ratio_high, is_baseline)
+        return Point(name, row.status, row.ranked_margin, None, None, None, is_baseline)
+    return Point(name, row.status, row.ranked_margin, measured.speed, measured.ratio_low, measured.ratio_high, is_baseline)
 
 
 _VERBS = {Status.CONFORMS: "conform", Status.FAILS: "do not conform", Status.CRASHES: "crash"}

@@ -41,6 +41,8 @@ class Standing:
     counts: dict[Verdict, int]
     worst: Judgement | None
     """The passed or failed case with the largest margin."""
+    ranked: Judgement | None
+    """The same within the dtype that implementations are ranked in; of one that fails, or has no case there, `worst`."""
     judged_cases: int
     all_cases: int
     failing: tuple[str, ...]
@@ -52,15 +54,37 @@ class Standing:
     def margin(self) -> float | None:
         return None if self.worst is None else self.worst.margin
 
+    @property
+    def ranked_margin(self) -> float | None:
+        return None if self.ranked is None else self.ranked.margin
+
 
 def standings(evidence: Evidence, system: str) -> list[Standing]:
-    """The league table of one system: conforming first, then by worst margin, then by name."""
+    """The league table of one system: conforming first, then by worst margin in the ranking dtype, then by name."""
     implementations = evidence.implementations_of(system)
     asked: set[tuple[str, str, str]] = set()
     for implementation in implementations:
         asked |= {_case(judgement) for judgement in evidence.judgements_of(implementation.name)}
-    found = [_standing(implementation, evidence, len(asked)) for implementation in implementations]
+    dtype = ranking_dtype(evidence, system)
+    found = [_standing(implementation, evidence, len(asked), dtype) for implementation in implementations]
     return sorted(found, key=_league_order)
+
+
+def ranking_dtype(evidence: Evidence, system: str) -> str:
+    """The dtype that the most implementations were judged in, then the one with the most verdicts; "" for texts.
+
+    Margins are compared within one dtype: where the result itself is stored in 16 bits, that one rounding alone brings the
+    margin of everybody near 1, and a worst margin over all dtypes would tell nobody from anybody.
+    """
+    judged = [
+        (judgement.dtype, implementation.name)
+        for implementation in evidence.implementations_of(system)
+        for judgement in evidence.judgements_of(implementation.name)
+        if judgement.verdict in _JUDGED
+    ]
+    verdicts = Counter(dtype for dtype, _ in judged)
+    judges = Counter(dtype for dtype, _ in set(judged))
+    return min(verdicts, key=lambda dtype: (-judges[dtype], -verdicts[dtype], dtype), default="")
 
 
 def worst_first(judgement: Judgement) -> tuple[float, bool, str, str, str]:
@@ -154,7 +178,7 @@ def _case(judgement: Judgement) -> tuple[str, str, str]:
     return judgement.requirement, judgement.case, judgement.dtype
 
 
-def _standing(implementation: Implementation, evidence: Evidence, all_cases: int) -> Standing:
+def _standing(implementation: Implementation, evidence: Evidence, all_cases: int, dtype: str) -> Standing:
     judgements = evidence.judgements_of(implementation.name)
     counted = Counter(judgement.verdict for judgement in judgements)
     counts = {verdict: counted[verdict] for verdict in Verdict}
@@ -169,11 +193,14 @@ def _standing(implementation: Implementation, evidence: Evidence, all_cases: int
         status = Status.CONFORMS
     else:
         status = Status.NOT_JUDGED
+    worst = min(measured, key=worst_first, default=None)
+    in_dtype = [] if failing else [judgement for judgement in measured if judgement.dtype == dtype]
     return Standing(
         implementation=implementation,
         status=status,
         counts=counts,
-        worst=min(measured, key=worst_first, default=None),
+        worst=worst,
+        ranked=min(in_dtype, key=worst_first, default=worst),
         judged_cases=len({_case(judgement) for judgement in judgements if judgement.verdict in _JUDGED}),
         all_cases=all_cases,
         failing=failing,
@@ -195,5 +222,5 @@ def _reason(implementation: Implementation, judgements: tuple[Judgement, ...]) -
 
 
 def _league_order(row: Standing) -> tuple[Status, float, int, str]:
-    margin = math.inf if row.margin is None else row.margin
+    margin = math.inf if row.ranked_margin is None else row.ranked_margin
     return row.status, margin, -row.judged_cases, row.implementation.name

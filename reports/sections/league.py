@@ -6,7 +6,7 @@ from conformance.verdict import Verdict
 from reports.markup import code, plain, table
 from reports.merging import Evidence, Implementation, System
 from reports.numbers import margin, ratio, share
-from reports.standing import STATUS_WORDS, MainWorkload, Standing, Status, main_workload, standings
+from reports.standing import STATUS_WORDS, MainWorkload, Standing, Status, main_workload, ranking_dtype, standings
 
 
 def league(evidence: Evidence) -> str:
@@ -25,7 +25,7 @@ def _system(evidence: Evidence, system: System) -> str:
     absent = [row for row in rows if row.status is Status.NOT_JUDGED]
     parts = [heading]
     if judged:
-        parts.append(_table(judged, main))
+        parts.append(_table(judged, main, ranking_dtype(evidence, system.name)))
         parts.append(_speed_note(main))
         parts += _classes(judged)
     else:
@@ -36,8 +36,9 @@ def _system(evidence: Evidence, system: System) -> str:
     return "\n\n".join(parts)
 
 
-def _table(rows: list[Standing], main: MainWorkload | None) -> str:
+def _table(rows: list[Standing], main: MainWorkload | None, dtype: str) -> str:
     headers = ["Implementation", "Version", "Class", "Verdict", "Worst margin"]
+    headers += [f"In {plain(dtype)}"] if dtype else []  # what the table is ranked by; see ranking_dtype
     headers += ["Pass", "Fail", "Error", "Unsup.", "Not run", "Coverage", "Speed"]
     body = []
     for row in rows:
@@ -51,12 +52,18 @@ def _table(rows: list[Standing], main: MainWorkload | None) -> str:
                 plain(row.implementation.numerical_class) or "strict",
                 verdict if row.status is Status.CONFORMS else f"**{verdict}**",
                 margin(row.margin),
+                *([_ranked(row, dtype)] if dtype else []),
                 *(str(counts[key]) if counts[key] else "-" for key in order),
                 share(row.judged_cases, row.all_cases),
                 _speed(row.implementation.name, main),
             ]
         )
-    return table(headers, body, "llllrrrrrrrr")
+    return table(headers, body, "llll" + "r" * (len(headers) - 4))
+
+
+def _ranked(row: Standing, dtype: str) -> str:
+    """The margin in the ranking dtype; a dash where it was not judged there, or fails anywhere."""
+    return margin(row.ranked_margin) if row.ranked is not None and row.ranked.dtype == dtype and not row.failing else "-"
 
 
 def origin(implementation: Implementation) -> str:
