@@ -51,7 +51,7 @@ def chart(evidence: Evidence, system: System) -> Chart | None:
         system=system.name,
         title=system.title,
         subtitle="left is more accurate"
-        + (f" (in {dtype}; of those that fail, in any dtype)" if dtype else "")
+        + (f" (in {dtype})" if dtype else "")
         + (f", up is faster (on {where})" if timed else ""),
         speed_label=f"speed, times that of {baseline}" if baseline else "speed, times that of the baseline",
         points=points,

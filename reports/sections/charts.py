@@ -8,7 +8,8 @@ from reports.markup import plain
 INTRODUCTION = (
     "Each implementation by its worst margin (left is more accurate; right of the line is a fail) and its speed (up is "
     "faster; a bar is the 95 % interval where it is longer than the mark). Those without a speed stand in rows below. A blue "
-    "dot conforms, a red cross does not, a black square crashed."
+    "dot conforms, a red cross does not, a black square crashed. Margins are those of the dtype that the chart names; one "
+    "that fails anywhere stands at its worst margin of all."
 )
 
 
