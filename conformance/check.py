@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import traceback
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -67,3 +70,28 @@ class Checks:
 
     def __len__(self) -> int:
         return len(self._checks)
+
+
+def run_check(check: Check, subject: Any, case: Any, dtype: str) -> list[Comparison]:
+    """The comparisons of one check on one subject; an empty list would be a check that cannot fail, and is an error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        comparisons = list(check.run(subject, case, dtype))
+    if not comparisons:
+        raise AssertionError(f"the check of {check.requirement} compared nothing on case {case.id}")
+    return comparisons
+
+
+def worst_of(comparisons: Iterable[Comparison]) -> Comparison:
+    """The comparison with the largest margin; a margin that is not a number counts as infinite."""
+    return max(comparisons, key=lambda c: math.inf if math.isnan(c.margin) else c.margin)
+
+
+def last_line(error: BaseException) -> str:
+    """``file:line: Type: message`` of the innermost frame, with only the file's name: the same on every machine."""
+    text = "".join(traceback.format_exception_only(error)).strip().split("\n")[-1]
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames:
+        return text
+    file = frames[-1].filename.replace("\\", "/").rsplit("/", 1)[-1]
+    return f"{file}:{frames[-1].lineno}: {text}"

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from conformance.check import Check
+from conformance.check import Check, run_check
 from conformance.comparison import Comparison, margins_of
+from conformance.mutants import mutants_of, subject_of
 
 MOST_SHOWN = 3
 """A failure that looks like more than a few planted bugs has no likeliest reason, only a list."""
@@ -20,8 +21,6 @@ def resembling(system: str, check: Check, case: Any, dtype: str, comparisons: li
     A planted bug resembles the implementation where it fails the same check itself and no quantity of the two differs by
     more than twice the bound: each may be off by one bound from the same wrong answer.
     """
-    from conformance.mutants import mutants_of
-
     found = []
     for mutant in mutants_of(system):
         if mutant.honest or mutant.equivalent:
@@ -35,9 +34,6 @@ def resembling(system: str, check: Check, case: Any, dtype: str, comparisons: li
 
 @functools.lru_cache(maxsize=4096)
 def _comparisons(mutant: Any, check: Check, case: Any, dtype: str) -> list[Comparison] | None:
-    from conformance.judging import run_check
-    from conformance.mutants import subject_of
-
     try:
         return run_check(check, subject_of(mutant), case, dtype)
     except Exception:

@@ -5,27 +5,18 @@ from __future__ import annotations
 import functools
 import importlib
 import math
-import traceback
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from conformance.check import Check, Checks
-from conformance.comparison import Comparison
+from conformance.check import Check, last_line, run_check, worst_of
+from conformance.diagnosis import resembling
 from conformance.requirement import Requirement
+from conformance.situations import Options, situations
 from conformance.verdict import Judgement, Verdict
 from impls.contract import Implementation, NotRun, Unsupported
 from impls.systems import SYSTEMS
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a run was asked to do; ``dtypes`` empty means every dtype that a case has."""
-
-    devices: tuple[str, ...] = ("cpu",)
-    dtypes: tuple[str, ...] = ()
-    quick: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,11 +41,6 @@ class Examination:
         return "-".join(part for part in (self.check.requirement, self.case.id, self.dtype, self.device) if part)
 
 
-def checks_of(system: str) -> Checks:
-    """The checks of one system's room."""
-    return importlib.import_module(f"conformance.{system}.checks").CHECKS
-
-
 @functools.cache
 def requirements_of(system: str) -> dict[str, Requirement]:
     """The requirements of one system's room, by id."""
@@ -68,17 +54,6 @@ def examinations(system: str, implementations: Sequence[Implementation], options
         for device in options.devices:
             for implementation in own:
                 yield Examination(implementation, check, case, dtype, device, options.quick)
-
-
-def situations(system: str, options: Options) -> Iterator[tuple[Check, Any, str]]:
-    """Every check with every case and dtype that the options leave in; texts have the dtype ""."""
-    for check in checks_of(system):
-        for case in check.cases:
-            if options.quick and not case.quick:
-                continue
-            for dtype in case.dtypes or ("",):
-                if not dtype or not options.dtypes or dtype in options.dtypes:
-                    yield check, case, dtype
 
 
 @functools.lru_cache(maxsize=256)
@@ -140,21 +115,6 @@ def _has_cuda() -> bool:
     return bool(torch.cuda.is_available())
 
 
-def run_check(check: Check, subject: Any, case: Any, dtype: str) -> list[Comparison]:
-    """The comparisons of one check on one subject; an empty list would be a check that cannot fail, and is an error."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        comparisons = list(check.run(subject, case, dtype))
-    if not comparisons:
-        raise AssertionError(f"the check of {check.requirement} compared nothing on case {case.id}")
-    return comparisons
-
-
-def worst_of(comparisons: Iterable[Comparison]) -> Comparison:
-    """The comparison with the largest margin; a margin that is not a number counts as infinite."""
-    return max(comparisons, key=lambda c: math.inf if math.isnan(c.margin) else c.margin)
-
-
 def examine(examination: Examination) -> Judgement:
     """Put the case, and judge. Every exception of the implementation becomes a verdict; only an interrupt passes through."""
     implementation, check, case = examination.implementation, examination.check, examination.case
@@ -195,20 +155,8 @@ def examine(examination: Examination) -> Judgement:
         bound=worst.bound,
     )
     if judged.verdict is Verdict.FAIL:
-        from conformance.diagnosis import resembling
-
         judged = replace(judged, resembles=resembling(implementation.system, check, case, examination.dtype, comparisons))
     return judged
-
-
-def last_line(error: BaseException) -> str:
-    """``file:line: Type: message`` of the innermost frame, with only the file's name: the same on every machine."""
-    text = "".join(traceback.format_exception_only(error)).strip().split("\n")[-1]
-    frames = traceback.extract_tb(error.__traceback__)
-    if not frames:
-        return text
-    file = frames[-1].filename.replace("\\", "/").rsplit("/", 1)[-1]
-    return f"{file}:{frames[-1].lineno}: {text}"
 
 
 def reproduction(examination: Examination) -> str:

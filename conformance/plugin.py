@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from conformance import environment, expected_failures, records
-from conformance.judging import Examination, Options, examinations, explain, requirements_of
+from conformance.judging import Examination, examinations, explain, requirements_of
 from conformance.measuring import Outcome, measurements, replay
+from conformance.situations import Options
 from conformance.verdict import Judgement, Verdict
 from impls.contract import Implementation, PlugError
 from impls.discovery import Selection, listed, select

@@ -14,10 +14,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from conformance.judging import Options, last_line, obstacle, worst_of
+from conformance.check import last_line, worst_of
+from conformance.judging import obstacle
 from conformance.measuring import roofline, statistics
 from conformance.measuring.clock import clock_for
 from conformance.measuring.sampling import Plan, paired_samples, plan_for
+from conformance.situations import Options
 from conformance.workload import Prepared, Workload
 from impls.contract import Implementation, NotRun, Unsupported
 from impls.discovery import select

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from conformance.judging import Options, last_line, run_check, situations, worst_of
+from conformance.check import last_line, run_check, worst_of
+from conformance.situations import Options, situations
 from impls.contract import NotRun, Unsupported
 
 

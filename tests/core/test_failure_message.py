@@ -7,7 +7,8 @@ from pathlib import Path
 
 from syrupy.assertion import SnapshotAssertion
 
-from conformance.judging import Examination, checks_of, examine, explain
+from conformance.judging import Examination, examine, explain
+from conformance.situations import checks_of
 from conformance.verdict import Judgement, Verdict
 from impls.contract import Implementation
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from conformance.judging import checks_of, requirements_of
+from conformance.judging import requirements_of
 from conformance.mutants import mutants_of
+from conformance.situations import checks_of
 from impls.systems import SYSTEMS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
