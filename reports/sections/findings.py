@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 
 from conformance.verdict import Judgement, Verdict
+from reports.anchors import finding, mark
 from reports.markup import block, code, plain, table
 from reports.merging import Evidence, Implementation
 from reports.numbers import count, margin
@@ -49,7 +50,7 @@ def _implementation(evidence: Evidence, implementation: Implementation, ids: lis
         if len(together) == 1:
             parts.append(_finding(evidence, implementation, together[0], by_id[together[0]]))
         else:
-            parts.append(_crashes(together, [judgement for id_ in together for judgement in by_id[id_]]))
+            parts.append(_crashes(implementation.name, together, [judgement for id_ in together for judgement in by_id[id_]]))
     return "\n\n".join(parts)
 
 
@@ -66,12 +67,13 @@ def _same_crash(by_id: Mapping[str, list[Judgement]]) -> list[list[str]]:
     return list(groups.values())
 
 
-def _crashes(ids: list[str], judgements: list[Judgement]) -> str:
+def _crashes(implementation: str, ids: list[str], judgements: list[Judgement]) -> str:
     crashed = [judgement for judgement in judgements if judgement.verdict is Verdict.ERROR]
     judged = [judgement for judgement in judgements if judgement.verdict in _JUDGED]
     first = min(crashed, key=lambda judgement: (judgement.requirement, worst_first(judgement)))
+    places = "".join(mark(finding(implementation, id_)) for id_ in ids)
     parts = [
-        f"#### {count(len(ids), 'requirement')}, one kind of crash",
+        f"#### {count(len(ids), 'requirement')}, one kind of crash {places}",
         f"Requirements: {', '.join(plain(id_) for id_ in ids)}. Of {count(len(judged), 'judged case')}, {len(crashed)} crash.",
         table(["First case", code_list(first.requirement, first.case, first.dtype, first.device)], _facts(first)),
     ]
@@ -95,7 +97,7 @@ def _finding(evidence: Evidence, implementation: Implementation, id_: str, judge
     about = [f"Source: {plain(requirement.source)}." if requirement.source else ""]
     about.append(f"Catches: {plain(requirement.catches)}." if requirement.catches else "")
     parts = [
-        f"#### {plain(id_)}: {plain(requirement.statement)}",
+        f"#### {plain(id_)}: {plain(requirement.statement)} {mark(finding(implementation.name, id_))}",
         " ".join([*(text for text in about if text), of_all]),
         table(["Worst case" if failed else "First case", code_list(worst.case, worst.dtype, worst.device)], _facts(worst)),
     ]

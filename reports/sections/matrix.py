@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from conformance.verdict import Judgement, Verdict
+from reports.anchors import finding, link
 from reports.markup import code, plain, table
 from reports.merging import Evidence, Implementation, Requirement, System
 from reports.numbers import margin
@@ -15,8 +16,8 @@ COLUMNS = 8
 
 LEGEND = (
     "A number is the worst margin of all cases that passed (0: exact); **FAIL** precedes a margin above 1; **ERROR** means "
-    "that it crashed; *unsup.* is a declared gap, *n.r.* not run, and a dash means that no case was put. A dagger (†) marks "
-    "rules of which some cases were unsupported or not run."
+    "that it crashed; both lead to the finding. *unsup.* is a declared gap, *n.r.* not run, and a dash means that no case was "
+    "put. A dagger (†) marks rules of which some cases were unsupported or not run."
 )
 
 
@@ -42,26 +43,27 @@ def _system(evidence: Evidence, system: System) -> str:
 
 
 def _table(evidence: Evidence, requirements: Sequence[Requirement], columns: Sequence[Implementation]) -> str:
-    headers = ["", *(code(implementation.slug) for implementation in columns)]
+    headers = ["Id", *(code(implementation.slug) for implementation in columns)]
     rows = [
         [
             f"**{plain(requirement.id)}**",
-            *(_cell(of_requirement(evidence.judgements_of(column.name), requirement.id)) for column in columns),
+            *(_cell(evidence, column.name, requirement.id) for column in columns),
         ]
         for requirement in requirements
     ]
     return table(headers, rows, "l" + "r" * len(columns))
 
 
-def _cell(judgements: Sequence[Judgement]) -> str:
+def _cell(evidence: Evidence, implementation: str, requirement: str) -> str:
+    judgements: Sequence[Judgement] = of_requirement(evidence.judgements_of(implementation), requirement)
     verdicts = {judgement.verdict for judgement in judgements}
     partly = " †" if verdicts & {Verdict.UNSUPPORTED, Verdict.NOT_RUN} else ""
     measured = [j for j in judgements if j.verdict in (Verdict.PASS, Verdict.FAIL)]
     worst = margin(min(measured, key=worst_first).margin) if measured else ""
     if Verdict.FAIL in verdicts:
-        return f"**FAIL {worst}**{partly}"
+        return f"**{link(f'FAIL {worst}', finding(implementation, requirement))}**{partly}"
     if Verdict.ERROR in verdicts:
-        return f"**ERROR**{partly}"
+        return f"**{link('ERROR', finding(implementation, requirement))}**{partly}"
     if Verdict.PASS in verdicts:
         return f"{worst}{partly}"
     if Verdict.UNSUPPORTED in verdicts:

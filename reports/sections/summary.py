@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from conformance.verdict import Verdict
+from reports.anchors import finding, link
 from reports.markup import code, plain, table
 from reports.merging import Evidence, System
 from reports.numbers import count, listing, percent, ratio, share
@@ -98,7 +99,8 @@ def _why(evidence: Evidence, row: Standing) -> str:
     for id_ in ids[:SHOWN_REQUIREMENTS]:
         statement = plain(requirement_named(evidence, system, id_).statement).rstrip(".")
         crash = " (crashes)" if row.failing and id_ not in row.failing else ""
-        words.append(f"{plain(id_)}{crash}, “{statement}”")
+        place = link(plain(id_), finding(row.implementation.name, id_))
+        words.append(f"{place}{crash}, “{statement}”")
     rest = len(ids) - SHOWN_REQUIREMENTS
     more = f"; and {count(rest, 'requirement')} more" if rest > 0 else ""
     return f"{'; '.join(words)}{more}."

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from conformance.verdict import Verdict
+from reports.anchors import finding
 from reports.merging import load
 from reports.page import render
 from tests.reports import records_for_tests as made
@@ -48,8 +49,8 @@ GOLDEN = {
     "Summary": [
         "| **AdEMAMix** | 3 | 3 | 1 | 1 | `triton` 5.92× | 83.9 % (188/224) |",
         "- **Conform** (3 of 7 judged): `numpy`, `torch` (85.7 % judged) and `triton`.",
-        "  - `optax` 0.2.8: ADM-06, “alpha warms up linearly to its end value”; ADM-07, “beta3 warms up linearly in half-life”.",
-        "  - `bitsandbytes-32bit` 0.50.2: ADM-07, “beta3 warms up linearly in half-life”.",
+        "  - `optax` 0.2.8: [ADM-06](#finding.ademamix.optax.ADM-06), “alpha warms up linearly to its end value”; ",
+        "  - `bitsandbytes-32bit` 0.50.2: [ADM-07](#finding.ademamix.bitsandbytes-32bit.ADM-07), “beta3 warms up linearly in half-life”.",
         "- **Not judged** (1): `apple`; the league table says why.",
         "- **Fastest that conforms:** `triton`, 5.92× [5.68, 6.10] the speed of `torch` on `step-1m` (cpu, float32, run A).",
         "- **Fastest that conforms:** no speed was measured in these runs.",
@@ -68,13 +69,13 @@ GOLDEN = {
     ],
     "Requirements": [
         "| ADM-04 | The slow EMA is not bias-corrected. | Alg. 1 | dividing the whole numerator by 1-beta1^t |",
-        "| | `numpy` | `torch` | `triton` | `heavyball` | `optax` | `pytorch-optimizer` | `bitsandbytes-32bit` | `apple` |",
-        "| **ADM-05** | 0.0933 | 0.306 | 0.379 | 0.514 | 0.672 | **FAIL inf** | 0.783 | *n.r.* |",
-        "| **ADM-07** | 0.0799 | 0.317 | 0.371 | *unsup.* | **FAIL 312** | 0.466 | **ERROR** | *n.r.* |",
+        "| Id | `numpy` | `torch` | `triton` | `heavyball` | `optax` | `pytorch-optimizer` | `bitsandbytes-32bit` | `apple` |",
+        "| **ADM-05** | 0.0933 | 0.306 | 0.379 | 0.514 | 0.672 | **[FAIL inf](#finding.ademamix.pytorch-optimizer.ADM-05)** | 0.783 | *n.r.* |",
+        "| **ADM-07** | 0.0799 | 0.317 | 0.371 | *unsup.* | **[FAIL 312](#finding.ademamix.optax.ADM-07)** | 0.466 | **[ERROR](#finding.ademamix.bitsandbytes-32bit.ADM-07)** | *n.r.* |",
     ],
     "Findings": [
         "### `ademamix/optax` 0.2.8",
-        "#### ADM-06: alpha warms up linearly to its end value.",
+        '#### ADM-06: alpha warms up linearly to its end value. <a id="finding.ademamix.optax.ADM-06"></a>',
         "Source: eq. 5. Catches: a schedule that starts one step late. Of 4 judged cases, 2 fail.",
         "| Worst case | `d64-t40`, `float32`, `cpu` |",
         "| Quantity | `update` at `(0, 3)` |",
@@ -132,6 +133,39 @@ def test_every_link_of_the_contents_has_its_heading(page: str) -> None:
     links = re.findall(r"\]\(#([a-z-]+)\)", page)
     headings = [line[3:].lower().replace(" ", "-") for line in page.split("\n") if line.startswith("## ")]
     assert links == headings
+
+
+def dangling(page: str) -> list[str]:
+    """Links to findings that lead nowhere, and places that have the same name."""
+    links = re.findall(r"\]\(#(finding\.[^)]*)\)", page)
+    places = re.findall(r'<a id="([^"]*)"></a>', page)
+    assert len(places) == len(set(places))
+    return [link for link in links if link not in places]
+
+
+def test_every_red_cell_leads_to_its_finding(page: str) -> None:
+    cells = re.findall(r"\*\*(?:\[)?((?:FAIL|ERROR)\b[^|]*)\|", section(page, "Requirements").partition("\n\n")[2])
+    assert len(cells) == len(made.FAILURES) + len(made.ERRORS)
+    assert all("](#finding." in cell for cell in cells)
+    assert dangling(page) == []
+
+
+def test_findings_of_names_that_look_alike_have_places_of_their_own() -> None:
+    names = [
+        "a/b",
+        "a/B",
+        "a/b.c",
+        "a/b/c",
+        "a/b c",
+        "a/b-c",
+        "a/b\ud800",
+        'a/b"><b',
+        "a/" + "x" * 99 + "!",
+        "a/" + "x" * 99 + "?",
+    ]
+    places = [finding(name, "R-1") for name in names] + [finding("a", "b.R-1"), finding("a", "b"), finding("", "")]
+    assert len(places) == len(set(places))
+    assert all(re.fullmatch(r"[A-Za-z0-9_.-]+", place) for place in places)
 
 
 def test_headings_are_unique(page: str) -> None:
@@ -202,7 +236,9 @@ def test_one_kind_of_crash_is_told_once(tmp_path: Path) -> None:
 
     body = [crash("ADM-01", "shape [6] at 0xAB"), crash("ADM-02", "shape [12] at 0xCD"), crash("ADM-03", "another")]
     text = section(page_of(tmp_path, body), "Findings")
-    assert "#### 2 requirements, one kind of crash\n\nRequirements: ADM-01, ADM-02. Of 2 judged cases, 2 crash." in text
+    both = "".join(f'<a id="finding.ademamix.torch.{id_}"></a>' for id_ in ("ADM-01", "ADM-02"))
+    told = f"#### 2 requirements, one kind of crash {both}\n\nRequirements: ADM-01, ADM-02. Of 2 judged cases, 2 crash."
+    assert told in text
     assert text.count("#### ") == 2
     assert "  - `torch`: in every judged case, of 3 requirements." in page_of(tmp_path, body)
 
@@ -266,6 +302,7 @@ def test_hostile_records_neither_inject_nor_break_anything(tmp_path: Path, page:
     titles = re.compile(r"^## (.*)$", flags=re.MULTILINE)
     assert titles.findall(unfenced) == titles.findall(page)
     test_every_table_row_has_the_columns_of_its_header(unfenced)
+    assert dangling(unfenced) == []
     svg = files["plots/ademamix.svg"].decode()
     assert "<img" not in svg
     assert "\x1b" not in svg
