@@ -98,10 +98,11 @@ def as_found(item: Any) -> Found:
     """One annotation, from a tuple, a list, a mapping, or an object with those attributes; AnswerError where it is none."""
     if isinstance(item, Mapping) and all(field in item for field in _FIELDS):
         values = [item[field] for field in _FIELDS]
+    elif all(hasattr(item, field) for field in _FIELDS):
+        # Before tuples: a named tuple may have the four in another order.
+        values = [getattr(item, field) for field in _FIELDS]
     elif isinstance(item, (tuple, list)) and len(item) == len(_FIELDS):
         values = list(item)
-    elif all(hasattr(item, field) for field in _FIELDS):
-        values = [getattr(item, field) for field in _FIELDS]
     else:
         raise AnswerError(f"found {describe(item)} as an annotation, expected (query, value, start, end)")
     query, value, start, end = values

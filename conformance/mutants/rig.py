@@ -255,6 +255,39 @@ class SplitsAtOpeners(Correct):
         return found
 
 
+class FiltersAfterwards(Correct):
+    """Reads as the official reader does, and drops what the strict one forbids: the annotation that begins inside is gone."""
+
+    query = rf"{_ANY}*"
+    value = rf"{_ANY}*"
+
+    def finish(self, found: list[Found]) -> list[Found]:
+        return [f for f in found if f[0].strip() and not re.search(f"[{_NOT_IN_STRINGS}]", f[0] + f[1])]
+
+
+class Overlaps(Correct):
+    """Looks for an annotation at every place, inside others too."""
+
+    def matches(self, text: str) -> Iterable[re.Match[str]]:
+        opener = re.compile(self.opener)
+        return filter(None, (self.pattern.match(text, start.start()) for start in opener.finditer(text)))
+
+
+class TidiesValues(Correct):
+    def found(self, match: re.Match[str], text: str) -> Found:
+        return (match[1], match[2].replace(",", ""), *match.span())
+
+
+class DropsSurrogates(Correct):
+    def prepared(self, text: str) -> str:
+        return text.encode("utf-8", "ignore").decode()
+
+
+class ShortOffsets(Correct):
+    def span(self, match: re.Match[str], text: str) -> tuple[int, int]:
+        return match.start() % 2**16, match.end() % 2**16
+
+
 class EatsTheNext(Correct):
     def matches(self, text: str) -> Iterable[re.Match[str]]:
         at = 0
@@ -286,6 +319,49 @@ class DropsFailedText(CorrectStream):
 class StripsText(CorrectStream):
     def items(self, events: Iterable[rig.Event]) -> list[Any]:
         return [item.strip(" ") if isinstance(item, str) else item for item in super().items(events)]
+
+
+class AnnotationsLast(CorrectStream):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[Found] = []
+
+    def feed(self, chunk: str) -> list[Any]:
+        items = super().feed(chunk)
+        self.found += [item for item in items if not isinstance(item, str)]
+        return [item for item in items if isinstance(item, str)]
+
+    def close(self) -> list[Any]:
+        return super().close() + self.found
+
+
+class OneItemLate(CorrectStream):
+    """Keeps an annotation until something follows it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: list[Any] = []
+
+    def feed(self, chunk: str) -> list[Any]:
+        items = self.kept + super().feed(chunk)
+        self.kept = items[-1:] if items and not isinstance(items[-1], str) else []
+        return items[: len(items) - len(self.kept)]
+
+    def close(self) -> list[Any]:
+        return self.kept + super().close()
+
+
+class EndsAtAnEmptyChunk(CorrectStream):
+    ended = False
+
+    def feed(self, chunk: str) -> list[Any]:
+        if chunk and not self.ended:
+            return super().feed(chunk)
+        ended, self.ended = self.ended, True
+        return [] if ended else super().close()
+
+    def close(self) -> list[Any]:
+        return [] if self.ended else super().close()
 
 
 class WaitsForTheEnd(CorrectStream):
@@ -384,6 +460,7 @@ def _strings(segments: list[rig.Segment]) -> list[str]:
 WritesQuotes = _writes_when(lambda s: _is_refused(s) and '"' not in "".join(_strings(s)))
 WritesBlank = _writes_when(lambda s: _is_refused(s) and not any(p[0].strip() == "" for p in s if not isinstance(p, str)))
 WritesControls = _writes_when(lambda s: _is_refused(s) and not any(c < " " or c == "\x7f" for c in "".join(_strings(s))))
+WritesSurrogates = _writes_when(lambda s: _is_refused(s) and not any("\ud800" <= c <= "\udfff" for c in "".join(_strings(s))))
 WritesForged = _writes_when(lambda s: _is_refused(s) and bool(_strings(s)) and s[0] != '[__DC__("x')
 RefusesOpeners = _writes_when(lambda s: _is_refused(s) or any(rig.OPEN in part for part in s if isinstance(part, str)))
 
@@ -396,6 +473,11 @@ class AlwaysWellFormed(Correct):
 class NeedsEveryOpener(Correct):
     def well_formed(self, text: str) -> bool:
         return text.count(rig.OPEN) == len(rig.annotations(text))
+
+
+class RemovesAnnotations(Correct):
+    def well_formed(self, text: str) -> bool:
+        return rig.OPEN not in self.pattern.sub("", text)
 
 
 class OnlyParses:
@@ -486,6 +568,7 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant("strips", "Strips spaces from queries and values.", StripsStrings, "RIG-10"),
     _mutant("value-to-bracket", "Ends a value at the first bracket or bar.",
             _turned(value=rf"[^{_NOT_IN_STRINGS}\]|]*"), "RIG-11"),
+    _mutant("tidies-values", "Drops the commas of a value.", TidiesValues, "RIG-24"),
     _mutant("query-without-brackets", "Allows no bracket or parenthesis in a query.",
             _turned(query=rf"{_NOT_BLANK}[^{_NOT_IN_STRINGS}\[\]()]*"), "RIG-12"),
     _mutant("bracket-optional", "Takes an annotation without its bracket.", _turned(close=r'"\]?'), "RIG-13", "RIG-37"),
@@ -493,6 +576,13 @@ MUTANTS: tuple[Mutant, ...] = (
             _turned(query=r'[^"]+', value=r'[^"]*', close=r'"\]?'), "RIG-09", "RIG-13", "RIG-20", "RIG-21", "RIG-43"),
     _mutant("any-space", "Allows any white space between the parts.",
             _turned(opener=r'\[\s*__DC__\s*\(\s*"', arrow=r'"\s*\)\s*-->\s*"', close=r'"\s*\]'), "RIG-14"),
+    _mutant("space-after-parenthesis", "Allows a space after the opening parenthesis.",
+            _turned(opener=r'\[__DC__\( ?"'), "RIG-14"),
+    _mutant("space-optional", "Does without the space after the arrow.", _turned(arrow=r'"\) --> ?"'), "RIG-14"),
+    _mutant("any-bracket", "Takes any closing bracket.", _turned(close=r'"[\])}>]'), "RIG-13"),
+    _mutant("colon", "Allows a colon before the arrow.", _turned(arrow=r'"\):? --> "'), "RIG-15"),
+    _mutant("underscore-optional", "Does without the last underscore.", _turned(opener=r'\[__DC__?\("'), "RIG-17"),
+    _mutant("parenthesis-optional", "Does without the opening parenthesis.", _turned(opener=r'\[__DC__\(?"'), "RIG-17"),
     _mutant("any-arrow", "Accepts look-alikes of the arrow.",
             _turned(arrow=r'"\)? (?:-+>+|=+>|\u2192|\u2013>|--&gt;) "'), "RIG-15"),
     _mutant("any-case", "Matches without regard to case.", _turned(flags=re.IGNORECASE), "RIG-16"),
@@ -509,6 +599,12 @@ MUTANTS: tuple[Mutant, ...] = (
             _turned(query=rf"{_NOT_BLANK}{_BREAKS_TOO}+", value=rf"{_BREAKS_TOO}*"), "RIG-20"),
     _mutant("controls", "Forbids line ends in strings, and no other control character.",
             _turned(query=rf"{_NOT_BLANK}{_BUT_BREAKS}+", value=rf"{_BUT_BREAKS}*"), "RIG-21"),
+    _mutant("some-controls", "Forbids the control characters that have a backslash escape.",
+            _turned(query=rf'{_NOT_BLANK}[^\x00\x07-\x0d\x1b"\x7f\ud800-\udfff]+',
+                    value=r'[^\x00\x07-\x0d\x1b"\x7f\ud800-\udfff]*'), "RIG-21"),
+    _mutant("no-private-use", "Takes private use for surrogates.",
+            _turned(query=rf"{_NOT_BLANK}[^{_NOT_IN_STRINGS}\ue000-\uf8ff]+",
+                    value=rf"[^{_NOT_IN_STRINGS}\ue000-\uf8ff]*"), "RIG-22"),
     _mutant("ascii-only", "Allows ASCII alone in strings.",
             _turned(query=r"[ ]*[!#-~][ !#-~]*", value=r"[ !#-~]*"), "RIG-22", "RIG-24"),
     _mutant("no-separators", "Takes U+0085, U+2028, U+2029 and the C1 range for control characters.",
@@ -516,6 +612,8 @@ MUTANTS: tuple[Mutant, ...] = (
                     value=rf"[^{_NOT_IN_STRINGS}\x80-\x9f\u2028\u2029]*"), "RIG-22"),
     _mutant("line-by-line", "Splits the text with str.splitlines first.", LineByLine, "RIG-22"),
     _mutant("ascii-blank", "Knows U+0020 alone as white space.", _turned(query=rf"(?= *[^ \"]){_CHARACTER}*"), "RIG-23"),
+    _mutant("java-blank", "Knows no white space that Java's Character.isWhitespace leaves out, but for U+00A0.",
+            _turned(query=rf"(?:{Correct.query}|[{_SPACE}]*[\u2007\u202f]{_CHARACTER}*)"), "RIG-23"),
     _mutant("javascript-trim", "Trims U+FEFF when it looks for a blank query.",
             _turned(query=rf"(?=[\ufeff{_SPACE}]*[^\ufeff{_NOT_IN_STRINGS}{_SPACE}]){_CHARACTER}*"), "RIG-23"),
     _mutant("normalises", "Composes characters (NFC).", Normalises, "RIG-24"),
@@ -525,14 +623,18 @@ MUTANTS: tuple[Mutant, ...] = (
             _turned(query=rf'{_NOT_BLANK}(?:{_CHARACTER}|"(?!\) --> "))*'), "RIG-26", seconds=0.5),
     _mutant("splits-at-openers", "Splits the text at the openers first.", SplitsAtOpeners, "RIG-27"),
     _mutant("scans-once", "Takes the character on which an opener fails for text, be it a bracket.", ScansOnce, "RIG-28"),
+    _mutant("filters-afterwards", "Drops forbidden annotations after it has gone past them.", FiltersAfterwards, "RIG-29"),
+    _mutant("overlaps", "Finds annotations inside annotations.", Overlaps, "RIG-27"),
     _mutant("skips-failed", "Goes on after the query of a failed candidate.", SkipsFailed, "RIG-29", "RIG-44"),
     _mutant("mends-the-end", "Completes an annotation that the end of the input cuts.",
             _turned(close=r'(?:"\]|"?\Z)'), "RIG-30"),
     _mutant("resolved", "Reads resolved tags too.", _turned(opener=r'\[__DC__(?:#\d+)?\("'), "RIG-31"),
     _mutant("no-links", "Skips annotations in the text of a link.", _turned(close=r'"\](?!\]\()'), "RIG-32"),
+    _mutant("no-images", "Skips what Markdown takes for an image.", _turned(opener=r'(?<!!)\[__DC__\("'), "RIG-32"),
     _mutant("no-code", "Skips code spans and fences.", SkipsCode, "RIG-32"),
     _mutant("c-string", "Reads up to the first NUL.", OfACString, "RIG-33", "RIG-39"),
     _mutant("inclusive-ends", "Gives the index of the last character as the end of a span.", InclusiveEnds, "RIG-34"),
+    _mutant("short-offsets", "Keeps 16 bits of an offset.", ShortOffsets, "RIG-34"),
     _mutant("byte-spans", "Counts spans in bytes without declaring it.", ByteSpans, "RIG-35", "RIG-36"),
     _mutant("utf16-spans", "Counts spans in UTF-16 units without declaring it.", Utf16Spans, "RIG-36"),
     _mutant("all-brackets", "Takes every bracket that follows into the span.", AllBrackets, "RIG-37"),
@@ -549,10 +651,14 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant("surrogates", "Passes lone surrogates on.",
             _turned(query=rf"{_NOT_BLANK}{_SURROGATES_TOO}*".replace(_BLACK, rf'[^\x00-\x1f"\x7f{_SPACE}]'),
                     value=rf"{_SURROGATES_TOO}*"), "RIG-43"),
+    _mutant("drops-surrogates", "Drops lone surrogates and reads the rest.", DropsSurrogates, "RIG-43"),
     _mutant("chunk-by-chunk", "Streams by reading each chunk alone.", _streaming(PerChunk), "RIG-45"),
     _mutant("drops-failed", "Streams without the text of failed candidates.", _streaming(DropsFailedText), "RIG-46"),
+    _mutant("annotations-last", "Streams the annotations after all text.", _streaming(AnnotationsLast), "RIG-46"),
+    _mutant("ends-early", "Takes an empty chunk for the end of the stream.", _streaming(EndsAtAnEmptyChunk), "RIG-45"),
     _mutant("strips-chunks", "Strips each text that it streams.", _streaming(StripsText), "RIG-46"),
     _mutant("waits-for-the-end", "Streams nothing before the end.", _streaming(WaitsForTheEnd), "RIG-47"),
+    _mutant("one-item-late", "Holds an annotation back until something follows it.", _streaming(OneItemLate), "RIG-47"),
     _mutant("waits-for-a-quote", "Holds everything back from a bracket to the next quote.",
             _streaming(WaitsForAQuote), "RIG-47"),
     _mutant("drops-unfinished", "Drops what is unfinished at the end of a stream.", _streaming(DropsUnfinished), "RIG-48"),
@@ -563,8 +669,11 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant("writes-quotes", "Writes quotes as they are.", WritesQuotes, "RIG-52"),
     _mutant("writes-blank", "Writes a blank query.", WritesBlank, "RIG-53"),
     _mutant("writes-controls", "Writes control characters.", WritesControls, "RIG-54"),
+    _mutant("writes-surrogates", "Writes lone surrogates.", WritesSurrogates, "RIG-43"),
     _mutant("writes-forged", "Writes texts that read as annotations.", WritesForged, "RIG-55"),
     _mutant("always-well-formed", "Calls nearly everything well formed.", AlwaysWellFormed, "RIG-56"),
+    _mutant("removes-annotations", "Looks for openers in what is left when the annotations are cut out.",
+            RemovesAnnotations, "RIG-56"),
     _mutant("counts-openers", "Compares the number of openers with that of annotations.", NeedsEveryOpener, "RIG-56"),
     _honest("one-pattern", "One regular expression, and the reference's stream and writer.", Correct),
     _honest("scanner", "Finds quotes and compares literals; no pattern, no stream, no writer.", Scans),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from impls.contract import Unsupported
@@ -106,6 +106,40 @@ def not_in_strict(name: str, query: str, value: str) -> Case:
 
 Q, R = Mark("q1?", "5"), Mark("q2?", "6")
 
+_OPENER, _ARROW = range(8), range(13, 19)
+"""Where the opener up to its parenthesis, and ``) --> `` between the quotes, stand in ``Q.text``."""
+
+_WHITE_SPACE = " \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
+"""White_Space but for its control characters."""
+
+_CONTROLS = "".join(map(chr, range(0x20))) + "\x7f"
+_GRAPHIC = "".join(map(chr, range(0x21, 0x7F)))
+
+
+def _every(where: Iterable[int], *edits: Callable[[str], str]) -> str:
+    """``Q.text`` again and again, each time with one of its characters turned by one of the edits."""
+    text = Q.text
+    return " ".join(text[:at] + edit(text[at]) + text[at + 1 :] for edit in edits for at in where)
+
+
+def _with(inserted: str) -> Callable[[str], str]:
+    """The edit that puts something after a character."""
+    return lambda character: character + inserted
+
+
+def _gone(character: str) -> str:
+    return ""
+
+
+def _twice(character: str) -> str:
+    return 2 * character
+
+
+def _not_in_strict_each(name: str, *pieces: Mark) -> Case:
+    """Annotations of the official profile, none of the strict one, in one document."""
+    return differ(name, ("".join(mark.text for mark in pieces),), pieces)
+
+
 VECTORS: dict[str, tuple[Case, ...]] = {
     "RIG-01": group(
         both(
@@ -168,6 +202,11 @@ VECTORS: dict[str, tuple[Case, ...]] = {
             (Mark("q1?", "5", '[__DC__("q1?") --> "5"'), " million]"),
         ),
         differ(
+            "other-bracket",
+            ('[__DC__("q1?") --> "5") [__DC__("q1?") --> "5"} [__DC__("q1?") --> "5">',),
+            tuple(part for end in (") ", "} ", ">") for part in (Mark("q1?", "5", '[__DC__("q1?") --> "5"'), end)),
+        ),
+        differ(
             "missing-before-next",
             ('[__DC__("q1?") --> "5"', R),
             (Mark("q1?", "5", '[__DC__("q1?") --> "5"'), R),
@@ -181,6 +220,12 @@ VECTORS: dict[str, tuple[Case, ...]] = {
         both("arrow-tab", '[__DC__("q1?")\t--> "5"]'),
         both("bracket-space", '[ __DC__("q1?") --> "5"]'),
         both("parenthesis-space", '[__DC__( "q1?" ) --> "5"] [__DC__ ("q1?") --> "5"]'),
+        *(
+            both(f"{name}-anywhere", _every((*_OPENER, 12, *_ARROW), _with(space)))
+            for name, space in (("space", " "), ("line-feed", "\n"), ("tab", "\t"), ("no-break-space", "\u00a0"))
+        ),
+        both("arrow-half-tight", _every((14, 18), _gone)),
+        differ("close-newline", ('[__DC__("q1?") --> "5"\n]',), (Mark("q1?", "5", '[__DC__("q1?") --> "5"'), "\n]")),
         differ("close-space", ('[__DC__("q1?") --> "5" ]',), (Mark("q1?", "5", '[__DC__("q1?") --> "5"'), " ]")),
     ),
     "RIG-15": group(
@@ -190,6 +235,7 @@ VECTORS: dict[str, tuple[Case, ...]] = {
         both("unicode-arrow", '[__DC__("q1?") \u2192 "5"] [__DC__("q1?") \u2013> "5"]'),
         both("html-arrow", '[__DC__("q1?") --&gt; "5"]'),
         both("no-arrow", '[__DC__("q1?")] [__DC__("q1?") "5"]'),
+        both("edited", _every((13, 15, 16, 17), _gone, _twice, _with("-"), _with("x"), _with(":"), lambda _: ":")),
         both("no-parenthesis", '[__DC__("q1?" --> "5"]'),
     ),
     "RIG-16": group(
@@ -206,6 +252,8 @@ VECTORS: dict[str, tuple[Case, ...]] = {
         ),
         both("other-brackets", '(__DC__("q1?") --> "5") {__DC__("q1?") --> "5"} \uff3b__DC__("q1?") --> "5"]'),
         both("one-underscore", '[_DC_("q1?") --> "5"] [___DC___("q1?") --> "5"]'),
+        both("edited", _every(_OPENER[1:], _gone, _twice, lambda _: "*", lambda _: " ")),
+        both("word-inside", _every(_OPENER, _with("x"), _with(":"), _with("\\"), _with("\u200b"))),
         both("word-before", '[x__DC__("q1?") --> "5"]'),
     ),
     "RIG-18": group(
@@ -243,6 +291,8 @@ VECTORS: dict[str, tuple[Case, ...]] = {
         not_in_strict("unit-separator", "q\x1f1?", "5"),
         not_in_strict("form-feed", "q1?", "5\x0c"),
         not_in_strict("control-before-next", "q\x08", "5"),
+        _not_in_strict_each("each-in-query", *(Mark(f"q{control}1?", "5") for control in _CONTROLS)),
+        _not_in_strict_each("each-in-value", *(Mark("q1?", f"5{control}") for control in _CONTROLS)),
     ),
     "RIG-22": group(
         both("line-separator", Mark("q\u20281?", "5\u2028")),
@@ -253,6 +303,8 @@ VECTORS: dict[str, tuple[Case, ...]] = {
         both("byte-order-mark", "\ufeff", Mark("q\ufeff1?", "5")),
         both("replacement", Mark("q\ufffd1?", "\uffff5")),
         both("last", Mark("q\U0010ffff", "5")),
+        both("beside-surrogates", Mark("\ud7ff\ue000?", "\ue000\ud7ff")),
+        both("private-and-noncharacters", Mark("\uf8ff\ufdd0\ufffe?", "\U0001fffe\U000e0001\U000e01ef\U000f0000")),
         both("tilde-and-neighbours", Mark("!#~", "[]()\\")),
     ),
     "RIG-23": group(
@@ -260,6 +312,7 @@ VECTORS: dict[str, tuple[Case, ...]] = {
         not_in_strict("ideographic-space", "\u3000 \u2003", "5"),
         not_in_strict("separators", "\u2028\u2029\x85", "5"),
         not_in_strict("ogham", "\u1680\u205f\u202f", "5"),
+        _not_in_strict_each("each-alone", *(Mark(space, "5") for space in _WHITE_SPACE)),
         both("zero-width-space", Mark("\u200b", "5")),
         both("byte-order-mark", Mark("\ufeff", "5")),
         both("mongolian-vowel-separator", Mark("\u180e", "5")),
@@ -275,7 +328,11 @@ VECTORS: dict[str, tuple[Case, ...]] = {
         ),
         both("compatibility", Mark("\ufb01nance m\u00b2 \u2126", "\uff15\u00bd")),
         both("cases", Mark("Straße İstanbul ǅ", "ſ")),
-        both("invisible", Mark("q\u00ad\u200d1?", "\u200e5\u2069")),
+        both("invisible", Mark("q\u00ad\u200d1?\ufe0e", "\u200e5\u2069")),
+        both("ascii", Mark(_GRAPHIC.replace('"', ""), _GRAPHIC[::-1].replace('"', ""))),
+        both("amount", Mark("q1.", "$1,234,567."), " ", Mark("`q1?`", "*+5,0*"), " ", Mark("*q1?*", "`-5'")),
+        both("escapes-of-others", Mark("AT&amp;T &#39;%20+%% {x} ${x} <b>?", "<i>5</i> &lt; 6 %25%% **7** __8__")),
+        both("no-number", Mark("what is the statistic?", "statistics vary"), " ", Mark("stat", "none")),
     ),
     "RIG-25": group(
         differ(
@@ -299,6 +356,7 @@ VECTORS: dict[str, tuple[Case, ...]] = {
         both("value-ends-in-opener", Mark("q1?", "5[__DC__("), " tail"),
         both("query-is-opener", Mark("[__DC__(", "5")),
         both("both-end-in-opener", Mark("a[__DC__(", "b[__DC__("), R),
+        both("rest-of-annotation-after", Mark("a?", "b[__DC__("), ' x?") --> "5"] ', R),
     ),
     "RIG-28": group(
         both("bracket", "[", Q),
@@ -316,6 +374,19 @@ VECTORS: dict[str, tuple[Case, ...]] = {
         both("after-two-empty", '[__DC__("[__DC__("', R),
         differ("after-value", ('[__DC__("x") --> "5" ', R), (Mark("x", "5", '[__DC__("x") --> "5"'), " ", R)),
         both("after-line-break", '[__DC__("x\n', R),
+        both("after-empty-query-with-opener-as-value", '[__DC__("") --> "', Mark("] x?", "5")),
+        *(
+            differ(
+                f"after-{name}",
+                (f'[__DC__("{query}") --> "{before}', Mark("] x?", "5")),
+                (Mark(query, f"{before}[__DC__("), ' x?") --> "5"]'),
+            )
+            for name, query, before in (
+                ("blank-query", " ", ""),
+                ("control-in-query", "a\t", ""),
+                ("control-in-value", "a", "\n"),
+            )
+        ),
         differ(
             "arrow-as-query",
             ('[__DC__("a', Mark(") --> ", "5")),
@@ -349,6 +420,9 @@ VECTORS: dict[str, tuple[Case, ...]] = {
         both("indented", "    ", Q, "\n> ", R, "\n# ", Mark("q3?", "7")),
         both("json", '{"a": "', Q, '"}'),
         both("dollar", "$", Q, " million"),
+        both("every-neighbour", *(part for character in _GRAPHIC for part in (character, Q, character))),
+        both("mathematics", "$$", Q, "$$ \\(", R, "\\)"),
+        both("html", "<code>", Q, "</code> <pre>", R, "</pre>"),
     ),
     "RIG-33": group(
         both("crlf", "a\r\n", Q, "\r\n", R, "\r\n"),
@@ -366,6 +440,7 @@ SPANS: dict[str, tuple[Case, ...]] = {
         both("whole", Q),
         both("end", "x", R),
         both("two", "ab ", Q, " cd ", R, " ef"),
+        both("far", "ab c" * 50_000, Q, " ", R),
     ),
     "RIG-35": group(
         both("accent-before", "\u00e9\u00e9 ", Q),
@@ -418,6 +493,7 @@ PROSE: tuple[Case, ...] = group(
     both("no-brackets", "The population of Sunnyvale has been growing for ten years."),
     both("brackets", "a [1] [b](c) [[d]] [_e_] [__f__] [__DC] [__DC__] [__DC__(x)] z"),
     both("quotes", 'say "q") --> "v"] and "w" and __DC__("x") twice'),
+    both("annotations", "a ", Q, " b ", R, Q, "\n[", R, "."),
     both("failed", '[__DC__("x") then [__DC__("") then [__DC__("y" --> and more text after it, without an end'),
     needs=["stream"],
 )
@@ -481,12 +557,18 @@ SERIALISING: dict[str, tuple[Serialising, ...]] = {
         refuses("line-break-in-query", ("q\n1?", "5")),
         refuses("tab-in-value", ("q1?", "5\t%")),
         refuses("delete", ("q1?", "\x7f")),
+        refuses("carriage-return-in-query", ("q\r1?", "5")),
+        refuses("nul-in-value", ("q1?", "5\x00")),
     ),
     "RIG-55": first_quick(
         refuses("whole", 'a [__DC__("q1?") --> "5"] b'),
         refuses("split", "[__DC__", '("q1?") --> "5"]'),
         refuses("around", '[__DC__("q1?") --> "5', '"]'),
         refuses("swallowing", '[__DC__("x', (") --> ", "]5")),
+    ),
+    "RIG-43": (
+        refuses("written-in-query", ("q\ud800", "5")),
+        refuses("written-in-value", ("q1?", "\udfff")),
     ),
 }  # fmt: skip
 
@@ -505,6 +587,7 @@ class Verdicts:
 
 WELL_FORMED = (
     Verdicts("well-formed", ("", "plain", Q.text, "[[__DC__(" + R.text, Mark("a[__DC__(", "").text), True),
+    Verdicts("around", (f'[__DC__({Q.text}"', f'[__{R.text}DC__("x'), True),
     Verdicts("begun", ("[", "[__DC__", "x [__DC__("), True),
     Verdicts("cut", ('[__DC__("', Q.text + ' [__DC__("q', 'x [__DC__("q") --> "5'), False),
     Verdicts("broken", ('[__DC__("") --> "5"]', 'x [__DC__("q") --> "5" y', '[__DC__("a\n") --> "5"]'), False),

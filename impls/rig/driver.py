@@ -4,7 +4,8 @@ A function ``parse(text)`` is enough. An object (or a class without required arg
 each is a feature word:
 
 - ``stream``: ``stream()`` returns a fresh reader with ``feed(chunk)`` and ``close()``. Both return what has become certain:
-  strings (text) and (query, value, start, end), offsets from the beginning of the document.
+  strings (text) and (query, value, start, end), in the order of the document and with offsets from its beginning. A chunk
+  may be empty.
 - ``serialise`` (or ``serialize``): ``serialise(segments)`` writes a document from strings (text) and (query, value) pairs, and
   raises ValueError for what cannot be written.
 - ``well_formed`` (or ``is_well_formed``): ``well_formed(text)`` says whether the opener occurs in annotations only.

@@ -71,10 +71,10 @@ ATTENTION = """
 
 PARSER = r"""
     import re
-    PATTERN = re.compile(r'\[__DC__\("([^"]+)"\) --> "([^"]*)"\]')
+    ALLOWED = r'[^"\x00-\x1f\x7f\ud800-\udfff]'
+    PATTERN = re.compile(rf'\[__DC__\("(?=\s*[^\s"])({ALLOWED}+)"\) --> "({ALLOWED}*)"\]')
     def parse(text):
-        return [(m[1], m[2], m.start(), m.end()) for m in PATTERN.finditer(text)
-                if m[1].strip() and not re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", m[1] + m[2])]
+        return [(m[1], m[2], m.start(), m.end()) for m in PATTERN.finditer(text)]
 """
 
 

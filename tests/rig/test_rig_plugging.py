@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections import namedtuple
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -51,8 +52,9 @@ def test_every_listed_parser_reads_the_example(implementation: Implementation) -
     list(EXPECTED[0]),
     dict(zip(("query", "value", "start", "end"), EXPECTED[0], strict=True)),
     SimpleNamespace(query=EXPECTED[0][0], value=EXPECTED[0][1], start=91, end=175, more=1),
-], ids=["tuple", "list", "mapping", "object"])  # fmt: skip
-def test_an_annotation_has_four_shapes(item: Any) -> None:
+    namedtuple("Spanned", "start end query value")(91, 175, *EXPECTED[0][:2]),
+], ids=["tuple", "list", "mapping", "object", "named-tuple-in-another-order"])  # fmt: skip
+def test_an_annotation_has_five_shapes(item: Any) -> None:
     assert subject(lambda text: [item]).parse(rig.EXAMPLE) == EXPECTED
     assert subject(lambda text: (item,)).parse(rig.EXAMPLE) == EXPECTED
 
