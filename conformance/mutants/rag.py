@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
@@ -109,6 +110,32 @@ class TrimsAsciiOnly(Correct):
 class TrimsAsJavaScript(Correct):
     def trimmed(self, line: str) -> str:
         return line.strip(_BLANKS + "\ufeff")
+
+
+class TrimsAsPython(Correct):
+    def trimmed(self, line: str) -> str:
+        return line.strip()
+
+
+class TrimsCommonSpace(Correct):
+    def trimmed(self, line: str) -> str:
+        return line.strip("\t\n\x0b\x0c\r \x85\xa0\u2028\u2029\u3000")
+
+    def is_query(self, query: str) -> bool:
+        return super().is_query(query) and bool(query.strip(_BLANKS))
+
+
+class DropsSurrogates(Correct):
+    def lines(self, text: str) -> list[str]:
+        return super().lines(text.encode("utf-8", "ignore").decode())
+
+
+class ReadsJson(Correct):
+    def parse(self, text: str) -> list[str]:
+        try:
+            return list(map(str, json.loads(text))) or [text]
+        except (ValueError, TypeError):
+            return super().parse(text)
 
 
 class TrimsNothing(Correct):
@@ -298,6 +325,8 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant("first-paragraph", "Stops at the first blank line.", StopsAtBlankLines, "RAG-05"),
     _mutant("ascii-trim", "Trims ASCII white space alone.", TrimsAsciiOnly, "RAG-06"),
     _mutant("javascript-trim", "Trims U+FEFF too.", TrimsAsJavaScript, "RAG-06"),
+    _mutant("python-trim", "Trims as Python's str.strip does, U+001C to U+001F too.", TrimsAsPython, "RAG-16"),
+    _mutant("common-trim", "Trims the white space that is common.", TrimsCommonSpace, "RAG-06"),
     _mutant("no-trim", "Trims nothing but CR.", TrimsNothing, "RAG-06"),
     _mutant("sorted", "Returns the queries sorted.", Sorts, "RAG-07"),
     _mutant("shuffled", "Returns the queries in an order of its own.", Shuffles, "RAG-07"),
@@ -318,6 +347,23 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant("mends-bullets", "Strips bullets.", MendsBullets, "RAG-12"),
     _mutant("keeps-numbers", "Returns numbered lines.", _turned(marker=_NO_NUMBERS), "RAG-13"),
     _mutant("mends-numbers", "Strips numbers.", MendsNumbers, "RAG-13"),
+    _mutant("one-digit", "Takes numbers of two digits for no list markers.",
+            _turned(marker=re.compile(r"(?:[-*+\u2022]|[0-9][.)]|[0-9]{2}\)|\([0-9]\))(?!\S)")), "RAG-13"),
+    _mutant("three-digits", "Takes numbers of three digits for list markers.",
+            _turned(marker=re.compile(r"(?:[-*+\u2022]|[0-9]{1,3}[.)]|\([0-9]{1,3}\))(?!\S)")), "RAG-14"),
+    _mutant("unicode-digits", "Takes the digits of other scripts for list markers.",
+            _turned(marker=re.compile(r"(?:[-*+\u2022]|\d{1,2}[.)]|\(\d{1,2}\))(?!\S)")), "RAG-14"),
+    _mutant("half-parentheses", "Takes '(1.' for a list marker.",
+            _turned(marker=re.compile(r"(?:[-*+\u2022]|\(?[0-9]{1,2}[.)])(?!\S)")), "RAG-14"),
+    _mutant("any-bullet", "Takes dashes and dots of every kind for bullets.",
+            _turned(marker=re.compile(r"(?:[-*+\u2022\u2013\u2014\u00b7\u25e6\u25aa]|[0-9]{1,2}[.)]|\([0-9]{1,2}\))(?!\S)")),
+            "RAG-14"),
+    _mutant("tight-bullets", "Takes a bullet for a list marker with nothing after it.",
+            _turned(marker=re.compile(r"\u2022|(?:[-*+]|[0-9]{1,2}[.)]|\([0-9]{1,2}\))(?!\S)")), "RAG-14"),
+    _mutant("headings", "Drops headings.", _turned(marker=re.compile(rf"#+\s|{Correct.marker.pattern}")), "RAG-14"),
+    _mutant("no-preamble", "Drops lines that end in a colon.",
+            _turned(is_query=lambda self, query: Correct.is_query(self, query) and not query.endswith(":")), "RAG-17"),
+    _mutant("json", "Reads a JSON list as a list of queries.", ReadsJson, "RAG-17"),
     _mutant("any-marker", "Takes every leading digit or sign for a list marker.",
             _turned(marker=re.compile(r"[-*+\u2022(\d]")), "RAG-14"),
     _mutant("long-numbers", "Takes numbers of any length for list markers.",
@@ -332,6 +378,7 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant("remembers", "Drops queries that the answer before held.", Remembers, "RAG-18"),
     _mutant("short-lines", "Drops lines of more than 4096 characters.", ShortLines, "RAG-19"),
     _mutant("surrogates", "Returns queries with lone surrogates.", PassesSurrogates, "RAG-20"),
+    _mutant("drops-surrogates", "Drops lone surrogates and reads the rest.", DropsSurrogates, "RAG-20"),
     _mutant("undeclared", "Reads as the official reader does, without declaring it.", Official,
             "RAG-12", "RAG-13", "RAG-16", "RAG-20"),
     _mutant("official-unlimited", "Declares the official profile and returns every query.",

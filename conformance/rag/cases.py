@@ -58,6 +58,22 @@ FEMALES = "What is the percentage of females in Sunnyvale, CA?"
 AGE = "How has the median age changed over time in Sunnyvale, CA?"
 NUMBERED = tuple(f"What is q{n} in Paris?" for n in range(40))
 
+_WHITE_SPACE = "\t\x0b\x0c\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
+"""White_Space but for U+000A, which ends a line."""
+
+_CONTROLS = "".join(map(chr, (*range(0x0A), *range(0x0B, 0x20), 0x7F)))
+
+
+def lines(name: str, *queries: str) -> Case:
+    """Lines that are queries as they stand, in both profiles."""
+    return both(name, "\n".join(queries), *queries)
+
+
+def left_out(name: str, *others: str) -> Case:
+    """Lines that only the official reader returns, before one that both do."""
+    return differ(name, "\n".join((*others, FEMALES)), (FEMALES,), (*others, FEMALES))
+
+
 VECTORS: dict[str, tuple[Case, ...]] = {
     "RAG-01": group(
         both("example", f"{POPULATION}\n{FEMALES}\n{AGE}\n", POPULATION, FEMALES, AGE),
@@ -80,6 +96,11 @@ VECTORS: dict[str, tuple[Case, ...]] = {
     "RAG-06": group(
         both("spaces", f"  {POPULATION}  \n\t{FEMALES}\n", POPULATION, FEMALES),
         both("unicode-space", f"\u00a0{POPULATION}\u3000\n\u2028{FEMALES}\x85\n", POPULATION, FEMALES),
+        both(
+            "each-white-space",
+            "".join(f"{space}q{n}?{space}\n" for n, space in enumerate(_WHITE_SPACE)),
+            *(f"q{n}?" for n in range(len(_WHITE_SPACE))),
+        ),
         both("byte-order-mark-is-none", f"\ufeff{POPULATION}\n", f"\ufeff{POPULATION}"),
         both("zero-width-is-none", f"{POPULATION}\u200b\n", f"{POPULATION}\u200b"),
     ),
@@ -107,17 +128,26 @@ VECTORS: dict[str, tuple[Case, ...]] = {
         differ("dash", f"- {POPULATION}\n{FEMALES}\n", (FEMALES,), (f"- {POPULATION}", FEMALES)),
         differ("star", f"* {POPULATION}\n+ {AGE}\n{FEMALES}", (FEMALES,), (f"* {POPULATION}", f"+ {AGE}", FEMALES)),
         differ("bullet", f"  \u2022\u00a0{POPULATION}\n{FEMALES}", (FEMALES,), (f"\u2022\u00a0{POPULATION}", FEMALES)),
+        left_out("each", "- a", "* b", "+ c", "\u2022 d", "*", "+", "\u2022", "-\u00a0e", "- - f", "*\u3000g"),
         differ("bare-dash", f"-\n{FEMALES}", (FEMALES,), ("-", FEMALES)),
     ),
     "RAG-13": group(
         differ("dot", f"1. {POPULATION}\n{FEMALES}\n", (FEMALES,), (f"1. {POPULATION}", FEMALES)),
         differ("two-digits", f"12) {POPULATION}\n{FEMALES}", (FEMALES,), (f"12) {POPULATION}", FEMALES)),
+        left_out("one-digit", "1. a", "1) b", "(1) c", "0. d", "9)\u00a0e", "(0)\u3000f", "1.", "1)", "(1)"),
+        left_out("two-digits-each", "12. a", "12) b", "(12) c", "00. d", "99)\u00a0e", "12.", "12)", "(12)"),
         differ("parentheses", f"(3) {POPULATION}\n{FEMALES}", (FEMALES,), (f"(3) {POPULATION}", FEMALES)),
     ),
     "RAG-14": group(
         both("quantity", "5 largest cities?\n2.5 million where?\n", "5 largest cities?", "2.5 million where?"),
         both("year", "2020. Then what?\n1990) and after?\n", "2020. Then what?", "1990) and after?"),
         both("tight-dash", "-5 degrees where?\n*bold* where?\n", "-5 degrees where?", "*bold* where?"),
+        lines("three-digits", "100. a?", "100) b?", "(100) c?", "001. d?"),
+        lines("tight", "1.a?", "1)b?", "(1)c?", "\u2022d?", "+5% e?", "--f?", "1.\u200bg?"),
+        lines("other-marks", "1: a?", "[1] b?", "(1 c?", "1] d?", "(1. e?", "1 f?", "#1 g?", "1, h?", "1.) i?", "{1} j?"),
+        lines("other-digits", "\u0661. a?", "\uff11. b?", "\u0661) c?", "(\u0661) d?", "\u2460 e?", "1\uff0e f?"),
+        lines("other-bullets", "\u2013 a?", "\u2014 b?", "\u00b7 c?", "\u25e6 d?", "\u2023 e?", "\u25aa f?", "\u25cf g?"),
+        lines("other-headings", "# a?", "> b?", "| c?", "~ d?", "= e?", "Q1. f?", "A. g?", "IV. h?", "** i?"),
         both("letter", "a) first?\n(i) second?\nNo. 1?\n", "a) first?", "(i) second?", "No. 1?"),
     ),
     "RAG-15": group(
@@ -129,6 +159,13 @@ VECTORS: dict[str, tuple[Case, ...]] = {
         differ("carriage-return", "a?\rb?\nc?\n", ("c?",), ("a?\rb?", "c?")),
         differ("vertical-tab-form-feed", "a\x0bb?\na\x0cb?\nc?", ("c?",), ("a\x0bb?", "a\x0cb?", "c?")),
         differ("nul-delete", "a\x00?\nb\x7f?\nc?", ("c?",), ("a\x00?", "b\x7f?", "c?")),
+        left_out("each", *(f"a{control}?" for control in _CONTROLS)),
+        differ(
+            "information-separators-outside",
+            "\x1ca?\nb?\x1d\n\x1e\n \x1f \nc?",
+            ("c?",),
+            ("a?", "b?", "c?"),
+        ),
         differ("file-separator", "a\x1cb?\nc?", ("c?",), ("a\x1cb?", "c?")),
     ),
     "RAG-17": group(
@@ -137,6 +174,10 @@ VECTORS: dict[str, tuple[Case, ...]] = {
         both("commas", "a, b, c?\nd; e?\n", "a, b, c?", "d; e?"),
         both("unicode", "سكان مصر؟\n\U0001f4c8 e\u0301?\n", "سكان مصر؟", "\U0001f4c8 e\u0301?"),
         both("empty-bracket", "[]\n", "[]"),
+        lines("preamble", "Here are the questions:", "```", "a?,", "https://x.org/?a=b", "---", "...", "```text", "No."),
+        lines("escapes-of-others", "AT&amp;T?", "a%20b+c?", "\\n?", "`d`?", "<b>e</b>?", "\\u0041 {x} ${x}?"),
+        both("json", '["a?", "b?"]', '["a?", "b?"]'),
+        both("json-object", '{"queries": ["a?"]}', '{"queries": ["a?"]}'),
     ),
 }  # fmt: skip
 """Cases by requirement, except those about order and about what no hand wrote."""

@@ -79,14 +79,14 @@ def nothing_is_too_long(subject: Any, case: Plain, dtype: str) -> Iterator[Compa
 
 @CHECKS.add("RAG-20", [Plain("high", quick=True), Plain("low"), Plain("reversed-pair")])
 def lone_surrogates_are_no_text(subject: Any, case: Plain, dtype: str) -> Iterator[Comparison]:
-    """Refusing the answer is right, and so is returning no query that holds one; the official profile takes them."""
+    """Refusing the answer is right, and so is returning no query of its only line; the official profile takes them."""
     lone = {"high": "\ud800", "low": "\udfff", "reversed-pair": "\udc00\ud800"}[case.id]
     try:
         found = subject.parse(f"a{lone}?\n")
     except ValueError:
         found = []
     expected = [] if subject.profile.name == "strict" else [f"a{lone}?"]
-    yield equal("queries with a lone surrogate", [query for query in found if lone in query], expected)
+    yield equal("queries with a lone surrogate", found, expected)
 
 
 @CHECKS.add("RAG-21", GENERATED)
