@@ -164,17 +164,21 @@ def _read_value(text: str, start: int, end: int, defects: set[Defect]) -> tuple[
     if quote[0] != '"':
         defects.add(Defect.QUOTE_VARIANT)
     closer = _CLOSERS[quote[0]]
-    closed = re.compile(rf"{closer}(?P<gap>{_GAP})\]").search(text, quote.end(), end)
+    closed = re.compile(rf"(?P<quote>{closer})(?P<gap>{_GAP})\]").search(text, quote.end(), end)
     if closed is not None:
         value = text[quote.end() : closed.start()]
         if closed["gap"]:
             defects.add(Defect.WHITESPACE)
+        if closed["quote"] != '"':
+            defects.add(Defect.QUOTE_VARIANT)
         if re.search(closer, value):
             defects.add(Defect.QUOTE_IN_VALUE)
         return value, closed.end()
     ended = re.compile(closer).search(text, quote.end(), end)
     if ended is not None:
         defects.add(Defect.MISSING_CLOSE_BRACKET)
+        if ended[0] != '"':
+            defects.add(Defect.QUOTE_VARIANT)
         return text[quote.end() : ended.start()], ended.end()
     cut = _UNQUOTED.match(text, quote.end(), end)
     if cut is None:
