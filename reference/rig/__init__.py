@@ -4,10 +4,11 @@
     [('what was the percentage of females in Sunnyvale, CA in 2020?', '51.6%')]
 
 `grammar` states the strict grammar and every decision in it, `parser` reads it in one linear pass, `serialise` writes it,
-`official` is the published reader with its surprises, `lenient` recovers what was meant and names what was wrong with it.
+`official` is the published reader with its surprises, `lenient` recovers what was meant and names what was wrong with it,
+`resolved` is the other notation, which an answered annotation turns into.
 """
 
-from . import lenient, official
+from . import lenient, official, resolved
 from .events import (
     UNITS,
     Annotation,
@@ -52,6 +53,7 @@ __all__ = [
     "lenient",
     "official",
     "parse",
+    "resolved",
     "segments_of",
     "serialise",
     "serialise_annotation",
