@@ -422,6 +422,265 @@ class Tf32Undeclared(SigmoidAttention):
         return narrow.round(left).astype(np.float32) @ narrow.round(right).astype(np.float32)
 
 
+# Bugs of long or lopsided shapes, of options together, and of what outlives a call.
+
+
+def _changing(condition: Callable[[Values, Values], bool], **instead: Any) -> type[SigmoidAttention]:
+    """Other options where the shapes of q and k meet the condition: what a path of their own may leave out."""
+
+    class Changing(SigmoidAttention):
+        def __call__(self, q: Values, k: Values, v: Values, **options: Any) -> Values:
+            return super().__call__(q, k, v, **{**options, **(instead if condition(q, k) else {})})
+
+        def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
+            return super().backward(q, k, v, grad, **{**options, **(instead if condition(q, k) else {})})
+
+    return Changing
+
+
+def _shares_heads(q: Values, k: Values) -> bool:
+    return q.shape[1] != k.shape[1]
+
+
+def _one_query(q: Values, k: Values) -> bool:
+    return q.shape[2] == 1 < k.shape[2]
+
+
+def _gradient_forgetting(name: str, option: str, instead: Any) -> type[SigmoidAttention]:
+    """One gradient alone is computed with another option."""
+
+    class GradientForgetting(SigmoidAttention):
+        def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
+            gradients = super().backward(q, k, v, grad, **options)
+            return {**gradients, name: super().backward(q, k, v, grad, **{**options, option: instead})[name]}
+
+    return GradientForgetting
+
+
+class InterleavedForOneQuery(InterleavedHeads):
+    def __call__(self, q: Values, k: Values, v: Values, **options: Any) -> Values:
+        return super().__call__(q, k, v, **options) if _one_query(q, k) else SigmoidAttention()(q, k, v, **options)
+
+    def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
+        return SigmoidAttention().backward(q, k, v, grad, **options)
+
+
+class SlopeOfFirstInGroup(SigmoidAttention):
+    def weights(
+        self, q: Values, k: Values, scale: float, bias: float, causal: bool, window: Any, slopes: Any, *rest: Any
+    ) -> Any:
+        group = q.shape[1] // k.shape[1]
+        slopes = slopes if slopes is None else np.repeat(slopes[..., ::group], group, axis=-1)
+        return super().weights(q, k, scale, bias, causal, window, slopes, *rest)
+
+
+class CausalFirstBlockLost(SigmoidAttention):
+    def causal(self, nq: int, nk: int) -> Values:
+        return super().causal(nq, nk) & ((np.arange(nq)[:, None] < 128) | (np.arange(nk) >= 1))
+
+
+class WindowLoopRoundedUp(SigmoidAttention):
+    def in_window(self, nq: int, nk: int, left: int, right: int) -> Values:
+        seen = super().in_window(nq, nk, left, right)
+        first = (np.arange(nq) // BLOCK * BLOCK + nk - nq - left + BLOCK - 1) // BLOCK * BLOCK
+        return seen & (np.arange(nk) >= first[:, None]) if nq > BLOCK and left >= 0 else seen
+
+
+class CausalStrictWithMoreQueries(SigmoidAttention):
+    def causal(self, nq: int, nk: int) -> Values:
+        return self.offset(nq, nk) < (1 if nq <= nk else 0)
+
+
+class WindowTopLeftWithMoreQueries(WindowTopLeft):
+    def alignment(self, nq: int, nk: int) -> int:
+        return nk - nq
+
+    def in_window(self, nq: int, nk: int, left: int, right: int) -> Values:
+        return super().in_window(nq, nk, left, right) if nq > nk else SigmoidAttention.in_window(self, nq, nk, left, right)
+
+
+class AlibiWithinBlock(SigmoidAttention):
+    def distance(self, nq: int, nk: int) -> Values:
+        return np.abs(np.arange(nk) % BLOCK - np.arange(nq)[:, None] % BLOCK - self.alignment(nq, nk))
+
+
+class DistanceInBfloat16(SigmoidAttention):
+    def distance(self, nq: int, nk: int) -> Values:
+        return BFLOAT16.round(super().distance(nq, nk))
+
+
+class AlibiCachedByShape(SigmoidAttention):
+    def __init__(self) -> None:
+        self._tilts: dict[Any, Values] = {}
+
+    def tilt(self, scores: Values, slopes: Values) -> Values:
+        nothing = np.zeros_like(scores)
+        return scores + self._tilts.setdefault((scores.shape, scores.dtype), super().tilt(nothing, slopes))
+
+
+class LengthsCachedByShape(SigmoidAttention):
+    def __init__(self) -> None:
+        self._masks: dict[Any, Values] = {}
+
+    def in_length(self, nk: int, key_lengths: Values) -> Values:
+        return self._masks.setdefault((nk, len(key_lengths)), super().in_length(nk, key_lengths))
+
+
+class HeadDimOf128(SigmoidAttention):
+    def scaled_product(self, q: Values, k: Values, scale: float) -> Values:
+        return super().scaled_product(q[..., :128], k[..., :128], scale)
+
+
+class KeyGradientDimCut(SigmoidAttention):
+    def key_gradient(self, ds: Values, q: Values, scale: float) -> Values:
+        whole = 1 << (q.shape[-1].bit_length() - 1)
+        return super().key_gradient(ds, q, scale) * (np.arange(q.shape[-1]) < whole)
+
+
+class NarrowValueGradientPadded(SigmoidAttention):
+    def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
+        gradients = super().backward(q, k, v, grad, **options)
+        if v.shape[-1] < q.shape[-1]:
+            gradients["v"] = np.roll(gradients["v"], 1, axis=-1)
+        return gradients
+
+
+class ScaleInInputDtype(SigmoidAttention):
+    def weights(self, q: Values, k: Values, scale: float, *rest: Any) -> Any:
+        return super().weights(q, k, float(rest[-1].round(scale)), *rest)
+
+
+class QueryGradientOfPositiveScale(SigmoidAttention):
+    def query_gradient(self, ds: Values, k: Values, scale: float) -> Values:
+        return super().query_gradient(ds, k, abs(scale))
+
+
+class NinthHead(SigmoidAttention):
+    def weighted_sum(self, p: Values, v: Values, store: Format) -> Values:
+        return super().weighted_sum(p, v[:, np.arange(v.shape[1]) % 8], store)
+
+
+class KeyStridesForValues(SigmoidAttention):
+    def __call__(self, q: Values, k: Values, v: Values, **options: Any) -> Values:
+        if k.shape == v.shape:
+            v = np.lib.stride_tricks.as_strided(v, v.shape, k.strides)
+        return super().__call__(q, k, v, **options)
+
+
+class CausalBackwardBlockLost(SigmoidAttention):
+    def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
+        return CausalFirstBlockLost.backward(CausalFirstBlockLost(), q, k, v, grad, **options)
+
+
+class WindowBackwardBlockLost(SigmoidAttention):
+    def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
+        return WindowLoopRoundedUp.backward(WindowLoopRoundedUp(), q, k, v, grad, **options)
+
+
+class AlibiBackwardUnaligned(SigmoidAttention):
+    def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
+        gradients = super().backward(q, k, v, grad, **options)
+        wrong = UnalignedAlibi.backward(UnalignedAlibi(), q, k, v, grad, **options)
+        return {**gradients, **{name: wrong[name] for name in ("q", "k", "v")}}
+
+
+class GroupsOfFirstRow(SigmoidAttention):
+    def sum_groups(self, per_head: Values, group: int) -> Values:
+        found = super().sum_groups(per_head, group)
+        return np.broadcast_to(found[:1], found.shape) if group > 1 else found
+
+
+class BiasGradientOfFirstRow(SigmoidAttention):
+    def bias_gradient(self, ds: Values) -> Values:
+        return super().bias_gradient(ds[:1])
+
+
+class BiasGradientOfLastBlock(SigmoidAttention):
+    def bias_gradient(self, ds: Values) -> Values:
+        return super().bias_gradient(ds[..., (ds.shape[-2] - 1) // BLOCK * BLOCK :, :])
+
+
+class BiasGradientOfFirstInGroup(SigmoidAttention):
+    def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
+        gradients = super().backward(q, k, v, grad, **options)
+        group = q.shape[1] // k.shape[1]
+        if options.get("alibi_slopes") is None:
+            gradients["bias"] = super().backward(q[:, ::group], k, v, grad[:, ::group], **options)["bias"]
+        return gradients
+
+
+class SlopeGradientOfFirstRow(SigmoidAttention):
+    def slope_gradient(self, ds: Values, distance: Values, rank: int) -> Values:
+        return super().slope_gradient(ds[:1], distance, rank)
+
+
+class SlopeGradientOfLastBlock(SigmoidAttention):
+    def slope_gradient(self, ds: Values, distance: Values, rank: int) -> Values:
+        first = (ds.shape[-2] - 1) // BLOCK * BLOCK
+        return super().slope_gradient(ds[..., first:, :], distance[first:], rank)
+
+
+class SlopeGradientUnaligned(SigmoidAttention):
+    def slope_gradient(self, ds: Values, distance: Values, rank: int) -> Values:
+        nq, nk = distance.shape
+        return super().slope_gradient(ds, np.abs(np.arange(nk) - np.arange(nq)[:, None]), rank)
+
+
+class SlopeGradientOfGroup(SigmoidAttention):
+    def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
+        gradients = super().backward(q, k, v, grad, **options)
+        if options.get("alibi_slopes") is not None:
+            group = q.shape[1] // k.shape[1]
+            groups = gradients["alibi_slopes"].reshape(-1, group)
+            gradients["alibi_slopes"] = np.repeat(groups.sum(axis=1), group)
+        return gradients
+
+
+class KeysBeyond256(SigmoidAttention):
+    def value_gradient(self, p: Values, grad: Values) -> Values:
+        found = super().value_gradient(p, grad)
+        return found * (np.arange(found.shape[-2]) < 256)[:, None]
+
+
+class NarrowGradientSums(SigmoidAttention):
+    def score_gradient(self, p: Values, dp: Values, store: Format) -> Values:
+        self._store = store
+        return super().score_gradient(p, dp, store)
+
+    def query_gradient(self, ds: Values, k: Values, scale: float) -> Values:
+        return self._in_blocks(ds, k) * ds.dtype.type(scale)
+
+    def key_gradient(self, ds: Values, q: Values, scale: float) -> Values:
+        return self._in_blocks(ds.swapaxes(-1, -2), q) * ds.dtype.type(scale)
+
+    def _in_blocks(self, left: Values, right: Values) -> Values:
+        total = np.zeros((*left.shape[:-1], right.shape[-1]), left.dtype)
+        for start in range(0, left.shape[-1], BLOCK):
+            part = left[..., start : start + BLOCK] @ right[..., start : start + BLOCK, :]
+            total = self.store(total + part, self._store)
+        return total
+
+
+class OutputReused(SigmoidAttention):
+    def __init__(self) -> None:
+        self._buffers: dict[Any, Values] = {}
+
+    def __call__(self, q: Values, k: Values, v: Values, **options: Any) -> Values:
+        out = super().__call__(q, k, v, **options)
+        buffer = self._buffers.setdefault((out.shape, out.dtype), out)
+        buffer[...] = out
+        return buffer
+
+
+class SavedOutsideTheCall(SigmoidAttention):
+    def __call__(self, q: Values, k: Values, v: Values, **options: Any) -> Values:
+        self._saved = q, k, v
+        return super().__call__(q, k, v, **options)
+
+    def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
+        return super().backward(*self._saved, grad, **options)
+
+
 # Correct, each in its own way.
 
 
@@ -564,6 +823,41 @@ class _ScaledFirst(SigmoidAttention):
         return super().slope_gradient(ds, distance, rank) / self._scale
 
 
+class FoldedBaseTwo(SigmoidAttention):
+    """Scale, bias and slopes are taken to base 2 before anything is multiplied."""
+
+    def scaled_product(self, q: Values, k: Values, scale: float) -> Values:
+        return super().scaled_product(q, k, scale * math.log2(math.e))
+
+    def add_bias(self, scores: Values, bias: float, scale: float) -> Values:
+        return super().add_bias(scores, bias * math.log2(math.e), scale)
+
+    def tilt(self, scores: Values, slopes: Values) -> Values:
+        return super().tilt(scores, slopes * slopes.dtype.type(math.log2(math.e)))
+
+    def activate(self, scores: Values) -> Values:
+        return 1 / (1 + np.exp2(-scores))
+
+
+class QueryScaledFirst(SigmoidAttention):
+    def scaled_product(self, q: Values, k: Values, scale: float) -> Values:
+        return self.product(q * q.dtype.type(scale), k.swapaxes(-1, -2))
+
+    def query_gradient(self, ds: Values, k: Values, scale: float) -> Values:
+        return self.product(ds, k * k.dtype.type(scale))
+
+
+class DerivativeOfBothTails(SigmoidAttention):
+    """The derivative is sigmoid(x) sigmoid(-x), each by its own exponential."""
+
+    def masked_activation(self, scores: Values, seen: Values, bias: float) -> Values:
+        self._other = self.activate(np.where(seen, -scores, scores.dtype.type(np.inf)))
+        return super().masked_activation(scores, seen, bias)
+
+    def score_gradient(self, p: Values, dp: Values, store: Format) -> Values:
+        return dp * (p * self._other)
+
+
 def _subject(attention: Callable[[], Any], numerical_class: str = "") -> Callable[[], NumpySubject]:
     return lambda: NumpySubject(attention(), numerical_class)
 
@@ -648,6 +942,66 @@ MUTANTS: tuple[Mutant, ...] = (
     _bug("rounded-derivative", RoundedDerivative, "1 - P is taken from the stored weight.", "38"),
     _bug("gradient-strides-ignored", GradientStridesIgnored, "dO is read as if it were contiguous.", "39"),
     _bug("query-tail-skipped", QueryTailSkipped, "dV leaves out queries beyond the last whole block.", "40"),
+    _bug("interleaved-for-one-query", InterleavedForOneQuery, "For a single query heads are shared interleaved.", "21"),
+    _bug("one-query-without-window", _changing(_one_query, window=None), "A single query ignores the window.", "12"),
+    _bug("one-query-without-slopes", _changing(_one_query, alibi_slopes=None), "A single query ignores the slopes.", "12"),
+    _bug("one-query-without-lengths", _changing(_one_query, key_lengths=None), "A single query ignores key lengths.", "12"),
+    _bug("shared-heads-without-causal", _changing(_shares_heads, causal=False), "Shared heads ignore the causal mask.", "21"),
+    _bug("shared-heads-without-window", _changing(_shares_heads, window=None), "Shared heads ignore the window.", "21"),
+    _bug("shared-heads-without-lengths", _changing(_shares_heads, key_lengths=None), "Shared heads ignore key lengths.", "21"),
+    _bug("slope-of-first-in-group", SlopeOfFirstInGroup, "Query heads of a group have its first head's slope.", "21"),
+    _bug("causal-first-block-lost", CausalFirstBlockLost, "Causal queries from the 128th on miss the first key.", "14"),
+    _bug("window-loop-rounded-up", WindowLoopRoundedUp, "The loop over a window's keys starts at the block after.", "17"),
+    _bug(
+        "causal-strict-with-more-queries", CausalStrictWithMoreQueries, "With more queries than keys causal is strict.", "15"
+    ),
+    _bug("window-top-left-more-queries", WindowTopLeftWithMoreQueries, "With more queries the window is top left.", "18"),
+    _bug("alibi-within-block", AlibiWithinBlock, "ALiBi's positions begin again with each block of 64.", "19"),
+    _bug("distance-in-bfloat16", DistanceInBfloat16, "ALiBi's distances are bfloat16, exact up to 256.", "19"),
+    _bug("alibi-cached-by-shape", AlibiCachedByShape, "ALiBi's matrix is cached by shape, whatever the slopes.", "28"),
+    _bug("lengths-cached-by-shape", LengthsCachedByShape, "The mask of key lengths is cached by shape.", "28"),
+    _bug("head-dim-of-128", HeadDimOf128, "Head dims end at 128.", "10"),
+    _bug("key-gradient-dim-cut", KeyGradientDimCut, "dK is 0 beyond a power of two of the head dim.", "10"),
+    _bug("narrow-value-gradient-padded", NarrowValueGradientPadded, "dV of narrower values is one channel off.", "11"),
+    _bug("scale-in-input-dtype", ScaleInInputDtype, "A given scale is rounded to the input dtype.", "03"),
+    _bug("query-gradient-of-positive-scale", QueryGradientOfPositiveScale, "dQ takes the size of the scale.", "03"),
+    _bug("ninth-head", NinthHead, "Heads beyond the eighth read the values of the first eight.", "13"),
+    _bug("key-strides-for-values", KeyStridesForValues, "v is read with k's strides.", "25"),
+    _bug("causal-backward-block-lost", CausalBackwardBlockLost, "The causal mask loses a key beyond a block, backward.", "33"),
+    _bug("window-backward-block-lost", WindowBackwardBlockLost, "The window's loop starts late, backward.", "33"),
+    _bug("alibi-backward-unaligned", AlibiBackwardUnaligned, "Backward, ALiBi's distance is |i - j|.", "33"),
+    _bug("groups-of-first-row", GroupsOfFirstRow, "Shared heads get the first batch row's gradients.", "34"),
+    _bug("bias-gradient-of-first-row", BiasGradientOfFirstRow, "The bias's gradient is the first batch row's.", "36"),
+    _bug("bias-gradient-of-last-block", BiasGradientOfLastBlock, "Each block overwrites the bias's gradient.", "36"),
+    _bug(
+        "bias-gradient-of-first-in-group",
+        BiasGradientOfFirstInGroup,
+        "The bias's gradient sums one query head of each group.",
+        "36",
+    ),
+    _bug(
+        "bias-gradient-without-bias", _gradient_forgetting("bias", "bias", 0.0), "The bias's gradient forgets the bias.", "36"
+    ),
+    _bug(
+        "bias-gradient-without-window",
+        _gradient_forgetting("bias", "window", None),
+        "The bias's gradient forgets the window.",
+        "36",
+    ),
+    _bug(
+        "bias-gradient-without-lengths",
+        _gradient_forgetting("bias", "key_lengths", None),
+        "The bias's gradient forgets the key lengths.",
+        "36",
+    ),
+    _bug("slope-gradient-of-first-row", SlopeGradientOfFirstRow, "The slopes' gradient is the first batch row's.", "37"),
+    _bug("slope-gradient-of-last-block", SlopeGradientOfLastBlock, "Each block overwrites the slopes' gradient.", "37"),
+    _bug("slope-gradient-unaligned", SlopeGradientUnaligned, "The slopes' gradient takes |i - j|.", "37"),
+    _bug("slope-gradient-of-group", SlopeGradientOfGroup, "Slopes of a group get the sum of their gradients.", "37"),
+    _bug("keys-beyond-256", KeysBeyond256, "dV of keys beyond the 256th is never computed.", "40"),
+    _bug("narrow-gradient-sums", NarrowGradientSums, "dQ and dK are accumulated in the input dtype.", "41"),
+    _bug("output-reused", OutputReused, "Every call of one shape writes the same output buffer.", "42"),
+    _bug("saved-outside-the-call", SavedOutsideTheCall, "The backward pass uses the latest call's inputs.", "42"),
     _honest("declared-tanh", DeclaredTanh, "The hardware's approximate tanh, declared.", "fused-tanh"),
     _honest("materialised", Materialised, "Scores and gradients stored in the input dtype, declared.", "materialised"),
     _honest("prescaled", Prescaled, "q and k each scaled by the root of the scale and stored, declared.", "prescaled"),
@@ -662,4 +1016,7 @@ MUTANTS: tuple[Mutant, ...] = (
     _honest("double-inside", DoubleInside, "Everything inside is float64."),
     _honest("fused-derivative", FusedDerivative, "P dP - P (P dP), as one fused operation would."),
     _honest("scaled-gradient", ScaledGradient, "dS is scaled before it is stored."),
+    _honest("folded-base-two", FoldedBaseTwo, "Scale, bias and slopes are taken to base 2 beforehand."),
+    _honest("query-scaled-first", QueryScaledFirst, "q is scaled in float32 before the product, and k for dQ."),
+    _honest("derivative-of-both-tails", DerivativeOfBothTails, "The derivative is sigmoid(x) sigmoid(-x)."),
 )

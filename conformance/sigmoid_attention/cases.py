@@ -46,6 +46,8 @@ class AttentionCase:
     causal: bool = False
     window: tuple[int, int] | None = None
     alibi: bool = False
+    slope: float = 0.7
+    """The first head's; the n-th has an n-th of it."""
     key_lengths: tuple[int, ...] | None = None
     layout: str = "contiguous"
     grad_layout: str = "contiguous"
@@ -77,8 +79,9 @@ class AttentionCase:
         return frozenset(word for word, condition in conditions.items() if condition)
 
     def again(self, seed: int) -> AttentionCase:
-        """The same situation with other numbers."""
-        return replace(self, seed=seed)
+        """The same shape and options with other numbers: other slopes and key lengths too."""
+        lengths = self.key_lengths and tuple(self.key_lengths[(row + seed) % self.batch] for row in range(self.batch))
+        return replace(self, seed=seed, slope=self.slope / (1 + seed), key_lengths=lengths)
 
 
 @functools.lru_cache(maxsize=512)
@@ -89,7 +92,12 @@ def problem(case: AttentionCase, dtype: str) -> Problem:
     grad = rng.normal(size=(case.batch, case.heads, case.nq, case.dv))
     if case.grad_layout == "expanded":
         grad = np.full_like(grad, 1.0)
-    slopes = FLOAT32.round([0.7 / (1 + head) for head in range(case.heads)]) if case.alibi else None
+    if case.data == "positive":
+        grad = np.abs(grad)
+    if case.data == "one-large-gradient":
+        grad = 0.015 * np.abs(grad)
+        grad[:, :, 0] = 400
+    slopes = FLOAT32.round([case.slope / (1 + head) for head in range(case.heads)]) if case.alibi else None
     return Problem(
         q=q,
         k=k,
@@ -114,12 +122,14 @@ def _draw(case: AttentionCase, rng: np.random.Generator) -> tuple[Array, Array, 
     v = rng.normal(size=(case.batch, case.kv_heads, case.nk, case.dv))
     if case.data == "normal":
         return q, k, v
-    if case.data == "positive":  # nothing cancels in the output, so its relative accuracy is that of the weights
+    if case.data == "positive":  # nothing cancels, so the relative accuracy of a sum is that of its terms
         return q, k, np.abs(v)
     if case.data == "one-large":  # every later key adds less than half a bfloat16 step of the sum so far
         v = 0.015 * np.abs(v)
         v[:, :, 0] = 400
-        return q, k, v
+        return q, np.abs(k) if case.backward else k, v
+    if case.data == "one-large-gradient":  # the same for sums over queries
+        return np.abs(q), k, np.abs(v)
     if case.data in ("deep", "saturated"):  # every score near -8, or near 8
         sign = -1 if case.data == "deep" else 1
         return 1 + 0.1 * q, sign * (32 / case.d**0.5 / case.d**0.5 + 0.25 * k), np.abs(v)
@@ -197,6 +207,9 @@ GIVEN_SCALE = (
     Case(id="third", quick=True, scale=0.33),
     Case(id="negative", scale=-0.5),
     Case(id="zero", scale=0.0),
+    # scores near -9.6, where a scale rounded to the input dtype shows
+    Case(id="deep", dtypes=LOW, nq=16, nk=4, scale=0.3, data="deep"),
+    Case(id="negative-gradients", scale=-0.5, backward=True),
 )
 BIAS = (
     Case(id="negative", quick=True, bias=-3.0),
@@ -228,27 +241,40 @@ HEAD_DIMS = (
     Case(id="dim-59", d=59, dv=59),
     Case(id="dim-96", d=96, dv=96),
     Case(id="dim-1", d=1, dv=1),
+    Case(id="dim-160", d=160, dv=160),
+    Case(id="dim-40-gradients", d=40, dv=40, backward=True),
 )
 VALUE_DIMS = (
     Case(id="wider", quick=True, d=16, dv=32),
     Case(id="narrower", d=32, dv=16),
     Case(id="wider-gradients", d=16, dv=32, backward=True),
+    Case(id="narrower-gradients", d=32, dv=16, backward=True),
 )
 SINGLE = (
     Case(id="one-by-one", quick=True, nq=1, nk=1),
     Case(id="one-query", nq=1, nk=37),
     Case(id="one-key", nq=37, nk=1),
     Case(id="one-by-one-causal", nq=1, nk=1, causal=True),
+    # What a separate path for decoding may leave out.
+    Case(id="one-query-window", nq=1, nk=150, window=(40, -1)),
+    Case(id="one-query-alibi", nq=1, nk=150, alibi=True, slope=0.05),
+    Case(id="one-query-lengths", batch=2, nq=1, nk=150, key_lengths=(150, 70), data="padding"),
 )
-INDEPENDENCE = (Case(id="three-by-three", quick=True, batch=3, heads=3, kv_heads=3, nq=6, nk=6),)
+INDEPENDENCE = (
+    Case(id="three-by-three", quick=True, batch=3, heads=3, kv_heads=3, nq=6, nk=6),
+    Case(id="five-by-nine", batch=5, heads=9, kv_heads=9, nq=3, nk=3),
+)
+# Lengths of 300 span three blocks of 128: the ends of a loop over blocks depend on the mask.
 CAUSAL = (
     Case(id="square", quick=True, causal=True),
     Case(id="two-blocks", nq=80, nk=80, causal=True),
+    Case(id="three-blocks", heads=1, kv_heads=1, nq=300, nk=300, causal=True),
 )
 CAUSAL_ALIGNMENT = (
     Case(id="more-keys", quick=True, nq=9, nk=30, causal=True),
     Case(id="decode", nq=1, nk=37, causal=True),
     Case(id="two-blocks", nq=33, nk=100, causal=True),
+    Case(id="more-queries", nq=30, nk=9, causal=True),
 )
 MASKED = (
     Case(id="large-values-hidden", quick=True, dtypes=("float32", "bfloat16"), causal=True, data="hidden"),
@@ -260,15 +286,19 @@ WINDOW = (
     Case(id="left-only", window=(4, -1)),
     Case(id="right-only", window=(-1, 3)),
     Case(id="itself", window=(0, 0)),
+    Case(id="three-blocks", heads=1, kv_heads=1, nq=300, nk=300, window=(40, 25)),
 )
 WINDOW_ALIGNMENT = (
     Case(id="more-keys", quick=True, nq=9, nk=30, window=(4, 2)),
     Case(id="causal", window=(5, 3), causal=True),
     Case(id="causal-more-keys", nq=9, nk=30, window=(6, -1), causal=True),
+    Case(id="more-queries", nq=30, nk=9, window=(4, 2)),
 )
 ALIBI = (
     Case(id="square", quick=True, alibi=True),
     Case(id="causal", alibi=True, causal=True),
+    Case(id="three-blocks", nq=300, nk=300, alibi=True, slope=0.05),
+    Case(id="long-distances", nq=4, nk=600, alibi=True, slope=0.01),
 )
 ALIBI_ALIGNMENT = (
     Case(id="more-keys", quick=True, nq=9, nk=30, alibi=True),
@@ -278,6 +308,11 @@ SHARED_HEADS = (
     Case(id="six-over-two", quick=True, batch=2, heads=6, kv_heads=2, nq=8, nk=8),
     Case(id="four-over-one", heads=4, kv_heads=1, nq=8, nk=8),
     Case(id="six-over-two-gradients", heads=6, kv_heads=2, nq=8, nk=8, backward=True),
+    Case(id="one-query", heads=6, nq=1, nk=37),
+    Case(id="causal", heads=4, nq=8, nk=8, causal=True),
+    Case(id="window", heads=4, nq=8, nk=8, window=(3, 1)),
+    Case(id="alibi", heads=4, nq=8, nk=8, alibi=True),
+    Case(id="key-lengths", batch=2, heads=4, nq=8, nk=8, key_lengths=(8, 3), data="padding"),
 )
 KEY_LENGTHS = (
     Case(id="ragged", quick=True, batch=3, key_lengths=(20, 7, 13), data="padding"),
@@ -296,6 +331,8 @@ STRIDES = (
     Case(id="transposed", quick=True, batch=2, heads=3, kv_heads=3, layout="transposed"),
     Case(id="padded", batch=2, heads=3, kv_heads=3, layout="padded"),
     Case(id="padded-gradients", batch=2, layout="padded", backward=True),
+    Case(id="mixed", quick=True, batch=2, layout="mixed"),
+    Case(id="mixed-gradients", batch=2, layout="mixed", grad_layout="padded", backward=True),
 )
 UNCHANGED = (
     Case(id="forward", quick=True, scale=0.3),
@@ -303,7 +340,12 @@ UNCHANGED = (
     Case(id="backward", backward=True),
 )
 RESULT_DTYPES = (Case(id="forward", quick=True), Case(id="backward", backward=True))
-OWN_INPUTS = (Case(id="three-calls", quick=True, nq=12, nk=12), Case(id="three-calls-causal", nq=12, nk=12, causal=True))
+OWN_INPUTS = (
+    Case(id="three-calls", quick=True, nq=12, nk=12),
+    Case(id="three-calls-causal", nq=12, nk=12, causal=True),
+    Case(id="three-calls-alibi", nq=12, nk=12, alibi=True),
+    Case(id="three-calls-lengths", batch=2, nq=12, nk=12, key_lengths=(12, 5), data="padding"),
+)
 SAME_BITS = (Case(id="two-calls", quick=True, nk=150, nq=70, batch=1),)
 
 GRADIENTS = (
@@ -317,12 +359,17 @@ GRADIENT_OPTIONS = (
     Case(id="causal-more-keys", backward=True, causal=True, nq=9, nk=30),
     Case(id="window", backward=True, window=(3, 2)),
     Case(id="alibi", backward=True, alibi=True),
+    Case(id="alibi-causal-more-keys", backward=True, alibi=True, causal=True, nq=9, nk=30),
     Case(id="key-lengths", backward=True, batch=3, key_lengths=(20, 7, 13), data="padding"),
+    Case(id="causal-three-blocks", backward=True, heads=1, kv_heads=1, nq=300, nk=300, causal=True),
+    Case(id="window-three-blocks", backward=True, heads=1, kv_heads=1, nq=300, nk=300, window=(40, 25)),
+    Case(id="alibi-two-blocks", backward=True, heads=1, kv_heads=1, nq=150, nk=150, alibi=True, slope=0.05),
 )
 # One key head for all, so that the sum is judged whatever the order of heads.
 SHARED_HEAD_GRADIENTS = (
     Case(id="four-over-one", quick=True, backward=True, heads=4, kv_heads=1, nq=8, nk=8),
     Case(id="three-over-one", backward=True, heads=3, kv_heads=1, nq=20, nk=9),
+    Case(id="two-rows", backward=True, batch=2, heads=4, kv_heads=1, nq=8, nk=8),
 )
 UNREACHED = (
     Case(id="more-queries-causal", quick=True, backward=True, nq=30, nk=9, causal=True),
@@ -332,10 +379,27 @@ UNREACHED = (
 BIAS_GRADIENT = (
     Case(id="plain", quick=True, backward=True, wanted=("bias",)),
     Case(id="causal", backward=True, causal=True, wanted=("bias",)),
+    Case(id="two-rows-three-blocks", backward=True, batch=2, nq=300, nk=20, bias=-1.5, data="positive", wanted=("bias",)),
+    Case(id="shared-heads", backward=True, heads=4, kv_heads=1, nq=8, nk=8, bias=-1.5, wanted=("bias",)),
+    Case(id="window", backward=True, window=(3, 2), wanted=("bias",)),
+    Case(id="key-lengths", backward=True, batch=2, key_lengths=(20, 7), data="padding", wanted=("bias",)),
 )
 SLOPE_GRADIENT = (
     Case(id="plain", quick=True, backward=True, alibi=True, heads=3, kv_heads=3, wanted=("alibi_slopes",)),
     Case(id="causal", backward=True, alibi=True, causal=True, wanted=("alibi_slopes",)),
+    Case(
+        id="two-rows-three-blocks",
+        backward=True,
+        batch=2,
+        nq=300,
+        nk=20,
+        alibi=True,
+        slope=0.05,
+        data="positive",
+        wanted=("alibi_slopes",),
+    ),
+    Case(id="more-keys", backward=True, nq=9, nk=30, alibi=True, wanted=("alibi_slopes",)),
+    Case(id="shared-heads", backward=True, heads=4, kv_heads=1, nq=8, nk=8, alibi=True, wanted=("alibi_slopes",)),
 )
 SATURATED_GRADIENTS = (Case(id="scores-near-8", quick=True, dtypes=LOW, backward=True, nq=8, nk=8, data="saturated"),)
 GRADIENT_STRIDES = (
@@ -347,4 +411,13 @@ GRADIENT_TAILS = (
     Case(id="67x67", quick=True, backward=True, nq=67, nk=67),
     Case(id="17x131", backward=True, nq=17, nk=131),
     Case(id="129x33", backward=True, nq=129, nk=33),
+    Case(id="20x300", backward=True, heads=1, kv_heads=1, nk=300),
+)
+MANY_GRADIENT_TERMS = (
+    Case(id="keys", quick=True, backward=True, heads=1, kv_heads=1, nq=4, nk=1024, data="one-large"),
+    Case(id="queries", backward=True, heads=1, kv_heads=1, nq=1024, nk=4, data="one-large-gradient"),
+)
+KEPT = (
+    Case(id="forward", quick=True, nq=12, nk=12),
+    Case(id="backward", nq=12, nk=12, causal=True, bias=-1.0, backward=True),
 )

@@ -11,6 +11,7 @@ from conformance.check import Checks
 from conformance.comparison import Comparison, compare, equal
 from conformance.sigmoid_attention import cases
 from conformance.sigmoid_attention.cases import AttentionCase
+from impls.contract import Unsupported
 from impls.sigmoid_attention.problem import Result
 
 CHECKS = Checks()
@@ -149,8 +150,21 @@ for _requirement, _cases in {
     "SIG-38": cases.SATURATED_GRADIENTS,
     "SIG-39": cases.GRADIENT_STRIDES,
     "SIG-40": cases.GRADIENT_TAILS,
+    "SIG-41": cases.MANY_GRADIENT_TERMS,
 }.items():
     CHECKS.add(_requirement, _cases)(_gradients)
+
+
+@CHECKS.add("SIG-42", cases.KEPT)
+def a_result_outlives_the_next_call(subject: Any, case: AttentionCase, dtype: str) -> Iterator[Comparison]:
+    """Between a call and the reading of its output, and between its forward and backward pass, stands another call."""
+    problem, other = cases.problem(case, dtype), cases.problem(case.again(1), dtype)
+    if not hasattr(subject, "interrupted"):
+        raise Unsupported("has no method interrupted(problem, other, backward), which solves another problem in between")
+    result = subject.interrupted(problem, other, case.backward)
+    yield output(subject, case, dtype, result)
+    for name in result.gradients:
+        yield gradient(name, subject, case, dtype, result)
 
 
 @CHECKS.add("SIG-34", cases.SHARED_HEAD_GRADIENTS)

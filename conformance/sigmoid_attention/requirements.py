@@ -249,4 +249,16 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "section 4 and Algorithm 2 (backward)",
         "query tails that add sigmoid(b) to dV; key tails written to the next head",
     ),
+    Requirement(
+        "SIG-41",
+        "The sums over many keys and queries in dQ, dK and dV are carried in float32 or better.",
+        "numerical classes of the law",
+        "accumulating a gradient in the input dtype, in memory, block by block",
+    ),
+    Requirement(
+        "SIG-42",
+        "A result, and what its backward pass needs, outlive the next call.",
+        "law (pure function); torch: a network calls layer after layer before it goes back",
+        "an output buffer that the next call writes again; weights kept outside the call that they belong to",
+    ),
 )

@@ -1,7 +1,9 @@
 """Connects a listed or plugged-in implementation of sigmoid attention to what the checks call.
 
 A subject has ``numerical_class``, ``forward(problem) -> Result`` and ``forward_backward(problem) -> Result``
-(impls/sigmoid_attention/problem.py). Inputs are fresh copies inside poisoned memory on every call; subjects keep no state.
+(impls/sigmoid_attention/problem.py); it may have ``interrupted(problem, other, backward) -> Result``: one of the two, with
+the other problem solved before anything is read. Inputs are fresh copies inside poisoned memory on every call; subjects
+keep no state.
 
 Protocols
     torch    ``f(q, k, v, *, scale, bias, causal, window, alibi_slopes, key_lengths)`` on torch tensors

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,17 +22,31 @@ class NumpySubject:
 
     def forward(self, problem: Problem) -> Result:
         """The output alone."""
-        guarded = _Guarded(problem, ("q", "k", "v"))
-        out = self._call(self._function, problem, guarded)
-        return Result(_image(out), _dtype_name(out, problem), mutated=guarded.mutated())
+        return self._forward(problem, _nothing)
 
     def forward_backward(self, problem: Problem) -> Result:
         """Output and gradients, each by its own call: NumPy records nothing between them."""
+        return self._forward_backward(problem, _nothing)
+
+    def interrupted(self, problem: Problem, other: Problem, backward: bool) -> Result:
+        """As the two above, with the other problem solved before the output is read or the backward pass begins."""
+        if backward:
+            return self._forward_backward(problem, lambda: self.forward_backward(other))
+        return self._forward(problem, lambda: self.forward(other))
+
+    def _forward(self, problem: Problem, before_reading: Callable[[], Any]) -> Result:
+        guarded = _Guarded(problem, ("q", "k", "v"))
+        out = self._call(self._function, problem, guarded)
+        before_reading()
+        return Result(_image(out), _dtype_name(out, problem), mutated=guarded.mutated())
+
+    def _forward_backward(self, problem: Problem, before_reading: Callable[[], Any]) -> Result:
         backward = getattr(self._function, "backward", None)
         if backward is None:
             raise Unsupported("has no 'backward' beside it")
         guarded = _Guarded(problem, ("q", "k", "v", "grad"))
         out = self._call(self._function, problem, guarded)
+        before_reading()
         gradients = self._call(backward, problem, guarded)
         wanted = ("q", "k", "v", *problem.wanted)
         for name in wanted:
@@ -102,7 +117,7 @@ class _Guarded:
         dtype = _numpy_dtype(problem.dtype)
         for name in names:
             values = getattr(problem, name)
-            where = place(values.shape, problem.grad_layout if name == "grad" else problem.layout)
+            where = place(values.shape, problem.layout_of(name))
             buffer = np.full(where.size, np.nan, dtype)
             bytes_apart = tuple(stride * buffer.itemsize for stride in where.strides)
             view = np.lib.stride_tricks.as_strided(buffer[where.offset :], values.shape, bytes_apart)
@@ -114,6 +129,10 @@ class _Guarded:
         return tuple(
             name for name, (now, before) in self._buffers.items() if now.tobytes() != before.tobytes()
         )  # bytes, because NaN differs from itself
+
+
+def _nothing() -> None:
+    """What stands between a call and the reading of its results, as a rule."""
 
 
 def _numpy_dtype(dtype: str, narrow: bool = True) -> Any:

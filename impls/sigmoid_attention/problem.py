@@ -12,6 +12,7 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 
 LAYOUTS = ("contiguous", "transposed", "padded", "expanded")
+_MIXED = {"q": "transposed", "k": "contiguous", "v": "padded"}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -20,8 +21,9 @@ class Problem:
 
     ``layout`` is how q, k and v lie in memory, ``grad_layout`` how the gradient at the output does: ``contiguous``;
     ``transposed`` (length before heads, seen through a transposition); ``padded`` (rows and heads apart, poison between
-    them); ``expanded`` (one element, every stride 0, as ``output.sum().backward()`` makes it). ``wanted`` names, beside q, k
-    and v, whose gradients are asked for: ``bias``, ``alibi_slopes``.
+    them); ``expanded`` (one element, every stride 0, as ``output.sum().backward()`` makes it); ``mixed`` (q transposed, k
+    contiguous, v padded: no two have the same strides). ``wanted`` names, beside q, k and v, whose gradients are asked for:
+    ``bias``, ``alibi_slopes``.
     """
 
     q: Array
@@ -49,6 +51,11 @@ class Problem:
             "alibi_slopes": self.alibi_slopes,
             "key_lengths": self.key_lengths,
         }
+
+    def layout_of(self, name: str) -> str:
+        """How one of q, k, v and grad lies in memory: one of `LAYOUTS`."""
+        layout = self.grad_layout if name == "grad" else self.layout
+        return _MIXED[name] if layout == "mixed" else layout
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,13 +40,26 @@ class TorchSubject:
 
     def forward(self, problem: Problem) -> Result:
         """The output alone, with no gradient recorded."""
-        guarded = _Guarded(problem, ("q", "k", "v"), self._device, self._swapped)
-        with torch.no_grad(), _poisoned_allocations():
-            out = self._call(problem, guarded, problem.options())
-        return Result(self._image(out), _dtype_name(out), mutated=guarded.mutated())
+        return self._forward(problem, _nothing)
 
     def forward_backward(self, problem: Problem) -> Result:
         """Output and gradients."""
+        return self._forward_backward(problem, _nothing)
+
+    def interrupted(self, problem: Problem, other: Problem, backward: bool) -> Result:
+        """As the two above, with the other problem solved before the output is read or the backward pass begins."""
+        if backward:
+            return self._forward_backward(problem, lambda: self.forward_backward(other))
+        return self._forward(problem, lambda: self.forward(other))
+
+    def _forward(self, problem: Problem, before_reading: Callable[[], Any]) -> Result:
+        guarded = _Guarded(problem, ("q", "k", "v"), self._device, self._swapped)
+        with torch.no_grad(), _poisoned_allocations():
+            out = self._call(problem, guarded, problem.options())
+        before_reading()
+        return Result(self._image(out), _dtype_name(out), mutated=guarded.mutated())
+
+    def _forward_backward(self, problem: Problem, before_reading: Callable[[], Any]) -> Result:
         guarded = _Guarded(problem, ("q", "k", "v", "grad"), self._device, self._swapped)
         leaves = {name: guarded.views[name].requires_grad_() for name in ("q", "k", "v")}
         options = problem.options()
@@ -59,9 +72,12 @@ class TorchSubject:
             out = self._call(problem, guarded, options)
             if not out.requires_grad:
                 raise Unsupported("forward only: its output carries no gradient")
+            before_reading()
             found = torch.autograd.grad(out, list(leaves.values()), guarded.views["grad"], allow_unused=True)
         gradients = dict(zip(leaves, found, strict=True))
         for name, gradient in gradients.items():
+            if gradient is None and name in ("q", "k", "v"):
+                raise AssertionError(f"its output carries a gradient, and none reaches {name}")
             if gradient is None:
                 raise Unsupported(f"no gradient reaches {name}")
         return Result(
@@ -152,7 +168,7 @@ class _Guarded:
         for name in names:
             values = getattr(problem, name)
             values = values.swapaxes(1, 2) if swapped else values
-            where = place(values.shape, problem.grad_layout if name == "grad" else problem.layout)
+            where = place(values.shape, problem.layout_of(name))
             buffer = torch.full((where.size,), torch.nan, dtype=dtype, device=device)
             view = buffer.as_strided(values.shape, where.strides, where.offset)
             if 0 in where.strides:
@@ -187,6 +203,10 @@ def _poisoned_allocations() -> Iterator[None]:
     finally:
         torch.utils.deterministic.fill_uninitialized_memory = filling  # type: ignore[attr-defined]
         torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+
+
+def _nothing() -> None:
+    """What stands between a call and the reading of its results, as a rule."""
 
 
 def _numbers(x: torch.Tensor) -> Array:

@@ -105,6 +105,33 @@ def test_a_function_without_gradients_is_a_declared_gap() -> None:
         NumpySubject(lambda q, k, v: q).forward_backward(cases.problem(PLAIN, "float32"))
 
 
+def test_a_gradient_that_reaches_only_some_inputs_is_no_declared_gap() -> None:
+    subject = torch_subject(lambda q, k, v: (q @ k.transpose(-1, -2)).sigmoid() @ v.detach())
+    with pytest.raises(AssertionError, match="none reaches v"):
+        subject.forward_backward(cases.problem(PLAIN, "float32"))
+
+
+@pytest.mark.parametrize("backward", [False, True])
+def test_an_interrupted_call_is_the_call_unless_something_is_shared(backward: bool) -> None:
+    p, other = cases.problem(PLAIN, "float32"), cases.problem(PLAIN.again(1), "float32")
+    buffer = torch.empty(p.grad.shape)
+
+    def plain(q: Any, k: Any, v: Any) -> Any:
+        return (q @ k.transpose(-1, -2)).sigmoid() @ v
+
+    def shared(q: Any, k: Any, v: Any) -> Any:
+        out = plain(q, k, v)
+        buffer.copy_(out.detach())
+        out.data = buffer
+        return out
+
+    for function, same in ((plain, True), (shared, False)):
+        subject = torch_subject(function)
+        alone = subject.forward_backward(p) if backward else subject.forward(p)
+        expected = alone.output.copy()
+        assert np.array_equal(subject.interrupted(p, other, backward).output, expected) == same
+
+
 def test_a_result_that_is_no_tensor_is_named() -> None:
     with pytest.raises(TypeError, match=r"returned tuple, expected one torch\.Tensor"):
         torch_subject(lambda q, k, v: (q, None)).forward(cases.problem(PLAIN, "float32"))
@@ -168,6 +195,12 @@ def test_a_read_beside_an_input_and_an_element_never_written_are_nan() -> None:
     assert np.isnan(torch_subject(overruns).forward(p).output).all()
     assert np.isnan(torch_subject(forgets).forward(p).output[:, :, 0]).all()
     assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_no_two_inputs_of_the_mixed_layout_have_the_same_strides() -> None:
+    p = cases.problem(replace(PLAIN, nk=5, layout="mixed"), "float32")
+    assert len({place(p.q.shape, p.layout_of(name)).strides for name in ("q", "k", "v")}) == 3
+    assert {p.layout_of(name) for name in ("q", "k", "v", "grad")} <= set(LAYOUTS)
 
 
 def test_an_expanded_gradient_has_no_strides() -> None:
