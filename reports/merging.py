@@ -114,6 +114,7 @@ class Measurement:
     bytes_moved: float | None = None
     flops: float | None = None
     copy_bytes_per_s: float | None = None
+    update_bytes_per_s: float | None = None
     matmul_flops_per_s: float | None = None
     roofline_share: float | None = None
     margin: float | None = None
@@ -426,6 +427,7 @@ def _measurement(line: dict[str, Any], run: str) -> Measurement:
         amount=_number(line.get("amount")) or 0.0,
         samples=None if samples is None else int(samples),
         copy_bytes_per_s=_number(roofline.get("copy_bytes_per_s")),
+        update_bytes_per_s=_number(roofline.get("update_bytes_per_s")),
         matmul_flops_per_s=_number(roofline.get("matmul_flops_per_s")),
         again=bool(line.get("aa")),
     )

@@ -6,13 +6,13 @@ from itertools import groupby
 
 from reports.markup import code, plain, table
 from reports.merging import Evidence, Measurement, System
-from reports.numbers import margin, percent, ratio, si
+from reports.numbers import listing, margin, percent, ratio, si
 from reports.standing import STATUS_WORDS, Status, standings
 
 INTRODUCTION = (
     "A ratio is the baseline's time divided by the implementation's own, with its 95 % interval; above 1 is faster. *A/A* is "
     "the baseline timed against itself: what it differs from 1 is noise. The roofline share is the least time that the "
-    "work could take on the machine's measured copy and matrix-product rates, divided by the time it took. No speed is shown "
+    "work could take on the machine's measured memory and matrix-product rates, divided by the time it took. No speed is shown "
     "for an answer that is wrong at the very shape and dtype that is timed."
 )
 
@@ -89,14 +89,17 @@ def _reason(m: Measurement) -> str:
 
 
 def _limits(rows: list[Measurement]) -> str:
-    copy = max((m.copy_bytes_per_s for m in rows if m.copy_bytes_per_s is not None), default=None)
-    product = max((m.matmul_flops_per_s for m in rows if m.matmul_flops_per_s is not None), default=None)
-    words = []
-    if copy is not None:
-        words.append(f"copies {si(copy, 'B/s')}")
-    if product is not None:
-        words.append(f"multiplies matrices at {si(product, 'FLOP/s')}")
-    return f"In the same run this machine {' and '.join(words)}." if words else ""
+    rates = (
+        ("copies", "B/s", [m.copy_bytes_per_s for m in rows]),
+        ("updates in place", "B/s", [m.update_bytes_per_s for m in rows]),
+        ("multiplies matrices at", "FLOP/s", [m.matmul_flops_per_s for m in rows]),
+    )
+    words = [
+        f"{verb} {si(max(known), unit)}"
+        for verb, unit, found in rates
+        if (known := [rate for rate in found if rate is not None])
+    ]
+    return f"In the same run this machine {listing(words)}." if words else ""
 
 
 def slug(measurement: Measurement) -> str:

@@ -275,7 +275,7 @@ def measurement(name: str, ratio: float | None, **changes: Any) -> dict[str, Any
         "per_second": median and (2.0**20 if optimizer else 4.3e9) / median,
         "bytes_moved": 36 * 2.0**20 if optimizer else None,
         "flops": None if optimizer else 4.3e9,
-        "roofline": {"copy_bytes_per_s": 2.9e10, "matmul_flops_per_s": 9.1e10},
+        "roofline": {"copy_bytes_per_s": 2.9e10, "update_bytes_per_s": 4.1e10, "matmul_flops_per_s": 9.1e10},
         "roofline_share": ratio and 0.09 * ratio,
         "margin": None if ratio is None else 0.5,
         "first_call_s": None,
