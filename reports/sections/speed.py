@@ -12,8 +12,8 @@ from reports.standing import STATUS_WORDS, Status, standings
 INTRODUCTION = (
     "A ratio is the baseline's time divided by the implementation's own, with its 95 % interval; above 1 is faster. *A/A* is "
     "the baseline timed against itself: what it differs from 1 is noise. The roofline share is the least time that the "
-    "work could take on the machine's measured memory and matrix-product rates, divided by the time it took. No speed is shown "
-    "for an answer that is wrong at the very shape and dtype that is timed."
+    "work could take on the machine's measured memory and matrix-product rates, divided by the time it took. No speed is "
+    "shown for an answer that is wrong at the very shape and dtype that is timed."
 )
 
 NOISY = (
@@ -94,11 +94,10 @@ def _limits(rows: list[Measurement]) -> str:
         ("updates in place", "B/s", [m.update_bytes_per_s for m in rows]),
         ("multiplies matrices at", "FLOP/s", [m.matmul_flops_per_s for m in rows]),
     )
-    words = [
-        f"{verb} {si(max(known), unit)}"
-        for verb, unit, found in rates
-        if (known := [rate for rate in found if rate is not None])
-    ]
+    words = []
+    for verb, unit, found in rates:
+        known = [rate for rate in found if rate is not None]
+        words += [f"{verb} {si(max(known), unit)}"] if known else []
     return f"In the same run this machine {listing(words)}." if words else ""
 
 
