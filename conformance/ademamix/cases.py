@@ -29,6 +29,8 @@ class TensorCase:
     missing: tuple[int, ...] = ()
     joins_at: int = 0
     strided: bool = False
+    transposed: str = ""
+    """Whose memory is in another order than the other's: ``parameter`` or ``gradient``."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class RunCase:
                     needs.add("missing-gradients")
                 if tensor.joins_at:
                     needs |= {"late-parameters", "groups"}
-                if tensor.strided:
+                if tensor.strided or tensor.transposed:
                     needs.add("strided")
         if len(self.groups) > 1:
             needs.add("groups")
@@ -103,6 +105,9 @@ def _gradients(case: TensorCase, steps: int, rng: np.random.Generator) -> Array:
         "zero": np.zeros(shape),
         # nothing until the bias corrections of decays up to 1/2 are over, then a burst
         "late-burst": np.where(count >= 40, magnitude * signs, 0.0),
+        "very-late-burst": np.where(count >= 2050, magnitude * signs, 0.0),
+        # each element pauses at every third step, and all of them at every fifth
+        "pauses": np.where((count + np.arange(magnitude.size).reshape(case.shape)) % 3 * (count % 5 - 4) == 0, 0.0, signs),
         "varied": rng.standard_normal(shape) * 2.0 ** rng.integers(-3, 4, shape),
         "wide-range": signs * magnitude * 2.0 ** rng.integers(-12, 13, shape),
         "drift": rng.standard_normal(shape) + 0.5,
@@ -126,7 +131,7 @@ def problem_of(case: RunCase, dtype: str) -> Problem:
             for array in (start, values):
                 array.flags.writeable = False
             given = tuple(None if step in tensor.missing else values[step] for step in range(len(values)))
-            tensors.append(Tensor(start, given, tensor.joins_at, tensor.strided))
+            tensors.append(Tensor(start, given, tensor.joins_at, tensor.strided, tensor.transposed))
         groups.append(Group(tuple(tensors), group.hyper, rates))
     return Problem(dtype, tuple(groups), case.resume_after, case.switch_at)
 
@@ -155,6 +160,10 @@ def law_of(case: RunCase, dtype: str, class_name: str) -> tuple[tuple[Snapshot, 
 # of a coefficient. A beta2 of 0 makes the denominator |g| + eps at every step, so that nothing of the second moment shows.
 EXACT = Hyperparameters(beta1=0.875, beta2=0.9375, beta3=1 - 2.0**-7, alpha=4.0, eps=2.0**-60)
 NO_MEMORY_OF_SQUARES = replace(EXACT, beta2=0.0)
+# In neither bfloat16 nor float16: just under half way between two values of the one, half way between two of the other. An eps
+# that is not small gives every element another direction, and so another rounding of the result.
+BETWEEN_TWO = 1 + 3.5 * 2.0**-10
+VARIED_DIRECTIONS = replace(NO_MEMORY_OF_SQUARES, beta3=0.5, eps=1.0)
 PUBLISHED = Hyperparameters(beta1=0.9, beta2=0.999, beta3=0.9999, alpha=8.0, eps=1e-8, weight_decay=0.1)
 
 FAST_AVERAGE = (single("burst", replace(EXACT, beta1=0.5, beta2=0.5, alpha=0.0), "late-burst", 52),)
@@ -167,9 +176,32 @@ SLOW_AVERAGE = (
 MIXTURE = (
     single("alpha-4", NO_MEMORY_OF_SQUARES, "signs", 3),
     single("alpha-half", replace(NO_MEMORY_OF_SQUARES, alpha=0.5, beta3=0.5), "signs", 3),
+    single(
+        "alpha-between-two",
+        replace(VARIED_DIRECTIONS, alpha=64 * BETWEEN_TWO),
+        "normal",
+        1,
+        shape=(512,),
+        start=0.0,
+        rates=1.0,
+        dtypes=LOW,
+    ),
 )
 SECOND_AVERAGE = (single("varied", replace(EXACT, alpha=0.0), "varied", 16, dtypes=WIDE),)
-SECOND_CORRECTION = (single("paper-beta2", replace(EXACT, beta2=0.999), "constant", 5, dtypes=WIDE),)
+SECOND_CORRECTION = (
+    single("paper-beta2", replace(EXACT, beta2=0.999), "constant", 5, dtypes=WIDE),
+    # after so many steps without a gradient the corrections alone show the step count
+    single(
+        "after-2050-steps",
+        replace(EXACT, beta1=1 - 2.0**-9, beta2=1 - 2.0**-10, alpha=0.0),
+        "very-late-burst",
+        2053,
+        start=0.0,
+        rates=1.0,
+        shape=(3,),
+        quick=False,
+    ),
+)
 EPS_OUTSIDE = (
     single("eps-dominates", replace(NO_MEMORY_OF_SQUARES, eps=2.0**-10), "signs", 4, scale=2.0**-40, rates=2.0**26),
 )
@@ -182,11 +214,15 @@ DECAY_DECOUPLED = (
     # a learning rate of 1 hides a decay that is not multiplied by it, no update hides which parameter it is taken from
     single("rate-one", DECAYING, "zero", 5, rates=1.0, dtypes=WIDE),
 )
-DECAY_RATE = (single("no-gradient", DECAYING, "zero", 5, rates=(0.5, 0.25, 1.0, 0.125, 0.5), dtypes=WIDE),)
+DECAY_RATE = (
+    single("no-gradient", DECAYING, "zero", 5, rates=(0.5, 0.25, 1.0, 0.125, 0.5), dtypes=WIDE),
+    single("between-two", replace(DECAYING, weight_decay=0.5 * BETWEEN_TWO), "zero", 1, shape=(512,), rates=1.0, dtypes=LOW),
+)
 DECAY_BEFORE = (single("large-steps", replace(DECAYING, weight_decay=0.5), "signs", 5, rates=0.5),)
 RATE_PER_STEP = (
     single("changing", EXACT, "signs", 6, rates=(0.5, 0.25, 0.0, 1.0, 2.0**-6, 0.75)),
     single("warm-up-and-decay", EXACT, "normal", 12, rates=tuple(0.1 * min(t, 13 - t) / 6 for t in range(1, 13)), quick=False),
+    single("between-two", VARIED_DIRECTIONS, "normal", 1, shape=(512,), start=0.0, rates=BETWEEN_TWO, dtypes=LOW),
 )
 
 # beta1 = beta3 makes beta3's warm-up constant, so that only alpha's shows even where one length sets both.
@@ -229,6 +265,7 @@ WARMUP_LENGTHS = (
 SEPARATE_WARMUPS = (
     single("alpha-longer", replace(NO_MEMORY_OF_SQUARES, t_alpha=9, t_beta3=4), "constant", 8, dtypes=WIDE),
     single("beta3-longer", replace(NO_MEMORY_OF_SQUARES, t_alpha=4, t_beta3=9), "constant", 8, quick=False),
+    single("alpha-alone", replace(NO_MEMORY_OF_SQUARES, t_alpha=6), "constant", 8),
 )
 BETA1_ZERO = (single("no-schedule", replace(NO_MEMORY_OF_SQUARES, beta1=0.0), "signs", 5, dtypes=WIDE),)
 BETA1_ZERO_SCHEDULE = (
@@ -242,7 +279,9 @@ IS_ADAMW = (
 ZERO_GRADIENTS = (
     single("only-zeros", EXACT, "zero", 3, dtypes=WIDE),
     single("eps-tiny", replace(EXACT, eps=2.0**-100), "zero", 3),
+    single("eps-below-the-dtype", replace(EXACT, eps=1e-8), "zero", 3, dtypes=("float16",)),
 )
+ZERO_AFTERWARDS = (single("pauses", EXACT, "pauses", 12, dtypes=WIDE),)
 RANGE = (
     single("tiny", replace(EXACT, beta2=0.75, eps=2.0**-110), "varied", 4, scale=2.0**-48),
     single("huge", EXACT, "varied", 4, scale=2.0**58),
@@ -279,17 +318,32 @@ SEVERAL_GROUPS = (
         ),
         5,
     ),
+    RunCase(
+        "same-warm-ups",
+        (
+            GroupCase(replace(NO_MEMORY_OF_SQUARES, t_alpha=6, t_beta3=6)),
+            GroupCase(replace(NO_MEMORY_OF_SQUARES, t_alpha=6, t_beta3=6, alpha=9.0)),
+            GroupCase(replace(NO_MEMORY_OF_SQUARES, t_alpha=6, t_beta3=6, beta3=0.96875)),
+        ),
+        5,
+    ),
 )
 SHAPES = (
     RunCase("scalar", (GroupCase(EXACT, (TensorCase(()),)),), 3),
     RunCase("empty", (GroupCase(EXACT, (TensorCase((0,)), TensorCase((3, 0)), TensorCase((2,)))),), 3),
     RunCase("odd-sizes", (GroupCase(EXACT, (TensorCase((1025,)), TensorCase((7, 11, 3)), TensorCase((1,)))),), 2),
     RunCase("large", (GroupCase(EXACT, (TensorCase((4100,), gradients="signs"),)),), 2, dtypes=("float32", *LOW)),
+    RunCase("many-blocks", (GroupCase(EXACT, (TensorCase((70_001,), gradients="signs"),)),), 2, quick=False),
 )
 STRIDED = (
     RunCase(
         "every-second-place",
         (GroupCase(EXACT, (TensorCase((5,), strided=True), TensorCase((3, 4), strided=True), TensorCase())),),
+        4,
+    ),
+    RunCase(
+        "one-transposed",
+        (GroupCase(EXACT, (TensorCase((3, 4), transposed="gradient"), TensorCase((4, 3), transposed="parameter"))),),
         4,
     ),
 )
@@ -301,6 +355,15 @@ RESUME = (
     single("small-gradients", EXACT, "signs", 5, scale=2.0**-12, resume_after=3, dtypes=("float16",)),
     single("published", replace(PUBLISHED, t_alpha=30, t_beta3=30), "drift", 30, rates=0.01, resume_after=13, quick=False),
     single("large", EXACT, "signs", 4, shape=(4100,), resume_after=2, quick=False),
+    RunCase(
+        "several-groups",
+        (
+            GroupCase(EXACT, (TensorCase(), TensorCase())),
+            GroupCase(replace(EXACT, beta1=0.5), (TensorCase(), TensorCase((2, 3)))),
+        ),
+        5,
+        resume_after=3,
+    ),
 )
 LATE = (
     RunCase(
@@ -341,9 +404,21 @@ SWITCH = (
         dtypes=WIDE,
     ),
     single("no-schedule", replace(EXACT, alpha=2.0), "normal", 9, switch_at=4, quick=False),
+    RunCase(
+        "resumed-later",
+        (GroupCase(replace(EXACT, t_alpha=8, t_beta3=8), (TensorCase(), TensorCase((3,)))),),
+        9,
+        switch_at=3,
+        resume_after=6,
+    ),
 )
 REPEAT = (single("twice", replace(EXACT, weight_decay=0.125, t_alpha=4, t_beta3=4), "normal", 5, shape=(129,)),)
-GRADIENT_KEPT = (single("decaying", replace(EXACT, weight_decay=0.125), "normal", 3, dtypes=WIDE),)
+GRADIENT_KEPT = (
+    single("decaying", replace(EXACT, weight_decay=0.125), "normal", 3, dtypes=WIDE),
+    single("plain", EXACT, "normal", 3, dtypes=("float32", *LOW)),
+    # the fast EMA is then the gradient itself, and may be its very memory
+    single("beta1-zero", replace(EXACT, beta1=0.0), "normal", 3),
+)
 MOMENTS = (
     single(
         "after-a-run",

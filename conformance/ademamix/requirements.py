@@ -257,4 +257,10 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "the limit of equation (f_beta3); the paper is silent about its ln(0)",
         "log(0) in the schedule, or a start that an epsilon inside the logarithm has moved",
     ),
+    Requirement(
+        "ADM-43",
+        "After others, a gradient of zero is one like any other: the moments decay, and the parameter moves on by them.",
+        "algorithm 1, lines 9 to 13",
+        "skipping the elements, or the tensors, whose gradient is zero",
+    ),
 )

@@ -619,6 +619,170 @@ class GainInHalfPrecision(AdEMAMix):
         return self.compute(beta) * m + self.compute(np.float16(1 - beta)) * x
 
 
+# --- Where dtypes, sizes and options meet --------------------------------------------------------------------------------
+
+
+@_bug("ADM-43")
+class ZeroElementsSkipped(AdEMAMix):
+    """Elements whose gradient is zero are left as they are, moments included."""
+
+    def advance(self, theta: Floats, g: Floats, kept: Moments, hyper: Hyperparameters, lr: float) -> Floats:
+        before = kept.m1, kept.m2, kept.nu
+        moved = super().advance(theta, g, kept, hyper, lr)
+        zero = (g == 0) & (hyper.weight_decay == 0)
+        kept.m1, kept.m2, kept.nu = (
+            np.where(zero, old, new).astype(self.compute) for old, new in zip(before, (kept.m1, kept.m2, kept.nu), strict=True)
+        )
+        return np.where(zero, theta, moved)
+
+
+@_bug("ADM-43")
+class ZeroTensorsSkipped(AdEMAMix):
+    """A tensor whose whole gradient is zero is not updated, though its step is counted."""
+
+    def advance(self, theta: Floats, g: Floats, kept: Moments, hyper: Hyperparameters, lr: float) -> Floats:
+        if np.any(g) or hyper.weight_decay:
+            return super().advance(theta, g, kept, hyper, lr)
+        kept.t += 1
+        return theta
+
+
+@_bug("ADM-31")
+class ElementsBeyond8192(AdEMAMix):
+    """The grid covers 8192 elements and does not stride."""
+
+    def update(self, theta: Floats, direction: Floats, weight_decay: float, lr: float) -> Floats:
+        new = np.array(super().update(theta, direction, weight_decay, lr))
+        new.reshape(-1)[8192:] = theta.reshape(-1)[8192:]
+        return new
+
+
+@_bug("ADM-07")
+class StepInHalfPrecision(AdEMAMix):
+    """The step count is a float16, which 2048 + 1 rounds back to 2048."""
+
+    def denominator(self, kept: Moments, hyper: Hyperparameters) -> Floats:
+        kept.t = min(kept.t, 2048)
+        return super().denominator(kept, hyper)
+
+
+@_bug("ADM-33")
+class FirstGroupResumed(AdEMAMix):
+    """Loading a state restores the first group's moments alone."""
+
+    def load(self, state: Any) -> None:
+        fresh = self.moments
+        super().load(state)
+        self.moments[1:] = fresh[1:]
+
+
+@_bug("ADM-30")
+class SchedulesByLength(AdEMAMix):
+    """Scheduled values are kept by step and warm-up length, whatever the end values of the group."""
+
+    def alpha(self, kept: Moments, hyper: Hyperparameters) -> float:
+        return self.kept("alpha", kept, hyper.t_alpha, super().alpha(kept, hyper))
+
+    def beta3(self, kept: Moments, hyper: Hyperparameters) -> float:
+        return self.kept("beta3", kept, hyper.t_beta3, super().beta3(kept, hyper))
+
+    def kept(self, name: str, kept: Moments, length: float | None, value: float) -> float:
+        known: dict[Any, float] = self.__dict__.setdefault("known", {})
+        return known.setdefault((name, self.clock(kept), length), value) if length else value
+
+
+@_bug("ADM-22")
+class Beta3TakesAlphasLength(AdEMAMix):
+    """Where beta3's warm-up is not given it has alpha's length."""
+
+    def beta3(self, kept: Moments, hyper: Hyperparameters) -> float:
+        return super().beta3(kept, hyper if hyper.t_beta3 else replace(hyper, t_beta3=hyper.t_alpha))
+
+
+@_bug("ADM-37")
+class SwitchNotSaved(AdEMAMix):
+    """The step of the switch from AdamW is not part of the saved state."""
+
+    def load(self, state: Any) -> None:
+        super().load(state)
+        for group in self.moments:
+            for kept in group:
+                kept.t_switch = 0
+
+
+@_bug("ADM-37")
+class FirstTensorSwitched(AdEMAMix):
+    """After the switch from AdamW only the first tensor's schedules start then."""
+
+    def switch_from_adamw(self) -> None:
+        super().switch_from_adamw()
+        for group in self.moments:
+            for kept in group[1:]:
+                kept.t_switch = 0
+
+
+@_bug("ADM-39")
+class GradientAsFastAverage(AdEMAMix):
+    """With beta1 = 0 the numerator is formed in the gradient's memory, which the fast EMA shares."""
+
+    def advance(self, theta: Floats, g: Floats, kept: Moments, hyper: Hyperparameters, lr: float) -> Floats:
+        theta = super().advance(theta, np.array(g), kept, hyper, lr)
+        if hyper.beta1 == 0:
+            g += self.compute(hyper.alpha) * kept.m2
+        return theta
+
+
+@_bug("ADM-39")
+class PlainGradientScaled(AdEMAMix):
+    """Without weight decay, which makes a copy, the gradient is averaged in its own memory."""
+
+    def advance(self, theta: Floats, g: Floats, kept: Moments, hyper: Hyperparameters, lr: float) -> Floats:
+        theta = super().advance(theta, np.array(g), kept, hyper, lr)
+        if not hyper.weight_decay:
+            g *= self.compute(0.5)
+        return theta
+
+
+@_bug("ADM-32")
+class GradientInMemoryOrder(AdEMAMix):
+    """A dense gradient is read in the order of its memory, although the parameter's may be another."""
+
+    def gradient(self, g: Floats, theta: Floats, hyper: Hyperparameters) -> Floats:
+        return g.ravel(order="K").reshape(g.shape)
+
+
+@_bug("ADM-25")
+class EpsInParameterDtype(AdEMAMix):
+    """eps is rounded to the parameter's dtype; in float16 it may be 0."""
+
+    def denominator(self, kept: Moments, hyper: Hyperparameters) -> Floats:
+        return super().denominator(kept, replace(hyper, eps=float(self.format.round(hyper.eps))))
+
+
+@_bug("ADM-14")
+class RateInParameterDtype(AdEMAMix):
+    """The learning rate is rounded to the parameter's dtype."""
+
+    def update(self, theta: Floats, direction: Floats, weight_decay: float, lr: float) -> Floats:
+        return super().update(theta, direction, weight_decay, float(self.format.round(lr)))
+
+
+@_bug("ADM-12")
+class DecayInParameterDtype(AdEMAMix):
+    """The weight decay is rounded to the parameter's dtype."""
+
+    def update(self, theta: Floats, direction: Floats, weight_decay: float, lr: float) -> Floats:
+        return super().update(theta, direction, float(self.format.round(weight_decay)), lr)
+
+
+@_bug("ADM-05")
+class AlphaInParameterDtype(AdEMAMix):
+    """alpha is rounded to the parameter's dtype."""
+
+    def alpha(self, kept: Moments, hyper: Hyperparameters) -> float:
+        return float(self.format.round(super().alpha(kept, hyper)))
+
+
 # --- Right ones of unusual shape -----------------------------------------------------------------------------------------
 
 
@@ -742,6 +906,38 @@ class EverythingNarrow(AdEMAMix):
     def update(self, theta: Floats, direction: Floats, weight_decay: float, lr: float) -> Floats:
         c, r = self.compute, self.stored
         return r(theta * c(1 - lr * weight_decay)) - r(c(lr) * r(direction))
+
+
+@_honest()
+class EverythingFolded(AdEMAMix):
+    """One step size for the whole quotient: corrections are folded into it, into eps and into alpha."""
+
+    def advance(self, theta: Floats, g: Floats, kept: Moments, hyper: Hyperparameters, lr: float) -> Floats:
+        c = self.compute
+        kept.t += 1
+        g = np.asarray(g, dtype=c)
+        kept.m1 = self.fast(kept, g, hyper)
+        kept.m2 = self.slow(kept.m2, g, self.beta3(kept, hyper))
+        kept.nu = self.second(kept.nu, g, hyper.beta2)
+        first, second = 1 - hyper.beta1**kept.t, math.sqrt(1 - hyper.beta2**kept.t)
+        numerator = kept.m1 + c(self.alpha(kept, hyper) * first) * kept.m2
+        direction = numerator / (np.sqrt(kept.nu) + c(hyper.eps * second))
+        return self.stored(theta * c(1 - lr * hyper.weight_decay) - c(lr * second / first) * direction)
+
+
+@_honest()
+class MasterWeights(AdEMAMix):
+    """Low-precision parameters are rounded from a float32 copy that is kept between steps."""
+
+    def advance(self, theta: Floats, g: Floats, kept: Moments, hyper: Hyperparameters, lr: float) -> Floats:
+        self.master = kept.__dict__.get("master", theta)
+        stored = super().advance(self.master, g, kept, hyper, lr)
+        kept.__dict__["master"] = self.master
+        return stored
+
+    def stored(self, theta: Floats) -> Floats:
+        self.master = np.asarray(theta, dtype=self.compute)
+        return super().stored(theta)
 
 
 MUTANTS: tuple[Mutant, ...] = tuple(_MUTANTS)

@@ -61,6 +61,8 @@ def run(loaded: Any, settings: Mapping[str, Any], device: str, problem: Problem)
                         memory = np.full((*mine.shape[:-1], 2 * mine.shape[-1]), np.nan, dtype=mine.dtype)
                         memory[..., ::2] = mine
                         mine = memory[..., ::2]
+                    if tensor.transposed == "gradient":
+                        mine = np.asfortranarray(mine)
                     gradients[group_at][slot] = mine
                     handed.append((number, mine, mine.copy()))
         optimizer.step(gradients, [problem.groups[slots[i]].learning_rates[step] for i in range(len(optimizer.groups))])

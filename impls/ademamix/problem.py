@@ -20,13 +20,15 @@ class Tensor:
 
     Values are float64 and representable in the problem's dtype. ``joins_at`` counts steps from 0; a tensor that joins later
     is added to the running optimizer as a group of its own. ``strided`` asks for a parameter and gradients whose memory is
-    not contiguous.
+    not contiguous; ``transposed`` names the one, ``parameter`` or ``gradient``, whose last two axes lie in memory the other
+    way round.
     """
 
     start: Array
     gradients: tuple[Array | None, ...]
     joins_at: int = 0
     strided: bool = False
+    transposed: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -103,16 +103,16 @@ class _Run:
             mine = [n for n, t in enumerate(self.problem.tensors) if self.group_of[n] == index and not t.joins_at]
             if mine:
                 if optimizer is None:
-                    optimizer = self._construct(group, mine, index)
+                    optimizer = self._construct(group, mine, index, step)
                 else:
                     self._add(optimizer, index, mine, step)
         return optimizer
 
-    def _construct(self, group: Group, numbers: list[int], index: int) -> Any:
+    def _construct(self, group: Group, numbers: list[int], index: int, step: int) -> Any:
         self.added.append(index)
         self.joined.append(numbers)
         parameters = [self._parameter(n) for n in numbers]
-        if self.problem.switch_at:
+        if self.problem.switch_at and step < self.problem.switch_at:
             h = group.hyper
             return torch.optim.AdamW(
                 parameters, lr=group.learning_rates[0], betas=(h.beta1, h.beta2), eps=h.eps, weight_decay=h.weight_decay
@@ -142,6 +142,8 @@ class _Run:
         if tensor.strided and data.ndim:
             data, between = _strided(data)
             self.padding.append((number, between))
+        if tensor.transposed == "parameter":
+            data = _transposed(data)
         parameter = torch.nn.Parameter(data)
         self.parameters[number] = parameter
         return parameter
@@ -159,6 +161,8 @@ class _Run:
         given = self._tensor(g)
         if tensor.strided and given.ndim:
             given, _ = _strided(given)
+        if tensor.transposed == "gradient":
+            given = _transposed(given)
         parameter.grad = given
         return given, np.asarray(g, dtype=np.float64)
 
@@ -174,7 +178,7 @@ class _Run:
         new: Any = None
         for index, numbers in layout:
             if new is None:
-                new = self._construct(self.problem.groups[index], numbers, index)
+                new = self._construct(self.problem.groups[index], numbers, index, step)
             else:
                 self._add(new, index, numbers, step)
         new.load_state_dict(state)
@@ -203,6 +207,11 @@ class _Run:
 
 def _values(tensor: torch.Tensor) -> Array:
     return tensor.detach().to(device="cpu", dtype=torch.float64).numpy().copy()
+
+
+def _transposed(data: torch.Tensor) -> torch.Tensor:
+    """The same values, with the last axis outermost in memory."""
+    return data.mT.contiguous().mT
 
 
 def _strided(data: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

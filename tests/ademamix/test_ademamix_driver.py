@@ -169,6 +169,27 @@ def test_writing_between_the_elements_of_a_strided_parameter_is_seen() -> None:
         _run(Walks, _problem((_tensor(1, strided=True),), 1))
 
 
+@pytest.mark.parametrize("which", ["parameter", "gradient"])
+def test_one_of_parameter_and_gradient_may_be_transposed(which: str) -> None:
+    strides: list[Any] = []
+
+    class Watches(Toy):
+        def one(self, p: Any, group: dict[str, Any]) -> None:
+            strides.append((p.stride(), p.grad.stride()))
+
+    tensor = Tensor(np.zeros((2, 3)), (np.arange(6.0).reshape(2, 3),), transposed=which)
+    _run(Watches, _problem((tensor,), 1))
+    assert strides == [((1, 2), (3, 1)) if which == "parameter" else ((3, 1), (1, 2))]
+
+
+def test_a_run_that_has_switched_resumes_as_what_it_switched_to() -> None:
+    problem = _problem((Tensor(np.zeros(2), (np.ones(2),) * 6),), 6)
+    whole, resumed = (
+        _run(torch_eager.AdEMAMix, replace(problem, switch_at=2, resume_after=after)).parameters[0][-1] for after in (None, 4)
+    )
+    assert np.array_equal(whole, resumed)
+
+
 def test_missing_gradient_is_none_and_state_is_carried_over_a_resume() -> None:
     seen: list[Any] = []
 
