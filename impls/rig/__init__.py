@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from impls.contract import Implementation
+from impls.contract import Implementation, Origin
 
 IMPLEMENTATIONS: tuple[Implementation, ...] = (
     Implementation(
@@ -33,5 +33,41 @@ IMPLEMENTATIONS: tuple[Implementation, ...] = (
         features=frozenset(),
         numerical_class="official",
         documentation="https://github.com/datacommonsorg/llm-tools",
+    ),
+    Implementation(
+        name="rig/regex",
+        system="rig",
+        target="impls.rig.by_regex:parse",
+        protocol="function",
+        summary="The exported regular expression in the regex package.",
+        requires=("regex",),
+        dtypes=(),
+        features=frozenset(),
+        origin=Origin("package", "regex"),
+        documentation="https://pypi.org/project/regex/",
+    ),
+    Implementation(
+        name="rig/re2",
+        system="rig",
+        target="impls.rig.by_re2:parse",
+        protocol="function",
+        summary="The exported regular expression in RE2.",
+        requires=("re2",),
+        dtypes=(),
+        features=frozenset(),
+        origin=Origin("package", "google-re2"),
+        documentation="https://github.com/google/re2",
+    ),
+    Implementation(
+        name="rig/lark",
+        system="rig",
+        target="impls.rig.by_lark:parse",
+        protocol="function",
+        summary="The exported grammar in Lark: LALR with the basic lexer.",
+        requires=("lark",),
+        dtypes=(),
+        features=frozenset(),
+        origin=Origin("package", "lark"),
+        documentation="https://lark-parser.readthedocs.io/",
     ),
 )
