@@ -25,12 +25,12 @@ def main(arguments: Sequence[str]) -> int:
 def _render(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m reports",
-        description="Render record files of conformance runs as one page (README.md) with its plots.",
+        description="Render record files of conformance runs as one page with its plots: README.md, and index.html beside it.",
         epilog="Record files are written by `python -m pytest conformance --records FILE`. Files of several machines are "
         "merged; what contradicts or does not belong together is refused. The same records always give the same bytes.",
     )
     parser.add_argument("records", nargs="+", metavar="RECORDS", help="a record file (JSON lines) of one run")
-    into = "the folder to write README.md and plots/ into; other files in it stay"
+    into = "the folder to write README.md, index.html and plots/ into; other files in it stay"
     parser.add_argument("-o", "--output", required=True, metavar="DIR", help=into)
     options = parser.parse_args(arguments)
 
@@ -38,11 +38,16 @@ def _render(arguments: Sequence[str]) -> int:
     from reports.merging import load
     from reports.page import render
     from reports.publishing import PublishError, publish
+    from reports.web.page import NEEDS
 
     try:
-        publish(render(load(options.records)), Path(options.output))
+        files = render(load(options.records))
+        publish(files, Path(options.output))
     except (RecordError, PublishError) as error:
         print(f"python -m reports: {error}", file=sys.stderr)
         return BAD_INPUT
-    print(f"wrote {Path(options.output) / 'README.md'}")
+    pages = [str(Path(options.output) / name) for name in ("README.md", "index.html") if name in files]
+    print(f"wrote {' and '.join(pages)}")
+    if "index.html" not in files:
+        print(f"index.html was not written: it needs {NEEDS} (python -m pip install {NEEDS})", file=sys.stderr)
     return 0

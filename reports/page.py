@@ -6,13 +6,14 @@ from reports import bug_chart, plots
 from reports.chart_data import chart
 from reports.merging import Evidence
 from reports.sections import bugs, charts, findings, league, matrix, provenance, speed, summary
+from reports.web import page as web
 
 SIGNATURE = "<!-- Rendered by `python -m reports` of Gaugeblock; changes made here are lost when it is rendered again. -->"
 """The page's first line: only a page that begins with it is ever overwritten."""
 
 
 def render(evidence: Evidence) -> dict[str, bytes]:
-    """Every file of the report by its relative path."""
+    """Every file of the report by its relative path; without index.html where the library for it is not installed."""
     files: dict[str, bytes] = {}
     drawn = []
     for system in evidence.systems:
@@ -45,6 +46,9 @@ def render(evidence: Evidence) -> dict[str, bytes]:
     parts = [SIGNATURE, "# Conformance report", summary.headline(evidence), contents]
     parts += [f"## {title}\n\n{body}" for title, body in sections]
     files["README.md"] = ("\n\n".join(parts) + "\n").encode("utf-8")
+    if web.available():
+        drawings = {path: content for path, content in files.items() if path.endswith(".svg")}
+        files["index.html"] = web.page(summary.headline(evidence), sections, drawings)
     return files
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from reports.canvas import SIGNATURE as PLOT_SIGNATURE
 from reports.page import SIGNATURE
+from reports.web.page import SIGNATURE as WEB_SIGNATURE
 
 
 class PublishError(Exception):
@@ -20,15 +21,14 @@ def publish(files: Mapping[str, bytes], folder: Path) -> None:
     """Write ``files`` (relative path to content) into ``folder``.
 
     A new folder is made under a temporary name and renamed. In an existing one each file is replaced in one step, the page
-    last, so that it never names a plot that is not there yet; plots of ours that the page no longer shows are removed.
+    last, so that it never names a plot that is not there yet; plots and pages of ours that are no longer part of it are
+    removed.
     """
     folder = Path(os.path.abspath(folder))
     if folder.exists() and not folder.is_dir():
         raise PublishError(f"{folder.name} is a file; expected a folder, or a name that is not taken")
-    page = folder / "README.md"
     for name in files:
-        signature = SIGNATURE if folder / name == page else PLOT_SIGNATURE
-        if (folder / name).exists() and not _begins_with(folder / name, signature):
+        if (folder / name).exists() and not _begins_with(folder / name, _signature(name)):
             raise PublishError(
                 f"{folder.name}/{name} was not rendered by this command and is left alone; choose another folder"
             )
@@ -48,18 +48,24 @@ def publish(files: Mapping[str, bytes], folder: Path) -> None:
             temporary.chmod(0o777 & ~_umask())
             os.replace(temporary, folder)
             return
-        # The page last: until then the old page stands.
-        for name in sorted(files, key=lambda name: (name == "README.md", name)):
+        # The pages last: until then the old ones stand.
+        for name in sorted(files, key=lambda name: (name == "README.md", name == "index.html", name)):
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
             os.replace(temporary / name, target)
-        for plot in sorted((folder / "plots").glob("*.svg")):
-            if f"plots/{plot.name}" not in files and _begins_with(plot, PLOT_SIGNATURE):
-                plot.unlink()
+        for path in (folder / "index.html", *sorted((folder / "plots").glob("*.svg"))):
+            name = path.relative_to(folder).as_posix()
+            if name not in files and _begins_with(path, _signature(name)):
+                path.unlink()
     except OSError as error:
         raise PublishError(f"{folder.name} cannot be written: {error.strerror or error}") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _signature(name: str) -> str:
+    """The line by which a file of that name is known as ours."""
+    return {"README.md": SIGNATURE, "index.html": WEB_SIGNATURE}.get(name, PLOT_SIGNATURE)
 
 
 def _begins_with(path: Path, signature: str) -> bool:

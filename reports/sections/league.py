@@ -37,7 +37,7 @@ def _system(evidence: Evidence, system: System) -> str:
 
 
 def _table(rows: list[Standing], main: MainWorkload | None, dtype: str) -> str:
-    headers = ["Implementation", "Version", "Class", "Verdict", "Worst margin"]
+    headers = ["Implementation", "Verdict", "Version", "Class", "Worst margin"]
     headers += [f"In {plain(dtype)}"] if dtype else []  # what the table is ranked by; see ranking_dtype
     headers += ["Pass", "Fail", "Error", "Unsup.", "Not run", "Coverage", "Speed"]
     body = []
@@ -48,9 +48,9 @@ def _table(rows: list[Standing], main: MainWorkload | None, dtype: str) -> str:
         body.append(
             [
                 code(row.implementation.slug),
+                verdict if row.status is Status.CONFORMS else f"**{verdict}**",
                 origin(row.implementation),
                 plain(row.implementation.numerical_class) or "strict",
-                verdict if row.status is Status.CONFORMS else f"**{verdict}**",
                 margin(row.margin),
                 *([_ranked(row, dtype)] if dtype else []),
                 *(str(counts[key]) if counts[key] else "-" for key in order),

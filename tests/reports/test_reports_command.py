@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,19 @@ from reports import cli, publishing
 from reports.canvas import SIGNATURE as PLOT_SIGNATURE
 from reports.page import SIGNATURE
 from reports.publishing import PublishError, publish
+from reports.web.page import SIGNATURE as WEB_SIGNATURE
 from tests.reports import records_for_tests as made
 
-OLD = {"README.md": f"{SIGNATURE}\nold\n".encode(), "plots/a.svg": f"<?xml?>\n{PLOT_SIGNATURE}\nold a".encode()}
-NEW = {"README.md": f"{SIGNATURE}\nnew\n".encode(), "plots/b.svg": f"<?xml?>\n{PLOT_SIGNATURE}\nnew b".encode()}
+OLD = {
+    "README.md": f"{SIGNATURE}\nold\n".encode(),
+    "index.html": f"<!DOCTYPE html>\n{WEB_SIGNATURE}\nold\n".encode(),
+    "plots/a.svg": f"<?xml?>\n{PLOT_SIGNATURE}\nold a".encode(),
+}
+NEW = {
+    "README.md": f"{SIGNATURE}\nnew\n".encode(),
+    "index.html": f"<!DOCTYPE html>\n{WEB_SIGNATURE}\nnew\n".encode(),
+    "plots/b.svg": f"<?xml?>\n{PLOT_SIGNATURE}\nnew b".encode(),
+}
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -27,8 +37,24 @@ def record(tmp_path: Path) -> Path:
 
 def test_it_writes_the_page_and_its_plots(record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([str(record), "-o", str(tmp_path / "deep" / "out")]) == 0
-    assert set(contents(tmp_path / "deep")) == {"out/README.md", "out/plots/ademamix.svg"}
-    assert "README.md" in capsys.readouterr().out
+    assert set(contents(tmp_path / "deep")) == {"out/README.md", "out/index.html", "out/plots/ademamix.svg"}
+    said = capsys.readouterr()
+    assert "README.md and " in said.out
+    assert said.err == ""
+
+
+def test_without_its_library_the_html_page_is_left_out_in_one_line(
+    record: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([str(record), "-o", str(tmp_path / "out")]) == 0
+    capsys.readouterr()
+    monkeypatch.setitem(sys.modules, "markdown_it", None)
+    assert cli.main([str(record), "-o", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr()
+    assert said.err == "index.html was not written: it needs markdown-it-py (python -m pip install markdown-it-py)\n"
+    assert "index.html" not in said.out
+    # The one that stood there was of other records.
+    assert set(contents(tmp_path / "out")) == {"README.md", "plots/ademamix.svg"}
 
 
 def test_a_bad_file_is_one_line_and_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -64,7 +90,7 @@ def test_foreign_files_stay_and_our_old_plots_go(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
-@pytest.mark.parametrize("name", ["README.md", "plots/b.svg"])
+@pytest.mark.parametrize("name", ["README.md", "index.html", "plots/b.svg"])
 def test_a_file_of_somebody_else_is_never_overwritten(tmp_path: Path, name: str) -> None:
     theirs = tmp_path / "out" / name
     theirs.parent.mkdir(parents=True)
