@@ -26,7 +26,9 @@ def equal_lists(quantity: str, got: Sequence[Any], expected: Sequence[Any], docu
     """Hold one list against another; where they are long and differ, from the first difference on."""
     where = shown(document) if document else ""
     got, expected = list(got), list(expected)
-    if got == expected or max(len(repr(got)), len(repr(expected))) <= LONGEST_SHOWN:
+    # An item takes two characters at the least: very long lists need not be written out to know that they are long.
+    short = max(len(got), len(expected)) <= LONGEST_SHOWN and max(len(repr(got)), len(repr(expected))) <= LONGEST_SHOWN
+    if got == expected or short:
         return equal(quantity, got, expected, where)
     pairs = enumerate(zip(got, expected, strict=False))
     first = next((n for n, (mine, its) in pairs if mine != its), min(len(got), len(expected)))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from conformance.comparison import Comparison
+from impls.contract import in_one_line
 
 
 class Case(Protocol):
@@ -89,7 +90,7 @@ def worst_of(comparisons: Iterable[Comparison]) -> Comparison:
 
 def last_line(error: BaseException) -> str:
     """``file:line: Type: message`` of the innermost frame, with only the file's name: the same on every machine."""
-    text = "".join(traceback.format_exception_only(error)).strip().split("\n")[-1]
+    text = in_one_line("".join(traceback.format_exception_only(error)).strip().split("\n")[-1])
     frames = traceback.extract_tb(error.__traceback__)
     if not frames:
         return text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import math
+import shlex
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ from conformance.diagnosis import resembling
 from conformance.requirement import Requirement
 from conformance.situations import Options, situations
 from conformance.verdict import Judgement, Verdict
-from impls.contract import Implementation, NotRun, Unsupported
+from impls.contract import Implementation, NotRun, Unsupported, in_one_line
 from impls.systems import SYSTEMS
 
 
@@ -134,14 +135,17 @@ def examine(examination: Examination) -> Judgement:
             raise hindrance
         comparisons = run_check(check, connect(implementation, examination.device), case, examination.dtype)
     except Unsupported as reason:
-        return replace(blank, verdict=Verdict.UNSUPPORTED, message=str(reason))
+        return replace(blank, verdict=Verdict.UNSUPPORTED, message=in_one_line(str(reason)))
     except NotRun as reason:
-        return replace(blank, verdict=Verdict.NOT_RUN, message=str(reason))
+        return replace(blank, verdict=Verdict.NOT_RUN, message=in_one_line(str(reason)))
     except NotImplementedError as error:
         # How a stranger, who declared nothing, declares a gap. Somebody who declared the feature has broken his word instead.
         verdict = Verdict.UNSUPPORTED if implementation.features is None else Verdict.ERROR
         return replace(blank, verdict=verdict, message=last_line(error))
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        # SystemExit, and what pytest.skip and pytest.fail raise: whatever came, a verdict must not be missing.
         return replace(blank, verdict=Verdict.ERROR, message=last_line(error))
     worst = worst_of(comparisons)
     judged = replace(
@@ -160,14 +164,11 @@ def examine(examination: Examination) -> Judgement:
 
 
 def reproduction(examination: Examination) -> str:
-    """The one-line command that puts just this case to just this implementation."""
-    system = examination.implementation.system
-    words = [
-        "pytest",
-        f'"conformance/{system}/test_{system}.py::test_conforms[{examination.id}]"',
-        "--impl",
-        f"'{examination.implementation.selector}'",
-    ]
+    """The one-line command that puts just this case to just this implementation, quoted for a POSIX shell."""
+    implementation = examination.implementation
+    alone = replace(examination, implementation=replace(implementation, name=implementation.name_alone or implementation.name))
+    node = f"conformance/{implementation.system}/test_{implementation.system}.py::test_conforms[{alone.id}]"
+    words = ["pytest", shlex.quote(node), "--impl", shlex.quote(implementation.selector)]
     if examination.device != "cpu":
         words += ["--device", examination.device]
     return " ".join(words)

@@ -16,15 +16,19 @@ import pytest
 from conformance import environment, expected_failures, records
 from conformance.judging import Examination, examinations, explain, requirements_of
 from conformance.measuring import Outcome, measurements, replay
-from conformance.situations import Options
+from conformance.situations import Options, situations
 from conformance.verdict import Judgement, Verdict
-from impls.contract import Implementation, PlugError
-from impls.discovery import Selection, listed, select
+from impls.contract import Implementation, in_one_line
+from impls.discovery import Selection, listed, misnamed, select
 from impls.systems import SYSTEMS
 
 LINES = pytest.StashKey[list[dict[str, Any]]]()
 SELECTION = pytest.StashKey[Selection]()
 STARTED = pytest.StashKey[tuple[str, float]]()
+TARGET = pytest.StashKey[Path | None]()
+"""Where --records writes, absolute from the beginning, since an implementation may change the working directory."""
+UNWRITTEN = pytest.StashKey[str]()
+"""Why there are no records of this run; absent where they were written."""
 EXPECTED = pytest.StashKey[tuple[expected_failures.Entry, ...]]()
 PROPERTY = "gaugeblock"
 """The key under which an item's record line travels in its report, also from a worker to the process that gathers them."""
@@ -72,8 +76,11 @@ def configure(config: pytest.Config) -> None:
     except ValueError as error:
         raise pytest.UsageError(str(error)) from None
     target = config.getoption("--records")
-    if target and Path(target).is_dir():
-        raise pytest.UsageError(f"--records {target}: found a folder, expected the name of a file to write")
+    config.stash[TARGET] = path = Path(target).absolute() if target else None
+    if path is not None and path.exists() and not path.is_file():
+        found = "a folder" if path.is_dir() else "something that is no regular file"
+        raise pytest.UsageError(f"--records {target}: found {found}, expected the name of a file to write")
+    config.stash[UNWRITTEN] = "the run did not come to its end"
 
 
 def outlive_crashes(config: pytest.Config) -> None:
@@ -105,18 +112,17 @@ def measures_only(config: pytest.Config) -> bool:
 
 def list_implementations(config: pytest.Config) -> str:
     """The text of ``--list-impls``."""
-    try:
-        found = select(config.getoption("--impl")).implementations if config.getoption("--impl") else listed()
-    except PlugError as error:
-        raise pytest.UsageError(str(error)) from None
+    specs = config.getoption("--impl")
+    found = select(specs) if specs else Selection(listed(), misnamed())
     lines = []
     for system in SYSTEMS:
-        own = [implementation for implementation in found if implementation.system == system.name]
+        own = [implementation for implementation in found.implementations if implementation.system == system.name]
         if not own:
             continue
         lines.append(f"{system.title} ({system.paper})")
         width = max(len(implementation.name) for implementation in own)
         lines += [f"  {i.name:<{width}}  {_state(i)}{i.summary}" for i in own]
+    lines += [f"ERROR: {in_one_line(failure.spec)}: {failure.message}" for failure in found.failures]
     return "\n".join(lines)
 
 
@@ -265,6 +271,7 @@ def header(config: pytest.Config) -> dict[str, Any]:
         },
         "started": config.stash[STARTED][0],
         "environment": environment.describe(with_gpu="cuda" in options.devices),
+        "cases": {s.name: sum(1 for _ in situations(s.name, Options())) for s in SYSTEMS},
         "systems": [
             {"name": s.name, "title": s.title, "paper": s.paper, "requirement_prefix": s.requirement_prefix} for s in SYSTEMS
         ],
@@ -313,7 +320,7 @@ def finish(session: pytest.Session, exitstatus: int) -> None:
         return
     if selection_of_if_made(config).failures and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
         session.exitstatus = exitstatus = pytest.ExitCode.TESTS_FAILED
-    target = config.getoption("--records")
+    target = config.stash[TARGET]
     if target and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED):
         footer = {
             "finished": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -321,7 +328,12 @@ def finish(session: pytest.Session, exitstatus: int) -> None:
             "exit": int(exitstatus),
         }
         gathered: list[dict[str, Any]] = config.stash[LINES]
-        records.write(target, header(config), gathered, footer)
+        try:
+            records.write(target, header(config), gathered, footer)
+            config.stash[UNWRITTEN] = ""
+        except OSError as error:
+            config.stash[UNWRITTEN] = str(error)
+            session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
 
 
 def selection_of_if_made(config: pytest.Config) -> Selection:
@@ -341,9 +353,11 @@ def summarise(terminal: pytest.TerminalReporter, config: pytest.Config) -> None:
     for entry in expected_failures.stale(config.stash[EXPECTED], judgements):
         terminal.write_line(f"stale: line {entry.line} of {config.getoption('--xfails')}, {entry.text!r}, matched no failure")
     for failure in selection_of_if_made(config).failures:
-        terminal.write_line(f"ERROR: --impl {failure.spec}: {failure.message}", red=True)
+        terminal.write_line(f"ERROR: --impl {in_one_line(failure.spec)}: {failure.message}", red=True)
     target = config.getoption("--records")
-    if target and Path(target).is_file() and not config.option.collectonly:
+    if target and not config.option.collectonly and config.stash[UNWRITTEN]:
+        terminal.write_line(f"ERROR: --records {target}: not written: {config.stash[UNWRITTEN]}", red=True)
+    elif target and not config.option.collectonly:
         terminal.write_line(f"records: {target}; render them with: python -m reports {target} -o DIR")
 
 

@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from json import dumps, loads  # bound here: an implementation that replaces json.dumps does not write our records
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +40,11 @@ class Run:
 
 def dump(line: Mapping[str, Any]) -> str:
     """One line of a record file, without its newline: compact, keys in the given order, strict JSON."""
-    return json.dumps(line, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return dumps(line, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def _sort_key(line: Mapping[str, Any]) -> tuple[int, str]:
-    return KINDS.index(line["record"]), json.dumps(line, sort_keys=True, ensure_ascii=False)
+    return KINDS.index(line["record"]), dumps(line, sort_keys=True, ensure_ascii=False)
 
 
 def write(path: str | Path, header: Mapping[str, Any], lines: Iterable[Mapping[str, Any]], footer: Mapping[str, Any]) -> None:
@@ -52,10 +53,14 @@ def write(path: str | Path, header: Mapping[str, Any], lines: Iterable[Mapping[s
     ``header`` gets ``record`` and ``schema``; ``footer`` gets ``record``, the count of lines and the SHA-256 of all that
     precedes it.
     """
+    target = Path(path)
+    if target.exists() and not target.is_file():
+        raise OSError(f"{target} is there and is no regular file")
     body = [dump({"record": "header", "schema": SCHEMA, **header})]
     ordered = sorted(lines, key=_sort_key)
     body += [dump(line) for line in ordered]
-    text = "".join(line + "\n" for line in body)
+    # A lone surrogate stands in strings only, where its backslash escape is JSON's own.
+    text = "".join(line + "\n" for line in body).encode("utf-8", "backslashreplace").decode("utf-8")
     counts = {kind: sum(line["record"] == kind for line in ordered) for kind in KINDS}
     last = {
         "record": "footer",
@@ -63,7 +68,6 @@ def write(path: str | Path, header: Mapping[str, Any], lines: Iterable[Mapping[s
         "counts": counts,
         "sha256": hashlib.sha256(text.encode()).hexdigest(),
     }
-    target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
     partial.write_text(text + dump(last) + "\n", encoding="utf-8")
@@ -82,7 +86,7 @@ def read(path: str | Path) -> Run:
     raw = text.split("\n")
     for number, line in enumerate(raw[:-1] if raw[-1] == "" else raw, start=1):
         try:
-            value = json.loads(line)
+            value = loads(line)
         except json.JSONDecodeError as error:
             raise RecordError(f"{name}, line {number}: not JSON ({error.msg}); expected one JSON object a line") from error
         if not isinstance(value, dict) or "record" not in value:

@@ -111,7 +111,8 @@ def as_found(item: Any) -> Found:
     if isinstance(start, bool) or isinstance(end, bool):
         raise AnswerError(f"found the span {start!r} to {end!r}, expected two integers")
     try:
-        return query, value, operator.index(start), operator.index(end)
+        # Exact strings, so that it is not a subclass's own idea of equality that is asked.
+        return str.__str__(query), str.__str__(value), operator.index(start), operator.index(end)
     except TypeError:
         raise AnswerError(f"found the span {start!r} to {end!r}, expected two integers") from None
 
@@ -127,7 +128,7 @@ def as_queries(answer: Any) -> list[str]:
     """A parser's whole answer for RAG; AnswerError where it is none."""
     if not isinstance(answer, (list, tuple)) or not all(isinstance(item, str) for item in answer):
         raise AnswerError(f"found {describe(answer)}, expected a list of strings")
-    return list(answer)
+    return [str.__str__(item) for item in answer]
 
 
 def answered(answer: Mapping[str, Any], key: str) -> Any:
@@ -164,7 +165,9 @@ def recognise_as(system: str, loaded: Any, name: str, features: Mapping[str, tup
     try:
         with time_limit(seconds_for({})):
             answer = parser.parse(EXAMPLE)
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise PlugError(
             f"{name} raised {type(error).__name__}: {error} when asked to parse the example document; expected a list of "
             f"(query, value, start, end) for rig or of strings for rag; make it parse {EXAMPLE[-60:]!r} first"

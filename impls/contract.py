@@ -26,6 +26,17 @@ class PlugError(Exception):
     """A plug that cannot be used: what was found, what was expected, and the one line that would settle it."""
 
 
+LONGEST_MESSAGE = 1000
+"""Characters of a stranger's message that are kept."""
+
+
+def in_one_line(text: str) -> str:
+    """A stranger's words, fit for a terminal, a record and a line of their own: no control character, no lone surrogate."""
+    flat = " ".join(text[: 2 * LONGEST_MESSAGE].split())
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in flat[:LONGEST_MESSAGE])
+    return shown if len(text) <= LONGEST_MESSAGE else f"{shown}... ({len(text)} characters)"
+
+
 @dataclass(frozen=True)
 class Origin:
     """``built in``, ``package`` (from the index), ``entry point``, ``module``, ``path`` or ``command``."""
@@ -61,6 +72,8 @@ class Implementation:
     """Why the first call takes seconds (a compiler runs, say); such implementations are left out of ``--quick`` runs."""
     spec: str = ""
     """What to give ``--impl`` to select this one again; the name, unless it was plugged in by path."""
+    name_alone: str = ""
+    """Its name where no other plug of the same name is selected beside it; empty where that is ``name``."""
 
     def __post_init__(self) -> None:
         if not self.name.startswith(f"{self.system}/"):
@@ -158,5 +171,7 @@ def _load_module(name: str) -> Any:
                 f"For a loose file give its path: 'path/to/file.py:attribute'"
             ) from error
         raise PlugError(f"module {name!r} failed on import: {type(error).__name__}: {error}") from error
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a module that calls sys.exit, say
         raise PlugError(f"module {name!r} failed on import: {type(error).__name__}: {error}") from error

@@ -10,6 +10,7 @@ import difflib
 import fnmatch
 import functools
 import importlib
+import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from impls.contract import Implementation, Origin, PlugError, load_target
+from impls.contract import Implementation, Origin, PlugError, in_one_line, load_target
 from impls.systems import SYSTEMS, system_named
 
 ENTRY_POINT_GROUP = "gaugeblock.implementations"
@@ -63,19 +64,33 @@ def installed() -> tuple[Implementation, ...]:
 
     An entry point is named ``system.slug`` (``ademamix.mine``); nothing is imported.
     """
-    found = []
+    return _entry_points().implementations
+
+
+def misnamed() -> tuple[PlugFailure, ...]:
+    """The offers of installed packages that say no system that is judged here."""
+    return _entry_points().failures
+
+
+def _entry_points() -> Selection:
+    """What installed packages offer; a badly named offer is a failure of its own, and hides no other."""
+    found, failures = [], []
     for entry_point in sorted(metadata.entry_points(group=ENTRY_POINT_GROUP), key=lambda e: e.name):
         system, _, slug = entry_point.name.replace("/", ".", 1).partition(".")
         distribution = entry_point.dist.name if entry_point.dist is not None else None
         if system not in {s.name for s in SYSTEMS} or not slug:
             names = ", ".join(s.name for s in SYSTEMS)
-            raise PlugError(
-                f"entry point {entry_point.name!r} of package {distribution}: expected a name 'system.slug', "
-                f"with system one of {names}; rename it in the package's metadata, e.g. '{SYSTEMS[0].name}.{entry_point.name}'"
+            failures.append(
+                PlugFailure(
+                    ENTRY_POINT_GROUP,
+                    f"entry point {entry_point.name!r} of package {distribution}: expected a name 'system.slug', with system "
+                    f"one of {names}; rename it in the package's metadata, e.g. '{SYSTEMS[0].name}.{entry_point.name}'",
+                )
             )
+            continue
         found.append(
             Implementation(
-                name=f"{system}/{slug}",
+                name=f"{system}/{_safe(slug)}",
                 system=system,
                 target=entry_point.value,
                 protocol=UNIDENTIFIED,
@@ -83,7 +98,7 @@ def installed() -> tuple[Implementation, ...]:
                 origin=Origin("entry point", distribution),
             )
         )
-    return tuple(found)
+    return Selection(tuple(found), tuple(failures))
 
 
 def listed() -> tuple[Implementation, ...]:
@@ -98,28 +113,39 @@ def select(specs: Sequence[str]) -> Selection:
     (``built-in``, ``peers``, ``installed``), or a plug (``package.module:attribute``, ``path/to/file.py:attribute``,
     ``cmd:COMMAND``), before which ``SYSTEM=`` may stand.
     """
-    failures: list[PlugFailure] = []
-    try:
-        known = listed()
-    except PlugError as error:
-        failures.append(PlugFailure(ENTRY_POINT_GROUP, str(error)))
-        known = tabled()
+    offered = _entry_points()
+    known = tabled() + offered.implementations
+    # Who asked for one implementation by name is not told of a stranger's package.
+    failures = list(offered.failures) if not specs or {"*", "installed"} & set(specs) else []
     chosen: dict[str, Implementation] = {}
     for spec in specs or ["*"]:
         try:
             for implementation in _resolve(spec, known):
-                chosen.setdefault(_unique(implementation, chosen), implementation)
-        except PlugError as error:
-            failures.append(PlugFailure(spec, str(error)))
+                name = _unique(implementation, chosen)
+                alone = implementation.name if name != implementation.name else ""
+                chosen.setdefault(name, replace(implementation, name=name, name_alone=alone))
+        except Exception as error:
+            failures.append(_failure(spec, error))
     identified = []
-    for name, implementation in chosen.items():
+    for implementation in chosen.values():
         try:
-            identified.append(identify(replace(implementation, name=name)))
-        except PlugError as error:
-            failures.append(PlugFailure(implementation.selector, str(error)))
+            identified.append(identify(implementation))
+        except Exception as error:
+            failures.append(_failure(implementation.selector, error))
     order = [system.name for system in SYSTEMS]
     identified.sort(key=lambda implementation: order.index(implementation.system))
     return Selection(tuple(identified), tuple(failures))
+
+
+def _failure(spec: str, error: Exception) -> PlugFailure:
+    """One line; what is no PlugError was raised by the object itself, while it was looked at."""
+    words = str(error) if isinstance(error, PlugError) else f"could not be looked at: {type(error).__name__}: {error}"
+    return PlugFailure(spec, in_one_line(words))
+
+
+def _safe(slug: str) -> str:
+    """A slug for names: they stand in the ids of tests and in commands, where a bracket or a quote would mean something."""
+    return re.sub(r"[^A-Za-z0-9._+-]", "-", slug)
 
 
 def _unique(implementation: Implementation, chosen: Mapping[str, Implementation]) -> str:
@@ -168,7 +194,7 @@ def plug(spec: str) -> Implementation:
             ) from error
         slug = Path(next((word for word in reversed(words) if not word.startswith("-")), words[-1])).name
         return Implementation(
-            name=f"{system}/cmd.{slug}",
+            name=f"{system}/cmd.{_safe(slug)}",
             system=system,
             target=target,
             protocol="command",
@@ -198,6 +224,7 @@ def identify(implementation: Implementation) -> Implementation:
     return replace(
         found,
         name=implementation.name,
+        name_alone=implementation.name_alone,
         summary=found.summary if found.origin.kind == "record" else implementation.summary,
         origin=implementation.origin,
         spec="",
@@ -228,7 +255,7 @@ def _identify_object(loaded: Any, system: str | None, target: str, spec: str) ->
     location, _, attribute = target.rpartition(":")
     stem = Path(location).stem if location.endswith(".py") else location
     defaults: dict[str, Any] = {
-        "name": f"{name}/{stem}.{attribute}",
+        "name": f"{name}/{_safe(f'{stem}.{attribute}')}",
         "system": name,
         "target": target,
         "summary": f"{_kind(loaded).capitalize()} {attribute} of {Path(location).name if stem != location else location}.",

@@ -21,7 +21,7 @@ from conformance.measuring.clock import clock_for
 from conformance.measuring.sampling import Plan, paired_samples, plan_for
 from conformance.situations import Options
 from conformance.workload import Prepared, Workload
-from impls.contract import Implementation, NotRun, Unsupported
+from impls.contract import Implementation, NotRun, Unsupported, in_one_line
 from impls.discovery import select
 
 QUICK_BUDGET_S = 1.0
@@ -98,10 +98,12 @@ def measure(measurement: Measurement) -> Outcome:
     try:
         _measure(measurement, outcome := Outcome(line))
     except Unsupported as reason:
-        return Outcome({**line, "verdict": "unsupported", "message": str(reason)})
+        return Outcome({**line, "verdict": "unsupported", "message": in_one_line(str(reason))})
     except NotRun as reason:
-        return Outcome({**line, "verdict": "not run", "message": str(reason)})
-    except (Exception, SystemExit) as error:
+        return Outcome({**line, "verdict": "not run", "message": in_one_line(str(reason))})
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         return Outcome({**line, "verdict": "error", "message": last_line(error)})
     return outcome
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 import textwrap
@@ -181,11 +182,15 @@ def test_wrong_plugs_get_one_line_each_and_the_rest_goes_on(outside: Path) -> No
         "def declares(q, k, v): return v\ndeclares.gaugeblock = {'speed': 'high'}\n"
     )
     (outside / "broken.py").write_text("1 / 0\n")
+    (outside / "exits.py").write_text("import sys\nsys.exit(4)\n")
+    (outside / "skips.py").write_text("import pytest\ndef parse(text): pytest.skip('not\\ntoday')\n")
     wrong = {
         "no_such_module:thing": "no module named 'no_such_module'",
         "theirs.optim:Nothing": "has no attribute 'Nothing'; it has:",
         f"{outside}/absent.py:thing": "no file",
         f"{outside}/broken.py:thing": "failed on import: ZeroDivisionError",
+        "exits:thing": "failed on import: SystemExit: 4",
+        f"{outside}/skips.py:parse": "raised Skipped: not today when asked",
         f"{outside}/odd.py:THREE": "odd.py:THREE is a int",
         f"{outside}/odd.py:nothing": "expected",
         f"{outside}/odd.py:two": "expected",
@@ -285,3 +290,101 @@ def test_a_crash_of_a_worker_is_an_error_of_whom_it_judged(outside: Path) -> Non
     assert done.returncode != 0
     assert counts["error"] > 0
     assert counts["pass"] > 0
+
+
+STRANGE = """
+    import pytest
+    from parser import parse as honest
+    class Own(BaseException): pass
+    def with_skip(text):
+        if "Sunnyvale" in text: return honest(text)
+        pytest.skip("not today")
+    def with_surrogate(text):
+        if "Sunnyvale" in text: return honest(text)
+        raise Own("\\ud800 \\x1b[31m " + 9999 * "long ")
+"""
+
+
+@pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["alone", "workers"])
+def test_whatever_is_raised_is_a_verdict_in_the_records(outside: Path, workers: list[str]) -> None:
+    (outside / "strange.py").write_text(textwrap.dedent(STRANGE))
+    plugs = [word for name in ("with_skip", "with_surrogate") for word in ("--impl", f"rig={outside}/strange.py:{name}")]
+    done, found = run(outside, "--quick", "-k", "RIG-0", *plugs, *workers)
+    assert done.returncode == 1
+    for name, words in (("with_skip", "Skipped: not today"), ("with_surrogate", r"Own: \ud800 \x1b[31m long")):
+        counts = verdicts(found, f"rig/strange.{name}")
+        assert counts["error"] > 5, done.stdout
+        assert found is not None
+        errors = [v for v in found.of_kind("verdict") if v["verdict"] == "error" and v["implementation"].endswith(name)]
+        assert all(words in error["message"] and len(error["message"]) < 1200 for error in errors)
+
+
+def test_the_printed_command_shows_the_failure_again(outside: Path) -> None:
+    """Whatever the file is called, and even where another plug of the same name stands beside it."""
+    folder = outside / "it's a [folder]"
+    folder.mkdir()
+    for where in (outside, folder):
+        (where / "par ser[1] $x.py").write_text("def parse(text): return [('what', '5', 0, 1)]\n")
+    program = folder / "pro gram.py"
+    program.write_text("import sys\nfor line in sys.stdin: print('{}', flush=True)\n")
+    specs = [f"rig={where}/par ser[1] $x.py:parse" for where in (outside, folder)]
+    specs.append(f"rig=cmd:{shlex.quote(sys.executable)} {shlex.quote(str(program))}")
+    _, found = run(outside, "-k", "RIG-01-example", *(word for spec in specs for word in ("--impl", spec)))
+    assert found is not None
+    failures = [line for line in found.of_kind("verdict") if line["verdict"] in ("fail", "error")]
+    assert len({line["implementation"] for line in failures}) == len(specs)
+    for line in failures:
+        done = subprocess.run(
+            ["bash", "-c", f"{shlex.quote(sys.executable)} -m {line['reproduce']} -p no:cacheprovider"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
+        assert "1 failed" in done.stdout, done.stdout + done.stderr
+        assert line["message"] in done.stdout
+
+
+def test_a_badly_named_entry_point_hides_no_other_and_troubles_nobody_who_did_not_ask(outside: Path) -> None:
+    metadata = outside / "theirs-1.2.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.2\n")
+    (metadata / "entry_points.txt").write_text("[gaugeblock.implementations]\nbad = parser:parse\nrig.theirs = parser:parse\n")
+    done, found = run(outside, "--quick", "-k", "RIG-0", "--impl", "installed")
+    assert done.returncode == 1
+    assert "entry point 'bad' of package theirs: expected a name 'system.slug'" in done.stdout
+    assert verdicts(found, "rig/theirs")["pass"] > 5
+    done, _ = run(outside, "--quick", "-k", "RIG-0", "--impl", "rig/re")
+    assert done.returncode == 0, done.stdout
+
+
+def test_records_go_where_they_were_asked_for_or_the_run_says_why_not(outside: Path) -> None:
+    """An implementation may change the working directory; a pipe or a device is never replaced by a file."""
+    (outside / "moves.py").write_text("import os\nfrom parser import parse as honest\n"
+                                      "def parse(text):\n    os.chdir('/')\n    return honest(text)\n")  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        str(ROOT / "conformance"),
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--quick",
+        "-k",
+        "RIG-0",
+    ]
+    command += ["--impl", f"rig={outside}/moves.py:parse", "--records"]
+    environment = {**os.environ, "PYTHONPATH": str(outside)}
+    done = subprocess.run([*command, "moved.jsonl"], cwd=outside, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert records.read(outside / "moved.jsonl").of_kind("verdict")
+    os.mkfifo(outside / "pipe")
+    done = subprocess.run([*command, "pipe"], cwd=outside, env=environment, capture_output=True, text=True)
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "found something that is no regular file, expected the name of a file" in done.stderr
+    assert (outside / "pipe").is_fifo()
+    (outside / "file").write_text("")
+    done = subprocess.run([*command, "file/run.jsonl"], cwd=outside, env=environment, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "file/run.jsonl: not written" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr

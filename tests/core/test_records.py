@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -96,3 +97,24 @@ def test_nothing_is_left_half_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError):
         records.write(tmp_path / "run.jsonl", HEADER, [{"record": "verdict", "margin": float("nan")}], FOOTER)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_no_utf_8_can_carry_is_written_and_read_back(tmp_path: Path) -> None:
+    line = {**judgement("a").to_json(), "message": "\ud800\U0001f600"}
+    records.write(tmp_path / "run.jsonl", HEADER, [line], FOOTER)
+    assert list(records.read(tmp_path / "run.jsonl").lines) == [line]
+
+
+def test_nothing_but_a_file_is_ever_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="no regular file"):
+        records.write(tmp_path / "pipe", HEADER, [], FOOTER)
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_an_implementation_that_replaces_json_does_not_write_our_records(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json, "dumps", lambda *arguments, **options: "{}")
+    records.write(tmp_path / "run.jsonl", HEADER, [judgement("a").to_json()], FOOTER)
+    assert len(records.read(tmp_path / "run.jsonl").lines) == 1
