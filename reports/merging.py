@@ -156,6 +156,8 @@ class Evidence:
     mutants: tuple[Killed, ...]
     measurements: tuple[Measurement, ...]
     by_implementation: dict[str, tuple[Judgement, ...]] = field(default_factory=dict)
+    cases: dict[str, int] = field(default_factory=dict)
+    """How many cases (requirement, case and dtype) the suite has for each system, as the headers say."""
 
     def judgements_of(self, implementation: str) -> tuple[Judgement, ...]:
         return self.by_implementation.get(implementation, ())
@@ -213,6 +215,7 @@ class _Merger:
         self.judgements: dict[tuple[str, ...], tuple[Judgement, str]] = {}
         self.mutants: dict[tuple[str, str], tuple[Killed, str]] = {}
         self.measurements: list[Measurement] = []
+        self.cases: dict[str, int] = {}
 
     def add(self, label: str, name: str, run: Run) -> None:
         for row in run.header["systems"]:
@@ -224,6 +227,8 @@ class _Merger:
             self._agree(self.requirements, key, requirement, name, f"requirement {requirement.id}")
         for row in run.header["implementations"]:
             self._add_implementation(_implementation(row), name)
+        for system_name, number in (run.header.get("cases") or {}).items():
+            self.cases[str(system_name)] = max(int(number), self.cases.get(str(system_name), 0))
         for line in run.of_kind("verdict"):
             self._add_judgement(_judgement(line), name)
         for line in run.of_kind("mutant"):
@@ -319,6 +324,7 @@ class _Merger:
             mutants=tuple(killed for _, (killed, _) in sorted(self.mutants.items())),
             measurements=tuple(sorted(self.measurements, key=_measurement_order)),
             by_implementation={name: tuple(lines) for name, lines in grouped.items()},
+            cases=self.cases,
         )
 
 
@@ -374,6 +380,14 @@ def _judgement(line: dict[str, Any]) -> Judgement:
     for word in (*words, "bound", "message", "resembles", "reproduce"):
         if not isinstance(getattr(judgement, word), str):
             raise TypeError(f"{word} is {getattr(judgement, word)!r}, expected a text")
+    passes = judgement.margin is not None and 0 <= judgement.margin <= 1
+    fails = judgement.margin is not None and judgement.margin > 1
+    if (judgement.verdict is Verdict.PASS and not passes) or (judgement.verdict is Verdict.FAIL and not fails):
+        raise ValueError(
+            f"found the verdict {judgement.verdict.value!r} with the margin {line['margin']}, which decides otherwise"
+        )
+    if judgement.system != judgement.implementation.partition("/")[0]:
+        raise ValueError(f"found a verdict of {judgement.system} on {judgement.implementation}, which is of another system")
     return judgement
 
 
@@ -419,6 +433,11 @@ def _measurement(line: dict[str, Any], run: str) -> Measurement:
     fields: dict[str, Any] = {word: str(line[word]) for word in words}
     fields |= {word: str(line.get(word) or "") for word in optional_words}
     fields |= {word: _number(line.get(word)) for word in optional_numbers}
+    if fields["verdict"] == "measured" and (fields["margin"] or 0.0) > 1:
+        raise ValueError(f"found a speed beside the margin {line['margin']}, which is a wrong answer")
+    for word in ("median_s", "low_s", "high_s", "ratio", "ratio_low", "ratio_high", "per_second"):
+        if fields[word] is not None and fields[word] <= 0:
+            raise ValueError(f"found {word} {fields[word]}, expected a positive number")
     roofline = line.get("roofline") or {}
     samples = _number(line.get("samples"))
     return Measurement(

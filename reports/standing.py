@@ -65,8 +65,10 @@ def standings(evidence: Evidence, system: str) -> list[Standing]:
     asked: set[tuple[str, str, str]] = set()
     for implementation in implementations:
         asked |= {_case(judgement) for judgement in evidence.judgements_of(implementation.name)}
+    # A quick run, or one of a single requirement, has not covered the suite by putting all of its few cases.
+    all_cases = max(len(asked), evidence.cases.get(system, 0))
     dtype = ranking_dtype(evidence, system)
-    found = [_standing(implementation, evidence, len(asked), dtype) for implementation in implementations]
+    found = [_standing(implementation, evidence, all_cases, dtype) for implementation in implementations]
     return sorted(found, key=_league_order)
 
 

@@ -22,8 +22,9 @@ The verdicts:
 - **not run**: something outside the implementation was missing, a package or a device, or it was left out on request.
 
 An implementation **conforms** when it passed at least one case and none failed or crashed. Its **coverage** is the share of
-all cases (requirement, case and dtype) put to its system in these runs in which it was judged. That a case passed says that
-no difference was found there, not that there is none anywhere."""
+all cases (requirement, case and dtype) that the suite has for its system in which it was judged: quick runs, and runs of a
+few requirements, leave most of them out. That a case passed says that no difference was found there, not that there is none
+anywhere."""
 
 
 def environment(evidence: Evidence) -> str:

@@ -13,6 +13,8 @@ import pytest
 from conformance.records import RecordError
 from conformance.verdict import Verdict
 from reports.merging import load
+from reports.numbers import percent
+from reports.sections.summary import summary
 from reports.standing import Status, fastest, main_workload, standings
 from tests.reports import records_for_tests as made
 
@@ -235,3 +237,37 @@ def test_overlapping_intervals_cannot_be_told_apart(tmp_path: Path) -> None:
     assert first_place is not None
     assert first_place.implementation == "sigmoid_attention/triton"
     assert [row.implementation for row in level] == ["sigmoid_attention/triton-sigmoid"]
+
+
+def test_a_run_of_a_few_cases_has_not_covered_the_suite(tmp_path: Path) -> None:
+    """As after --quick, -k or -x: all of its cases passed, and most of the suite's were never put."""
+    evidence = load([made.write(tmp_path / "quick.jsonl", one_verdict(), cases={"ademamix": 200})])
+    row = next(row for row in standings(evidence, "ademamix") if row.status is Status.CONFORMS)
+    assert (row.judged_cases, row.all_cases) == (1, 200)
+    assert f"`torch` ({percent(1 / 200)} judged)" in summary(evidence)
+
+
+@pytest.mark.parametrize("change", [{"margin": 1.5}, {"margin": "inf"}, {"ratio": -2.0}, {"median_s": 0}], ids=str)
+def test_a_speed_that_its_own_line_contradicts_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
+    path = made.write(tmp_path / "odd.jsonl", [{**made.measurement("ademamix/torch", 1.5), **change}])
+    with pytest.raises(RecordError, match=r"odd\.jsonl: a line is not what this version expects"):
+        load([path])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"margin": 1.5},
+        {"margin": "inf"},
+        {"margin": None},
+        {"margin": -1},
+        {"verdict": "fail"},
+        {"verdict": "splendid"},
+        {"system": "rig"},
+    ],
+    ids=str,
+)
+def test_a_verdict_that_its_own_line_contradicts_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
+    path = made.write(tmp_path / "odd.jsonl", [{**one_verdict()[0], **change}])
+    with pytest.raises(RecordError, match=r"odd\.jsonl: a line is not what this version expects"):
+        load([path])
