@@ -34,9 +34,12 @@ class Subject:
 
     def parse(self, text: str) -> list[str]:
         """The queries of the answer; AnswerError where what comes back is no list of strings."""
+        return _text.as_queries(self.answer(text))
+
+    def answer(self, text: str) -> Any:
+        """What the parser answers, as it stands."""
         with _text.time_limit(self._seconds):
-            answer = self._parser.parse(text)
-        return _text.as_queries(answer)
+            return self._parser.parse(text)
 
     def raw_parse(self) -> Callable[[str], Any]:
         """The bare call, for the clock."""

@@ -53,8 +53,15 @@ class Subject:
 
     def parse(self, text: str) -> list[Found]:
         """The annotations of the text; AnswerError where the answer has not the shape of one."""
+        return self.read(self.answer(text), text)
+
+    def answer(self, text: str) -> Any:
+        """What the parser answers, as it stands."""
         with _text.time_limit(self._seconds):
-            answer = self._parser.parse(text)
+            return self._parser.parse(text)
+
+    def read(self, answer: Any, text: str) -> list[Found]:
+        """What the parser answered to the text, in code points."""
         return _converted(as_annotations(answer), text, self._offsets)
 
     def raw_parse(self) -> Callable[[str], Any]:
