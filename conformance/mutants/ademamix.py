@@ -647,6 +647,14 @@ class ZeroTensorsSkipped(AdEMAMix):
         return theta
 
 
+@_bug("ADM-12")
+class ScalarsNotDecayed(AdEMAMix):
+    """Parameters without axes do not decay."""
+
+    def update(self, theta: Floats, direction: Floats, weight_decay: float, lr: float) -> Floats:
+        return super().update(theta, direction, weight_decay if np.ndim(theta) else 0.0, lr)
+
+
 @_bug("ADM-31")
 class ElementsBeyond8192(AdEMAMix):
     """The grid covers 8192 elements and does not stride."""
