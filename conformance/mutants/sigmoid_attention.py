@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from conformance.mutants import Mutant
 from impls.sigmoid_attention.numpy_attention import SigmoidAttention, Values
 from impls.sigmoid_attention.numpy_driver import NumpySubject
+from impls.sigmoid_attention.problem import Problem, Result
 from reference.rounding import BFLOAT16, Format
 from reference.sigmoid_attention.classes import TANH_APPROX_RELATIVE_ERROR
 
@@ -672,6 +674,48 @@ class OutputReused(SigmoidAttention):
         return buffer
 
 
+class GradientsReused(SigmoidAttention):
+    def __init__(self) -> None:
+        self._buffers: dict[Any, Values] = {}
+
+    def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
+        gradients = super().backward(q, k, v, grad, **options)
+        for name in ("q", "k", "v"):
+            buffer = self._buffers.setdefault((name, gradients[name].shape, gradients[name].dtype), gradients[name])
+            buffer[...] = gradients[name]
+            gradients[name] = buffer
+        return gradients
+
+
+class SlopesInBaseTwo(SigmoidAttention):
+    def __call__(self, q: Values, k: Values, v: Values, **options: Any) -> Values:
+        out = super().__call__(q, k, v, **options)
+        if options.get("alibi_slopes") is not None:
+            options["alibi_slopes"] *= np.float32(math.log2(math.e))
+        return out
+
+
+class LengthsClipped(SigmoidAttention):
+    def __call__(self, q: Values, k: Values, v: Values, **options: Any) -> Values:
+        out = super().__call__(q, k, v, **options)
+        if options.get("key_lengths") is not None:
+            np.minimum(options["key_lengths"], q.shape[2] // 2, out=options["key_lengths"])
+        return out
+
+
+class TrainsWithoutWindow(NumpySubject):
+    """A subject, because what a NumPy function is called for it is not told."""
+
+    def forward_backward(self, problem: Problem) -> Result:
+        output = self.forward(replace(problem, window=None)).output
+        return replace(super().forward_backward(problem), output=output)
+
+
+class KeysBeyond4096(SigmoidAttention):
+    def visible(self, nq: int, nk: int, *rest: Any) -> Values:
+        return super().visible(nq, nk, *rest) & (np.arange(nk) < 4096)
+
+
 class SavedOutsideTheCall(SigmoidAttention):
     def __call__(self, q: Values, k: Values, v: Values, **options: Any) -> Values:
         self._saved = q, k, v
@@ -1001,6 +1045,17 @@ MUTANTS: tuple[Mutant, ...] = (
     _bug("keys-beyond-256", KeysBeyond256, "dV of keys beyond the 256th is never computed.", "40"),
     _bug("narrow-gradient-sums", NarrowGradientSums, "dQ and dK are accumulated in the input dtype.", "41"),
     _bug("output-reused", OutputReused, "Every call of one shape writes the same output buffer.", "42"),
+    _bug("gradients-reused", GradientsReused, "Every backward call of one shape writes the same gradients.", "42"),
+    _bug("slopes-in-base-two", SlopesInBaseTwo, "The slopes are taken to base 2 in their own memory.", "26"),
+    _bug("lengths-clipped", LengthsClipped, "The key lengths are clipped in their own memory.", "26"),
+    Mutant(
+        "trains-without-window",
+        "sigmoid_attention",
+        "The forward pass that records gradients, a kernel of its own, ignores the window.",
+        lambda: TrainsWithoutWindow(SigmoidAttention()),
+        ("SIG-43",),
+    ),
+    _bug("keys-beyond-4096", KeysBeyond4096, "Keys beyond the 4096th are never read.", "08"),
     _bug("saved-outside-the-call", SavedOutsideTheCall, "The backward pass uses the latest call's inputs.", "42"),
     _honest("declared-tanh", DeclaredTanh, "The hardware's approximate tanh, declared.", "fused-tanh"),
     _honest("materialised", Materialised, "Scores and gradients stored in the input dtype, declared.", "materialised"),

@@ -229,6 +229,7 @@ SCORE_PRECISION = (Case(id="scores-near-minus-8", quick=True, dtypes=LOW, nq=16,
 MANY_KEYS = (
     Case(id="one-large", quick=True, heads=1, kv_heads=1, nq=4, nk=2048, data="one-large"),
     Case(id="2048-keys", heads=1, kv_heads=1, nq=4, nk=2048, data="positive"),
+    Case(id="8200-keys", heads=1, kv_heads=1, nq=4, nk=8200, data="positive"),
 )
 TAILS = (
     Case(id="67x67", quick=True, nq=67, nk=67),
@@ -338,6 +339,8 @@ UNCHANGED = (
     Case(id="forward", quick=True, scale=0.3),
     Case(id="forward-padded", layout="padded", nq=17),
     Case(id="backward", backward=True),
+    Case(id="slopes", alibi=True),
+    Case(id="lengths", batch=3, key_lengths=(20, 7, 13), data="padding"),
 )
 RESULT_DTYPES = (Case(id="forward", quick=True), Case(id="backward", backward=True))
 OWN_INPUTS = (
@@ -416,6 +419,14 @@ GRADIENT_TAILS = (
 MANY_GRADIENT_TERMS = (
     Case(id="keys", quick=True, backward=True, heads=1, kv_heads=1, nq=4, nk=1024, data="one-large"),
     Case(id="queries", backward=True, heads=1, kv_heads=1, nq=1024, nk=4, data="one-large-gradient"),
+)
+RECORDED = (
+    Case(id="plain", quick=True, backward=True),
+    Case(id="bias", backward=True, bias=-2.0),
+    Case(id="causal", backward=True, nq=9, nk=30, causal=True),
+    Case(id="window", backward=True, window=(3, 2)),
+    Case(id="alibi", backward=True, alibi=True),
+    Case(id="key-lengths", backward=True, batch=3, key_lengths=(20, 7, 13), data="padding"),
 )
 KEPT = (
     Case(id="forward", quick=True, nq=12, nk=12),

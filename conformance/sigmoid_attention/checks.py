@@ -167,6 +167,16 @@ def a_result_outlives_the_next_call(subject: Any, case: AttentionCase, dtype: st
         yield gradient(name, subject, case, dtype, result)
 
 
+@CHECKS.add("SIG-43", cases.RECORDED)
+def recording_gradients_changes_no_output(subject: Any, case: AttentionCase, dtype: str) -> Iterator[Comparison]:
+    """Each of the two may be off by its bound. What is wrong both times is other requirements' business."""
+    problem = cases.problem(case, dtype)
+    recorded, plain = subject.forward_backward(problem).output, subject.forward(problem).output
+    yield compare(
+        "output with gradients recorded", recorded, plain, 2 * cases.output_bound(case, dtype, subject.numerical_class)
+    )
+
+
 @CHECKS.add("SIG-34", cases.SHARED_HEAD_GRADIENTS)
 def shared_heads_add_their_gradients(subject: Any, case: AttentionCase, dtype: str) -> Iterator[Comparison]:
     """dK and dV, which have fewer heads than dQ."""

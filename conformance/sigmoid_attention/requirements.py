@@ -261,4 +261,10 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "law (pure function); torch: a network calls layer after layer before it goes back",
         "an output buffer that the next call writes again; weights kept outside the call that they belong to",
     ),
+    Requirement(
+        "SIG-43",
+        "The output is the same whether gradients are recorded or not.",
+        "law (pure function)",
+        "a forward pass for training that ignores an option which the one for inference takes",
+    ),
 )

@@ -29,7 +29,7 @@ class NumpySubject:
         return self._forward_backward(problem, _nothing)
 
     def interrupted(self, problem: Problem, other: Problem, backward: bool) -> Result:
-        """As the two above, with the other problem solved before the output is read or the backward pass begins."""
+        """As the two above, with the other problem solved before the backward pass begins and before anything is read."""
         if backward:
             return self._forward_backward(problem, lambda: self.forward_backward(other))
         return self._forward(problem, lambda: self.forward(other))
@@ -48,6 +48,7 @@ class NumpySubject:
         out = self._call(self._function, problem, guarded)
         before_reading()
         gradients = self._call(backward, problem, guarded)
+        before_reading()
         wanted = ("q", "k", "v", *problem.wanted)
         for name in wanted:
             if name not in gradients:
@@ -69,6 +70,10 @@ class NumpySubject:
         options = problem.options()
         if options["alibi_slopes"] is not None:
             options["alibi_slopes"] = options["alibi_slopes"].astype(_numpy_dtype(problem.dtype, narrow=False))
+            guarded.watch("alibi_slopes", options["alibi_slopes"])
+        if options["key_lengths"] is not None:
+            options["key_lengths"] = np.array(options["key_lengths"])
+            guarded.watch("key_lengths", options["key_lengths"])
         if problem.dtype == "bfloat16":
             if not arguments.accepts("storage"):
                 raise Unsupported("NumPy has no bfloat16, and it does not accept storage='bfloat16'")
@@ -124,6 +129,10 @@ class _Guarded:
             view[...] = values
             self.views[name] = view
             self._buffers[name] = (buffer, buffer.copy())
+
+    def watch(self, name: str, array: Any) -> None:
+        """Notice when an option's array, around which there is no poison, is written to."""
+        self._buffers[name] = (array, array.copy())
 
     def mutated(self) -> tuple[str, ...]:
         return tuple(

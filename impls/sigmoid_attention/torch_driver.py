@@ -47,7 +47,7 @@ class TorchSubject:
         return self._forward_backward(problem, _nothing)
 
     def interrupted(self, problem: Problem, other: Problem, backward: bool) -> Result:
-        """As the two above, with the other problem solved before the output is read or the backward pass begins."""
+        """As the two above, with the other problem solved before the backward pass begins and before anything is read."""
         if backward:
             return self._forward_backward(problem, lambda: self.forward_backward(other))
         return self._forward(problem, lambda: self.forward(other))
@@ -74,6 +74,7 @@ class TorchSubject:
                 raise Unsupported("forward only: its output carries no gradient")
             before_reading()
             found = torch.autograd.grad(out, list(leaves.values()), guarded.views["grad"], allow_unused=True)
+            before_reading()
         gradients = dict(zip(leaves, found, strict=True))
         for name, gradient in gradients.items():
             if gradient is None and name in ("q", "k", "v"):
@@ -98,6 +99,9 @@ class TorchSubject:
         if options["key_lengths"] is not None:
             options["key_lengths"] = torch.tensor(options["key_lengths"], dtype=torch.int32, device=self._device)
         keywords = {**self._constant, **self._arguments.keywords(options)}
+        for name in ("alibi_slopes", "key_lengths"):
+            if options[name] is not None:
+                guarded.watch(name, options[name])
         out = self._function(*(guarded.views[name] for name in ("q", "k", "v")), **keywords)
         if not torch.is_tensor(out):
             raise TypeError(f"returned {type(out).__name__}, expected one torch.Tensor: the output")
@@ -177,6 +181,10 @@ class _Guarded:
                 view.copy_(torch.from_numpy(np.ascontiguousarray(values)))
             self.views[name] = view
             self._buffers[name] = (buffer, buffer.clone())
+
+    def watch(self, name: str, tensor: torch.Tensor) -> None:
+        """Notice when an option's tensor, around which there is no poison, is written to."""
+        self._buffers[name] = (tensor, tensor.detach().clone())
 
     def mutated(self) -> tuple[str, ...]:
         return tuple(

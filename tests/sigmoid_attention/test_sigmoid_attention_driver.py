@@ -197,6 +197,17 @@ def test_a_read_beside_an_input_and_an_element_never_written_are_nan() -> None:
     assert not torch.are_deterministic_algorithms_enabled()
 
 
+def test_writing_to_an_options_memory_is_seen() -> None:
+    def spoils(q: Any, k: Any, v: Any, *, alibi_slopes: Any = None, key_lengths: Any = None) -> Any:
+        alibi_slopes[0] += 1
+        key_lengths[0] = 0
+        return q + v
+
+    p = cases.problem(replace(PLAIN, nk=5, alibi=True, key_lengths=(4,)), "float32")
+    assert torch_subject(spoils).forward(p).mutated == ("alibi_slopes", "key_lengths")
+    assert NumpySubject(spoils).forward(p).mutated == ("alibi_slopes", "key_lengths")
+
+
 def test_no_two_inputs_of_the_mixed_layout_have_the_same_strides() -> None:
     p = cases.problem(replace(PLAIN, nk=5, layout="mixed"), "float32")
     assert len({place(p.q.shape, p.layout_of(name)).strides for name in ("q", "k", "v")}) == 3
