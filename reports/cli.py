@@ -9,7 +9,14 @@ from pathlib import Path
 
 from conformance.records import RecordError
 
-SUBCOMMANDS: dict[str, Callable[[Sequence[str]], int]] = {}
+
+def _diff(arguments: Sequence[str]) -> int:
+    from reports.comparing.command import main as diff
+
+    return diff(arguments)
+
+
+SUBCOMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"diff": _diff}
 """First words that are not a record file (write ``./NAME`` for a file of such a name)."""
 
 BAD_INPUT = 2
@@ -27,7 +34,8 @@ def _render(arguments: Sequence[str]) -> int:
         prog="python -m reports",
         description="Render record files of conformance runs as one page with its plots: README.md, and index.html beside it.",
         epilog="Record files are written by `python -m pytest conformance --records FILE`. Files of several machines are "
-        "merged; what contradicts or does not belong together is refused. The same records always give the same bytes.",
+        "merged; what contradicts or does not belong together is refused. The same records always give the same bytes. "
+        "`python -m reports diff A B` says in words what changed between two runs.",
     )
     parser.add_argument("records", nargs="+", metavar="RECORDS", help="a record file (JSON lines) of one run")
     into = "the folder to write README.md, index.html and plots/ into; other files in it stay"

@@ -1,0 +1,111 @@
+"""``python -m reports diff A B``: what changed, in words; 0 when nothing got worse, 1 when something did, 2 for bad input."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from conformance.records import RecordError
+from reports.comparing import inventory
+from reports.comparing.change import Change, shown
+from reports.comparing.speeds import compare_speeds
+from reports.comparing.verdicts import compare_verdicts
+from reports.merging import Evidence, load
+from reports.numbers import count
+
+NOTHING_WORSE, WORSE, BAD_INPUT = 0, 1, 2
+RECORDS = "*.jsonl"
+
+EPILOG = """\
+Compared are the cases (implementation, requirement, case, dtype and device) that both runs put. Exit codes: 0 when nothing
+got worse; 1 when a verdict was lost (it passed, and now fails, crashes or is declared a gap), a planted bug is no longer
+caught, an honest variant is accused, or a slowdown is proven (neither the intervals of the ratios nor those of the
+times overlap, on one machine, in runs without noise); 2 for input that cannot be compared.
+"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the subcommand; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m reports diff",
+        description="Say in words what changed between two runs.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("first", metavar="A", help="a record file, or a folder of them (*.jsonl): how it was")
+    parser.add_argument("second", metavar="B", help="the same for how it is")
+    options = parser.parse_args(arguments)
+    try:
+        text, code = difference(_load(options.first), _load(options.second))
+    except RecordError as error:
+        print(f"python -m reports diff: {error}", file=sys.stderr)
+        return BAD_INPUT
+    # A terminal that cannot show a sign gets a question mark, not a crash.
+    encoding = sys.stdout.encoding or "utf-8"
+    print(text.encode(encoding, "replace").decode(encoding), end="")
+    return code
+
+
+def _load(name: str) -> Evidence:
+    path = Path(name)
+    if not path.is_dir():
+        return load([path])
+    files = sorted(path.glob(RECORDS))
+    if not files:
+        raise RecordError(f"{name}: found no {RECORDS} in this folder; expected record files, written by --records FILE")
+    return load(files)
+
+
+def difference(old: Evidence, new: Evidence) -> tuple[str, int]:
+    """The text and the exit code. RecordError where the two have nothing in common."""
+    verdicts, speeds = compare_verdicts(old, new), compare_speeds(old, new)
+    bugs, shared_bugs = inventory.bugs(old, new)
+    if not verdicts.shared and not speeds.shared and not shared_bugs:
+        raise RecordError(
+            "the two have no case, measurement or planted bug in common, so nothing can be compared; "
+            "expected two runs that judge the same implementations on the same devices"
+        )
+    groups = [
+        ("Verdicts lost", verdicts.lost),
+        ("Verdicts won", verdicts.won),
+        ("Red before or now, and neither lost nor won", verdicts.otherwise),
+        ("Not run any more", verdicts.unjudged),
+        ("Margins that moved by a bit or more", verdicts.margins),
+        ("Slower", speeds.slower),
+        ("Faster", speeds.faster),
+        ("Measurements that are not comparable", speeds.other),
+        ("Planted bugs", bugs),
+        ("Implementations", inventory.implementations(old, new)),
+        ("Requirements", inventory.requirements(old, new)),
+        ("Packages", inventory.packages(old, new)),
+    ]
+    worse = sum(change.worse for _, changes in groups for change in changes)
+    shared = f"{count(verdicts.shared, 'case')}, {count(speeds.shared, 'measurement')} and {count(shared_bugs, 'planted bug')}"
+    lines = [f"{_side('A', old)}\n{_side('B', new)}\nIn both: {shared}.", _verdict(groups, worse)]
+    for title, changes in groups:
+        if changes:
+            lines.append(f"{title} ({len(changes)})\n" + "\n".join(_lines(change) for change in changes))
+    return "\n\n".join(lines) + "\n", WORSE if worse else NOTHING_WORSE
+
+
+def _side(letter: str, evidence: Evidence) -> str:
+    names = ", ".join(shown(source.name) for source in evidence.sources)
+    started = ", ".join(sorted({shown(str(source.header.get("started", ""))) for source in evidence.sources}))
+    return f"{letter}: {names}; suite {shown(evidence.suite)}, started {started}"
+
+
+def _verdict(groups: Sequence[tuple[str, Sequence[Change]]], worse: int) -> str:
+    if worse:
+        parts = [
+            f"{title.lower()}: {sum(c.worse for c in changes)}" for title, changes in groups if any(c.worse for c in changes)
+        ]
+        return f"Something got worse. {'; '.join(parts).capitalize()}."
+    return "Nothing got worse." if any(changes for _, changes in groups) else "Nothing changed."
+
+
+def _lines(change: Change) -> str:
+    mark = "!" if change.worse else "-"
+    again = f"\n      {shown(change.again)}" if change.again else ""
+    return f"  {mark} {change.words}{again}"

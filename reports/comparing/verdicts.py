@@ -1,0 +1,166 @@
+"""Verdicts lost and won, case by case: what only one of two runs put is not taken for a change of the implementation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from conformance.verdict import Judgement, Verdict
+from reports.comparing.change import Change, shown, some
+from reports.merging import Evidence
+from reports.numbers import count, margin
+from reports.standing import requirement_named, worst_first
+
+RED = (Verdict.FAIL, Verdict.ERROR)
+ONE_BIT = 2.0
+"""A worst margin that at least doubled or halved, a bit of accuracy lost or won, has moved notably ..."""
+NEAR = 0.1
+"""... unless it is below this in both runs, where ten times the error would still pass."""
+
+NOW = {Verdict.FAIL: "fails", Verdict.ERROR: "crashes", Verdict.UNSUPPORTED: "is declared a gap"}
+BEFORE = {Verdict.FAIL: "failed", Verdict.ERROR: "crashed", Verdict.UNSUPPORTED: "was a declared gap"}
+EVER = {**BEFORE, Verdict.NOT_RUN: "was not run"}
+
+
+@dataclass
+class Verdicts:
+    """Changes of one kind each, in the order of the suite."""
+
+    lost: list[Change] = field(default_factory=list)
+    won: list[Change] = field(default_factory=list)
+    otherwise: list[Change] = field(default_factory=list)
+    """Red now, but not passed before; red before, and declared a gap or not put again."""
+    unjudged: list[Change] = field(default_factory=list)
+    """Passed or red before and not run now."""
+    margins: list[Change] = field(default_factory=list)
+    shared: int = 0
+    """How many cases both runs put."""
+
+
+Pair = tuple[Judgement, Judgement]
+Cell = Mapping[tuple[str, str, str], Judgement]
+"""The judgements of one implementation on one requirement by case, dtype and device."""
+
+
+def compare_verdicts(old: Evidence, new: Evidence) -> Verdicts:
+    """Every implementation and requirement that both know."""
+    found = Verdicts()
+    known = {implementation.name for implementation in old.implementations}
+    for implementation in new.implementations:
+        if implementation.name not in known:
+            continue
+        before, after = _cells(old, implementation.name), _cells(new, implementation.name)
+        for id_ in _ids(new, implementation.system, before, after):
+            words = f"{shown(implementation.name)}, {_rule(new, implementation.system, id_)}"
+            _compare_cell(found, words, before[id_], after[id_])
+        moved = [text for id_ in sorted(before.keys() & after.keys()) for text in _moved(id_, before[id_], after[id_])]
+        if moved:
+            found.margins.append(Change(f"{shown(implementation.name)}: {', '.join(moved)}"))
+    return found
+
+
+def _cells(evidence: Evidence, name: str) -> dict[str, dict[tuple[str, str, str], Judgement]]:
+    cells: dict[str, dict[tuple[str, str, str], Judgement]] = {}
+    for judgement in evidence.judgements_of(name):
+        cells.setdefault(judgement.requirement, {})[judgement.case, judgement.dtype, judgement.device] = judgement
+    return cells
+
+
+def _ids(evidence: Evidence, system: str, before: Mapping[str, Cell], after: Mapping[str, Cell]) -> Iterator[str]:
+    both = before.keys() & after.keys()
+    listed = [requirement.id for requirement in evidence.requirements_of(system)]
+    yield from (id_ for id_ in listed if id_ in both)
+    yield from sorted(both - set(listed))
+
+
+def _rule(evidence: Evidence, system: str, id_: str) -> str:
+    return f"{shown(id_)} ({shown(requirement_named(evidence, system, id_).statement).rstrip('.')})"
+
+
+def _compare_cell(found: Verdicts, words: str, before: Cell, after: Cell) -> None:
+    pairs = [(before[key], after[key]) for key in sorted(before.keys() & after.keys())]
+    found.shared += len(pairs)
+    lost = [pair for pair in pairs if pair[0].verdict is Verdict.PASS and pair[1].verdict in NOW]
+    won = [pair for pair in pairs if pair[0].verdict in BEFORE and pair[1].verdict is Verdict.PASS]
+    # A case that only the new run put may fail without anything having changed: the verdict is lost all the same.
+    fresh = [after[key] for key in sorted(after.keys() - before.keys()) if after[key].verdict in RED]
+    was_clean = any(j.verdict is Verdict.PASS for j in before.values()) and not any(j.verdict in RED for j in before.values())
+    if lost:
+        found.lost.append(_lost(words, lost))
+    elif fresh and was_clean:
+        worst = min(fresh, key=worst_first)
+        text = f"{words}: passed, now {NOW[worst.verdict]} in {_named(fresh, worst)} that the first run did not put"
+        found.lost.append(Change(text + _margin_of(worst), worse=True, again=worst.reproduce))
+    if won:
+        found.won.append(Change(f"{words}: {_verbs(BEFORE, [old for old, _ in won])}, now passes in {_where(won)}"))
+    other = [
+        (old, new)
+        for old, new in pairs
+        if old.verdict is not new.verdict
+        and ((old.verdict in EVER and new.verdict in RED) or (old.verdict in RED and new.verdict is Verdict.UNSUPPORTED))
+    ]
+    if other:
+        text = f"{_verbs(EVER, [old for old, _ in other])}, now {_verbs(NOW, [new for _, new in other])}"
+        found.otherwise.append(Change(f"{words}: {text} in {_where(other)}"))
+    gone = [before[key] for key in sorted(before.keys() - after.keys()) if before[key].verdict in RED]
+    if gone and not any(judgement.verdict in RED for judgement in after.values()):
+        worst = min(gone, key=worst_first)
+        found.otherwise.append(Change(f"{words}: {BEFORE[worst.verdict]} in {_named(gone, worst)} that was not put again"))
+    idle = [pair for pair in pairs if pair[0].verdict is not Verdict.NOT_RUN and pair[1].verdict is Verdict.NOT_RUN]
+    if idle:
+        reason = f" ({shown(idle[0][1].message)})" if idle[0][1].message else ""
+        found.unjudged.append(Change(f"{words}: judged before, not run now in {_where(idle)}{reason}"))
+
+
+def _lost(words: str, pairs: Sequence[Pair]) -> Change:
+    # What fails is told before what crashes, and both before a gap that is declared now.
+    rank = {Verdict.FAIL: 0, Verdict.ERROR: 1, Verdict.UNSUPPORTED: 2}
+    old, new = min(pairs, key=lambda pair: (rank[pair[1].verdict], worst_first(pair[1])))
+    text = f"{words}: passed, now {_verbs(NOW, [after for _, after in pairs])} in {_where(pairs, (old, new))}"
+    if new.verdict is Verdict.FAIL:
+        text += f", margin {margin(old.margin)} before, {margin(new.margin)} now"
+        if new.resembles:
+            text += f"; as if: {shown(new.resembles)}"
+    elif new.message:
+        text += f": {shown(new.message)}"
+    return Change(text, worse=True, again=new.reproduce)
+
+
+def _verbs(verbs: Mapping[Verdict, str], judgements: Sequence[Judgement]) -> str:
+    present = {judgement.verdict for judgement in judgements}
+    return " or ".join(verb for verdict, verb in verbs.items() if verdict in present)
+
+
+def _where(pairs: Sequence[Pair], first: Pair | None = None) -> str:
+    ordered = sorted(pairs, key=lambda pair: pair != first)
+    return f"{count(len(pairs), 'case')}: {some([_place(new) for _, new in ordered], 2)}"
+
+
+def _named(judgements: Sequence[Judgement], first: Judgement) -> str:
+    ordered = sorted(judgements, key=lambda judgement: judgement != first)
+    return f"{count(len(judgements), 'case')} ({some([_place(judgement) for judgement in ordered], 2)})"
+
+
+def _place(judgement: Judgement) -> str:
+    return " ".join(shown(word) for word in (judgement.case, judgement.dtype, judgement.device) if word)
+
+
+def _margin_of(judgement: Judgement) -> str:
+    return "" if judgement.margin is None else f", margin {margin(judgement.margin)}"
+
+
+def _moved(id_: str, before: Cell, after: Cell) -> Iterator[str]:
+    """The worst margin over the cases that passed in both."""
+    both = [
+        (before[key].margin, after[key].margin)
+        for key in before.keys() & after.keys()
+        if before[key].verdict is after[key].verdict is Verdict.PASS
+    ]
+    old = max((value for value, _ in both if value is not None), default=None)
+    new = max((value for _, value in both if value is not None), default=None)
+    if old is None or new is None or max(old, new) < NEAR:
+        return
+    factor = math.inf if min(old, new) == 0 else max(old, new) / min(old, new)
+    if factor >= ONE_BIT:
+        yield f"{shown(id_)} {margin(old)} → {margin(new)}"
