@@ -17,6 +17,7 @@ from conformance.requirement import Requirement
 from conformance.situations import Options, situations
 from conformance.verdict import Judgement, Verdict
 from impls.contract import Implementation, NotRun, Unsupported, in_one_line
+from impls.surroundings import surroundings_of
 from impls.systems import SYSTEMS
 
 
@@ -133,7 +134,8 @@ def examine(examination: Examination) -> Judgement:
         hindrance = obstacle(implementation, examination.device, examination.dtype, case.needs, examination.quick)
         if hindrance is not None:
             raise hindrance
-        comparisons = run_check(check, connect(implementation, examination.device), case, examination.dtype)
+        with surroundings_of(implementation.selector):
+            comparisons = run_check(check, connect(implementation, examination.device), case, examination.dtype)
     except Unsupported as reason:
         return replace(blank, verdict=Verdict.UNSUPPORTED, message=in_one_line(str(reason)))
     except NotRun as reason:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from impls.contract import Implementation, Origin, PlugError, in_one_line, load_target
+from impls.surroundings import surroundings_of
 from impls.systems import SYSTEMS, system_named
 
 ENTRY_POINT_GROUP = "gaugeblock.implementations"
@@ -120,7 +121,9 @@ def select(specs: Sequence[str]) -> Selection:
     chosen: dict[str, Implementation] = {}
     for spec in specs or ["*"]:
         try:
-            for implementation in _resolve(spec, known):
+            with surroundings_of(spec):
+                resolved = _resolve(spec, known)
+            for implementation in resolved:
                 name = _unique(implementation, chosen)
                 alone = implementation.name if name != implementation.name else ""
                 chosen.setdefault(name, replace(implementation, name=name, name_alone=alone))
@@ -129,7 +132,8 @@ def select(specs: Sequence[str]) -> Selection:
     identified = []
     for implementation in chosen.values():
         try:
-            identified.append(identify(implementation))
+            with surroundings_of(implementation.selector):
+                identified.append(identify(implementation))
         except Exception as error:
             failures.append(_failure(implementation.selector, error))
     order = [system.name for system in SYSTEMS]

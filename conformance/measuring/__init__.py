@@ -23,6 +23,7 @@ from conformance.situations import Options
 from conformance.workload import Prepared, Workload
 from impls.contract import Implementation, NotRun, Unsupported, in_one_line
 from impls.discovery import select
+from impls.surroundings import surroundings_of
 
 QUICK_BUDGET_S = 1.0
 FULL_BUDGET_S = 6.0
@@ -96,7 +97,8 @@ def measure(measurement: Measurement) -> Outcome:
         "aa": measurement.baseline is not None and implementation.name == measurement.baseline.name,
     }
     try:
-        _measure(measurement, outcome := Outcome(line))
+        with surroundings_of(implementation.selector):
+            _measure(measurement, outcome := Outcome(line))
     except Unsupported as reason:
         return Outcome({**line, "verdict": "unsupported", "message": in_one_line(str(reason))})
     except NotRun as reason:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from conformance import records
+from impls.surroundings import surroundings_of
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -388,3 +389,36 @@ def test_records_go_where_they_were_asked_for_or_the_run_says_why_not(outside: P
     assert done.returncode != 0
     assert "file/run.jsonl: not written" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_what_one_does_to_the_process_is_not_met_by_another(outside: Path) -> None:
+    (outside / "vandal.py").write_text(
+        "import locale, os, sys\nimport numpy as np\nfrom parser import parse as honest\n"
+        "np.seterr(all='raise')\n"
+        "def parse(text):\n"
+        "    if 'reaching' not in text and np.geterr()['over'] != 'raise': raise AssertionError('its own state is gone')\n"
+        "    os.chdir('/')\n    os.environ.pop('PATH', None)\n    sys.setrecursionlimit(150)\n    return honest(text)\n"
+    )
+    (outside / "witness.py").write_text(
+        "import os, sys\nimport numpy as np\nfrom parser import parse as honest\n"
+        "def parse(text):\n"
+        "    assert np.geterr()['over'] == 'warn' and sys.getrecursionlimit() >= 1000\n"
+        "    assert os.getcwd() != '/' and 'PATH' in os.environ\n    return honest(text)\n"
+    )
+    plugs = [word for name in ("vandal", "witness") for word in ("--impl", f"rig={outside}/{name}.py:parse")]
+    done, found = run(outside, "--quick", "-k", "RIG-0", *plugs)
+    assert done.returncode == 0, done.stdout
+    assert verdicts(found, "rig/vandal.parse")["pass"] == verdicts(found, "rig/witness.parse")["pass"] > 5
+
+
+def test_torch_is_left_as_it_was() -> None:
+    import torch
+
+    before = torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_num_threads()
+    with surroundings_of("somebody"):
+        torch.set_default_dtype(torch.float64)
+        torch.set_grad_enabled(False)
+    assert (torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_num_threads()) == before
+    with surroundings_of("somebody"):
+        assert torch.get_default_dtype() == torch.float64
+    assert torch.get_default_dtype() == before[0]
