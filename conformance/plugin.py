@@ -268,6 +268,7 @@ def header(config: pytest.Config) -> dict[str, Any]:
             "dtype": list(options.dtypes),
             "impl": list(option("--impl")),
             "benchmark": measures_only(config),
+            "keyword": option("keyword", "") or "",
         },
         "started": config.stash[STARTED][0],
         "environment": environment.describe(with_gpu="cuda" in options.devices),

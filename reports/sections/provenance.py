@@ -134,6 +134,8 @@ def _command(source: Source) -> str:
         values = options.get(name) or []
         for value in values if isinstance(values, list) else [values]:
             words += [f"--{name}", shlex.quote(str(value))]
+    if options.get("keyword"):
+        words += ["-k", shlex.quote(str(options["keyword"]))]
     if options.get("benchmark"):
         words.append("--benchmark-only")
     return " ".join([*words, "--records", shlex.quote(source.name)])

@@ -138,8 +138,10 @@ def _slug(name: str) -> str:
 def headline(evidence: Evidence) -> str:
     """One line under the title: how much was judged, by what."""
     verdicts = sum(j.verdict in (Verdict.PASS, Verdict.FAIL, Verdict.ERROR) for j in evidence.judgements)
+    unusable = sum(len(source.header.get("plug_failures") or []) for source in evidence.sources)
+    plugs = f" {count(unusable, 'plug')} could not be used: see the environment of its run." if unusable else ""
     return (
         f"Suite {plain(evidence.suite)}: {count(verdicts, 'verdict')} on {count(len(evidence.requirements), 'requirement')} "
         f"for {count(len(evidence.implementations), 'implementation')} of {count(len(evidence.systems), 'system')}, "
-        f"from {count(len(evidence.sources), 'run')}."
+        f"from {count(len(evidence.sources), 'run')}.{plugs}"
     )

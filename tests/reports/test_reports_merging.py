@@ -14,7 +14,8 @@ from conformance.records import RecordError
 from conformance.verdict import Verdict
 from reports.merging import load
 from reports.numbers import percent
-from reports.sections.summary import summary
+from reports.sections.provenance import reproduction
+from reports.sections.summary import headline, summary
 from reports.standing import Status, fastest, main_workload, standings
 from tests.reports import records_for_tests as made
 
@@ -271,3 +272,15 @@ def test_a_verdict_that_its_own_line_contradicts_is_refused(tmp_path: Path, chan
     path = made.write(tmp_path / "odd.jsonl", [{**one_verdict()[0], **change}])
     with pytest.raises(RecordError, match=r"odd\.jsonl: a line is not what this version expects"):
         load([path])
+
+
+def test_a_run_of_unusable_plugs_says_so_on_the_first_screen(tmp_path: Path) -> None:
+    failures = [{"spec": "no:thing", "message": "no module named 'no'"}]
+    evidence = load([made.write(tmp_path / "none.jsonl", [], implementations=[], plug_failures=failures)])
+    assert "1 plug could not be used" in headline(evidence)
+    assert "could not be used" not in headline(load([made.write(tmp_path / "some.jsonl")]))
+
+
+def test_the_command_of_a_run_of_some_cases_says_which(tmp_path: Path) -> None:
+    options = {**made.header()["options"], "keyword": "RIG-0 and not $HOME"}
+    assert "-k 'RIG-0 and not $HOME'" in reproduction(load([made.write(tmp_path / "some.jsonl", options=options)]))
