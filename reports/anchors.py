@@ -1,4 +1,4 @@
-"""A finding can be pointed at: one name per implementation and requirement, which no record string can bend."""
+"""Findings and badges can be pointed at: names made of record strings, which no such string can bend."""
 
 from __future__ import annotations
 
@@ -27,6 +27,11 @@ def link(text: str, name: str) -> str:
 def mark(name: str) -> str:
     """The place that a link leads to: an empty element, which shows nothing."""
     return f'<a id="{name}"></a>'
+
+
+def file_name(text: str) -> str:
+    """A record string as a file name that leads out of no folder and is no other string's."""
+    return _part(text)
 
 
 def _part(text: str) -> str:

@@ -38,7 +38,7 @@ def _render(arguments: Sequence[str]) -> int:
         "`python -m reports diff A B` says in words what changed between two runs.",
     )
     parser.add_argument("records", nargs="+", metavar="RECORDS", help="a record file (JSON lines) of one run")
-    into = "the folder to write README.md, index.html and plots/ into; other files in it stay"
+    into = "the folder to write README.md, index.html, plots/ and badges/ into; other files in it stay"
     parser.add_argument("-o", "--output", required=True, metavar="DIR", help=into)
     options = parser.parse_args(arguments)
 

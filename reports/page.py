@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from reports import bug_chart, plots
+from reports.badges import badges
 from reports.chart_data import chart
 from reports.merging import Evidence
 from reports.sections import bugs, charts, findings, league, matrix, provenance, speed, summary
@@ -47,8 +48,9 @@ def render(evidence: Evidence) -> dict[str, bytes]:
     parts += [f"## {title}\n\n{body}" for title, body in sections]
     files["README.md"] = ("\n\n".join(parts) + "\n").encode("utf-8")
     if web.available():
-        drawings = {path: content for path, content in files.items() if path.endswith(".svg")}
+        drawings = {path: content for path, content in files.items() if path.startswith("plots/")}
         files["index.html"] = web.page(summary.headline(evidence), sections, drawings)
+    files |= badges(evidence)
     return files
 
 

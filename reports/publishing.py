@@ -21,7 +21,7 @@ def publish(files: Mapping[str, bytes], folder: Path) -> None:
     """Write ``files`` (relative path to content) into ``folder``.
 
     A new folder is made under a temporary name and renamed. In an existing one each file is replaced in one step, the page
-    last, so that it never names a plot that is not there yet; plots and pages of ours that are no longer part of it are
+    last, so that it never names a plot that is not there yet; what is ours and no longer part of it is
     removed.
     """
     folder = Path(os.path.abspath(folder))
@@ -53,7 +53,8 @@ def publish(files: Mapping[str, bytes], folder: Path) -> None:
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
             os.replace(temporary / name, target)
-        for path in (folder / "index.html", *sorted((folder / "plots").glob("*.svg"))):
+        drawn = sorted([*(folder / "plots").glob("*.svg"), *(folder / "badges").glob("*/*.svg")])
+        for path in (folder / "index.html", *drawn):
             name = path.relative_to(folder).as_posix()
             if name not in files and _begins_with(path, _signature(name)):
                 path.unlink()

@@ -344,6 +344,7 @@ def test_the_same_records_render_to_the_same_bytes_anywhere(tmp_path: Path) -> N
         "README.md",
         "index.html",
         *(f"plots/{s['name']}{kind}.svg" for s in made.SYSTEMS for kind in ("", "-bugs")),
+        *(f"badges/{name}.svg" for name, *_ in made.IMPLEMENTATIONS),
     }
     assert first == here
     assert second == here
