@@ -23,7 +23,7 @@ report: $(VENV)/.peers
 	$(RUN) -m pytest --benchmark-only --quick -q --no-header --tb=no -rN --benchmark-columns=median,iqr,rounds --records $(REPORT)/speed.jsonl $(JUDGED)
 	@echo "3 of 3: writing the report"
 	$(RUN) -m reports $(REPORT)/conformance.jsonl $(REPORT)/speed.jsonl -o $(REPORT)
-	@echo "The report is in $(REPORT)/README.md"
+	@echo "The report is in $(REPORT)/index.html and $(REPORT)/README.md"
 
 test: $(VENV)/.tests
 	$(RUN) -m pytest -n auto --impl built-in

@@ -20,6 +20,8 @@ OUR_TAGS = re.compile(rf'</?code>|<a id="{PREFIX}\.[A-Za-z0-9_.-]+">|</a>')
 COMMENT = "<!-- -->"
 _PLACE = re.compile(rf'<a id="({PREFIX}\.[A-Za-z0-9_.-]+)">')
 FEWEST_SORTABLE_ROWS = 3
+LONGEST_UNBROKEN, LONGEST_UNBROKEN_NAME = 40, 12
+"""Characters of a cell up to which it stays on one line; of a row's name on a narrow screen."""
 
 
 @dataclass(frozen=True)
@@ -204,7 +206,9 @@ def _prepare_table(tokens: Sequence[Any], start: int) -> None:
                 key = sort_key(text) if numeric and sortable else None
                 if key is not None:
                     cell.attrSet("data-key", "Infinity" if key == float("inf") else repr(key))
-            if len(text) > 40 and not numeric:
+            elif names_row and not facts and len(text) > LONGEST_UNBROKEN_NAME:
+                classes.append("name")
+            if len(text) > LONGEST_UNBROKEN and not numeric:
                 classes.append("long")
             if classes:
                 cell.attrSet("class", " ".join(classes))

@@ -81,11 +81,18 @@ for (const frame of document.querySelectorAll(".command")) {
 }
 
 const areas = document.querySelectorAll(".scroll, .plot");
+// Fades the edge beyond which there is more.
+const hint = (area) => {
+  area.classList.toggle("more", area.scrollLeft + area.clientWidth < area.scrollWidth - 1);
+};
 const settle = () => {
   for (const area of areas) {
-    if (area.scrollWidth > area.clientWidth + 1) { area.tabIndex = 0; } else { area.removeAttribute("tabindex"); }
+    const scrolls = area.scrollWidth > area.clientWidth + 1 || area.scrollHeight > area.clientHeight + 1;
+    if (scrolls) { area.tabIndex = 0; } else { area.removeAttribute("tabindex"); }
+    hint(area);
   }
 };
+for (const area of areas) { area.addEventListener("scroll", () => hint(area), { passive: true }); }
 settle();
 addEventListener("resize", settle);
 
