@@ -7,6 +7,7 @@ from typing import Any
 
 from reports.comparing.change import Change, shown, some
 from reports.merging import Evidence, Killed
+from reports.numbers import count
 
 
 def implementations(old: Evidence, new: Evidence) -> list[Change]:
@@ -88,7 +89,7 @@ def _bug(before: Killed, after: Killed) -> list[Change]:
         text = f"{name} ({shown(after.sentence).rstrip('.')}): {shown(before.verdict)} → {shown(after.verdict)}"
         if after.verdict == "survived" and skipped:
             # A bug that is not asked for cannot be caught.
-            return [Change(f"{text}; it was put to {len(skipped)} fewer requirements")]
+            return [Change(f"{text}; it was put to {count(len(skipped), 'requirement')} fewer")]
         return [Change(text, worse=worse)]
     missed = [id_ for id_ in before.killers if id_ not in after.killers and id_ in after.checked]
     if missed and not after.honest:

@@ -188,7 +188,7 @@ def test_a_bug_that_is_no_longer_caught_is_worse(diff: Diff) -> None:
     assert diff([missed], [caught])[0] == NOTHING_WORSE
     code, text = diff([caught], [bug("survived", {}, ("ADM-02",))])
     assert code == NOTHING_WORSE
-    assert "put to 1 fewer requirements" in text
+    assert "put to 1 requirement fewer" in text
     code, text = diff([caught], [bug("killed", {"ADM-02": 3.0})])
     assert code == NOTHING_WORSE
     assert "no longer caught by ADM-01" in text
