@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from .events import Annotation
-from .grammar import STRICT, WHITE_SPACE
+from .events import Annotation, Incomplete
+from .grammar import OPEN, STRICT, WHITE_SPACE
 from .parser import parse
 
 LONGEST_REGION = 4096
@@ -61,6 +62,15 @@ class Recovered:
     defects: frozenset[Defect]
 
 
+@dataclass(frozen=True)
+class Lost:
+    """An opener, or the beginning of one, that nothing could be read behind. ``truncated``: because the text ends there."""
+
+    start: int
+    end: int
+    truncated: bool
+
+
 _GAP = r"[ \t\u00a0]{0,8}(?:\r?\n[ \t\u00a0]{0,8})?"
 _CLOSERS = {
     '"': '["\u201d]', "\u201c": '["\u201c\u201d]', "\u201d": '["\u201d]', "\u201e": "[\u201c\u201d]", "\u00ab": "\u00bb",
@@ -82,26 +92,36 @@ _CLOSE = re.compile(rf"(?P<gap>{_GAP})\]")
 
 def recover(text: str) -> list[Recovered]:
     """Every annotation that can be read out of the text, in its order. ValueError for a lone surrogate."""
-    found: list[Recovered] = []
+    return [attempt for attempt in attempts(text) if isinstance(attempt, Recovered)]
+
+
+def attempts(text: str) -> Iterator[Recovered | Lost]:
+    """What `recover` finds, and beside it each opener that nothing could be read behind. ValueError for a lone surrogate."""
     for event in parse(text):
         start, end = event.span.start, event.span.end
         if isinstance(event, Annotation):
-            found.append(Recovered(event.query, event.value, start, end, frozenset()))
+            yield Recovered(event.query, event.value, start, end, frozenset())
         else:
-            found += _recover_between(text, start, end)
-    return found
+            yield from _attempts_between(text, start, end, isinstance(event, Incomplete))
 
 
-def _recover_between(text: str, start: int, end: int) -> list[Recovered]:
-    found = []
+def _attempts_between(text: str, start: int, end: int, incomplete: bool) -> Iterator[Recovered | Lost]:
     openers = list(_OPENER.finditer(text, start, end))
+    if incomplete and not openers:
+        yield Lost(start, end, True)
     for opener, following in itertools.zip_longest(openers, openers[1:]):
         region_end = min(following.start() if following else end, opener.end() + LONGEST_REGION)
         blank = _BLANK_LINE.search(text, opener.end(), region_end)
         annotation = _read(text, opener, blank.start() if blank else region_end)
         if annotation is not None:
-            found.append(annotation)
-    return found
+            yield annotation
+        elif incomplete:
+            yield Lost(opener.start(), opener.end(), following is None)
+        else:
+            # Another opener than the strict one has no state that could say it; its string must at least be open still.
+            open_still = opener[0] != OPEN and region_end == len(text) and not blank
+            closed = re.compile(_CLOSERS[opener["quote"]]).search(text, opener.end(), region_end)
+            yield Lost(opener.start(), opener.end(), open_still and not closed)
 
 
 def _read(text: str, opener: re.Match[str], end: int) -> Recovered | None:

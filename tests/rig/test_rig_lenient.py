@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from impls._text import time_limit
 from reference import rig
-from reference.rig.lenient import Defect, Recovered, recover
+from reference.rig.lenient import Defect, Lost, Recovered, attempts, recover
 
 Reading = list[tuple[str, str | None, set[int]]]
 
@@ -81,6 +81,20 @@ def test_spans_hold_what_belongs_to_the_annotation() -> None:
     ):
         for found in recover(text):
             assert text[found.start : found.end] == raw
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    ('x [__DC__("what was', [(2, 11, True)]),
+    ("x [__DC", [(2, 7, True)]),
+    ("x [DC(“what was", [(2, 7, True)]),
+    ("x [DC(“what was” and more", [(2, 7, False)]),
+    ("x [DC(“what was\n\nand more", [(2, 7, False)]),
+    ('x [__DC__("what was\nand more', [(2, 11, False)]),
+    ('[__DC__("[__DC__("', [(0, 9, False), (9, 18, True)]),
+    ('[__DC__("a") --> "5"] [__DC__("b") --> 5]', []),
+])  # fmt: skip
+def test_openers_that_lead_nowhere_are_told(text: str, expected: list[tuple[int, int, bool]]) -> None:
+    assert [(a.start, a.end, a.truncated) for a in attempts(text) if isinstance(a, Lost)] == expected
 
 
 pieces = st.sampled_from([

@@ -1,0 +1,172 @@
+"""The command line of a linter: files in, findings out; a bad input is one clear line and exit status 2."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import io
+import os
+import sys
+import time
+from collections.abc import Sequence
+
+from conformance.linting.findings import Linter, Severity
+from conformance.linting.inputs import FIELDS, STANDARD_INPUT, InputError, content, documents, with_texts, write
+from conformance.linting.inputs import shown as shown_name
+from conformance.linting.rendering import FORMATS, FileResult, locate
+
+CLEAN, FOUND, BAD_INPUT = 0, 1, 2
+SECONDS_BETWEEN_REPORTS = 2.0
+
+EXIT_STATUS = """\
+exit status:
+  0  nothing found of the severity that --fail-on names (or above)
+  1  something found
+  2  bad input or usage; one line on standard error says what
+With --fix, what the repair removes does not count.
+"""
+
+
+def main(linter: Linter, arguments: Sequence[str]) -> int:
+    """Run ``python -m conformance.<system> lint ...``; returns the exit status."""
+    options = _parser(linter).parse_args(arguments)
+    progress = _Progress(not options.quiet)
+    try:
+        if options.write and not options.fix:
+            raise InputError("--write goes with --fix: it writes what --fix repairs")
+        files: list[str] = list(dict.fromkeys(options.files)) or [STANDARD_INPUT]
+        if options.write and STANDARD_INPUT in files:
+            raise InputError("--write cannot write to standard input; name a file")
+        results: list[FileResult] = []
+        for file in files:
+            result, diff = _lint_file(linter, file, options, progress, shown=sum(len(r.located) for r in results))
+            results.append(result)
+            if options.format == "text":
+                sys.stdout.write(diff)
+            elif diff:
+                sys.stderr.write(diff)
+    except InputError as error:
+        progress.end()
+        print(f"python -m conformance.{linter.system} lint: {error}", file=sys.stderr)
+        return BAD_INPUT
+    progress.end()
+    # In lines, so that a reader who has gone away is noticed at the next one.
+    sys.stdout.writelines(FORMATS[options.format](linter, results, options.limit).splitlines(keepends=True))
+    if options.fail_on == "never":
+        return CLEAN
+    threshold = Severity[options.fail_on.upper()]
+    grave = sum(r.severities[severity.name.lower()] for r in results for severity in Severity if severity >= threshold)
+    return FOUND if grave else CLEAN
+
+
+def _parser(linter: Linter) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"python -m conformance.{linter.system} lint",
+        description=f"Lint model outputs in the {linter.system.upper()} format.",
+        epilog=EXIT_STATUS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "files", nargs="*", metavar="FILE", help="text files, or JSON lines (.jsonl, .ndjson); - or none: stdin"
+    )
+    parser.add_argument("--input", choices=["auto", "text", "jsonl"], default="auto", help="how files are read; auto: by name")
+    parser.add_argument(
+        "--field",
+        default="",
+        metavar="NAME",
+        help=f"field of a JSON line, a.b.0 goes inside; default: first of {', '.join(FIELDS)}",
+    )
+    parser.add_argument("--format", choices=[*FORMATS], default="text")
+    parser.add_argument("--limit", type=int, default=100, metavar="N", help="findings shown at most; 0: all (default 100)")
+    parser.add_argument("--ignore", action="append", default=[], metavar="CODE", help="leave a diagnostic out; repeatable")
+    parser.add_argument(
+        "--fail-on",
+        choices=["error", "warning", "note", "never"],
+        default="error",
+        help="when the exit status is 1 (default error)",
+    )
+    parser.add_argument("--fix", action="store_true", help="show, as a diff, what can be repaired safely")
+    parser.add_argument("--write", action="store_true", help="with --fix: write the repairs into the files")
+    parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
+    return parser
+
+
+def _lint_file(
+    linter: Linter, file: str, options: argparse.Namespace, progress: _Progress, shown: int
+) -> tuple[FileResult, str]:
+    text = content(file)
+    fields = options.field.split(".") if options.field else []
+    result = FileResult(shown_name(file))
+    changed: dict[int | None, str] = {}
+    diffs = []
+    for document in documents(result.file, text, options.input, fields):
+        if options.fix:
+            fixed = linter.fix(document.text)
+            if fixed != document.text:
+                changed[document.line] = fixed
+                diffs.append(_diff(document.name, document.text, fixed))
+                document = type(document)(document.file, document.line, fixed)
+        lint = linter.lint(document.text)
+        findings = [f for f in lint.findings if not set(f.codes) <= set(options.ignore)]
+        result.counts.update(lint.counts)
+        result.codes.update(code for finding in findings for code in finding.codes)
+        result.severities.update(finding.severity.name.lower() for finding in findings)
+        room = max(0, options.limit - shown - len(result.located)) if options.limit else len(findings)
+        result.located += locate(document, findings[:room])
+        progress.step(result.file)
+    if changed and options.write:
+        write(file, with_texts(text, file, options.input, fields, changed))
+    return result, "".join(diffs)
+
+
+def _diff(name: str, before: str, after: str) -> str:
+    # Lines are split at LF alone, as everywhere here; a last line without one gets one for the display.
+    old, new = ([line + "\n" for line in text.split("\n")] for text in (before, after))
+    return "".join(difflib.unified_diff(old, new, f"{name} (as it is)", f"{name} (repaired)", n=1))
+
+
+class _Progress:
+    """A line on standard error where the run takes longer than a moment."""
+
+    def __init__(self, wanted: bool) -> None:
+        self._wanted = wanted
+        self._next = time.monotonic() + SECONDS_BETWEEN_REPORTS
+        self._documents = 0
+        self._open = False
+
+    def step(self, file: str) -> None:
+        """One more document is done."""
+        self._documents += 1
+        if self._wanted and time.monotonic() >= self._next:
+            self._next = time.monotonic() + SECONDS_BETWEEN_REPORTS
+            terminal = sys.stderr.isatty()
+            print(
+                f"{self._documents} documents linted, in {file}", file=sys.stderr, end="\r" if terminal else "\n", flush=True
+            )
+            self._open = terminal
+
+    def end(self) -> None:
+        """Nothing more comes."""
+        if self._open:
+            print(file=sys.stderr)
+
+
+def run(linter: Linter, arguments: Sequence[str]) -> int:
+    """Run ``python -m conformance.<system> SUBCOMMAND ...``; there is one subcommand."""
+    if arguments[:1] == ["lint"]:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")
+        try:
+            status = main(linter, arguments[1:])
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # Whoever reads has seen enough. The interpreter must not try again when it closes the stream.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            status = FOUND
+        return status
+    usage = f"usage: python -m conformance.{linter.system} lint [FILE ...]   (lint --help says more)"
+    if arguments[:1] in (["-h"], ["--help"]):
+        print(usage)
+        return CLEAN
+    print(usage, file=sys.stderr)
+    return BAD_INPUT

@@ -1,0 +1,81 @@
+"""A finding says what is wrong, where, and how bad it is; a document's lint is its findings and what was counted in it."""
+
+from __future__ import annotations
+
+import bisect
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+
+class Severity(IntEnum):
+    """In the order of weight."""
+
+    NOTE = 0
+    """Worth knowing; nothing need be done."""
+    WARNING = 1
+    """The format holds it, and it is probably not what was wanted."""
+    ERROR = 2
+    """The format is broken: a strict reader loses something."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """``codes`` are stable words; several where one place has several diagnostics. ``start`` and ``end`` count code points."""
+
+    severity: Severity
+    codes: tuple[str, ...]
+    message: str
+    start: int
+    end: int
+
+
+@dataclass
+class Lint:
+    """One document's lint. ``counts`` are sums of whole numbers, so that those of many documents can be added."""
+
+    findings: list[Finding] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def add(self, severity: Severity, codes: str | Iterable[str], message: str, start: int, end: int) -> None:
+        """Record a finding, and count it under each of its codes."""
+        codes = (codes,) if isinstance(codes, str) else tuple(codes)
+        self.findings.append(Finding(severity, codes, message, start, end))
+
+
+@dataclass(frozen=True)
+class Linter:
+    """What the command needs to know of a system."""
+
+    system: str
+    lint: Callable[[str], Lint]
+    fix: Callable[[str], str]
+    """The document with everything repaired that is safe to repair."""
+    columns: tuple[str, ...]
+    """Counts that the table of files shows, in its order."""
+    ratios: Callable[[Counter[str]], dict[str, float | None]]
+    """Figures made of the counts; None where there is nothing to divide by."""
+
+
+class Lines:
+    """Line and column of an offset. Lines end at LF only, as in the formats and in most editors; both count from 1."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._starts = [0]
+        at = text.find("\n")
+        while at >= 0:
+            self._starts.append(at + 1)
+            at = text.find("\n", at + 1)
+
+    def place(self, offset: int) -> tuple[int, int]:
+        """(line, column) of a code point."""
+        line = bisect.bisect_right(self._starts, offset)
+        return line, offset - self._starts[line - 1] + 1
+
+    def line(self, number: int) -> str:
+        """The text of a line without its end."""
+        start = self._starts[number - 1]
+        end = self._starts[number] - 1 if number < len(self._starts) else len(self._text)
+        return self._text[start:end]

@@ -1,0 +1,57 @@
+"""Numbers that stand in an answer without an annotation although the prompt's rule asks for one: all but dates and ranks.
+
+The rule (paper, appendix A): every occurrence of a statistical value is annotated; dates ("founded in 1760") and ranks ("10th
+largest by area") are not. What is a statistical value cannot be told by a pattern, so this errs on the side of silence:
+besides dates and ranks it passes over ages, times, list numbers, footnotes, addresses, and numbers that are part of a name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+_MONTH = (
+    r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?"
+    r"|Nov(?:ember)?|Dec(?:ember)?)\b\.?"
+)
+_YEAR = r"(?:1\d|20|21)\d{2}"
+CURRENCY = "$\u20ac\u00a3\u00a5\u20b9"
+SCALE = r"(?:%|per\s?cent\b|percent\b|thousand\b|million\b|billion\b|trillion\b)"
+"""What makes a number a quantity whatever it looks like: a sign before it or one of these words behind it."""
+
+_NOT_STATISTICS = (
+    r"(?:https?://|www\.)\S{1,500}",
+    r"^[ \t>]{0,20}(?:#{1,6}[ \t]+|[-*+][ \t]+|\*\*)?\(?\d{1,3}[.)](?=\s)",  # the number of a list item or a heading
+    r"\[\d{1,3}\]",  # a footnote
+    r"#\d+",
+    rf"\b{_MONTH}\s\d{{1,2}}(?:st|nd|rd|th)?\b(?:,?\s{_YEAR}\b)?|\b{_MONTH},?\s{_YEAR}\b",
+    rf"\b\d{{1,2}}(?:st|nd|rd|th)?\s(?:of\s)?{_MONTH}(?:,?\s{_YEAR}\b)?",
+    r"\b\d{4}-\d{2}(?:-\d{2})?\b|\b\d{1,2}/\d{1,2}/\d{2,4}\b",
+    r"\b\d{1,2}:\d{2}\b|\b\d{1,2}\s?[ap]\.?m\b",
+    rf"\b{_YEAR}\s?[-\u2013/]\s?(?:{_YEAR}|\d{{2}})\b",
+    r"\b(?:\d{2})?\d0s\b",
+    rf"\b{_YEAR}\b(?![.,]\d)(?!\s?{SCALE})",
+    r"\b\d{1,3}(?:,?\d{3}){0,3}(?:st|nd|rd|th)\b",
+    r"\b(?:no\.|number|top|bottom|rank(?:ed|s|ing)?(?:\s(?:at|as))?|place[ds]?|tables?|figures?|chapters?|sections?|steps?|parts?"
+    r"|versions?|articles?|phases?|grades?|types?|levels?|pages?|goals?|(?:inter)?states?|routes?|highways?|aged?|ages)"
+    r"\s#?\d+(?:\.\d+)*(?:\s?(?:-|\u2013|to|and|or)\s?\d+)?\b",
+    r"\b\d{1,3}(?:\s?[-\u2013]\s?\d{1,3})?[-\s]years?[-\s]olds?\b",
+    r"\b\d[DG]\b",
+)
+_NO_NAME = r"(?<!\w)(?<![^\W\d_][-\u2010/])(?<!\d[.,])"
+"""Not part of a name: COVID-19, G20, A4; nor the end of a number that was passed over."""
+
+_DIGIT = re.compile(r"\d")
+_TOKEN = re.compile(
+    rf"(?P<other>{'|'.join(_NOT_STATISTICS)})|(?P<number>{_NO_NAME}[{re.escape(CURRENCY)}]?\d+(?:,\d{{3}})*(?:\.\d+)?(?:\s?{SCALE})?)",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+
+def numbers(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """The spans of the statistical values in a part of the text, as far as can be told."""
+    if not _DIGIT.search(text, start, end):
+        return
+    for token in _TOKEN.finditer(text, start, end):
+        if token.lastgroup == "number":
+            yield token.span()

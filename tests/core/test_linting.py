@@ -1,0 +1,252 @@
+"""The linting command: inputs and outputs of every kind, exit statuses as documented, one clear line for a bad input."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from conformance.linting import command, inputs
+from conformance.linting.findings import Lines
+from conformance.rag.lint import LINTER as RAG
+from conformance.rag.lint import MEANING
+from conformance.rig.lint import LINTER as RIG
+from reference import rag, rig
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+BAD = "x [__DC__('what was q in Paris?') -> '5%'] y"
+REPAIRED = 'x [__DC__("what was q in Paris?") --> "5%"] y'
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: object, linter: object = RIG) -> tuple[int, str, str]:
+    status = command.run(linter, ["lint", *map(str, arguments)])  # type: ignore[arg-type]
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+def test_a_clean_file_is_clean(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.txt").write_text(rig.EXAMPLE, encoding="utf-8")
+    status, out, err = run(capsys, tmp_path / "a.txt")
+    assert (status, err) == (0, "")
+    assert out.startswith("file ")
+    (tmp_path / "b.txt").write_text(rag.EXAMPLE, encoding="utf-8")
+    assert run(capsys, tmp_path / "b.txt", linter=RAG)[0] == 0
+
+
+def test_a_finding_has_line_column_and_caret(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "a.txt"
+    file.write_text(f"first\n漢字 {BAD}\n", encoding="utf-8")
+    status, out, _ = run(capsys, file)
+    assert status == 1
+    first, shown, caret, *_ = out.splitlines()
+    assert first.startswith(f"{file}:2:6: error D4 D5: ")
+    assert shown == f"    漢字 {BAD}"
+    assert caret == "    " + " " * len("ideo x ") + "^" * len(BAD[2:-2])
+
+
+def test_long_lines_are_cut_around_the_finding(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.txt").write_text("word " * 1000 + BAD + " word" * 1000, encoding="utf-8")
+    _, shown, caret, *_ = run(capsys, tmp_path / "a.txt")[1].splitlines()
+    assert len(shown) < 100
+    assert shown[caret.index("^") :].startswith("[__DC__('what was")
+
+
+@pytest.mark.parametrize(("line", "field"), [
+    ({"output": BAD}, ""), ({"id": 3, "response": BAD, "content": "x"}, ""), (BAD, ""),
+    ({"a": {"b": ["x", {"c": BAD}]}, "text": "clean"}, "a.b.1.c"),
+])  # fmt: skip
+def test_json_lines_are_documents(tmp_path: Path, capsys: pytest.CaptureFixture[str], line: object, field: str) -> None:
+    file = tmp_path / "a.jsonl"
+    file.write_bytes(f" \r\n{json.dumps(line)}\r\n".encode())
+    status, out, _ = run(capsys, file, *(["--field", field] if field else []))
+    assert status == 1
+    assert out.startswith(f"{file}[2]:1:3: error D4 D5: ")
+    # Only the line that changed is written anew, and its other fields and its line end stay.
+    status, out, _ = run(capsys, file, "--fix", "--write", *(["--field", field] if field else []))
+    assert status == 0
+    assert f"-{BAD}\n+{REPAIRED}\n" in out
+    expected = json.loads(json.dumps(line).replace(json.dumps(BAD), json.dumps(REPAIRED)))
+    written = file.read_bytes().decode()
+    assert written.startswith(" \r\n")
+    assert written.endswith("\r\n")
+    assert json.loads(written) == expected
+
+
+def test_lines_that_need_no_repair_stay_byte_for_byte(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    odd = '{"output" :  "clean \\u00e9",  "x":1.50}'
+    file = tmp_path / "a.jsonl"
+    file.write_text(f"{odd}\n{json.dumps({'output': BAD})}\n{odd}", encoding="utf-8")
+    run(capsys, file, "--fix", "--write")
+    assert file.read_text(encoding="utf-8").split("\n")[::2] == [odd, odd]
+
+
+def test_fix_shows_and_write_writes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "a.txt"
+    file.write_bytes(f"one\r\n{BAD}\r\n".encode())
+    file.chmod(0o640)
+    status, out, _ = run(capsys, file, "--fix")
+    assert (status, file.read_bytes()) == (0, f"one\r\n{BAD}\r\n".encode())
+    assert f"-{BAD}\r\n+{REPAIRED}\r\n" in out
+    assert run(capsys, file, "--fix", "--write")[0] == 0
+    assert file.read_bytes() == f"one\r\n{REPAIRED}\r\n".encode()
+    assert file.stat().st_mode & 0o777 == 0o640
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+@pytest.mark.parametrize(("threshold", "status"), [("error", 0), ("warning", 1), ("note", 1), ("never", 0)])
+def test_the_exit_status_is_what_was_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], threshold: str, status: int
+) -> None:
+    (tmp_path / "a.txt").write_text("grew by 12%", encoding="utf-8")
+    assert run(capsys, tmp_path / "a.txt", "--fail-on", threshold)[0] == status
+    assert run(capsys, tmp_path / "a.txt", "--fail-on", threshold, "--ignore", "not-annotated")[0] == 0
+
+
+def test_sums_are_complete_where_findings_are_limited(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = [tmp_path / name for name in ("a.txt", "b.txt")]
+    for file in files:
+        file.write_text("grew by 12% and 13%", encoding="utf-8")
+    result = json.loads(run(capsys, *files, "--limit", 3, "--format", "json")[1])
+    assert [len(file["findings"]) for file in result["files"]] == [2, 1]
+    assert result["total"]["diagnostics"] == {"not-annotated": 4}
+    assert result["total"]["counts"]["documents"] == 2
+    assert result["files"][1]["findings"][0] == {
+        "document": str(files[1]), "line": 1, "column": 9, "start": 8, "end": 11, "severity": "warning",
+        "diagnostics": ["not-annotated"], "message": "'12%' has no annotation",
+    }  # fmt: skip
+    assert "(1 more findings; " in run(capsys, *files, "--limit", 3)[1]
+    assert "more findings" not in run(capsys, *files, "--limit", 0)[1]
+    assert "\n1 more findings are not listed.\n" in run(capsys, *files, "--limit", 3, "--format", "markdown")[1]
+
+
+def test_markdown_is_not_broken_by_what_it_quotes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.txt").write_text("`x` | ``12%`` <b>", encoding="utf-8")
+    out = run(capsys, tmp_path / "a.txt", "--format", "markdown")[1]
+    assert "``` `x` | ``12%`` <b> ```" in out
+    assert all(
+        line.count(" | ") == 6 for line in out.splitlines() if line.startswith("| ") and "documents" in line.split("|")[2]
+    )
+
+
+@pytest.mark.parametrize(("name", "content", "options", "message"), [
+    ("missing.txt", None, [], "cannot read"),
+    ("a.txt", b"caf\xe9", [], "is not UTF-8: found the byte 0xE9 at 3"),
+    ("a.jsonl", b'{"output": "x"}\n{', [], "line 2: not JSON"),
+    ("a.jsonl", b'{"x": 1}', [], "line 1: found the keys 'x', expected a string or one of output"),
+    ("a.jsonl", b"[" * 100_000, [], "line 1: not JSON"),
+    ("a.jsonl", b"3", [], "line 1: found int"),
+    ("a.jsonl", b'{"output": {"y": "x"}}', ["--field", "output.z"], "line 1: has no field 'output.z'"),
+    ("a.jsonl", b'{"output": ["x"]}', ["--field", "output.1"], "line 1: has no field 'output.1'"),
+    ("a.jsonl", b'{"output": 3}', ["--field", "output"], "line 1: 'output' is int, expected a string"),
+    ("a.txt", b"x", ["--write"], "--write goes with --fix"),
+    ("-", None, ["--fix", "--write"], "cannot write to standard input"),
+])  # fmt: skip
+def test_a_bad_input_is_one_clear_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: bytes | None, options: list[str], message: str
+) -> None:
+    file = tmp_path / name if name != "-" else name
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    status, out, err = run(capsys, file, *options)
+    assert (status, out) == (2, "")
+    assert message in err
+    assert err.startswith("python -m conformance.rig lint: ")
+    assert err.count("\n") == 1
+
+
+def test_a_surrogate_in_json_is_a_finding_and_no_crash(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.jsonl").write_text('"a\\ud800 12%"', encoding="utf-8")
+    for kind in ("text", "json", "markdown"):
+        status, out, _ = run(capsys, tmp_path / "a.jsonl", "--format", kind, "--fix")
+        assert status == 1
+        assert "lone-surrogate" in out
+        out.encode("utf-8")
+
+
+def test_standard_input_is_read_through_the_module() -> None:
+    for arguments, text, status in (
+        (["conformance.rig", "lint"], BAD, 1),
+        (["conformance.rag", "lint", "-", "--input", "jsonl"], json.dumps(rag.EXAMPLE), 0),
+        (["conformance.rig", "mend"], "", 2),
+        (["conformance.rag", "--help"], "", 0),
+    ):
+        done = subprocess.run([sys.executable, "-m", *arguments], cwd=ROOT, input=text, capture_output=True, text=True)
+        assert done.returncode == status, done.stderr
+        assert ("(standard input)" in done.stdout) == (status != 2 and "--help" not in arguments)
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("grew by 12%. " * 20_000, encoding="utf-8")
+    command_line = [sys.executable, "-m", "conformance.rig", "lint", "--limit", "0", str(tmp_path / "a.txt")]
+    with subprocess.Popen(command_line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stderr
+        assert "not-annotated" in process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == command.FOUND
+
+
+def test_a_narrow_terminal_gets_escapes(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("é 12%", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "conformance.rig", "lint", str(tmp_path / "a.txt")],
+        cwd=ROOT, capture_output=True, text=True, env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\\xe9 12%" in done.stdout
+
+
+def test_progress_goes_to_standard_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "SECONDS_BETWEEN_REPORTS", 0.0)
+    (tmp_path / "a.txt").write_text("x", encoding="utf-8")
+    assert "1 documents linted, in " in run(capsys, tmp_path / "a.txt")[2]
+    assert run(capsys, tmp_path / "a.txt", "--quiet")[2] == ""
+
+
+def documented() -> str:
+    return (ROOT / "docs" / "linting.md").read_text(encoding="utf-8")
+
+
+def test_the_example_of_the_documentation_holds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finding = re.search(r"^```\n(answer\.txt:.*?)^```", documented(), re.MULTILINE | re.DOTALL)
+    assert finding
+    (tmp_path / "answer.txt").write_text(finding[1].splitlines()[1].strip() + "\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert run(capsys, "answer.txt")[1].startswith(finding[1])
+
+
+@pytest.mark.parametrize(("room", "heading"), [("rig", "annotated answers"), ("rag", "lists of queries")])
+def test_every_code_is_documented_with_its_severity(room: str, heading: str) -> None:
+    table = documented().split(f"## What is found in {heading}\n\n", 1)[1].split("\n\n", 1)[0]
+    rows = [row.split(" | ")[:2] for row in table.removeprefix("| ").split("\n| ")[1:]]
+    listed = {(code, severity) for codes, severity in rows for code in codes.split(", ")}
+    source = (ROOT / "conformance" / room / "lint.py").read_text(encoding="utf-8")
+    emitted = {(code, severity.lower()) for severity, code in re.findall(r'Severity\.(\w+),\s+"([\w-]+)"', source)}
+    if room == "rig":
+        emitted |= {("D1 to D15", "error"), ("unit-outside", "warning"), ("repeated-outside", "warning")}
+    else:
+        emitted |= {(defect.value, severity.name.lower()) for defect, (severity, _) in MEANING.items()}
+    assert emitted == listed
+
+
+def test_places_count_lines_at_line_feeds_only() -> None:
+    lines = Lines("a\u2028b\rc\n\nd")
+    assert [lines.place(n) for n in (0, 4, 5, 6, 7)] == [(1, 1), (1, 5), (1, 6), (2, 1), (3, 1)]
+    assert [lines.line(n) for n in (1, 2, 3)] == ["a\u2028b\rc", "", "d"]
+
+
+def test_the_kind_of_a_file_is_told_by_its_name() -> None:
+    assert inputs.is_json_lines("x.JSONL", "auto")
+    assert not inputs.is_json_lines("x.jsonl", "text")
+    assert inputs.is_json_lines("-", "jsonl")
+    assert not inputs.is_json_lines("-", "auto")
