@@ -36,14 +36,18 @@ _NOT_STATISTICS = (
     r"|versions?|articles?|phases?|grades?|types?|levels?|pages?|goals?|(?:inter)?states?|routes?|highways?|aged?|ages)"
     r"\s#?\d+(?:\.\d+)*(?:\s?(?:-|\u2013|to|and|or)\s?\d+)?\b",
     r"\b\d{1,3}(?:\s?[-\u2013]\s?\d{1,3})?[-\s]years?[-\s]olds?\b",
-    r"\b\d[DG]\b",
+    r"\b\d[DG]\b|\b(?:24/7|9/11)\b",
+    rf"\b{_YEAR}\s?[QH][1-4]\b",
+    r"\b\d{1,3}\s(?:largest|biggest|smallest|highest|lowest|most|least|best|worst|richest|poorest|leading)\b",
 )
 _NO_NAME = r"(?<!\w)(?<![^\W\d_][-\u2010/])(?<!\d[.,])"
 """Not part of a name: COVID-19, G20, A4; nor the end of a number that was passed over."""
 
 _DIGIT = re.compile(r"\d")
+_NUMBER = rf"[{re.escape(CURRENCY)}]?\d+(?:,\d{{3}})*(?:\.\d+)?"
 _TOKEN = re.compile(
-    rf"(?P<other>{'|'.join(_NOT_STATISTICS)})|(?P<number>{_NO_NAME}[{re.escape(CURRENCY)}]?\d+(?:,\d{{3}})*(?:\.\d+)?(?:\s?{SCALE})?)",
+    rf"(?P<other>{'|'.join(_NOT_STATISTICS)})"
+    rf"|(?P<number>{_NO_NAME}{_NUMBER}(?:\s?[-\u2013]\s?{_NUMBER})?(?:\s?{SCALE})?)",
     re.IGNORECASE | re.MULTILINE,
 )
 
