@@ -2,7 +2,7 @@
 
 The rule (paper, appendix A): every occurrence of a statistical value is annotated; dates ("founded in 1760") and ranks ("10th
 largest by area") are not. What is a statistical value cannot be told by a pattern, so this errs on the side of silence:
-besides dates and ranks it passes over ages, times, list numbers, footnotes, addresses, and numbers that are part of a name.
+besides dates and ranks it passes over ages, times, telephone and list numbers, footnotes, addresses, and parts of names.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ _NOT_STATISTICS = (
     r"\s#?\d+(?:\.\d+)*(?:\s?(?:-|\u2013|to|and|or)\s?\d+)?\b",
     r"\b\d{1,3}(?:\s?[-\u2013]\s?\d{1,3})?[-\s]years?[-\s]olds?\b",
     r"\b\d[DG]\b|\b(?:24/7|9/11)\b",
+    r"\b\d{3}[-.]\d{3}[-.]\d{4}\b|\bzip(?:\scode)?\s\d{5}\b",
     rf"\b{_YEAR}\s?[QH][1-4]\b",
     r"\b\d{1,3}\s(?:largest|biggest|smallest|highest|lowest|most|least|best|worst|richest|poorest|leading)\b",
 )
@@ -47,7 +48,8 @@ _DIGIT = re.compile(r"\d")
 _NUMBER = rf"[{re.escape(CURRENCY)}]?\d+(?:,\d{{3}})*(?:\.\d+)?"
 _TOKEN = re.compile(
     rf"(?P<other>{'|'.join(_NOT_STATISTICS)})"
-    rf"|(?P<number>{_NO_NAME}{_NUMBER}(?:\s?[-\u2013]\s?{_NUMBER})?(?:\s?{SCALE})?)",
+    rf"|(?P<number>\b1\sin\s(?:every\s)?\d{{1,3}}\b|\b\d+\sout\sof\s(?:every\s)?\d+\b"
+    rf"|{_NO_NAME}{_NUMBER}(?:\s?[-\u2013]\s?{_NUMBER})?(?:\s?{SCALE})?)",
     re.IGNORECASE | re.MULTILINE,
 )
 

@@ -80,6 +80,8 @@ def test_what_is_wrong_is_named_where_it_is(text: str, expected: list[tuple[str,
     ("about 2020.5 units, 1500 and 3000", ["2020.5", "3000"]),
     ("12.5% of 40, or 13.", ["12.5%", "40", "13"]),
     ("between $5-7 million and 10 \u2013 12.5 %, open 24/7", ["$5-7 million", "10 \u2013 12.5 %"]),
+    ("1 in 5, 1 in every 100, 3 out of 4; 1 in 2020", ["1 in 5", "1 in every 100", "3 out of 4", "1"]),
+    ("ZIP 94086, ZIP code 94087, call 408-555-0123", []),
     ("in 2020 Q3 and 2021H1, one of the 3 largest; 3 large ones", ["3"]),
 ])  # fmt: skip
 def test_numbers_that_should_be_annotated_are_told_from_dates_and_ranks(text: str, expected: list[str]) -> None:
