@@ -111,6 +111,63 @@ def _gbnf_by_llguidance(module: Any) -> str:
     return module.LLMatcher.grammar_from_lark(converted)
 
 
+_GBNF = re.compile(
+    r'(?P<literal>"(?:\\.|[^"\\])*")|(?P<class>\[(?:\\.|[^\]\\])*\])(?P<star>\*?)|(?P<rule>\w+)|(?P<bar>\|)|\s+'
+)
+
+
+def _gbnf_by_hand() -> Member:
+    """An automaton whose states are places in rules. A rule stands last in its alternative, so there is nowhere to return to."""
+    rules: dict[str, list[list[tuple[str, Any]]]] = {}
+    for line in export.gbnf().splitlines():
+        name, _, body = line.partition(" ::= ")
+        alternatives = rules.setdefault(name, [[]])
+        at = 0
+        while at < len(body):
+            token = _GBNF.match(body, at)
+            assert token, body[at:]
+            at = token.end()
+            if token["bar"]:
+                alternatives.append([])
+            elif token["rule"]:
+                alternatives[-1].append(("rule", token["rule"]))
+            elif token["literal"]:
+                written = token["literal"][1:-1].replace('\\"', '"')
+                alternatives[-1] += [("one", re.compile(re.escape(character))) for character in written]
+            elif token["class"]:
+                alternatives[-1].append(("any" if token["star"] else "one", re.compile(token["class"])))
+
+    Place = tuple[str, int, int]
+
+    def closure(places: list[Place]) -> set[Place]:
+        reached: set[Place] = set()
+        while places:
+            place = name, alternative, at = places.pop()
+            if place in reached:
+                continue
+            reached.add(place)
+            rest = rules[name][alternative][at:]
+            if rest and rest[0][0] == "rule":
+                assert len(rest) == 1
+                places += [(rest[0][1], number, 0) for number in range(len(rules[rest[0][1]]))]
+            elif rest and rest[0][0] == "any":
+                places.append((name, alternative, at + 1))
+        return reached
+
+    def member(text: str) -> bool:
+        places = closure([("root", 0, 0)])
+        for character in text:
+            following = []
+            for name, alternative, at in places:
+                kind, what = (rules[name][alternative] + [("end", None)])[at]
+                if kind in ("one", "any") and what.match(character):
+                    following.append((name, alternative, at + (kind == "one")))
+            places = closure(following)
+        return any(at == len(rules[name][alternative]) for name, alternative, at in places)
+
+    return member
+
+
 def _node(script: str) -> Callable[[str], Any]:
     """A function of one text, computed by a JavaScript expression of ``text`` in a process that stays."""
     program = (
@@ -192,6 +249,7 @@ MEMBERS = (
     ),
     Engine("llguidance-lark", _llguidance(lambda m: m.LLMatcher.grammar_from_lark(export.lark_well_formed())), **LLGUIDANCE),
     Engine("llguidance-gbnf", _llguidance(_gbnf_by_llguidance), **LLGUIDANCE),
+    Engine("gbnf-by-hand", _gbnf_by_hand),
     Engine("node", _node_member, "node", "install Node.js"),
 )
 """Each says whether a text is well formed."""
