@@ -34,6 +34,8 @@ def main(linter: Linter, arguments: Sequence[str]) -> int:
     try:
         if options.write and not options.fix:
             raise InputError("--write goes with --fix: it writes what --fix repairs")
+        if options.limit < 0:
+            raise InputError(f"found --limit {options.limit}, expected a number of findings, or 0 for all")
         files: list[str] = list(dict.fromkeys(options.files)) or [STANDARD_INPUT]
         if options.write and STANDARD_INPUT in files:
             raise InputError("--write cannot write to standard input; name a file")

@@ -143,6 +143,7 @@ def test_markdown_is_not_broken_by_what_it_quotes(tmp_path: Path, capsys: pytest
     ("a.jsonl", b'{"output": {"y": "x"}}', ["--field", "output.z"], "line 1: has no field 'output.z'"),
     ("a.jsonl", b'{"output": ["x"]}', ["--field", "output.1"], "line 1: has no field 'output.1'"),
     ("a.jsonl", b'{"output": 3}', ["--field", "output"], "line 1: 'output' is int, expected a string"),
+    ("a.txt", b"x", ["--limit", "-1"], "found --limit -1, expected a number of findings"),
     ("a.txt", b"x", ["--write"], "--write goes with --fix"),
     ("-", None, ["--fix", "--write"], "cannot write to standard input"),
 ])  # fmt: skip

@@ -26,6 +26,8 @@ class Engine:
     build: Callable[[], Any]
     requires: str = ""
     get: str = ""
+    short: bool = False
+    """Whether it gives up on long texts."""
 
     @property
     def installed(self) -> bool:
@@ -117,7 +119,7 @@ _GBNF = re.compile(
 
 
 def _gbnf_by_hand() -> Member:
-    """An automaton whose states are places in rules. A rule stands last in its alternative, so there is nowhere to return to."""
+    """An automaton whose states are places in rules. A rule stands last in its alternative, so nothing returns."""
     rules: dict[str, list[list[tuple[str, Any]]]] = {}
     for line in export.gbnf().splitlines():
         name, _, body = line.partition(" ::= ")
@@ -248,7 +250,8 @@ MEMBERS = (
         "llguidance-regex", _llguidance(lambda m: m.LLMatcher.grammar_from_regex(export.well_formed_pattern())), **LLGUIDANCE
     ),
     Engine("llguidance-lark", _llguidance(lambda m: m.LLMatcher.grammar_from_lark(export.lark_well_formed())), **LLGUIDANCE),
-    Engine("llguidance-gbnf", _llguidance(_gbnf_by_llguidance), **LLGUIDANCE),
+    # Its parser keeps all that a rule at the end of another began, so the recursion that llama.cpp asks for fills its limit.
+    Engine("llguidance-gbnf", _llguidance(_gbnf_by_llguidance), short=True, **LLGUIDANCE),
     Engine("gbnf-by-hand", _gbnf_by_hand),
     Engine("node", _node_member, "node", "install Node.js"),
 )

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from impls._text import time_limit
 from reference import rig
 from reference.rig import export
 from tests.rig.engines import MEMBERS, READERS, Engine, read_by_reference
@@ -26,6 +27,7 @@ BUILT = {engine: functools.cache(engine.build) for engine in MEMBERS + READERS}
 members = pytest.mark.parametrize("engine", [e for e in MEMBERS if e.installed], ids=lambda e: e.name)
 readers = pytest.mark.parametrize("engine", [e for e in READERS if e.installed], ids=lambda e: e.name)
 
+GOOD = rig.serialise_annotation("q", "5")
 PIECES = [rig.OPEN, rig.ARROW, rig.CLOSE, '"', "[", "[__DC__(", "q", "  ", "\n"]
 SHORT = tuple("".join(sequence) for length in range(5) for sequence in itertools.product(PIECES, repeat=length))
 """Every sequence of up to four pieces: an annotation takes at least four, so these hold it and every way to miss it by one."""
@@ -138,6 +140,19 @@ def test_no_reader_with_as_many_states_differs() -> None:
         steps = ["", *automaton.letters]
         for (state, access), step, ending in itertools.product(automaton.reached.items(), steps, automaton.endings()):
             assert automaton.accepts(state, step + ending) == rig.is_well_formed(access + step + ending)
+
+
+@pytest.mark.parametrize("engine", [e for e in MEMBERS if e.installed and not e.short], ids=lambda e: e.name)
+@pytest.mark.parametrize(
+    "family", ["[", "[__DC__(", rig.OPEN, rig.OPEN + "a" + rig.ARROW, rig.OPEN + " " * 20_000, GOOD, "[_["]
+)
+def test_hostile_documents_are_decided(engine: Engine, family: str) -> None:
+    member = BUILT[engine]()
+    # Forty thousand characters: linear engines take milliseconds, and anything that backtracks over them would not come back.
+    text = family * (40_000 // len(family))
+    with time_limit(30):
+        assert member(text) == rig.is_well_formed(text)
+        assert member(text + '"') == rig.is_well_formed(text + '"')
 
 
 def test_the_patterns_look_neither_ahead_nor_back() -> None:
