@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from conformance.measuring.statistics import decide
 from conformance.records import RecordError, Run, read
 from conformance.verdict import Judgement, Verdict
 
@@ -137,10 +138,10 @@ class Measurement:
 
     @property
     def noisy(self) -> bool:
-        """Whether this A/A pair saw a difference where there is none: its interval excludes 1."""
+        """Whether this A/A pair, by the rule that judges everybody, shows a difference where there is none."""
         if not self.again or self.ratio_low is None or self.ratio_high is None:
             return False
-        return not self.ratio_low <= 1 <= self.ratio_high
+        return decide(self.ratio_low, self.ratio_high) in ("faster", "slower")
 
 
 @dataclass(frozen=True)

@@ -217,6 +217,14 @@ def test_a_noisy_run_says_so(tmp_path: Path, page: str) -> None:
     assert "noisy" not in page
 
 
+def test_a_difference_that_the_rule_calls_the_same_is_no_noise(tmp_path: Path) -> None:
+    lines = [
+        made.measurement("ademamix/torch", 0.998, decision="baseline", aa=True, ratio_low=0.997, ratio_high=0.999),
+        made.judgement("ademamix/torch", "ADM-01", "d8-t1", "float32", 0.4),
+    ]
+    assert "noisy" not in page_of(tmp_path, lines)
+
+
 def test_empty_sections_say_why(tmp_path: Path) -> None:
     page = page_of(tmp_path, [])
     assert "No case was judged in these runs, so there can be no finding." in section(page, "Findings")
