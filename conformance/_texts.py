@@ -1,8 +1,9 @@
-"""What the two text rooms share in judging: documents and lists shown by the part that matters."""
+"""What the two text rooms share in judging: documents and lists shown by the part that matters, and the plainest case."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from conformance.comparison import Comparison, equal
@@ -35,3 +36,13 @@ def equal_lists(quantity: str, got: Sequence[Any], expected: Sequence[Any], docu
     window = slice(first, first + ITEMS_SHOWN)
     what = f"{quantity}, from number {first + 1} of {len(got)} (expected {len(expected)})"
     return equal(what, got[window], expected[window], where)
+
+
+@dataclass(frozen=True)
+class Plain:
+    """A case whose content the check itself knows by ``id``."""
+
+    id: str
+    quick: bool = False
+    needs: frozenset[str] = frozenset()
+    dtypes: tuple[str, ...] = ()

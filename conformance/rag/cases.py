@@ -190,16 +190,6 @@ ORDER: tuple[Case, ...] = group(
 
 
 @dataclass(frozen=True)
-class Plain:
-    """A case whose content the check itself knows by ``id``."""
-
-    id: str
-    quick: bool = False
-    needs: frozenset[str] = frozenset()
-    dtypes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class Generated:
     """Answers drawn from the format's own pieces."""
 

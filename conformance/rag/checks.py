@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from conformance._texts import equal_lists, shown
+from conformance._texts import Plain, equal_lists, shown
 from conformance.check import Checks
 from conformance.comparison import Comparison, equal
-from conformance.rag.cases import GENERATED, ORDER, VECTORS, Case, Generated, Plain, generated
+from conformance.rag.cases import GENERATED, ORDER, VECTORS, Case, Generated, generated
 from impls._text import TimeLimitExceeded
 from reference import rag
 

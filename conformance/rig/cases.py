@@ -500,16 +500,6 @@ PROSE: tuple[Case, ...] = group(
 
 
 @dataclass(frozen=True)
-class Plain:
-    """A case whose content the check itself knows by ``id``."""
-
-    id: str
-    quick: bool = False
-    needs: frozenset[str] = frozenset()
-    dtypes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class Serialising:
     """Segments to write: with the document that says them, or with none where they must be refused."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from conformance._texts import equal_lists, shown
+from conformance._texts import Plain, equal_lists, shown
 from conformance.check import Checks
 from conformance.comparison import Comparison, equal
 from conformance.rig.cases import (
@@ -23,7 +23,6 @@ from conformance.rig.cases import (
     Generated,
     Hostile,
     Mark,
-    Plain,
     Q,
     R,
     Serialising,
