@@ -67,6 +67,10 @@ def configure(config: pytest.Config) -> None:
     if "cuda" not in config.getoption("--device"):
         # Whether Triton interprets is settled when anything, a peer perhaps, first imports it; so it is settled here.
         os.environ.setdefault("TRITON_INTERPRET", "1")
+    if hasattr(config, "workerinput"):
+        # Workers share the cores already, so torch takes one thread in each. NumPy, loaded before this, keeps its own: with
+        # another number of threads its products, and so the margins, would differ in the last place from a run without workers.
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
     config.stash[LINES] = []
     config.pluginmanager.register(Gatherer(config))
     config.stash[STARTED] = (datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), time.monotonic())
