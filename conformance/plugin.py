@@ -69,7 +69,7 @@ def configure(config: pytest.Config) -> None:
         os.environ.setdefault("TRITON_INTERPRET", "1")
     if hasattr(config, "workerinput"):
         # Workers share the cores already, so torch takes one thread in each. NumPy, loaded before this, keeps its own: with
-        # another number of threads its products, and so the margins, would differ in the last place from a run without workers.
+        # another number of threads its products, and so the margins, would differ in the last place from a run without any.
         os.environ.setdefault("OMP_NUM_THREADS", "1")
     config.stash[LINES] = []
     config.pluginmanager.register(Gatherer(config))
