@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-import sys
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -106,8 +105,3 @@ def _commit() -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return commit + ("+changes" if changed else "")
-
-
-def python_command() -> str:
-    """How this Python is called in a command that a reader may copy: its version's name, not its path."""
-    return f"python{sys.version_info.major}.{sys.version_info.minor}"

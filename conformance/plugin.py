@@ -16,6 +16,7 @@ import pytest
 from conformance import environment, expected_failures, records
 from conformance.judging import Examination, examinations, explain, requirements_of
 from conformance.measuring import Outcome, measurements, replay
+from conformance.mutants import mutants_of
 from conformance.situations import Options, situations
 from conformance.verdict import Judgement, Verdict
 from impls.contract import Implementation, in_one_line
@@ -150,20 +151,12 @@ def generate(metafunc: pytest.Metafunc) -> None:
     if "examination" in metafunc.fixturenames:
         system = metafunc.module.SYSTEM
         found = examinations(system, selection_of(config).implementations, options_of(config))
-        metafunc.parametrize(
-            "examination",
-            _items([pytest.param(e, id=e.id) for e in found]),
-        )
+        metafunc.parametrize("examination", _items([pytest.param(e, id=e.id) for e in found]))
     elif "mutant" in metafunc.fixturenames:
-        from conformance.mutants import mutants_of
-
         # The suite judges itself in its own runs; somebody who came with one implementation did not ask for that.
         plugged = any(spec != "built-in" for spec in config.getoption("--impl"))
         own = [] if plugged or config.getoption("--quick") else [m for s in SYSTEMS for m in mutants_of(s.name)]
-        metafunc.parametrize(
-            "mutant",
-            _items([pytest.param(m, id=f"{m.system}-{m.name}") for m in own]),
-        )
+        metafunc.parametrize("mutant", _items([pytest.param(m, id=f"{m.system}-{m.name}") for m in own]))
     elif "measurement" in metafunc.fixturenames:
         own_measurements = measurements(metafunc.module.SYSTEM, selection_of(config).implementations, options_of(config))
         metafunc.parametrize("measurement", _items([pytest.param(m, id=m.id) for m in own_measurements]))
