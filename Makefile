@@ -18,7 +18,7 @@ JUDGED := || [ $$? -eq 1 ]
 report: $(VENV)/.peers
 	@mkdir -p $(REPORT)
 	@echo "1 of 3: judging every implementation"
-	$(RUN) -m pytest conformance -n auto -q --no-header --tb=no -rN --records $(REPORT)/conformance.jsonl $(JUDGED)
+	$(RUN) -m pytest conformance --thorough -n auto -q --no-header --tb=no -rN --records $(REPORT)/conformance.jsonl $(JUDGED)
 	@echo "2 of 3: measuring speed"
 	$(RUN) -m pytest --benchmark-only --quick -q --no-header --tb=no -rN --benchmark-columns=median,iqr,rounds --records $(REPORT)/speed.jsonl $(JUDGED)
 	@echo "3 of 3: writing the report"
@@ -26,7 +26,7 @@ report: $(VENV)/.peers
 	@echo "The report is in $(REPORT)/index.html and $(REPORT)/README.md"
 
 test: $(VENV)/.tests
-	$(RUN) -m pytest -n auto --impl built-in
+	$(RUN) -m pytest --thorough -n auto --impl built-in
 
 gpu:
 	$(PYTHON) -m conformance.gpu -o $(OUT)

@@ -10,6 +10,7 @@ import numpy as np
 from conformance.check import Check, run_check
 from conformance.comparison import Comparison, margins_of
 from conformance.mutants import mutants_of, subject_of
+from conformance.situations import is_thorough
 
 MOST_SHOWN = 3
 """A failure that looks like more than a few planted bugs has no likeliest reason, only a list."""
@@ -23,8 +24,8 @@ def resembling(system: str, check: Check, case: Any, dtype: str, comparisons: li
     """
     found = []
     for mutant in mutants_of(system):
-        if mutant.honest or mutant.equivalent:
-            continue
+        if mutant.honest or mutant.equivalent or (is_thorough(case) and not mutant.thorough):
+            continue  # on a case that takes long, only the bugs that are planted for such cases are worth their time
         theirs = _comparisons(mutant, check, case, dtype)
         if theirs is not None and any(not c.passed for c in theirs) and _alike(comparisons, theirs):
             found.append(f"{mutant.name}: {mutant.sentence}")

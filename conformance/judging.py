@@ -14,7 +14,7 @@ from typing import Any
 from conformance.check import Check, last_line, run_check, worst_of
 from conformance.diagnosis import resembling
 from conformance.requirement import Requirement
-from conformance.situations import Options, situations
+from conformance.situations import Options, is_thorough, situations
 from conformance.verdict import Judgement, Verdict
 from impls.contract import Implementation, NotRun, Unsupported, in_one_line
 from impls.surroundings import surroundings_of
@@ -171,6 +171,8 @@ def reproduction(examination: Examination) -> str:
     alone = replace(examination, implementation=replace(implementation, name=implementation.name_alone or implementation.name))
     node = f"conformance/{implementation.system}/test_{implementation.system}.py::test_conforms[{alone.id}]"
     words = ["pytest", shlex.quote(node), "--impl", shlex.quote(implementation.selector)]
+    if is_thorough(examination.case):
+        words.append("--thorough")
     if examination.device != "cpu":
         words += ["--device", examination.device]
     return " ".join(words)

@@ -56,6 +56,9 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption(
         "--quick", action="store_true", help="a small share of cases and workloads; judges nothing that compiles first"
     )
+    group.addoption(
+        "--thorough", action="store_true", help="also the cases that take long: thousands of steps, several processes"
+    )
     group.addoption("--records", metavar="FILE", help="write the run's verdicts and measurements to FILE (JSON lines)")
     group.addoption(
         "--xfails", metavar="FILE", help="known failures: REQUIREMENT [IMPLEMENTATION [CASE]] a line, globs allowed"
@@ -75,6 +78,8 @@ def configure(config: pytest.Config) -> None:
     config.stash[LINES] = []
     config.pluginmanager.register(Gatherer(config))
     config.stash[STARTED] = (datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), time.monotonic())
+    if config.getoption("--quick") and config.getoption("--thorough"):
+        raise pytest.UsageError("found both --quick and --thorough; expected one of them, or neither")
     file = config.getoption("--xfails")
     try:
         config.stash[EXPECTED] = expected_failures.read(file) if file else ()
@@ -100,6 +105,7 @@ def options_of(config: pytest.Config) -> Options:
         devices=tuple(dict.fromkeys(config.getoption("--device"))) or ("cpu",),
         dtypes=tuple(config.getoption("--dtype")),
         quick=config.getoption("--quick"),
+        thorough=config.getoption("--thorough"),
     )
 
 
@@ -155,7 +161,8 @@ def generate(metafunc: pytest.Metafunc) -> None:
     elif "mutant" in metafunc.fixturenames:
         # The suite judges itself in its own runs; somebody who came with one implementation did not ask for that.
         plugged = any(spec != "built-in" for spec in config.getoption("--impl"))
-        own = [] if plugged or config.getoption("--quick") else [m for s in SYSTEMS for m in mutants_of(s.name)]
+        everywhere = [] if plugged or config.getoption("--quick") else [m for s in SYSTEMS for m in mutants_of(s.name)]
+        own = [m for m in everywhere if config.getoption("--thorough") or not m.thorough]
         metafunc.parametrize("mutant", _items([pytest.param(m, id=f"{m.system}-{m.name}") for m in own]))
     elif "measurement" in metafunc.fixturenames:
         own_measurements = measurements(metafunc.module.SYSTEM, selection_of(config).implementations, options_of(config))
@@ -261,6 +268,7 @@ def header(config: pytest.Config) -> dict[str, Any]:
         "suite": environment.suite_version(),
         "options": {
             "quick": options.quick,
+            "thorough": options.thorough,
             "device": list(options.devices),
             "dtype": list(options.dtypes),
             "impl": list(option("--impl")),
@@ -269,7 +277,7 @@ def header(config: pytest.Config) -> dict[str, Any]:
         },
         "started": config.stash[STARTED][0],
         "environment": environment.describe(with_gpu="cuda" in options.devices),
-        "cases": {s.name: sum(1 for _ in situations(s.name, Options())) for s in SYSTEMS},
+        "cases": {s.name: sum(1 for _ in situations(s.name, Options(thorough=True))) for s in SYSTEMS},
         "systems": [
             {"name": s.name, "title": s.title, "paper": s.paper, "requirement_prefix": s.requirement_prefix} for s in SYSTEMS
         ],

@@ -17,6 +17,13 @@ class Options:
     devices: tuple[str, ...] = ("cpu",)
     dtypes: tuple[str, ...] = ()
     quick: bool = False
+    thorough: bool = False
+    """Also the cases that take long: thousands of steps, several processes, gigabytes."""
+
+
+def is_thorough(case: Any) -> bool:
+    """Whether a case is left to ``--thorough``: it carries a true ``thorough``; most have no such attribute."""
+    return bool(getattr(case, "thorough", False))
 
 
 def checks_of(system: str) -> Checks:
@@ -28,7 +35,7 @@ def situations(system: str, options: Options) -> Iterator[tuple[Check, Any, str]
     """Every check with every case and dtype that the options leave in; texts have the dtype ""."""
     for check in checks_of(system):
         for case in check.cases:
-            if options.quick and not case.quick:
+            if (options.quick and not case.quick) or (is_thorough(case) and not options.thorough):
                 continue
             for dtype in case.dtypes or ("",):
                 if not dtype or not options.dtypes or dtype in options.dtypes:

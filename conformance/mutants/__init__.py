@@ -29,6 +29,8 @@ class Mutant:
     killed_by: tuple[str, ...] = ()
     honest: bool = False
     equivalent: str = ""
+    thorough: bool = False
+    """Whether only a case of ``--thorough`` can catch it; then it is put to those as well, in such runs alone."""
 
     def __post_init__(self) -> None:
         if not self.honest and not self.equivalent and not self.killed_by:
@@ -89,7 +91,7 @@ def put_to_trial(mutant: Mutant) -> Trial:
     killers: dict[str, float] = {}
     checked: dict[str, None] = {}
     subject = subject_of(mutant)
-    for check, case, dtype in situations(mutant.system, Options()):
+    for check, case, dtype in situations(mutant.system, Options(thorough=mutant.thorough)):
         try:
             worst = worst_of(run_check(check, subject, case, dtype))
         except (Unsupported, NotRun):

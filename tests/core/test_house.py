@@ -14,7 +14,7 @@ import pytest
 
 from conformance.judging import requirements_of
 from conformance.mutants import mutants_of
-from conformance.situations import checks_of
+from conformance.situations import checks_of, is_thorough
 from impls.systems import SYSTEMS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -111,7 +111,9 @@ def test_an_examination_is_named_once(system: str) -> None:
 @systems
 def test_every_requirement_has_a_quick_case(system: str) -> None:
     quick = {check.requirement for check in checks_of(system) if any(case.quick for case in check.cases)}
-    assert set(requirements_of(system)) - quick == set()
+    long = {check.requirement for check in checks_of(system) if all(is_thorough(case) for case in check.cases)}
+    assert set(requirements_of(system)) - quick - long == set()
+    assert [c.id for check in checks_of(system) for c in check.cases if c.quick and is_thorough(c)] == []
 
 
 @systems
