@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 SCHEMA = 1
-KINDS = ("verdict", "mutant", "measurement")
+KINDS = ("verdict", "mutant", "measurement", "claim", "curve")
 """The kinds of line between header and footer, in the order in which they are written."""
 
 
