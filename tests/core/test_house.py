@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from conformance.claims import claims
+from conformance.curves import curves
 from conformance.judging import requirements_of
 from conformance.mutants import mutants_of
 from conformance.situations import checks_of, is_thorough
@@ -76,6 +79,8 @@ def test_listing_imports_neither_torch_nor_jax_nor_a_peer() -> None:
 def test_collecting_a_room_imports_no_framework(system: str) -> None:
     code = (
         f"import sys, conformance.{system}.checks, conformance.{system}.workloads, conformance.mutants.{system}\n"
+        "import conformance.claims, conformance.curves\n"
+        "conformance.claims.claims(), conformance.curves.curves()\n"
         "print(sorted(set(sys.modules) & {'torch', 'jax', 'triton'}))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -132,6 +137,23 @@ def test_there_are_bugs_and_honest_variants(system: str) -> None:
     for mutant in mutants:
         assert mutant.system == system
         assert mutant.sentence.endswith(".")
+
+
+def test_claims_and_curves_are_well_formed() -> None:
+    # A room may have neither file; what it has says what it measures, where that was said, and in which unit.
+    prefixes = {s.name: s.requirement_prefix for s in SYSTEMS}
+    ids = [claim.id for claim in claims()]
+    assert len(set(ids)) == len(ids)
+    for claim in claims():
+        assert re.fullmatch(rf"{prefixes[claim.system]}-C[0-9]+", claim.id)
+        assert claim.statement.endswith(".")
+        assert claim.source
+    names = [curve.id for curve in curves()]
+    assert len(set(names)) == len(names)
+    for curve in curves():
+        assert curve.system in prefixes
+        assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", curve.name)
+        assert all((curve.title, curve.axes.x, curve.axes.y))
 
 
 def test_no_tolerance_is_a_literal() -> None:
