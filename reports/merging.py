@@ -120,7 +120,26 @@ class Measurement:
     roofline_share: float | None = None
     margin: float | None = None
     first_call_s: float | None = None
-    """Where a compiler runs first: how long the first call took."""
+    """Where a compiler runs first: how long the first call took (records before ``compile_s``)."""
+    compile_s: float | None = None
+    """By how much the first call took longer than a later one."""
+    cache: str = ""
+    """``warm``, ``cold``, or "" in records that do not tell."""
+    family: str = ""
+    """Workloads of one family differ in their ``scale`` alone."""
+    scale: float | None = None
+    scale_name: str = ""
+    peak_memory_bytes: float | None = None
+    """Beyond what was live before the call."""
+    memory_kind: str = ""
+    """``device`` or ``host``."""
+    stopped: str = ""
+    """``tight``, ``budget`` or ``most``: why no more samples were taken."""
+    looks: int | None = None
+    reason: str = ""
+    """The decision's, in words."""
+    warnings: tuple[str, ...] = ()
+    """What a reader must know: throttled, other processes, noisy."""
     again: bool = False
     """The baseline measured against itself (A/A): what this clock calls a difference where there is none."""
 
@@ -426,10 +445,13 @@ def _killed(line: dict[str, Any]) -> Killed:
 
 def _measurement(line: dict[str, Any], run: str) -> Measurement:
     words = ("system", "implementation", "workload", "verdict")
-    optional_words = ("description", "dtype", "device", "unit", "message", "baseline", "decision")
+    optional_words = (
+        *("description", "dtype", "device", "unit", "message", "baseline", "decision"),
+        *("cache", "family", "scale_name", "memory_kind", "stopped", "reason"),
+    )
     optional_numbers = (
         *("median_s", "low_s", "high_s", "ratio", "ratio_low", "ratio_high", "per_second"),
-        *("bytes_moved", "flops", "roofline_share", "margin", "first_call_s"),
+        *("bytes_moved", "flops", "roofline_share", "margin", "first_call_s", "compile_s", "scale", "peak_memory_bytes"),
     )
     fields: dict[str, Any] = {word: str(line[word]) for word in words}
     fields |= {word: str(line.get(word) or "") for word in optional_words}
@@ -440,12 +462,14 @@ def _measurement(line: dict[str, Any], run: str) -> Measurement:
         if fields[word] is not None and fields[word] <= 0:
             raise ValueError(f"found {word} {fields[word]}, expected a positive number")
     roofline = line.get("roofline") or {}
-    samples = _number(line.get("samples"))
+    samples, looks = _number(line.get("samples")), _number(line.get("looks"))
     return Measurement(
         run=run,
         **fields,
         amount=_number(line.get("amount")) or 0.0,
         samples=None if samples is None else int(samples),
+        looks=None if looks is None else int(looks),
+        warnings=tuple(str(warning) for warning in line.get("warnings") or ()),
         copy_bytes_per_s=_number(roofline.get("copy_bytes_per_s")),
         update_bytes_per_s=_number(roofline.get("update_bytes_per_s")),
         matmul_flops_per_s=_number(roofline.get("matmul_flops_per_s")),
