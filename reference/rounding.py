@@ -61,9 +61,10 @@ class Format:
 
         Shapes: any, returned unchanged. Exact for every format no wider than float64.
         """
-        values = np.asarray(x, dtype=np.float64)
-        if self.precision >= 53:
-            return values.copy()
+        given = np.asarray(x)
+        values = np.array(given, dtype=np.float64)
+        if self.precision >= 53 or (self.precision == 24 and given.dtype in (np.float32, np.float16)):
+            return values  # held exactly already
         finite = np.isfinite(values)
         safe = np.where(finite, values, 0.0)
         _, exponent = np.frexp(safe)  # safe = m * 2**exponent with 0.5 <= |m| < 1

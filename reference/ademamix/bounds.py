@@ -32,7 +32,7 @@ import numpy.typing as npt
 from reference.ademamix import law
 from reference.ademamix.classes import STRICT, NumericalClass
 from reference.ademamix.codebook import quantisation_error
-from reference.rounding import FLOAT32, FLOAT64, Format, format_of, gamma, rounded
+from reference.rounding import BFLOAT16, FLOAT32, FLOAT64, Format, format_of, gamma, rounded
 
 Array = npt.NDArray[np.float64]
 
@@ -99,7 +99,9 @@ class _Analysis:
         self.hyper, self.numerical, self.parameter = hyper, numerical, parameter
         self.operations = parameter if numerical.operations == "parameter" else wide
         self.scalars = wide  # frameworks convert Python scalars to at least float32, whatever the tensor's dtype
-        self.storage = parameter if numerical.states == "parameter" else wide
+        self.storage = {"parameter": parameter, "bfloat16": BFLOAT16}.get(numerical.states, wide)
+        # Stochastic rounding picks either neighbour, so that it is off by up to a whole unit in the last place.
+        self.roundings = 2 if numerical.storing == "stochastic" else 1
         self.quantised = numerical.states == "blockwise-8bit" and prod(theta.shape) >= numerical.quantised_from
         self.unit = self.operations.unit_roundoff * (2 if self.operations is FLOAT64 else 1)
         self.tiny = max(self.operations.smallest_normal, wide.smallest_normal)
@@ -198,7 +200,7 @@ class _Analysis:
     def _store(self, m: Array, error: Array, *, signed: bool) -> Array:
         """Error after the moment is kept in the format of the states."""
         if not self.quantised:
-            return rounded(m, error, self.storage) if self.storage is not self.operations else error
+            return self._stored(m, error, self.storage) if self.storage is not self.operations else error
         flat, flat_error = np.abs(m).ravel(), error.ravel()
         block = self.numerical.block
         padding = -flat.size % block
@@ -210,6 +212,12 @@ class _Analysis:
         u, bins = FLOAT32.unit_roundoff, self.numerical.quantiser_resolution
         off = high * (quantisation_error(share * (1 + gamma(2, u)) + bins, signed) + bins + gamma(3, u))
         return error + off.ravel()[: flat.size].reshape(m.shape)
+
+    def _stored(self, value: Array, error: Array, fmt: Format) -> Array:
+        """Error after ``value`` is stored in ``fmt``, to nearest or by chance."""
+        for _ in range(self.roundings):
+            error = rounded(value, error, fmt)
+        return error
 
     def _direction(
         self,
@@ -266,7 +274,7 @@ class _Analysis:
         error = error + gamma(3, self.unit) * size + gamma(4, self.unit) * rate * size + 3 * self.tiny
         error = np.where(size + eta * (np.abs(direction) + direction_error) > self.operations.largest, np.inf, error)
         if self.parameter is not self.operations:
-            error = rounded(theta, error, self.parameter)
+            error = self._stored(theta, error, self.parameter)
         return np.where(np.abs(theta) + error > self.parameter.largest, np.inf, error)
 
 

@@ -11,7 +11,10 @@ class NumericalClass:
 
     ``operations``: format to which each elementwise result is rounded: ``wide`` (float32, or float64 for float64 parameters),
     or ``parameter`` (the parameter's own dtype: every intermediate is stored in it).
-    ``states``: format in which the moments are kept between steps: ``wide``, ``parameter``, or ``blockwise-8bit``.
+    ``states``: format in which the moments are kept between steps: ``wide``, ``parameter``, ``bfloat16``, or
+    ``blockwise-8bit``.
+    ``storing``: how the parameter, and moments in a narrow format, are rounded when they are stored: ``nearest``, or
+    ``stochastic`` (to one of the two neighbours, by chance, so that small changes are not always lost).
     ``hyperparameters``: format in which schedules, powers and ``1 - beta`` are computed: ``float64`` (Python floats, each then
     rounded once to the format of the operations), or ``float32``.
     """
@@ -21,6 +24,7 @@ class NumericalClass:
     operations: str = "wide"
     states: str = "wide"
     hyperparameters: str = "float64"
+    storing: str = "nearest"
     block: int = 256
     quantised_from: int = 4096
     """Tensors with fewer elements keep unquantised moments (``blockwise-8bit`` only)."""
@@ -47,6 +51,22 @@ NUMERICAL_CLASSES: dict[str, NumericalClass] = {
             "parameter-dtype-moments",
             "As float32-states, but the moments are kept in the dtype of the parameter.",
             states="parameter",
+        ),
+        NumericalClass(
+            "bfloat16-moments",
+            "As float32-states, but the moments are kept in bfloat16, rounded to nearest.",
+            states="bfloat16",
+        ),
+        NumericalClass(
+            "bfloat16-moments-stochastic",
+            "As float32-states, but the moments are kept in bfloat16; they and narrow parameters are rounded stochastically.",
+            states="bfloat16",
+            storing="stochastic",
+        ),
+        NumericalClass(
+            "stochastic-rounding",
+            "As float32-states, but parameters in 16 bits are rounded stochastically.",
+            storing="stochastic",
         ),
         NumericalClass(
             "parameter-dtype",
