@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,9 @@ from typing import Any
 from conformance.measuring.statistics import decide
 from conformance.records import RecordError, Run, read
 from conformance.verdict import Judgement, Verdict
+from reports import studied
+from reports.reading import number as _number
+from reports.studied import PaperClaim, Trace
 
 
 @dataclass(frozen=True)
@@ -175,6 +177,8 @@ class Evidence:
     judgements: tuple[Judgement, ...]
     mutants: tuple[Killed, ...]
     measurements: tuple[Measurement, ...]
+    claims: tuple[PaperClaim, ...] = ()
+    traces: tuple[Trace, ...] = ()
     by_implementation: dict[str, tuple[Judgement, ...]] = field(default_factory=dict)
     cases: dict[str, int] = field(default_factory=dict)
     """How many cases (requirement, case and dtype) the suite has for each system, as the headers say."""
@@ -222,7 +226,7 @@ def merge(runs: Iterable[tuple[str, Run]]) -> Evidence:
     return merged.evidence(str(named[0][3].header.get("suite", "")), sources)
 
 
-_COUNTED = ("verdict", "mutant", "measurement")
+_COUNTED = ("verdict", "mutant", "measurement", "claim", "curve")
 
 
 class _Merger:
@@ -235,6 +239,8 @@ class _Merger:
         self.judgements: dict[tuple[str, ...], tuple[Judgement, str]] = {}
         self.mutants: dict[tuple[str, str], tuple[Killed, str]] = {}
         self.measurements: list[Measurement] = []
+        self.claims: list[PaperClaim] = []
+        self.traces: list[Trace] = []
         self.cases: dict[str, int] = {}
 
     def add(self, label: str, name: str, run: Run) -> None:
@@ -254,6 +260,8 @@ class _Merger:
         for line in run.of_kind("mutant"):
             self._add_mutant(_killed(line), name)
         self.measurements += [_measurement(line, label) for line in run.of_kind("measurement")]
+        self.claims += [studied.claim(line, label) for line in run.of_kind("claim")]
+        self.traces += [studied.trace(line, label) for line in run.of_kind("curve")]
 
     @staticmethod
     def _agree(table: dict[Any, tuple[Any, str]], key: Any, value: Any, name: str, what: str) -> None:
@@ -343,6 +351,8 @@ class _Merger:
             judgements=judgements,
             mutants=tuple(killed for _, (killed, _) in sorted(self.mutants.items())),
             measurements=tuple(sorted(self.measurements, key=_measurement_order)),
+            claims=studied.best_claims(self.claims),
+            traces=studied.best_traces(self.traces),
             by_implementation={name: tuple(lines) for name, lines in grouped.items()},
             cases=self.cases,
         )
@@ -379,19 +389,6 @@ def _weight(judgement: Judgement) -> tuple[bool, float, str]:
         -1.0 if judgement.margin is None else judgement.margin,
         json.dumps(judgement.to_json(), sort_keys=True),
     )
-
-
-def _number(value: Any) -> float | None:
-    """A record's number; "inf" is infinite, and true is not 1."""
-    if value is None:
-        return None
-    if value == "inf":
-        return math.inf
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"found {value!r}, expected a number, 'inf' or null")
-    if math.isnan(value):
-        raise ValueError("found a NaN, which is no number and no verdict")
-    return float(value)
 
 
 def _judgement(line: dict[str, Any]) -> Judgement:
