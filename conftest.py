@@ -46,6 +46,11 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     plugin.finish(session, exitstatus)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: Any) -> None:
+    plugin.taken_again_elsewhere(node.config, getattr(node, "workeroutput", None) or {})
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     plugin.summarise(terminalreporter, config)
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from conformance import environment, expected_failures, records
+from conformance import against, environment, expected_failures, records
 from conformance.judging import Examination, examinations, explain, requirements_of
-from conformance.measuring import Outcome, measurements, replay
+from conformance.measuring import Measurement, Outcome, measure, measurements, regression, replay
 from conformance.mutants import mutants_of
 from conformance.situations import Options, situations
 from conformance.verdict import Judgement, Verdict
@@ -31,6 +31,11 @@ TARGET = pytest.StashKey[Path | None]()
 UNWRITTEN = pytest.StashKey[str]()
 """Why there are no records of this run; absent where they were written."""
 EXPECTED = pytest.StashKey[tuple[expected_failures.Entry, ...]]()
+EARLIER = pytest.StashKey[tuple[records.Run, ...]]()
+"""The runs that --against names; empty without it."""
+FINDINGS = pytest.StashKey[against.Findings]()
+TAKEN_AGAIN = "gaugeblock_taken_again"
+"""Where a worker hands over the lines that it measured again."""
 PROPERTY = "gaugeblock"
 """The key under which an item's record line travels in its report, also from a worker to the process that gathers them."""
 
@@ -63,6 +68,14 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption(
         "--xfails", metavar="FILE", help="known failures: REQUIREMENT [IMPLEMENTATION [CASE]] a line, globs allowed"
     )
+    group.addoption(
+        "--against",
+        action="append",
+        default=[],
+        metavar="RECORDS",
+        help="an earlier run, a record file or a folder of them; repeatable. A verdict lost, and a slowdown proven by "
+        "measuring again, make the exit status non-zero and are named",
+    )
     group.addoption("--list-impls", action="store_true", help="list the implementations and exit, importing none of them")
 
 
@@ -85,6 +98,10 @@ def configure(config: pytest.Config) -> None:
         config.stash[EXPECTED] = expected_failures.read(file) if file else ()
     except ValueError as error:
         raise pytest.UsageError(str(error)) from None
+    try:
+        config.stash[EARLIER] = against.read(config.getoption("--against"), environment.suite_version())
+    except records.RecordError as error:
+        raise pytest.UsageError(f"--against {error}") from None
     target = config.getoption("--records")
     config.stash[TARGET] = path = Path(target).absolute() if target else None
     if path is not None and path.exists() and not path.is_file():
@@ -320,19 +337,36 @@ def _class_description(implementation: Implementation) -> str:
 
 
 def finish(session: pytest.Session, exitstatus: int) -> None:
-    """Write the record file, unless the run was interrupted; a plug that could not be used makes the exit status non-zero."""
+    """Hold the run against earlier ones, and write the record file, unless it was interrupted.
+
+    A plug that could not be used, a lost verdict and a proven slowdown make the exit status non-zero.
+    """
     config = session.config
-    if hasattr(config, "workerinput") or config.option.collectonly:
+    if config.option.collectonly:
         return
-    if selection_of_if_made(config).failures and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+    ended = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
+    if hasattr(config, "workerinput"):
+        if ended and config.stash[EARLIER]:
+            config.workeroutput[TAKEN_AGAIN] = take_again(session)
+        return
+    if selection_of_if_made(config).failures and ended:
         session.exitstatus = exitstatus = pytest.ExitCode.TESTS_FAILED
+    if ended and config.stash[EARLIER]:
+        take_again(session)
+        config.stash[FINDINGS] = found = against.findings(
+            config.stash[EARLIER], header(config), config.stash[LINES], selected(config), forgiven(config)
+        )
+        if found.worse:
+            session.exitstatus = exitstatus = pytest.ExitCode.TESTS_FAILED
     target = config.stash[TARGET]
-    if target and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED):
-        footer = {
+    if target and ended:
+        footer: dict[str, Any] = {
             "finished": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "seconds": round(time.monotonic() - config.stash[STARTED][1], 1),
             "exit": int(exitstatus),
         }
+        if FINDINGS in config.stash:
+            footer["against"] = {"lost": len(config.stash[FINDINGS].lost), "slower": len(config.stash[FINDINGS].slower)}
         gathered: list[dict[str, Any]] = config.stash[LINES]
         try:
             records.write(target, header(config), gathered, footer)
@@ -340,6 +374,60 @@ def finish(session: pytest.Session, exitstatus: int) -> None:
         except OSError as error:
             config.stash[UNWRITTEN] = str(error)
             session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+
+
+def take_again(session: pytest.Session) -> list[dict[str, Any]]:
+    """Measure every suspect of a slowdown again, from a fresh start, round by round; returns the lines that gained a take.
+
+    All of this process's own measurements are done by then, so a round is as far from the first take as a run allows.
+    """
+    config = session.config
+    by_id: dict[tuple[str, str, str], Measurement] = {}
+    for item in session.items:
+        found = _params(item).get("measurement")
+        if found is not None:
+            by_id[found.implementation.name, found.workload.id, found.device] = found
+    gained: dict[regression.Key, dict[str, Any]] = {}
+    for _ in range(regression.TAKES - 1 if by_id else 0):
+        lines = {regression.key_of(line): line for line in config.stash[LINES] if line["record"] == "measurement"}
+        held = against.speeds(config.stash[EARLIER], header(config), lines.values())
+        wanted = {change.now.key for change in regression.suspects(held.changes())}
+        for name, workload, device in dict.fromkeys((key[0], key[1], key[3]) for key in sorted(wanted)):
+            if (name, workload, device) not in by_id:
+                continue
+            for again in lines_of(measure(by_id[name, workload, device])):
+                key = regression.key_of(again)
+                if key in wanted:
+                    lines[key].setdefault("takes", []).append(against.take_of(again))
+                    gained[key] = lines[key]
+    return list(gained.values())
+
+
+def lines_of(outcome: Outcome) -> list[dict[str, Any]]:
+    """The record lines of an outcome: one for each state of the cache."""
+    return list(getattr(outcome, "lines", None) or [outcome.line])
+
+
+def taken_again_elsewhere(config: pytest.Config, output: dict[str, Any]) -> None:
+    """Put the further takes of a worker into the lines that it had reported before."""
+    for line in output.get(TAKEN_AGAIN) or ():
+        for own in config.stash[LINES]:
+            if own["record"] == "measurement" and regression.key_of(own) == regression.key_of(line):
+                own["takes"] = line["takes"]
+
+
+def selected(config: pytest.Config) -> against.Selected:
+    """What this run was asked for."""
+    option = config.getoption
+    part = option("keyword", "") or option("markexpr", "") or option("lf", False) or any("::" in a for a in config.args)
+    return against.Selected(tuple(option("--impl")), whole=not part, quick=option("--quick"))
+
+
+def forgiven(config: pytest.Config) -> list[dict[str, Any]]:
+    """The red verdicts that --xfails expects."""
+    entries = config.stash[EXPECTED]
+    lines = [line for line in config.stash[LINES] if line["record"] == "verdict"] if entries else []
+    return [line for line in lines if expected_failures.expected(entries, Judgement.from_json(line)) is not None]
 
 
 def selection_of_if_made(config: pytest.Config) -> Selection:
@@ -360,6 +448,13 @@ def summarise(terminal: pytest.TerminalReporter, config: pytest.Config) -> None:
         terminal.write_line(f"stale: line {entry.line} of {config.getoption('--xfails')}, {entry.text!r}, matched no failure")
     for failure in selection_of_if_made(config).failures:
         terminal.write_line(f"ERROR: --impl {in_one_line(failure.spec)}: {failure.message}", red=True)
+    if FINDINGS in config.stash:
+        findings = config.stash[FINDINGS]
+        terminal.section(f"against {', '.join(config.getoption('--against'))}")
+        for line in [*findings.lost, *findings.slower]:
+            terminal.write_line(line, red=True)
+        for line in findings.remarks or ["nothing to compare"]:
+            terminal.write_line(line)
     target = config.getoption("--records")
     if target and not config.option.collectonly and config.stash[UNWRITTEN]:
         terminal.write_line(f"ERROR: --records {target}: not written: {config.stash[UNWRITTEN]}", red=True)
