@@ -29,6 +29,8 @@ class Finding:
     message: str
     start: int
     end: int
+    suggestion: str | None = None
+    """What to write from ``start`` to ``end``, where there is one way only to mean it."""
 
 
 @dataclass
@@ -38,10 +40,12 @@ class Lint:
     findings: list[Finding] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
 
-    def add(self, severity: Severity, codes: str | Iterable[str], message: str, start: int, end: int) -> None:
+    def add(
+        self, severity: Severity, codes: str | Iterable[str], message: str, start: int, end: int, suggestion: str | None = None
+    ) -> None:
         """Record a finding, and count it under each of its codes."""
         codes = (codes,) if isinstance(codes, str) else tuple(codes)
-        self.findings.append(Finding(severity, codes, message, start, end))
+        self.findings.append(Finding(severity, codes, message, start, end, suggestion))
 
 
 @dataclass(frozen=True)

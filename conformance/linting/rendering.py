@@ -69,6 +69,10 @@ def _context(line: str, at: int, length: int) -> tuple[str, str]:
     return shown, " " * _width(head) + "^" * max(1, _width(part[at - first : at - first + length]))
 
 
+def _visible(text: str) -> str:
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)
+
+
 def _width(text: str) -> int:
     """Columns of a terminal: wide characters take two, combining ones none."""
     if text.isascii():
@@ -96,6 +100,8 @@ def as_text(linter: Linter, results: Sequence[FileResult], limit: int) -> str:
         name = f"{place.document}:{place.line}:{place.column}"
         out += [f"{name}: {place.finding.severity.name.lower()} {codes}: {place.finding.message}"]
         out += [f"    {place.shown}", f"    {place.caret}"]
+        if place.finding.suggestion is not None:
+            out.append(f"    write: {_visible(place.finding.suggestion)}")
     everything = total(results)
     hidden = sum(everything.severities.values()) - len(located)
     if hidden:
@@ -135,6 +141,7 @@ def as_json(linter: Linter, results: Sequence[FileResult], limit: int) -> str:
                     "severity": place.finding.severity.name.lower(),
                     "diagnostics": list(place.finding.codes),
                     "message": place.finding.message,
+                    "suggestion": place.finding.suggestion,
                 }
                 for place in result.located
             ],

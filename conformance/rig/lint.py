@@ -6,9 +6,12 @@ import re
 from collections import Counter
 
 from conformance.linting.findings import Lint, Linter, Severity
-from conformance.rig.unannotated import CURRENCY, SCALE, numbers
+from conformance.rig.unannotated import SCALE, numbers
+from impls.rig import recovering
+from impls.rig.diagnosing import diagnostics
+from impls.rig.repairing import CURRENCY, REST_OF_LINE, repaired
 from reference import rig
-from reference.rig import lenient, resolved
+from reference.rig import resolved
 from reference.rig.lenient import Defect, Lost, Recovered
 
 MEANING = {
@@ -45,7 +48,6 @@ _STAT = re.compile(r"\bstat(?:istic)?s?\b", re.IGNORECASE)
 _PLACE_WORD = re.compile(
     r"\b(?:in|of|for|across|among|within|at|world|global|globally|worldwide|earth|national|international)\b", re.I
 )
-_REST_OF_LINE = re.compile(r"[^\[\]\n]{0,200}\]")
 _SHORTEST_QUERY = 3
 """Words: a metric, a place, and something that joins them."""
 
@@ -55,7 +57,7 @@ def lint(text: str) -> Lint:
     found = Lint()
     text = _without_surrogates(text, found)
     # Files end in a line end, which must not hide that the answer ends inside an annotation.
-    attempts = list(lenient.attempts(text.rstrip()))
+    attempts = list(recovering.attempts(text.rstrip()))
     tags = resolved.tags(text)
     values: dict[str, tuple[str, int]] = {}
     covered = sorted([_extent(a, text) for a in attempts] + [(start, end) for _, start, end in tags])
@@ -63,7 +65,7 @@ def lint(text: str) -> Lint:
         if isinstance(attempt, Lost):
             _lost(attempt, text, found)
         else:
-            _format(attempt, found)
+            _format(attempt, text, found)
             _value(attempt, text, found)
             _query(attempt, found)
             _repeated(attempt, values, found)
@@ -91,7 +93,7 @@ def _extent(attempt: Recovered | Lost, text: str) -> tuple[int, int]:
         return attempt.start, attempt.end
     if attempt.truncated:
         return attempt.start, len(text)
-    closed = _REST_OF_LINE.match(text, attempt.end)
+    closed = REST_OF_LINE.match(text, attempt.end)
     return attempt.start, closed.end() if closed else attempt.end
 
 
@@ -105,14 +107,15 @@ def _lost(attempt: Lost, text: str, found: Lint) -> None:
         found.add(Severity.ERROR, "lost", "an annotation begins here, and none can be read", attempt.start, attempt.end)
 
 
-def _format(attempt: Recovered, found: Lint) -> None:
+def _format(attempt: Recovered, text: str, found: Lint) -> None:
     if not attempt.defects:
         found.counts["well-formed"] += 1
         return
     found.counts["recoverable"] += 1
     defects = sorted(attempt.defects, key=lambda defect: defect.value)
-    message = "; ".join(MEANING[defect] for defect in defects)
-    found.add(Severity.ERROR, (f"D{defect.value}" for defect in defects), message, attempt.start, attempt.end)
+    (precisely,) = diagnostics(text, [attempt])
+    message = "; ".join(MEANING[defect] for defect in defects) + f" ({precisely.message})"
+    found.add(Severity.ERROR, precisely.codes, message, attempt.start, attempt.end, precisely.suggestion)
 
 
 def _value(attempt: Recovered, text: str, found: Lint) -> None:
@@ -182,7 +185,7 @@ def _between(text: str, covered: list[tuple[int, int]], found: Lint) -> None:
                 found.counts["lost"] += 1
                 found.add(Severity.ERROR, "lost", "a marker stands here, and no annotation can be read", *marker.span())
                 _numbers(text, closed, marker.start(), limit, found)
-                rest = _REST_OF_LINE.match(text, marker.end(), start)
+                rest = REST_OF_LINE.match(text, marker.end(), start)
                 closed = rest.end() if rest else marker.end()
             _numbers(text, closed, start, limit, found)
         at = max(at, end)
@@ -194,56 +197,22 @@ def _numbers(text: str, start: int, end: int, limit: int, found: Lint) -> None:
         found.add(Severity.WARNING, "not-annotated", f"{text[slice(*span)]!r} has no annotation", *span)
 
 
-_LONGEST_BARE_VALUE = 60
-_BROKEN_SPACE = re.compile(r"[ \u00a0]*[\t\n\r\x0b\x0c][\t\n\r\x0b\x0c \u00a0]*")
-
-
 def fix(text: str) -> str:
     """The answer with everything repaired that has one repair; what is left is for a person."""
     try:
-        attempts = lenient.recover(text)
+        attempts = recovering.recover(text)
     except ValueError:
         return text
     pieces: list[rig.Segment] = []
     at = 0
     for attempt in attempts:
-        repaired = _repaired(attempt, text)
-        pieces += [text[at : attempt.start], repaired or text[attempt.start : attempt.end]]
+        pieces += [text[at : attempt.start], repaired(attempt, text) or text[attempt.start : attempt.end]]
         at = attempt.end
     pieces.append(text[at:])
     wanted = [piece for piece in pieces if isinstance(piece, tuple)]
     fixed = "".join(piece if isinstance(piece, str) else rig.serialise_annotation(*piece) for piece in pieces)
     # Next to an opener that could not be repaired, a repair might read as something else. Then nothing is touched.
     return fixed if [(a.query, a.value) for a in rig.annotations(fixed)] == wanted else text
-
-
-def _repaired(attempt: Recovered, text: str) -> tuple[str, str] | None:
-    """The (query, value) to write; None where there is more than one way to mean it."""
-    defects, value = attempt.defects, attempt.value
-    if value is None:
-        return None
-    if Defect.MISSING_CLOSE_BRACKET in defects and _REST_OF_LINE.match(text, attempt.end):
-        return None
-    if defects & {Defect.MISSING_CLOSE_QUOTE, Defect.UNQUOTED_VALUE} and (
-        len(value) > _LONGEST_BARE_VALUE or set('["') & set(value)
-    ):
-        return None
-    if Defect.CURRENCY_FOR_BRACKET in defects and not set(CURRENCY) & set(value):
-        return None
-    query, value = _clean(attempt.query), _clean(value)
-    try:
-        rig.serialise_annotation(query, value)
-    except rig.Unrepresentable:
-        return None
-    return query, value
-
-
-def _clean(string: str) -> str:
-    """Line breaks become spaces, quotation marks in pairs typographic ones; the ends are trimmed. An odd quote stays."""
-    parts = _BROKEN_SPACE.sub(" ", string).strip().replace('\\"', '"').split('"')
-    if len(parts) % 2 == 0:
-        return '"'.join(parts)
-    return "".join(part + ("" if n == len(parts) - 1 else "\u201d" if n % 2 else "\u201c") for n, part in enumerate(parts))
 
 
 def ratios(counts: Counter[str]) -> dict[str, float | None]:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from impls.rig.repairing import CURRENCY
+
 _MONTH = (
     r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?"
     r"|Nov(?:ember)?|Dec(?:ember)?)\b\.?"
 )
 _YEAR = r"(?:1\d|20|21)\d{2}"
-CURRENCY = "$\u20ac\u00a3\u00a5\u20b9"
 SCALE = r"(?:%|per\s?cent\b|percent\b|thousand\b|million\b|billion\b|trillion\b)"
 """What makes a number a quantity whatever it looks like: a sign before it or one of these words behind it."""
 

@@ -80,12 +80,14 @@ _CLOSERS = {
 """The marks that open a string, each with a pattern of those that close it."""
 
 _QUOTE = "|".join(re.escape(mark) for mark in sorted(_CLOSERS, key=len, reverse=True))
-_OPENER = re.compile(
+OPENER = re.compile(
     rf"(?:(?P<head>[\[$])(?P<gap>{_GAP}))?(?P<marker>__[Dd][Cc]__|\\_\\_DC\\_\\_|\*\*DC\*\*|(?(head)DC|(?!)))"
     rf"(?P<gap2>{_GAP})\((?P<gap3>{_GAP})(?P<quote>{_QUOTE})"
 )
+LONGEST_OPENER = 1 + 3 * 18 + len(r"\_\_DC\_\_") + 1 + len("&quot;")
+"""Code points that an opener takes at the most: its head, three gaps of at most 18, the marker, the parenthesis, the quote."""
 _ARROW = r"-->|--->|->|=>|==>|\u2192|\u2013>|\u2014>|--&gt;|-&gt;"
-_BLANK_LINE = re.compile(r"\n[ \t\r]*\n")
+BLANK_LINE = re.compile(r"\n[ \t\r]*\n")
 _UNQUOTED = re.compile(r"[^\]\r\n]*(?=\])")
 _CLOSE = re.compile(rf"(?P<gap>{_GAP})\]")
 
@@ -102,17 +104,18 @@ def attempts(text: str) -> Iterator[Recovered | Lost]:
         if isinstance(event, Annotation):
             yield Recovered(event.query, event.value, start, end, frozenset())
         else:
-            yield from _attempts_between(text, start, end, isinstance(event, Incomplete))
+            yield from attempts_between(text, start, end, isinstance(event, Incomplete))
 
 
-def _attempts_between(text: str, start: int, end: int, incomplete: bool) -> Iterator[Recovered | Lost]:
-    openers = list(_OPENER.finditer(text, start, end))
+def attempts_between(text: str, start: int, end: int, incomplete: bool) -> Iterator[Recovered | Lost]:
+    """The attempts in a part of a text that holds no strict annotation; ``incomplete``: whether one was cut at its end."""
+    openers = list(OPENER.finditer(text, start, end))
     if incomplete and not openers:
         yield Lost(start, end, True)
     for opener, following in itertools.zip_longest(openers, openers[1:]):
         region_end = min(following.start() if following else end, opener.end() + LONGEST_REGION)
-        blank = _BLANK_LINE.search(text, opener.end(), region_end)
-        annotation = _read(text, opener, blank.start() if blank else region_end)
+        blank = BLANK_LINE.search(text, opener.end(), region_end)
+        annotation = read_behind(text, opener, blank.start() if blank else region_end)
         if annotation is not None:
             yield annotation
         elif incomplete:
@@ -124,7 +127,7 @@ def _attempts_between(text: str, start: int, end: int, incomplete: bool) -> Iter
             yield Lost(opener.start(), opener.end(), open_still and not closed)
 
 
-def _read(text: str, opener: re.Match[str], end: int) -> Recovered | None:
+def read_behind(text: str, opener: re.Match[str], end: int) -> Recovered | None:
     """The rest of an annotation behind an opener; None where there is none in the region."""
     closer = _CLOSERS[opener["quote"]]
     query_end = re.compile(

@@ -117,7 +117,7 @@ def test_sums_are_complete_where_findings_are_limited(tmp_path: Path, capsys: py
     assert result["total"]["counts"]["documents"] == 2
     assert result["files"][1]["findings"][0] == {
         "document": str(files[1]), "line": 1, "column": 9, "start": 8, "end": 11, "severity": "warning",
-        "diagnostics": ["not-annotated"], "message": "'12%' has no annotation",
+        "diagnostics": ["not-annotated"], "message": "'12%' has no annotation", "suggestion": None,
     }  # fmt: skip
     assert "(1 more findings; " in run(capsys, *files, "--limit", 3)[1]
     assert "more findings" not in run(capsys, *files, "--limit", 0)[1]

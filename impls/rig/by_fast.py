@@ -1,0 +1,71 @@
+"""The parser that we would have people use, as an implementation among others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from impls.rig import fast, recovering
+from reference import rig
+
+Mended = tuple[str, str | None, int, int, tuple[str, ...]]
+"""Query, value, span and diagnostics."""
+
+
+class FastParser:
+    """All that `impls.rig.parsing` offers, in the shapes that the suite asks for."""
+
+    def parse(self, text: str) -> list[fast.Found]:
+        """The annotations as (query, value, start, end), in code points."""
+        return fast.find_annotations(text)
+
+    def stream(self) -> fast.Stream:
+        """A fresh reader in chunks."""
+        return fast.Stream()
+
+    def serialise(self, segments: Iterable[rig.Segment]) -> str:
+        """The document of these segments; ValueError where there is none."""
+        return rig.serialise(segments)
+
+    def well_formed(self, text: str) -> bool:
+        """Whether the opener occurs in annotations only."""
+        at = 0
+        for _, _, start, end in fast.find_annotations(text):
+            if text.find(rig.OPEN, at, start) >= 0:
+                return False
+            at = end
+        return text.find(rig.OPEN, at) < 0
+
+    def recover(self, text: str) -> list[Mended]:
+        """What a lenient reader reads, with the diagnostics of each."""
+        return mended(recovering.recover(text))
+
+    def recover_stream(self) -> LenientReader:
+        """A fresh lenient reader in chunks."""
+        return LenientReader()
+
+
+class LenientReader:
+    """The lenient reader in chunks, its annotations as tuples."""
+
+    def __init__(self) -> None:
+        self._reader = recovering.LenientStream()
+
+    def feed(self, chunk: str) -> list[str | Mended]:
+        """What became certain with this chunk."""
+        return _items(self._reader.feed(chunk))
+
+    def close(self) -> list[str | Mended]:
+        """What was held back."""
+        return _items(self._reader.close())
+
+
+def _items(items: Iterable[recovering.Item]) -> list[str | Mended]:
+    return [item if isinstance(item, str) else mended([item])[0] for item in items]
+
+
+def mended(found: Iterable[rig.lenient.Recovered]) -> list[Mended]:
+    """Annotations with their diagnostics as D1 to D15, in the order of the numbers."""
+    return [
+        (each.query, each.value, each.start, each.end, tuple(f"D{number}" for number in sorted(d.value for d in each.defects)))
+        for each in found
+    ]

@@ -1,0 +1,228 @@
+"""The fast parser is the law, event by event, on whatever is thrown at it; and it needs neither memory nor a stack for it."""
+
+from __future__ import annotations
+
+import random
+import sys
+import time
+import tracemalloc
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from impls.rig import fast, parsing, recovering
+from impls.rig.diagnosing import diagnose
+from impls.rig.parsing import StreamingParser, read, read_file
+from reference import rig
+from reference.rig import lenient
+from tests.rig.test_rig_laws import documents
+
+PROFILES = [rig.STRICT, rig.OFFICIAL]
+profiles = st.sampled_from(PROFILES)
+bounds = st.sampled_from([None, 20, 30])
+MEANT = [
+    "$", "**DC**(\"", "[DC(\u201c", "\u201d) \u2192 \u201c5\u201d]", "-->", "\\", "&quot;", "[ \n __dc__ ( \"q",
+    "\\_\\_DC\\_\\_('",
+    "x" * 4100, "\n\n", "\n \n", "]", "')", " => '", "5", "[__DC__(\"q\") --> \"5", "`", "\u00ab", "\t ",
+]  # fmt: skip
+"""What models and displays make of the format."""
+malformed = st.lists(st.one_of(st.sampled_from(MEANT), documents), max_size=8).map("".join)
+
+
+def chunks_of(text: str, sizes: list[int]) -> list[str]:
+    pieces, at = [], 0
+    for size in sizes:
+        pieces.append(text[at : at + size])
+        at += size
+    return [*pieces, text[at:]]
+
+
+sizes = st.lists(st.integers(0, 40), max_size=12)
+
+
+@given(documents, profiles)
+@settings(max_examples=300, deadline=None)
+def test_a_document_is_read_as_the_law_reads_it(text: str, profile: rig.Profile) -> None:
+    law = rig.parse(text, profile)
+    assert parsing.parse(text, profile.name) == law
+    found = [(e.query, e.value, e.span.start, e.span.end) for e in law if isinstance(e, rig.Annotation)]
+    assert fast.find_annotations(text, profile) == found
+
+
+@given(documents, profiles, bounds, sizes)
+@settings(max_examples=300, deadline=None)
+def test_chunk_by_chunk_the_same_is_handed_out_and_held_back(
+    text: str, profile: rig.Profile, bound: int | None, cuts: list[int]
+) -> None:
+    law, parser = rig.StreamingParser(profile, bound), StreamingParser(profile.name, bound)
+    for chunk in chunks_of(text, cuts):
+        assert rig.coalesce(parser.feed(chunk)) == rig.coalesce(law.feed(chunk))
+        assert parser.held_back == law.held_back
+    assert parser._reader.overflows == law.overflows  # type: ignore[union-attr]
+    assert rig.coalesce(parser.close()) == rig.coalesce(law.close())
+
+
+@given(malformed, sizes)
+@settings(max_examples=300, deadline=None)
+def test_lenient_reading_is_the_laws_in_any_chunks(text: str, cuts: list[int]) -> None:
+    law = list(lenient.attempts(text))
+    assert list(recovering.attempts(text)) == law
+    wanted = [attempt for attempt in law if isinstance(attempt, lenient.Recovered)]
+    events = list(read(chunks_of(text, cuts), "lenient", None))
+    assert "".join(event.raw for event in events) == text
+    found = [e for e in events if isinstance(e, (parsing.Recovered, parsing.Annotation))]
+    assert [(e.query, e.value, e.span.start, e.span.end) for e in found] == [
+        (r.query, r.value, r.start, r.end) for r in wanted
+    ]
+    assert [getattr(e, "defects", frozenset()) for e in found] == [r.defects for r in wanted]
+
+
+@given(malformed, st.integers(1, 60))
+@settings(max_examples=100, deadline=None)
+def test_a_lenient_reader_holds_back_a_region_and_no_more(text: str, size: int) -> None:
+    parser = StreamingParser("lenient", 64)
+    most = 64 + lenient.LONGEST_REGION + 2 * lenient.LONGEST_OPENER
+    for start in range(0, len(text), size):
+        parser.feed(text[start : start + size])
+        assert parser.held_back <= most
+    assert "".join(e.raw for e in read(chunks_of(text, [size]), "lenient", 64)) == text
+
+
+FAMILIES = [
+    "[", "[__DC__(", rig.OPEN, rig.OPEN + "a", rig.OPEN + "a" + rig.ARROW, rig.OPEN + "a[__DC__(" + rig.ARROW,
+    rig.OPEN + "a[__DC__(" + rig.ARROW + "b[__DC__(", rig.OPEN + " " * 1000, rig.OPEN + "a" + rig.ARROW + "b" * 1000, '"',
+    "$", "**DC**(\"", "_", "\\", "[ ", "__DC__(\"a\" -->", "\n", "[ \t", rig.OPEN + "a" + rig.ARROW + "5" + rig.CLOSE, "[[",
+    "&quot;",
+    "[ __DC__(" + "\t" * 8,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("profile", parsing.PROFILES)
+@pytest.mark.parametrize("size", [1, 64, 10**6], ids=str)
+def test_time_grows_with_the_text_and_not_with_its_square(profile: str, size: int) -> None:
+    # Ten times the text in ten times the time: a quadratic reader would take a hundred times. The factor of 40 leaves room
+    # for a busy machine; each family is tried again where it is exceeded.
+    short = 1_500 if size == 1 else 15_000
+
+    def seconds(family: str, length: int) -> float:
+        text = family * (length // len(family))
+        started = time.perf_counter()
+        for _ in read((text[at : at + size] for at in range(0, len(text), size)), profile, None):
+            pass
+        return time.perf_counter() - started
+
+    slow = FAMILIES
+    for _ in range(5):
+        slow = [family for family in slow if seconds(family, 10 * short) > 40 * max(seconds(family, short), 1e-4)]
+    assert slow == []
+
+
+@pytest.mark.parametrize("profile", parsing.PROFILES)
+def test_nothing_recurses(profile: str) -> None:
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(120)
+    try:
+        for family in FAMILIES:
+            parsing.parse(family * (20_000 // len(family)), profile)
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+@pytest.mark.parametrize("profile", parsing.PROFILES)
+def test_a_long_document_is_read_in_the_memory_of_a_short_one(profile: str, tmp_path: Path) -> None:
+    megabytes = 8
+    block = ("prose \u2013 with [brackets] and _marks_ " * 40 + rig.serialise_annotation("what was it?", "5%")) * 16
+    path = tmp_path / "long.txt"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        for _ in range(megabytes * 2**20 // len(block)):
+            file.write(block)
+    tracemalloc.start()
+    try:
+        found = sum(isinstance(event, parsing.Annotation) for event in read_file(path, profile))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found == 16 * (megabytes * 2**20 // len(block))
+    assert peak < 2**21
+
+
+def test_a_stream_can_be_cancelled_at_any_time() -> None:
+    for profile in parsing.PROFILES:
+        parser = StreamingParser(profile)
+        parser.feed("text " + rig.OPEN + "q")
+        parser.cancel()
+        parser.cancel()
+        assert parser.held_back == 0
+        with pytest.raises(ValueError, match="fed after close"):
+            parser.feed("x")
+    fed: list[int] = []
+
+    def endless() -> object:
+        while True:
+            fed.append(1)
+            yield "text "
+
+    events = read(endless())  # type: ignore[arg-type]
+    next(events)
+    events.close()  # type: ignore[attr-defined]
+    assert len(fed) == 1
+
+
+def test_a_profile_that_does_not_exist_is_named() -> None:
+    with pytest.raises(ValueError, match="found the profile 'lax', expected one of strict, official, lenient"):
+        StreamingParser("lax")
+
+
+@pytest.mark.parametrize("where", ["chunk", "document"])
+def test_a_lone_surrogate_is_refused_as_the_law_refuses_it(where: str) -> None:
+    with pytest.raises(ValueError, match=r"lone surrogate U\+D800 at 4"):
+        fast.find_annotations("text\ud800 more\u2013") if where == "document" else StreamingParser().feed("text\ud800")
+    assert fast.find_annotations(rig.OPEN + "\ud800" + rig.ARROW + rig.CLOSE, rig.OFFICIAL)[0][0] == "\ud800"
+
+
+@pytest.mark.parametrize(("text", "rendered"), [
+    ("The share was [__DC__('what was the share of women?') --> \"52%\"].",
+     "a.txt:1:23: error D4: expected '\"', found \"'\" (U+0027)\n"
+     "    The share was [__DC__('what was the share of women?') --> \"52%\"].\n"
+     "                          ^\n"
+     '    write: [__DC__("what was the share of women?") --> "52%"]'),
+    ('one\n\u4e00 [__DC__("q1?") -> "5"]',
+     "a.txt:2:19: error D5: expected '-> \"', found '>' (U+003E)\n"
+     '    \u4e00 [__DC__("q1?") -> "5"]\n'
+     "                       ^\n"
+     '    write: [__DC__("q1?") --> "5"]'),
+    ('[__DC__("a', "a.txt:1:11: error truncated: expected more of the query or '\") --> \"', found the end of the text\n"
+     '    [__DC__("a\n              ^'),
+    ('[__DC__(" ") --> "5"]', "a.txt:1:11: error lost: expected a character that is not white space (the query is blank), "
+     "found '\"' (U+0022)\n    [__DC__(\" \") --> \"5\"]\n              ^"),
+    ('[__DC__("a") --> "5\n6"]',
+     "a.txt:1:20: error D14: expected more of the value or '\"]', found the end of the line (U+000A)\n"
+     '    [__DC__("a") --> "5\n                       ^\n    write: [__DC__("a") --> "5 6"]'),
+    ('[__DC__("a") --> "5" million]', "a.txt:1:21: error D9: expected ']', found ' ' (U+0020)\n"
+     '    [__DC__("a") --> "5" million]\n                        ^'),
+])  # fmt: skip
+def test_a_diagnostic_says_what_a_compiler_would(text: str, rendered: str) -> None:
+    assert [diagnostic.render("a.txt") for diagnostic in diagnose(text)] == [rendered]
+
+
+@given(malformed)
+@settings(max_examples=200, deadline=None)
+def test_a_suggestion_written_in_is_read_strictly_and_everything_unread_has_a_diagnostic(text: str) -> None:
+    found = diagnose(text)
+    for each in found:
+        assert 0 <= each.start <= each.at <= len(text)
+        assert text.split("\n")[each.line - 1][each.column - 1 :] == text[each.at :].split("\n")[0]
+        if each.suggestion is not None:
+            (whole,) = rig.parse(each.suggestion)
+            assert isinstance(whole, rig.Annotation)
+    if not rig.is_well_formed(text):
+        assert found
+
+
+def test_a_document_of_a_hundred_thousand_broken_annotations_is_diagnosed() -> None:
+    source = random.Random(1)
+    broken = ["[__DC__('q1?') --> \"5\"] ", '[__DC__("q1?") -> "5"]\n', '__DC__("q1?") --> "5"] ']
+    text = "".join(source.choices(broken, k=20_000))
+    assert len(diagnose(text)) == 20_000
