@@ -33,12 +33,13 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
-from impls.ademamix.problem import Load, Outcome, Problem, Running
-from impls.contract import Implementation, PlugError, load_target
+from impls.ademamix.problem import Array, Huge, Load, Outcome, Problem, Ranks, Running
+from impls.contract import Implementation, NotRun, PlugError, Unsupported, load_target
 
 _DRIVERS = {
     "torch-optimizer": "impls.ademamix.torch_driver",
@@ -71,10 +72,30 @@ class Connected:
     loaded: Any
     settings: Mapping[str, Any]
     device: str
+    target: str = ""
+    """What other processes load it by; see `impls.contract.load_target`."""
 
     def run(self, problem: Problem) -> Outcome:
         outcome: Outcome = self.driver.run(self.loaded, self.settings, self.device, problem)
         return outcome
+
+    def run_in_processes(self, jobs: Sequence[tuple[Problem, Ranks]], wanted: int) -> Outcome:
+        """What comes of one of these jobs under torch.distributed. All are done at the first call, and kept."""
+        if self.device != "cpu":
+            raise NotRun("judged on the CPU, where any number of processes fit on one machine; see --device cpu")
+        if not hasattr(self.driver, "in_processes"):
+            raise Unsupported("torch.distributed runs a torch.optim.Optimizer")
+        outcome: Outcome = self.driver.in_processes(self.loaded, self.settings, self.target, jobs, wanted)
+        return outcome
+
+    def run_sampled(self, huge: Huge) -> tuple[list[Array], list[Array], list[Array]]:
+        """Of a huge tensor: [start], the gradients and the parameters after each step, at sampled places."""
+        if not hasattr(self.driver, "sampled"):
+            raise Unsupported("tensors of more than 2**31 elements are judged on a CUDA device")
+        values: tuple[list[Array], list[Array], list[Array]] = self.driver.sampled(
+            self.loaded, self.settings, self.device, huge
+        )
+        return values
 
     def start(self, load: Load) -> Running:
         """An optimizer at work, to be timed."""
@@ -103,7 +124,14 @@ def connect(implementation: Implementation, device: str) -> Connected:
         loaded,
         implementation.settings,
         device,
+        _from_anywhere(implementation.target),
     )
+
+
+def _from_anywhere(target: str) -> str:
+    """The target, with a file's path made absolute: other processes may stand in another folder."""
+    location, _, attribute = target.rpartition(":")
+    return f"{Path(location).resolve()}:{attribute}" if location.endswith(".py") else target
 
 
 def recognise(loaded: Any, name: str) -> dict[str, Any] | None:

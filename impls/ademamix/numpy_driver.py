@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from impls.ademamix.problem import Array, Load, Outcome, Problem, Running
+from impls.ademamix import numpy_rehearsal as rehearsal
+from impls.ademamix.problem import Array, Huge, Load, Outcome, Problem, Ranks, Running
 from impls.contract import Unsupported
 
 
 def run(loaded: Any, settings: Mapping[str, Any], device: str, problem: Problem) -> Outcome:
     """Run the problem; see `impls.ademamix.problem.Problem` for what it may ask."""
+    rehearsed = bool(settings.get("rehearsed"))
+    _refuse_what_is_torchs(problem, loaded, rehearsed)
     places: list[tuple[int, int]] = []  # of each tensor: (group, slot) in the optimizer
     starting: list[tuple[list[Array], Any]] = []
     slots: dict[int, int] = {}  # group in the optimizer -> group in the problem
@@ -34,9 +38,12 @@ def run(loaded: Any, settings: Mapping[str, Any], device: str, problem: Problem)
 
         optimizer = AdamW(starting, problem.dtype)
     else:
-        optimizer = loaded(starting, problem.dtype)
+        optimizer = loaded(starting, problem.dtype, **dict(problem.options))
     history: list[list[Array]] = [[] for _ in problem.tensors]
     changed: list[tuple[int, int]] = []
+    closures: list[tuple[int, bool, bool]] = []
+    reused: dict[int, Any] = {}
+    refused = ""
     for step in range(problem.steps):
         if problem.switch_at == step and step:
             optimizer = _moved(optimizer, loaded, problem, slots)
@@ -63,18 +70,61 @@ def run(loaded: Any, settings: Mapping[str, Any], device: str, problem: Problem)
                         mine = memory[..., ::2]
                     if tensor.transposed == "gradient":
                         mine = np.asfortranarray(mine)
+                    if tensor.expanded:
+                        memory = np.full((*mine.shape[:-1], 2 * mine.shape[-1]), np.nan, dtype=mine.dtype)
+                        memory[..., :1] = mine[..., :1]
+                        strides = (*memory.strides[:-1], 0)
+                        mine = np.lib.stride_tricks.as_strided(memory, mine.shape, strides)
+                    if settings.get("bucket"):  # views at an offset of their own, as torch's data-parallel wrapper has them
+                        memory = np.full(number + 1 + 2 * mine.size, np.nan, dtype=mine.dtype)
+                        memory[number + 1 : number + 1 + mine.size] = mine.ravel()
+                        mine = memory[number + 1 : number + 1 + mine.size].reshape(mine.shape)
+                    if problem.use == "accumulated":
+                        reused.setdefault(number, mine)[...] = mine
+                        mine = reused[number]
+                    if tensor.sparse:
+                        gradients[group_at][slot] = rehearsal.SparseGradient(mine)
+                        continue
                     gradients[group_at][slot] = mine
                     handed.append((number, mine, mine.copy()))
-        optimizer.step(gradients, [problem.groups[slots[i]].learning_rates[step] for i in range(len(optimizer.groups))])
+        rates = [problem.groups[slots[i]].learning_rates[step] for i in range(len(optimizer.groups))]
+        try:
+            seen = rehearsal.step(optimizer, problem.use, gradients, rates, step)
+        except Exception as error:
+            if not any(t.sparse for t in problem.tensors):
+                raise
+            refused = f"{type(error).__name__}: {error}"
+        if problem.use == "closure" and seen:
+            closures.append(seen)
         for number, mine, copied in handed:
-            if not np.array_equal(mine, copied, equal_nan=True):
+            if mine.tobytes() != copied.tobytes():
                 changed.append((number, step))
         for number, (group_at, slot) in enumerate(places):
             if group_at >= 0:
                 history[number].append(np.array(optimizer.groups[group_at][0][slot], dtype=np.float64))
+        if refused:
+            break
     kept = [optimizer.moments[group_at][slot] for group_at, slot in places]
     moments = tuple({name: np.array(getattr(k, name), dtype=np.float64) for name in ("m1", "m2", "nu")} for k in kept)
-    return Outcome(tuple(tuple(h) for h in history), moments, tuple(changed))
+    return Outcome(tuple(tuple(h) for h in history), moments, tuple(changed), refused, tuple(closures))
+
+
+def in_processes(
+    loaded: Any, settings: Mapping[str, Any], target: str, jobs: Sequence[tuple[Problem, Ranks]], wanted: int
+) -> Outcome:
+    """Ranks are rehearsed, for planted bugs alone."""
+    if not settings.get("rehearsed"):
+        raise Unsupported("torch.distributed runs a torch.optim.Optimizer")
+    return rehearsal.in_processes(loaded, *jobs[wanted])
+
+
+def sampled(loaded: Any, settings: Mapping[str, Any], device: str, huge: Huge) -> tuple[list[Array], list[Array], list[Array]]:
+    """A small tensor that stands for the huge one, for planted bugs alone."""
+    if not settings.get("rehearsed"):
+        raise Unsupported("tensors of more than 2**31 elements are judged on a CUDA device")
+    places = np.arange(-(-huge.count // rehearsal.SMALLER))
+    start, *gradients = (huge.values(places, salt) for salt in range(len(huge.learning_rates) + 1))
+    return [start], gradients, rehearsal.sampled(loaded, start, gradients, huge.hyper, huge.learning_rates)
 
 
 def start(loaded: Any, settings: Mapping[str, Any], device: str, load: Load) -> Running:
@@ -91,5 +141,17 @@ def _moved(optimizer: Any, loaded: Any, problem: Problem, slots: Mapping[int, in
     """A new optimizer with the parameters and the saved state of the old one."""
     groups = [([p.copy() for p in parameters], hyper) for parameters, hyper in optimizer.groups]
     new = loaded(groups, problem.dtype)
-    new.load(optimizer.state())
+    state = optimizer.state()
+    new.load(rehearsal.as_plain(state) if problem.medium == "plain" else state)
     return new
+
+
+def _refuse_what_is_torchs(problem: Problem, loaded: Any, rehearsed: bool) -> None:
+    if any(t.expanded == "parameter" for t in problem.tensors):
+        raise Unsupported("parameters are copied on construction, so that none shares its memory")
+    if not rehearsed and (problem.use or problem.options or any(t.sparse for t in problem.tensors)):
+        what = problem.use or ", ".join(name for name, _ in problem.options) or "sparse gradients"
+        raise Unsupported(f"{what}: a notion of torch.optim")
+    for name, _ in problem.options:
+        if name not in inspect.signature(loaded).parameters:
+            raise Unsupported(f"{loaded.__name__} takes no argument {name!r}")

@@ -13,6 +13,9 @@ from reference.ademamix import Hyperparameters
 
 Array = npt.NDArray[np.float64]
 
+USES = ("", "closure", "accumulated", "scaler", "compiled", "graph")
+"""How a training loop may call an optimizer; see `Problem`."""
+
 
 @dataclass(frozen=True, eq=False)
 class Tensor:
@@ -21,7 +24,8 @@ class Tensor:
     Values are float64 and representable in the problem's dtype. ``joins_at`` counts steps from 0; a tensor that joins later
     is added to the running optimizer as a group of its own. ``strided`` asks for a parameter and gradients whose memory is
     not contiguous; ``transposed`` names the one, ``parameter`` or ``gradient``, whose last two axes lie in memory the other
-    way round.
+    way round; ``expanded`` the one whose elements along the last axis, all equal, share one place in memory. ``sparse`` asks
+    for gradients in a sparse layout.
     """
 
     start: Array
@@ -29,6 +33,8 @@ class Tensor:
     joins_at: int = 0
     strided: bool = False
     transposed: str = ""
+    expanded: str = ""
+    sparse: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,13 +50,29 @@ class Group:
 class Problem:
     """``resume_after`` = k saves the optimizer's state after k steps and goes on in a new optimizer that has loaded it.
 
-    ``switch_at`` = k runs the framework's AdamW for k steps, then AdEMAMix with AdamW's moments (section 4.1 of the paper).
+    ``medium`` is what it is saved through: "" the framework's own way, ``plain`` arrays and JSON alone, as safetensors keeps
+    them. ``switch_at`` = k runs the framework's AdamW for k steps, then AdEMAMix with AdamW's moments (section 4.1).
+
+    ``use`` is how the training loop calls it:
+        closure      ``step(closure)``, where the closure computes the gradients
+        accumulated  every gradient is summed up from three parts in the same memory
+        scaler       loss scaling: gradients come scaled; where a step has none (None), one that overflowed comes instead
+        compiled     ``torch.compile(optimizer.step)``
+        graph        a captured CUDA graph, replayed
+    ``options`` are further arguments of the constructor, as (name, value) pairs.
     """
 
     dtype: str
     groups: tuple[Group, ...]
     resume_after: int | None = None
     switch_at: int | None = None
+    medium: str = ""
+    use: str = ""
+    options: tuple[tuple[str, Any], ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.use not in USES:
+            raise ValueError(f"use is {self.use!r}; expected one of {', '.join(map(repr, USES))}")
 
     @property
     def steps(self) -> int:
@@ -62,17 +84,50 @@ class Problem:
         return tuple(tensor for group in self.groups for tensor in group.tensors)
 
 
+@dataclass(frozen=True)
+class Ranks:
+    """How a problem is spread over processes of torch.distributed: ``ddp`` replicates, ``fsdp`` shards along the first axis.
+
+    ``then`` is the number of processes that go on after the checkpoint at the problem's ``resume_after``; 0: no checkpoint.
+    """
+
+    kind: str
+    world: int
+    then: int = 0
+
+
+@dataclass(frozen=True)
+class Huge:
+    """One float32 parameter too large to be handed over as an array: its values are a function of the place."""
+
+    count: int
+    hyper: Hyperparameters
+    learning_rates: tuple[float, ...]
+
+    @staticmethod
+    def values(places: npt.NDArray[np.int64], salt: int) -> Array:
+        """Multiples of 2**-14 in [-2, 2), the same on every device: salt 0 is the start, k the gradient of step k."""
+        hashed = (places.astype(np.int64) * 40503 + (places.astype(np.int64) >> 16) * 30011 + salt * 12345) % 65536
+        return (hashed - 32768.0) / 2.0**14
+
+
 @dataclass(frozen=True, eq=False)
 class Outcome:
     """``parameters[tensor][step]``: values after each step from the one at which the tensor joined, float64 images.
 
     ``moments[tensor]`` holds ``m1``, ``m2`` and ``nu`` after the last step, as far as the implementation lets one read them.
     ``changed_gradients`` names (tensor, step) pairs whose gradient was not, after the step, what had been handed over.
+    ``refused`` is the message of an error that ended a run with gradients or parameters which may be refused.
+    ``closures`` holds per step: how often the closure was called, whether gradients were recorded in it, whether its loss
+    came back. ``replicas`` are the parameters of the other ranks, which should be those of the first.
     """
 
     parameters: tuple[tuple[Array, ...], ...]
     moments: tuple[Mapping[str, Array], ...] = ()
     changed_gradients: tuple[tuple[int, int], ...] = field(default=())
+    refused: str = ""
+    closures: tuple[tuple[int, bool, bool], ...] = ()
+    replicas: tuple[tuple[tuple[Array, ...], ...], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

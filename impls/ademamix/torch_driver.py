@@ -8,17 +8,20 @@ schedulers do. For the switch from AdamW it may offer
 
 from __future__ import annotations
 
-import io
-from collections.abc import Mapping
+import functools
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
 from impls._triton import choose_interpreter
+from impls.ademamix import ranks
 from impls.ademamix.arguments import Arguments
-from impls.ademamix.problem import Array, Group, Load, Outcome, Problem, Running, Tensor
-from impls.contract import Unsupported
+from impls.ademamix.problem import Array, Group, Huge, Load, Outcome, Problem, Ranks, Running, Tensor
+from impls.ademamix.torch_media import MEDIA
+from impls.ademamix.torch_uses import Handed, WithClosure, loop_of, option_arguments
+from impls.contract import NotRun, Unsupported, in_one_line
 
 choose_interpreter()
 
@@ -26,6 +29,20 @@ choose_interpreter()
 def run(loaded: Any, settings: Mapping[str, Any], device: str, problem: Problem) -> Outcome:
     """Run the problem; see `impls.ademamix.problem.Problem` for what it may ask."""
     return _Run(loaded, settings, device, problem).outcome()
+
+
+def in_processes(
+    loaded: Any, settings: Mapping[str, Any], target: str, jobs: Sequence[tuple[Problem, Ranks]], wanted: int
+) -> Outcome:
+    """One of the jobs under torch.distributed, in processes of their own; see `impls.ademamix.ranks`."""
+    return ranks.run(target, settings, tuple(jobs), wanted)
+
+
+def sampled(loaded: Any, settings: Mapping[str, Any], device: str, huge: Huge) -> tuple[list[Array], list[Array], list[Array]]:
+    """Start, gradients and parameters after each step at sampled places; see `impls.ademamix.torch_huge`."""
+    from impls.ademamix.torch_huge import sampled as of_huge
+
+    return of_huge(loaded, settings, device, huge)
 
 
 def start(loaded: Any, settings: Mapping[str, Any], device: str, load: Load) -> Running:
@@ -59,11 +76,26 @@ class _Run:
         self.padding: list[tuple[int, torch.Tensor]] = []
         self.added: list[int] = []  # problem group of each of the optimizer's groups
         self.joined: list[list[int]] = []  # tensors of each of the optimizer's groups
+        self.loop = loop_of(problem.use, device)
+        self.options = option_arguments(loaded, problem.options)
 
     def outcome(self) -> Outcome:
+        """The whole run, or its beginning where it was refused and may be."""
+        history: list[list[Array]] = [[] for _ in self.problem.tensors]
+        if not any(t.sparse or t.expanded == "parameter" for t in self.problem.tensors):
+            return self._run(history)
+        try:
+            return self._run(history)
+        except (Unsupported, NotRun):
+            raise
+        except Exception as error:
+            message = in_one_line(f"{type(error).__name__}: {error}")
+            now = [[_values(p)] for p in self.parameters if p is not None]
+            return Outcome(tuple(tuple(steps) for steps in now), refused=message)
+
+    def _run(self, history: list[list[Array]]) -> Outcome:
         problem = self.problem
         optimizer = self._start(0)
-        history: list[list[Array]] = [[] for _ in problem.tensors]
         changed: list[tuple[int, int]] = []
         for step in range(problem.steps):
             if step and problem.switch_at == step:
@@ -78,12 +110,7 @@ class _Run:
                 if "lr" not in group and len(set(rates)) > 1:
                     raise Unsupported(f"{self.arguments.owner} keeps no 'lr' in its param_groups; it cannot change per step")
                 group["lr"] = rates[step]
-            handed = [
-                (number, *self._give_gradient(number, parameter, tensor, step))
-                for number, (parameter, tensor) in enumerate(zip(self.parameters, problem.tensors, strict=True))
-                if parameter is not None
-            ]
-            optimizer.step()
+            handed = self.loop.advance(optimizer, functools.partial(self._hand, step))
             for number, given, before in handed:
                 if given is not None and before is not None and not np.array_equal(_values(given), before, equal_nan=True):
                     changed.append((number, step))
@@ -93,7 +120,20 @@ class _Run:
         touched = [number for number, slots in self.padding if not bool(torch.isnan(slots).all())]
         if touched:
             raise AssertionError(f"wrote between the elements of non-contiguous parameters {touched}")
-        return Outcome(tuple(tuple(h) for h in history), self._moments(optimizer), tuple(changed))
+        return Outcome(
+            tuple(tuple(h) for h in history),
+            self._moments(optimizer),
+            tuple(changed),
+            closures=tuple(self.loop.seen) if isinstance(self.loop, WithClosure) else (),
+        )
+
+    def _hand(self, step: int, scale: float) -> Handed:
+        """Put the gradients of a step in place."""
+        return [
+            (number, *self._give_gradient(parameter, tensor, step, scale))
+            for number, (parameter, tensor) in enumerate(zip(self.parameters, self.problem.tensors, strict=True))
+            if parameter is not None
+        ]
 
     def _start(self, step: int) -> Any:
         """The optimizer at its first step, holding what does not join later."""
@@ -121,7 +161,7 @@ class _Run:
 
     def _build(self, parameters: list[Any], group: Group) -> Any:
         keywords = self.arguments.keywords(group.hyper, group.learning_rates[0])
-        return self.loaded(parameters, **{**keywords, **self.settings.get("arguments", {})})
+        return self.loaded(parameters, **{**keywords, **self.settings.get("arguments", {}), **self.options})
 
     def _add(self, optimizer: Any, index: int, numbers: list[int], step: int) -> None:
         group = self.problem.groups[index]
@@ -144,6 +184,9 @@ class _Run:
             self.padding.append((number, between))
         if tensor.transposed == "parameter":
             data = _transposed(data)
+        if tensor.expanded == "parameter":
+            data, beside = _expanded(data)
+            self.padding.append((number, beside))
         parameter = torch.nn.Parameter(data)
         self.parameters[number] = parameter
         return parameter
@@ -152,26 +195,38 @@ class _Run:
         return torch.tensor(values, dtype=torch.float64).to(self.dtype).to(self.device)
 
     def _give_gradient(
-        self, number: int, parameter: torch.nn.Parameter, tensor: Tensor, step: int
+        self, parameter: torch.nn.Parameter, tensor: Tensor, step: int, scale: float
     ) -> tuple[torch.Tensor | None, Array | None]:
         g = tensor.gradients[step - tensor.joins_at]
+        if g is None and self.problem.use == "scaler":
+            g = np.full(tensor.start.shape, np.inf)
         if g is None:
             parameter.grad = None
             return None, None
         given = self._tensor(g)
+        if scale != 1:
+            given = given * scale
         if tensor.strided and given.ndim:
             given, _ = _strided(given)
         if tensor.transposed == "gradient":
             given = _transposed(given)
+        if tensor.expanded == "gradient":
+            given, _ = _expanded(given)
+        if tensor.sparse:
+            parameter.grad = given.to_sparse()
+            return None, None
+        if self.problem.use in ("accumulated", "graph") and parameter.grad is not None:
+            with torch.no_grad():
+                parameter.grad.zero_()
+                for part in (0.5, 0.25, 0.25):
+                    parameter.grad.add_(given, alpha=part)
+            return parameter.grad, np.asarray(g, dtype=np.float64)
         parameter.grad = given
         return given, np.asarray(g, dtype=np.float64)
 
     def _resume(self, optimizer: Any, step: int) -> Any:
         """Save to bytes, load into a new optimizer of copied parameters, as a restarted training does."""
-        buffer = io.BytesIO()
-        torch.save(optimizer.state_dict(), buffer)
-        buffer.seek(0)
-        state = torch.load(buffer, map_location=self.device)
+        state = MEDIA[self.problem.medium](optimizer.state_dict(), self.device)
         values = [None if p is None else _values(p) for p in self.parameters]
         layout = list(zip(self.added, self.joined, strict=True))
         self.added, self.joined, self.padding = [], [], []
@@ -212,6 +267,13 @@ def _values(tensor: torch.Tensor) -> Array:
 def _transposed(data: torch.Tensor) -> torch.Tensor:
     """The same values, with the last axis outermost in memory."""
     return data.mT.contiguous().mT
+
+
+def _expanded(data: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The first value along the last axis, standing for all of them, and the memory after it, which holds NaN."""
+    memory = torch.full((*data.shape[:-1], 2 * data.shape[-1]), float("nan"), dtype=data.dtype, device=data.device)
+    memory[..., :1] = data[..., :1]
+    return memory[..., :1].expand(data.shape), memory[..., 1:]
 
 
 def _strided(data: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
