@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 
-from impls.ademamix.problem import Array, Group, Problem, Tensor
+from impls.ademamix.problem import Array, Group, Huge, Problem, Ranks, Tensor
 from reference.ademamix import Hyperparameters, Snapshot, bounded_trajectory, numerical_class
-from reference.rounding import format_of
+from reference.rounding import BFLOAT16, format_of
 
 WIDE = ("float32", "float64")
 LOW = ("bfloat16", "float16")
@@ -31,6 +32,9 @@ class TensorCase:
     strided: bool = False
     transposed: str = ""
     """Whose memory is in another order than the other's: ``parameter`` or ``gradient``."""
+    expanded: str = ""
+    """Whose elements along the last axis, all equal, share their memory: ``parameter`` or ``gradient``."""
+    sparse: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,12 @@ class RunCase:
     asks: frozenset[str] = frozenset()
     resume_after: int | None = None
     switch_at: int | None = None
+    medium: str = ""
+    use: str = ""
+    options: tuple[tuple[str, Any], ...] = ()
+    ranks: Ranks | None = None
     seed: int = 1
+    thorough: bool = False
     needs: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -70,11 +79,11 @@ class RunCase:
             if hyper.weight_decay:
                 needs.add("weight-decay")
             for tensor in group.tensors:
-                if tensor.missing:
+                if tensor.missing and self.use != "scaler":
                     needs.add("missing-gradients")
                 if tensor.joins_at:
                     needs |= {"late-parameters", "groups"}
-                if tensor.strided or tensor.transposed:
+                if tensor.strided or tensor.transposed or tensor.expanded:
                     needs.add("strided")
         if len(self.groups) > 1:
             needs.add("groups")
@@ -111,8 +120,17 @@ def _gradients(case: TensorCase, steps: int, rng: np.random.Generator) -> Array:
         "varied": rng.standard_normal(shape) * 2.0 ** rng.integers(-3, 4, shape),
         "wide-range": signs * magnitude * 2.0 ** rng.integers(-12, 13, shape),
         "drift": rng.standard_normal(shape) + 0.5,
+        # few bits, so that the means of data-parallel training are exact
+        "coarse": BFLOAT16.round(rng.standard_normal(shape)),
+        # three gradients, then nothing
+        "early-burst": np.where(count < 3, magnitude * signs[0], 0.0),
+        # the same for 500 steps, then of the other sign in every second element
+        "turning": magnitude * np.where((count >= 500) & (np.arange(magnitude.size).reshape(case.shape) % 2 == 1), -1.0, 1.0),
+        # one element whose square no float32 holds, among others
+        "one-enormous": np.where(np.arange(magnitude.size).reshape(case.shape) == 2, 1e30, magnitude) * signs,
     }
-    return np.asarray(made[case.gradients] * case.scale, dtype=np.float64)
+    values = np.asarray(made[case.gradients] * case.scale, dtype=np.float64)
+    return np.repeat(values[..., :1], case.shape[-1], axis=-1) if case.expanded else values
 
 
 @cache
@@ -127,18 +145,27 @@ def problem_of(case: RunCase, dtype: str) -> Problem:
         for tensor in group.tensors:
             drawn = rng.standard_normal(tensor.shape) * tensor.start
             start = fmt.round(rng.uniform(*tensor.start_between, tensor.shape) if tensor.start_between else drawn)
+            if tensor.expanded == "parameter":
+                start = np.repeat(start[..., :1], tensor.shape[-1], axis=-1)
             values = fmt.round(_gradients(tensor, case.steps - tensor.joins_at, rng))
             for array in (start, values):
                 array.flags.writeable = False
             given = tuple(None if step in tensor.missing else values[step] for step in range(len(values)))
-            tensors.append(Tensor(start, given, tensor.joins_at, tensor.strided, tensor.transposed))
+            tensors.append(
+                Tensor(start, given, tensor.joins_at, tensor.strided, tensor.transposed, tensor.expanded, tensor.sparse)
+            )
         groups.append(Group(tuple(tensors), group.hyper, rates))
-    return Problem(dtype, tuple(groups), case.resume_after, case.switch_at)
+    return Problem(
+        dtype, tuple(groups), case.resume_after, case.switch_at, medium=case.medium, use=case.use, options=case.options
+    )
 
 
 @cache
-def law_of(case: RunCase, dtype: str, class_name: str) -> tuple[tuple[Snapshot, ...], ...]:
-    """Values and bounds of every tensor after every step from the one at which it joins."""
+def law_of(case: RunCase, dtype: str, class_name: str, group_clock: bool = False) -> tuple[tuple[Snapshot, ...], ...]:
+    """Values and bounds of every tensor after every step from the one at which it joins.
+
+    ``group_clock``: where missing gradients count for the schedules; see `reference.ademamix.trajectory`.
+    """
     return tuple(
         tuple(
             bounded_trajectory(
@@ -149,6 +176,7 @@ def law_of(case: RunCase, dtype: str, class_name: str) -> tuple[tuple[Snapshot, 
                 dtype,
                 numerical_class(class_name),
                 switch_at=case.switch_at,
+                group_clock=group_clock,
             )
         )
         for group in problem_of(case, dtype).groups
@@ -200,6 +228,7 @@ SECOND_CORRECTION = (
         rates=1.0,
         shape=(3,),
         quick=False,
+        thorough=True,
     ),
 )
 EPS_OUTSIDE = (
@@ -262,6 +291,7 @@ NO_SCHEDULE = (
 )
 WARMUP_LENGTHS = (
     single("one-step", replace(NO_MEMORY_OF_SQUARES, t_alpha=1, t_beta3=1), "signs", 4),
+    single("two-steps", replace(NO_MEMORY_OF_SQUARES, beta3=1 - 2.0**-10, t_alpha=2, t_beta3=2, alpha=64.0), "constant", 4),
     single("three-steps", replace(NO_MEMORY_OF_SQUARES, t_alpha=3, t_beta3=3), "constant", 5, quick=False),
     single("beyond-the-run", replace(EXACT, beta3=0.9999, t_alpha=770_000, t_beta3=770_000, alpha=2.0**20), "constant", 6),
 )
@@ -284,12 +314,29 @@ ZERO_GRADIENTS = (
     single("eps-tiny", replace(EXACT, eps=2.0**-100), "zero", 3),
     single("eps-below-the-dtype", replace(EXACT, eps=1e-8), "zero", 3, dtypes=("float16",)),
 )
-ZERO_AFTERWARDS = (single("pauses", EXACT, "pauses", 12, dtypes=WIDE),)
+ZERO_AFTERWARDS = (
+    single("pauses", EXACT, "pauses", 12, dtypes=WIDE),
+    # until the squares have underflowed, and the slow EMA alone moves the parameter, divided by eps
+    single(
+        "long-silence",
+        replace(EXACT, beta2=0.5, eps=2.0**-10),
+        "early-burst",
+        320,
+        shape=(3,),
+        rates=(2.0**-4,) * 3 + (2.0**-20,) * 317,
+        quick=False,
+    ),
+)
 RANGE = (
     single("tiny", replace(EXACT, beta2=0.75, eps=2.0**-110), "varied", 4, scale=2.0**-48),
     single("huge", EXACT, "varied", 4, scale=2.0**58),
     single("below-eps", replace(EXACT, eps=1e-8), "signs", 4, scale=1e-18, rates=2.0**30),
     single("many-magnitudes", EXACT, "wide-range", 12, shape=(64,), quick=False),
+    # squares of 1e-60 are nothing in float32, and eps is what is left of the denominator
+    single("of-1e-30", replace(EXACT, eps=1e-8), "varied", 4, scale=1e-30, rates=2.0**72, start=2.0**-6, dtypes=WIDE),
+    single("of-1e30", replace(EXACT, eps=1e-8), "varied", 4, scale=1e30, dtypes=("float64",)),
+    # what cannot be squared is nobody else's concern
+    single("one-of-1e30", EXACT, "one-enormous", 4, shape=(8,), quick=False),
 )
 NON_FINITE = RunCase("one-element", (GroupCase(EXACT, (TensorCase((8,)), TensorCase((3, 5)))),), 5)
 MISSING = RunCase(
@@ -336,6 +383,14 @@ SHAPES = (
     RunCase("empty", (GroupCase(EXACT, (TensorCase((0,)), TensorCase((3, 0)), TensorCase((2,)))),), 3),
     RunCase("odd-sizes", (GroupCase(EXACT, (TensorCase((1025,)), TensorCase((7, 11, 3)), TensorCase((1,)))),), 2),
     RunCase("large", (GroupCase(EXACT, (TensorCase((4100,), gradients="signs"),)),), 2, dtypes=("float32", *LOW)),
+    # on either side of every power of two that somebody may have made the size of a block
+    RunCase(
+        "block-boundaries",
+        (GroupCase(EXACT, tuple(TensorCase((2**k + off,), gradients="signs") for k in range(3, 17) for off in (-1, 0, 1))),),
+        1,
+        quick=False,
+        thorough=True,
+    ),
     RunCase("many-blocks", (GroupCase(EXACT, (TensorCase((70_001,), gradients="signs"),)),), 2, quick=False),
 )
 STRIDED = (
@@ -442,6 +497,189 @@ PUBLISHED_RUN = (
         "drift",
         400,
         rates=tuple(0.01 * min(1.0, t / 30) for t in range(1, 401)),
+        quick=False,
+    ),
+)
+
+# --- Skipped steps -------------------------------------------------------------------------------------------------------
+
+CORRECTED = replace(EXACT, alpha=0.0, beta2=0.75)
+OWN_COUNT = (
+    single("first-gradient-late", CORRECTED, "constant", 7, missing=(0, 1, 2), start=0.0, dtypes=WIDE),
+    RunCase(
+        "beside-others",
+        (GroupCase(CORRECTED, (TensorCase(), TensorCase((4,), "constant", missing=(0, 2, 3)))),),
+        6,
+        quick=False,
+    ),
+)
+SKIPPED_SCHEDULE = (
+    # beta1 = 0 needs no correction, so that the schedules alone show a clock
+    RunCase(
+        "beside-others",
+        (
+            GroupCase(
+                replace(NO_MEMORY_OF_SQUARES, beta1=0.0, t_alpha=9, t_beta3=9),
+                (TensorCase(gradients="constant"), TensorCase((4,), "constant", missing=(1, 2))),
+            ),
+        ),
+        7,
+    ),
+)
+
+# --- Layouts -------------------------------------------------------------------------------------------------------------
+
+SPARSE = (single("some-rows", EXACT, "pauses", 4, sparse=True),)
+SHARED_MEMORY = (
+    RunCase(
+        "expanded-gradient",
+        (GroupCase(EXACT, (TensorCase((5,), expanded="gradient"), TensorCase((3, 4), expanded="gradient"), TensorCase())),),
+        4,
+    ),
+    single("expanded-parameter", EXACT, "normal", 3, expanded="parameter"),
+)
+
+# --- Precision -----------------------------------------------------------------------------------------------------------
+
+# No step is made until the last, at which the numerator shows in a parameter that was zero.
+STANDING_STILL = replace(NO_MEMORY_OF_SQUARES, beta1=0.0, beta3=0.9999, alpha=64.0, eps=2.0**-10)
+LONG_ENOUGH = 1000
+
+
+def _probed(name: str, gradients: str, **options: object) -> RunCase:
+    rates = (0.0,) * (LONG_ENOUGH - 1) + (1.0,)
+    return single(name, STANDING_STILL, gradients, LONG_ENOUGH, start=0.0, rates=rates, thorough=True, quick=False, **options)
+
+
+SLOW_EMA_MOVES = (
+    _probed("takes-in", "constant", dtypes=LOW),
+    _probed("forgets", "early-burst", dtypes=LOW),
+    # large enough for 8-bit moments, whose scale moves freely, but not the elements beside each other
+    _probed("turns", "turning", shape=(4096,), dtypes=("float32",)),
+)
+SETTLED_AFTER = {"takes-in": 0, "forgets": 3, "turns": 500}
+"""The step after which nothing more happens to a slow EMA that stands still."""
+DECLARED_GAIN = (
+    single("paper-beta3", replace(NO_MEMORY_OF_SQUARES, alpha=2.0**13, beta3=0.9999), "constant", 8, start=0.0),
+    single("longer-memory", replace(NO_MEMORY_OF_SQUARES, alpha=2.0**16, beta3=0.99999), "signs", 8, start=0.0, quick=False),
+)
+
+# --- Saving --------------------------------------------------------------------------------------------------------------
+
+PLAIN_STATE = (
+    single("mid-warm-up", replace(EXACT, t_alpha=8, t_beta3=8), "normal", 7, resume_after=4, medium="plain"),
+    RunCase(
+        "several-groups",
+        (GroupCase(EXACT, (TensorCase(), TensorCase(()))), GroupCase(replace(EXACT, beta1=0.5), (TensorCase((2, 3)),))),
+        5,
+        resume_after=3,
+        medium="plain",
+        quick=False,
+    ),
+)
+SAME_BITS = (
+    single(
+        "mid-warm-up",
+        replace(PUBLISHED, t_alpha=12, t_beta3=12),
+        "normal",
+        10,
+        resume_after=5,
+        shape=(33,),
+        start=2.0**-10,
+        rates=0.25,
+        dtypes=("float32", *LOW),
+    ),
+)
+
+# --- Uses ----------------------------------------------------------------------------------------------------------------
+
+SCHEDULED = replace(EXACT, weight_decay=0.125, t_alpha=6, t_beta3=6)
+_TWO_GROUPS = (
+    GroupCase(SCHEDULED, (TensorCase(), TensorCase((2, 3)), TensorCase(())), rates=(0.5, 0.25, 0.125, 0.5, 0.25)),
+    GroupCase(replace(EXACT, beta1=0.5, alpha=2.0), (TensorCase((4,)), TensorCase((1,)))),
+)
+FLAGS = tuple(
+    RunCase(f"{name}-{str(value).lower()}", _TWO_GROUPS, 5, options=((name, value),), quick=quick)
+    for name, value, quick in (
+        ("foreach", True, True),
+        ("foreach", False, False),
+        ("fused", True, True),
+        ("fused", False, False),
+    )
+)
+ACCUMULATED = (
+    RunCase("three-parts", _TWO_GROUPS, 5, use="accumulated"),
+    single("beta1-zero", replace(SCHEDULED, beta1=0.0), "normal", 5, use="accumulated"),
+)
+CLOSURE = (single("each-step", SCHEDULED, "normal", 4, use="closure"),)
+LOSS_SCALING = (
+    RunCase(
+        "two-overflows",
+        (GroupCase(SCHEDULED, (TensorCase(missing=(2, 5)), TensorCase((2, 3), missing=(2, 5)))),),
+        8,
+        use="scaler",
+    ),
+)
+COMPILED_STEP = (RunCase("schedules-and-rates", _TWO_GROUPS, 5, use="compiled", thorough=True, quick=False),)
+GRAPH = (
+    single(
+        "schedules-and-rates",
+        SCHEDULED,
+        "normal",
+        9,
+        rates=tuple(2.0**-k for k in (4, 3, 5, 4, 2, 6, 3, 4, 5)),
+        use="graph",
+        options=(("capturable", True),),
+        thorough=True,
+        quick=False,
+    ),
+)
+
+# --- Processes -----------------------------------------------------------------------------------------------------------
+
+# Rows that do not divide: of five rows four ranks hold 2, 2, 1 and 0.
+_SHARDED = GroupCase(SCHEDULED, tuple(TensorCase(shape, "coarse") for shape in ((5, 3), (3,), (8,))))
+
+
+def _in_processes(name: str, kind: str, world: int, then: int = 0) -> RunCase:
+    ranks = Ranks(kind, world, then)
+    return RunCase(name, (_SHARDED,), 6, ranks=ranks, resume_after=3 if then else None, thorough=True, quick=False)
+
+
+DATA_PARALLEL = (_in_processes("two-ranks", "ddp", 2), _in_processes("four-ranks", "ddp", 4))
+SHARDED = (_in_processes("two-ranks", "fsdp", 2), _in_processes("four-ranks", "fsdp", 4))
+RESHARDED = (_in_processes("four-to-two", "fsdp", 4, then=2),)
+IN_PROCESSES = (*DATA_PARALLEL, *SHARDED, *RESHARDED)
+
+# --- Size and length -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class HugeCase:
+    """One tensor too large for arrays; see `impls.ademamix.problem.Huge`."""
+
+    id: str
+    huge: Huge
+    quick: bool = False
+    thorough: bool = True
+    dtypes: tuple[str, ...] = ("float32",)
+    needs: frozenset[str] = frozenset({"weight-decay"})
+
+
+HUGE = (HugeCase("beyond-32-bits", Huge(2**31 + 4099, replace(EXACT, eps=1e-8, weight_decay=0.125), (0.25, 0.125))),)
+
+# Decays whose rounding the bound need not forgive, and beta3 of the paper, whose rounding it does. The rate falls, so that
+# what the early steps got wrong is not hidden under what the late ones may.
+LONG_RUN = (
+    single(
+        "ten-thousand-steps",
+        replace(PUBLISHED, t_alpha=6000, t_beta3=6000),
+        "drift",
+        10_000,
+        shape=(4,),
+        rates=tuple(2.0**-10 * min(1.0, t / 500, (10_001 - t) / 2000) for t in range(1, 10_001)),
+        dtypes=WIDE,
+        thorough=True,
         quick=False,
     ),
 )

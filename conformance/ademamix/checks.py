@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from conformance.ademamix import cases
-from conformance.ademamix.cases import RunCase, law_of, problem_of
+from conformance.ademamix.cases import HugeCase, RunCase, law_of, problem_of
 from conformance.check import Checks
 from conformance.comparison import Comparison, compare, equal
-from impls.ademamix.problem import Outcome, Problem
+from impls.ademamix.problem import Array, Outcome, Problem
 from impls.contract import Unsupported
-from reference.ademamix import numerical_class
+from reference.ademamix import Snapshot, bounded_trajectory, numerical_class, trajectory
 from reference.rounding import format_of
 
 CHECKS = Checks()
@@ -70,6 +70,15 @@ for _requirement, _cases in (
     ("ADM-41", cases.PUBLISHED_RUN),
     ("ADM-42", cases.BETA1_ZERO_SCHEDULE),
     ("ADM-43", cases.ZERO_AFTERWARDS),
+    ("ADM-44", cases.OWN_COUNT),
+    ("ADM-49", cases.DECLARED_GAIN),
+    ("ADM-50", cases.PLAIN_STATE),
+    ("ADM-52", cases.FLAGS),
+    ("ADM-53", cases.ACCUMULATED),
+    ("ADM-55", cases.LOSS_SCALING),
+    ("ADM-56", cases.COMPILED_STEP),
+    ("ADM-57", cases.GRAPH),
+    ("ADM-62", cases.LONG_RUN),
 ):
     CHECKS.add(_requirement, cases=_cases)(follow)
 
@@ -148,3 +157,103 @@ def moments_are_the_algorithms(subject: Any, case: RunCase, dtype: str) -> Itera
     for name in ("m1", "m2", "nu"):
         if name in outcome.moments[0]:
             yield compare(name, outcome.moments[0][name], getattr(law, name), getattr(law, f"{name}_bound"))
+
+
+@CHECKS.add("ADM-45", cases=cases.SKIPPED_SCHEDULE)
+def schedules_go_on_after_skipped_steps(subject: Any, case: RunCase, dtype: str) -> Iterator[Comparison]:
+    """By the parameter's own updates or by its group's steps; what comes nearer is held against its own bound."""
+    outcome = subject.run(problem_of(case, dtype))
+    own = law_of(case, dtype, subject.numerical_class)
+    by_group = law_of(case, dtype, subject.numerical_class, group_clock=True)
+    for number, got in enumerate(outcome.parameters):
+        candidates = [
+            compare(f"parameter {number} after each step", np.stack(got), _stacked(law, "theta"), _stacked(law, "theta_bound"))
+            for law in (own[number], by_group[number])
+        ]
+        yield min(candidates, key=lambda c: c.margin)
+
+
+def _stacked(law: Sequence[Snapshot], name: str) -> Array:
+    return np.stack([getattr(s, name) for s in law])
+
+
+@CHECKS.add("ADM-46", cases=cases.SPARSE)
+def sparse_gradients_are_refused(subject: Any, case: RunCase, dtype: str) -> Iterator[Comparison]:
+    problem = problem_of(case, dtype)
+    outcome = subject.run(problem)
+    if not outcome.refused:
+        yield from compare_parameters(outcome, case, dtype, subject.numerical_class)
+        return
+    said = any(word in outcome.refused.lower() for word in ("sparse", "dense"))
+    yield equal("the error says that the gradient is sparse", said, True, outcome.refused)
+    for number, (got, tensor) in enumerate(zip(outcome.parameters, problem.tensors, strict=True)):
+        yield compare(f"parameter {number} after the refusal", got[-1], tensor.start, 0.0)
+
+
+@CHECKS.add("ADM-47", cases=cases.SHARED_MEMORY)
+def shared_memory_is_understood(subject: Any, case: RunCase, dtype: str) -> Iterator[Comparison]:
+    """A refusal is honest for a parameter, which may be half written by then: torch's own errors come from within a step."""
+    outcome = subject.run(problem_of(case, dtype))
+    if outcome.refused:
+        yield equal("refused", bool(outcome.refused), True)
+    else:
+        yield from compare_parameters(outcome, case, dtype, subject.numerical_class)
+
+
+@CHECKS.add("ADM-48", cases=cases.SLOW_EMA_MOVES)
+def slow_average_moves(subject: Any, case: RunCase, dtype: str) -> Iterator[Comparison]:
+    """The share of the way made: 1 by the algorithm, 0 where m2 stands still. No class is excused from half of it."""
+    problem = problem_of(case, dtype)
+    (tensor,), hyper = problem.tensors, problem.groups[0].hyper
+    (got,) = subject.run(problem).parameters
+    theta, slow, settled = tensor.start, np.zeros(tensor.start.shape), cases.SETTLED_AFTER[case.id]
+    for after, state in trajectory(tensor.start, tensor.gradients, problem.groups[0].learning_rates, hyper):
+        theta, slow = after, state.m2 if state.t == settled else slow
+    last = np.asarray(tensor.gradients[-1])
+    stood = -(last + hyper.alpha * slow) / (np.abs(last) + hyper.eps)  # beta1 = beta2 = 0: the rest has no memory
+    share = (got[-1] - stood) / (theta - stood)
+    for parity, name in enumerate(("even", "odd")):
+        median = np.median(share[parity::2])
+        yield compare(f"share of the way that the slow EMA made, {name} elements", median, 1.0, HALF_WAY)
+
+
+HALF_WAY = 0.5
+"""What the requirement itself grants."""
+
+
+@CHECKS.add("ADM-51", cases=cases.SAME_BITS)
+def resumed_run_has_the_same_bits(subject: Any, case: RunCase, dtype: str) -> Iterator[Comparison]:
+    problem = problem_of(case, dtype)
+    whole = subject.run(replace(problem, resume_after=None)).parameters[0]
+    yield compare("parameter of the resumed run", np.stack(subject.run(problem).parameters[0]), np.stack(whole), 0.0)
+
+
+@CHECKS.add("ADM-54", cases=cases.CLOSURE)
+def closure_is_called_once(subject: Any, case: RunCase, dtype: str) -> Iterator[Comparison]:
+    outcome = subject.run(problem_of(case, dtype))
+    expected = ((1, True, True),) * case.steps
+    yield equal("(calls, gradients enabled, loss returned) of each step", tuple(outcome.closures), expected)
+    yield from compare_parameters(outcome, case, dtype, subject.numerical_class)
+
+
+def in_processes(subject: Any, case: RunCase, dtype: str) -> Iterator[Comparison]:
+    """All cases with processes are one piece of work, which starts them once; this one's outcome is taken from it."""
+    jobs = tuple((problem_of(each, dtype), each.ranks) for each in cases.IN_PROCESSES)
+    outcome = subject.run_in_processes(jobs, cases.IN_PROCESSES.index(case))
+    yield from compare_parameters(outcome, case, dtype, subject.numerical_class)
+    for rank, others in enumerate(outcome.replicas, start=1):
+        for number, (got, first) in enumerate(zip(others, outcome.parameters, strict=True)):
+            yield compare(f"parameter {number} on rank {rank}, and on rank 0", np.stack(got), np.stack(first), 0.0)
+
+
+for _requirement, _cases in (("ADM-58", cases.DATA_PARALLEL), ("ADM-59", cases.SHARDED), ("ADM-60", cases.RESHARDED)):
+    CHECKS.add(_requirement, cases=_cases)(in_processes)
+
+
+@CHECKS.add("ADM-61", cases=cases.HUGE)
+def huge_tensors_are_updated_to_their_end(subject: Any, case: HugeCase, dtype: str) -> Iterator[Comparison]:
+    """At sampled places: the law is elementwise, so what is sampled is exact."""
+    (start,), gradients, got = subject.run_sampled(case.huge)
+    numerical = numerical_class(subject.numerical_class)
+    law = list(bounded_trajectory(start, gradients, case.huge.learning_rates, case.huge.hyper, dtype, numerical))
+    yield compare("sampled elements after each step", np.stack(got), _stacked(law, "theta"), _stacked(law, "theta_bound"))

@@ -13,6 +13,7 @@ from conformance.mutants import Mutant
 from impls.ademamix import numpy_driver
 from impls.ademamix.driver import Connected
 from impls.ademamix.numpy_optimizer import AdEMAMix, Floats, Moments
+from impls.ademamix.numpy_rehearsal import SparseGradient
 from reference.ademamix import Hyperparameters
 from reference.rounding import BFLOAT16
 
@@ -20,25 +21,33 @@ _ALL_DTYPES = ("float64", "float32", "bfloat16", "float16")
 
 
 def _subject(optimizer: type[AdEMAMix], numerical_class: str = "") -> Connected:
-    return Connected(optimizer.__name__, _ALL_DTYPES, None, numerical_class, numpy_driver, optimizer, {}, "cpu")
+    settings = {"rehearsed": True}  # so that they are put to what torch alone does, too; see impls.ademamix.numpy_rehearsal
+    return Connected(optimizer.__name__, _ALL_DTYPES, None, numerical_class, numpy_driver, optimizer, settings, "cpu")
 
 
 _MUTANTS: list[Mutant] = []
 
 
-def _bug(*killed_by: str) -> Callable[[type[AdEMAMix]], type[AdEMAMix]]:
+def _bug(*killed_by: str, thorough: bool = False, numerical_class: str = "") -> Callable[[type[AdEMAMix]], type[AdEMAMix]]:
     """Register a wrong optimizer: its docstring is the sentence, its name the mutant's."""
 
     def register(optimizer: type[AdEMAMix]) -> type[AdEMAMix]:
         _MUTANTS.append(
-            Mutant(_slug(optimizer), "ademamix", _sentence(optimizer), lambda: _subject(optimizer), killed_by=killed_by)
+            Mutant(
+                _slug(optimizer),
+                "ademamix",
+                _sentence(optimizer),
+                lambda: _subject(optimizer, numerical_class),
+                killed_by=killed_by,
+                thorough=thorough,
+            )
         )
         return optimizer
 
     return register
 
 
-def _honest(numerical_class: str = "") -> Callable[[type[AdEMAMix]], type[AdEMAMix]]:
+def _honest(numerical_class: str = "", thorough: bool = False) -> Callable[[type[AdEMAMix]], type[AdEMAMix]]:
     def register(optimizer: type[AdEMAMix]) -> type[AdEMAMix]:
         _MUTANTS.append(
             Mutant(
@@ -47,6 +56,7 @@ def _honest(numerical_class: str = "") -> Callable[[type[AdEMAMix]], type[AdEMAM
                 _sentence(optimizer),
                 lambda: _subject(optimizer, numerical_class),
                 honest=True,
+                thorough=thorough,
             )
         )
         return optimizer
@@ -665,7 +675,7 @@ class ElementsBeyond8192(AdEMAMix):
         return new
 
 
-@_bug("ADM-07")
+@_bug("ADM-07", thorough=True)
 class StepInHalfPrecision(AdEMAMix):
     """The step count is a float16, which 2048 + 1 rounds back to 2048."""
 
@@ -946,6 +956,474 @@ class MasterWeights(AdEMAMix):
     def stored(self, theta: Floats) -> Floats:
         self.master = np.asarray(theta, dtype=self.compute)
         return super().stored(theta)
+
+
+# --- Schedules at their edges --------------------------------------------------------------------------------------------
+
+
+@_bug("ADM-21")
+class WarmupAStepShort(AdEMAMix):
+    """The warm-up is over after T - 1 steps, as where t runs over range(T) and its last value is taken for the end."""
+
+    def alpha(self, kept: Moments, hyper: Hyperparameters) -> float:
+        return super().alpha(kept, replace(hyper, t_alpha=hyper.t_alpha - 1) if (hyper.t_alpha or 0) > 1 else hyper)
+
+    def beta3(self, kept: Moments, hyper: Hyperparameters) -> float:
+        return super().beta3(kept, replace(hyper, t_beta3=hyper.t_beta3 - 1) if (hyper.t_beta3 or 0) > 1 else hyper)
+
+
+@_bug("ADM-19", "ADM-21")
+class WarmupAStepLong(AdEMAMix):
+    """The warm-up is over after T + 1 steps, as where the share of it is t / (T + 1)."""
+
+    def alpha(self, kept: Moments, hyper: Hyperparameters) -> float:
+        return super().alpha(kept, replace(hyper, t_alpha=hyper.t_alpha + 1) if hyper.t_alpha else hyper)
+
+    def beta3(self, kept: Moments, hyper: Hyperparameters) -> float:
+        return super().beta3(kept, replace(hyper, t_beta3=hyper.t_beta3 + 1) if hyper.t_beta3 else hyper)
+
+
+@_bug("ADM-21")
+class WarmupLengthInHalfPrecision(AdEMAMix):
+    """Warm-ups beyond 65504 steps are kept in float16, where they are infinite, and nothing warms up."""
+
+    def alpha(self, kept: Moments, hyper: Hyperparameters) -> float:
+        return 0.0 if (hyper.t_alpha or 0) > 65504 else super().alpha(kept, hyper)
+
+
+# --- Skipped steps, silence and range ------------------------------------------------------------------------------------
+
+
+@_bug("ADM-44")
+class CorrectionByGroup(AdEMAMix):
+    """Missing gradients count for the bias corrections: one step count serves the whole group."""
+
+    def skip(self, theta: Floats, hyper: Hyperparameters, lr: float) -> Floats:
+        for (parameters, _), moments in zip(self.groups, self.moments, strict=True):
+            for parameter, kept in zip(parameters, moments, strict=True):
+                kept.t += parameter is theta
+                kept.t_switch += (parameter is theta) and bool(hyper.t_alpha or hyper.t_beta3)  # the schedules do not see it
+        return theta
+
+
+@_bug("ADM-45")
+class SchedulesStartAgainAfterGaps(AdEMAMix):
+    """A parameter whose gradient was missing warms up from the beginning."""
+
+    def skip(self, theta: Floats, hyper: Hyperparameters, lr: float) -> Floats:
+        for (parameters, _), moments in zip(self.groups, self.moments, strict=True):
+            for parameter, kept in zip(parameters, moments, strict=True):
+                if parameter is theta and hyper.t_alpha:
+                    kept.t_switch = kept.t
+        return theta
+
+
+@_honest()
+class SchedulesByGroup(AdEMAMix):
+    """The schedules count the steps of the group, the bias corrections those of the parameter."""
+
+    def advance(self, theta: Floats, g: Floats, kept: Moments, hyper: Hyperparameters, lr: float) -> Floats:
+        return super().advance(theta, g, kept, hyper, lr)
+
+    def skip(self, theta: Floats, hyper: Hyperparameters, lr: float) -> Floats:
+        for (parameters, _), moments in zip(self.groups, self.moments, strict=True):
+            for parameter, kept in zip(parameters, moments, strict=True):
+                kept.t_switch -= parameter is theta
+        return theta
+
+
+@_bug("ADM-43")
+class SilenceForgets(AdEMAMix):
+    """State is dropped after 256 steps without a gradient that is not zero, to save memory."""
+
+    def advance(self, theta: Floats, g: Floats, kept: Moments, hyper: Hyperparameters, lr: float) -> Floats:
+        silent = kept.__dict__.get("silent", 0) + 1 if not np.any(g) else 0
+        kept.__dict__["silent"] = silent
+        if silent == 256:
+            kept.m1, kept.m2, kept.nu = (np.zeros_like(m) for m in (kept.m1, kept.m2, kept.nu))
+        return super().advance(theta, g, kept, hyper, lr)
+
+
+@_bug("ADM-26")
+class TinyGradientsSkipped(AdEMAMix):
+    """Gradients below 1e-20 are taken to be zero."""
+
+    def gradient(self, g: Floats, theta: Floats, hyper: Hyperparameters) -> Floats:
+        return np.where(np.abs(g) < 1e-20, 0, g).astype(self.compute)
+
+
+@_bug("ADM-26")
+class HugeGradientsClipped(AdEMAMix):
+    """Gradients are clipped to 1e18, whose square float32 holds, in float64 as well."""
+
+    def gradient(self, g: Floats, theta: Floats, hyper: Hyperparameters) -> Floats:
+        return np.clip(g, -1e18, 1e18)
+
+
+@_bug("ADM-26")
+class OverflowSpoilsAll(AdEMAMix):
+    """A second moment that overflows spoils the sum by which a whole tensor is checked, and its step is skipped."""
+
+    def update(self, theta: Floats, direction: Floats, weight_decay: float, lr: float) -> Floats:
+        return super().update(theta, direction, weight_decay, lr if not self.spoilt else 0.0)
+
+    def second(self, nu: Floats, g: Floats, beta2: float) -> Floats:
+        new = super().second(nu, g, beta2)
+        self.spoilt = bool(np.isinf(new).any() and np.isfinite(g).all())
+        return new
+
+
+# --- Layouts -------------------------------------------------------------------------------------------------------------
+
+
+@_bug("ADM-46")
+class SparseRowsAlone(AdEMAMix):
+    """Of a sparse gradient the given elements alone are updated, lazily, as by SparseAdam."""
+
+    def advance(self, theta: Floats, g: Floats, kept: Moments, hyper: Hyperparameters, lr: float) -> Floats:
+        if not isinstance(g, SparseGradient):
+            return super().advance(theta, g, kept, hyper, lr)
+        dense = np.zeros(g.shape, dtype=self.compute)
+        dense[g.places] = g.values
+        before = kept.m1, kept.m2, kept.nu
+        moved = super().advance(theta, dense, kept, hyper, lr)
+        kept.m1, kept.m2, kept.nu = (
+            np.where(dense == 0, old, new) for old, new in zip(before, (kept.m1, kept.m2, kept.nu), strict=True)
+        )
+        return np.where(dense == 0, theta, moved)
+
+
+@_bug("ADM-46")
+class SparseRefusedObscurely(AdEMAMix):
+    """A sparse gradient is refused by an error about something else."""
+
+    def advance(self, theta: Floats, g: Floats, kept: Moments, hyper: Hyperparameters, lr: float) -> Floats:
+        if isinstance(g, SparseGradient):
+            raise AttributeError("no attribute 'strides'")
+        return super().advance(theta, g, kept, hyper, lr)
+
+
+@_bug("ADM-47")
+class ExpandedReadInOrder(AdEMAMix):
+    """The memory of a gradient whose elements share a place is read in order."""
+
+    def advance(self, theta: Floats, g: Floats, kept: Moments, hyper: Hyperparameters, lr: float) -> Floats:
+        if isinstance(g, np.ndarray) and g.size and 0 in g.strides:
+            g = np.lib.stride_tricks.as_strided(g, g.shape, np.empty(g.shape, g.dtype).strides)
+        return super().advance(theta, g, kept, hyper, lr)
+
+
+@_bug("ADM-31", thorough=True)
+class LastOfAWholeBlock(AdEMAMix):
+    """Where the elements fill whole blocks of 4096, the last one is left out."""
+
+    def update(self, theta: Floats, direction: Floats, weight_decay: float, lr: float) -> Floats:
+        new = np.array(super().update(theta, direction, weight_decay, lr))
+        if new.size and new.size % 4096 == 0:
+            new.reshape(-1)[-1] = theta.reshape(-1)[-1]
+        return new
+
+
+# --- Precision -----------------------------------------------------------------------------------------------------------
+
+
+@_bug("ADM-48", thorough=True, numerical_class="parameter-dtype-moments")
+class SlowEmaStandsStill(AdEMAMix):
+    """Moments in the parameter's 16 bits are rounded to nearest; the class says so, and the slow EMA stands still."""
+
+    def average(self, m: Floats, x: Floats, beta: float) -> Floats:
+        return self.stored(super().average(m, x, beta))
+
+
+@_bug("ADM-48", thorough=True)
+class SlowEmaInWholeSteps(AdEMAMix):
+    """A slow EMA changes only where the change is more than a thousandth of it."""
+
+    def slow(self, m2: Floats, g: Floats, beta3: float) -> Floats:
+        new = super().slow(m2, g, beta3)
+        late = (beta3 == 0.9999) & (self.format.precision < 24) & (np.abs(m2) > 0)
+        return np.where(late & (np.abs(new - m2) < np.abs(m2) / 1024), m2, new).astype(self.compute)
+
+
+@_honest(numerical_class="parameter-dtype-moments-stochastic", thorough=True)
+class MomentsRoundedByChance(AdEMAMix):
+    """Moments in the parameter's 16 bits are rounded up or down by chance, so that no change is lost on the whole."""
+
+    def advance(self, theta: Floats, g: Floats, kept: Moments, hyper: Hyperparameters, lr: float) -> Floats:
+        self.chance = np.random.default_rng(kept.t)  # by the step, so that a resumed run draws the same
+        return super().advance(theta, g, kept, hyper, lr)
+
+    def average(self, m: Floats, x: Floats, beta: float) -> Floats:
+        new = super().average(m, x, beta)
+        if self.format.precision >= 24:
+            return new
+        nearest = self.stored(new)
+        # The neighbour on the other side, and the share of the way to it.
+        gap = np.abs(nearest) * self.compute(2.0 ** (1 - self.format.precision))
+        other = self.stored(nearest + np.copysign(gap, new - nearest))
+        with np.errstate(all="ignore"):
+            share = np.where(other != nearest, (new - nearest) / (other - nearest), 0)
+        return np.where(self.chance.random(np.shape(new)) < share, other, nearest).astype(self.compute)
+
+
+@_bug("ADM-49")
+class GainInSinglePrecision(AdEMAMix):
+    """1 - beta is formed in float32, and the class does not say so."""
+
+    def average(self, m: Floats, x: Floats, beta: float) -> Floats:
+        return self.compute(beta) * m + self.compute(np.float32(1) - np.float32(beta)) * x
+
+
+@_bug("ADM-49", numerical_class="float32-hyperparameters")
+class DecaysInSixteenBits(AdEMAMix):
+    """Decays are multiples of 2**-16, where the class says float32; those of many tests are."""
+
+    def average(self, m: Floats, x: Floats, beta: float) -> Floats:
+        return super().average(m, x, round(beta * 2**16) / 2**16 if 0 < beta < 1 else beta)
+
+
+# --- Saving --------------------------------------------------------------------------------------------------------------
+
+
+@_bug("ADM-50")
+class ClockOutsideTheState(AdEMAMix):
+    """The step count of the schedules is an attribute that copying and pickling keep, and arrays and JSON do not."""
+
+    def clock(self, kept: Moments) -> int:
+        kept.__dict__["steps"] = min(kept.__dict__.get("steps", 0) + 1, kept.t) if self.first(kept) else kept.steps
+        return max(kept.__dict__["steps"] - kept.t_switch, 1)
+
+    def first(self, kept: Moments) -> bool:
+        """Whether this is the first look at the clock in this step."""
+        new = kept.__dict__.get("looked") != kept.t
+        kept.__dict__["looked"] = kept.t
+        return new
+
+
+@_bug("ADM-51")
+class StateRounded(AdEMAMix):
+    """The last bit of the moments is lost when they are saved."""
+
+    def state(self) -> Any:
+        saved = super().state()
+        for group in saved:
+            for kept in group:
+                for name in ("m1", "m2"):
+                    bits = np.array(getattr(kept, name))
+                    if bits.dtype == np.float32 and bits.size > 32:
+                        setattr(kept, name, (bits.view(np.uint32) & np.uint32(0xFFFFFFFE)).view(np.float32))
+        return saved
+
+
+# --- Uses ----------------------------------------------------------------------------------------------------------------
+
+
+@_bug("ADM-52")
+class BatchedByTheFirst(AdEMAMix):
+    """With foreach all groups are batched, and decay as the first does."""
+
+    def __init__(self, groups: Any, dtype: str, foreach: bool = False, fused: bool = False) -> None:
+        self.foreach = foreach
+        super().__init__(groups, dtype)
+
+    def update(self, theta: Floats, direction: Floats, weight_decay: float, lr: float) -> Floats:
+        return super().update(theta, direction, self.groups[0][1].weight_decay if self.foreach else weight_decay, lr)
+
+
+@_bug("ADM-52")
+class FusedWithoutSchedules(AdEMAMix):
+    """The fused path takes alpha as it was given."""
+
+    def __init__(self, groups: Any, dtype: str, foreach: bool = False, fused: bool = False) -> None:
+        self.fused = fused
+        super().__init__(groups, dtype)
+
+    def alpha(self, kept: Moments, hyper: Hyperparameters) -> float:
+        return hyper.alpha if self.fused else super().alpha(kept, hyper)
+
+
+@_honest()
+class FlagsAreHints(AdEMAMix):
+    """foreach, fused and capturable are accepted, and change nothing."""
+
+    def __init__(self, groups: Any, dtype: str, foreach: bool = False, fused: bool = False, capturable: bool = False) -> None:
+        super().__init__(groups, dtype)
+
+
+@_bug("ADM-53")
+class GradientByReference(AdEMAMix):
+    """The slow EMA takes in a gradient when it is next needed, from the memory that the gradient had."""
+
+    def slow(self, m2: Floats, g: Floats, beta3: float) -> Floats:
+        kept, before = self.__dict__.setdefault("lazy", {}), None
+        for key, (held, memory, base, beta) in list(kept.items()):
+            if held is m2:
+                before = self.average(base, memory, beta)
+                del kept[key]
+        base = m2 if before is None else before
+        new = self.average(base, g, beta3)
+        kept[id(new)] = (new, g, base, beta3)
+        return new
+
+    def step(self, gradients: Any, learning_rates: Any) -> None:
+        super().step(gradients, learning_rates)
+        held = [kept.m2 for group in self.moments for kept in group]
+        self.lazy = {k: v for k, v in self.__dict__.get("lazy", {}).items() if any(v[0] is m for m in held)}
+
+
+@_bug("ADM-54")
+class ClosureTwice(AdEMAMix):
+    """The closure is called once more after the step, to return the loss that it led to."""
+
+    def step_with(self, closure: Any, gradients: Any, rates: Any) -> Any:
+        closure()
+        self.step(gradients, rates)
+        return closure()
+
+
+@_bug("ADM-54")
+class LossDropped(AdEMAMix):
+    """step(closure) returns None."""
+
+    def step_with(self, closure: Any, gradients: Any, rates: Any) -> Any:
+        closure()
+        self.step(gradients, rates)
+
+
+@_bug("ADM-55")
+class OverflowCounts(AdEMAMix):
+    """A step that loss scaling skips still advances the clocks."""
+
+    def scaled_step(self, gradients: Any, rates: Any) -> None:
+        if all(g is not None for group in gradients for g in group):
+            self.step(gradients, rates)
+            return
+        for group in self.moments:
+            for kept in group:
+                kept.t += 1
+
+
+@_bug("ADM-55")
+class OverflowSkipsItsTensor(AdEMAMix):
+    """Only the tensor that overflowed is skipped; the others take a step whose gradient is zero."""
+
+    def scaled_step(self, gradients: Any, rates: Any) -> None:
+        if all(g is not None for group in gradients for g in group):
+            self.step(gradients, rates)
+            return
+        silent = [[None, *(np.zeros_like(p) for p in parameters[1:])] for parameters, _ in self.groups]
+        self.step(silent, rates)
+
+
+@_bug("ADM-56", "ADM-57", thorough=True)
+class ScalarsOfTheCapture(AdEMAMix):
+    """The learning rates of the step that was captured are kept for ever."""
+
+    def __init__(self, groups: Any, dtype: str, capturable: bool = False) -> None:
+        super().__init__(groups, dtype)
+
+    def capture(self) -> Any:
+        first: list[Any] = []
+
+        def replay(gradients: Any, rates: Any) -> None:
+            first.append(list(rates))
+            self.step(gradients, first[0])
+
+        return replay
+
+
+@_bug("ADM-57", thorough=True)
+class CountOnTheHost(AdEMAMix):
+    """A captured step leaves the step count, which is a number of the host, as it was."""
+
+    def __init__(self, groups: Any, dtype: str, capturable: bool = False) -> None:
+        super().__init__(groups, dtype)
+
+    def capture(self) -> Any:
+        def replay(gradients: Any, rates: Any) -> None:
+            self.step(gradients, rates)
+            for group in self.moments:
+                for kept in group:
+                    kept.t = min(kept.t, 3)
+
+        return replay
+
+
+# --- Processes, size, length ---------------------------------------------------------------------------------------------
+
+
+@_bug("ADM-58", thorough=True)
+class BucketFromItsBeginning(AdEMAMix):
+    """A gradient that is a view of a flat memory is read from the beginning of that memory."""
+
+    def advance(self, theta: Floats, g: Floats, kept: Moments, hyper: Hyperparameters, lr: float) -> Floats:
+        base = g.base
+        while base is not None and base.base is not None:
+            base = base.base
+        if base is not None and base.ndim == 1 and g.flags.c_contiguous and base.size > g.size:
+            g = base[: g.size].reshape(g.shape)
+        return super().advance(theta, g, kept, hyper, lr)
+
+
+@_bug("ADM-59", thorough=True)
+class OneRowIsAVector(AdEMAMix):
+    """Tensors of one row are taken for vectors, which do not decay."""
+
+    def update(self, theta: Floats, direction: Floats, weight_decay: float, lr: float) -> Floats:
+        row = theta.ndim > 1 and theta.shape[0] == 1
+        return super().update(theta, direction, 0.0 if row else weight_decay, lr)
+
+
+@_bug("ADM-60", thorough=True)
+class MomentsByRank(AdEMAMix):
+    """Saved moments do not know their place in the whole tensor: each rank loads those of its own number."""
+
+    def gather(self, shards: Any, rank: int, world: int) -> Moments:
+        own = shards[rank]
+        rows = -(-sum(len(s.m1) for s in shards) // world)
+        rows = min(rows, max(sum(len(s.m1) for s in shards) - rank * rows, 0))
+
+        def fitted(m: Floats) -> Floats:
+            return np.concatenate([m, np.zeros((max(rows - len(m), 0), *m.shape[1:]), dtype=m.dtype)])[:rows]
+
+        return Moments(fitted(own.m1), fitted(own.m2), fitted(own.nu), own.t, own.t_switch)
+
+
+@_bug("ADM-61", thorough=True)
+class OffsetsWrap(AdEMAMix):
+    """Offsets have too few bits (rehearsed: 15 instead of 31), so that elements behind are never reached."""
+
+    def update(self, theta: Floats, direction: Floats, weight_decay: float, lr: float) -> Floats:
+        new = np.array(super().update(theta, direction, weight_decay, lr))
+        if new.size == 2**15 + 1:
+            new[2**15 :] = theta[2**15 :]
+        return new
+
+
+@_bug("ADM-62", thorough=True)
+class SlowDecayOffByAMillionth(AdEMAMix):
+    """The slow EMA decays by beta3 (1 + 1e-6): nothing in one step, a hundredth of it in ten thousand."""
+
+    def slow(self, m2: Floats, g: Floats, beta3: float) -> Floats:
+        return self.compute(beta3 * (1 + 1e-6)) * m2 + self.compute(1 - beta3) * g
+
+
+@_bug("ADM-62", thorough=True)
+class RunningProductOfPowers(AdEMAMix):
+    """beta2**t is a running product that is kept in float32, in float64 runs too."""
+
+    def denominator(self, kept: Moments, hyper: Hyperparameters) -> Floats:
+        power = np.float32(kept.__dict__.get("power", 1.0)) * np.float32(hyper.beta2)
+        kept.__dict__["power"] = float(power)
+        return np.sqrt(kept.nu / self.compute(1 - float(power))) + self.compute(hyper.eps)
+
+
+@_bug("ADM-62", thorough=True)
+class GainOffByAMillionth(AdEMAMix):
+    """The slow EMA takes in (1 - beta3)(1 + 1e-6) of the gradient."""
+
+    def slow(self, m2: Floats, g: Floats, beta3: float) -> Floats:
+        return self.compute(beta3) * m2 + self.compute((1 - beta3) * (1 + 1e-6)) * g
 
 
 MUTANTS: tuple[Mutant, ...] = tuple(_MUTANTS)

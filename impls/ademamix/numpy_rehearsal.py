@@ -77,7 +77,7 @@ def as_plain(moments: Any) -> Any:
         new = []
         for each in group:
             values = {field.name: getattr(each, field.name) for field in fields(each)}
-            arrays = {name: value.copy() for name, value in values.items() if isinstance(value, np.ndarray)}
+            arrays = {name: np.array(value) for name, value in values.items() if isinstance(value, np.ndarray | np.generic)}
             rest = json.loads(json.dumps({name: value for name, value in values.items() if name not in arrays}))
             new.append(type(each)(**arrays, **rest))
         kept.append(new)

@@ -109,7 +109,10 @@ class _Run:
                 rates = problem.groups[self.added[index]].learning_rates
                 if "lr" not in group and len(set(rates)) > 1:
                     raise Unsupported(f"{self.arguments.owner} keeps no 'lr' in its param_groups; it cannot change per step")
-                group["lr"] = rates[step]
+                if isinstance(group.get("lr"), torch.Tensor):
+                    group["lr"].fill_(rates[step])  # what a captured graph reads
+                else:
+                    group["lr"] = rates[step]
             handed = self.loop.advance(optimizer, functools.partial(self._hand, step))
             for number, given, before in handed:
                 if given is not None and before is not None and not np.array_equal(_values(given), before, equal_nan=True):
@@ -161,6 +164,9 @@ class _Run:
 
     def _build(self, parameters: list[Any], group: Group) -> Any:
         keywords = self.arguments.keywords(group.hyper, group.learning_rates[0])
+        if self.problem.use == "graph":
+            name = self.arguments.names["lr"]
+            keywords[name] = torch.tensor(keywords[name], device=self.device)
         return self.loaded(parameters, **{**keywords, **self.settings.get("arguments", {}), **self.options})
 
     def _add(self, optimizer: Any, index: int, numbers: list[int], step: int) -> None:

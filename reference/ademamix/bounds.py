@@ -74,6 +74,7 @@ def bounded_trajectory(
     numerical: NumericalClass = STRICT,
     *,
     switch_at: int | None = None,
+    group_clock: bool = False,
 ) -> Iterator[Snapshot]:
     """`law.trajectory` with bounds: one Snapshot per step.
 
@@ -81,7 +82,7 @@ def bounded_trajectory(
     exact inputs. Raises ValueError where they are not.
     """
     analysis = _Analysis(hyper, format_of(dtype), numerical, np.asarray(theta, dtype=np.float64))
-    steps = law.trajectory(theta, gradients, etas, hyper, switch_at=switch_at)
+    steps = law.trajectory(theta, gradients, etas, hyper, switch_at=switch_at, group_clock=group_clock)
     for index, ((new_theta, state), g, eta) in enumerate(zip(steps, gradients, etas, strict=True)):
         if g is not None:
             plain_adamw = switch_at is not None and index < switch_at

@@ -53,6 +53,12 @@ NUMERICAL_CLASSES: dict[str, NumericalClass] = {
             states="parameter",
         ),
         NumericalClass(
+            "parameter-dtype-moments-stochastic",
+            "As parameter-dtype-moments; moments and parameters in 16 bits are rounded stochastically.",
+            states="parameter",
+            storing="stochastic",
+        ),
+        NumericalClass(
             "bfloat16-moments",
             "As float32-states, but the moments are kept in bfloat16, rounded to nearest.",
             states="bfloat16",

@@ -148,8 +148,12 @@ def trajectory(
     hyper: Hyperparameters,
     *,
     switch_at: int | None = None,
+    group_clock: bool = False,
 ) -> Iterator[tuple[Array, State]]:
     """Parameter and state after each step. A gradient of None leaves both as they are: the paper is silent, frameworks agree.
+
+    ``group_clock`` lets ``t`` advance where the gradient is missing, as it does where one count serves a whole group; the
+    normative reading is that ``t`` counts the parameter's own updates.
 
     ``switch_at`` = k runs AdamW for the first k steps and switches to AdEMAMix after them; None is AdEMAMix from the start.
     """
@@ -161,4 +165,6 @@ def trajectory(
         if g is not None:
             advance = adamw_step if switch_at is not None and index < switch_at else step
             theta, state = advance(theta, g, state, hyper, eta)
+        elif group_clock:
+            state = replace(state, t=state.t + 1)
         yield theta, state
