@@ -26,6 +26,9 @@ SIGNATURE = "<!-- Rendered by Gaugeblock. -->"
 # Okabe and Ito's palette, which stays apart under the common colour deficiencies.
 BLUE, VERMILLION, BLACK = "#0072B2", "#D55E00", "#000000"
 INK, QUIET, FAINT, RULE = "#1f2328", "#59636e", "#eaedf0", "#b8c0c8"
+GREEN, PURPLE, OCHRE = "#00795a", "#a0447c", "#946300"
+SERIES = (BLUE, VERMILLION, GREEN, PURPLE, INK, OCHRE)
+"""Of lines, one per implementation: as dark as graphics must be on white; mark and dash tell them apart as well."""
 PASS_GROUND, FAIL_GROUND, CARD = "#f7f9fb", "#fdf3ed", "#ffffff"
 
 COLOURS = {Status.CONFORMS: BLUE, Status.FAILS: VERMILLION, Status.CRASHES: BLACK}

@@ -91,6 +91,11 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]], align: str = ""
             tabulate_module.WIDE_CHARS_MODE = before
 
 
+def fold(title: str, body: str) -> str:
+    """A part that opens on request. ``title`` must already be markup, of `plain` alone: forges read it as HTML."""
+    return f"<details><summary>{title}</summary>\n\n{body}\n\n</details>"
+
+
 def _shortened(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text)} characters)"
 

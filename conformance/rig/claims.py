@@ -41,7 +41,7 @@ def _queries_are_replaced(effort: Effort) -> Finding:
     gone = [100 * (1 - rest / all_) for rest, all_ in zip(left, asked, strict=True)]
     closed, unclosed = gone[0], gone[-1]
     return Finding(
-        measured=closed if closed == unclosed else f"{closed:g} where it is closed, {unclosed:g} where it is not",
+        measured=closed if closed == unclosed else f"{closed:g} % where it is closed, {unclosed:g} % where it is not",
         verdict="holds" if min(gone) == 100 else "does not hold",
         message=(
             f"Of {asked[0]} annotations with their closing bracket {asked[0] - left[0]} are replaced, of {asked[-1]} without "
@@ -64,7 +64,7 @@ CLAIMS = (
         statement="In the answer the query of each annotation is removed, and both values stand in its place.",
         source="arXiv:2409.13741, page 8",
         expected=100,
-        unit="% of the queries that are looked up",
+        unit="%",
         run=_queries_are_replaced,
         quick=True,
     ),

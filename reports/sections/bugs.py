@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from reports.bug_chart import BugChart, columns, idle, planted, short_name
-from reports.markup import code, plain, table
+from reports.markup import code, fold, plain, table
 from reports.merging import Evidence, Killed, System
 from reports.numbers import count, listing, margin, share
 
@@ -56,14 +56,14 @@ def _system(evidence: Evidence, system: System, mutants: Sequence[Killed], drawn
         parts.append("Survivors:\n\n" + table(["Bug", "What is wrong", "Meant to be caught by"], survivors))
     if equivalent:
         proofs = [[_name(k), plain(k.sentence), plain(k.equivalent)] for k in equivalent]
-        parts.append("Equivalent variants:\n\n" + table(["Variant", "What differs", "Why no test can tell"], proofs))
+        parts.append(fold("Equivalent variants", table(["Variant", "What differs", "Why no test can tell"], proofs)))
     if alarms:
         rows = [[_name(k), plain(k.sentence), _killers(k)] for k in alarms]
         parts.append("False alarms:\n\n" + table(["Honest variant", "What differs", "Turned red"], rows))
     if dead:
         rows = [[_name(k), plain(k.sentence), _killers(k)] for k in dead]
         caught = table(["Bug", "What is wrong", "Caught by"], rows)
-        parts.append(f"What was planted, and the margins by which it was caught:\n\n{caught}")
+        parts.append(fold("What was planted, and the margins by which it was caught", caught))
     return "\n\n".join(parts)
 
 

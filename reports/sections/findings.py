@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from conformance.verdict import Judgement, Verdict
 from reports.anchors import finding, mark
-from reports.markup import block, code, plain, table
+from reports.markup import block, code, fold, plain, table
 from reports.merging import Evidence, Implementation
 from reports.numbers import count, margin
 from reports.standing import of_requirement, requirement_named, standings, worst_first
@@ -17,7 +17,8 @@ _JUDGED = (Verdict.PASS, Verdict.FAIL, Verdict.ERROR)
 
 INTRODUCTION = (
     "What follows states where an implementation differs from the rule as this suite reads it; each entry names the rule's "
-    "source and the command that shows the difference. A difference can be deliberate: the entry says what differs, not why."
+    "source and the command that shows the difference again. A difference can be deliberate: the entry says what "
+    "differs, not why."
 )
 
 
@@ -75,11 +76,8 @@ def _crashes(implementation: str, ids: list[str], judgements: list[Judgement]) -
     parts = [
         f"#### {count(len(ids), 'requirement')}, one kind of crash {places}",
         f"Requirements: {', '.join(plain(id_) for id_ in ids)}. Of {count(len(judged), 'judged case')}, {len(crashed)} crash.",
-        table(["First case", code_list(first.requirement, first.case, first.dtype, first.device)], _facts(first)),
     ]
-    if first.reproduce:
-        parts.append("To see it again:\n\n" + block(first.reproduce, "sh"))
-    return "\n\n".join(parts)
+    return "\n\n".join([*parts, *_worst(first, "First case", code_list(first.requirement, *_case(first)), "")])
 
 
 def _finding(evidence: Evidence, implementation: Implementation, id_: str, judgements: list[Judgement]) -> str:
@@ -93,20 +91,36 @@ def _finding(evidence: Evidence, implementation: Implementation, id_: str, judge
         numbers.append(f"{len(failed)} fail")
     if crashed:
         numbers.append(f"{len(crashed)} crash")
-    of_all = f"Of {count(len(judged), 'judged case')}, {' and '.join(numbers)}."
-    about = [f"Source: {plain(requirement.source)}." if requirement.source else ""]
-    about.append(f"Catches: {plain(requirement.catches)}." if requirement.catches else "")
+    said = [f"Of {count(len(judged), 'judged case')}, {' and '.join(numbers)}."]
+    if worst.margin is not None and failed:
+        said.append(f"Worst margin **{margin(worst.margin)}**.")
+    if worst.resembles:
+        _, _, sentence = worst.resembles.partition(": ")
+        said.append(f"It looks like this mistake: “{plain(sentence or worst.resembles).rstrip('.')}”.")
+    if requirement.source:
+        said.append(f"Source: {plain(requirement.source)}.")
     parts = [
         f"#### {plain(id_)}: {plain(requirement.statement)} {mark(finding(implementation.name, id_))}",
-        " ".join([*(text for text in about if text), of_all]),
-        table(["Worst case" if failed else "First case", code_list(worst.case, worst.dtype, worst.device)], _facts(worst)),
+        " ".join(said),
     ]
+    also = ""
     if failed and crashed:
         first = min(crashed, key=worst_first)
-        parts.append(f"It also crashed in {code_list(first.case, first.dtype, first.device)}: {code(first.message)}")
-    if worst.reproduce:
-        parts.append("To see it again:\n\n" + block(worst.reproduce, "sh"))
-    return "\n\n".join(parts)
+        also = f"It also crashed in {code_list(*_case(first))}: {code(first.message)}"
+    kind = "Worst case" if failed else "First case"
+    return "\n\n".join([*parts, *_worst(worst, kind, code_list(*_case(worst)), also, requirement.catches)])
+
+
+def _worst(judgement: Judgement, kind: str, place: str, also: str, catches: str = "") -> list[str]:
+    """The command that shows it again in sight; what it will show folded beneath."""
+    facts = _facts(judgement) + ([["The rule catches", plain(catches)]] if catches else [])
+    parts = [block(judgement.reproduce, "sh")] if judgement.reproduce else []
+    told = table([kind, place], facts)
+    return [*parts, fold(f"The {kind.lower()} in numbers", f"{told}\n\n{also}".strip())]
+
+
+def _case(judgement: Judgement) -> tuple[str, str, str]:
+    return judgement.case, judgement.dtype, judgement.device
 
 
 def code_list(*words: str) -> str:

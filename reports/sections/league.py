@@ -5,7 +5,7 @@ from __future__ import annotations
 from conformance.verdict import Verdict
 from reports.markup import code, plain, table
 from reports.merging import Evidence, Implementation, System
-from reports.numbers import margin, ratio, share
+from reports.numbers import margin, percent, ratio
 from reports.standing import STATUS_WORDS, MainWorkload, Standing, Status, main_workload, ranking_dtype, standings
 
 
@@ -36,29 +36,34 @@ def _system(evidence: Evidence, system: System) -> str:
     return "\n\n".join(parts)
 
 
+COUNTED = {"Pass": Verdict.PASS, "Fail": Verdict.FAIL, "Error": Verdict.ERROR, "Unsup.": Verdict.UNSUPPORTED}
+COUNTED |= {"Not run": Verdict.NOT_RUN}
+
+
 def _table(rows: list[Standing], main: MainWorkload | None, dtype: str) -> str:
-    headers = ["Implementation", "Verdict", "Version", "Class", "Worst margin"]
+    """Columns in which nothing would stand are left out."""
+    counted = {header: verdict for header, verdict in COUNTED.items() if any(row.counts[verdict] for row in rows)}
+    classes = any(row.implementation.numerical_class for row in rows)
+    headers = ["Implementation", "Verdict", *(["Class"] if classes else [])]
+    words = len(headers)
     headers += [f"In {plain(dtype)}"] if dtype else []  # what the table is ranked by; see ranking_dtype
-    headers += ["Pass", "Fail", "Error", "Unsup.", "Not run", "Coverage", "Speed"]
+    headers += ["Worst margin", *([] if main is None else ["Speed"]), *counted, "Coverage"]
     body = []
     for row in rows:
-        counts = row.counts
         verdict = STATUS_WORDS[row.status]
-        order = (Verdict.PASS, Verdict.FAIL, Verdict.ERROR, Verdict.UNSUPPORTED, Verdict.NOT_RUN)
         body.append(
             [
-                code(row.implementation.slug),
+                f"{code(row.implementation.slug)} {plain(row.implementation.version or '')}".strip(),
                 verdict if row.status is Status.CONFORMS else f"**{verdict}**",
-                origin(row.implementation),
-                plain(row.implementation.numerical_class) or "strict",
-                margin(row.margin),
+                *([plain(row.implementation.numerical_class) or "strict"] if classes else []),
                 *([_ranked(row, dtype)] if dtype else []),
-                *(str(counts[key]) if counts[key] else "-" for key in order),
-                share(row.judged_cases, row.all_cases),
-                _speed(row.implementation.name, main),
+                margin(row.margin),
+                *([] if main is None else [_speed(row.implementation.name, main)]),
+                *(str(row.counts[key]) if row.counts[key] else "-" for key in counted.values()),
+                percent(row.judged_cases / row.all_cases) if row.all_cases else "-",
             ]
         )
-    return table(headers, body, "llll" + "r" * (len(headers) - 4))
+    return table(headers, body, "l" * words + "r" * (len(headers) - words))
 
 
 def _ranked(row: Standing, dtype: str) -> str:
@@ -84,7 +89,8 @@ def _speed_note(main: MainWorkload | None) -> str:
     if main is None:
         return "No speed was measured in these runs."
     baseline = code(main.baseline.partition("/")[2] or main.baseline)
-    where = ", ".join(plain(part) for part in (main.device, main.dtype) if part)
+    cache = f"{main.cache} cache" if main.cache else ""
+    where = ", ".join(plain(part) for part in (main.device, main.dtype, cache) if part)
     workload = f"{code(main.workload)} ({where}, run {main.run})"
     return f"Speed: ratio to {baseline} with its 95 % interval, on {workload}. More is faster."
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from conformance.verdict import Judgement, Verdict
 from reports.anchors import finding, link
-from reports.markup import code, plain, table
+from reports.markup import code, fold, plain, table
 from reports.merging import Evidence, Implementation, Requirement, System
 from reports.numbers import margin
 from reports.standing import of_requirement, standings, worst_first
@@ -33,7 +33,10 @@ def _system(evidence: Evidence, system: System) -> str:
     if not requirements:
         return f"{heading}\n\nThe records list no requirement of this system."
     rules = [[plain(r.id), plain(r.statement), plain(r.source), plain(r.catches)] for r in requirements]
-    parts = [heading, table(["Id", "Requirement", "Source", "Catches"], rules)]
+    words = fold(
+        f"The {len(rules)} rules of {plain(system.title)} in words", table(["Id", "Requirement", "Source", "Catches"], rules)
+    )
+    parts = [heading, words]
     # In the order of the league table, and without those that no case was put to: the league table gives their reasons.
     judged = [row.implementation for row in standings(evidence, system.name) if any(row.counts.values())]
     if not judged:

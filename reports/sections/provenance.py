@@ -56,16 +56,17 @@ def record_files(evidence: Evidence) -> str:
                 code(source.name),
                 plain(str(source.header.get("schema", "?"))),
                 plain(str(source.header.get("suite", "?"))),
-                *(str(counts[kind]) for kind in ("verdict", "mutant", "measurement")),
+                *(str(counts[kind]) for kind in ("verdict", "mutant", "measurement", "claim", "curve")),
                 code(source.digest),
             ]
         )
-    headers = ["Run", "File", "Schema", "Suite", "Verdicts", "Planted bugs", "Measurements", "SHA-256 of its lines"]
+    headers = ["Run", "File", "Schema", "Suite", "Verdicts", "Planted bugs", "Measurements", "Claims", "Curves"]
+    headers.append("SHA-256 of its lines")
     note = (
         "The digest is the one in each file's last line, over all lines before it. The same records render to the same bytes, "
         "in whatever order they are given."
     )
-    return f"{table(headers, rows, 'lllrrrrl')}\n\n{note}"
+    return f"{table(headers, rows, 'llllrrrrrl')}\n\n{note}"
 
 
 def _run(source: Source) -> str:
@@ -87,13 +88,18 @@ def _run(source: Source) -> str:
     return f"### Run {source.label}\n\n" + table([f"Run {source.label}", code(source.name)], rows)
 
 
-_FIRST = ("platform", "cpu", "cores", "memory_gib", "gpu", "python", "packages", "threads", "commit")
+_FIRST = (
+    *("platform", "cpu", "cores", "memory_gib", "gpu", "python", "packages"),
+    *("threads", "affinity", "pinned", "commit"),
+)
 _TITLES = {
     "cpu": "CPU",
     "gpu": "GPU",
     "memory_gib": "Memory (GiB)",
     "packages": "Packages",
-    "threads": "Thread settings",
+    "threads": "Threads in force",
+    "affinity": "Processors allowed (affinity)",
+    "pinned": "Pinned",
     "commit": "Commit of the suite",
 }
 
@@ -127,9 +133,15 @@ def _value(key: str, value: Any) -> str:
 def _command(source: Source) -> str:
     options = source.header.get("options")
     options = options if isinstance(options, Mapping) else {}
-    words = ["python", "-m", "pytest", "conformance"]
+    study = options.get("command")
+    if study in ("claims", "curves"):
+        words = ["python", "-m", f"conformance.{study}", *(shlex.quote(str(name)) for name in options.get("only") or [])]
+    else:
+        words = ["python", "-m", "pytest", "conformance"]
     if options.get("quick"):
         words.append("--quick")
+    if options.get("thorough"):
+        words.append("--thorough")
     for name in ("device", "dtype", "impl"):
         values = options.get(name) or []
         for value in values if isinstance(values, list) else [values]:

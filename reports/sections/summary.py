@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 from conformance.verdict import Verdict
 from reports.anchors import finding, link
-from reports.markup import code, plain, table
+from reports.markup import code, fold, plain, table
 from reports.merging import Evidence, System
-from reports.numbers import count, listing, percent, ratio, share
-from reports.standing import Standing, Status, fastest, main_workload, requirement_named, standings
+from reports.numbers import count, listing, percent, ratio
+from reports.sections.claims import tally
+from reports.standing import MainWorkload, Standing, Status, fastest, main_workload, requirement_named, standings
 
-SHOWN_REQUIREMENTS = 4
+SHOWN_IDS = 3
+"""So many failed rules are named on the first screen."""
+SHOWN_REQUIREMENTS = 12
 """So many failed rules are spelled out per implementation; the findings hold the rest."""
 
 
@@ -19,31 +22,45 @@ def summary(evidence: Evidence) -> str:
     """A table with one row per system, then a few lines on each."""
     if not evidence.systems:
         return "The records name no system, so there is nothing to sum up."
-    parts = [_overview(evidence)]
+    parts = [_verdict(evidence), _overview(evidence)]
     parts += [_system(evidence, system) for system in evidence.systems if evidence.implementations_of(system.name)]
     return "\n\n".join(parts)
+
+
+def _verdict(evidence: Evidence) -> str:
+    """One sentence over all systems."""
+    rows = [row for system in evidence.systems for row in standings(evidence, system.name)]
+    number = {status: sum(row.status is status for row in rows) for status in Status}
+    judged = len(rows) - number[Status.NOT_JUDGED]
+    if not judged:
+        return "No implementation was judged in these runs."
+    rest = []
+    if number[Status.FAILS]:
+        rest.append(f"{number[Status.FAILS]} {'does' if number[Status.FAILS] == 1 else 'do'} not")
+    if number[Status.CRASHES]:
+        rest.append(f"{number[Status.CRASHES]} {'crashes' if number[Status.CRASHES] == 1 else 'crash'}")
+    conform = "conforms" if number[Status.CONFORMS] == 1 else "conform"
+    said = f"{number[Status.CONFORMS]} of {count(judged, 'judged implementation')} {conform}"
+    return f"**{'; '.join([said, *([listing(rest)] if rest else [])])}.**"
 
 
 def _overview(evidence: Evidence) -> str:
     rows = []
     for system in evidence.systems:
         rows_of_system = standings(evidence, system.name)
-        by_status = [sum(row.status is status for row in rows_of_system) for status in Status]
+        number = {status: sum(row.status is status for row in rows_of_system) for status in Status}
+        judged = len(rows_of_system) - number[Status.NOT_JUDGED]
+        others = (Status.FAILS, Status.CRASHES, Status.NOT_JUDGED)
         rows.append(
             [
                 f"**{plain(system.title)}**",
-                *(f"{number or '-'}" for number in by_status),
+                f"{number[Status.CONFORMS]} of {judged}" if judged else "-",
                 _fastest_short(evidence, system, rows_of_system),
-                _coverage(rows_of_system),
+                *(str(number[status] or "-") for status in others),
             ]
         )
-    headers = ["System", "Conform", "Do not conform", "Crash", "Not judged", "Fastest that conforms", "Coverage"]
-    return table(headers, rows, "lrrrrlr")
-
-
-def _coverage(rows: Iterable[Standing]) -> str:
-    items = list(rows)
-    return share(sum(row.judged_cases for row in items), sum(row.all_cases for row in items))
+    headers = ["System", "Conform", "Fastest that conforms", "Do not conform", "Crash", "Not judged"]
+    return table(headers, rows, "lrlrrr")
 
 
 def _fastest_short(evidence: Evidence, system: System, rows: list[Standing]) -> str:
@@ -52,7 +69,9 @@ def _fastest_short(evidence: Evidence, system: System, rows: list[Standing]) -> 
     if first is None or first.speed is None:
         return "not measured"
     name = code(_slug(first.implementation))
-    return f"{name} (baseline)" if first.is_baseline else f"{name} {ratio(first.speed)}"
+    if first.is_baseline:
+        return f"{name} (the baseline)"
+    return f"{name}, {ratio(first.speed)} {code(_slug(first.baseline))}"
 
 
 def _system(evidence: Evidence, system: System) -> str:
@@ -62,20 +81,39 @@ def _system(evidence: Evidence, system: System) -> str:
     conforming = [row for row in rows if row.status is Status.CONFORMS]
     judged = [row for row in rows if row.status is not Status.NOT_JUDGED]
     if conforming:
-        names = listing(_name(row) + _gaps(row) for row in conforming)
-        lines.append(f"- **Conform** ({len(conforming)} of {len(judged)} judged): {names}.")
+        lines.append(f"- **Conform:** {listing(_name(row) + _gaps(row) for row in conforming)}.")
     elif judged:
         lines.append(f"- **Conform:** none of the {len(judged)} judged.")
+    why = []
     for status, words in ((Status.FAILS, "Do not conform"), (Status.CRASHES, "Crash")):
         found = [row for row in rows if row.status is status]
         if found:
-            lines.append(f"- **{words}** ({len(found)} of {len(judged)} judged):")
-            lines += [f"  - {_name(row)}: {_why(evidence, row)}" for row in found]
+            lines.append(f"- **{words}:** {listing(f'{_name(row)} ({_ids(row)})' for row in found)}.")
+            why += [f"- {_name(row)}: {_why(evidence, row)}" for row in found]
     absent = [row for row in rows if row.status is Status.NOT_JUDGED]
     if absent:
-        lines.append(f"- **Not judged** ({len(absent)}): {listing(_name(row) for row in absent)}; the league table says why.")
+        lines.append(f"- **Not judged:** {listing(_name(row) for row in absent)}; the league table says why.")
     lines.append(f"- **Fastest that conforms:** {_fastest_long(evidence, system, rows)}")
-    return "\n".join(lines)
+    told = tally(evidence, system.name)
+    if told:
+        lines.append(f"- **Paper claims:** {told}.")
+    text = "\n".join(lines)
+    return f"{text}\n\n{fold('Which rules, in words', chr(10).join(why))}" if why else text
+
+
+def _ids(row: Standing) -> str:
+    """The rules, each a link to its finding."""
+    ids = _in_order(row)
+    if row.counts[Verdict.PASS] == row.counts[Verdict.FAIL] == 0:
+        return f"in every judged case, of {count(len(ids), 'requirement')}"
+    shown = [link(plain(id_), finding(row.implementation.name, id_)) for id_ in ids[:SHOWN_IDS]]
+    rest = len(ids) - SHOWN_IDS
+    return ", ".join(shown) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _in_order(row: Standing) -> list[str]:
+    # Failures first: they are wrong values, and a crash at least does not go unnoticed.
+    return [*row.failing, *(id_ for id_ in row.crashing if id_ not in row.failing)]
 
 
 def _name(row: Standing) -> str:
@@ -91,8 +129,7 @@ def _gaps(row: Standing) -> str:
 
 def _why(evidence: Evidence, row: Standing) -> str:
     system = row.implementation.system
-    # Failures first: they are wrong values, and a crash at least does not go unnoticed.
-    ids = [*row.failing, *(id_ for id_ in row.crashing if id_ not in row.failing)]
+    ids = _in_order(row)
     if row.counts[Verdict.PASS] == row.counts[Verdict.FAIL] == 0:
         return f"in every judged case, of {count(len(ids), 'requirement')}."
     words = []
@@ -113,7 +150,7 @@ def _fastest_long(evidence: Evidence, system: System, rows: list[Standing]) -> s
     first, level = fastest(rows, main)
     if first is None or first.speed is None:
         return f"no conforming implementation was measured on {code(main.workload)}."
-    where = f"on {code(main.workload)} ({_place(main.device, main.dtype)}, run {main.run})"
+    where = f"on {code(main.workload)} ({_place(main)})"
     name = code(_slug(first.implementation))
     if first.is_baseline:
         text = f"{name}, the baseline itself, {where}"
@@ -127,8 +164,9 @@ def _fastest_long(evidence: Evidence, system: System, rows: list[Standing]) -> s
     return text + "."
 
 
-def _place(device: str, dtype: str) -> str:
-    return ", ".join(plain(part) for part in (device, dtype) if part)
+def _place(main: MainWorkload) -> str:
+    cache = f"{plain(main.cache)} cache" if main.cache else ""
+    return ", ".join(part for part in (plain(main.device), plain(main.dtype), cache, f"run {main.run}") if part)
 
 
 def _slug(name: str) -> str:
@@ -136,12 +174,33 @@ def _slug(name: str) -> str:
 
 
 def headline(evidence: Evidence) -> str:
-    """One line under the title: how much was judged, by what."""
+    """The lines under the title: how much was judged, when, and on what."""
     verdicts = sum(j.verdict in (Verdict.PASS, Verdict.FAIL, Verdict.ERROR) for j in evidence.judgements)
     unusable = sum(len(source.header.get("plug_failures") or []) for source in evidence.sources)
     plugs = f" {count(unusable, 'plug')} could not be used: see the environment of its run." if unusable else ""
+    days = sorted({str(source.header.get("started", ""))[:10] for source in evidence.sources} - {""})
+    when = f" of {plain(days[0])}" if len(days) == 1 else f" from {plain(days[0])} to {plain(days[-1])}" if days else ""
     return (
         f"Suite {plain(evidence.suite)}: {count(verdicts, 'verdict')} on {count(len(evidence.requirements), 'requirement')} "
         f"for {count(len(evidence.implementations), 'implementation')} of {count(len(evidence.systems), 'system')}, "
-        f"from {count(len(evidence.sources), 'run')}.{plugs}"
+        f"from {count(len(evidence.sources), 'run')}{when}. {_machines(evidence)}{plugs}"
     )
+
+
+def _machines(evidence: Evidence) -> str:
+    """On what it ran, and whether a GPU was there: the first thing that a reader of speeds must know."""
+    found: dict[str, None] = {}
+    on_gpu = False
+    for source in evidence.sources:
+        environment, options = source.header.get("environment"), source.header.get("options")
+        environment = environment if isinstance(environment, Mapping) else {}
+        devices = options.get("device") if isinstance(options, Mapping) else []
+        gpu = environment.get("gpu")
+        cores = f", {environment['cores']} cores" if environment.get("cores") else ""
+        text = f"{plain(str(environment.get('cpu') or 'a CPU of unknown make'))}{plain(cores)}"
+        if isinstance(gpu, Mapping) and isinstance(devices, list) and "cuda" in devices:
+            on_gpu = True
+            text += f" with {plain(str(gpu.get('name') or 'a GPU of unknown make'))}"
+        found.setdefault(text)
+    where = f"Machine: {'; '.join(found)}." if len(found) < 2 else f"Machines: {'; '.join(found)}."
+    return where if on_gpu else f"{where} **Nothing here ran on a GPU.**"

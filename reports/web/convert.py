@@ -19,6 +19,9 @@ from reports.web.tables import kind, sort_key
 OUR_TAGS = re.compile(rf'</?code>|<a id="{PREFIX}\.[A-Za-z0-9_.-]+">|</a>')
 COMMENT = "<!-- -->"
 _PLACE = re.compile(rf'<a id="({PREFIX}\.[A-Za-z0-9_.-]+)">')
+_WIDTH = re.compile(r'<svg[^>]* width="([0-9.]+)"')
+NARROW = 560
+"""Points up to which a plot is drawn for a narrow screen, and shown there whole."""
 FEWEST_SORTABLE_ROWS = 3
 LONGEST_UNBROKEN, LONGEST_UNBROKEN_NAME = 40, 12
 """Characters of a cell up to which it stays on one line; of a row's name on a narrow screen."""
@@ -60,13 +63,16 @@ class Converter:
             "fence",
             "finding_open",
             "finding_close",
+            "fold_open",
+            "fold_title",
+            "fold_close",
         ):
             renderer.rules[name] = getattr(self, f"_{name}")
         self._parser, self._renderer = parser, renderer
 
     def html(self, markdown: str) -> str:
         """The HTML of one section; its headings are added to ``headings``."""
-        tokens = list(self._with_findings(self._parser.parse(markdown)))
+        tokens = list(self._with_findings(list(_with_folds(self._parser.parse(markdown)))))
         finding = ""
         for index, token in enumerate(tokens):
             if token.type == "finding_open":
@@ -116,6 +122,18 @@ class Converter:
         return text
 
     @staticmethod
+    def _fold_open(*_: Any) -> str:
+        return "<details>"
+
+    @staticmethod
+    def _fold_title(tokens: Sequence[Any], index: int, *_: Any) -> str:
+        return f"<summary>{html.escape(_text(tokens[index]), quote=False)}</summary>\n"
+
+    @staticmethod
+    def _fold_close(*_: Any) -> str:
+        return "</details>\n"
+
+    @staticmethod
     def _finding_open(tokens: Sequence[Any], index: int, *_: Any) -> str:
         first, *others = tokens[index].meta["places"]
         return f'<section class="finding" id="{first}">{"".join(mark(place) for place in others)}\n'
@@ -140,7 +158,9 @@ class Converter:
         token = tokens[index]
         words = html.escape(_text(token))
         drawing = self.plots[str(token.attrs["src"])]
-        return f'<span class="plot" role="img" aria-label="{words}" tabindex="0">{drawing}</span>'
+        width = _WIDTH.search(drawing)
+        narrow = " narrow" if width is not None and float(width.group(1)) <= NARROW else ""
+        return f'<span class="plot{narrow}" role="img" aria-label="{words}" tabindex="0">{drawing}</span>'
 
     @staticmethod
     def _fence(tokens: Sequence[Any], index: int, *_: Any) -> str:
@@ -157,6 +177,36 @@ class Converter:
     @staticmethod
     def _table_close(*_: Any) -> str:
         return "</table></div>\n"
+
+
+def _with_folds(tokens: Sequence[Any]) -> Iterator[Any]:
+    """The same tokens with `markup.fold`'s two paragraphs of tags as what they are: the beginning and the end of a part.
+
+    Only tags count, which no record string can hold: its ``<`` comes here as a reference, and so as text.
+    """
+    from markdown_it.token import Token
+
+    open_ = skip = 0
+    for index, token in enumerate(tokens):
+        if skip:
+            skip -= 1
+            continue
+        tags = _tags(tokens[index + 1]) if token.type == "paragraph_open" else []
+        if tags == ["<details>", "<summary>", "</summary>"]:
+            yield Token("fold_open", "", 0)
+            yield Token("fold_title", "", 0, children=tokens[index + 1].children)
+            open_, skip = open_ + 1, 2
+        elif tags == ["</details>"] and open_:
+            yield Token("fold_close", "", 0)
+            open_, skip = open_ - 1, 2
+        else:
+            yield token
+    for _ in range(open_):
+        yield Token("fold_close", "", 0)
+
+
+def _tags(inline: Any) -> list[str]:
+    return [child.content for child in inline.children or () if child.type == "html_inline" and child.content != COMMENT]
 
 
 def _places(inline: Any) -> list[str]:

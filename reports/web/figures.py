@@ -5,7 +5,21 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree
 
-from reports.canvas import BLACK, BLUE, CARD, FAIL_GROUND, FAINT, INK, PASS_GROUND, QUIET, RULE, VERMILLION
+from reports.canvas import (
+    BLACK,
+    BLUE,
+    CARD,
+    FAIL_GROUND,
+    FAINT,
+    GREEN,
+    INK,
+    OCHRE,
+    PASS_GROUND,
+    PURPLE,
+    QUIET,
+    RULE,
+    VERMILLION,
+)
 
 SVG = "{http://www.w3.org/2000/svg}"
 HREF = "{http://www.w3.org/1999/xlink}href"
@@ -20,6 +34,9 @@ COLOURS = {
     BLUE: "--blue-mark",
     VERMILLION: "--red-mark",
     BLACK: "--ink",
+    GREEN: "--green-mark",
+    PURPLE: "--purple-mark",
+    OCHRE: "--ochre-mark",
     CARD: "--card",
     "#d1d9e0": "--border",
     PASS_GROUND: "--pass-ground",

@@ -80,6 +80,17 @@ for (const frame of document.querySelectorAll(".command")) {
   });
 }
 
+// A link to a place in a folded part opens it; not every browser does so by itself. On paper everything is open.
+const reveal = () => {
+  const place = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  for (let part = place && place.parentElement; part; part = part.parentElement) {
+    if (part.tagName === "DETAILS" && !part.open) { part.open = true; place.scrollIntoView(); }
+  }
+};
+addEventListener("hashchange", reveal);
+reveal();
+addEventListener("beforeprint", () => { for (const part of document.querySelectorAll("details")) { part.open = true; } });
+
 const areas = document.querySelectorAll(".scroll, .plot");
 // Fades the edge beyond which there is more.
 const hint = (area) => {

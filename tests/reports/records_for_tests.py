@@ -299,6 +299,158 @@ def measurement_lines() -> list[dict[str, Any]]:
     return lines
 
 
+def cached_lines() -> list[dict[str, Any]]:
+    """Cold and warm, at four scales, with what only newer records say."""
+    found = []
+    for name, ratio in (("ademamix/torch", 1.0), ("ademamix/triton", 5.92), ("ademamix/optax", 2.2)):
+        for cache, slower in (("cold", 1.8), ("warm", 1.0)):
+            for power in (3, 4, 5, 6):
+                scale = 10.0**power
+                median = slower * scale * 4e-9 / ratio * (1 + 30 / scale**0.5)
+                found.append(
+                    measurement(
+                        name,
+                        ratio,
+                        workload=f"step-1e{power}",
+                        description=f"One step over 10^{power} parameters.",
+                        family="step",
+                        scale=scale,
+                        scale_name="parameters",
+                        cache=cache,
+                        amount=scale,
+                        bytes_moved=36 * scale,
+                        median_s=median,
+                        low_s=0.9 * median,
+                        high_s=1.2 * median,
+                        per_second=scale / median,
+                        roofline_share=0.09 * ratio / slower,
+                        aa=name == "ademamix/torch",
+                        decision="baseline" if name == "ademamix/torch" else "faster",
+                        reason="the whole interval lies above 1",
+                        stopped="tight",
+                        looks=3,
+                        first_call_s=None,
+                        compile_s=2.5 if name == "ademamix/triton" else None,
+                        peak_memory_bytes=12 * scale,
+                        memory_kind="host",
+                        warnings=["another process took 40 % of a core"]
+                        if (name, cache) == ("ademamix/optax", "cold")
+                        else [],
+                    )
+                )
+    found.append(
+        measurement(
+            "ademamix/heavyball",
+            None,
+            workload="step-1e6",
+            cache="cold",
+            amount=1e6,
+            verdict="measuring fault",
+            message="12 times faster than the memory allows",
+        )
+    )
+    for name, ratio in (("sigmoid_attention/torch", 1.0), ("sigmoid_attention/triton", 8.1), ("sigmoid_attention/numpy", 0.4)):
+        for length in (256, 1024):
+            flops = 4.0 * 8 * 64 * length**2
+            median = flops / (0.1 * ratio * 9.1e10)
+            found.append(
+                measurement(
+                    name,
+                    ratio,
+                    workload=f"forward-{length}",
+                    family="forward",
+                    scale=float(length),
+                    scale_name="length",
+                    cache="warm",
+                    amount=flops,
+                    flops=flops,
+                    bytes_moved=4.0 * 4 * 8 * 64 * length,
+                    median_s=median,
+                    low_s=median,
+                    high_s=median,
+                    per_second=flops / median,
+                    roofline_share=0.1 * ratio,
+                    aa=name == "sigmoid_attention/torch",
+                )
+            )
+    return found
+
+
+def claim(id_: str, system: str, verdict: str, **changes: Any) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "record": "claim",
+        "system": system,
+        "id": id_,
+        "statement": f"The statement of {id_}.",
+        "source": "section 4, figure 5",
+        "expected": 1.95,
+        "measured": 1.8 if verdict in ("holds", "does not hold", "undecided") else None,
+        "unit": "times",
+        "verdict": verdict,
+        "message": f"{id_} was measured on a small problem.",
+        "seconds": 12.5,
+        "settings": {"steps": 2000, "seeds": [0, 1, 2], "learning_rate": 0.001},
+        "device": "cpu",
+        "quick": False,
+        "series": [],
+        "axes": None,
+    }
+    return {**fields, **changes}
+
+
+def claim_lines() -> list[dict[str, Any]]:
+    steps = [100.0 * place for place in range(21)]
+    series = [
+        {"label": name, "x": steps, "y": [2 * 0.9**k for k in range(21)], "low": None, "high": None}
+        for name in ("AdamW", "AdEMAMix")
+    ]
+    return [
+        claim("ADM-C1", "ademamix", "holds", series=series, axes={"x": "step", "y": "loss", "log": "y"}),
+        claim("ADM-C2", "ademamix", "does not hold", expected="forgets more slowly", measured="forgets as fast", unit=""),
+        claim("ADM-C10", "ademamix", "undecided"),
+        claim("RIG-C1", "rig", "not run", message="left out by --quick: it has no short form"),
+    ]
+
+
+def curve(implementation: str, ys: list[float], **changes: Any) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "record": "curve",
+        "system": implementation.split("/")[0],
+        "implementation": implementation,
+        "name": "error-against-length",
+        "title": "Error against length",
+        "verdict": "measured",
+        "message": "",
+        "seconds": 1.0,
+        "device": "cpu",
+        "quick": False,
+        "dtype": "float32",
+        "axes": {"x": "length, tokens", "y": "largest error / largest value", "log": "xy"},
+        "x": [256.0 * 4**place for place in range(len(ys))],
+        "y": ys,
+        "low": None,
+        "high": None,
+        "settings": {"seed": 0},
+    }
+    return {**fields, **changes}
+
+
+def curve_lines() -> list[dict[str, Any]]:
+    return [
+        curve("sigmoid_attention/numpy", [1e-7, 2e-7, 4e-7, 8e-7]),
+        curve("sigmoid_attention/torch", [3e-7, 6e-7, 9e-7, 2e-6]),
+        curve("sigmoid_attention/x-transformers", [1e-4, 2e-3, 5e-3, 1e-2]),
+        curve("sigmoid_attention/triton-sigmoid", [], verdict="not run", message="runs on cuda only", dtype=""),
+    ]
+
+
+def write_studies(path: Path) -> Path:
+    """A third file: newer measurements, claims and curves."""
+    options = {"command": "claims", "quick": False, "device": ["cpu"], "dtype": [], "impl": [], "only": ["ademamix"]}
+    body = cached_lines() + claim_lines() + curve_lines()
+    return write(path, body, started="2026-11-23T10:00:00Z", options={**options, "benchmark": False})
+
+
 def lines() -> list[dict[str, Any]]:
     return verdict_lines() + mutant_lines() + measurement_lines()
 

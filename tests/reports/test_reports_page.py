@@ -25,10 +25,18 @@ def page_of(folder: Path, body: list[dict[str, Any]] | None = None, **header: An
     return render(load([path]))["README.md"].decode()
 
 
+def records_of(folder: Path) -> list[Path]:
+    return [
+        made.write(folder / "a.jsonl"),
+        made.write_gpu_run(folder / "b.jsonl"),
+        made.write_studies(folder / "c.jsonl"),
+    ]
+
+
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("records")
-    files = render(load([made.write(folder / "a.jsonl"), made.write_gpu_run(folder / "b.jsonl")]))
+    files = render(load(records_of(folder)))
     return files["README.md"].decode()
 
 
@@ -47,25 +55,48 @@ def squeezed(text: str) -> str:
 # ruff: noqa: E501
 GOLDEN = {
     "Summary": [
-        "| **AdEMAMix** | 3 | 3 | 1 | 1 | `triton` 5.92× | 83.9 % (188/224) |",
-        "- **Conform** (3 of 7 judged): `numpy`, `torch` (85.7 % judged) and `triton`.",
-        "  - `optax` 0.2.8: [ADM-06](#finding.ademamix.optax.ADM-06), “alpha warms up linearly to its end value”; ",
-        "  - `bitsandbytes-32bit` 0.50.2: [ADM-07](#finding.ademamix.bitsandbytes-32bit.ADM-07), “beta3 warms up linearly in half-life”.",
-        "- **Not judged** (1): `apple`; the league table says why.",
+        "**9 of 15 judged implementations conform; 5 do not and 1 crashes.**",
+        "| **AdEMAMix** | 3 of 7 | `triton`, 5.92× `torch` | 3 | 1 | 1 |",
+        "| **RIG annotations** | 1 of 2 | not measured | 1 | - | - |",
+        "- **Conform:** `numpy`, `torch` (85.7 % judged) and `triton`.",
+        "- **Do not conform:** `heavyball` 3.2.1 ([ADM-01](#finding.ademamix.heavyball.ADM-01)), `optax` 0.2.8 (",
+        "- `optax` 0.2.8: [ADM-06](#finding.ademamix.optax.ADM-06), “alpha warms up linearly to its end value”; ",
+        "- `bitsandbytes-32bit` 0.50.2: [ADM-07](#finding.ademamix.bitsandbytes-32bit.ADM-07), “beta3 warms up linearly in half-life”.",
+        "- **Not judged:** `apple`; the league table says why.",
         "- **Fastest that conforms:** `triton`, 5.92× [5.68, 6.10] the speed of `torch` on `step-1m` (cpu, float32, run A).",
         "- **Fastest that conforms:** no speed was measured in these runs.",
+        "- **Paper claims:** 1 holds (ADM-C1), 1 does not (ADM-C2) and 1 undecided (ADM-C10).",
     ],
     "League tables": [
-        "| Class | Worst margin | In float32 | Pass |",
-        "| `numpy` | conforms | built in | strict | 0.108 | 0.0995 | 28 | - | - | - | - | 100 % (28/28) | 0.140× [0.134, 0.144] |",
+        "| Implementation | Verdict | In float32 | Worst margin | Speed | Pass | Fail | Error | Unsup. | Coverage |",
+        "| `numpy` | conforms | 0.0995 | 0.108 | 0.140× [0.134, 0.144] | 28 | - | - | - | 100 % |",
         "| 1 (baseline) |",
-        "| `heavyball` | **does not conform** | 3.2.1 | strict | 1.0004 | - | 22 | 2 | - | 4 | - | 85.7 % (24/28) | 5.60× [5.38, 5.77] |",
+        "| `heavyball` 3.2.1 | **does not conform** | - | 1.0004 | 5.60× [5.38, 5.77] | 22 | 2 | - | 4 | 85.7 % |",
+        "| `triton` | conforms | fused-tanh | 0.406 |",
         "| `apple` | package | no module named 'ademamix'; pip install ademamix |",
         "- fused-tanh: scores in float32, hardware tanh",
+        "| Implementation | Verdict | Worst margin | Pass | Fail | Coverage |",
     ],
     "Margin and speed": [
         "![Worst margin and speed of 7 implementations of AdEMAMix, speed on step-1m, cpu, float32. Conform: numpy (margin 0.0995, ",
         "](plots/sigmoid_attention.svg)",
+    ],
+    "Paper claims": [
+        "| **ADM-C1** | The statement of ADM-C1. | 1.95 times | 1.80 times | holds | section 4, figure 5 |",
+        "| **ADM-C2** | The statement of ADM-C2. | forgets more slowly | forgets as fast | does not hold |",
+        "#### ADM-C10: undecided",
+        "![ADM-C1: The statement of ADM-C1. (cpu, run C): loss against step, 2 lines. AdamW from 2.00 at 0 to 0.243 at 2000 and AdEMAMix",
+        "](plots/claim-ADM-C1.svg)",
+        "| Learning rate | 0.00100 |",
+        "```sh\npython -m conformance.claims ADM-C1\n```",
+        "| **RIG-C1** | left out by --quick: it has no short form |",
+    ],
+    "Accuracy against length": [
+        "3 lines. numpy from 1.00e-7 at 256 to 8.00e-7 at 16384, torch from ",
+        "x-transformers (fails) from 1.00e-4 at 256",
+        "](plots/sigmoid_attention-error-against-length.svg)",
+        "| `torch` | 3.00e-7 | 6.00e-7 | 9.00e-7 | 2.00e-6 |",
+        "| `triton-sigmoid` | Error against length | not run | runs on cuda only |",
     ],
     "Requirements": [
         "| ADM-04 | The slow EMA is not bias-corrected. | Alg. 1 | dividing the whole numerator by 1-beta1^t |",
@@ -76,25 +107,41 @@ GOLDEN = {
     "Findings": [
         "### `ademamix/optax` 0.2.8",
         '#### ADM-06: alpha warms up linearly to its end value. <a id="finding.ademamix.optax.ADM-06"></a>',
-        "Source: eq. 5. Catches: a schedule that starts one step late. Of 4 judged cases, 2 fail.",
+        "Of 4 judged cases, 2 fail. Worst margin **1.30e4**. It looks like this mistake: “A planted bug of ADM-06”. Source: eq. 5.",
         "| Worst case | `d64-t40`, `float32`, `cpu` |",
         "| Quantity | `update` at `(0, 3)` |",
         "| Got | `0.1000000149011612` |",
         "| Margin | **1.30e4** |",
         "| Resembles | `ademamix/planted`: A planted bug of ADM-06. |",
+        "| The rule catches | a schedule that starts one step late |",
         "```sh\npytest conformance --impl ademamix/optax -k 'ADM-06 and d64-t40'\n```",
         "| Message | <code>RuntimeError: expected a tensor of the same size &#124; got &#96;1&#96;</code> |",
     ],
     "Speed": [
         "#### `step-1m` on cpu, float32 (run A)",
         "In the same run this machine copies 29.0 GB/s, updates in place 41.0 GB/s and multiplies matrices at 91.0 GFLOP/s.",
-        "| `triton` | conforms | 5.92× [5.68, 6.10] | faster | 709 µs | [695 µs, 731 µs] | 1.48 Gparameters/s | 53.3 % | 0.500 | - |",
-        "| `torch`, A/A | conforms | 1.00× [0.970, 1.02] | baseline |",
-        "| `torch`, A/A | conforms | 1.00× [0.970, 1.02] | same |",
-        "| `torch` | conforms | 1.00× [0.960, 1.03] | baseline |",
+        "| `triton` | conforms | 5.92× [5.68, 6.10] | 709 µs | 53.3 % | 1.48 Gparameters/s |",
+        "| `triton` | faster | [695 µs, 731 µs] | 30 | 0.500 |",
+        "| `torch`, A/A | conforms | 1.00× [0.970, 1.02] baseline |",
+        "| `torch`, A/A | conforms | 1.00× [0.970, 1.02] same |",
+        "| `torch` | conforms | 1.00× [0.960, 1.03] |",
         "| `x-transformers` | wrong answer | o is off at (0, 3); its answer at this shape and dtype has margin 8.81e4 |",
         "#### `forward-1k` on cuda, float32 (run B)",
         "None of these runs measured this system.",
+        # Cold and warm side by side, and what newer records say besides.
+        "| Implementation | Verdict | Ratio, cold | Ratio, warm | Time, cold | Time, warm | Roofline share, cold | Roofline share, warm | Per second, cold |",
+        "| 1.25 ms | 696 µs | 29.6 % | 53.3 % | 798 Mparameters/s |",
+        "| `triton` | cold | faster | [1.13 ms, 1.50 ms] | 30 (tight) | 0.500 | 2.50 s | 12.0 MB host | the whole interval lies above 1 |",
+        "- another process took 40 % of a core: `optax` (cold).",
+        "<details><summary>No speed is shown for heavyball</summary>",
+        "| `heavyball` (cold) | measuring fault | 12 times faster than the memory allows |",
+        "triton 53.3 %; heavyball (fails) 50.4 %; ",
+        "](plots/ademamix-shares.svg)",
+        "under the measured ceilings of 41.0 GB/s and 91.0 GFLOP/s. ",
+        "triton at best 73.7 GFLOP/s at 64.0 FLOP per byte, 81.0 % of the ceiling there",
+        "](plots/sigmoid_attention-roofline.svg)",
+        "parameters per second against parameters, 3 lines. torch from 7.13e7 at 1000 to ",
+        "](plots/ademamix-scaling-2.svg)",
     ],
     "Planted bugs": [
         "- Planted bugs caught: 87.5 % (7/8).",
@@ -115,9 +162,13 @@ GOLDEN = {
     ],
     "How to reproduce": [
         "python -m pytest conformance --device cuda --impl triton",
-        "python -m reports a.jsonl b.jsonl -o report",
+        "python -m conformance.claims ademamix --device cpu --records c.jsonl",
+        "python -m reports a.jsonl b.jsonl c.jsonl -o report",
     ],
-    "Record files": ["| A | `a.jsonl` | 1 | 0.1.0 | 313 | 19 | 12 | `"],
+    "Record files": [
+        "| A | `a.jsonl` | 1 | 0.1.0 | 313 | 19 | 12 | 0 | 0 | `",
+        "| C | `c.jsonl` | 1 | 0.1.0 | 0 | 0 | 31 | 4 | 4 | `",
+    ],
     "What the words mean": ["A **margin** is the largest error divided by its bound"],
 }
 
@@ -248,7 +299,7 @@ def test_one_kind_of_crash_is_told_once(tmp_path: Path) -> None:
     told = f"#### 2 requirements, one kind of crash {both}\n\nRequirements: ADM-01, ADM-02. Of 2 judged cases, 2 crash."
     assert told in text
     assert text.count("#### ") == 2
-    assert "  - `torch`: in every judged case, of 3 requirements." in page_of(tmp_path, body)
+    assert "- `torch`: in every judged case, of 3 requirements." in page_of(tmp_path, body)
 
 
 def test_of_many_killers_a_few_are_named(tmp_path: Path) -> None:
@@ -283,7 +334,21 @@ def evil_records() -> tuple[list[dict[str, Any]], dict[str, Any]]:
         made.mutant("ademamix", EVIL, EVIL, [EVIL], {EVIL: 2.0}, [EVIL]),
         made.mutant("ademamix", EVIL + "2", EVIL, [EVIL], {}, [EVIL], verdict="survived"),
         made.measurement(name, 2.0, workload=EVIL, description=EVIL, device=EVIL, unit=EVIL, decision=EVIL, baseline=EVIL),
-        made.measurement(name, None, workload=EVIL, device=EVIL, verdict=EVIL, message=EVIL),
+        made.measurement(name, None, workload=EVIL, device=EVIL, verdict=EVIL, message=EVIL, cache=EVIL),
+        *(
+            made.measurement(name, 2.0, family=EVIL, scale=scale, scale_name=EVIL, cache=EVIL, reason=EVIL, warnings=[EVIL])
+            for scale in (1.0, 10.0)
+        ),
+        made.claim(
+            *(EVIL, "ademamix", "holds"),
+            **dict.fromkeys(("statement", "source", "expected", "measured", "unit", "message", "device"), EVIL),
+            settings={EVIL: [EVIL, {EVIL: EVIL}]},
+            series=[{"label": EVIL, "x": [1, 2], "y": ["inf", 0], "low": None, "high": None}],
+            axes={"x": EVIL, "y": EVIL, "log": EVIL},
+        ),
+        made.claim(EVIL, "ademamix", EVIL, message=EVIL),
+        made.curve(name, [1.0, 2.0], name=EVIL, title=EVIL, dtype=EVIL, device=EVIL, settings={EVIL: EVIL}),
+        made.curve(name, [], name=EVIL, title=EVIL, verdict=EVIL, message=EVIL),
     ]
     described = {
         **made.implementation(name, EVIL, EVIL, EVIL),
@@ -344,7 +409,7 @@ def render_elsewhere(folder: Path, records: list[Path], name: str, **environment
 
 
 def test_the_same_records_render_to_the_same_bytes_anywhere(tmp_path: Path) -> None:
-    records = [made.write(tmp_path / "a.jsonl"), made.write_gpu_run(tmp_path / "b.jsonl")]
+    records = records_of(tmp_path)
     here = render(load(records))
     first = render_elsewhere(tmp_path / "one", records, "out", PYTHONHASHSEED="1", TZ="UTC", LC_ALL="C")
     second = render_elsewhere(tmp_path / "two", records[::-1], "other", PYTHONHASHSEED="2", TZ="Asia/Tokyo", LC_ALL="C.UTF-8")
@@ -352,6 +417,9 @@ def test_the_same_records_render_to_the_same_bytes_anywhere(tmp_path: Path) -> N
         "README.md",
         "index.html",
         *(f"plots/{s['name']}{kind}.svg" for s in made.SYSTEMS for kind in ("", "-bugs")),
+        *(f"plots/ademamix-{kind}.svg" for kind in ("shares", "scaling", "scaling-2")),
+        *(f"plots/sigmoid_attention-{kind}.svg" for kind in ("roofline", "scaling", "error-against-length")),
+        "plots/claim-ADM-C1.svg",
         *(f"badges/{name}.svg" for name, *_ in made.IMPLEMENTATIONS),
     }
     assert first == here

@@ -21,13 +21,29 @@ from reports.web.figures import COLOURS, inline
 from reports.web.page import FOLDER, SIGNATURE
 from reports.web.tables import WORST, kind, sort_key
 from tests.reports import records_for_tests as made
-from tests.reports.test_reports_page import EVIL, evil_records
+from tests.reports.test_reports_page import EVIL, evil_records, records_of
 
 VOID = {"meta", "link", "path", "use", "rect"}
 ELEMENTS = {
     *("html", "head", "meta", "title", "link", "style", "body", "script", "nav", "main", "header", "section", "div", "span"),
     *("h1", "h2", "h3", "h4", "p", "ul", "li", "a", "strong", "em", "code", "pre"),
-    *("table", "thead", "tbody", "tr", "th", "td", "svg", "g", "defs", "clippath", "path", "use", "rect"),
+    *(
+        "details",
+        "summary",
+        "table",
+        "thead",
+        "tbody",
+        "tr",
+        "th",
+        "td",
+        "svg",
+        "g",
+        "defs",
+        "clippath",
+        "path",
+        "use",
+        "rect",
+    ),
 }
 ATTRIBUTES = {
     *("lang", "charset", "http-equiv", "content", "name", "rel", "href", "id", "class", "role", "tabindex", "scope"),
@@ -104,7 +120,7 @@ class Tree(HTMLParser):
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     folder = tmp_path_factory.mktemp("records")
-    return render(load([made.write(folder / "a.jsonl"), made.write_gpu_run(folder / "b.jsonl")]))
+    return render(load(records_of(folder)))
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +169,18 @@ def test_hostile_records_stay_text(tmp_path: Path, tree: Tree) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ['<a id="finding.a.b.C">', "<code>", "</code>", "<!-- -->", "</a></section></main>", '"><script>x</script>', EVIL]
+    "text",
+    [
+        '<a id="finding.a.b.C">',
+        "<details><summary>x</summary>",
+        "</details>",
+        "<code>",
+        "</code>",
+        "<!-- -->",
+        "</a></section></main>",
+        '"><script>x</script>',
+        EVIL,
+    ],
 )
 def test_not_even_our_own_tags_can_be_had(tmp_path: Path, text: str) -> None:
     body = [
@@ -178,6 +205,7 @@ def test_it_says_what_the_markdown_says(files: dict[str, bytes], tree: Tree) -> 
     assert [f"h{len(marks)}" for marks in titles] == [node.tag for node in tree.root.all("h1", "h2", "h3", "h4")]
     commands = re.findall(r"^```sh\n(.*?)\n```$", page, flags=re.DOTALL | re.MULTILINE)
     assert [node.text for node in tree.root.all("pre")] == commands
+    assert [node.text for node in tree.root.all("summary")] == re.findall(r"<summary>(.*)</summary>", page)
     assert len(tree.root.all("li")) - len(tree.root.all("nav")[0].all("li")) == len(
         re.findall(r"^ *- ", outside, re.MULTILINE)
     )
@@ -215,7 +243,7 @@ def test_those_who_cannot_see_it_are_told(tree: Tree) -> None:
         assert table.parent.attributes["role"] == "region"
         assert table.parent.attributes["aria-label"].startswith("Table: ")
     drawings = root.all("svg")
-    assert len(drawings) == 2 * len(made.SYSTEMS)
+    assert len(drawings) == 2 * len(made.SYSTEMS) + 7
     for drawing in drawings:
         assert drawing.attributes["aria-hidden"] == "true"
         assert drawing.parent is not None
@@ -259,6 +287,9 @@ ON_GROUNDS = {
     ("--red", TEXT_CONTRAST): ("--bad-ground",),
     ("--blue-mark", MARK_CONTRAST): ("--card", "--pass-ground", "--fail-ground"),
     ("--red-mark", MARK_CONTRAST): ("--card", "--pass-ground", "--fail-ground", "--ground"),
+    ("--green-mark", MARK_CONTRAST): ("--card", "--pass-ground"),
+    ("--purple-mark", MARK_CONTRAST): ("--card", "--pass-ground"),
+    ("--ochre-mark", MARK_CONTRAST): ("--card", "--pass-ground"),
 }
 
 
@@ -317,7 +348,7 @@ def test_counts_of_failures_are_marked_and_none_is_not(tree: Tree) -> None:
     assert kind("2", "Fail") == "bad"
     assert kind("2", "Pass") == ""
     assert kind("-", "Fail") == "absent"
-    rows = (row for row in tree.root.all("tr") if row.text.strip().startswith("heavyball\ndoes not conform"))
+    rows = (row for row in tree.root.all("tr") if row.text.strip().startswith("heavyball 3.2.1\ndoes not conform"))
     heavyball = next(rows)  # the league table comes first
     assert [cell.text for cell in heavyball.all("td") if "bad" in cell.classes()] == ["does not conform", "2"]
 

@@ -1,0 +1,145 @@
+"""What the charts of speed show, as plain data: under the roof, as shares of it, and against scale."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from reports.line_chart import LineChart, described
+from reports.merging import Evidence, Measurement, System
+from reports.roofline_chart import (
+    Roof,
+    RooflineChart,
+    Share,
+    ShareChart,
+    Spot,
+    roofline_words,
+    share_words,
+)
+from reports.standing import Standing, Status, cache_order, main_workload, standings
+from reports.studied import Axes, Line
+
+FEWEST_SCALES = 2
+
+
+def own_lines(measurements: Iterable[Measurement]) -> list[Measurement]:
+    """Measured ones, one per implementation, workload and cache: a baseline's A/A pair only where it has no other line."""
+    best: dict[tuple[str, ...], Measurement] = {}
+    for m in measurements:
+        if m.verdict == "measured" and m.median_s is not None:
+            key = (m.run, m.device, m.dtype, m.workload, m.cache, m.implementation)
+            if key not in best or best[key].again:
+                best[key] = m
+    return list(best.values())
+
+
+def roofline_charts(evidence: Evidence, system: System) -> list[RooflineChart | ShareChart]:
+    """A roofline per run, device and dtype where both ceilings are known; else the shares on the main workload."""
+    timed = own_lines(m for m in evidence.measurements if m.system == system.name)
+    rows = standings(evidence, system.name)
+    charts: list[RooflineChart | ShareChart] = []
+    groups: dict[tuple[str, str, str], list[Measurement]] = {}
+    for m in timed:
+        if m.flops and m.bytes_moved and m.matmul_flops_per_s and _memory_rate(m):
+            groups.setdefault((m.run, m.device, m.dtype), []).append(m)
+    for (run, device, dtype), members in sorted(groups.items()):
+        cache = min((m.cache for m in members), key=cache_order)
+        chosen = _ranked([m for m in members if m.cache == cache], rows)
+        roof = Roof(max(_memory_rate(m) for m in chosen), max(m.matmul_flops_per_s or 0.0 for m in chosen))
+        spots = tuple(_spot(m, rows) for m in chosen)
+        title = f"{system.title}: speed under the roof"
+        where = _where(f"{dtype} on {device}" if dtype else f"on {device}", f"{cache} cache" if cache else "", f"run {run}")
+        charts.append(RooflineChart(title, where, roof, spots, roofline_words(f"{title}, {where}", roof, spots)))
+    main = main_workload(evidence, system.name)
+    if charts or main is None:
+        return charts
+    shares = tuple(
+        Share(labelled(m.implementation, rows), f"{m.cache} cache" if m.cache else "", m.roofline_share)
+        for m in _ranked(timed, rows)
+        if m.roofline_share is not None
+        and (m.run, m.workload, m.device, m.dtype) == (main.run, main.workload, main.device, main.dtype)
+    )
+    if shares:
+        best = {share.label: max(s.share for s in shares if s.label == share.label) for share in shares}
+        shares = tuple(sorted(shares, key=lambda share: (-best[share.label], share.label)))
+        title = f"{system.title}: share of what the memory allows"
+        if any(m.flops for m in main.measurements.values()):
+            title = f"{system.title}: share of the roofline"
+        where = _where(main.workload, main.device, main.dtype, f"run {main.run}")
+        charts.append(ShareChart(title, where, shares, share_words(f"{title}, {where}", shares)))
+    return charts
+
+
+def scaling_charts(evidence: Evidence, system: System) -> list[LineChart]:
+    """A rate against scale per family of workloads, run, device, dtype and cache, where it has more than one scale."""
+    timed = own_lines(m for m in evidence.measurements if m.system == system.name and m.family and m.scale is not None)
+    rows = standings(evidence, system.name)
+    groups: dict[tuple[str, str, str, str, str], list[Measurement]] = {}
+    for m in timed:
+        if m.per_second is not None:
+            groups.setdefault((m.run, m.device, m.family, m.dtype, m.cache), []).append(m)
+    charts = []
+    for (run, device, family, dtype, cache), members in sorted(
+        groups.items(), key=lambda item: (*item[0][:4], cache_order(item[0][4]))
+    ):
+        if len({m.scale for m in members}) < FEWEST_SCALES:
+            continue
+        ordered = _ranked(members, rows)
+        lines = tuple(
+            _scaling_line(labelled(name, rows), [m for m in ordered if m.implementation == name])
+            for name in dict.fromkeys(m.implementation for m in ordered)
+        )
+        first = members[0]
+        axes = Axes(first.scale_name or "scale", f"{first.unit} per second", "xy")
+        title = f"{system.title}: rate against {first.scale_name or 'scale'}, {family}"
+        where = _where(dtype, device, f"{cache} cache" if cache else "", f"run {run}")
+        charts.append(LineChart(title, where, axes, lines, described(f"{title}, {where}", axes, lines)))
+    return charts
+
+
+def labelled(name: str, rows: Sequence[Standing]) -> str:
+    """An implementation's name in a legend, which says where its results do not conform."""
+    status = {row.implementation.name: row.status for row in rows}.get(name, Status.NOT_JUDGED)
+    slug = name.partition("/")[2] or name
+    return {Status.FAILS: f"{slug} (fails)", Status.CRASHES: f"{slug} (crashes)"}.get(status, slug)
+
+
+def _ranked(measurements: Sequence[Measurement], rows: Sequence[Standing]) -> list[Measurement]:
+    """In the order of the league table, so that one implementation has one place, and then by cache and scale."""
+    rank = {row.implementation.name: place for place, row in enumerate(rows)}
+    return sorted(
+        measurements,
+        key=lambda m: (
+            rank.get(m.implementation, len(rank)),
+            m.implementation,
+            cache_order(m.cache),
+            m.scale or 0.0,
+            m.workload,
+        ),
+    )
+
+
+def _memory_rate(m: Measurement) -> float:
+    return max(m.copy_bytes_per_s or 0.0, m.update_bytes_per_s or 0.0)
+
+
+def _spot(m: Measurement, rows: Sequence[Standing]) -> Spot:
+    assert m.flops is not None
+    assert m.bytes_moved is not None
+    assert m.median_s is not None
+    return Spot(labelled(m.implementation, rows), m.flops / m.bytes_moved, m.flops / m.median_s, m.workload)
+
+
+def _scaling_line(label: str, measurements: Sequence[Measurement]) -> Line:
+    ordered = sorted(measurements, key=lambda m: (m.scale or 0.0, m.workload))
+    ends = all(m.low_s and m.high_s for m in ordered)
+    return Line(
+        label,
+        tuple(m.scale or 0.0 for m in ordered),
+        tuple(m.per_second or 0.0 for m in ordered),
+        tuple(m.amount / (m.high_s or 1.0) for m in ordered) if ends else (),
+        tuple(m.amount / (m.low_s or 1.0) for m in ordered) if ends else (),
+    )
+
+
+def _where(*parts: str) -> str:
+    return ", ".join(part for part in parts if part)

@@ -1,0 +1,49 @@
+"""What the charts of claims and curves show, as plain data."""
+
+from __future__ import annotations
+
+from reports.line_chart import LineChart, described
+from reports.merging import Evidence, System
+from reports.speed_data import labelled
+from reports.standing import standings
+from reports.studied import Line, PaperClaim, Trace
+
+
+def claim_chart(claim: PaperClaim) -> LineChart | None:
+    """What was measured of one claim; None where it has no series."""
+    if not any(line.x for line in claim.lines):
+        return None
+    where = ", ".join(part for part in (claim.device, "short form" if claim.quick else "", f"run {claim.run}") if part)
+    title = f"{claim.id}: {claim.statement}"
+    return LineChart(title, where, claim.axes, claim.lines, described(f"{title} ({where})", claim.axes, claim.lines))
+
+
+def curve_charts(evidence: Evidence, system: System) -> list[tuple[LineChart, list[Trace]]]:
+    """A chart per curve, device and dtype, with the traces that it draws."""
+    rows = standings(evidence, system.name)
+    rank = {row.implementation.name: place for place, row in enumerate(rows)}
+    groups: dict[tuple[str, str, str], list[Trace]] = {}
+    for trace in evidence.traces:
+        if trace.system == system.name and trace.verdict == "measured" and trace.line.x:
+            groups.setdefault((trace.name, trace.device, trace.dtype), []).append(trace)
+    charts = []
+    for (_, device, dtype), members in sorted(groups.items()):
+        ordered = sorted(members, key=lambda t: (rank.get(t.implementation, len(rank)), t.implementation, t.run))
+        several = len({trace.implementation for trace in ordered}) < len(ordered)
+        lines = tuple(
+            Line(
+                labelled(trace.implementation, rows) + (f", run {trace.run}" if several else ""),
+                trace.line.x,
+                trace.line.y,
+                trace.line.low,
+                trace.line.high,
+            )
+            for trace in ordered
+        )
+        first = ordered[0]
+        runs = ", ".join(sorted({trace.run for trace in ordered}))
+        short = "short form" if any(trace.quick for trace in ordered) else ""
+        where = ", ".join(part for part in (dtype, device, short, f"run {runs}") if part)
+        title = f"{system.title}: {first.title}"
+        charts.append((LineChart(title, where, first.axes, lines, described(f"{title}, {where}", first.axes, lines)), ordered))
+    return charts
