@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from impls.contract import Implementation, Origin
 
 _EVERYTHING = frozenset(
@@ -21,6 +24,43 @@ _EVERYTHING = frozenset(
 )
 _TORCH_MOMENTS = {"m1": "exp_avg_fast", "m2": "exp_avg_slow", "nu": "exp_avg_sq"}
 
+_NARROW = ("float32", "bfloat16", "float16")
+_COMPILER = "a C++ compiler runs, once per machine"
+
+
+def _ours(
+    slug: str,
+    backend: str,
+    summary: str,
+    *,
+    requires: tuple[str, ...] = ("torch",),
+    dtypes: tuple[str, ...] = ("float64", *_NARROW),
+    devices: tuple[str, ...] = ("cpu", "cuda"),
+    numerical_class: str = "",
+    arguments: Mapping[str, Any] | None = None,
+    slow_start: str = "",
+    untimed: str = "",
+) -> Implementation:
+    """Our optimizer, which is one class, with one of its backends; see `impls.ademamix.optimizer`."""
+    settings: dict[str, Any] = {"arguments": {"backend": backend, **(arguments or {})}, "moments": _TORCH_MOMENTS}
+    if untimed:
+        settings["untimed"] = untimed
+    return Implementation(
+        name=f"ademamix/{slug}",
+        system="ademamix",
+        target="impls.ademamix.optimizer:AdEMAMix",
+        protocol="torch-optimizer",
+        summary=summary,
+        requires=requires,
+        dtypes=dtypes,
+        devices=devices,
+        features=_EVERYTHING - ({"moments"} if numerical_class == "blockwise-8bit" else set()),
+        numerical_class=numerical_class,
+        settings=settings,
+        slow_start=slow_start,
+    )
+
+
 IMPLEMENTATIONS: tuple[Implementation, ...] = (
     Implementation(
         name="ademamix/numpy",
@@ -31,42 +71,98 @@ IMPLEMENTATIONS: tuple[Implementation, ...] = (
         dtypes=("float64", "float32", "bfloat16", "float16"),
         features=_EVERYTHING,
     ),
-    Implementation(
-        name="ademamix/torch-eager",
-        system="ademamix",
-        target="impls.ademamix.torch_eager:AdEMAMix",
-        protocol="torch-optimizer",
-        summary="torch.optim.Optimizer, eager, float32 moments",
-        requires=("torch",),
-        dtypes=("float64", "float32", "bfloat16", "float16"),
-        devices=("cpu", "cuda"),
-        features=_EVERYTHING,
-        settings={"moments": _TORCH_MOMENTS},
-    ),
-    Implementation(
-        name="ademamix/torch-compile",
-        system="ademamix",
-        target="impls.ademamix.torch_compiled:AdEMAMix",
-        protocol="torch-optimizer",
-        summary="the eager optimizer with its update compiled into one pass",
-        requires=("torch",),
-        dtypes=("float64", "float32", "bfloat16", "float16"),
-        devices=("cpu", "cuda"),
-        features=_EVERYTHING,
-        settings={"moments": _TORCH_MOMENTS},
+    _ours("torch-eager", "eager", "torch.optim.Optimizer, eager, float32 moments"),
+    _ours("torch-foreach", "foreach", "torch's multi-tensor functions, a few launches however many tensors"),
+    _ours(
+        "torch-compile",
+        "compiled",
+        "the eager step compiled into one pass by torch.compile",
         slow_start="torch.compile runs a compiler for each dtype",
     ),
-    Implementation(
-        name="ademamix/triton",
-        system="ademamix",
-        target="impls.ademamix.triton_fused:AdEMAMix",
-        protocol="torch-optimizer",
-        summary="one fused Triton kernel (interpreted where there is no CUDA device)",
+    _ours(
+        "triton",
+        "triton",
+        "one fused Triton launch for a list of tensors (interpreted where there is no CUDA device)",
         requires=("torch", "triton"),
-        dtypes=("float32", "bfloat16", "float16"),
-        devices=("cpu", "cuda"),
-        features=_EVERYTHING,
-        settings={"moments": _TORCH_MOMENTS},
+        dtypes=_NARROW,
+    ),
+    _ours(
+        "triton-8bit",
+        "triton",
+        "the Triton kernel with block-wise 8-bit moments for tensors of at least 4096 elements",
+        requires=("torch", "triton"),
+        dtypes=_NARROW,
+        numerical_class="blockwise-8bit",
+        arguments={"state_dtype": "8bit"},
+        slow_start="its moments show in large tensors only, which the interpreter takes long for",
+    ),
+    _ours(
+        "cuda",
+        "cuda",
+        "CUDA C++, compiled for the device at the first step, one launch for a list of tensors",
+        devices=("cuda",),
+        dtypes=_NARROW,
+    ),
+    _ours(
+        "cuda-host",
+        "cuda-host",
+        "the very source of the CUDA kernel compiled for the host, to be judged without a device",
+        devices=("cpu",),
+        dtypes=_NARROW,
+        slow_start=_COMPILER,
+        untimed="it walks memory as a device would; its speed on a CPU means nothing",
+    ),
+    _ours(
+        "cuda-host-8bit",
+        "cuda-host",
+        "the source of the CUDA kernel on the host, with block-wise 8-bit moments",
+        devices=("cpu",),
+        dtypes=_NARROW,
+        numerical_class="blockwise-8bit",
+        arguments={"state_dtype": "8bit"},
+        slow_start=_COMPILER,
+        untimed="it walks memory as a device would; its speed on a CPU means nothing",
+    ),
+    _ours("cpu", "cpu", "C++, one pass over the memory, vectorised and threaded", devices=("cpu",), slow_start=_COMPILER),
+    _ours(
+        "cpu-8bit",
+        "cpu",
+        "the C++ pass with block-wise 8-bit moments for tensors of at least 4096 elements",
+        devices=("cpu",),
+        dtypes=_NARROW,
+        numerical_class="blockwise-8bit",
+        arguments={"state_dtype": "8bit"},
+        slow_start=_COMPILER,
+    ),
+    _ours(
+        "cpu-bfloat16-moments",
+        "cpu",
+        "the C++ pass with bfloat16 moments",
+        devices=("cpu",),
+        dtypes=_NARROW,
+        numerical_class="bfloat16-moments",
+        arguments={"state_dtype": "bfloat16"},
+        slow_start=_COMPILER,
+    ),
+    _ours(
+        "cpu-stochastic",
+        "cpu",
+        "the C++ pass, 16-bit parameters rounded stochastically",
+        devices=("cpu",),
+        dtypes=("bfloat16", "float16"),
+        numerical_class="stochastic-rounding",
+        arguments={"stochastic_rounding": True},
+        slow_start=_COMPILER,
+    ),
+    _ours(
+        "cpu-bfloat16-moments-stochastic",
+        "cpu",
+        "the C++ pass with bfloat16 moments, which and 16-bit parameters are rounded stochastically",
+        devices=("cpu",),
+        dtypes=_NARROW,
+        numerical_class="bfloat16-moments-stochastic",
+        arguments={"state_dtype": "bfloat16", "stochastic_rounding": True},
+        slow_start=_COMPILER,
     ),
     Implementation(
         name="ademamix/optax",

@@ -12,8 +12,9 @@ import torch
 from conformance.ademamix import cases, checks, requirements
 from conformance.comparison import Comparison
 from impls import contract
-from impls.ademamix import IMPLEMENTATIONS, driver, numpy_driver, torch_driver, torch_eager
+from impls.ademamix import IMPLEMENTATIONS, driver, numpy_driver, torch_driver
 from impls.ademamix.arguments import Arguments
+from impls.ademamix.optimizer import AdEMAMix
 from impls.ademamix.problem import Group, Problem, Tensor
 from reference.ademamix import Hyperparameters
 
@@ -82,7 +83,7 @@ def test_names_can_be_given_where_they_are_not_recognised() -> None:
 def test_recognise_tells_optimizers_factories_and_the_rest_apart() -> None:
     def factory(learning_rate: float, b1: float, b2: float, b3: float, alpha: float, **rest: Any) -> None: ...
 
-    torch_record = driver.recognise(torch_eager.AdEMAMix, "mine")
+    torch_record = driver.recognise(AdEMAMix, "mine")
     assert torch_record is not None
     assert torch_record["protocol"] == "torch-optimizer"
     optax_record = driver.recognise(factory, "mine")
@@ -185,7 +186,7 @@ def test_one_of_parameter_and_gradient_may_be_transposed(which: str) -> None:
 def test_a_run_that_has_switched_resumes_as_what_it_switched_to() -> None:
     problem = _problem((Tensor(np.zeros(2), (np.ones(2),) * 6),), 6)
     whole, resumed = (
-        _run(torch_eager.AdEMAMix, replace(problem, switch_at=2, resume_after=after)).parameters[0][-1] for after in (None, 4)
+        _run(AdEMAMix, replace(problem, switch_at=2, resume_after=after)).parameters[0][-1] for after in (None, 4)
     )
     assert np.array_equal(whole, resumed)
 
@@ -226,85 +227,10 @@ def test_problems_survive_their_runs() -> None:
     problem = _problem((_tensor(2, strided=True),), 2)
     before = [problem.tensors[0].start.copy(), *(np.array(g) for g in problem.tensors[0].gradients)]
     for run in (torch_driver.run, numpy_driver.run):
-        loaded = torch_eager.AdEMAMix if run is torch_driver.run else driver.load_target(IMPLEMENTATIONS[0].target)
+        loaded = AdEMAMix if run is torch_driver.run else driver.load_target(IMPLEMENTATIONS[0].target)
         run(loaded, {}, "cpu", problem)
         after = [problem.tensors[0].start, *problem.tensors[0].gradients]
         np.testing.assert_array_equal(before, after)
-
-
-# --- The built-in optimizers ---------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "wrong", [{"lr": -1.0}, {"betas": (0.9, 0.999)}, {"betas": (0.9, 0.999, 1.0)}, {"alpha": -1.0}, {"eps": -1.0},
-              {"weight_decay": -0.1}, {"t_alpha": -1}, {"t_beta3": float("nan")}]
-)  # fmt: skip
-def test_torch_optimizer_refuses_impossible_hyperparameters_by_name(wrong: dict[str, Any]) -> None:
-    name = next(iter(wrong))
-    with pytest.raises(ValueError, match="beta" if name == "betas" else name):
-        torch_eager.AdEMAMix([torch.nn.Parameter(torch.zeros(2))], **wrong)
-    optimizer = torch_eager.AdEMAMix([torch.nn.Parameter(torch.zeros(2))])
-    with pytest.raises(ValueError, match="beta" if name == "betas" else name):
-        optimizer.add_param_group({"params": [torch.nn.Parameter(torch.zeros(2))], **wrong})
-
-
-def test_torch_optimizer_without_beta1_keeps_two_moments() -> None:
-    parameter = torch.nn.Parameter(torch.ones(3))
-    optimizer = torch_eager.AdEMAMix([parameter], betas=(0.0, 0.999, 0.9999))
-    parameter.grad = torch.ones(3)
-    assert optimizer.step(lambda: 7.0) == 7.0
-    assert set(optimizer.state[parameter]) == {"exp_avg_slow", "exp_avg_sq", "t", "t_switch"}
-
-
-def test_torch_optimizer_refuses_sparse_gradients() -> None:
-    parameter = torch.nn.Parameter(torch.ones(3))
-    parameter.grad = torch.ones(3).to_sparse()
-    with pytest.raises(RuntimeError, match="dense"):
-        torch_eager.AdEMAMix([parameter]).step()
-
-
-def test_torch_optimizer_keeps_float32_moments_on_loading() -> None:
-    parameter = torch.nn.Parameter(torch.ones(3, dtype=torch.bfloat16))
-    parameter.grad = torch.full((3,), 1e-3, dtype=torch.bfloat16)
-    optimizer = torch_eager.AdEMAMix([parameter])
-    optimizer.step()
-    fresh = torch_eager.AdEMAMix([parameter])
-    fresh.load_state_dict(optimizer.state_dict())
-    for name in ("exp_avg_fast", "exp_avg_slow", "exp_avg_sq"):
-        assert fresh.state[parameter][name].dtype == torch.float32
-        assert torch.equal(fresh.state[parameter][name], optimizer.state[parameter][name])
-        assert fresh.state[parameter][name] is not optimizer.state[parameter][name]
-
-
-def test_compiled_optimizer_compiles_once_for_all_steps_and_sizes() -> None:
-    from impls.ademamix import torch_compiled
-
-    parameters = [torch.nn.Parameter(torch.ones(size)) for size in (4, 300)]
-    optimizer = torch_compiled.AdEMAMix(parameters, t_alpha=9, t_beta3=9)
-    for parameter in parameters:
-        parameter.grad = torch.ones_like(parameter)
-    optimizer.step()
-    torch.compiler.set_stance("fail_on_recompile")
-    try:
-        for step in range(4):
-            optimizer.param_groups[0]["lr"] = 0.1 / (step + 1)
-            optimizer.step()
-        other = torch.nn.Parameter(torch.ones(17, 3))
-        other.grad = torch.ones_like(other)
-        torch_compiled.AdEMAMix([other], alpha=1.0).step()
-    finally:
-        torch.compiler.set_stance("default")
-
-
-def test_triton_optimizer_refuses_what_its_kernel_does_not_compute() -> None:
-    from impls._triton import interpreted
-    from impls.ademamix import triton_fused
-
-    with pytest.raises(contract.Unsupported, match="float64"):
-        triton_fused.AdEMAMix([torch.nn.Parameter(torch.ones(2, dtype=torch.float64))])
-    if interpreted():
-        with pytest.raises(contract.Unsupported, match="truncates"):
-            triton_fused.AdEMAMix([torch.nn.Parameter(torch.ones(2, dtype=torch.bfloat16))])
 
 
 # --- Cases and rules -----------------------------------------------------------------------------------------------------

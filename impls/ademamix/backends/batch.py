@@ -1,0 +1,72 @@
+"""A batch is what a backend is handed: the tensors of one step that agree in kind, and a row of scalars for each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+
+from impls.ademamix.scalars import Scalars
+
+
+class Kind(NamedTuple):
+    """What the tensors of a batch have in common."""
+
+    device: str
+    """Type of the device."""
+    dtype: torch.dtype
+    """Of parameters and gradients."""
+    states: str
+    """How moments are kept: ``float32`` (float64 for float64 parameters), ``bfloat16`` or ``8bit``."""
+    has_fast: bool
+    """False where beta1 is 0: the fast EMA is then the gradient, and none is kept."""
+    stochastic: bool
+    """Whether what is stored in 16 bits is rounded stochastically."""
+    capturable: bool
+    """Whether scalars live on the device, for CUDA graphs."""
+
+
+@dataclass
+class Batch:
+    """Tensors of one kind on one device. Lists run in parallel; those that the kind has no use for are empty.
+
+    Each item's tensors have the same shape. Moments lie in memory without gaps, in the order of theta's where that has none;
+    theta and g may lie anyhow. In 8 bits, moments are codes and come with a scale for each 256 that are neighbours in memory.
+    """
+
+    kind: Kind
+    device: torch.device
+    theta: list[torch.Tensor] = field(default_factory=list)
+    g: list[torch.Tensor] = field(default_factory=list)
+    m1: list[torch.Tensor] = field(default_factory=list)
+    m2: list[torch.Tensor] = field(default_factory=list)
+    nu: list[torch.Tensor] = field(default_factory=list)
+    m1_scale: list[torch.Tensor] = field(default_factory=list)
+    m2_scale: list[torch.Tensor] = field(default_factory=list)
+    nu_scale: list[torch.Tensor] = field(default_factory=list)
+    scalars: list[Scalars] = field(default_factory=list)
+    """One for each tensor; objects are shared where equal. Empty where the kind is capturable."""
+    rows: torch.Tensor | None = None
+    """Scalars on the device, float64, one row for each tensor, where the kind is capturable."""
+    keys: Sequence[tuple[int, int]] | torch.Tensor = ()
+    """Keys of the random bits; an int64 tensor on the device where the kind is capturable. Empty where none are drawn."""
+
+    def key(self, number: int) -> torch.Tensor:
+        """The two words of one tensor's key, int64, on its device."""
+        return (
+            self.keys[number] if isinstance(self.keys, torch.Tensor) else torch.tensor(self.keys[number], device=self.device)
+        )
+
+    def scalars_at(self, number: int) -> Scalars:
+        """Floats, or tensors without dimensions where the kind is capturable."""
+        if self.rows is None:
+            return self.scalars[number]
+        # in the format of the operations: a tensor without dimensions would be widened by a wider one of its kind
+        return Scalars(*self.rows[number].to(self.wide).unbind()[:14])
+
+    @property
+    def wide(self) -> torch.dtype:
+        """The format of the operations."""
+        return torch.float64 if self.kind.dtype == torch.float64 else torch.float32

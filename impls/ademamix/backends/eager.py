@@ -1,0 +1,117 @@
+"""One tensor after the other, one line of torch per equation: what every other backend is held against by eye."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from impls.ademamix import quantised, stochastic
+from impls.ademamix.backends.batch import Batch, Kind
+from impls.ademamix.scalars import Scalars
+
+
+def obstacle(kind: Kind) -> Exception | None:
+    """None: it steps everything."""
+    return None
+
+
+def update(batch: Batch) -> None:
+    """One step of every tensor."""
+    for number in range(len(batch.theta)):
+        if batch.kind.states == "8bit":
+            _quantised(batch, number)
+        else:
+            _plain(batch, number)
+
+
+def _plain(batch: Batch, number: int) -> None:
+    kind, s = batch.kind, batch.scalars_at(number)
+    theta, m2, nu = batch.theta[number], batch.m2[number], batch.nu[number]
+    m1 = batch.m1[number] if kind.has_fast else None
+    wide = batch.wide
+    g = _gradient(batch.g[number], s, wide)
+    kept = [m for m in (m1, m2, nu) if m is not None]
+    computed = [m if m.dtype == wide else m.to(wide) for m in kept]
+    before = [m.clone() for m in computed] if kind.capturable else []
+    moved = advance(theta.to(wide), g, computed[0] if m1 is not None else None, computed[-2], computed[-1], s)
+    if kind.capturable:
+        skip = s.skip != 0
+        moved = torch.where(skip, theta.to(wide), moved)
+        for m, old in zip(computed, before, strict=True):
+            m.copy_(torch.where(skip, old, m))
+    random = stochastic.draw(batch.key(number), theta.numel(), theta.device) if kind.stochastic else None
+    _store(theta, moved, None if random is None else random[0])
+    if computed[-1] is not nu:
+        bits = [random[0] >> 16] if random is not None else [None]
+        bits = [random[1], random[1] >> 16, *bits] if random is not None else [None, None, None]
+        for m, value, own in zip(kept, computed, bits[-len(kept) :], strict=True):
+            _store(m, value, own)
+
+
+def _quantised(batch: Batch, number: int) -> None:
+    kind, s = batch.kind, batch.scalars_at(number)
+    theta = batch.theta[number]
+    start = in_memory_order(theta).to(torch.float32)
+    g = _gradient(in_memory_order(batch.g[number], _order(theta)), s, torch.float32)
+    stored = [(batch.m2, batch.m2_scale, True), (batch.nu, batch.nu_scale, False)]
+    if kind.has_fast:
+        stored.insert(0, (batch.m1, batch.m1_scale, True))
+    moments = [quantised.decode(codes[number], scales[number], signed) for codes, scales, signed in stored]
+    before = [m.clone() for m in moments]
+    moved = advance(start, g, moments[0] if kind.has_fast else None, moments[-2], moments[-1], s)
+    left = ~(g * g).isfinite()  # no scale could hold such an element beside its neighbours: it keeps what it had
+    if kind.capturable:
+        left = left | (s.skip != 0)
+    moved = torch.where(left, start, moved)
+    random = stochastic.draw(batch.key(number), theta.numel(), theta.device)[0] if kind.stochastic else None
+    _store(theta, torch.as_strided(moved, theta.shape, _order(theta)), random)
+    for (codes, scales, signed), m, old in zip(stored, moments, before, strict=True):
+        quantised.encode(torch.where(left, old, m), codes[number], scales[number], signed)
+
+
+def advance(
+    theta: torch.Tensor, g: torch.Tensor, m1: torch.Tensor | None, m2: torch.Tensor, nu: torch.Tensor, s: Scalars
+) -> torch.Tensor:
+    """Algorithm 1, lines 9 to 13: the moments in place, the new theta returned. All in the format of the operations."""
+    _average(m2, g, s.beta3, s.gain3)
+    nu.mul_(s.beta2).add_((g * s.gain2).mul_(g))
+    fast = g if m1 is None else _average(m1, g, s.beta1, s.gain1) * s.inverse1
+    denominator = (nu * s.inverse2).sqrt_().add_(s.eps)
+    direction = (fast + m2 * s.alpha).div_(denominator)
+    return theta - direction.add_(theta * s.weight_decay).mul_(s.lr)
+
+
+def _average(m: torch.Tensor, g: torch.Tensor, beta: Any, gain: Any) -> torch.Tensor:
+    return m.mul_(beta).add_(g * gain)
+
+
+def _gradient(g: torch.Tensor, s: Scalars, wide: torch.dtype) -> torch.Tensor:
+    g = g.to(wide)
+    return g if isinstance(s.factor, float) and s.factor == 1.0 else g * s.factor
+
+
+def _store(target: torch.Tensor, value: torch.Tensor, random: torch.Tensor | None) -> None:
+    if random is None or target.dtype not in (torch.bfloat16, torch.float16):
+        target.copy_(value)
+        return
+    # Random bits are numbered in the order of the memory, as the fused backends walk it.
+    flat = stochastic.rounded(in_memory_order(value, _order(target)), target.dtype, random)
+    target.copy_(torch.as_strided(flat, target.shape, _order(target)))
+
+
+def in_memory_order(tensor: torch.Tensor, strides: tuple[int, ...] | None = None) -> torch.Tensor:
+    """The elements in one dimension, in the order in which they lie in memory (or would with other ``strides``)."""
+    strides = _order(tensor) if strides is None else strides
+    if tensor.stride() == strides:
+        return torch.as_strided(tensor, (tensor.numel(),), (1,))
+    return (
+        torch.empty_strided(tensor.shape, strides, dtype=tensor.dtype, device=tensor.device)
+        .copy_(tensor)
+        .as_strided((tensor.numel(),), (1,))
+    )
+
+
+def _order(tensor: torch.Tensor) -> tuple[int, ...]:
+    """The strides that moments of this tensor have."""
+    return torch.empty_like(tensor, device="meta", memory_format=torch.preserve_format).stride()

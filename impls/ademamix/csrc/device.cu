@@ -1,0 +1,195 @@
+// One AdEMAMix step of a list of tensors in one launch, for CUDA devices. Compiled at run time, for one variant at a time:
+//   -DPARAMETER=Float32|BFloat16|Float16  -DMOMENT=Float32|BFloat16|Block8  -DHAS_FAST=true|false  -DSTOCHASTIC=true|false
+// and -DCHUNK=, -DTHREADS= elements and threads of a block. cuda_host.cpp includes the same file on the host, where blocks and
+// threads are loops, and a warp has one lane.
+
+#include "ademamix_step.h"
+
+#ifndef CHUNK
+#define CHUNK 4096
+#endif
+#ifndef THREADS
+#define THREADS 256
+#endif
+#ifndef LANES
+#define LANES 32
+#endif
+#ifndef ADEMAMIX_KERNEL
+#define ADEMAMIX_KERNEL __global__ void __launch_bounds__(THREADS)
+#endif
+
+namespace ademamix {
+
+// Some neighbours in memory, moved at once.
+template <typename T, int N>
+struct alignas(sizeof(T) * N) Pack {
+    T at[N];
+};
+
+template <typename T, int N>
+ADEMAMIX_INLINE Pack<T, N>& pack_at(void* base, long long index) {
+    return *reinterpret_cast<Pack<T, N>*>(static_cast<T*>(base) + index);
+}
+
+template <typename T, int N>
+ADEMAMIX_INLINE const Pack<T, N>& pack_at(const void* base, long long index) {
+    return *reinterpret_cast<const Pack<T, N>*>(static_cast<const T*>(base) + index);
+}
+
+template <typename P, typename S, bool HasFast, bool Stochastic, int N>
+ADEMAMIX_INLINE void step_pack(const Scalars<float>& s, const Tensor& t, const Random& random, long long index) {
+    typedef typename P::Stored Parameter;
+    typedef typename S::Stored Moment;
+    Pack<Parameter, N> theta = pack_at<Parameter, N>(t.theta, index);
+    const Pack<Parameter, N> g = pack_at<Parameter, N>(t.g, index);
+    Pack<Moment, N> m2 = pack_at<Moment, N>(t.m2, index), nu = pack_at<Moment, N>(t.nu, index), m1 = m2;
+    if (HasFast) m1 = pack_at<Moment, N>(t.m1, index);
+#pragma unroll
+    for (int i = 0; i < N; ++i)
+        step_element<P, S, HasFast, Stochastic>(
+            s, theta.at[i], g.at[i], m1.at[i], m2.at[i], nu.at[i], random, word(index) + word(i));
+    pack_at<Parameter, N>(t.theta, index) = theta;
+    if (HasFast) pack_at<Moment, N>(t.m1, index) = m1;
+    pack_at<Moment, N>(t.m2, index) = m2;
+    pack_at<Moment, N>(t.nu, index) = nu;
+}
+
+template <typename P, typename S, bool HasFast, bool Stochastic>
+struct Chunk {
+    ADEMAMIX_INLINE static void run(
+        const Scalars<float>& s, const Tensor& t, const word* key, long long first, int count, bool aligned, int thread) {
+        constexpr int N = 16 / sizeof(typename P::Stored);
+        const Random random = random_from(key, first);
+        if (aligned && count == CHUNK) {
+#pragma unroll
+            for (int at = 0; at < CHUNK; at += THREADS * N)
+                if (CHUNK % (THREADS * N) == 0 || at + thread * N < CHUNK)
+                    step_pack<P, S, HasFast, Stochastic, N>(s, t, random, first + at + thread * N);
+        } else {
+            for (int at = thread; at < count; at += THREADS)
+                step_pack<P, S, HasFast, Stochastic, 1>(s, t, random, first + at);
+        }
+    }
+};
+
+// The largest of a warp's values.
+ADEMAMIX_INLINE word largest_of_warp(word own) {
+#if LANES > 1
+#pragma unroll
+    for (int distance = LANES / 2; distance > 0; distance /= 2) {
+        const word other = __shfl_xor_sync(0xffffffffu, own, distance);
+        own = other > own ? other : own;
+    }
+#endif
+    return own;
+}
+
+// Moments in 8 bits: a warp takes a block of 256 elements, and each lane some neighbours.
+template <typename P, bool HasFast, bool Stochastic>
+struct Chunk<P, Block8, HasFast, Stochastic> {
+    static constexpr int EACH = BLOCK / LANES;
+    typedef typename P::Stored Parameter;
+
+    template <bool Signed>
+    ADEMAMIX_INLINE static void read(const void* codes, const float* scale, long long at, int count, bool whole, float* values) {
+        Pack<byte, EACH> own;
+        if (whole) {
+            own = pack_at<byte, EACH>(codes, at);
+        } else {
+            for (int i = 0; i < EACH; ++i) own.at[i] = i < count ? static_cast<const byte*>(codes)[at + i] : (Signed ? 127 : 0);
+        }
+        const float by = scale[at / BLOCK];
+#pragma unroll
+        for (int i = 0; i < EACH; ++i) values[i] = decoded<Signed>(own.at[i]) * by;
+    }
+
+    template <bool Signed>
+    ADEMAMIX_INLINE static void write(
+        void* codes, float* scale, long long at, int count, bool whole, int lane, const float* values) {
+        word bits = 0;
+#pragma unroll
+        for (int i = 0; i < EACH; ++i) {
+            const word own = i < count ? magnitude_bits(values[i]) : 0u;
+            bits = own > bits ? own : bits;
+        }
+        const float largest = float_of(largest_of_warp(bits)), inverse = inverse_of_largest(largest);
+        Pack<byte, EACH> own;
+#pragma unroll
+        for (int i = 0; i < EACH; ++i) own.at[i] = encoded<Signed>(values[i] * inverse);
+        if (whole) {
+            pack_at<byte, EACH>(codes, at) = own;
+        } else {
+            for (int i = 0; i < EACH; ++i)
+                if (i < count) static_cast<byte*>(codes)[at + i] = own.at[i];
+        }
+        if (lane == 0) scale[at / BLOCK] = inverse == 0.0f ? 0.0f : largest;
+    }
+
+    ADEMAMIX_INLINE static void run(
+        const Scalars<float>& s, const Tensor& t, const word* key, long long first, int count, bool aligned, int thread) {
+        const Random random = random_from(key, first);
+        const int lane = thread % LANES;
+        for (int block = thread / LANES * BLOCK; block < count; block += THREADS / LANES * BLOCK) {
+            const long long at = first + block + lane * EACH;
+            const int mine = count - block - lane * EACH;  // elements left from this lane's first on; may be none
+            const bool whole = aligned && mine >= EACH;
+            // A lane behind the end reads the scale of the block, which is there, and no element.
+            const long long place = mine > 0 ? at : first + block;
+            float m1[EACH], m2[EACH], nu[EACH];
+            if (HasFast) read<true>(t.m1, t.m1_scale, place, mine, whole, m1);
+            read<true>(t.m2, t.m2_scale, place, mine, whole, m2);
+            read<false>(t.nu, t.nu_scale, place, mine, whole, nu);
+            if (whole) {
+                Pack<Parameter, EACH> theta;
+                Pack<Parameter, EACH> g;
+                constexpr int N = 16 / sizeof(Parameter) < EACH ? 16 / sizeof(Parameter) : EACH;
+#pragma unroll
+                for (int i = 0; i < EACH; i += N) {
+                    *reinterpret_cast<Pack<Parameter, N>*>(theta.at + i) = pack_at<Parameter, N>(t.theta, at + i);
+                    *reinterpret_cast<Pack<Parameter, N>*>(g.at + i) = pack_at<Parameter, N>(t.g, at + i);
+                }
+#pragma unroll
+                for (int i = 0; i < EACH; ++i)
+                    step_quantised<P, HasFast, Stochastic>(
+                        s, theta.at[i], g.at[i], m1[i], m2[i], nu[i], random, word(at) + word(i));
+#pragma unroll
+                for (int i = 0; i < EACH; i += N)
+                    pack_at<Parameter, N>(t.theta, at + i) = *reinterpret_cast<Pack<Parameter, N>*>(theta.at + i);
+            } else {
+                for (int i = 0; i < EACH; ++i)
+                    if (i < mine)
+                        step_quantised<P, HasFast, Stochastic>(
+                            s, static_cast<Parameter*>(t.theta)[at + i], static_cast<const Parameter*>(t.g)[at + i], m1[i], m2[i],
+                            nu[i], random, word(at) + word(i));
+            }
+            if (HasFast) write<true>(t.m1, t.m1_scale, place, mine, whole, lane, m1);
+            write<true>(t.m2, t.m2_scale, place, mine, whole, lane, m2);
+            write<false>(t.nu, t.nu_scale, place, mine, whole, lane, nu);
+        }
+    }
+};
+
+// `chunks`: for each block of threads, the tensor and the number of its chunk.
+template <typename P, typename S, bool HasFast, bool Stochastic>
+ADEMAMIX_INLINE void step_chunk(
+    const Tensor* tensors, const float* scalars, const word* keys, const int* chunks, bool aligned, unsigned block, int thread) {
+    const int number = chunks[2 * block];
+    const long long first = (long long)chunks[2 * block + 1] * CHUNK;
+    const Scalars<float> s = scalars_of<float>(scalars + SCALARS * (long long)number);
+    if (s.skip != 0.0f) return;
+    const Tensor t = tensors[number];
+    const long long left = t.count - first;
+    Chunk<P, S, HasFast, Stochastic>::run(
+        s, t, keys + 2 * (long long)number, first, int(left < CHUNK ? left : CHUNK), aligned, thread);
+}
+
+}  // namespace ademamix
+
+#ifdef PARAMETER
+extern "C" ADEMAMIX_KERNEL ademamix_step(
+    const ademamix::Tensor* tensors, const float* scalars, const ademamix::word* keys, const int* chunks, int aligned) {
+    using namespace ademamix;
+    step_chunk<PARAMETER, MOMENT, HAS_FAST, STOCHASTIC>(
+        tensors, scalars, keys, chunks, aligned != 0, blockIdx.x, int(threadIdx.x));
+}
+#endif
