@@ -1,5 +1,6 @@
 # make report   judge everything that can run here and write reports/latest/README.md
 # make test     our own tests, and the suite on the built-in implementations
+# make publish  render reports/published/ and the README's first figures from the records in it (PUBLISHED=...)
 # make gpu      everything that needs the device, from a bare checkout, into one folder (OUT=...)
 # make lint     ruff and mypy
 
@@ -7,26 +8,37 @@ PYTHON ?= python3
 VENV ?= .venv
 OUT ?= gpu-results
 REPORT ?= reports/latest
+PUBLISHED ?= reports/published/cpu
 RUN := $(VENV)/bin/python
 INSTALL := $(RUN) -m pip install --disable-pip-version-check --quiet -c constraints.txt
 
 # pytest answers 1 where some implementation failed: a verdict that the report is about, not a fault of the run.
 JUDGED := || [ $$? -eq 1 ]
 
-.PHONY: report test gpu lint clean
+.PHONY: report test publish gpu lint clean
 
 report: $(VENV)/.peers
 	@mkdir -p $(REPORT)
-	@echo "1 of 3: judging every implementation"
+	@echo "1 of 5: judging every implementation"
 	$(RUN) -m pytest conformance --thorough -n auto -q --no-header --tb=no -rN --records $(REPORT)/conformance.jsonl $(JUDGED)
-	@echo "2 of 3: measuring speed"
+	@echo "2 of 5: measuring speed"
 	$(RUN) -m pytest --benchmark-only --quick -q --no-header --tb=no -rN --benchmark-columns=median,iqr,rounds --records $(REPORT)/speed.jsonl $(JUDGED)
-	@echo "3 of 3: writing the report"
-	$(RUN) -m reports $(REPORT)/conformance.jsonl $(REPORT)/speed.jsonl -o $(REPORT)
+	@echo "3 of 5: measuring what the papers claim, in short"
+	$(RUN) -m conformance.claims --quick --records $(REPORT)/claims.jsonl $(JUDGED)
+	@echo "4 of 5: following the error along lengths, in short"
+	$(RUN) -m conformance.curves --quick --records $(REPORT)/curves.jsonl $(JUDGED)
+	@echo "5 of 5: writing the report"
+	$(RUN) -m reports $(foreach kind,conformance speed claims curves,$(REPORT)/$(kind).jsonl) -o $(REPORT)
 	@echo "The report is in $(REPORT)/index.html and $(REPORT)/README.md"
 
 test: $(VENV)/.tests
 	$(RUN) -m pytest --thorough -n auto --impl built-in
+
+# Nothing is measured here: copy the records of a good run into $(PUBLISHED) first.
+publish: $(VENV)/.tests
+	$(RUN) -m reports $(PUBLISHED)/*.jsonl -o $(PUBLISHED)
+	$(RUN) -m reports shelf reports/published
+	$(RUN) -m reports readme $(PUBLISHED) README.md
 
 gpu:
 	$(PYTHON) -m conformance.gpu -o $(OUT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,10 +17,61 @@ def _diff(arguments: Sequence[str]) -> int:
     return diff(arguments)
 
 
-SUBCOMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"diff": _diff}
+def _readme(arguments: Sequence[str]) -> int:
+    """Writes the first figures of a README, or says that they are not those of the records."""
+    parser = argparse.ArgumentParser(
+        prog="python -m reports readme",
+        description="Write the first figures of a page, between their two marks, from the records of a published report.",
+    )
+    parser.add_argument("report", metavar="REPORT", help="the folder of a published report, with its records")
+    parser.add_argument("page", metavar="PAGE", help="the Markdown file, beside which REPORT lies or above it")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 where the page says something else")
+    options = parser.parse_args(arguments)
+    from reports.front import FrontError, with_figures
+    from reports.merging import load
+
+    report, page = Path(options.report), Path(options.page)
+    try:
+        link = Path(os.path.relpath(report, page.parent)).as_posix()
+        before = page.read_text(encoding="utf-8")
+        after = with_figures(before, load(sorted(report.glob("*.jsonl"))), link)
+        if not options.check:
+            page.write_text(after, encoding="utf-8")
+    except (RecordError, FrontError, OSError) as error:
+        print(f"python -m reports readme: {error}", file=sys.stderr)
+        return BAD_INPUT
+    if options.check and before != after:
+        print(f"{page}: its figures are not those of {report}; run `make publish`")
+        return DIFFERS
+    print(f"{page}: its figures are those of {report}")
+    return 0
+
+
+def _shelf(arguments: Sequence[str]) -> int:
+    """Writes the page that lists published reports."""
+    parser = argparse.ArgumentParser(
+        prog="python -m reports shelf", description="Write README.md of a folder whose subfolders are published reports."
+    )
+    parser.add_argument("folder", metavar="FOLDER", help="such as reports/published")
+    options = parser.parse_args(arguments)
+    from reports.shelf import SIGNATURE, shelf
+
+    target = Path(options.folder) / "README.md"
+    try:
+        if target.exists() and not target.read_text(encoding="utf-8").startswith(SIGNATURE):
+            raise OSError(f"{target} was not rendered by this command and is left alone")
+        target.write_text(shelf(Path(options.folder)), encoding="utf-8")
+    except (RecordError, OSError) as error:
+        print(f"python -m reports shelf: {error}", file=sys.stderr)
+        return BAD_INPUT
+    print(f"wrote {target}")
+    return 0
+
+
+SUBCOMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"diff": _diff, "readme": _readme, "shelf": _shelf}
 """First words that are not a record file (write ``./NAME`` for a file of such a name)."""
 
-BAD_INPUT = 2
+DIFFERS, BAD_INPUT = 1, 2
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -35,7 +87,8 @@ def _render(arguments: Sequence[str]) -> int:
         description="Render record files of conformance runs as one page with its plots: README.md, and index.html beside it.",
         epilog="Record files are written by `python -m pytest conformance --records FILE`. Files of several machines are "
         "merged; what contradicts or does not belong together is refused. The same records always give the same bytes. "
-        "`python -m reports diff A B` says in words what changed between two runs.",
+        "`python -m reports diff A B` says in words what changed between two runs; `readme` and `shelf` write the figures "
+        "of a README and the list of published reports.",
     )
     parser.add_argument("records", nargs="+", metavar="RECORDS", help="a record file (JSON lines) of one run")
     into = "the folder to write README.md, index.html, plots/ and badges/ into; other files in it stay"
@@ -46,10 +99,11 @@ def _render(arguments: Sequence[str]) -> int:
     from reports.merging import load
     from reports.page import render
     from reports.publishing import PublishError, publish
+    from reports.shelf import write_ups
     from reports.web.page import NEEDS
 
     try:
-        files = render(load(options.records))
+        files = render(load(options.records), write_ups(Path(os.path.abspath(options.output))))
         publish(files, Path(options.output))
     except (RecordError, PublishError) as error:
         print(f"python -m reports: {error}", file=sys.stderr)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from reports.badges import badges
 from reports.gallery import gallery
 from reports.merging import Evidence
 from reports.sections import bugs, charts, claims, curves, findings, league, matrix, provenance, speed, summary
+from reports.shelf import WriteUp
 from reports.web import page as web
 
 SIGNATURE = "<!-- Rendered by `python -m reports` of Gaugeblock; changes made here are lost when it is rendered again. -->"
 """The page's first line: only a page that begins with it is ever overwritten."""
 
 
-def render(evidence: Evidence) -> dict[str, bytes]:
-    """Every file of the report by its relative path; without index.html where the library for it is not installed."""
+def render(evidence: Evidence, written: Sequence[WriteUp] = ()) -> dict[str, bytes]:
+    """Every file of the report by its relative path; without index.html where the library for it is not installed.
+
+    ``written`` are texts on findings that lie beside the report, to which it links.
+    """
     hung = gallery(evidence)
     files = dict(hung.files)
     sections = [
@@ -24,7 +30,7 @@ def render(evidence: Evidence) -> dict[str, bytes]:
         ("Accuracy against length", curves.curves(evidence, hung)),
         ("Speed", speed.speed(evidence, hung)),
         ("Requirements", matrix.matrix(evidence)),
-        ("Findings", findings.findings(evidence)),
+        ("Findings", findings.findings(evidence, written)),
         ("Planted bugs", bugs.bugs(evidence, hung.bugs)),
         ("What the words mean", provenance.meanings(evidence)),
         ("Environment", provenance.environment(evidence)),
@@ -36,6 +42,8 @@ def render(evidence: Evidence) -> dict[str, bytes]:
     parts += [f"## {title}\n\n{body}" for title, body in sections]
     files["README.md"] = ("\n\n".join(parts) + "\n").encode("utf-8")
     if web.available():
-        files["index.html"] = web.page(summary.headline(evidence), sections, hung.files)
+        files["index.html"] = web.page(
+            summary.headline(evidence), sections, hung.files, frozenset(text.path for text in written)
+        )
     files |= badges(evidence)
     return files

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from conformance.verdict import Judgement, Verdict
 from reports.anchors import finding, mark
 from reports.markup import block, code, fold, plain, table
 from reports.merging import Evidence, Implementation
 from reports.numbers import count, margin
+from reports.shelf import WriteUp
 from reports.standing import of_requirement, requirement_named, standings, worst_first
 
 _NUMBER = re.compile(r"0x[0-9a-f]+|[0-9]+", re.IGNORECASE)
@@ -22,8 +23,8 @@ INTRODUCTION = (
 )
 
 
-def findings(evidence: Evidence) -> str:
-    """Grouped by implementation, in the order of the league tables."""
+def findings(evidence: Evidence, written: Sequence[WriteUp] = ()) -> str:
+    """Grouped by implementation, in the order of the league tables; ``written`` are texts that say more."""
     parts = []
     for system in evidence.systems:
         for row in standings(evidence, system.name):
@@ -33,7 +34,9 @@ def findings(evidence: Evidence) -> str:
     if not parts:
         judged = any(j.verdict in _JUDGED for j in evidence.judgements)
         return "No deviation was found." if judged else "No case was judged in these runs, so there can be no finding."
-    return "\n\n".join([INTRODUCTION, *parts])
+    texts = [f"- [{plain(text.title)}]({text.path})" for text in written]
+    more = ["Written up at length:\n\n" + "\n".join(texts)] if texts else []
+    return "\n\n".join([INTRODUCTION, *more, *parts])
 
 
 def _implementation(evidence: Evidence, implementation: Implementation, ids: list[str]) -> str:

@@ -22,12 +22,12 @@ def summary(evidence: Evidence) -> str:
     """A table with one row per system, then a few lines on each."""
     if not evidence.systems:
         return "The records name no system, so there is nothing to sum up."
-    parts = [_verdict(evidence), _overview(evidence)]
+    parts = [verdict(evidence), _overview(evidence)]
     parts += [_system(evidence, system) for system in evidence.systems if evidence.implementations_of(system.name)]
     return "\n\n".join(parts)
 
 
-def _verdict(evidence: Evidence) -> str:
+def verdict(evidence: Evidence) -> str:
     """One sentence over all systems."""
     rows = [row for system in evidence.systems for row in standings(evidence, system.name)]
     number = {status: sum(row.status is status for row in rows) for status in Status}
@@ -178,16 +178,22 @@ def headline(evidence: Evidence) -> str:
     verdicts = sum(j.verdict in (Verdict.PASS, Verdict.FAIL, Verdict.ERROR) for j in evidence.judgements)
     unusable = sum(len(source.header.get("plug_failures") or []) for source in evidence.sources)
     plugs = f" {count(unusable, 'plug')} could not be used: see the environment of its run." if unusable else ""
-    days = sorted({str(source.header.get("started", ""))[:10] for source in evidence.sources} - {""})
-    when = f" of {plain(days[0])}" if len(days) == 1 else f" from {plain(days[0])} to {plain(days[-1])}" if days else ""
     return (
         f"Suite {plain(evidence.suite)}: {count(verdicts, 'verdict')} on {count(len(evidence.requirements), 'requirement')} "
         f"for {count(len(evidence.implementations), 'implementation')} of {count(len(evidence.systems), 'system')}, "
-        f"from {count(len(evidence.sources), 'run')}{when}. {_machines(evidence)}{plugs}"
+        f"from {count(len(evidence.sources), 'run')}{period(evidence)}. {machines(evidence)}{plugs}"
     )
 
 
-def _machines(evidence: Evidence) -> str:
+def period(evidence: Evidence) -> str:
+    """`` of 2026-11-23``, or from the first day to the last."""
+    days = sorted({str(source.header.get("started", ""))[:10] for source in evidence.sources} - {""})
+    if len(days) == 1:
+        return f" of {plain(days[0])}"
+    return f" from {plain(days[0])} to {plain(days[-1])}" if days else ""
+
+
+def machines(evidence: Evidence) -> str:
     """On what it ran, and whether a GPU was there: the first thing that a reader of speeds must know."""
     found: dict[str, None] = {}
     on_gpu = False

@@ -1,7 +1,8 @@
 """Markdown of our own sections becomes HTML in which a record's string is never more than text.
 
 The sections escape what records say as numeric references, which CommonMark never takes for markup. Here nothing else
-may pass either: of raw HTML only the few tags that we write ourselves, of links only those within the page.
+may pass either: of raw HTML only the few tags that we write ourselves, of links only those within the page and the few that
+the caller names.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ class Converter:
 
     plots: Mapping[str, str]
     """The ``svg`` element of each image by the path that the Markdown names."""
+    links: frozenset[str] = frozenset()
+    """The only places outside the page that it may lead to."""
     headings: list[Heading] = field(default_factory=list)
     _taken: set[str] = field(default_factory=set)
     _section: str = ""
@@ -52,7 +55,7 @@ class Converter:
         parser = MarkdownIt("commonmark", {"html": True}).enable("table")
         # What our sections never write could only come from elsewhere.
         parser.disable(["html_block", "autolink", "reference", "lheading", "code", "blockquote", "hr"])
-        parser.validateLink = lambda url: url.startswith("#") or url in self.plots  # type: ignore[method-assign]
+        parser.validateLink = lambda url: url.startswith("#") or url in self.plots or url in self.links  # type: ignore[method-assign]
         renderer = RendererHTML(parser)
         for name in (
             "html_inline",

@@ -28,10 +28,15 @@ def available() -> bool:
         return False
 
 
-def page(headline: str, sections: Sequence[tuple[str, str]], plots: Mapping[str, bytes]) -> bytes:
-    """The page from the same Markdown as README.md: ``sections`` are titles and bodies, ``plots`` SVG by relative path."""
+def page(
+    headline: str, sections: Sequence[tuple[str, str]], plots: Mapping[str, bytes], links: frozenset[str] = frozenset()
+) -> bytes:
+    """The page from the same Markdown as README.md: ``sections`` are titles and bodies, ``plots`` SVG by relative path.
+
+    ``links`` are the only places outside the page that it may lead to.
+    """
     drawn = {path: inline(svg, f"plot{number}.") for number, (path, svg) in enumerate(sorted(plots.items()), start=1)}
-    converter = Converter(drawn)
+    converter = Converter(drawn, links)
     lead = converter.html(headline)
     body = "".join(f"<section>\n{converter.html(f'## {title}')}{converter.html(text)}</section>\n" for title, text in sections)
     style, script = _asset("style.css"), _asset("script.js")
