@@ -9,21 +9,36 @@ from reference.sigmoid_attention.attention import Gradients, backward, forward, 
 from reference.sigmoid_attention.bounds import backward_bounds, forward_bound
 from reference.sigmoid_attention.classes import NUMERICAL_CLASSES, NumericalClass, class_of
 from reference.sigmoid_attention.masks import distance, visible
+from reference.sigmoid_attention.packed import (
+    packed_backward,
+    packed_backward_bounds,
+    packed_forward,
+    packed_forward_bound,
+)
 from reference.sigmoid_attention.stabilisers import layer_scale, layer_scale_gradients, qk_norm, qk_norm_gradients
+from reference.sigmoid_attention.twin import FALSE_ALARM, Product, is_modelled, products
 
 __all__ = [
+    "FALSE_ALARM",
     "NUMERICAL_CLASSES",
     "Gradients",
     "NumericalClass",
+    "Product",
     "backward",
     "backward_bounds",
     "class_of",
     "distance",
     "forward",
     "forward_bound",
+    "is_modelled",
     "layer_scale",
     "layer_scale_gradients",
     "log_length_bias",
+    "packed_backward",
+    "packed_backward_bounds",
+    "packed_forward",
+    "packed_forward_bound",
+    "products",
     "qk_norm",
     "qk_norm_gradients",
     "scores",

@@ -20,6 +20,10 @@ smallest normal, under which a unit may flush. A pair that is masked has weight 
 
 **Sums.** ``e |V| + gamma(N + 2) (P + e) |V|``, with e the error after storing P; likewise for every other product.
 
+**Renormalised rows.** The class that goes through softmax divides by the row sum L and multiplies by it again: one more
+stored rounding of the output, one of the gradient at it, and the error of ``exp(log L)``. Softmax's backward pass subtracts
+``sum_c dO_c O_c / L`` twice with opposite signs; what is left is their rounding.
+
 **Backward.** With ``g = P (1 - P)``, an error e in P gives ``|1 - 2P| e + e^2``. In the fused classes e is the error of the
 unrounded weight: taking ``1 - P`` from a stored one destroys it near 1.
 """
@@ -100,7 +104,10 @@ def forward_bound(
     arithmetic = _arithmetic(dtype, numerical_class)
     found = _weights(arithmetic, q, k, bias, scale, causal, window, alibi_slopes, key_lengths)
     values = np.repeat(v, q.shape[1] // v.shape[1], axis=1)
-    return rounded(found.p @ values, _product(arithmetic, found.p, found.stored_error, values), arithmetic.store)
+    output, error = found.p @ values, _product(arithmetic, found.p, found.stored_error, values)
+    if arithmetic.kind.renormalised:
+        error = rounded(output, error + _row_sum_error(arithmetic, found)[0] * (np.abs(output) + error), arithmetic.store)
+    return rounded(output, error, arithmetic.store)
 
 
 def backward_bounds(
@@ -134,6 +141,16 @@ def backward_bounds(
     if kind.stored_scores:
         dp_error = rounded(dp, dp_error, store)
 
+    dv_grown: Any = 0.0
+    if kind.renormalised:
+        # The gradient is multiplied by the row sum and stored; what softmax's backward pass subtracts is 0 but for rounding.
+        row_error, row_sum = _row_sum_error(arithmetic, found)
+        carried = store.unit_roundoff + row_error
+        lean = np.abs(grad) * (np.abs(found.p @ values) + _product(arithmetic, found.p, found.stored_error, values))
+        lost = (carried + arithmetic.sum_error(v.shape[-1] + 4)) * lean.sum(axis=-1, keepdims=True)
+        dp_error = dp_error + carried * reach + 2 * np.divide(lost, row_sum, out=np.zeros_like(lost), where=row_sum > 0)
+        dv_grown = carried
+
     slope = np.where(found.seen, found.p * attention.sigmoid(-found.score), 0.0)
     weight_error = found.stored_error if kind.stored_scores else found.error
     slope_error = np.abs(1 - 2 * found.p) * weight_error + weight_error**2 + gamma(4, w) * found.p
@@ -158,6 +175,7 @@ def backward_bounds(
     dq_error = through(ds, stored, seen, keys)
     dk_error = through(transposed, stored.swapaxes(-1, -2), seen_transposed, q)
     dv_error = _product(arithmetic, found.p.swapaxes(-1, -2), found.stored_error.swapaxes(-1, -2), grad)
+    dv_error = dv_error + dv_grown * (found.p.swapaxes(-1, -2) @ np.abs(grad) + dv_error)
     if kind.scaled_operands or kind.stored_scores:
         dq_error, dk_error = rounded(dq, dq_error, store), rounded(dk, dk_error, store)
 
@@ -209,13 +227,28 @@ def _weights(
     )
     moved = moved + 8 * work.unit_roundoff * (p + moved) + kind.activation_error + work.smallest_normal
     p = np.where(seen, p, 0.0)
+    stored_error = rounded(p, moved, store)
+    if kind.renormalised:
+        # The exponential's argument is a difference of logarithms, each as exact as its size allows.
+        logarithm = np.where(seen, np.abs(np.log(np.maximum(p, work.smallest_normal))), 0.0)
+        largest = logarithm.max(axis=-1, keepdims=True, initial=0.0)
+        moved = moved + np.expm1(gamma(8, w) * (1 + logarithm + largest)) * (p + moved)
+        stored_error = rounded(p, moved, store) + store.half_subnormal * (1 + p.sum(axis=-1, keepdims=True))
     return _Weights(
         seen=seen,
         score=score,
         p=p,
         error=np.where(seen, moved, 0.0),
-        stored_error=np.where(seen, rounded(p, moved, store), 0.0),
+        stored_error=np.where(seen, stored_error, 0.0),
     )
+
+
+def _row_sum_error(arithmetic: _Arithmetic, found: _Weights) -> tuple[Array, Array]:
+    """Relative error of each row's sum of weights, its logarithm taken and undone; and the sum: both (B, H, Nq, 1)."""
+    total = found.p.sum(axis=-1, keepdims=True)
+    safe = np.maximum(total, arithmetic.work.smallest_normal)
+    relative = np.minimum(found.error.sum(axis=-1, keepdims=True) / safe, 1.0) + gamma(found.p.shape[-1] + 2, arithmetic.w)
+    return relative + np.expm1(gamma(8, arithmetic.w) * (1 + np.abs(np.log(safe)))), total
 
 
 def _product(arithmetic: _Arithmetic, left: Array, left_error: Array, right: Array, *, scaled_operand: bool = False) -> Array:

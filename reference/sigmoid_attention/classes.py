@@ -24,6 +24,8 @@ class NumericalClass:
     """Scores, weights and their gradients are stored in the input dtype between operations."""
     scaled_operands: bool = False
     """q and k are each scaled and stored in the input dtype before their product."""
+    renormalised: bool = False
+    """Each row is divided by the sum of its weights, stored, and multiplied by that sum again; its gradient likewise."""
     operand_roundoff: float = 0.0
     """Relative error of each operand on its way into a matrix unit narrower than its dtype."""
 
@@ -51,6 +53,12 @@ _CLASSES = (
         "prescaled",
         "fused, with q and k (or one of them) scaled and stored in the input dtype before the product",
         scaled_operands=True,
+    ),
+    NumericalClass(
+        "renormalised",
+        "fused softmax of log-sigmoid: a row is divided by the sum of its weights, stored in the input dtype and multiplied "
+        "by that sum, whose logarithm is kept in float32; its gradient goes the same way back",
+        renormalised=True,
     ),
     NumericalClass(
         "materialised",
