@@ -14,6 +14,8 @@ NAMES: dict[str, tuple[str, ...]] = {
     "causal": ("causal", "is_causal"),
     "window": ("window", "window_size"),
     "alibi_slopes": ("alibi_slopes",),
+    "cu_seqlens_q": ("cu_seqlens_q",),
+    "cu_seqlens_k": ("cu_seqlens_k",),
     "key_lengths": ("key_lengths", "seq_lens_k", "seqlens_k", "key_len"),
 }
 """Every name that an option goes by, ours first."""

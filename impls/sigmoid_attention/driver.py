@@ -6,7 +6,7 @@ the other problem solved before anything is read. Inputs are fresh copies inside
 keep no state.
 
 Protocols
-    torch    ``f(q, k, v, *, scale, bias, causal, window, alibi_slopes, key_lengths)`` on torch tensors
+    torch    ``f(q, k, v, *, scale, bias, causal, window, alibi_slopes, key_lengths, ...)`` on torch tensors
              (batch, heads, length, head_dim), gradients through autograd; `FEATURES` it lacks it simply does not accept
     numpy    the same on NumPy arrays, with ``f.backward(q, k, v, grad, ...)`` -> dict where it has gradients
     subject  an object that already is a subject, or a function of the device that makes one
@@ -32,6 +32,9 @@ FEATURES: dict[str, str] = {
     "slope_gradient": "the gradient of the slopes",
     "gqa": "fewer key heads than query heads",
     "key_lengths": "a number of valid keys per batch row",
+    "packed": "sequences of different lengths laid end to end, by cu_seqlens_q and cu_seqlens_k",
+    "long": "lengths whose score matrix fits no memory",
+    "unaligned": "inputs whose rows begin at no multiple of 16 bytes",
     "value_dim": "values whose dim is not that of the keys",
     "odd_head_dim": "head dims below 16 or that are no power of two",
     "strides": "inputs that are views with gaps",

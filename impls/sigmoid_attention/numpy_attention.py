@@ -8,12 +8,13 @@ step is a method, and the planted bugs each override one.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from impls.sigmoid_attention.packed import sequences
 from reference.rounding import Format, format_of
 
 Values = npt.NDArray[Any]
@@ -34,9 +35,19 @@ class SigmoidAttention:
         window: tuple[int, int] | None = None,
         alibi_slopes: Values | None = None,
         key_lengths: Sequence[int] | None = None,
+        cu_seqlens_q: Sequence[int] | None = None,
+        cu_seqlens_k: Sequence[int] | None = None,
         storage: str | None = None,
     ) -> Values:
         """The output, (B, H, Nq, Dv), in q's dtype."""
+        if cu_seqlens_q is not None:
+            options: dict[str, Any] = {"bias": bias, "scale": scale, "causal": causal, "window": window}
+            options["storage"] = storage
+            parts = [
+                self(q[:, :, queries], k[:, :, keys], v[:, :, keys], alibi_slopes=self.slopes_of(row, alibi_slopes), **options)
+                for row, queries, keys in self.sequences(cu_seqlens_q, cu_seqlens_k)
+            ]
+            return np.concatenate(parts, axis=2)
         dtype, store = q.dtype, format_of(storage or q.dtype.name)
         q, k, v = (self.working(x) for x in (q, k, v))
         factor = self.default_scale(q) if scale is None else scale
@@ -58,9 +69,24 @@ class SigmoidAttention:
         window: tuple[int, int] | None = None,
         alibi_slopes: Values | None = None,
         key_lengths: Sequence[int] | None = None,
+        cu_seqlens_q: Sequence[int] | None = None,
+        cu_seqlens_k: Sequence[int] | None = None,
         storage: str | None = None,
     ) -> dict[str, Values]:
         """Gradients by input: q, k and v in q's dtype, bias and alibi_slopes (where given) in the working dtype."""
+        if cu_seqlens_q is not None:
+            options: dict[str, Any] = {"bias": bias, "scale": scale, "causal": causal, "window": window}
+            options["storage"] = storage
+            return self.join_gradients(
+                [
+                    self.backward(
+                        q[:, :, queries], k[:, :, keys], v[:, :, keys], grad[:, :, queries],
+                        alibi_slopes=self.slopes_of(row, alibi_slopes), **options,
+                    )
+                    for row, queries, keys in self.sequences(cu_seqlens_q, cu_seqlens_k)
+                ],
+                alibi_slopes,
+            )  # fmt: skip
         dtype, store = q.dtype, format_of(storage or q.dtype.name)
         q, k, v, grad = (self.working(x) for x in (q, k, v, grad))
         heads, group = q.shape[1], q.shape[1] // k.shape[1]
@@ -80,6 +106,22 @@ class SigmoidAttention:
         if alibi_slopes is not None:
             gradients["alibi_slopes"] = self.slope_gradient(ds, self.distance(*ds.shape[-2:]), np.asarray(alibi_slopes).ndim)
         return gradients
+
+    # Packed sequences, each by itself.
+
+    def sequences(self, cu_q: Sequence[int], cu_k: Sequence[int] | None) -> Iterator[tuple[int, slice, slice]]:
+        return sequences(cu_q, cu_k)
+
+    def slopes_of(self, row: int, slopes: Values | None) -> Values | None:
+        return slopes if slopes is None or slopes.ndim == 1 else slopes[row : row + 1]
+
+    def join_gradients(self, parts: list[dict[str, Values]], slopes: Values | None) -> dict[str, Values]:
+        found = {name: np.concatenate([part[name] for part in parts], axis=2) for name in ("q", "k", "v")}
+        found["bias"] = np.asarray(sum(part["bias"] for part in parts))
+        if slopes is not None:
+            each = [part["alibi_slopes"] for part in parts]
+            found["alibi_slopes"] = np.asarray(sum(each)) if slopes.ndim == 1 else np.concatenate(each)
+        return found
 
     # The steps, in the order in which they run.
 

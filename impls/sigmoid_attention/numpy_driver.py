@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from impls.contract import Unsupported
+from impls.contract import NotRun, Unsupported
 from impls.sigmoid_attention.arguments import Arguments
 from impls.sigmoid_attention.problem import Array, Load, Problem, Result, place
 
@@ -74,6 +74,10 @@ class NumpySubject:
         if options["key_lengths"] is not None:
             options["key_lengths"] = np.array(options["key_lengths"])
             guarded.watch("key_lengths", options["key_lengths"])
+        for name in ("cu_seqlens_q", "cu_seqlens_k"):
+            if options[name] is not None:
+                options[name] = np.array(options[name])
+                guarded.watch(name, options[name])
         if problem.dtype == "bfloat16":
             if not arguments.accepts("storage"):
                 raise Unsupported("NumPy has no bfloat16, and it does not accept storage='bfloat16'")
@@ -85,7 +89,7 @@ class NumpySubject:
 
 
 class NumpyWork:
-    """``run`` computes on the arrays at hand; ``renew`` draws others; ``head`` shows one head of inputs and results."""
+    """``run`` computes on the arrays at hand; ``renew`` draws others in their place; ``head`` shows one head of it all."""
 
     def __init__(self, function: Any, names: Any, load: Load) -> None:
         if load.dtype == "bfloat16":
@@ -94,12 +98,14 @@ class NumpyWork:
             raise Unsupported("has no 'backward' beside it")
         self._function, self._load = function, load
         self._keywords = Arguments(function, names).keywords(load.options())
+        wanted = ("q", "k", "v", "grad") if load.backward else ("q", "k", "v")
+        self._inputs = {name: np.empty(load.shape, load.dtype) for name in wanted}
         self.renew(0)
 
     def renew(self, seed: int) -> None:
         rng = np.random.default_rng(seed)
-        names = ("q", "k", "v", "grad") if self._load.backward else ("q", "k", "v")
-        self._inputs = {name: rng.normal(size=self._load.shape).astype(self._load.dtype) for name in names}
+        for values in self._inputs.values():
+            values[...] = rng.standard_normal(self._load.shape, dtype=np.float32)
 
     def run(self) -> dict[str, Any]:
         q, k, v = (self._inputs[name] for name in ("q", "k", "v"))
@@ -123,12 +129,13 @@ class _Guarded:
         for name in names:
             values = getattr(problem, name)
             where = place(values.shape, problem.layout_of(name))
-            buffer = np.full(where.size, np.nan, dtype)
+            buffer = _reserve(where.size, dtype) if where.sparse else np.full(where.size, np.nan, dtype)
             bytes_apart = tuple(stride * buffer.itemsize for stride in where.strides)
             view = np.lib.stride_tricks.as_strided(buffer[where.offset :], values.shape, bytes_apart)
             view[...] = values
             self.views[name] = view
-            self._buffers[name] = (buffer, buffer.copy())
+            watched = view if where.sparse else buffer
+            self._buffers[name] = (watched, watched.copy())
 
     def watch(self, name: str, array: Any) -> None:
         """Notice when an option's array, around which there is no poison, is written to."""
@@ -138,6 +145,13 @@ class _Guarded:
         return tuple(
             name for name, (now, before) in self._buffers.items() if now.tobytes() != before.tobytes()
         )  # bytes, because NaN differs from itself
+
+
+def _reserve(size: int, dtype: Any) -> Any:
+    try:
+        return np.empty(size, dtype)
+    except MemoryError as error:
+        raise NotRun(f"needs {size * np.dtype(dtype).itemsize / 2**30:.0f} GiB of address space for one input") from error
 
 
 def _nothing() -> None:

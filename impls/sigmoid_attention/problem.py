@@ -11,19 +11,31 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
 
-LAYOUTS = ("contiguous", "transposed", "padded", "expanded")
-_MIXED = {"q": "transposed", "k": "contiguous", "v": "padded"}
+LAYOUTS = ("contiguous", "transposed", "padded", "unaligned", "far", "expanded")
+_MIXED = {
+    "mixed": {"q": "transposed", "k": "contiguous", "v": "padded"},
+    "far": {"q": "contiguous", "k": "far", "v": "far", "grad": "contiguous"},
+}
+
+FAR_ROW = 2**27
+"""Elements between rows that lie far apart: the 17th begins beyond what 32 bits can count."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Problem:
     """Inputs as float64 arrays whose values are exact in ``dtype``; shapes and options as in reference.sigmoid_attention.
 
-    ``layout`` is how q, k and v lie in memory, ``grad_layout`` how the gradient at the output does: ``contiguous``;
-    ``transposed`` (length before heads, seen through a transposition); ``padded`` (rows and heads apart, poison between
-    them); ``expanded`` (one element, every stride 0, as ``output.sum().backward()`` makes it); ``mixed`` (q transposed, k
-    contiguous, v padded: no two have the same strides). ``wanted`` names, beside q, k and v, whose gradients are asked for:
-    ``bias``, ``alibi_slopes``.
+    ``layout`` is how q, k and v lie in memory, ``grad_layout`` how the gradient at the output does:
+
+        contiguous
+        transposed   length before heads, seen through a transposition
+        padded       rows and heads apart, poison between them
+        unaligned    rows one element apart, the first begun one element late: few start at a multiple of 16 bytes
+        expanded     one element, every stride 0, as ``output.sum().backward()`` makes it
+        mixed        q transposed, k contiguous, v padded: no two have the same strides
+        far          rows of k and v `FAR_ROW` elements apart, in memory that is reserved and, but for the rows, never touched
+
+    ``wanted`` names, beside q, k and v, whose gradients are asked for: ``bias``, ``alibi_slopes``.
     """
 
     q: Array
@@ -37,6 +49,8 @@ class Problem:
     window: tuple[int, int] | None = None
     alibi_slopes: Array | None = None
     key_lengths: tuple[int, ...] | None = None
+    cu_seqlens_q: tuple[int, ...] | None = None
+    cu_seqlens_k: tuple[int, ...] | None = None
     layout: str = "contiguous"
     grad_layout: str = "contiguous"
     wanted: tuple[str, ...] = ()
@@ -50,12 +64,19 @@ class Problem:
             "window": self.window,
             "alibi_slopes": self.alibi_slopes,
             "key_lengths": self.key_lengths,
+            "cu_seqlens_q": self.cu_seqlens_q,
+            "cu_seqlens_k": self.cu_seqlens_k,
         }
+
+    def law_options(self) -> dict[str, Any]:
+        """The options that the reference's functions take: without the edges of packed sequences, where there are none."""
+        packed = self.cu_seqlens_q is not None
+        return {name: x for name, x in self.options().items() if packed or not name.startswith("cu_")}
 
     def layout_of(self, name: str) -> str:
         """How one of q, k, v and grad lies in memory: one of `LAYOUTS`."""
         layout = self.grad_layout if name == "grad" else self.layout
-        return _MIXED[name] if layout == "mixed" else layout
+        return _MIXED.get(layout, {}).get(name, layout)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +129,11 @@ class Placement:
     strides: tuple[int, ...]
     offset: int
 
+    @property
+    def sparse(self) -> bool:
+        """Whether the buffer is too large to be filled with poison: then it is reserved only."""
+        return self.size > FAR_ROW
+
 
 # Multiples of it keep a view as aligned as a fresh allocation is (256 bytes for 16-bit values), so a kernel that may
 # assume alignment still may.
@@ -124,6 +150,13 @@ def place(shape: tuple[int, ...], layout: str) -> Placement:
     elif layout == "padded":
         row = dim + 8
         strides = (heads * (length + 3) * row, (length + 3) * row, row, 1)
+    elif layout == "unaligned":
+        row = dim + 1
+        strides = (heads * length * row, length * row, row, 1)
+        return Placement(2 * GUARD + 1 + batch * strides[0], strides, GUARD + 1)
+    elif layout == "far":
+        strides = (heads * length * FAR_ROW, length * FAR_ROW, FAR_ROW, 1)
+        return Placement(2 * GUARD + (batch * heads * length - 1) * FAR_ROW + dim, strides, GUARD)
     elif layout == "expanded":
         return Placement(2 * GUARD + 1, (0, 0, 0, 0), GUARD)
     else:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from impls._triton import choose_interpreter
-from impls.contract import Unsupported
+from impls.contract import NotRun, Unsupported
 from impls.sigmoid_attention.arguments import Arguments
 from impls.sigmoid_attention.problem import Array, Load, Problem, Result, place
 
@@ -98,8 +98,11 @@ class TorchSubject:
             options["alibi_slopes"] = torch.tensor(options["alibi_slopes"], dtype=self._wide(problem), device=self._device)
         if options["key_lengths"] is not None:
             options["key_lengths"] = torch.tensor(options["key_lengths"], dtype=torch.int32, device=self._device)
+        for name in ("cu_seqlens_q", "cu_seqlens_k"):
+            if options[name] is not None:
+                options[name] = torch.tensor(options[name], dtype=torch.int32, device=self._device)
         keywords = {**self._constant, **self._arguments.keywords(options)}
-        for name in ("alibi_slopes", "key_lengths"):
+        for name in ("alibi_slopes", "key_lengths", "cu_seqlens_q", "cu_seqlens_k"):
             if options[name] is not None:
                 guarded.watch(name, options[name])
         out = self._function(*(guarded.views[name] for name in ("q", "k", "v")), **keywords)
@@ -114,12 +117,8 @@ class TorchSubject:
         return _numbers(x.transpose(1, 2) if self._swapped and x.ndim == 4 else x)
 
 
-# More than the last-level cache of any GPU that this meets, so that inputs come from memory as in training.
-ROTATED_BYTES = 256 * 2**20
-
-
 class TorchWork:
-    """``run`` computes on the next of several sets of inputs; ``renew`` draws others; ``head`` shows one head of it all."""
+    """``run`` computes on the inputs at hand; ``renew`` draws others in their place; ``head`` shows one head of it all."""
 
     def __init__(
         self, function: Any, arguments: Arguments, constant: dict[str, Any], device: str, swapped: bool, load: Load
@@ -128,27 +127,23 @@ class TorchWork:
         self._keywords = {**constant, **arguments.keywords(load.options())}
         batch, heads, length, dim = load.shape
         self._shape = (batch, length, heads, dim) if swapped else load.shape
-        size = 3 * batch * heads * length * dim * getattr(torch, load.dtype).itemsize
-        self._sets = 2 if device == "cpu" else max(2, -(-ROTATED_BYTES // size))
+        names = ("q", "k", "v", "grad") if load.backward else ("q", "k", "v")
+        dtype = getattr(torch, load.dtype)
+        self._inputs = {
+            name: torch.empty(self._shape, dtype=dtype, device=device).requires_grad_(load.backward and name != "grad")
+            for name in names
+        }
+        self._generator = torch.Generator(device=device)
         self.renew(0)
 
     def renew(self, seed: int) -> None:
-        generator = torch.Generator(device=self._device).manual_seed(seed)
-        names = ("q", "k", "v", "grad") if self._load.backward else ("q", "k", "v")
-        dtype = getattr(torch, self._load.dtype)
-        self._inputs = [
-            {name: torch.randn(self._shape, generator=generator, dtype=dtype, device=self._device) for name in names}
-            for _ in range(self._sets)
-        ]
-        if self._load.backward:
-            for inputs in self._inputs:
-                for name in ("q", "k", "v"):
-                    inputs[name].requires_grad_()
-        self._turn = -1
+        self._generator.manual_seed(seed)
+        with torch.no_grad():
+            for values in self._inputs.values():
+                values.normal_(generator=self._generator)
 
     def run(self) -> dict[str, Any]:
-        self._turn = (self._turn + 1) % self._sets
-        inputs = self._inputs[self._turn]
+        inputs = self._inputs
         leaves = [inputs[name] for name in ("q", "k", "v")]
         if not self._load.backward:
             with torch.no_grad():
@@ -159,7 +154,7 @@ class TorchWork:
 
     def head(self, results: dict[str, Any], batch: int, head: int) -> dict[str, Array]:
         where = (batch, slice(None), head) if self._swapped else (batch, head)
-        return {name: _numbers(x[where]) for name, x in {**self._inputs[self._turn], **results}.items()}
+        return {name: _numbers(x[where]) for name, x in {**self._inputs, **results}.items()}
 
 
 class _Guarded:
@@ -173,14 +168,19 @@ class _Guarded:
             values = getattr(problem, name)
             values = values.swapaxes(1, 2) if swapped else values
             where = place(values.shape, problem.layout_of(name))
-            buffer = torch.full((where.size,), torch.nan, dtype=dtype, device=device)
+            buffer = (
+                _reserve(where.size, dtype, device)
+                if where.sparse
+                else torch.full((where.size,), torch.nan, dtype=dtype, device=device)
+            )
             view = buffer.as_strided(values.shape, where.strides, where.offset)
             if 0 in where.strides:
                 buffer[where.offset] = float(values.flat[0])
             else:
                 view.copy_(torch.from_numpy(np.ascontiguousarray(values)))
             self.views[name] = view
-            self._buffers[name] = (buffer, buffer.clone())
+            watched = view if where.sparse else buffer
+            self._buffers[name] = (watched, watched.detach().clone())
 
     def watch(self, name: str, tensor: torch.Tensor) -> None:
         """Notice when an option's tensor, around which there is no poison, is written to."""
@@ -191,8 +191,15 @@ class _Guarded:
             # Bits, because NaN differs from itself.
             name
             for name, (now, before) in self._buffers.items()
-            if not torch.equal(now.detach().view(torch.uint8), before.view(torch.uint8))
+            if not torch.equal(now.detach().contiguous().view(torch.uint8), before.contiguous().view(torch.uint8))
         )
+
+
+def _reserve(size: int, dtype: torch.dtype, device: str) -> torch.Tensor:
+    try:
+        return torch.empty((size,), dtype=dtype, device=device)
+    except (RuntimeError, MemoryError) as error:
+        raise NotRun(f"needs {size * dtype.itemsize / 2**30:.0f} GiB of address space for one input: {error}") from error
 
 
 @contextlib.contextmanager

@@ -10,6 +10,8 @@ import math
 
 import torch
 
+from impls.sigmoid_attention.packed import one_by_one
+
 # Scores beyond this many are computed some batch rows, or some heads, at a time: 1 GiB of float32 for each step's result.
 MOST_SCORES = 2**28
 
@@ -25,11 +27,17 @@ def attention(
     window: tuple[int, int] | None = None,
     alibi_slopes: torch.Tensor | None = None,
     key_lengths: torch.Tensor | None = None,
+    cu_seqlens_q: torch.Tensor | None = None,
+    cu_seqlens_k: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """``sigmoid(scale q k^T + bias) v``: q (B, H, Nq, D), k (B, Hk, Nk, D), v (B, Hk, Nk, Dv); options as the law's.
 
     Gradients through autograd, for the bias and the slopes too where they are tensors.
     """
+    if cu_seqlens_q is not None:
+        options = {"bias": bias, "scale": scale, "causal": causal, "window": window}
+        each = one_by_one(attention, q, k, v, cu_seqlens_q, cu_seqlens_k, alibi_slopes, **options)
+        return torch.cat(list(each), dim=2)
     half = (q.shape[0] if q.shape[0] > 1 else k.shape[1]) // 2
     if half and q.shape[0] * q.shape[1] * q.shape[2] * k.shape[2] > MOST_SCORES:
         axis = 0 if q.shape[0] > 1 else 1

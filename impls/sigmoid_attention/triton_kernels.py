@@ -10,13 +10,17 @@ blocks of keys, and the backward pass needs neither the output nor a log-sum-exp
 
 from __future__ import annotations
 
+import inspect
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 from impls._triton import interpreted, load_triton, require_computed_loops
 from impls.contract import Unsupported
+from impls.sigmoid_attention.operator import Options, operator
+from impls.sigmoid_attention.packed import sequences
 
 triton = load_triton()
 import triton.language as tl  # noqa: E402  (whether kernels are interpreted is settled by the line above)
@@ -52,26 +56,39 @@ def _store(pointer, values, rows, columns, row_stride, column_stride, row_count,
 
 
 @triton.jit
+def _sequence(First, first_stride, Second, second_stride, Edges, b):
+    """Two packed arrays from where sequence ``b`` begins in both, and its length."""
+    start = tl.load(Edges + b).to(tl.int64)
+    return First + start * first_stride, Second + start * second_stride, tl.load(Edges + b + 1) - start.to(tl.int32)
+
+
+@triton.jit
 def forward_kernel(
-    Q, K, V, O, Slopes, Lengths,
+    Q, K, V, O, Slopes, Bias, Lengths, CuQ, CuK,
     q_b, q_h, q_n, q_d, k_b, k_h, k_n, k_d, v_b, v_h, v_n, v_d, o_b, o_h, o_n, o_d, slopes_b,
     heads, group, nq, nk, d, dv, scale2, bias2, left, right,
-    HAS_SLOPES: tl.constexpr, HAS_LENGTHS: tl.constexpr,
+    HAS_SLOPES: tl.constexpr, HAS_BIAS: tl.constexpr, HAS_LENGTHS: tl.constexpr, PACKED: tl.constexpr,
     BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_DV: tl.constexpr,
 ):  # fmt: skip
     """One block of queries of one head, against every key that any of them may see."""
     b = (tl.program_id(1) // heads).to(tl.int64)
     h = (tl.program_id(1) % heads).to(tl.int64)
+    length, slope2 = nk, 0.0
+    if HAS_SLOPES:
+        slope2 = tl.load(Slopes + b * slopes_b + h) * 1.4426950408889634
+    if HAS_BIAS:
+        bias2 = tl.load(Bias).to(tl.float32) * 1.4426950408889634
+    if HAS_LENGTHS:
+        length = tl.load(Lengths + b)
+    if PACKED:
+        Q, O, nq = _sequence(Q, q_n, O, o_n, CuQ, b)
+        K, V, nk = _sequence(K, k_n, V, v_n, CuK, b)
+        length, b = nk, tl.zeros_like(b)
     rows = tl.program_id(0) * BLOCK_M + tl.arange(0, BLOCK_M)
     dims, value_dims = tl.arange(0, BLOCK_D), tl.arange(0, BLOCK_DV)
     k_base = K + b * k_b + h // group * k_h
     v_base = V + b * v_b + h // group * v_h
     q = _load(Q + b * q_b + h * q_h, rows, dims, q_n, q_d, nq, d)
-    length, slope2 = nk, 0.0
-    if HAS_LENGTHS:
-        length = tl.load(Lengths + b)
-    if HAS_SLOPES:
-        slope2 = tl.load(Slopes + b * slopes_b + h) * 1.4426950408889634
     position = tl.program_id(0) * BLOCK_M + nk - nq
     first = tl.maximum(position - left, 0) // BLOCK_N * BLOCK_N
     last = tl.minimum(length, tl.maximum(position + BLOCK_M + right, 0))
@@ -88,26 +105,35 @@ def forward_kernel(
 
 @triton.jit
 def query_gradient_kernel(
-    Q, K, V, G, DQ, Slopes, Lengths, RowSum, RowReach,
+    Q, K, V, G, DQ, Slopes, Bias, Lengths, CuQ, CuK, RowSum, RowReach,
     q_b, q_h, q_n, q_d, k_b, k_h, k_n, k_d, v_b, v_h, v_n, v_d, g_b, g_h, g_n, g_d, dq_b, dq_h, dq_n, dq_d, slopes_b,
     heads, group, nq, nk, d, dv, scale, scale2, bias2, left, right,
-    HAS_SLOPES: tl.constexpr, HAS_LENGTHS: tl.constexpr,
+    HAS_SLOPES: tl.constexpr, HAS_BIAS: tl.constexpr, HAS_LENGTHS: tl.constexpr, PACKED: tl.constexpr,
     BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_DV: tl.constexpr,
 ):  # fmt: skip
     """dQ of one block of queries; beside it the row sums of dS, and of dS times distance, for bias and slopes."""
     b = (tl.program_id(1) // heads).to(tl.int64)
     h = (tl.program_id(1) % heads).to(tl.int64)
+    length, slope2 = nk, 0.0
+    sums = tl.program_id(1).to(tl.int64) * nq
+    if HAS_SLOPES:
+        slope2 = tl.load(Slopes + b * slopes_b + h) * 1.4426950408889634
+    if HAS_BIAS:
+        bias2 = tl.load(Bias).to(tl.float32) * 1.4426950408889634
+    if HAS_LENGTHS:
+        length = tl.load(Lengths + b)
+    if PACKED:
+        G += tl.load(CuQ + b).to(tl.int64) * g_n
+        sums = h * nq + tl.load(CuQ + b)
+        Q, DQ, nq = _sequence(Q, q_n, DQ, dq_n, CuQ, b)
+        K, V, nk = _sequence(K, k_n, V, v_n, CuK, b)
+        length, b = nk, tl.zeros_like(b)
     rows = tl.program_id(0) * BLOCK_M + tl.arange(0, BLOCK_M)
     dims, value_dims = tl.arange(0, BLOCK_D), tl.arange(0, BLOCK_DV)
     k_base = K + b * k_b + h // group * k_h
     v_base = V + b * v_b + h // group * v_h
     q = _load(Q + b * q_b + h * q_h, rows, dims, q_n, q_d, nq, d)
     g = _load(G + b * g_b + h * g_h, rows, value_dims, g_n, g_d, nq, dv)
-    length, slope2 = nk, 0.0
-    if HAS_LENGTHS:
-        length = tl.load(Lengths + b)
-    if HAS_SLOPES:
-        slope2 = tl.load(Slopes + b * slopes_b + h) * 1.4426950408889634
     position = tl.program_id(0) * BLOCK_M + nk - nq
     first = tl.maximum(position - left, 0) // BLOCK_N * BLOCK_N
     last = tl.minimum(length, tl.maximum(position + BLOCK_M + right, 0))
@@ -127,18 +153,18 @@ def query_gradient_kernel(
             away = tl.abs(columns[None, :] - rows[:, None] - (nk - nq)).to(tl.float32)
             row_reach += tl.sum(ds * away, 1)
     _store(DQ + b * dq_b + h * dq_h, dq * scale, rows, dims, dq_n, dq_d, nq, d)
-    tl.store(RowSum + tl.program_id(1).to(tl.int64) * nq + rows, row_sum, mask=rows < nq)
+    tl.store(RowSum + sums + rows, row_sum, mask=rows < nq)
     if HAS_SLOPES:
-        tl.store(RowReach + tl.program_id(1).to(tl.int64) * nq + rows, row_reach, mask=rows < nq)
+        tl.store(RowReach + sums + rows, row_reach, mask=rows < nq)
 
 
 @triton.jit
 def key_gradient_kernel(
-    Q, K, V, G, DK, DV, Slopes, Lengths,
+    Q, K, V, G, DK, DV, Slopes, Bias, Lengths, CuQ, CuK,
     q_b, q_h, q_n, q_d, k_b, k_h, k_n, k_d, v_b, v_h, v_n, v_d, g_b, g_h, g_n, g_d,
     dk_b, dk_h, dk_n, dk_d, dv_b, dv_h, dv_n, dv_d, slopes_b,
     key_heads, group, nq, nk, d, dv, scale, scale2, bias2, left, right,
-    HAS_SLOPES: tl.constexpr, HAS_LENGTHS: tl.constexpr,
+    HAS_SLOPES: tl.constexpr, HAS_BIAS: tl.constexpr, HAS_LENGTHS: tl.constexpr, PACKED: tl.constexpr,
     BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_DV: tl.constexpr,
 ):  # fmt: skip
     """dK and dV of one block of keys, summed in float32 over all query heads that share it."""
@@ -147,8 +173,17 @@ def key_gradient_kernel(
     columns = tl.program_id(0) * BLOCK_N + tl.arange(0, BLOCK_N)
     dims, value_dims = tl.arange(0, BLOCK_D), tl.arange(0, BLOCK_DV)
     length, slope2 = nk, 0.0
+    slopes = b * slopes_b
+    if HAS_BIAS:
+        bias2 = tl.load(Bias).to(tl.float32) * 1.4426950408889634
     if HAS_LENGTHS:
         length = tl.load(Lengths + b)
+    if PACKED:
+        DK += tl.load(CuK + b).to(tl.int64) * dk_n
+        DV += tl.load(CuK + b).to(tl.int64) * dv_n
+        Q, G, nq = _sequence(Q, q_n, G, g_n, CuQ, b)
+        K, V, nk = _sequence(K, k_n, V, v_n, CuK, b)
+        length, b = nk, tl.zeros_like(b)
     k = _load(K + b * k_b + key_head * k_h, columns, dims, k_n, k_d, length, d)
     v = _load(V + b * v_b + key_head * v_h, columns, value_dims, v_n, v_d, length, dv)
     # The queries that may see this block: position within [column - right, column + left].
@@ -160,7 +195,7 @@ def key_gradient_kernel(
     for member in range(0, group):
         h = key_head * group + member
         if HAS_SLOPES:
-            slope2 = tl.load(Slopes + b * slopes_b + h) * 1.4426950408889634
+            slope2 = tl.load(Slopes + slopes + h) * 1.4426950408889634
         for start in range(first, last, BLOCK_M):
             rows = start + tl.arange(0, BLOCK_M)
             q = _load(Q + b * q_b + h * q_h, rows, dims, q_n, q_d, nq, d)
@@ -176,101 +211,130 @@ def key_gradient_kernel(
     _store(DV + b * dv_b + key_head * dv_h, dv_total, columns, value_dims, dv_n, dv_d, nk, dv)
 
 
-def attention(
-    q: torch.Tensor,
-    k: torch.Tensor,
-    v: torch.Tensor,
-    *,
-    bias: float | torch.Tensor = 0.0,
-    scale: float | None = None,
-    causal: bool = False,
-    window: tuple[int, int] | None = None,
-    alibi_slopes: torch.Tensor | None = None,
-    key_lengths: torch.Tensor | None = None,
-) -> torch.Tensor:
+def forward(q: Tensor, k: Tensor, v: Tensor, options: Options) -> Tensor:
+    """The output, (B, H, Nq, Dv), in q's dtype."""
+    _require(q)
+    out = torch.empty((*q.shape[:3], v.shape[3]), dtype=q.dtype, device=q.device)
+    shape = _Shape.of(q, k, v, options)
+    meta = launch_options(q.dtype, shape.d, shape.dv, backward=False)
+    with torch.cuda.device_of(q):  # Triton launches on the current device, whatever the tensors are on
+        forward_kernel[(triton.cdiv(shape.longest_q, meta["BLOCK_M"]), shape.rows * shape.heads)](
+            q, k, v, out, *_pointers(q, options),
+            *q.stride(), *k.stride(), *v.stride(), *out.stride(), _slope_stride(options),
+            shape.heads, shape.group, shape.nq, shape.nk, shape.d, shape.dv,
+            options.scale * LOG2_E, _number(options) * LOG2_E, options.left, options.right, **_flags(options), **meta,
+        )  # fmt: skip
+    return out
+
+
+def backward(
+    grad: Tensor, q: Tensor, k: Tensor, v: Tensor, options: Options, wants_bias: bool, wants_slopes: bool
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Gradients of q, k, v, and of bias and slopes where they are wanted."""
+    _require(q)
+    shape = _Shape.of(q, k, v, options)
+    dq, dk, dvalue = (torch.empty(x.shape, dtype=x.dtype, device=x.device) for x in (q, k, v))
+    row_sum = torch.empty(q.shape[:3], dtype=torch.float32, device=q.device)
+    row_reach = torch.empty_like(row_sum) if options.slopes is not None else row_sum
+    shared = (
+        shape.nq, shape.nk, shape.d, shape.dv, options.scale,
+        options.scale * LOG2_E, _number(options) * LOG2_E, options.left, options.right,
+    )  # fmt: skip
+    inputs = (*q.stride(), *k.stride(), *v.stride(), *grad.stride())
+    flags, pointers, slope_stride = _flags(options), _pointers(q, options), _slope_stride(options)
+    meta = launch_options(q.dtype, shape.d, shape.dv, backward=True)
+    with torch.cuda.device_of(q):
+        query_gradient_kernel[(triton.cdiv(shape.longest_q, meta["BLOCK_M"]), shape.rows * shape.heads)](
+            q, k, v, grad, dq, *pointers, row_sum, row_reach,
+            *inputs, *dq.stride(), slope_stride, shape.heads, shape.group, *shared, **flags, **meta,
+        )  # fmt: skip
+        key_gradient_kernel[(triton.cdiv(shape.longest_k, meta["BLOCK_N"]), shape.rows * k.shape[1])](
+            q, k, v, grad, dk, dvalue, *pointers,
+            *inputs, *dk.stride(), *dvalue.stride(), slope_stride, k.shape[1], shape.group, *shared, **flags, **meta,
+        )  # fmt: skip
+    bias, slopes = options.bias, options.slopes
+    nothing = q.new_empty(0)
+    dbias = row_sum.sum().to(bias.dtype).reshape(bias.shape) if wants_bias and isinstance(bias, Tensor) else nothing
+    dslopes = nothing.clone()
+    if wants_slopes and slopes is not None:
+        dslopes = _slope_gradient(row_reach, slopes, options.cu_q).to(slopes.dtype)
+    return dq, dk, dvalue, dbias, dslopes
+
+
+def _slope_gradient(row_reach: Tensor, slopes: Tensor, cu_q: Tensor | None) -> Tensor:
+    if slopes.ndim == 1:
+        return -row_reach.sum(dim=(0, 2))
+    if cu_q is None:
+        return -row_reach.sum(dim=2)
+    return torch.stack([-row_reach[0, :, queries].sum(dim=1) for _, queries, _ in sequences(cu_q, cu_q)])
+
+
+_attention: Any = operator("sigmoid_attention_triton", forward, backward)
+
+
+def attention(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Tensor:
     """``sigmoid(scale q k^T + bias) v``: q (B, H, Nq, D), k (B, Hk, Nk, D), v (B, Hk, Nk, Dv), float16, bfloat16 or float32.
 
-    Any strides. Gradients for q, k, v, and for the bias and the slopes where they are tensors that ask for one. Raises
-    Unsupported for bfloat16 in the interpreter, which multiplies its bit patterns and truncates where hardware rounds.
+    Options as `impls.sigmoid_attention.torch_blocked.attention`. Any strides. Gradients for q, k, v, and for the bias and
+    the slopes where they are tensors that ask for one. Raises Unsupported for bfloat16 in the interpreter, which multiplies
+    its bit patterns and truncates where hardware rounds.
     """
+    return _attention(q, k, v, **options)
+
+
+attention.__signature__ = inspect.signature(_attention)  # type: ignore[attr-defined]
+
+
+def _require(q: Tensor) -> None:
     require_computed_loops()
     if q.dtype == torch.bfloat16 and interpreted():
         raise Unsupported("Triton's interpreter does not compute in bfloat16; it takes a CUDA device")
-    left, right = window if window is not None else (-1, -1)
-    left = left if left >= 0 else _FAR
-    right = right if right >= 0 else _FAR
-    if causal:
-        right = min(right, 0)
-    factor = 1 / math.sqrt(q.shape[3]) if scale is None else float(scale)
-    bias_tensor = bias if isinstance(bias, torch.Tensor) else None
-    with torch.cuda.device_of(q):  # Triton launches on the current device, whatever the tensors are on
-        return _Attention.apply(q, k, v, bias_tensor, alibi_slopes, key_lengths, factor, float(bias), left, right)
 
 
-# Larger than any length, and small enough that adding positions stays within 32 bits.
-_FAR = 2**30
+class _Shape(NamedTuple):
+    rows: int
+    heads: int
+    group: int
+    nq: int
+    nk: int
+    d: int
+    dv: int
+    longest_q: int
+    longest_k: int
+
+    @classmethod
+    def of(cls, q: Tensor, k: Tensor, v: Tensor, options: Options) -> _Shape:
+        rows, longest_q, longest_k = q.shape[0], q.shape[2], k.shape[2]
+        if options.cu_q is not None and options.cu_k is not None:
+            rows = options.cu_q.numel() - 1
+            longest_q, longest_k = (int(edges.diff().max()) for edges in (options.cu_q, options.cu_k))
+        heads = q.shape[1]
+        return cls(rows, heads, heads // k.shape[1], q.shape[2], k.shape[2], q.shape[3], v.shape[3], longest_q, longest_k)
 
 
-class _Attention(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any,
-        q: torch.Tensor,
-        k: torch.Tensor,
-        v: torch.Tensor,
-        bias_tensor: torch.Tensor | None,
-        slopes: torch.Tensor | None,
-        lengths: torch.Tensor | None,
-        scale: float,
-        bias: float,
-        left: int,
-        right: int,
-    ) -> torch.Tensor:
-        ctx.save_for_backward(q, k, v, slopes, lengths)
-        ctx.options = scale, bias, left, right
-        ctx.bias_tensor = bias_tensor
-        batch, heads, nq, d = q.shape
-        nk, dv = k.shape[2], v.shape[3]
-        out = torch.empty((batch, heads, nq, dv), dtype=q.dtype, device=q.device)
-        meta = launch_options(q.dtype, d, dv, backward=False)
-        forward_kernel[(triton.cdiv(nq, meta["BLOCK_M"]), batch * heads)](
-            q, k, v, out, *_optional(q, slopes, lengths),
-            *q.stride(), *k.stride(), *v.stride(), *out.stride(), _slope_stride(slopes),
-            heads, heads // k.shape[1], nq, nk, d, dv, scale * LOG2_E, bias * LOG2_E, left, right,
-            HAS_SLOPES=slopes is not None, HAS_LENGTHS=lengths is not None, **meta,
-        )  # fmt: skip
-        return out
+def _number(options: Options) -> float:
+    return 0.0 if isinstance(options.bias, Tensor) else options.bias
 
-    @staticmethod
-    def backward(ctx: Any, grad: torch.Tensor) -> tuple[Any, ...]:  # type: ignore[override]
-        q, k, v, slopes, lengths = ctx.saved_tensors
-        scale, bias, left, right = ctx.options
-        batch, heads, nq, d = q.shape
-        key_heads, nk, dv = k.shape[1], k.shape[2], v.shape[3]
-        dq, dk, dvalue = (torch.empty(x.shape, dtype=x.dtype, device=x.device) for x in (q, k, v))
-        row_sum = torch.empty((batch, heads, nq), dtype=torch.float32, device=q.device)
-        row_reach = torch.empty_like(row_sum) if slopes is not None else row_sum
-        shared = (nq, nk, d, dv, scale, scale * LOG2_E, bias * LOG2_E, left, right)
-        inputs = (*q.stride(), *k.stride(), *v.stride(), *grad.stride())
-        flags = {"HAS_SLOPES": slopes is not None, "HAS_LENGTHS": lengths is not None}
-        meta = launch_options(q.dtype, d, dv, backward=True)
-        with torch.cuda.device_of(q):
-            query_gradient_kernel[(triton.cdiv(nq, meta["BLOCK_M"]), batch * heads)](
-                q, k, v, grad, dq, *_optional(q, slopes, lengths), row_sum, row_reach,
-                *inputs, *dq.stride(), _slope_stride(slopes), heads, heads // key_heads, *shared, **flags, **meta,
-            )  # fmt: skip
-            key_gradient_kernel[(triton.cdiv(nk, meta["BLOCK_N"]), batch * key_heads)](
-                q, k, v, grad, dk, dvalue, *_optional(q, slopes, lengths),
-                *inputs, *dk.stride(), *dvalue.stride(), _slope_stride(slopes),
-                key_heads, heads // key_heads, *shared, **flags, **meta,
-            )  # fmt: skip
-        bias_gradient = slope_gradient = None
-        if ctx.bias_tensor is not None:
-            bias_gradient = row_sum.sum().to(ctx.bias_tensor.dtype).reshape(ctx.bias_tensor.shape)
-        if slopes is not None:
-            slope_gradient = -row_reach.sum(dim=-1)
-            slope_gradient = (slope_gradient if slopes.ndim == 2 else slope_gradient.sum(dim=0)).to(slopes.dtype)
-        return dq, dk, dvalue, bias_gradient, slope_gradient, None, None, None, None, None
+
+def _flags(options: Options) -> dict[str, bool]:
+    return {
+        "HAS_SLOPES": options.slopes is not None,
+        "HAS_BIAS": isinstance(options.bias, Tensor),
+        "HAS_LENGTHS": options.lengths is not None,
+        "PACKED": options.cu_q is not None,
+    }
+
+
+def _pointers(q: Tensor, options: Options) -> tuple[Tensor, ...]:
+    """A pointer for every optional argument; one that is not given is never read, and q stands in for it."""
+    bias = options.bias if isinstance(options.bias, Tensor) else None
+    given = (options.slopes, bias, options.lengths, options.cu_q, options.cu_k)
+    return tuple(q if tensor is None else tensor.contiguous() for tensor in given)
+
+
+def _slope_stride(options: Options) -> int:
+    slopes = options.slopes
+    return slopes.shape[1] if slopes is not None and slopes.ndim == 2 else 0
 
 
 def launch_options(dtype: torch.dtype, d: int, dv: int, *, backward: bool) -> dict[str, Any]:
@@ -293,12 +357,3 @@ def launch_options(dtype: torch.dtype, d: int, dv: int, *, backward: bool) -> di
         "num_warps": 8 if block_m == 128 and widest == 128 else 4,
         "num_stages": 2 if backward or widest > 128 else 3,
     }
-
-
-def _optional(q: torch.Tensor, *tensors: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
-    """A pointer for every argument; one that is not given is never read, and q stands in for it."""
-    return tuple(q if tensor is None else tensor.contiguous() for tensor in tensors)
-
-
-def _slope_stride(slopes: torch.Tensor | None) -> int:
-    return slopes.shape[1] if slopes is not None and slopes.ndim == 2 else 0

@@ -1,0 +1,144 @@
+"""The one call: sigmoid attention by the best backend that takes the input, and it says which and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from impls._triton import choose_interpreter
+
+choose_interpreter()
+
+BACKENDS = ("auto", "triton", "blocked", "flex", "eager")
+
+WIDEST = 256
+"""Head dims up to which the Triton kernels' tiles fit a Hopper's shared memory."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which backend computes, and why."""
+
+    backend: str
+    reason: str
+
+
+def choose(q: Tensor, v: Tensor, backend: str = "auto") -> Choice:
+    """The backend for inputs like these: ``auto`` picks, any other is taken at its word. ValueError names the known ones."""
+    if backend not in BACKENDS:
+        raise ValueError(f"found backend {backend!r}, expected one of {', '.join(BACKENDS)}")
+    if backend != "auto":
+        return Choice(backend, "asked for")
+    if q.device.type == "cpu":
+        return Choice("blocked", "on a CPU tiles of scores stay in cache")
+    if q.device.type != "cuda":
+        return Choice("eager", f"no kernel is written for a {q.device.type} device")
+    if q.dtype not in (torch.float16, torch.bfloat16, torch.float32):
+        return Choice("eager", f"the kernels take float16, bfloat16 and float32, and this is {q.dtype}")
+    if max(q.shape[-1], v.shape[-1]) > WIDEST:
+        return Choice("eager", f"a head dim of {max(q.shape[-1], v.shape[-1])} is more than the kernels' {WIDEST}")
+    if not _has_triton():
+        return Choice("eager", "Triton is not installed; python -m pip install triton")
+    return Choice("triton", "a fused kernel on a CUDA device")
+
+
+def sigmoid_attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    *,
+    scale: float | None = None,
+    bias: float | Tensor | None = None,
+    causal: bool = False,
+    window: tuple[int, int] | None = None,
+    alibi_slopes: Tensor | None = None,
+    key_lengths: Tensor | None = None,
+    cu_seqlens_q: Tensor | None = None,
+    cu_seqlens_k: Tensor | None = None,
+    backend: str = "auto",
+    return_backend: bool = False,
+) -> Any:
+    """``O = sigmoid(scale q k^T + bias) v``: nothing is normalised over keys, and a masked pair weighs exactly 0.
+
+    Shapes: q (B, H, Nq, D), k (B, Hk, Nk, D), v (B, Hk, Nk, Dv), output (B, H, Nq, Dv) in q's dtype. ``Hk`` divides ``H``
+    and query head h reads key head ``h // (H // Hk)``. Any strides; float16, bfloat16, float32, float64.
+
+    scale          None is ``1/sqrt(D)``
+    bias           one number for every score, or a tensor of one element that may ask for its gradient; None is none. The
+                   paper recommends ``-log n`` with n the training length, which `log_length_bias` gives; it is never implied
+    causal         query i sees keys ``j <= i + Nk - Nq`` (aligned at the bottom right)
+    window         (left, right), both ends included, -1 for no limit; moves with the same position
+    alibi_slopes   (H,) or (B, H), float32: ``slope |i + Nk - Nq - j|`` is subtracted; may ask for its gradient
+    key_lengths    (B,): keys from there on count for nothing
+    cu_seqlens_q, cu_seqlens_k
+                   int32, where packed sequences begin, and the total: a batch of 1 whose sequences do not see each other
+    backend        one of `BACKENDS`; ``auto`` picks by device and dtype, see `choose`
+    return_backend return the pair of output and `Choice`, not the output alone
+
+    Differentiable in q, k, v, bias and slopes. Works under ``torch.compile`` with ``fullgraph=True`` (flex aside).
+    ValueError where shapes or options do not fit.
+    """
+    _check(q, k, v, key_lengths, cu_seqlens_q, cu_seqlens_k)
+    choice = choose(q, v, backend)
+    result = _function(choice.backend)(
+        q,
+        k,
+        v,
+        scale=scale,
+        bias=0.0 if bias is None else bias,
+        causal=causal,
+        window=window,
+        alibi_slopes=alibi_slopes,
+        key_lengths=key_lengths,
+        cu_seqlens_q=cu_seqlens_q,
+        cu_seqlens_k=cu_seqlens_k,
+    )
+    return (result, choice) if return_backend else result
+
+
+def _function(backend: str) -> Any:
+    # A backend is imported when it is first used: Triton costs a second, flex_attention more.
+    if backend == "triton":
+        from impls.sigmoid_attention import triton_kernels
+
+        return triton_kernels.attention
+    if backend == "flex":
+        from impls.sigmoid_attention import torch_flex
+
+        return torch_flex.attention
+    if backend == "blocked":
+        from impls.sigmoid_attention import torch_blocked
+
+        return torch_blocked.attention
+    from impls.sigmoid_attention import torch_eager
+
+    return torch_eager.attention
+
+
+def _has_triton() -> bool:
+    import importlib.util
+
+    return importlib.util.find_spec("triton") is not None
+
+
+def _check(q: Tensor, k: Tensor, v: Tensor, lengths: Tensor | None, cu_q: Tensor | None, cu_k: Tensor | None) -> None:
+    if not q.ndim == k.ndim == v.ndim == 4:
+        raise ValueError(
+            f"found q {tuple(q.shape)}, k {tuple(k.shape)}, v {tuple(v.shape)}; expected (batch, heads, length, head dim)"
+        )
+    if q.shape[0] != k.shape[0] or q.shape[3] != k.shape[3] or k.shape[:3] != v.shape[:3]:
+        raise ValueError(
+            f"found q {tuple(q.shape)}, k {tuple(k.shape)}, v {tuple(v.shape)}; expected one batch, one head dim for q and k, "
+            "and as many heads and keys in k as in v"
+        )
+    if q.shape[1] % k.shape[1]:
+        raise ValueError(f"found {q.shape[1]} query heads and {k.shape[1]} key heads; expected a multiple")
+    if not q.dtype == k.dtype == v.dtype:
+        raise ValueError(f"found dtypes {q.dtype}, {k.dtype} and {v.dtype}; expected one")
+    if cu_q is None and cu_k is not None:
+        raise ValueError("found cu_seqlens_k alone; expected cu_seqlens_q with it")
+    if cu_q is not None and (q.shape[0] != 1 or lengths is not None):
+        raise ValueError("found cu_seqlens_q with a batch, or with key_lengths; expected packed sequences in a batch of 1")
