@@ -262,11 +262,10 @@ class NaNSpreads(SigmoidAttention):
 
 def _memory(x: Values) -> Values:
     """The whole buffer that a view looks into."""
-    while isinstance(x.base, np.ndarray):
-        x = x.base
-    held = x.base if x.base is not None else x
-    while not isinstance(held, np.ndarray):
-        held = held.base  # as_strided puts a holder object between a view and its buffer
+    held: Any = x
+    # as_strided puts a holder object between a view and its buffer.
+    while not isinstance(held, np.ndarray) or held.base is not None:
+        held = held.base
     return held.reshape(-1)
 
 
@@ -728,6 +727,118 @@ class SavedOutsideTheCall(SigmoidAttention):
 # Correct, each in its own way.
 
 
+# What hides under a worst-case bound, and what only packed, unaligned, long or far-flung input shows.
+
+
+def _truncated(x: Values, store: Format) -> Values:
+    nearest = store.round(x)
+    return np.where(np.abs(nearest) > np.abs(x), store.round(2 * x - nearest), nearest).astype(x.dtype)
+
+
+class TruncatedWeights(SigmoidAttention):
+    def weighted_sum(self, p: Values, v: Values, store: Format) -> Values:
+        return super().weighted_sum(self._weights, v, store)
+
+    def masked_activation(self, scores: Values, seen: Values, bias: float) -> Values:
+        self._weights = super().masked_activation(scores, seen, bias)
+        return self._weights
+
+    def store(self, x: Values, store: Format) -> Values:
+        if store.precision < 24 and x is getattr(self, "_weights", None):
+            self._weights = _truncated(x, store)
+            return self._weights
+        return super().store(x, store)
+
+
+class TruncatedScoreGradients(SigmoidAttention):
+    def score_gradient(self, p: Values, dp: Values, store: Format) -> Values:
+        ds = super().score_gradient(p, dp, store)
+        return ds if store.precision >= 24 else _truncated(ds, store)
+
+
+class BiasInInputDtype(SigmoidAttention):
+    def weights(self, q: Values, k: Values, scale: float, bias: float, *rest: Any) -> Any:
+        return super().weights(q, k, scale, float(rest[-1].round(bias)), *rest)
+
+
+class DefaultScaleInInputDtype(SigmoidAttention):
+    def weights(self, q: Values, k: Values, scale: float, *rest: Any) -> Any:
+        default = self.default_scale(q)
+        return super().weights(q, k, float(rest[-1].round(scale)) if scale == default else scale, *rest)
+
+
+class CoarseWeights(SigmoidAttention):
+    def weighted_sum(self, p: Values, v: Values, store: Format) -> Values:
+        coarse = replace(store, precision=store.precision - 1) if store.precision < 24 else store
+        return super().weighted_sum(self.store(p, coarse), v, store)
+
+
+class NarrowSumOfEights(SigmoidAttention):
+    def weighted_sum(self, p: Values, v: Values, store: Format) -> Values:
+        total = np.zeros((*p.shape[:-1], v.shape[-1]), p.dtype)
+        for start in range(0, p.shape[-1], 8):
+            total = self.store(total + self.product(p[..., start : start + 8], v[..., start : start + 8, :]), store)
+        return total
+
+
+class NextSequencesKey(SigmoidAttention):
+    def sequences(self, cu_q: Any, cu_k: Any) -> Any:
+        last = (cu_q if cu_k is None else cu_k)[-1]
+        for row, queries, keys in super().sequences(cu_q, cu_k):
+            yield row, queries, slice(keys.start, min(keys.stop + 1, last)) if keys.stop > keys.start else keys
+
+
+class PackedAlignedByTotals(SigmoidAttention):
+    _shift: int | None = None
+
+    def sequences(self, cu_q: Any, cu_k: Any) -> Any:
+        self._shift = int((cu_q if cu_k is None else cu_k)[-1] - cu_q[-1])
+        yield from super().sequences(cu_q, cu_k)
+        self._shift = None
+
+    def alignment(self, nq: int, nk: int) -> int:
+        return super().alignment(nq, nk) if self._shift is None else self._shift
+
+
+class PackedGradientsAlignedByTotals(SigmoidAttention):
+    def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
+        return PackedAlignedByTotals.backward(PackedAlignedByTotals(), q, k, v, grad, **options)
+
+
+class BiasGradientOfLastSequence(SigmoidAttention):
+    def join_gradients(self, parts: list[dict[str, Values]], slopes: Values | None) -> dict[str, Values]:
+        return {**super().join_gradients(parts, slopes), "bias": parts[-1]["bias"]}
+
+
+class AddressRoundedDown(SigmoidAttention):
+    def __call__(self, q: Values, k: Values, v: Values, **options: Any) -> Values:
+        memory = _memory(v)
+        late = (v.__array_interface__["data"][0] - memory.__array_interface__["data"][0]) // memory.itemsize % 8
+        if late:
+            start = (v.__array_interface__["data"][0] - memory.__array_interface__["data"][0]) // memory.itemsize - late
+            v = np.lib.stride_tricks.as_strided(memory[start:], v.shape, v.strides)
+        return super().__call__(q, k, v, **options)
+
+
+class PositionsIn15Bits(SigmoidAttention):
+    def visible(self, nq: int, nk: int, *rest: Any) -> Values:
+        seen = super().visible(nq, nk, *rest)
+        return seen & (np.arange(nk) < 2**15) if nk >= 2**16 else seen
+
+
+class QueriesIn15Bits(SigmoidAttention):
+    def value_gradient(self, p: Values, grad: Values) -> Values:
+        return super().value_gradient(p[..., : 2**15, :], grad[..., : 2**15, :])
+
+
+class OffsetsIn32Bits(SigmoidAttention):
+    def __call__(self, q: Values, k: Values, v: Values, **options: Any) -> Values:
+        row = v.strides[2] // v.itemsize
+        if row * (v.shape[2] - 1) >= 2**31:
+            v = v[:, :, [j if j * row < 2**31 else 0 for j in range(v.shape[2])]]
+        return super().__call__(q, k, v, **options)
+
+
 class DeclaredTanh(SigmoidAttention):
     def activate(self, scores: Values) -> Values:
         sign = np.where(np.abs(scores) * 1024 % 2 < 1, 1, -1)
@@ -776,7 +887,7 @@ class BiasInAccumulator(BiasOverScale):
 
 class BackwardsInBlocks(SigmoidAttention):
     def product(self, left: Values, right: Values) -> Values:
-        total = np.zeros(1, left.dtype)
+        total = np.zeros((*left.shape[:-1], right.shape[-1]), left.dtype)
         for stop in range(left.shape[-1], 0, -7):
             start = max(stop - 7, 0)
             total = total + left[..., start:stop] @ right[..., start:stop, :]
@@ -787,7 +898,7 @@ class Truncating(SigmoidAttention):
     def product(self, left: Values, right: Values) -> Values:
         if left.dtype != np.float32:
             return super().product(left, right)
-        total = np.zeros(1)
+        total = np.zeros((*left.shape[:-1], right.shape[-1]))
         for start in range(0, left.shape[-1], 8):
             exact = total + left[..., start : start + 8].astype(float) @ right[..., start : start + 8, :].astype(float)
             nearest = exact.astype(np.float32)
@@ -908,6 +1019,10 @@ def _subject(attention: Callable[[], Any], numerical_class: str = "") -> Callabl
 
 def _bug(name: str, attention: Callable[[], Any], sentence: str, *killed_by: str) -> Mutant:
     return Mutant(name, "sigmoid_attention", sentence, _subject(attention), tuple(f"SIG-{n}" for n in killed_by))
+
+
+def _long(name: str, attention: Callable[[], Any], sentence: str, *killed_by: str) -> Mutant:
+    return replace(_bug(name, attention, sentence, *killed_by), thorough=True)
 
 
 def _honest(name: str, attention: Callable[[], Any], sentence: str, numerical_class: str = "") -> Mutant:
@@ -1057,6 +1172,25 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _bug("keys-beyond-4096", KeysBeyond4096, "Keys beyond the 4096th are never read.", "08"),
     _bug("saved-outside-the-call", SavedOutsideTheCall, "The backward pass uses the latest call's inputs.", "42"),
+    _bug("truncated-weights", TruncatedWeights, "Weights are truncated, not rounded, to the input dtype.", "44", "46"),
+    _bug("truncated-score-gradients", TruncatedScoreGradients, "dS is truncated to the input dtype.", "46"),
+    _bug("bias-in-input-dtype", BiasInInputDtype, "The bias is rounded to the input dtype.", "46"),
+    _bug("default-scale-in-input-dtype", DefaultScaleInInputDtype, "1/sqrt(D) is rounded to the input dtype.", "46"),
+    _bug("coarse-weights", CoarseWeights, "Weights are stored with one bit fewer.", "45"),
+    _bug("narrow-sum-of-eights", NarrowSumOfEights, "Every eight keys the sum is rounded to the input dtype.", "45"),
+    _bug("next-sequence-s-key", NextSequencesKey, "A packed sequence sees the first key of the next.", "47", "48"),
+    _bug("packed-aligned-by-totals", PackedAlignedByTotals, "Packed masks are aligned by the totals.", "47"),
+    _bug(
+        "packed-gradients-aligned-by-totals",
+        PackedGradientsAlignedByTotals,
+        "Backward, packed masks are aligned by the totals.",
+        "48",
+    ),
+    _bug("bias-gradient-of-last-sequence", BiasGradientOfLastSequence, "The bias's gradient is the last sequence's.", "48"),
+    _bug("address-rounded-down", AddressRoundedDown, "v's address is rounded down to eight elements.", "49"),
+    _long("positions-in-15-bits", PositionsIn15Bits, "Keys from the 32,768th on are never seen.", "50"),
+    _long("queries-in-15-bits", QueriesIn15Bits, "dV leaves out queries from the 32,768th on.", "50"),
+    _long("offsets-in-32-bits", OffsetsIn32Bits, "Offsets into v wrap at 2^31 elements.", "51"),
     _honest("declared-tanh", DeclaredTanh, "The hardware's approximate tanh, declared.", "fused-tanh"),
     _honest("materialised", Materialised, "Scores and gradients stored in the input dtype, declared.", "materialised"),
     _honest("prescaled", Prescaled, "q and k each scaled by the root of the scale and stored, declared.", "prescaled"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import zlib
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +14,17 @@ from impls.sigmoid_attention.problem import Problem
 from reference.rounding import FLOAT32, format_of
 from reference.sigmoid_attention import (
     Gradients,
+    Product,
     backward,
     backward_bounds,
     forward,
     forward_bound,
     log_length_bias,
+    packed_backward,
+    packed_backward_bounds,
+    packed_forward,
+    packed_forward_bound,
+    products,
     visible,
 )
 
@@ -25,6 +32,8 @@ Array = npt.NDArray[np.float64]
 
 ALL_DTYPES = ("float64", "float32", "float16", "bfloat16")
 LOW = ("float16", "bfloat16")
+MOST_SCORES = 2**28
+"""Scores of one head beyond which nobody is asked to hold them all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,12 +58,15 @@ class AttentionCase:
     slope: float = 0.7
     """The first head's; the n-th has an n-th of it."""
     key_lengths: tuple[int, ...] | None = None
+    sequences: tuple[tuple[int, int], ...] = ()
+    """Queries and keys of each packed sequence; their sums are nq and nk."""
     layout: str = "contiguous"
     grad_layout: str = "contiguous"
     data: str = "normal"
     backward: bool = False
     wanted: tuple[str, ...] = ()
     seed: int = 0
+    thorough: bool = False
 
     @property
     def needs(self) -> frozenset[str]:
@@ -65,7 +77,7 @@ class AttentionCase:
             "bias_gradient": "bias" in self.wanted,
             "scale": self.scale is not None,
             "causal": self.causal,
-            "rectangular": self.nq != self.nk,
+            "rectangular": any(nq != nk for nq, nk in self.sequences or ((self.nq, self.nk),)),
             "window": self.window is not None,
             "alibi": self.alibi,
             "slope_gradient": "alibi_slopes" in self.wanted,
@@ -75,6 +87,9 @@ class AttentionCase:
             # A matrix unit takes 16 at a time.
             "odd_head_dim": any(dim < 16 or dim & (dim - 1) for dim in (self.d, self.dv)),
             "strides": self.layout != "contiguous",
+            "unaligned": "unaligned" in (self.layout, self.grad_layout),
+            "packed": bool(self.sequences),
+            "long": self.nq * self.nk > MOST_SCORES,
         }
         return frozenset(word for word, condition in conditions.items() if condition)
 
@@ -98,6 +113,7 @@ def problem(case: AttentionCase, dtype: str) -> Problem:
         grad = 0.015 * np.abs(grad)
         grad[:, :, 0] = 400
     slopes = FLOAT32.round([case.slope / (1 + head) for head in range(case.heads)]) if case.alibi else None
+    edges: list[Any] = [tuple(np.cumsum([0, *lengths]).tolist()) for lengths in zip(*case.sequences, strict=True)]
     return Problem(
         q=q,
         k=k,
@@ -110,6 +126,8 @@ def problem(case: AttentionCase, dtype: str) -> Problem:
         window=case.window,
         alibi_slopes=slopes,
         key_lengths=case.key_lengths,
+        cu_seqlens_q=edges[0] if edges else None,
+        cu_seqlens_k=edges[1] if edges else None,
         layout=case.layout,
         grad_layout=case.grad_layout,
         wanted=case.wanted,
@@ -162,14 +180,16 @@ def _draw(case: AttentionCase, rng: np.random.Generator) -> tuple[Array, Array, 
 def expected_output(case: AttentionCase, dtype: str) -> Array:
     """What the law says the output is."""
     p = problem(case, dtype)
-    return np.asarray(forward(p.q, p.k, p.v, **p.options()), dtype=np.float64)
+    law = packed_forward if case.sequences else forward
+    return np.asarray(law(p.q, p.k, p.v, **p.law_options()), dtype=np.float64)
 
 
 @functools.lru_cache(maxsize=512)
 def output_bound(case: AttentionCase, dtype: str, numerical_class: str) -> Array:
     """How far the output may be off. No claim (inf) is made where a NaN input reaches."""
     p = problem(case, dtype)
-    bound = forward_bound(p.q, p.k, p.v, dtype=dtype, numerical_class=numerical_class, **p.options())
+    law = packed_forward_bound if case.sequences else forward_bound
+    bound = law(p.q, p.k, p.v, dtype=dtype, numerical_class=numerical_class, **p.law_options())
     return np.where(np.isnan(expected_output(case, dtype)), np.inf, bound)
 
 
@@ -177,14 +197,23 @@ def output_bound(case: AttentionCase, dtype: str, numerical_class: str) -> Array
 def expected_gradients(case: AttentionCase, dtype: str) -> Gradients:
     """What the law says the gradients are."""
     p = problem(case, dtype)
-    return backward(p.q, p.k, p.v, p.grad, **p.options())
+    law = packed_backward if case.sequences else backward
+    return law(p.q, p.k, p.v, p.grad, **p.law_options())
 
 
 @functools.lru_cache(maxsize=512)
 def gradient_bounds(case: AttentionCase, dtype: str, numerical_class: str) -> Gradients:
     """How far the gradients may be off."""
     p = problem(case, dtype)
-    return backward_bounds(p.q, p.k, p.v, p.grad, dtype=dtype, numerical_class=numerical_class, **p.options())
+    law = packed_backward_bounds if case.sequences else backward_bounds
+    return law(p.q, p.k, p.v, p.grad, dtype=dtype, numerical_class=numerical_class, **p.law_options())
+
+
+@functools.lru_cache(maxsize=64)
+def twins(case: AttentionCase, dtype: str, numerical_class: str) -> dict[str, Product]:
+    """What is known of the errors of output and gradients on random data."""
+    p = problem(case, dtype)
+    return products(p.q, p.k, p.v, p.grad, dtype=dtype, numerical_class=numerical_class, **p.law_options())
 
 
 def unseen(case: AttentionCase) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
@@ -238,6 +267,8 @@ TAILS = (
     Case(id="causal-100x100", nq=100, nk=100, causal=True),
 )
 HEAD_DIMS = (
+    Case(id="dim-256", nq=6, d=256, dv=256),
+    Case(id="dim-17-gradients", d=17, dv=17, nq=9, backward=True),
     Case(id="dim-40", quick=True, d=40, dv=40),
     Case(id="dim-59", d=59, dv=59),
     Case(id="dim-96", d=96, dv=96),
@@ -432,3 +463,47 @@ KEPT = (
     Case(id="forward", quick=True, nq=12, nk=12),
     Case(id="backward", nq=12, nk=12, causal=True, bias=-1.0, backward=True),
 )
+
+# No 16-bit format holds 1/sqrt(28) or log 333: what rounds them errs by most of half a step.
+TWIN = (
+    Case(id="output", quick=True, dtypes=LOW, nq=48, nk=56, d=28, dv=16, bias=log_length_bias(3)),
+    Case(id="small-weights", dtypes=LOW, nq=48, nk=56, d=28, dv=16, bias=log_length_bias(333)),
+    Case(id="gradients", dtypes=LOW, nq=48, nk=56, d=28, dv=16, bias=log_length_bias(3), backward=True),
+)
+# Nothing cancels here, so what always errs to one side shows as a mean.
+TWIN_POSITIVE = (
+    Case(id="output", quick=True, dtypes=LOW, nq=48, nk=56, d=28, dv=16, bias=log_length_bias(3), data="positive"),
+    Case(id="gradients", dtypes=LOW, nq=48, nk=56, d=28, dv=16, bias=log_length_bias(3), data="positive", backward=True),
+)
+PACKED = (
+    Case(id="three", quick=True, nq=30, nk=30, sequences=((5, 5), (18, 18), (7, 7))),
+    Case(id="empty-one", nq=23, nk=23, sequences=((5, 5), (0, 0), (18, 18))),
+    Case(id="causal", nq=100, nk=100, causal=True, sequences=((66, 66), (1, 1), (33, 33))),
+    Case(id="causal-more-keys", nq=17, nk=47, causal=True, sequences=((5, 20), (8, 8), (4, 19))),
+    Case(id="window", nq=30, nk=30, window=(3, 2), sequences=((20, 20), (10, 10))),
+    Case(id="alibi", nq=17, nk=47, alibi=True, sequences=((5, 20), (8, 8), (4, 19))),
+    Case(id="shared-heads", heads=4, nq=30, nk=30, sequences=((20, 20), (10, 10))),
+    Case(id="transposed", nq=30, nk=30, layout="transposed", sequences=((20, 20), (10, 10))),
+)
+PACKED_GRADIENTS = (
+    Case(id="three", quick=True, backward=True, nq=30, nk=30, sequences=((5, 5), (18, 18), (7, 7))),
+    Case(id="causal-more-keys", backward=True, nq=17, nk=47, causal=True, sequences=((5, 20), (8, 8), (4, 19))),
+    Case(id="shared-heads", backward=True, heads=4, nq=30, nk=30, sequences=((20, 20), (10, 10))),
+    Case(
+        id="bias-and-slopes", backward=True, nq=17, nk=47, bias=-1.5, alibi=True, slope=0.1,
+        sequences=((5, 20), (8, 8), (4, 19)), wanted=("bias", "alibi_slopes"),
+    ),
+)  # fmt: skip
+UNALIGNED = (
+    Case(id="forward", quick=True, batch=2, layout="unaligned"),
+    Case(id="backward", layout="unaligned", grad_layout="unaligned", backward=True),
+)
+WIDE = ("float32", "bfloat16")
+_LONG: dict[str, Any] = {"heads": 1, "kv_heads": 1, "thorough": True}
+LONG = (
+    Case(id="keys", dtypes=WIDE, nq=3, nk=65536, bias=LOG_65536, data="positive", **_LONG),
+    Case(id="keys-causal", dtypes=("float16",), nq=3, nk=65536, bias=LOG_65536, causal=True, data="positive", **_LONG),
+    Case(id="keys-gradients", dtypes=WIDE, nq=3, nk=65536, bias=LOG_65536, backward=True, **_LONG),
+    Case(id="queries-gradients", dtypes=WIDE, nq=65536, nk=3, bias=LOG_65536, backward=True, **_LONG),
+)
+FAR = (Case(id="keys", dtypes=LOW, layout="far", heads=1, kv_heads=1, nq=4, nk=18, thorough=True),)

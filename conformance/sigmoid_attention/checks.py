@@ -12,7 +12,8 @@ from conformance.comparison import Comparison, compare, equal
 from conformance.sigmoid_attention import cases
 from conformance.sigmoid_attention.cases import AttentionCase
 from impls.contract import Unsupported
-from impls.sigmoid_attention.problem import Result
+from impls.sigmoid_attention.problem import Array, Result
+from reference.sigmoid_attention import Product, is_modelled
 
 CHECKS = Checks()
 
@@ -71,6 +72,10 @@ for _requirement, _cases in {
     "SIG-22": cases.KEY_LENGTHS,
     "SIG-24": cases.NAN,
     "SIG-25": cases.STRIDES,
+    "SIG-47": cases.PACKED,
+    "SIG-49": cases.UNALIGNED,
+    "SIG-50": cases.LONG,
+    "SIG-51": cases.FAR,
 }.items():
     CHECKS.add(_requirement, _cases)(_output)
 
@@ -175,6 +180,57 @@ def recording_gradients_changes_no_output(subject: Any, case: AttentionCase, dty
     yield compare(
         "output with gradients recorded", recorded, plain, 2 * cases.output_bound(case, dtype, subject.numerical_class)
     )
+
+
+def _products(subject: Any, case: AttentionCase, dtype: str) -> Iterator[tuple[str, Product, Array]]:
+    """What the twin knows of each result of the case, and the error found in it."""
+    if not is_modelled(subject.numerical_class):
+        raise Unsupported(f"the class {subject.numerical_class} stores more than the twin's model of rounding errors has")
+    problem, known = cases.problem(case, dtype), cases.twins(case, dtype, subject.numerical_class)
+    found = subject.forward_backward(problem) if case.backward else subject.forward(problem)
+    results = {f"gradient of {name}": x for name, x in found.gradients.items()} if case.backward else {"output": found.output}
+    for name, result in results.items():
+        product = known[name]
+        if result.shape != product.value.shape:
+            raise ValueError(f"{name} has shape {result.shape}, expected {product.value.shape}")
+        yield name, product, result - product.value
+
+
+def _leans(subject: Any, case: AttentionCase, dtype: str, constant: bool) -> Iterator[Comparison]:
+    for name, product, error in _products(subject, case, dtype):
+        for direction in ("",) if constant else product.directions:
+            w = product.weights(direction)
+            along = f"along {direction}" if direction else "weighted mean"
+            yield compare(f"error of the {name}, {along}", float((w * error).sum()), 0.0, product.lean_limit(w))
+
+
+@CHECKS.add("SIG-44", cases.TWIN_POSITIVE)
+def errors_have_no_mean(subject: Any, case: AttentionCase, dtype: str) -> Iterator[Comparison]:
+    """The sum of the errors, each in units of its own spread."""
+    yield from _leans(subject, case, dtype, constant=True)
+
+
+@CHECKS.add("SIG-45", cases.TWIN)
+def errors_spread_no_further_than_roundings(subject: Any, case: AttentionCase, dtype: str) -> Iterator[Comparison]:
+    """The root of the sum of squares, and the largest."""
+    for name, product, error in _products(subject, case, dtype):
+        spread = float(np.sqrt(((error / product.sigma()) ** 2).sum()))
+        yield compare(f"spread of the errors of the {name}", spread, 0.0, product.spread_limit())
+        yield compare(f"error of the {name}", error, np.zeros_like(error), product.largest_limit())
+
+
+@CHECKS.add("SIG-46", cases.TWIN)
+def errors_follow_nothing(subject: Any, case: AttentionCase, dtype: str) -> Iterator[Comparison]:
+    """The errors projected on the value, and on its derivatives in bias and scale."""
+    yield from _leans(subject, case, dtype, constant=False)
+
+
+@CHECKS.add("SIG-48", cases.PACKED_GRADIENTS)
+def packed_gradients(subject: Any, case: AttentionCase, dtype: str) -> Iterator[Comparison]:
+    """dQ, dK and dV; those of the bias and the slopes where the case asks for them."""
+    result = subject.forward_backward(cases.problem(case, dtype))
+    for name in ("q", "k", "v", *case.wanted):
+        yield gradient(name, subject, case, dtype, result)
 
 
 @CHECKS.add("SIG-34", cases.SHARED_HEAD_GRADIENTS)

@@ -267,4 +267,52 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "law (pure function)",
         "a forward pass for training that ignores an option which the one for inference takes",
     ),
+    Requirement(
+        "SIG-44",
+        "On random data rounding errors have no mean: they are as often above as below.",
+        "law (twin, lean)",
+        "truncating where rounding is meant, in weights, score gradients or results",
+    ),
+    Requirement(
+        "SIG-45",
+        "On random data rounding errors spread no further than one rounding of each stored weight and result makes them.",
+        "law (twin, spread and largest)",
+        "sums rounded to the input dtype every few keys; weights stored with fewer bits",
+    ),
+    Requirement(
+        "SIG-46",
+        "On random data rounding errors follow neither the value nor its derivative in the bias or the scale.",
+        "law (twin, lean)",
+        "a bias or a scale kept in the input dtype, which hides under every worst-case bound",
+    ),
+    Requirement(
+        "SIG-47",
+        "Packed sequences give what each gives by itself, aligned by its own two lengths.",
+        "law (packed); the variable-length functions of the kernel's family (cu_seqlens)",
+        "a key of the next sequence; masks and slopes aligned by the totals",
+    ),
+    Requirement(
+        "SIG-48",
+        "Packed sequences give the gradients that each gives by itself; those of bias and shared slopes are added up.",
+        "law (packed)",
+        "gradients aligned by the totals; sums of the last sequence alone",
+    ),
+    Requirement(
+        "SIG-49",
+        "Inputs may begin anywhere in memory, at no multiple of a vector's width.",
+        "kernel, flash_attn_func (any strides but the last); torch: a slice of a tensor",
+        "an address rounded down to 16 bytes",
+    ),
+    Requirement(
+        "SIG-50",
+        "The law holds at a length of 65,536, of keys and of queries.",
+        "section 3 (b = -log n) at long n",
+        "positions or counts kept in 16 bits, or in a format that is not exact that far",
+    ),
+    Requirement(
+        "SIG-51",
+        "Elements further from the first than 32 bits can count are found.",
+        "kernel, flash_attn_func (any strides but the last)",
+        "offsets computed in 32 bits",
+    ),
 )

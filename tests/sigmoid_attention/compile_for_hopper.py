@@ -23,9 +23,9 @@ def signature(kernel: Any, element: str) -> dict[str, str]:
             types[name] = "constexpr"
         elif name in POINTERS:
             types[name] = f"*{element}"
-        elif name in ("Slopes", "RowSum", "RowReach"):
+        elif name in ("Slopes", "Bias", "RowSum", "RowReach"):
             types[name] = "*fp32"
-        elif name == "Lengths":
+        elif name in ("Lengths", "CuQ", "CuK"):
             types[name] = "*i32"
         else:
             types[name] = "fp32" if name in FLOATS else "i32"
@@ -38,7 +38,7 @@ def compile_one(kernel: Any, dtype: torch.dtype, d: int, options: bool) -> Any:
     launch = {name: meta.pop(name) for name in ("num_warps", "num_stages")}
     element = {torch.bfloat16: "bf16", torch.float16: "fp16", torch.float32: "fp32"}[dtype]
     types = signature(kernel, element)
-    constants: dict[Any, Any] = {**meta, "HAS_SLOPES": options, "HAS_LENGTHS": options}
+    constants: dict[Any, Any] = {**meta, "HAS_SLOPES": options, "HAS_LENGTHS": options, "HAS_BIAS": options, "PACKED": options}
     for name, kind in types.items():
         if name.endswith("_d") and kind == "i32":  # contiguous along the last axis, which a launch specialises on
             types[name], constants[name] = "constexpr", 1

@@ -17,6 +17,8 @@ from reference.sigmoid_attention import (
     layer_scale,
     layer_scale_gradients,
     log_length_bias,
+    packed_backward,
+    packed_forward,
     qk_norm,
     qk_norm_gradients,
     sigmoid,
@@ -50,9 +52,11 @@ OPTIONS: dict[str, dict[str, Any]] = {
 every_option = pytest.mark.parametrize("name", OPTIONS)
 
 
-def arrays(seed: int = 0, nq: int = 4, nk: int = 5, heads: int = 4, kv_heads: int = 2, d: int = 3, dv: int = 2) -> list[Array]:
+def arrays(
+    seed: int = 0, nq: int = 4, nk: int = 5, heads: int = 4, kv_heads: int = 2, d: int = 3, dv: int = 2, batch: int = 2
+) -> list[Array]:
     rng = np.random.default_rng(seed)
-    shapes = [(2, heads, nq, d), (2, kv_heads, nk, d), (2, kv_heads, nk, dv), (2, heads, nq, dv)]
+    shapes = [(batch, heads, nq, d), (batch, kv_heads, nk, d), (batch, kv_heads, nk, dv), (batch, heads, nq, dv)]
     return [rng.normal(size=shape) for shape in shapes]
 
 
@@ -216,6 +220,41 @@ def test_log_length_bias_makes_a_row_of_zero_scores_sum_to_about_one() -> None:
     close(forward(np.zeros((1, 1, 1, 1)), ones, ones, bias=log_length_bias(2048)), np.full((1, 1, 1, 1), 2048 / 2049))
     with pytest.raises(ValueError, match="at least 1"):
         log_length_bias(0)
+
+
+PACKED: dict[str, Any] = {"cu_seqlens_q": (0, 1, 1, 4), "cu_seqlens_k": (0, 2, 3, 5)}
+
+
+def test_packed_sequences_see_nothing_of_each_other() -> None:
+    q, k, v, _ = arrays(13, batch=1)
+    whole = packed_forward(q, k, v, bias=-1.0, causal=True, **PACKED)
+    close(whole[:, :, :1], forward(q[:, :, :1], k[:, :, :2], v[:, :, :2], bias=-1.0, causal=True))
+    close(whole[:, :, 1:], forward(q[:, :, 1:], k[:, :, 3:], v[:, :, 3:], bias=-1.0, causal=True))
+    # A window over one sequence that holds them all is the mask of no packing at all.
+    close(packed_forward(q, k, v, bias=-1.0, cu_seqlens_q=(0, 4), cu_seqlens_k=(0, 5)), forward(q, k, v, bias=-1.0))
+
+
+@pytest.mark.parametrize("slopes", [np.array([0.3, 0.1, 0.2, 0.4]), np.arange(12.0).reshape(3, 4) / 10])
+def test_packed_gradients_agree_with_a_complex_step(slopes: Array) -> None:
+    q, k, v, grad = arrays(14, batch=1)
+    options: dict[str, Any] = {"causal": True, **PACKED}
+    got = packed_backward(q, k, v, grad, bias=-1.0, alibi_slopes=slopes, **options)
+
+    def total(**change: Any) -> Any:
+        given = {"q": q, "k": k, "v": v, "bias": np.array(-1.0), "alibi_slopes": slopes, **options, **change}
+        return (packed_forward(**given) * grad).sum()
+
+    for name, x in (("q", q), ("k", k), ("v", v), ("bias", np.array(-1.0)), ("alibi_slopes", slopes)):
+        close(getattr(got, name), complex_step(lambda y, name=name: total(**{name: y}), x))
+
+
+@pytest.mark.parametrize("edges", [(0, 2, 3), (1, 2, 4), (0, 3, 2, 4), ()])
+def test_edges_that_do_not_fit_are_refused(edges: tuple[int, ...]) -> None:
+    q, k, v, _ = arrays(batch=1)
+    with pytest.raises(ValueError, match="edges"):
+        packed_forward(q, k[:, :, :4], v[:, :, :4], bias=0.0, cu_seqlens_q=edges)
+    with pytest.raises(ValueError, match="as many"):
+        packed_forward(q, k, v, bias=0.0, cu_seqlens_q=(0, 4), cu_seqlens_k=(0, 1, 5))
 
 
 def test_qk_norm_and_layer_scale_gradients_agree_with_a_complex_step() -> None:
