@@ -44,6 +44,9 @@ def _workload(name: str, count: int, tensors: int, dtype: str, devices: tuple[st
         devices=devices,
         bytes_moved=each * count,
         parameters={"count": count, "tensors": tensors},
+        family=f"{dtype}-one-tensor" if tensors == 1 else f"{dtype}-many-tensors",
+        scale=float(count if tensors == 1 else tensors),
+        scale_name="parameters" if tensors == 1 else "tensors",
     )
 
 
@@ -65,8 +68,6 @@ def prepare(implementation: Implementation, workload: Workload, device: str) -> 
         raise Unsupported("its kernel runs in an interpreter without a CUDA device; a speed there means nothing")
     subject = connect(implementation, device)
     load = _load(workload)
-    running = subject.start(load)
-    running.step()  # allocates the moments, compiles what is compiled
 
     def verify() -> Iterable[Comparison]:
         fresh = subject.start(load)
@@ -76,11 +77,23 @@ def prepare(implementation: Implementation, workload: Workload, device: str) -> 
             values.append(fresh.read())
         yield from _verify(load, values, implementation.numerical_class)
 
-    return Prepared(running.step, verify)
+    def ready(number: int) -> Prepared:
+        return Prepared(
+            subject.start(_load(workload, number) if number else load).step,
+            verify,
+            another=ready,
+            inputs="normal deviates, others in each set of buffers; parameters and moments move on with every step, while the "
+            "gradient of a set stays",
+            # XLA works on streams of its own, and the driver waits for them.
+            synchronous=implementation.protocol == "optax",
+        )
+
+    return ready(0)
 
 
-def _load(workload: Workload) -> Load:
-    rng = np.random.default_rng(20240905)
+def _load(workload: Workload, number: int = 0) -> Load:
+    """The starts and gradients of one set of buffers, told apart by their number."""
+    rng = np.random.default_rng(20240905 + number)
     tensors = workload.parameters["tensors"]
     size = workload.parameters["count"] // tensors
     starts, gradients = ([_rounded(rng, size, workload.dtype) for _ in range(tensors)] for _ in range(2))
