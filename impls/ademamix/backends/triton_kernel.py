@@ -140,7 +140,8 @@ def _encoded(x, SIGNED: tl.constexpr):  # type: ignore[no-untyped-def]
 def _load_moment(moments, scales, at, block, inside, block_inside, STATE: tl.constexpr, SIGNED: tl.constexpr):  # type: ignore[no-untyped-def]
     if STATE == "8bit":
         scale = tl.load(scales + block, mask=block_inside, other=0.0)
-        return _decoded(tl.load(moments + at, mask=inside, other=0), SIGNED) * scale[:, None]
+        zero: tl.constexpr = 127 if SIGNED else 0
+        return _decoded(tl.load(moments + at, mask=inside, other=zero), SIGNED) * scale[:, None]
     elif STATE == "bfloat16":
         return _widened(tl.load(moments + at, mask=inside, other=0), "bfloat16")
     else:
@@ -172,29 +173,20 @@ def _store_moment(  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def step_kernel(  # type: ignore[no-untyped-def]
+def _step_chunk(  # type: ignore[no-untyped-def]
     addresses,
-    scalars,
-    keys,
-    chunks,
+    row,
+    key,
+    first,
+    count,
     PARAMETER: tl.constexpr,
     STATE: tl.constexpr,
     HAS_FAST: tl.constexpr,
     STOCHASTIC: tl.constexpr,
-    CAPTURABLE: tl.constexpr,
     ALIGNED: tl.constexpr,
+    WHOLE: tl.constexpr,
     CHUNK: tl.constexpr,
 ):
-    """One chunk of one tensor: ``chunks`` says which."""
-    program = tl.program_id(0).to(tl.int64)
-    tensor = tl.load(chunks + 2 * program).to(tl.int64)
-    first = tl.load(chunks + 2 * program + 1).to(tl.int64) * CHUNK
-    row = scalars + tensor * 16
-    if CAPTURABLE:  # noqa: SIM102
-        if tl.load(row + 13) != 0:  # an infinity was found in some gradient: the step is not made
-            return
-    addresses += tensor * 9
-    count = tl.load(addresses + 8)
     if PARAMETER == "float32":
         element: tl.constexpr = tl.float32
     else:
@@ -214,12 +206,17 @@ def step_kernel(  # type: ignore[no-untyped-def]
     if STATE == "8bit":
         block = tl.arange(0, CHUNK // 256)
         at = block[:, None] * 256 + tl.arange(0, 256)[None, :]
-        block_inside = first + block * 256 < count
+        block_inside = tl.full([CHUNK // 256], True, tl.int1)
+        inside = tl.full([CHUNK // 256, 256], True, tl.int1)
+        if not WHOLE:
+            block_inside = first + block * 256 < count
     else:
         block = 0
         at = tl.arange(0, CHUNK)
         block_inside = True
-    inside = first + at < count
+        inside = tl.full([CHUNK], True, tl.int1)
+    if not WHOLE:
+        inside = first + at < count
     factor = tl.load(row)
     lr = tl.load(row + 1)
     weight_decay = tl.load(row + 2)
@@ -231,8 +228,8 @@ def step_kernel(  # type: ignore[no-untyped-def]
     m2_old = _load_moment(m2_at, m2_scale, at, block, inside, block_inside, STATE, True)
     nu_old = _load_moment(nu_at, nu_scale, at, block, inside, block_inside, STATE, False)
     if STOCHASTIC:
-        low = tl.load(keys + tensor * 2).to(tl.uint32, bitcast=True)
-        high = tl.load(keys + tensor * 2 + 1).to(tl.uint32, bitcast=True)
+        low = tl.load(key).to(tl.uint32, bitcast=True)
+        high = tl.load(key + 1).to(tl.uint32, bitcast=True)
         index = first + at
         high = high + (first >> 32).to(tl.uint32) * tl.full([], _GOLDEN, tl.uint32)
         random = _mixed(_mixed(index.to(tl.uint32) ^ low) + high)
@@ -266,3 +263,34 @@ def step_kernel(  # type: ignore[no-untyped-def]
     tl.store(theta_at + at, narrow, mask=inside)
     _store_moment(m2_at, m2_scale, at, block, inside, block_inside, m2, more >> 16, STATE, STOCHASTIC, True)
     _store_moment(nu_at, nu_scale, at, block, inside, block_inside, nu, random >> 16, STATE, STOCHASTIC, False)
+
+
+@triton.jit
+def step_kernel(  # type: ignore[no-untyped-def]
+    addresses,
+    scalars,
+    keys,
+    chunks,
+    PARAMETER: tl.constexpr,
+    STATE: tl.constexpr,
+    HAS_FAST: tl.constexpr,
+    STOCHASTIC: tl.constexpr,
+    CAPTURABLE: tl.constexpr,
+    ALIGNED: tl.constexpr,
+    CHUNK: tl.constexpr,
+):
+    """One chunk of one tensor: ``chunks`` says which. Only a tensor's last chunk needs a mask, which would split every access."""
+    program = tl.program_id(0).to(tl.int64)
+    tensor = tl.load(chunks + 2 * program).to(tl.int64)
+    first = tl.load(chunks + 2 * program + 1).to(tl.int64) * CHUNK
+    row = scalars + tensor * 16
+    key = keys + tensor * 2
+    if CAPTURABLE:  # noqa: SIM102
+        if tl.load(row + 13) != 0:  # an infinity was found in some gradient: the step is not made
+            return
+    addresses += tensor * 9
+    count = tl.load(addresses + 8)
+    if first + CHUNK <= count:
+        _step_chunk(addresses, row, key, first, count, PARAMETER, STATE, HAS_FAST, STOCHASTIC, ALIGNED, True, CHUNK)
+    else:
+        _step_chunk(addresses, row, key, first, count, PARAMETER, STATE, HAS_FAST, STOCHASTIC, ALIGNED, False, CHUNK)
