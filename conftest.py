@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from conformance import plugin
+from conformance import plugin, workers
 from conformance.judging import Examination, examine
 from conformance.measuring import Measurement, measure
 
@@ -22,8 +22,19 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     if config.getoption("--list-impls"):
         print(plugin.list_implementations(config))
         return 0
+    plugin.check_workers(config)
     plugin.outlive_crashes(config)
     return None
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    return workers.automatic(plugin.options_of(config).devices, plugin.measures_only(config))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    workers.assign(node.config, node)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -48,7 +59,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any, error: Any) -> None:
-    plugin.taken_again_elsewhere(node.config, getattr(node, "workeroutput", None) or {})
+    workers.release(node.config, node)
+    plugin.worker_ended(node.config, None if error else getattr(node, "workeroutput", None) or {})
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

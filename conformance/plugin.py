@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from conformance import against, environment, expected_failures, records
+from conformance import against, environment, expected_failures, records, workers
 from conformance.judging import Examination, examinations, explain, requirements_of
 from conformance.measuring import Measurement, Outcome, measure, measurements, regression, replay
 from conformance.mutants import mutants_of
@@ -38,6 +38,9 @@ TAKEN_AGAIN = "gaugeblock_taken_again"
 """Where a worker hands over the lines that it measured again."""
 PROPERTY = "gaugeblock"
 """The key under which an item's record line travels in its report, also from a worker to the process that gathers them."""
+
+GATHERER = "gaugeblock-gatherer"
+MOST_STILLBORN = 10
 
 DTYPES = ("float64", "float32", "bfloat16", "float16")
 
@@ -80,16 +83,17 @@ def add_options(parser: pytest.Parser) -> None:
 
 
 def configure(config: pytest.Config) -> None:
-    """Prepare the run's stash; a bad --xfails file ends the run before anything is judged."""
+    """Prepare the run's stash; a bad --xfails or --against file ends the run before anything is judged."""
+    workers.take_device(config)
     if "cuda" not in config.getoption("--device"):
         # Whether Triton interprets is settled when anything, a peer perhaps, first imports it; so it is settled here.
         os.environ.setdefault("TRITON_INTERPRET", "1")
-    if hasattr(config, "workerinput"):
+    if hasattr(config, "workerinput") and not measures_only(config):
         # Workers share the cores already, so torch takes one thread in each. NumPy, loaded before this, keeps its own: with
         # another number of threads its products, and so the margins, would differ in the last place from a run without any.
         os.environ.setdefault("OMP_NUM_THREADS", "1")
     config.stash[LINES] = []
-    config.pluginmanager.register(Gatherer(config))
+    config.pluginmanager.register(Gatherer(config), GATHERER)
     config.stash[STARTED] = (datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), time.monotonic())
     if config.getoption("--quick") and config.getoption("--thorough"):
         raise pytest.UsageError("found both --quick and --thorough; expected one of them, or neither")
@@ -108,6 +112,11 @@ def configure(config: pytest.Config) -> None:
         found = "a folder" if path.is_dir() else "something that is no regular file"
         raise pytest.UsageError(f"--records {target}: found {found}, expected the name of a file to write")
     config.stash[UNWRITTEN] = "the run did not come to its end"
+
+
+def check_workers(config: pytest.Config) -> None:
+    """Refuse processes that would disturb each other."""
+    workers.check(config, options_of(config).devices, measures_only(config))
 
 
 def outlive_crashes(config: pytest.Config) -> None:
@@ -222,7 +231,8 @@ def conclude(judgement: Judgement, item: pytest.Item) -> None:
 def conclude_measurement(outcome: Outcome, item: pytest.Item, benchmark: Any) -> None:
     """Hand a measurement to pytest and pytest-benchmark: a wrong answer fails, what cannot run is skipped with its reason."""
     line = outcome.line
-    keep(item, line)
+    for each in lines_of(outcome):
+        keep(item, each)
     if line["verdict"] in ("unsupported", "not run"):
         pytest.skip(f"{line['verdict']}: {line['message']}")
     if line["verdict"] != "measured":
@@ -243,9 +253,20 @@ class Gatherer:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
+        self._stillborn = 0
+
+    def count_death(self) -> None:
+        """Give up where one worker after another dies before it has judged anything: the next would too."""
+        self._stillborn += 1
+        if self._stillborn >= MOST_STILLBORN:
+            pytest.exit(
+                f"{self._stillborn} workers in a row died before they judged anything; run without -n to see why",
+                pytest.ExitCode.INTERNAL_ERROR,
+            )
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """A crashed worker leaves no line; then the crash is an error of whom it was judging."""
+        self._stillborn = 0
         lines: list[Any] = [value for key, value in report.user_properties if key == PROPERTY]
         if report.when == "call":
             self._config.stash[LINES].extend(lines)
@@ -408,8 +429,11 @@ def lines_of(outcome: Outcome) -> list[dict[str, Any]]:
     return list(getattr(outcome, "lines", None) or [outcome.line])
 
 
-def taken_again_elsewhere(config: pytest.Config, output: dict[str, Any]) -> None:
-    """Put the further takes of a worker into the lines that it had reported before."""
+def worker_ended(config: pytest.Config, output: dict[str, Any] | None) -> None:
+    """Put the further takes of a worker into the lines that it had reported before; one that crashed hands over nothing."""
+    if output is None:
+        config.pluginmanager.getplugin(GATHERER).count_death()
+        return
     for line in output.get(TAKEN_AGAIN) or ():
         for own in config.stash[LINES]:
             if own["record"] == "measurement" and regression.key_of(own) == regression.key_of(line):
