@@ -1,7 +1,8 @@
 """What AdEMAMix is timed on: one step, over one large tensor or over many small ones. It moves memory and little else.
 
 The least that a float32 step moves is 36 bytes per parameter: it reads gradient, parameter and three moments and writes all
-but the gradient. With 16-bit parameters and gradients it is 30.
+but the gradient. With 16-bit parameters and gradients it is 30, with moments in 8 bits 18.1. An implementation is put to the
+workloads that count the bytes of its own moments; the baseline is put to all, so that there is a ratio everywhere.
 """
 
 from __future__ import annotations
@@ -29,13 +30,31 @@ SAMPLED_BLOCKS = 40
 """Elements are verified in aligned blocks of 256, because block-wise quantised moments depend on their whole block."""
 
 
-def _workload(name: str, count: int, tensors: int, dtype: str, devices: tuple[str, ...], quick: bool = False) -> Workload:
-    each = 36.0 if dtype == "float32" else 30.0
-    shape = f"{tensors} tensors of {count // tensors:,} parameters" if tensors > 1 else f"one tensor of {count:,} parameters"
+_STATE_BYTES = {"float32": 4.0, "bfloat16": 2.0, "8bit": 1 + 4 / 256}
+"""Of one moment of one parameter, as it is kept between steps; 8 bits come with a scale for each 256."""
+
+
+def _workload(
+    name: str,
+    count: int,
+    tensors: int = 1,
+    dtype: str = "float32",
+    states: str = "float32",
+    devices: tuple[str, ...] = ("cpu",),
+    *,
+    quick: bool = False,
+    family: str = "",
+    scale: float | None = None,
+    scale_name: str = "",
+) -> Workload:
+    narrow = 4 if dtype == "float32" else 2
+    each = 3 * narrow + 6 * _STATE_BYTES[states]  # gradient read, parameter and moments read and written
+    shape = f"{tensors:,} tensors of {count // tensors:,} parameters" if tensors > 1 else f"one tensor of {count:,} parameters"
+    kept = "" if states == "float32" else f", moments kept in {states.replace('8bit', '8 bits')}"
     return Workload(
         id=name,
         system="ademamix",
-        description=f"one step, {shape}, {dtype}, both warm-ups running",
+        description=f"one step, {shape}, {dtype}{kept}, both warm-ups running",
         dtype=dtype,
         amount=float(count),
         unit="parameters",
@@ -43,20 +62,50 @@ def _workload(name: str, count: int, tensors: int, dtype: str, devices: tuple[st
         needs=frozenset({"schedules", "weight-decay"}),
         devices=devices,
         bytes_moved=each * count,
-        parameters={"count": count, "tensors": tensors},
-        family=f"{dtype}-one-tensor" if tensors == 1 else f"{dtype}-many-tensors",
-        scale=float(count if tensors == 1 else tensors),
-        scale_name="parameters" if tensors == 1 else "tensors",
+        parameters={"count": count, "tensors": tensors, "states": states},
+        family=family,
+        scale=scale,
+        scale_name=scale_name,
     )
 
 
+def _sizes(family: str, counts: dict[str, tuple[str, ...]], **options: Any) -> tuple[Workload, ...]:
+    """One tensor, larger and larger: where a step stops to cost its overhead and begins to cost its bytes."""
+    return tuple(
+        _workload(
+            f"{family}-{count}",
+            int(float(count)),
+            devices=devices,
+            family=family,
+            scale=float(count),
+            scale_name="parameters",
+            quick=family == "float32" and count in ("1e5", "1e6"),
+            **options,
+        )
+        for count, devices in counts.items()
+    )
+
+
+_BOTH = ("cpu", "cuda")
+
 WORKLOADS: tuple[Workload, ...] = (
-    _workload("float32-1e5", 100_000, 1, "float32", ("cpu",), quick=True),
-    _workload("float32-1e6", 1_000_000, 1, "float32", ("cpu",), quick=True),
-    _workload("float32-1e7", 10_000_000, 1, "float32", ("cpu", "cuda")),
-    _workload("float32-1000-tensors", 1_000_000, 1000, "float32", ("cpu", "cuda")),
-    _workload("float32-1e8", 100_000_000, 1, "float32", ("cuda",)),
-    _workload("bfloat16-1e8", 100_000_000, 1, "bfloat16", ("cuda",)),
+    *_sizes("float32", {"1e4": ("cpu",), "1e5": ("cpu",), "1e6": _BOTH, "1e7": _BOTH, "1e8": ("cuda",)}),
+    *(
+        _workload(
+            f"float32-{tensors}-tensors",
+            1_000_000,
+            tensors,
+            devices=_BOTH,
+            family="float32-tensors",
+            scale=float(tensors),
+            scale_name="tensors",
+        )
+        for tensors in (1, 10, 100, 1000)
+    ),
+    *_sizes("bfloat16", {"1e6": _BOTH, "1e7": _BOTH, "1e8": ("cuda",)}, dtype="bfloat16"),
+    *_sizes("bfloat16-moments", {"1e6": ("cpu",), "1e7": ("cpu",)}, states="bfloat16"),
+    *_sizes("8bit", {"1e6": _BOTH, "1e7": _BOTH, "1e8": ("cuda",)}, states="8bit"),
+    *_sizes("bfloat16-8bit", {"1e7": _BOTH, "1e8": ("cuda",)}, dtype="bfloat16", states="8bit"),
 )
 
 
@@ -64,6 +113,9 @@ def prepare(implementation: Implementation, workload: Workload, device: str) -> 
     """One step of a running optimizer, and its verification from fresh starts at the same shapes."""
     if "untimed" in implementation.settings:
         raise Unsupported(implementation.settings["untimed"])
+    kept = _kept(implementation, workload.dtype)
+    if kept != workload.parameters["states"] and implementation.name != BASELINE:
+        raise Unsupported(f"keeps moments in {kept}, and this counts the bytes of moments in {workload.parameters['states']}")
     if device == "cpu" and "triton" in implementation.requires:
         raise Unsupported("its kernel runs in an interpreter without a CUDA device; a speed there means nothing")
     subject = connect(implementation, device)
@@ -89,6 +141,12 @@ def prepare(implementation: Implementation, workload: Workload, device: str) -> 
         )
 
     return ready(0)
+
+
+def _kept(implementation: Implementation, dtype: str) -> str:
+    """The format of the moments, as the implementation's numerical class has it."""
+    states = numerical_class(implementation.numerical_class).states
+    return {"wide": "float32", "parameter": dtype, "blockwise-8bit": "8bit"}.get(states, states)
 
 
 def _load(workload: Workload, number: int = 0) -> Load:

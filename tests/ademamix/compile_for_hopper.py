@@ -1,4 +1,4 @@
-"""Compiles the Triton kernel for sm_90a, with no GPU, and reads the machine code: a program, so that nothing is interpreted."""
+"""Compiles the Triton kernel for sm_90a without a GPU and reads the code: a program, so that nothing is interpreted."""
 
 from __future__ import annotations
 

@@ -14,7 +14,8 @@ from reference.rounding import BFLOAT16
 
 BY_NAME = {implementation.name: implementation for implementation in IMPLEMENTATIONS}
 SMALL = next(w for w in workloads.WORKLOADS if w.id == "float32-1e5")
-MANY = replace(SMALL, amount=3000.0, parameters={"count": 3000, "tensors": 3})
+MANY = replace(SMALL, amount=3000.0, parameters={"count": 3000, "tensors": 3, "states": "float32"})
+EIGHT_BITS = replace(SMALL, amount=20_000.0, parameters={"count": 20_000, "tensors": 2, "states": "8bit"})
 
 
 def test_baseline_and_workloads_name_what_exists() -> None:
@@ -26,7 +27,34 @@ def test_baseline_and_workloads_name_what_exists() -> None:
 def test_floor_is_five_reads_and_four_writes() -> None:
     for workload in workloads.WORKLOADS:
         narrow = 4 if workload.dtype == "float32" else 2  # gradient and parameter
-        assert workload.bytes_moved == workload.amount * (2 * narrow + 12 + narrow + 12)
+        moment = {"float32": 4, "bfloat16": 2, "8bit": 1 + 4 / 256}[workload.parameters["states"]]
+        assert workload.bytes_moved == workload.amount * (2 * narrow + 3 * moment + narrow + 3 * moment)
+
+
+def test_workloads_of_a_family_differ_in_their_scale_alone() -> None:
+    families: dict[str, list[workloads.Workload]] = {}
+    for workload in workloads.WORKLOADS:
+        families.setdefault(workload.family, []).append(workload)
+    for members in families.values():
+        assert len({member.scale_name for member in members}) == 1
+        assert len({member.dtype for member in members}) == 1
+        scales = [member.scale for member in members]
+        assert scales == sorted(set(scales))
+    assert [m.scale for m in families["float32-tensors"]] == [1, 10, 100, 1000]
+
+
+def test_implementations_are_timed_where_the_bytes_of_their_moments_are_counted() -> None:
+    workloads.prepare(BY_NAME["ademamix/cpu-8bit"], EIGHT_BITS, "cpu")
+    workloads.prepare(BY_NAME[workloads.BASELINE], EIGHT_BITS, "cpu")
+    with pytest.raises(Unsupported, match="keeps moments in float32"):
+        workloads.prepare(BY_NAME["ademamix/cpu"], EIGHT_BITS, "cpu")
+    with pytest.raises(Unsupported, match="keeps moments in 8bit"):
+        workloads.prepare(BY_NAME["ademamix/cpu-8bit"], MANY, "cpu")
+
+
+@pytest.mark.parametrize("name", ["ademamix/cpu-8bit", "ademamix/bitsandbytes-8bit"])
+def test_right_8_bit_step_verifies_and_a_float32_bound_is_not_its(name: str) -> None:
+    assert all(c.passed for c in workloads.prepare(BY_NAME[name], EIGHT_BITS, "cpu").verify())
 
 
 @pytest.mark.parametrize("workload", [SMALL, MANY], ids=["one", "many"])

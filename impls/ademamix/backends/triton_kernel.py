@@ -279,7 +279,7 @@ def step_kernel(  # type: ignore[no-untyped-def]
     ALIGNED: tl.constexpr,
     CHUNK: tl.constexpr,
 ):
-    """One chunk of one tensor: ``chunks`` says which. Only a tensor's last chunk needs a mask, which would split every access."""
+    """One chunk of one tensor: ``chunks`` says which. Only a tensor's last needs a mask, which would split every access."""
     program = tl.program_id(0).to(tl.int64)
     tensor = tl.load(chunks + 2 * program).to(tl.int64)
     first = tl.load(chunks + 2 * program + 1).to(tl.int64) * CHUNK
