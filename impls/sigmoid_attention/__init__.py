@@ -25,6 +25,23 @@ _EVERYTHING = frozenset(
     }
 )
 
+
+def _yardstick(slug: str, attribute: str, summary: str, devices: tuple[str, ...]) -> Implementation:
+    return Implementation(
+        name=f"sigmoid_attention/{slug}",
+        system="sigmoid_attention",
+        target=f"impls.sigmoid_attention.softmax_yardstick:{attribute}",
+        protocol="torch",
+        summary=summary,
+        requires=("torch",),
+        dtypes=("float32", "float16", "bfloat16"),
+        devices=devices,
+        features=frozenset({"backward", "bias", "causal"}),
+        settings={"yardstick": "softmax attention"},
+        documentation="https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.scaled_dot_product_attention.html",
+    )
+
+
 IMPLEMENTATIONS: tuple[Implementation, ...] = (
     Implementation(
         name="sigmoid_attention/numpy",
@@ -97,6 +114,13 @@ IMPLEMENTATIONS: tuple[Implementation, ...] = (
         devices=("cpu", "cuda"),
         features=_EVERYTHING | {"long"},
     ),
+    _yardstick(
+        "softmax-fused",
+        "fused",
+        "Softmax, not sigmoid: torch's flash backend, FlashAttention-2 on a CUDA device; a yardstick of speed.",
+        ("cpu", "cuda"),
+    ),
+    _yardstick("softmax-cudnn", "cudnn", "Softmax, not sigmoid: torch's cuDNN backend; a yardstick of speed.", ("cuda",)),
     Implementation(
         name="sigmoid_attention/x-transformers",
         system="sigmoid_attention",

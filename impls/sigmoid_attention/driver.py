@@ -9,6 +9,8 @@ Protocols
     torch    ``f(q, k, v, *, scale, bias, causal, window, alibi_slopes, key_lengths, ...)`` on torch tensors
              (batch, heads, length, head_dim), gradients through autograd; `FEATURES` it lacks it simply does not accept
     numpy    the same on NumPy arrays, with ``f.backward(q, k, v, grad, ...)`` -> dict where it has gradients
+             A record whose settings say ``yardstick`` (which function it is) is timed beside the others and judged by none of
+             the requirements: it computes something else
     subject  an object that already is a subject, or a function of the device that makes one
 """
 
@@ -47,6 +49,10 @@ ALL_FEATURES = frozenset(FEATURES)
 def connect(implementation: Implementation, device: str) -> Any:
     """The subject for an implementation on a device. PlugError for a protocol that is not one of this room."""
     settings = dict(implementation.settings)
+    if "yardstick" in settings:
+        from impls.sigmoid_attention.yardstick import Yardstick
+
+        return Yardstick(implementation.target, device, settings)
     if implementation.protocol == "torch":
         # Before the implementation: it settles how Triton runs.
         from impls.sigmoid_attention.torch_driver import TorchSubject

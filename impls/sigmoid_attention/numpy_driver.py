@@ -94,6 +94,8 @@ class NumpyWork:
     def __init__(self, function: Any, names: Any, load: Load) -> None:
         if load.dtype == "bfloat16":
             raise Unsupported("NumPy has no bfloat16 to be timed in")
+        if load.alone:
+            raise Unsupported("records nothing in its forward pass, and so has no backward pass to be timed alone")
         if load.backward and not hasattr(function, "backward"):
             raise Unsupported("has no 'backward' beside it")
         self._function, self._load = function, load

@@ -91,6 +91,8 @@ class Load:
     bias: float
     causal: bool
     backward: bool
+    alone: bool = False
+    """Whether the backward pass is timed alone, its forward pass done beforehand."""
 
     @property
     def shape(self) -> tuple[int, int, int, int]:

@@ -141,16 +141,19 @@ class TorchWork:
         with torch.no_grad():
             for values in self._inputs.values():
                 values.normal_(generator=self._generator)
+        self._output = self._attend() if self._load.alone else None
 
     def run(self) -> dict[str, Any]:
-        inputs = self._inputs
-        leaves = [inputs[name] for name in ("q", "k", "v")]
         if not self._load.backward:
             with torch.no_grad():
-                return {"output": self._function(*leaves, **self._keywords)}
-        output = self._function(*leaves, **self._keywords)
-        gradients = torch.autograd.grad(output, leaves, inputs["grad"])
+                return {"output": self._attend()}
+        output = self._attend() if self._output is None else self._output
+        leaves = [self._inputs[name] for name in ("q", "k", "v")]
+        gradients = torch.autograd.grad(output, leaves, self._inputs["grad"], retain_graph=self._load.alone)
         return {"output": output, **dict(zip(("dq", "dk", "dv"), gradients, strict=True))}
+
+    def _attend(self) -> Any:
+        return self._function(*(self._inputs[name] for name in ("q", "k", "v")), **self._keywords)
 
     def head(self, results: dict[str, Any], batch: int, head: int) -> dict[str, Array]:
         where = (batch, slice(None), head) if self._swapped else (batch, head)

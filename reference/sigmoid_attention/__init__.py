@@ -15,6 +15,7 @@ from reference.sigmoid_attention.packed import (
     packed_forward,
     packed_forward_bound,
 )
+from reference.sigmoid_attention.softmax import softmax_row, softmax_row_bound
 from reference.sigmoid_attention.stabilisers import layer_scale, layer_scale_gradients, qk_norm, qk_norm_gradients
 from reference.sigmoid_attention.twin import FALSE_ALARM, Product, is_modelled, products
 
@@ -43,6 +44,8 @@ __all__ = [
     "qk_norm_gradients",
     "scores",
     "sigmoid",
+    "softmax_row",
+    "softmax_row_bound",
     "visible",
     "weights",
 ]
