@@ -273,7 +273,13 @@ class Gatherer:
         elif report.when not in ("setup", "teardown") and report.failed and not lines:
             judgement = _crashed(self._config, report)
             if judgement is not None:
-                self._config.stash[LINES].append(judgement.to_json())
+                self._keep_crash(judgement.to_json())
+
+    def _keep_crash(self, line: dict[str, Any]) -> None:
+        """What was judged before the crash, in the same breath, does not stand beside it as a second verdict."""
+        names = ("record", "implementation", "requirement", "case", "dtype", "device")
+        others = [x for x in self._config.stash[LINES] if any(x.get(name) != line[name] for name in names)]
+        self._config.stash[LINES][:] = [*others, line]
 
 
 def _crashed(config: pytest.Config, report: pytest.TestReport) -> Judgement | None:

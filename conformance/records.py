@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from json import dumps, loads  # bound here: an implementation that replaces json.dumps does not write our records
 from pathlib import Path
@@ -89,6 +89,8 @@ def read(path: str | Path) -> Run:
             value = loads(line)
         except json.JSONDecodeError as error:
             raise RecordError(f"{name}, line {number}: not JSON ({error.msg}); expected one JSON object a line") from error
+        except RecursionError as error:
+            raise RecordError(f"{name}, line {number}: nested too deeply; expected a line written by --records") from error
         if not isinstance(value, dict) or "record" not in value:
             raise RecordError(f"{name}, line {number}: found no 'record' field; expected a line written by --records")
         parsed.append(value)
@@ -99,11 +101,60 @@ def read(path: str | Path) -> Run:
         raise RecordError(f"{name}: found schema {header.get('schema')!r}, this version reads schema {SCHEMA}; run it again")
     if len(parsed) < 2 or parsed[-1]["record"] != "footer":
         raise RecordError(f"{name}: found no footer, so the run was cut short; run it again")
+    if not isinstance(header.get("suite"), str):
+        raise RecordError(f"{name}: its header names no suite version; expected a file written by --records")
     inner, footer = parsed[1:-1], parsed[-1]
     for entry in inner:
+        if entry["record"] in ("header", "footer"):
+            raise RecordError(f"{name}: holds two runs, one after the other; give each run as the file that it was written to")
         if entry["record"] not in KINDS:
             raise RecordError(f"{name}: found a line of kind {entry['record']!r}; expected one of {', '.join(KINDS)}")
     body = text[: text.rstrip("\n").rfind("\n") + 1]
-    if hashlib.sha256(body.encode()).hexdigest() != footer.get("sha256"):
+    stated = footer.get("sha256")
+    if not isinstance(stated, str) or len(stated) != hashlib.sha256().digest_size * 2:
+        raise RecordError(f"{name}: its footer states no SHA-256 digest; run it again")
+    if hashlib.sha256(body.encode()).hexdigest() != stated:
         raise RecordError(f"{name}: its lines do not match the footer's digest, so it was changed after it was written")
+    counts = footer.get("counts")
+    for kind, number in counts.items() if isinstance(counts, dict) else ():
+        found = sum(entry["record"] == kind for entry in inner)
+        if found != number:
+            raise RecordError(f"{name}: holds {found} lines of kind {kind!r}, but its footer counts {number}; run it again")
     return Run(name, header, tuple(inner), footer)
+
+
+def refuse_strangers(runs: Sequence[tuple[str, Run]]) -> None:
+    """RecordError where runs, each under the name of its file, were not written by the same suite.
+
+    The same version and schema, as many cases in every system, and the same words for every system and requirement that two
+    of them name. Their commits may differ: which code was judged is what runs are compared for.
+    """
+    firsts: dict[tuple[str, ...], tuple[Any, str]] = {}
+    for name, run in runs:
+        for word in ("suite", "schema"):
+            known, first = firsts.setdefault((word,), (run.header.get(word), name))
+            if run.header.get(word) != known:
+                raise RecordError(
+                    f"{name}: was written by {word} {run.header.get(word)}, but {first} by {word} {known}; "
+                    f"run one of them again, or render the two files apart"
+                )
+        for system, number in (run.header.get("cases") or {}).items():
+            known, first = firsts.setdefault(("cases", system), (number, name))
+            if number != known:
+                raise RecordError(
+                    f"{name}: its suite has {number} cases for {system}, that of {first} has {known}, under one version; "
+                    f"run one of them again from the same checkout, or render the two files apart"
+                )
+        for what, key, fields in (
+            ("systems", "name", ("title", "paper", "requirement_prefix")),
+            ("requirements", "id", ("system", "statement", "source", "catches")),
+        ):
+            for row in run.header.get(what) or ():
+                value = tuple(row.get(field) for field in fields)
+                known, first = firsts.setdefault((what, str(row.get(key))), (value, name))
+                if value != known:
+                    shown = repr(row[key]) if what == "systems" else row[key]
+                    raise RecordError(
+                        f"{name}: its {what[:-1]} {shown} reads differently in {first}; "
+                        f"render files of one suite version together"
+                    )

@@ -6,7 +6,6 @@ same about the same thing, the worse margin stands.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from conformance.measuring.statistics import decide
-from conformance.records import RecordError, Run, read
+from conformance.records import RecordError, Run, dump, read, refuse_strangers
 from conformance.verdict import Judgement, Verdict
 from reports import studied
 from reports.reading import number as _number
@@ -205,10 +204,10 @@ def merge(runs: Iterable[tuple[str, Run]]) -> Evidence:
     unique: dict[str, tuple[str, Run]] = {}
     for name, run in sorted(runs, key=lambda item: item[0]):
         # The same file given twice, under whatever names, is one run.
-        unique.setdefault(_digest(name, run), (name, run))
+        unique.setdefault(str(run.footer["sha256"]), (name, run))
     ordered = sorted(unique.items(), key=lambda item: (str(item[1][1].header.get("started", "")), item[0]))
     named = [(label, name, digest, run) for label, (digest, (name, run)) in zip(_labels(), ordered, strict=False)]
-    _same_suite([(name, run) for _, name, _, run in named])
+    refuse_strangers([(name, run) for _, name, _, run in named])
     try:
         merged = _Merger()
         for label, name, _, run in named:
@@ -233,8 +232,8 @@ class _Merger:
     """Gathers run after run; every table remembers which file said a thing first, for the refusals."""
 
     def __init__(self) -> None:
-        self.systems: dict[str, tuple[System, str]] = {}
-        self.requirements: dict[tuple[str, str], tuple[Requirement, str]] = {}
+        self.systems: dict[str, System] = {}
+        self.requirements: dict[tuple[str, str], Requirement] = {}
         self.implementations: dict[str, tuple[Implementation, str]] = {}
         self.judgements: dict[tuple[str, ...], tuple[Judgement, str]] = {}
         self.mutants: dict[tuple[str, str], tuple[Killed, str]] = {}
@@ -242,15 +241,14 @@ class _Merger:
         self.claims: list[PaperClaim] = []
         self.traces: list[Trace] = []
         self.cases: dict[str, int] = {}
+        self._lines: dict[str, str] = {}
 
     def add(self, label: str, name: str, run: Run) -> None:
         for row in run.header["systems"]:
-            system = System(row["name"], row["title"], row["paper"], row["requirement_prefix"])
-            self._agree(self.systems, system.name, system, name, f"system {system.name!r}")
+            self.systems.setdefault(row["name"], System(row["name"], row["title"], row["paper"], row["requirement_prefix"]))
         for row in run.header["requirements"]:
             requirement = Requirement(row["system"], row["id"], row["statement"], row["source"], row["catches"])
-            key = (requirement.system, requirement.id)
-            self._agree(self.requirements, key, requirement, name, f"requirement {requirement.id}")
+            self.requirements.setdefault((requirement.system, requirement.id), requirement)
         for row in run.header["implementations"]:
             self._add_implementation(_implementation(row), name)
         for system_name, number in (run.header.get("cases") or {}).items():
@@ -259,15 +257,9 @@ class _Merger:
             self._add_judgement(_judgement(line), name)
         for line in run.of_kind("mutant"):
             self._add_mutant(_killed(line), name)
-        self.measurements += [_measurement(line, label) for line in run.of_kind("measurement")]
+        self._add_measurements(label, run)
         self.claims += [studied.claim(line, label) for line in run.of_kind("claim")]
         self.traces += [studied.trace(line, label) for line in run.of_kind("curve")]
-
-    @staticmethod
-    def _agree(table: dict[Any, tuple[Any, str]], key: Any, value: Any, name: str, what: str) -> None:
-        known, first = table.setdefault(key, (value, name))
-        if known != value:
-            raise RecordError(f"{name}: its {what} reads differently in {first}; render files of one suite version together")
 
     def _add_implementation(self, new: Implementation, name: str) -> None:
         if new.name not in self.implementations:
@@ -296,6 +288,11 @@ class _Merger:
             return
         known, first = self.judgements[key]
         verdicts = {known.verdict, new.verdict} - {Verdict.NOT_RUN}
+        if len(verdicts) > 1 and name == first:
+            raise RecordError(
+                f"{name}: holds two verdicts on {new.implementation} for {new.requirement} {new.case}: "
+                f"{known.verdict.value!r} and {new.verdict.value!r}; run it again"
+            )
         if len(verdicts) > 1:
             where = ", ".join(part for part in (new.case, new.dtype, new.device) if part)
             raise RecordError(
@@ -306,12 +303,24 @@ class _Merger:
         # A verdict outweighs "not run"; of two equal verdicts the one with the larger margin is kept.
         self.judgements[key] = max((known, first), (new, name), key=lambda item: _weight(item[0]))
 
+    def _add_measurements(self, label: str, run: Run) -> None:
+        for line in run.of_kind("measurement"):
+            # The same samples in two files, a part and the whole that it was merged into, are one measurement.
+            text = dump(line)
+            if self._lines.setdefault(text, label) == label:
+                self.measurements.append(_measurement(line, label))
+
     def _add_mutant(self, new: Killed, name: str) -> None:
         key = (new.system, new.mutant)
         if key not in self.mutants:
             self.mutants[key] = (new, name)
             return
         known, first = self.mutants[key]
+        if (known.sentence, known.honest) != (new.sentence, new.honest):
+            raise RecordError(
+                f"{name}: its planted bug {new.mutant} reads differently in {first}; "
+                f"render files of one suite version together"
+            )
         # A quick run puts fewer cases to a planted bug: the run that checked more requirements speaks for it.
         if known.checked == new.checked and known.verdict != new.verdict:
             raise RecordError(
@@ -335,12 +344,9 @@ class _Merger:
         return Evidence(
             suite=suite,
             sources=sources,
-            systems=tuple(system for system, _ in self.systems.values()),
+            systems=tuple(self.systems.values()),
             requirements=tuple(
-                requirement
-                for requirement, _ in sorted(
-                    self.requirements.values(), key=lambda item: (rank.get(item[0].system, last), item[0].system, item[0].id)
-                )
+                sorted(self.requirements.values(), key=lambda rule: (rank.get(rule.system, last), rule.system, rule.id))
             ),
             implementations=tuple(
                 implementation
@@ -356,24 +362,6 @@ class _Merger:
             by_implementation={name: tuple(lines) for name, lines in grouped.items()},
             cases=self.cases,
         )
-
-
-def _same_suite(named: Sequence[tuple[str, Run]]) -> None:
-    first_name, first = named[0]
-    for name, run in named[1:]:
-        for word in ("suite", "schema"):
-            if run.header.get(word) != first.header.get(word):
-                raise RecordError(
-                    f"{name}: was written by {word} {run.header.get(word)}, but {first_name} by {word} "
-                    f"{first.header.get(word)}; run one of them again, or render the two files apart"
-                )
-
-
-def _digest(name: str, run: Run) -> str:
-    stated = run.footer.get("sha256")
-    if not isinstance(stated, str) or len(stated) != hashlib.sha256().digest_size * 2:
-        raise RecordError(f"{name}: its footer states no SHA-256 digest; run it again")
-    return stated
 
 
 def _labels() -> Iterable[str]:

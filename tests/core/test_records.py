@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -91,6 +92,58 @@ def test_what_is_no_record_file_is_refused(tmp_path: Path, text: str, reason: st
     path.write_text(text, encoding="utf-8")
     with pytest.raises(records.RecordError, match=reason):
         records.read(path)
+
+
+def sealed(path: Path, *lines: str, **footer: object) -> Path:
+    """A file whose digest is right, whatever else is wrong with it."""
+    body = "".join(line + "\n" for line in lines)
+    digest = hashlib.sha256(body.encode()).hexdigest()
+    path.write_text(body + json.dumps({"record": "footer", "sha256": digest, **footer}) + "\n", encoding="utf-8")
+    return path
+
+
+HEAD = '{"record":"header","schema":1,"suite":"0.1.0"}'
+
+
+@pytest.mark.parametrize(
+    ("lines", "footer", "reason"),
+    [
+        ([HEAD, HEAD], {}, "holds two runs, one after the other"),
+        ([HEAD, '{"record":"footer"}'], {}, "holds two runs, one after the other"),
+        ([HEAD, '{"record":"poem"}'], {}, "found a line of kind 'poem'; expected one of verdict, mutant"),
+        ([HEAD], {"counts": {"verdict": 2}}, "holds 0 lines of kind 'verdict', but its footer counts 2"),
+        ([HEAD], {"sha256": None}, "its footer states no SHA-256 digest"),
+        ([HEAD], {"sha256": "abc"}, "its footer states no SHA-256 digest"),
+        (['{"record":"header","schema":1}'], {}, "names no suite version"),
+        ([HEAD, "[" * 100_000], {}, "line 2: nested too deeply"),
+    ],
+    ids=["two headers", "two footers", "kind", "counts", "no digest", "half a digest", "no suite", "deep"],
+)
+def test_a_file_that_no_run_writes_is_refused(
+    tmp_path: Path, lines: list[str], footer: dict[str, object], reason: str
+) -> None:
+    file = sealed(tmp_path / "odd.jsonl", *lines, **footer)
+    with pytest.raises(records.RecordError, match=rf"odd\.jsonl.*{reason}"):
+        records.read(file)
+
+
+def test_the_line_ends_of_another_system_change_nothing(file: Path) -> None:
+    before = records.read(file)
+    file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+    assert records.read(file) == before
+
+
+def test_runs_of_another_commit_belong_together_and_of_another_suite_do_not(tmp_path: Path) -> None:
+    def run(name: str, **header: object) -> tuple[str, records.Run]:
+        records.write(tmp_path / name, {**HEADER, **header}, [], FOOTER)
+        return name, records.read(tmp_path / name)
+
+    a = run("a", environment={"commit": "one"}, cases={"rig": 3})
+    records.refuse_strangers([a, run("b", environment={"commit": "two+changes"}), run("c", cases={"rag": 1})])
+    with pytest.raises(records.RecordError, match="d: its suite has 4 cases for rig, that of a has 3, under one version"):
+        records.refuse_strangers([a, run("d", cases={"rig": 4})])
+    with pytest.raises(records.RecordError, match=r"e: was written by suite 0\.2\.0, but a by suite 0\.1\.0"):
+        records.refuse_strangers([a, run("e", suite="0.2.0")])
 
 
 def test_nothing_is_left_half_written(tmp_path: Path) -> None:

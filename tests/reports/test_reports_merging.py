@@ -28,7 +28,8 @@ def one_verdict(**changes: Any) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def first(tmp_path: Path) -> Path:
-    return made.write(tmp_path / "first.jsonl", one_verdict())
+    bug = made.mutant("ademamix", "ademamix/bug", "Is wrong.", ["ADM-01"], {"ADM-01": 9.0}, ["ADM-01"])
+    return made.write(tmp_path / "first.jsonl", [*one_verdict(), bug], cases={"rig": 8})
 
 
 def second(folder: Path, body: list[dict[str, Any]], **header: Any) -> Path:
@@ -52,6 +53,15 @@ def test_the_same_file_twice_is_one_run(tmp_path: Path, first: Path) -> None:
     copy.write_bytes(first.read_bytes())
     assert load([first, copy, first]) == load([copy, first])
     assert len(load([first, copy]).sources) == 1
+
+
+def test_a_part_beside_the_whole_that_it_was_merged_into_is_measured_once(tmp_path: Path) -> None:
+    part, other = made.measurement("ademamix/numpy", 1.5), made.measurement("ademamix/triton", 5.0)
+    files = [made.write(tmp_path / "part.jsonl", [part]), second(tmp_path, [part, other])]
+    assert [m.implementation for m in load(files).measurements] == ["ademamix/numpy", "ademamix/triton"]
+    # Another run of the same workload is another measurement.
+    again = made.write(tmp_path / "again.jsonl", [{**part, "median_s": 1.0}], started="2026-11-25T08:00:00Z")
+    assert len(load([*files, again]).measurements) == 3
 
 
 def test_the_same_verdict_twice_keeps_the_worse_margin(tmp_path: Path, first: Path) -> None:
@@ -118,6 +128,26 @@ REFUSALS: dict[str, tuple[list[dict[str, Any]], dict[str, Any], str]] = {
         [],
         {"implementations": [made.implementation("ademamix/optax", "package", "optax", "0.2.9")]},
         r"ademamix/optax is version 0\.2\.9 here and 0\.2\.8 in first\.jsonl",
+    ),
+}
+
+
+REFUSALS |= {
+    "as many cases": ([], {"cases": {"rig": 7}}, r"second\.jsonl: its suite has 7 cases for rig, that of first\.jsonl has 8"),
+    "two verdicts in one": (
+        [*one_verdict(device="cuda"), *one_verdict(device="cuda", verdict=Verdict.ERROR, margin=None)],
+        {},
+        r"second\.jsonl: holds two verdicts on ademamix/torch for ADM-01 d8-t1: ",
+    ),
+    "a planted bug that reads differently": (
+        [made.mutant("ademamix", "ademamix/bug", "Says another thing.", ["ADM-01"], {}, ["ADM-01"])],
+        {},
+        r"second\.jsonl: its planted bug ademamix/bug reads differently in first\.jsonl",
+    ),
+    "a planted bug that is caught in one": (
+        [made.mutant("ademamix", "ademamix/bug", "Is wrong.", ["ADM-01"], {}, ["ADM-01"], verdict="survived")],
+        {},
+        r"second\.jsonl: the planted bug ademamix/bug is 'survived' here and 'killed' in first\.jsonl",
     ),
 }
 
