@@ -56,7 +56,9 @@ def _row(evidence: Evidence, system: System, page: str) -> list[str]:
     for status, words in ((Status.FAILS, ""), (Status.CRASHES, "crash: "), (Status.NOT_JUDGED, "not judged: ")):
         names = ", ".join(code(row.implementation.slug) for row in rows if row.status is status)
         told += [f"{words}{names}"] if names else []
-    held = ", ".join(f"{code(row.implementation.slug)}&nbsp;{margin(row.ranked_margin)}" for row in conforming)
+    exact = all(row.ranked_margin == 0 for row in conforming)
+    shown = {row.implementation.slug: "" if exact else f"&nbsp;{margin(row.ranked_margin)}" for row in conforming}
+    held = ", ".join(f"{code(name)}{worst}" for name, worst in shown.items()) + (" (exact)" if exact and conforming else "")
     return [
         f"**{plain(system.title)}**" + (f" ({plain(dtype)})" if dtype else ""),
         held or "none",

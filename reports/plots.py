@@ -12,14 +12,11 @@ from reports.canvas import (
     COLOURS,
     FAIL_GROUND,
     FAINT,
-    LABEL_SIZE,
     LONGEST_LABEL,
     PASS_GROUND,
     QUIET,
     RULE,
-    TITLE_SIZE,
     VERMILLION,
-    WIDTH,
     Canvas,
     as_png,
     as_svg,
@@ -28,6 +25,7 @@ from reports.canvas import (
     text_width,
 )
 from reports.chart_data import Chart, Point
+from reports.line_chart import wrapped
 from reports.placing import Anchor, Box, place
 from reports.scales import MarginScale, RatioScale, margin_scale, ratio_scale
 from reports.standing import Status
@@ -35,8 +33,13 @@ from reports.standing import Status
 WORDS = {Status.CONFORMS: "conforms", Status.FAILS: "does not conform", Status.CRASHES: "crashes"}
 
 # In points; the figure's coordinates are points as well.
-LEFT, RIGHT, TOP, BOTTOM = 74.0, 26.0, 78.0, 58.0
-MAIN_HEIGHT, ROW_HEIGHT, RAIL_PAD = 300.0, 17.0, 9.0
+WIDTH = 560.0
+"""Narrow, so that the letters stay readable on a telephone."""
+LABEL_SIZE, TICK_SIZE, TITLE_SIZE = 11.0, 10.5, 14.0
+LEFT, RIGHT, BOTTOM = 62.0, 20.0, 62.0
+TITLE_ROW, TEXT_ROW, ABOVE, BELOW = 18.0, 15.0, 24.0, 26.0
+"""Above the title, and below the legend, where ``passes`` and ``fails`` stand."""
+MAIN_HEIGHT, ROW_HEIGHT, RAIL_PAD = 300.0, 20.0, 9.0
 MARK_SIZE = 12.0
 """Intervals shorter than this hide behind their mark and are not drawn."""
 GLASS = {"facecolor": CARD, "edgecolor": "none", "alpha": 0.7, "pad": 0.5}
@@ -60,33 +63,41 @@ def _figure(chart: Chart) -> Figure:
     untimed = [point for point in chart.points if point not in timed]
     rail_height = len(untimed) * ROW_HEIGHT + 2 * RAIL_PAD if untimed else 0.0
     gap = 10.0 if timed and untimed else 0.0
-    note = 14.0 if chart.left_out else 0.0
-    floor = BOTTOM + note
-    height = floor + rail_height + gap + (MAIN_HEIGHT if timed else 0.0) + TOP
+    note = []
+    if chart.left_out:
+        names = ", ".join(drawable(name) for name in chart.left_out)
+        note = wrapped(f"crashed in every case, so without a margin: {names}", WIDTH - 40, TICK_SIZE)[:4]
+    floor = BOTTOM + TEXT_ROW * len(note)
+    subtitle = wrapped(drawable(chart.subtitle, 220), WIDTH - 40, TICK_SIZE)[:3]
+    top = ABOVE + TITLE_ROW + TEXT_ROW * len(subtitle) + TITLE_ROW + BELOW
+    height = floor + rail_height + gap + (MAIN_HEIGHT if timed else 0.0) + top
     canvas = Canvas(WIDTH, height)
     canvas.card(WIDTH, height)
-    _title(canvas, chart, height)
+    _title(canvas, chart, subtitle, height)
     margins = margin_scale([point.margin for point in chart.points], LEFT, WIDTH - RIGHT)
     if untimed:
         _rows(canvas, margins, untimed, floor, floor + rail_height, alone=not timed)
     if timed:
-        _main(canvas, margins, timed, floor + rail_height + gap, height - TOP, drawable(chart.speed_label, 2 * LONGEST_LABEL))
-    _margin_axis(canvas, margins, floor, height - TOP)
-    if chart.left_out:
-        names = ", ".join(drawable(name) for name in chart.left_out)
-        canvas.text(LEFT, 14, f"crashed in every case, so without a margin: {names}", color=QUIET)
+        _main(canvas, margins, timed, floor + rail_height + gap, height - top, drawable(chart.speed_label, 2 * LONGEST_LABEL))
+    _margin_axis(canvas, margins, floor, height - top)
+    for row, text in enumerate(note):
+        canvas.text(20, 14 + TEXT_ROW * (len(note) - 1 - row), text, TICK_SIZE, color=QUIET)
     return canvas.figure
 
 
-def _title(canvas: Canvas, chart: Chart, height: float) -> None:
-    canvas.text(LEFT, height - 31, drawable(chart.title), TITLE_SIZE, bold=True)
-    canvas.text(LEFT, height - 48, chart.subtitle, color=QUIET)
-    x = WIDTH - RIGHT
-    for status in sorted({point.status for point in chart.points}, reverse=True):
-        x -= text_width(WORDS[status], LABEL_SIZE)
-        canvas.text(x, height - 30, WORDS[status], LABEL_SIZE)
-        canvas.mark(x - 9, height - 27, status)
-        x -= 32
+def _title(canvas: Canvas, chart: Chart, subtitle: list[str], height: float) -> None:
+    y = height - ABOVE - 6
+    canvas.text(20, y, drawable(chart.title), TITLE_SIZE, bold=True)
+    y -= TITLE_ROW
+    for row in subtitle:
+        canvas.text(20, y, row, TICK_SIZE, color=QUIET)
+        y -= TEXT_ROW
+    y -= 4
+    x = 26.0
+    for status in sorted({point.status for point in chart.points}):
+        canvas.mark(x, y + 4, status)
+        canvas.text(x + 10, y, WORDS[status], LABEL_SIZE)
+        x += 10 + text_width(WORDS[status], LABEL_SIZE) + 24
 
 
 def _grounds(canvas: Canvas, margins: MarginScale, bottom: float, top: float) -> None:
@@ -100,12 +111,12 @@ def _grounds(canvas: Canvas, margins: MarginScale, bottom: float, top: float) ->
 
 def _margin_axis(canvas: Canvas, margins: MarginScale, floor: float, top: float) -> None:
     for x, label in margins.ticks():
-        canvas.text(x, floor - 14, label, ha="center", color=QUIET)
+        canvas.text(x, floor - 16, label, TICK_SIZE, ha="center", color=QUIET)
     for kind, label in (("zero", "0, exact"), ("inf", "inf")):
         zone = margins.zone(kind)
         if zone is not None:
-            canvas.text((zone.left + zone.right) / 2, floor - 14, label, ha="center", color=QUIET)
-    canvas.text((LEFT + WIDTH - RIGHT) / 2, floor - 34, "worst margin: largest error / allowed error", LABEL_SIZE, ha="center")
+            canvas.text((zone.left + zone.right) / 2, floor - 16, label, TICK_SIZE, ha="center", color=QUIET)
+    canvas.text((LEFT + WIDTH - RIGHT) / 2, floor - 38, "worst margin: largest error / allowed error", LABEL_SIZE, ha="center")
     canvas.text(margins.threshold - 5, top + 5, "passes", LABEL_SIZE, ha="right", color=BLUE)
     canvas.text(margins.threshold + 5, top + 5, "fails", LABEL_SIZE, ha="left", color=VERMILLION)
 
@@ -114,7 +125,7 @@ def _rows(canvas: Canvas, margins: MarginScale, points: list[Point], bottom: flo
     """Implementations without a speed, one row each, so that no two labels can meet."""
     _grounds(canvas, margins, bottom, top)
     if not alone:
-        canvas.text(LEFT - 8, (bottom + top) / 2, "no speed", ha="right", va="center", color=QUIET)
+        canvas.text(LEFT - 8, (bottom + top) / 2, "no speed", TICK_SIZE, ha="right", va="center", color=QUIET)
     for index, point in enumerate(points):
         x, y = margins.x(point.margin), top - RAIL_PAD - ROW_HEIGHT * (index + 0.5)
         label = drawable(point.label)
@@ -133,10 +144,10 @@ def _main(canvas: Canvas, margins: MarginScale, points: list[Point], bottom: flo
     ratios = ratio_scale(ends, bottom, top)
     for y, label in ratios.ticks():
         canvas.line((LEFT, WIDTH - RIGHT), (y, y), FAINT, zorder=1)
-        canvas.text(LEFT - 8, y, label, ha="right", va="center", color=QUIET)
+        canvas.text(LEFT - 8, y, label, TICK_SIZE, ha="right", va="center", color=QUIET)
     level = ratios.y(1.0)
     canvas.line((LEFT, WIDTH - RIGHT), (level, level), RULE, 1.1, zorder=2, dashes=(5, 3))
-    canvas.text(22, (bottom + top) / 2, speed_label, LABEL_SIZE, rotation=90, ha="center", va="center")
+    canvas.text(17, (bottom + top) / 2, speed_label, LABEL_SIZE, rotation=90, ha="center", va="center")
     obstacles = []
     # Conforming ones last, so that they are not hidden by others at the same place.
     for point in sorted(points, key=lambda point: point.status is Status.CONFORMS):

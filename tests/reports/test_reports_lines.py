@@ -1,0 +1,234 @@
+"""Axes keep the order of what they place, lines and rooflines draw whatever a record may hold, and their words are true."""
+
+from __future__ import annotations
+
+import math
+import xml.etree.ElementTree as ElementTree
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reports.axes import Axis, axis, label
+from reports.line_chart import LineChart, described, draw, legend_rows, style, wrapped
+from reports.merging import Measurement, System, merge
+from reports.roofline_chart import Roof, RooflineChart, Share, ShareChart, Spot, draw_roofline, draw_shares
+from reports.speed_data import roofline_charts, scaling_charts
+from reports.studied import Axes, Line
+from reports.study_data import claim_chart, curve_charts
+from tests.reports import records_for_tests as made
+
+START, STOP, APART = 60.0, 500.0, 40.0
+finite = st.floats(-1e12, 1e12, allow_subnormal=False)
+positive = st.floats(1e-12, 1e12)
+
+
+def check_axis(made_axis: Axis, values: list[float]) -> None:
+    places = [made_axis.at(value) for value in sorted(values)]
+    assert places == sorted(places)
+    assert all(START <= place <= STOP for place in places)
+    ticks = made_axis.ticks(APART)
+    assert len(ticks) >= 1
+    assert all(START - 1e-6 <= x <= STOP + 1e-6 for x, _ in ticks)
+    assert len({text for _, text in ticks}) == len(ticks)
+    xs = [x for x, _ in ticks]
+    assert xs == sorted(xs)
+
+
+@settings(deadline=None)
+@given(st.lists(positive, min_size=1, max_size=6))
+def test_a_logarithmic_axis_places_in_order_with_ticks(values: list[float]) -> None:
+    check_axis(axis(values, True, START, STOP), values)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(-1000, 1000).map(float), min_size=1, max_size=6))
+def test_a_linear_axis_places_in_order_with_ticks(values: list[float]) -> None:
+    check_axis(axis(values, False, START, STOP), values)
+
+
+def test_what_a_logarithm_cannot_place_lies_on_the_edge() -> None:
+    scale = axis([1.0, 10.0, 0.0, math.inf], True, START, STOP)
+    assert scale.at(0.0) == START
+    assert scale.at(-1.0) == START
+    assert scale.at(math.inf) == STOP
+
+
+def test_labels_of_powers_are_short() -> None:
+    assert [label(x) for x in (1e-9, 5e-4, 0.02, 1, 512, 2048, 1e6)] == ["10⁻⁹", "5·10⁻⁴", "0.02", "1", "512", "2k", "1M"]
+
+
+def line_chart(**changes: Any) -> LineChart:
+    fields: dict[str, Any] = {
+        "title": "T",
+        "subtitle": "s",
+        "axes": Axes("x", "y", "xy"),
+        "lines": (Line("a", (1, 2, 3), (1, 2, 3)),),
+        "description": "d",
+    }
+    return LineChart(**{**fields, **changes})
+
+
+@pytest.mark.parametrize("log", ["", "x", "y", "xy"])
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (Line("one point", (5,), (5,)),),
+        (Line("zero and infinite", (0, 1, 2), (0, math.inf, -math.inf)),),
+        (Line("nothing", (), ()), Line("something", (1, 2), (1, 2), (0.5, 1), (2, 3))),
+        tuple(Line(f"number {n}", (1, 2), (n, n + 1)) for n in range(30)),
+        (Line("no \ue000 glyph $x$ 漢字 " + "long " * 40, (1, 1, 1), (2, 2, 2)),),
+        (Line("", tuple(range(1000)), tuple(float(n) for n in range(1000))),),
+    ],
+)
+def test_lines_of_any_kind_are_drawn(log: str, lines: tuple[Line, ...]) -> None:
+    svg = draw(line_chart(lines=lines, axes=Axes("x", "y", log), title="T" * 300, subtitle="many words " * 60))
+    assert ElementTree.fromstring(svg).tag.endswith("svg")
+    assert b"<text" not in svg
+
+
+def test_no_two_lines_look_alike() -> None:
+    looks = [tuple(sorted(style(place).items())) for place in range(28)]
+    assert len(set(looks)) == len(looks)
+    # Without colour as well: mark and dash alone tell them apart.
+    plain = [(style(place)["marker"], style(place)["dashes"]) for place in range(28)]
+    assert len(set(plain)) == len(plain)
+
+
+def test_a_value_changed_changes_the_drawing_and_the_words() -> None:
+    one, other = Line("a", (1, 2), (3, 4)), Line("a", (1, 2), (3, 5))
+    assert draw(line_chart(lines=(one,))) == draw(line_chart(lines=(one,)))
+    assert draw(line_chart(lines=(one,))) != draw(line_chart(lines=(other,)))
+    words = described("W", Axes("length", "error"), (one, Line("b", (8,), (0.5,)), Line("empty", (), ())))
+    assert words == "W: error against length, 2 lines. a from 3.00 at 1 to 4.00 at 2 and b 0.500 at 8."
+
+
+def test_a_legend_has_every_label_once() -> None:
+    rows = legend_rows(["a" * 30] * 7)
+    assert [place for row in rows for place in row] == list(range(7))
+    assert len(rows) > 2
+    assert " ".join(wrapped("some words to be broken into rows", 80, 11)) == "some words to be broken into rows"
+
+
+def test_the_roof_is_the_lower_of_its_ceilings() -> None:
+    roof = Roof(bytes_per_s=100.0, flops_per_s=1000.0)
+    assert roof.ridge == 10
+    assert [roof.at(intensity) for intensity in (1, 10, 100)] == [100, 1000, 1000]
+
+
+@pytest.mark.parametrize("intensities", [(1e-6,), (1.0, 2.0), (1e9,), (1e-6, 1e9)])
+def test_rooflines_of_any_reach_are_drawn(intensities: tuple[float, ...]) -> None:
+    spots = tuple(Spot(f"n{place}", i, 1e9, "w") for place, i in enumerate(intensities))
+    svg = draw_roofline(RooflineChart("T", "s", Roof(1e11, 1e12), spots, "d"))
+    assert ElementTree.fromstring(svg).tag.endswith("svg")
+
+
+def test_shares_of_any_size_are_drawn() -> None:
+    shares = tuple(
+        Share(f"n{place}", kind, share) for place, share in enumerate((1e-9, 0.5, 1.0, 1.02)) for kind in ("cold", "warm")
+    )
+    assert draw_shares(ShareChart("T", "s", shares, "d")) != draw_shares(ShareChart("T", "s", shares[:-1], "d"))
+
+
+def evidence(tmp_path: Any, body: list[dict[str, Any]]) -> Any:
+    from conformance.records import read
+
+    return merge([("a.jsonl", read(made.write(tmp_path / "a.jsonl", body)))])
+
+
+def system(name: str) -> System:
+    return next(System(s["name"], s["title"], s["paper"], s["requirement_prefix"]) for s in made.SYSTEMS if s["name"] == name)
+
+
+def test_spots_stand_where_their_measurements_say(tmp_path: Any) -> None:
+    (chart,) = roofline_charts(evidence(tmp_path, made.cached_lines()), system("sigmoid_attention"))
+    assert isinstance(chart, RooflineChart)
+    assert chart.roof == Roof(4.1e10, 9.1e10)
+    spots = {(spot.label, spot.workload): spot for spot in chart.spots}
+    assert len(spots) == 6
+    spot = spots["triton", "forward-1024"]
+    # 4 operations for each of 8 heads, 64 dimensions and pair of positions; four tensors of 4 bytes.
+    assert spot.intensity == (4.0 * 8 * 64 * 1024**2) / (4.0 * 4 * 8 * 64 * 1024)
+    assert f"{spot.flops_per_s:.3g}" == f"{0.1 * 8.1 * 9.1e10:.3g}"
+    assert chart.subtitle == "float32 on cpu, warm cache, run A"
+
+
+def test_shares_are_of_the_main_workload_and_of_both_caches(tmp_path: Any) -> None:
+    (chart,) = roofline_charts(evidence(tmp_path, made.cached_lines()), system("ademamix"))
+    assert isinstance(chart, ShareChart)
+    assert chart.subtitle.startswith("step-1e6, cpu, float32")
+    assert [(share.label, share.kind) for share in chart.shares[:2]] == [("triton", "cold cache"), ("triton", "warm cache")]
+    assert chart.shares[1].share == 0.09 * 5.92
+
+
+def test_scaling_has_a_chart_per_cache_and_a_line_per_implementation(tmp_path: Any) -> None:
+    cold, warm = scaling_charts(evidence(tmp_path, made.cached_lines()), system("ademamix"))
+    assert ("cold" in cold.subtitle, "warm" in warm.subtitle) == (True, True)
+    for chart in (cold, warm):
+        assert sorted(line.label for line in chart.lines) == ["optax", "torch", "triton"]
+        for line in chart.lines:
+            assert line.x == (1e3, 1e4, 1e5, 1e6)
+            assert all(low < y < high for low, y, high in zip(line.low, line.y, line.high, strict=True))
+    # Without a second scale there is no curve.
+    one = [row for row in made.cached_lines() if row["workload"] == "step-1e3"]
+    assert scaling_charts(evidence(tmp_path, one), system("ademamix")) == []
+
+
+def test_a_pair_beside_itself_is_no_second_line(tmp_path: Any) -> None:
+    lines = [*made.cached_lines(), *({**row, "aa": True, "ratio": 0.9} for row in made.cached_lines() if not row.get("aa"))]
+    for chart in scaling_charts(evidence(tmp_path, lines), system("ademamix")):
+        assert len(chart.lines) == 3
+        assert all(len(line.x) == 4 for line in chart.lines)
+
+
+def test_claims_and_curves_draw_what_their_lines_hold(tmp_path: Any) -> None:
+    found = evidence(tmp_path, [*made.claim_lines(), *made.curve_lines(), *made.verdict_lines()])
+    charts = [claim_chart(claim) for claim in found.claims]
+    assert [chart is not None for chart in charts] == [True, False, False, False]
+    ((chart, traces),) = curve_charts(found, system("sigmoid_attention"))
+    assert [line.label for line in chart.lines] == ["numpy", "torch", "x-transformers (fails)"]
+    assert [trace.line.y[-1] for trace in traces] == [8e-7, 2e-6, 1e-2]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "kept"),
+    [
+        ({"verdict": "holds"}, {"verdict": "not run"}, ["holds"]),
+        ({"verdict": "error"}, {"verdict": "does not hold"}, ["does not hold"]),
+        ({"verdict": "holds", "quick": True}, {"verdict": "does not hold"}, ["does not hold"]),
+        ({"verdict": "holds"}, {"verdict": "does not hold"}, ["holds", "does not hold"]),
+        ({"verdict": "holds"}, {"verdict": "not run", "device": "cuda"}, ["holds", "not run"]),
+    ],
+)
+def test_of_two_runs_of_a_claim_what_says_more_is_shown(
+    tmp_path: Any, first: dict[str, Any], second: dict[str, Any], kept: list[str]
+) -> None:
+    from reports.merging import load
+
+    one = made.write(tmp_path / "a.jsonl", [made.claim("ADM-C1", "ademamix", **first)])
+    two = made.write(tmp_path / "b.jsonl", [made.claim("ADM-C1", "ademamix", **second)], started="2026-11-23T09:00:00Z")
+    assert [claim.verdict for claim in load([two, one]).claims] == kept
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        made.claim("ADM-C1", "ademamix", "holds", measured=True),
+        made.claim("ADM-C1", "ademamix", "holds", series=[{"label": "a", "x": [1], "y": [1, 2]}]),
+        made.claim("ADM-C1", "ademamix", "holds", series=[{"label": "a", "x": [None], "y": [1]}]),
+        made.claim("ADM-C1", "ademamix", "holds", settings=["a"]),
+        made.curve("ademamix/torch", [1.0], x=["many"]),
+        {"record": "curve", "system": "ademamix"},
+    ],
+)
+def test_lines_that_make_no_sense_are_refused(tmp_path: Any, line: dict[str, Any]) -> None:
+    from conformance.records import RecordError
+
+    with pytest.raises(RecordError, match=r"a\.jsonl: a line is not what this version expects"):
+        evidence(tmp_path, [line])
+
+
+def test_no_speed_is_drawn_for_a_measuring_fault() -> None:
+    fault = Measurement("A", "x", "x/y", "w", "", "float32", "cpu", 1.0, "u", "measuring fault", median_s=1e-9, ratio=99.0)
+    assert fault.speed is None
