@@ -9,6 +9,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from conformance.measuring import pinning
+from conformance.measuring.cache import last_level_bytes
+
 _PACKAGES = (
     "numpy",
     "torch",
@@ -21,6 +24,8 @@ _PACKAGES = (
     "heavyball",
     "x-transformers",
     "triton-sigmoid",
+    "threadpoolctl",
+    "nvidia-ml-py",
     "pytest",
     "pytest-benchmark",
     "matplotlib",
@@ -37,7 +42,9 @@ def describe(*, with_gpu: bool) -> dict[str, Any]:
         "memory_gib": _memory_gib(),
         "packages": {name: version for name in _PACKAGES if (version := _version(name)) is not None},
         "gpu": _gpu() if with_gpu else None,
-        "threads": {name: os.environ[name] for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS") if name in os.environ},
+        **pinning.describe(),
+        "caches": {"last_level_bytes": last_level_bytes(pinning.allowed_cpus())},
+        "huge_pages": _huge_pages(),
         "commit": _commit(),
     }
 
@@ -74,6 +81,15 @@ def _memory_gib() -> float | None:
         return None
 
 
+def _huge_pages() -> str | None:
+    """Whether the kernel backs memory by huge pages: ``always``, ``madvise`` or ``never``."""
+    try:
+        text = Path("/sys/kernel/mm/transparent_hugepage/enabled").read_text(encoding="ascii")
+        return text[text.index("[") + 1 : text.index("]")]
+    except (OSError, ValueError):
+        return None
+
+
 def _gpu() -> dict[str, Any] | None:
     try:
         import torch
@@ -87,6 +103,7 @@ def _gpu() -> dict[str, Any] | None:
         "capability": f"{properties.major}.{properties.minor}",
         "memory_gib": round(properties.total_memory / 2**30, 1),
         "multiprocessors": properties.multi_processor_count,
+        "l2_bytes": getattr(properties, "L2_cache_size", None),
         "cuda": torch.version.cuda,
     }
 

@@ -14,7 +14,8 @@ class Workload:
     """``amount`` of ``unit`` per call (parameters, characters, floating-point operations); speed is reported in it per second.
 
     ``bytes_moved`` and ``flops`` are the least that any implementation must move or compute; they place the roofline.
-    None where no such floor is claimed.
+    None where no such floor is claimed. Workloads of one ``family`` differ in their ``scale`` alone, which counts what
+    ``scale_name`` says.
     """
 
     id: str
@@ -29,16 +30,28 @@ class Workload:
     bytes_moved: float | None = None
     flops: float | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    family: str = ""
+    scale: float | None = None
+    scale_name: str = ""
 
 
 @dataclass(frozen=True)
 class Prepared:
     """One implementation made ready for one workload.
 
-    ``run`` does the work once; it may return before a device has finished (the clock synchronises), but must have waited
-    for any other asynchrony of its own. ``verify`` runs the work on fresh inputs at the very same shapes and dtype and
-    holds the outcome against the law: a speed is printed only where all of it passes.
+    ``run`` does the work once, always on the same buffers, and nothing of it was done before. It may return before a device
+    has finished (the clock waits for torch's current stream), but must have waited for any other asynchrony of its own; where
+    it works elsewhere than on that stream and waits for it, ``synchronous`` says so. ``verify`` runs the work on fresh inputs
+    at the very same shapes and dtype and holds the outcome against the law: a speed is printed only where all of it passes.
+
+    ``another`` makes the same work ready on buffers and inputs of its own, told apart by a number from 1. ``renew`` puts
+    random inputs that were not seen before into the buffers, in place, drawn from a number. What each sample's inputs are, and
+    why they are no fresher, stands in ``inputs``, in words for the record.
     """
 
     run: Callable[[], Any]
     verify: Callable[[], Iterable[Comparison]]
+    another: Callable[[int], Prepared] | None = None
+    renew: Callable[[int], Any] | None = None
+    inputs: str = ""
+    synchronous: bool = False

@@ -1,33 +1,32 @@
 """How fast, beside the baseline, in the same run, and only where the answer was right.
 
-`measurements` lists what a run measures, `measure` takes one. The samples are ours; `replay` hands them to pytest-benchmark,
-which carries the table, the JSON file and the comparison of runs.
+`measurements` lists what a run measures, `measure` takes one: with a warm and with a cold cache, which are two lines of the
+record. The samples are ours; `replay` hands them to pytest-benchmark, which carries the table, the JSON file and the
+comparison of runs. Every rule stands in docs/measuring.md.
 """
 
 from __future__ import annotations
 
-import gc
 import importlib
 import math
+import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from conformance.check import last_line, worst_of
-from conformance.judging import obstacle
-from conformance.measuring import roofline, statistics
-from conformance.measuring.clock import clock_for
-from conformance.measuring.sampling import Plan, paired_samples, plan_for
+from conformance.check import last_line
+from conformance.measuring import allocator
+from conformance.measuring.cache import CONDITIONS
+from conformance.measuring.taking import Take, WrongAnswer
 from conformance.situations import Options
-from conformance.workload import Prepared, Workload
+from conformance.workload import Workload
 from impls.contract import Implementation, NotRun, Unsupported, in_one_line
 from impls.discovery import select
 from impls.surroundings import surroundings_of
 
-QUICK_BUDGET_S = 1.0
-FULL_BUDGET_S = 6.0
-"""Seconds of sampling for one implementation on one workload, its baseline's samples included."""
+UNTIL = "GAUGEBLOCK_UNTIL"
+"""The environment variable with the time, in seconds since 1970, after which nothing more is begun to be measured."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +47,16 @@ class Measurement:
 
 @dataclass
 class Outcome:
-    """A record line in the making, and the samples behind it (seconds per call)."""
+    """The record lines of a measurement, one for each state of the cache, and the samples behind the cold one."""
 
-    line: dict[str, Any]
+    lines: list[dict[str, Any]]
     samples: list[float] = field(default_factory=list)
+    """Seconds per call."""
+
+    @property
+    def line(self) -> dict[str, Any]:
+        """The line that decides what pytest says: the first that holds no speed, or else the last."""
+        return next((line for line in self.lines if line["verdict"] != "measured"), self.lines[-1])
 
 
 def measurements(system: str, implementations: Sequence[Implementation], options: Options) -> Iterator[Measurement]:
@@ -75,14 +80,17 @@ def measurements(system: str, implementations: Sequence[Implementation], options
 
 
 def measure(measurement: Measurement) -> Outcome:
-    """Prepare, verify, sample beside the baseline, verify again; a failure becomes a line that says why there is no speed."""
+    """Prepare, verify, sample beside the baseline, verify again; a failure becomes lines that say why there is no speed."""
     workload, implementation = measurement.workload, measurement.implementation
-    line: dict[str, Any] = {
+    common: dict[str, Any] = {
         "record": "measurement",
         "system": workload.system,
         "implementation": implementation.name,
         "workload": workload.id,
         "description": workload.description,
+        "family": workload.family,
+        "scale": workload.scale,
+        "scale_name": workload.scale_name,
         "dtype": workload.dtype,
         "device": measurement.device,
         "amount": workload.amount,
@@ -94,104 +102,33 @@ def measure(measurement: Measurement) -> Outcome:
         "verdict": "error",
         "message": "",
         "decision": "",
+        "reason": "",
+        "warnings": [],
         "aa": measurement.baseline is not None and implementation.name == measurement.baseline.name,
     }
+
+    def both(**fields: Any) -> Outcome:
+        return Outcome([{**common, **fields, "cache": cache} for cache in CONDITIONS])
+
     try:
+        if time.time() > float(os.environ.get(UNTIL) or math.inf):
+            raise NotRun("the time that the run was given is spent; run it again with more, or for fewer implementations")
+        allocator.keep_memory()
         with surroundings_of(implementation.selector):
-            _measure(measurement, outcome := Outcome(line))
+            found, samples = Take(
+                implementation, measurement.baseline, workload, measurement.device, measurement.quick
+            ).figures()
+    except WrongAnswer as wrong:
+        return both(**wrong.fields)
     except Unsupported as reason:
-        return Outcome({**line, "verdict": "unsupported", "message": in_one_line(str(reason))})
+        return both(verdict="unsupported", message=in_one_line(str(reason)))
     except NotRun as reason:
-        return Outcome({**line, "verdict": "not run", "message": in_one_line(str(reason))})
+        return both(verdict="not run", message=in_one_line(str(reason)))
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        return Outcome({**line, "verdict": "error", "message": last_line(error)})
-    return outcome
-
-
-def _measure(measurement: Measurement, outcome: Outcome) -> None:
-    line, workload, device = outcome.line, measurement.workload, measurement.device
-    # quick=False: a compiler's first call is no reason to leave out what is fast after it; it is timed apart.
-    hindrance = obstacle(measurement.implementation, device, workload.dtype, workload.needs, quick=False)
-    if hindrance is not None:
-        raise hindrance
-    room = importlib.import_module(f"conformance.{workload.system}.workloads")
-    started = time.perf_counter()
-    own: Prepared = room.prepare(measurement.implementation, workload, device)
-    margin = _verified(own, line)
-    if measurement.implementation.slow_start:
-        line["first_call_s"] = _rounded(time.perf_counter() - started)
-    if margin is None:
-        return
-    other = _prepare_baseline(measurement, room)
-    clock = clock_for(device)
-    budget = QUICK_BUDGET_S if measurement.quick else FULL_BUDGET_S
-    plan: Plan = plan_for(own.run, other.run if other else None, clock, budget)
-    collecting = gc.isenabled()
-    gc.collect()
-    gc.disable()
-    try:
-        own_samples, baseline_samples = paired_samples(own.run, other.run if other else None, clock, plan)
-    finally:
-        if collecting:
-            gc.enable()
-    # Once more, now that caches are warm and buffers have been used: a speed stands only beside a right answer.
-    margin_after = _verified(own, line)
-    if margin_after is None:
-        return
-    median, low, high = statistics.median_interval(own_samples)
-    line.update(
-        verdict="measured",
-        margin="inf" if math.isinf(max(margin, margin_after)) else _rounded(max(margin, margin_after)),
-        samples=len(own_samples),
-        calls_per_sample=plan.calls,
-        median_s=_rounded(median),
-        low_s=_rounded(low),
-        high_s=_rounded(high),
-        per_second=_rounded(workload.amount / median),
-    )
-    if other is not None:
-        ratio, ratio_low, ratio_high = statistics.ratio_interval(baseline_samples, own_samples)
-        line.update(
-            ratio=_rounded(ratio),
-            ratio_low=_rounded(ratio_low),
-            ratio_high=_rounded(ratio_high),
-            decision="baseline" if line["aa"] else statistics.decide(ratio_low, ratio_high),
-        )
-    line.update(roofline.share(workload, median, device))
-    outcome.samples = own_samples
-
-
-def _prepare_baseline(measurement: Measurement, room: Any) -> Prepared | None:
-    """The baseline made ready a second time, even for itself (the A/A pair); None where it cannot run here."""
-    baseline = measurement.baseline
-    workload = measurement.workload
-    if baseline is None or obstacle(baseline, measurement.device, workload.dtype, workload.needs, quick=False):
-        return None
-    prepared: Prepared = room.prepare(baseline, workload, measurement.device)
-    return prepared
-
-
-def _verified(prepared: Prepared, line: dict[str, Any]) -> float | None:
-    """The worst margin where the answer is right; None, with the reason in the line, where it is not."""
-    comparisons = list(prepared.verify())
-    if not comparisons:
-        raise AssertionError("the workload's verification compared nothing")
-    worst = worst_of(comparisons)
-    if worst.passed:
-        return worst.margin
-    line.update(
-        verdict="wrong answer",
-        margin="inf" if not math.isfinite(worst.margin) else _rounded(worst.margin),
-        message=f"{worst.quantity} {worst.worst}: got {worst.got}, expected {worst.expected} within {worst.bound}".strip(),
-    )
-    return None
-
-
-def _rounded(value: float) -> float:
-    """Six significant digits: more would only be noise in the record file."""
-    return float(f"{value:.6g}")
+        return both(verdict="error", message=last_line(error))
+    return Outcome([{**common, **fields} for fields in found], samples)
 
 
 class _Replay:
@@ -218,12 +155,11 @@ def replay_timer() -> float:
 
 
 def replay(benchmark: Any, outcome: Outcome) -> None:
-    """Hand the samples of an outcome to pytest-benchmark's fixture."""
+    """Hand the samples of an outcome to pytest-benchmark's fixture: those with a cold cache, the warm ones in a summary."""
     if not outcome.samples:
         return
     benchmark.group = f"{outcome.line['system']}: {outcome.line['workload']} on {outcome.line['device']}"
-    benchmark.extra_info.update(
-        {key: outcome.line.get(key) for key in ("ratio", "ratio_low", "ratio_high", "decision", "margin")}
-    )
+    keys = ("median_s", "ratio", "ratio_low", "ratio_high", "decision", "margin")
+    benchmark.extra_info.update({line["cache"]: {key: line.get(key) for key in keys} for line in outcome.lines})
     _REPLAY.load(outcome.samples)
     benchmark.pedantic(_REPLAY.advance, rounds=len(outcome.samples), iterations=1, warmup_rounds=0)

@@ -1,47 +1,168 @@
-"""Medians with intervals that assume no distribution, and the rule that turns an interval into a word."""
+"""Medians with intervals that assume no distribution, and the rule that turns an interval into a word.
+
+Samples hang together in time, so what is resampled are blocks of quads (A B B A, two pairs) and never single samples. A
+bootstrap of few samples is too sure of itself, so each interval also holds the order statistics between which the median
+lies whatever the distribution, at the number of independent quads that the autocorrelation leaves.
+"""
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000
 SAME_WITHIN = 1.03
 """Two times whose ratio provably lies within this factor, either way, are called the same."""
+TIGHT = 1.02
+"""An interval of the ratio whose ends differ by no more than this factor is tight enough to stop at."""
 
 
-def median_interval(samples: Sequence[float]) -> tuple[float, float, float]:
-    """Median and bootstrap percentile interval of a list of seconds; the resampling is seeded, so records are repeatable."""
+def median_interval(samples: Sequence[float], confidence: float = CONFIDENCE) -> tuple[float, float, float]:
+    """Median and interval of seconds per call in the order they were taken, two to a quad."""
     values = np.asarray(samples, dtype=np.float64)
-    low, high = _bootstrap(values)
+    low, high = interval(_by_quads(values), confidence)
     return float(np.median(values)), low, high
 
 
-def ratio_interval(baseline: Sequence[float], own: Sequence[float]) -> tuple[float, float, float]:
-    """Median of the pairwise ratios baseline / own, with its interval: above 1 is faster than the baseline.
+def ratio_interval(
+    baseline: Sequence[float], own: Sequence[float], confidence: float = CONFIDENCE
+) -> tuple[float, float, float]:
+    """Median over quads of the ratio baseline / own, with its interval: above 1 is faster than the baseline.
 
-    Pairs stand next to each other in time, so a slow spell of the machine slows both and leaves their ratio alone.
+    The two pairs of a quad were taken in opposite orders, so in the mean of their logarithms a steady drift cancels; a slow
+    spell of the machine slows both sides of a pair and leaves their ratio alone.
     """
     logarithms = np.log(np.asarray(baseline, dtype=np.float64) / np.asarray(own, dtype=np.float64))
-    low, high = _bootstrap(logarithms)
-    return float(np.exp(np.median(logarithms))), float(np.exp(low)), float(np.exp(high))
+    quads = _by_quads(logarithms)
+    low, high = interval(quads, confidence)
+    return float(np.exp(np.median(quads))), float(np.exp(low)), float(np.exp(high))
 
 
-def _bootstrap(values: np.ndarray) -> tuple[float, float]:
-    generator = np.random.default_rng(len(values))
-    medians = np.median(generator.choice(values, size=(RESAMPLES, len(values))), axis=1)
-    tail = (1 - CONFIDENCE) / 2
-    return float(np.quantile(medians, tail)), float(np.quantile(medians, 1 - tail))
+def quartiles(samples: Sequence[float]) -> tuple[float, float]:
+    """Between them lies the middle half of the samples."""
+    low, high = np.quantile(np.asarray(samples, dtype=np.float64), (0.25, 0.75))
+    return float(low), float(high)
 
 
-def decide(ratio_low: float, ratio_high: float) -> str:
-    """``same`` where it lies within SAME_WITHIN, ``faster`` or ``slower`` where it leaves 1 out, or ``undecided``."""
+def interval(quads: Array, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Of the median of values in the order they were taken: the hull of block bootstrap and order statistics."""
+    bootstrap, ordered = _bootstrap(quads, confidence), _order_statistics(quads, confidence)
+    return min(bootstrap[0], ordered[0]), max(bootstrap[1], ordered[1])
+
+
+def fewest_quads(confidence: float) -> int:
+    """From so many independent values their extremes hold the median with this confidence: 1 - 2^(1-n)."""
+    return math.ceil(1 - math.log2(1 - confidence))
+
+
+def _by_quads(values: Array) -> Array:
+    """Means of neighbours two and two; a last one without neighbour stands for itself."""
+    even = len(values) // 2 * 2
+    return np.concatenate([values[:even].reshape(-1, 2).mean(axis=1), values[even:]])
+
+
+def _bootstrap(values: Array, confidence: float) -> tuple[float, float]:
+    """Circular block bootstrap; seeded by the number of values alone, so records are repeatable."""
+    medians = np.median(values[_resamples(len(values))], axis=1)
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(medians, (tail, 1 - tail))
+    return float(low), float(high)
+
+
+@functools.lru_cache(maxsize=16)
+def _resamples(count: int) -> npt.NDArray[np.intp]:
+    """Indices of `RESAMPLES` series made of blocks of neighbours, each of about the square root of the count."""
+    block = max(1, round(math.sqrt(count)))
+    blocks = -(-count // block)
+    starts = np.random.default_rng(count).integers(count, size=(RESAMPLES, blocks, 1))
+    return ((starts + np.arange(block)) % count).reshape(RESAMPLES, -1)[:, :count]
+
+
+def _order_statistics(values: Array, confidence: float) -> tuple[float, float]:
+    """The k-th smallest and largest of the values, k from the binomial law at their effective number."""
+    ordered = np.sort(values)
+    share = _rank(round(effective_number(values)), confidence)
+    k = min(math.floor(share * len(values)), (len(values) - 1) // 2)
+    return float(ordered[k]), float(ordered[len(values) - 1 - k])
+
+
+def effective_number(values: Array) -> float:
+    """How many independent values the series is worth, told from how it keeps to one side of its median.
+
+    Signs are robust against outliers. From their correlation between neighbours, corrected for what few values hide, follows
+    that of a Gaussian series of first order, and from that the variance of the share of values on one side.
+    """
+    n = len(values)
+    signs = np.sign(values - np.median(values))
+    if n < 4 or not signs.any():
+        return float(n)
+    seen = float((signs[1:] * signs[:-1]).sum() / (signs * signs).sum())
+    seen = min(max(seen + (1 + 3 * max(seen, 0.0)) / n, 0.0), 0.95)
+    correlation = math.sin(math.pi / 2 * seen)
+    inflation = 1 + 4 / math.pi * float(np.arcsin(correlation ** np.arange(1, n)).sum())
+    return max(n / inflation, 1.0)
+
+
+@functools.lru_cache(maxsize=1024)
+def _rank(count: int, confidence: float) -> float:
+    """The largest k with P(fewer than k+1 of ``count`` fair coins) <= tail, as a share of the count; 0 where there is none."""
+    tail = (1 - confidence) / 2
+    cumulated, k = 0.0, -1
+    while k + 1 < count / 2:
+        term = math.exp(math.lgamma(count + 1) - math.lgamma(k + 2) - math.lgamma(count - k) - count * math.log(2.0))
+        if cumulated + term > tail:
+            break
+        cumulated, k = cumulated + term, k + 1
+    return max(k, 0) / count
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A word, and the reason for it in words."""
+
+    word: str
+    reason: str
+
+
+def decide(ratio_low: float, ratio_high: float, noise: float = 1.0) -> str:
+    """The word of `decision`."""
+    return decision(ratio_low, ratio_high, noise).word
+
+
+def decision(ratio_low: float, ratio_high: float, noise: float = 1.0) -> Decision:
+    """``same``, ``faster``, ``slower`` or ``undecided``, in this order of preference.
+
+    ``noise`` is the factor by which the baseline beside itself provably differed from 1 at the same place (1: it did not);
+    what does not exceed it is no difference between two implementations.
+    """
+    stated = f"[{ratio_low:.4g}, {ratio_high:.4g}]"
     if ratio_low >= 1 / SAME_WITHIN and ratio_high <= SAME_WITHIN:
-        return "same"
-    if ratio_low > 1:
-        return "faster"
-    if ratio_high < 1:
-        return "slower"
-    return "undecided"
+        return Decision("same", f"the whole interval {stated} of the ratio lies within {_percent(SAME_WITHIN)} of 1")
+    if ratio_low > 1 or ratio_high < 1:
+        side, nearer = ("above", ratio_low) if ratio_low > 1 else ("below", 1 / ratio_high)
+        if nearer <= noise:
+            return Decision(
+                "undecided",
+                f"the interval {stated} of the ratio lies {side} 1, but no further than the baseline beside itself "
+                f"differs here ({_percent(noise)})",
+            )
+        word = "faster" if ratio_low > 1 else "slower"
+        return Decision(word, f"the whole interval {stated} of the ratio lies {side} 1")
+    return Decision("undecided", f"the interval {stated} of the ratio holds 1, and differences beyond {_percent(SAME_WITHIN)}")
+
+
+def noise_of(ratio_low: float, ratio_high: float) -> float:
+    """The factor by which a pair's interval leaves out 1; 1.0 where it holds 1."""
+    return max(1.0, ratio_low, 1 / ratio_high)
+
+
+def _percent(factor: float) -> str:
+    return f"{(factor - 1) * 100:.3g} %"

@@ -36,6 +36,9 @@ def _workload(name: str, description: str, length: int, distinct: int, quick: bo
         quick=quick,
         devices=("cpu",),
         parameters={"length": length, "distinct": distinct},
+        family=name.rpartition("-")[0],
+        scale=float(length),
+        scale_name="characters",
     )
 
 
@@ -88,7 +91,9 @@ def prepare(implementation: Implementation, workload: Workload, device: str) -> 
         else:
             yield equal(f"{quantity}: the official reader could have returned them", rag.official.accepts(fresh, found), True)
 
-    return Prepared(run, verify)
+    return Prepared(
+        run, verify, inputs="each call reads a text that was never read before; it is put together on the clock, by one copy"
+    )
 
 
 def is_plain(answer: object) -> bool:

@@ -45,6 +45,9 @@ def _workload(kind: str, name: str, length: int, quick: bool = False) -> Workloa
         quick=quick,
         devices=("cpu",),
         parameters={"kind": kind, "length": length},
+        family=kind,
+        scale=float(length),
+        scale_name="characters",
     )
 
 
@@ -110,7 +113,9 @@ def prepare(implementation: Implementation, workload: Workload, device: str) -> 
         first = ("serial", f"{number:012d}", 0, SERIAL)
         return equal_lists(quantity, found, [first, *_law(text, subject.profile.name)], fresh(number, text))
 
-    return Prepared(run, verify)
+    return Prepared(
+        run, verify, inputs="each call reads a text that was never read before; it is put together on the clock, by one copy"
+    )
 
 
 def fresh(number: int, text: str) -> str:

@@ -18,11 +18,21 @@ from conformance.workload import Prepared, Workload
 from impls.contract import Implementation, Unsupported
 from impls.sigmoid_attention.driver import connect
 from impls.sigmoid_attention.problem import Load
-from reference.sigmoid_attention import backward, backward_bounds, forward, forward_bound, log_length_bias
+from reference.sigmoid_attention import (
+    backward,
+    backward_bounds,
+    forward,
+    forward_bound,
+    log_length_bias,
+    softmax_row,
+    softmax_row_bound,
+)
 
 Array = npt.NDArray[np.float64]
 
-BASELINE = "sigmoid_attention/torch-eager"
+BASELINE = "sigmoid_attention/softmax-fused"
+"""Softmax attention as torch ships it, so that a ratio reads as the paper's headline does: sigmoid against FlashAttention-2 in
+one run. It is a yardstick, not an implementation; nothing is judged by it."""
 
 TOKENS = 16384
 """Batch times length on CUDA: held constant, so that only the share of attention grows."""
@@ -34,17 +44,21 @@ SAMPLED = 12
 """Rows of the output, and keys of the gradients, that are held against the law after each timing."""
 
 
+_WORDS = {"fwd": "forward", "bwd": "backward alone", "fwd-bwd": "forward and backward"}
+
+
 def _workload(load: Load, device: str, quick: bool) -> Workload:
     flops = 4.0 * load.batch * load.heads * load.length**2 * load.dim
-    flops *= (0.5 if load.causal else 1.0) * (3.5 if load.backward else 1.0)
-    words = ["fwd-bwd" if load.backward else "fwd", "causal" if load.causal else "full"]
-    tensors = 8 if load.backward else 4
+    direction = ("bwd" if load.alone else "fwd-bwd") if load.backward else "fwd"
+    flops *= (0.5 if load.causal else 1.0) * {"fwd": 1.0, "bwd": 2.5, "fwd-bwd": 3.5}[direction]
+    words = [direction, "causal" if load.causal else "full"]
+    tensors = {"fwd": 4, "bwd": 7, "fwd-bwd": 8}[direction]
     needs = {"backward": load.backward, "causal": load.causal, "bias": load.bias != 0}
     return Workload(
         id="-".join([*words, f"B{load.batch}", f"H{load.heads}", f"N{load.length}", f"D{load.dim}", load.dtype]),
         system="sigmoid_attention",
         description=(
-            f"{'forward and backward' if load.backward else 'forward'}, {'causal' if load.causal else 'no mask'}, "
+            f"{_WORDS[direction]}, {'causal' if load.causal else 'no mask'}, "
             f"batch {load.batch}, {load.heads} heads, length {load.length}, head dim {load.dim}, "
             f"b = {'-log n' if load.bias else '0'}"
         ),
@@ -57,6 +71,9 @@ def _workload(load: Load, device: str, quick: bool) -> Workload:
         bytes_moved=float(tensors * np.prod(load.shape) * {"float32": 4}.get(load.dtype, 2)),
         flops=flops,
         parameters={"load": load},
+        family="-".join([*words, f"D{load.dim}", load.dtype, "bias" if load.bias else "no-bias"]),
+        scale=float(load.length),
+        scale_name="length",
     )
 
 
@@ -67,7 +84,7 @@ def _cpu(length: int, heads: int, causal: bool, backward: bool, *, quick: bool) 
     return _workload(load, "cpu", quick)
 
 
-def _cuda(length: int, dim: int, causal: bool, backward: bool = False) -> Workload:
+def _cuda(length: int, dim: int, causal: bool, backward: bool = False, alone: bool = False) -> Workload:
     load = Load(
         batch=TOKENS // length,
         heads=WIDTH // dim,
@@ -77,6 +94,7 @@ def _cuda(length: int, dim: int, causal: bool, backward: bool = False) -> Worklo
         bias=log_length_bias(length),
         causal=causal,
         backward=backward,
+        alone=alone,
     )
     return _workload(load, "cuda", length == 2048 and dim == 128)
 
@@ -87,17 +105,23 @@ WORKLOADS: tuple[Workload, ...] = (
     _cpu(256, 4, True, True, quick=True),
     *(
         _cpu(length, 4, causal, with_backward, quick=False)
-        for length in (1024, 2048)
+        for length in (1024, 2048, 4096)
         for with_backward in (False, True)
         for causal in (False, True)
     ),
     *(
         _cuda(length, dim, causal)
-        for dim in (64, 128)
+        for dim in (64, 128, 256)
         for causal in (False, True)
         for length in (512, 1024, 2048, 4096, 8192, 16384)
     ),
-    *(_cuda(length, dim, causal, True) for dim in (64, 128) for causal in (False, True) for length in (512, 2048)),
+    *(
+        _cuda(length, dim, causal, backward=True, alone=alone)
+        for dim in (64, 128, 256)
+        for causal in (False, True)
+        for alone in (True, False)
+        for length in (512, 2048, 8192, 16384)
+    ),
 )
 
 
@@ -105,16 +129,30 @@ def prepare(implementation: Implementation, workload: Workload, device: str) -> 
     """The implementation with inputs on its device; nothing of the guards is in what gets timed."""
     if device == "cpu" and implementation.settings.get("interpreted_on_cpu"):
         raise Unsupported("runs in Triton's interpreter on a CPU, where its speed would mean nothing")
+    if device == "cpu" and "untimed_on_cpu" in implementation.settings:
+        raise Unsupported(implementation.settings["untimed_on_cpu"])
     subject = connect(implementation, device)
     if not hasattr(subject, "timed"):
         raise Unsupported("is a subject of its own, and does not say how to time it")
     load: Load = workload.parameters["load"]
-    work = subject.timed(load)
-    return Prepared(work.run, _verifier(work, load, implementation.numerical_class))
+    yardstick = "yardstick" in implementation.settings
+
+    def ready(number: int) -> Prepared:
+        work = subject.timed(load)
+        work.renew(number)
+        return Prepared(
+            work.run,
+            _softmax_verifier(work, load) if yardstick else _verifier(work, load, implementation.numerical_class),
+            another=ready,
+            renew=work.renew,
+            inputs="normal deviates, drawn anew in place before each sample; calls within one sample repeat them",
+        )
+
+    return ready(0)
 
 
 def _verifier(work: Any, load: Load, numerical_class: str) -> Callable[[], Iterator[Comparison]]:
-    seeds = iter(range(1, 1000))
+    seeds = iter(range(10**9, 10**9 + 1000))  # far from those that samples are drawn from
 
     def verify() -> Iterator[Comparison]:
         seed = next(seeds)
@@ -124,6 +162,24 @@ def _verifier(work: Any, load: Load, numerical_class: str) -> Callable[[], Itera
         last = (load.batch - 1, load.heads - 1)
         for batch, head in {(0, 0), last, (int(rng.integers(load.batch)), int(rng.integers(load.heads)))}:
             yield from _compare_head(work.head(results, batch, head), load, numerical_class, rng, f"batch {batch} head {head}")
+
+    return verify
+
+
+def _softmax_verifier(work: Any, load: Load) -> Callable[[], Iterator[Comparison]]:
+    """A yardstick is no implementation of sigmoid attention; that it computes softmax attention is checked on its output."""
+    seeds = iter(range(10**9, 10**9 + 1000))
+
+    def verify() -> Iterator[Comparison]:
+        seed = next(seeds)
+        work.renew(seed)
+        results = work.run()
+        head, rng = work.head(results, load.batch - 1, load.heads - 1), np.random.default_rng(seed)
+        for i in sorted({0, load.length - 1, *rng.integers(load.length, size=SAMPLED).tolist()}):
+            keys = slice(0, i + 1 if load.causal else load.length)
+            row = head["q"][i], head["k"][keys], head["v"][keys]
+            expected, bound = softmax_row(*row), softmax_row_bound(*row, dtype=load.dtype)
+            yield compare(f"softmax output, row {i}", head["output"][i], expected, bound)
 
     return verify
 

@@ -1,0 +1,63 @@
+"""What is faster than the machine can be is a fault, with room for the ceiling's own scatter and no more."""
+
+from __future__ import annotations
+
+import pytest
+
+from conformance.measuring.roofline import HEADROOM, Rate, judged
+from conformance.workload import Workload
+
+WORKLOAD = Workload(
+    id="w", system="ademamix", description="", dtype="float32", amount=1.0, unit="parameters", bytes_moved=1e9, flops=None
+)
+PRODUCT = Workload(
+    id="w", system="ademamix", description="", dtype="float32", amount=1.0, unit="FLOP", bytes_moved=1e9, flops=1e12
+)
+STEADY = {"copy_bytes_per_s": Rate(1e10, 1e10), "update_bytes_per_s": Rate(2e10, 2e10)}
+"""The better of the two needs 0.05 s for 1e9 bytes."""
+
+
+def test_the_share_is_the_least_time_by_the_median() -> None:
+    found = judged(WORKLOAD, 0.1, 0.11, STEADY, {}, "warm")
+    assert found.fields == {
+        "roofline": {"copy_bytes_per_s": 1e10, "update_bytes_per_s": 2e10},
+        "roofline_share": pytest.approx(0.5),
+    }
+    assert (found.fault, found.warning) == ("", "")
+
+
+def test_faster_than_the_ceiling_with_its_headroom_is_a_fault_that_says_what_was_claimed() -> None:
+    limit = 0.05 / HEADROOM
+    found = judged(WORKLOAD, 0.01, 0.99 * limit, STEADY, {}, "cold")
+    assert "claims 1e+09 B in 0.01 s, which is 1e+11 B/s; with a cold cache this machine does 2e+10 B/s" in found.fault
+    assert "needs 0.05 s, and no less than 0.04 s" in found.fault
+
+
+def test_the_upper_end_of_the_interval_decides() -> None:
+    limit = 0.05 / HEADROOM
+    assert judged(WORKLOAD, 0.9 * limit, 0.99 * limit, STEADY, {}, "warm").fault
+    assert not judged(WORKLOAD, 0.9 * limit, 1.01 * limit, STEADY, {}, "warm").fault
+
+
+def test_a_little_above_the_roofline_is_a_warning() -> None:
+    found = judged(WORKLOAD, 0.045, 0.046, STEADY, {}, "warm")
+    assert not found.fault
+    assert found.warning == "above the measured roofline by 11%, within what that measurement allows"
+
+
+def test_a_ceiling_that_scatters_allows_more() -> None:
+    scattered = {"copy_bytes_per_s": Rate(2e10, 1e10)}
+    assert judged(WORKLOAD, 0.03, 0.03, STEADY, {}, "warm").fault
+    assert not judged(WORKLOAD, 0.03, 0.03, scattered, {}, "warm").fault
+
+
+def test_operations_count_as_well_as_bytes() -> None:
+    product = {"matmul_flops_per_s": Rate(1e12, 1e12)}
+    found = judged(PRODUCT, 2.0, 2.0, STEADY, product, "warm")
+    assert found.fields["roofline_share"] == pytest.approx(0.5)
+    assert "1e+12 FLOP in 0.5 s" in judged(PRODUCT, 0.5, 0.5, STEADY, product, "warm").fault
+
+
+def test_without_a_floor_nothing_is_claimed() -> None:
+    nothing = Workload(id="w", system="rig", description="", dtype="", amount=1.0, unit="characters")
+    assert judged(nothing, 1e-9, 1e-9, {}, {}, "warm").fields == {}

@@ -1,0 +1,187 @@
+"""The words are earned: on made-up noise that hangs together and has heavy tails, no difference is rarely called one."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from conformance.measuring import sampling, statistics
+
+Array = npt.NDArray[np.float64]
+REPEATS = 120
+
+
+def correlated(generator: np.random.Generator, count: int, correlation: float, spread: float) -> Array:
+    """A Gaussian series of first order with this spread in the long run."""
+    shocks = generator.standard_normal(count) * spread * np.sqrt(1 - correlation**2)
+    series = np.empty(count)
+    level = generator.standard_normal() * spread
+    for i, shock in enumerate(shocks):
+        level = correlation * level + shock
+        series[i] = level
+    return series
+
+
+def noise(kind: str, generator: np.random.Generator, count: int) -> Array:
+    """Logarithms of what disturbs each of ``count`` samples, one after the other in time."""
+    if kind == "gaussian":
+        return generator.standard_normal(count) * 0.03
+    if kind == "heavy":  # Student's with two degrees of freedom: its variance is infinite
+        return generator.standard_t(2, count) * 0.02
+    if kind == "spikes":  # a tenth of the samples are up to several times too long
+        return generator.standard_normal(count) * 0.01 + (generator.random(count) < 0.1) * generator.exponential(0.5, count)
+    return generator.exponential(0.05, count)
+
+
+class Machine:
+    """Gives samples in the order in which they are asked for; both sides share its slow spells, one has its own as well."""
+
+    def __init__(self, kind: str, correlation: float, seed: int, ratio: float = 1.0, loudness: float = 1.0) -> None:
+        generator = np.random.default_rng(seed)
+        count = 4 * sampling.MOST_QUADS
+        common = loudness * correlated(generator, count, 0.9, 0.1)
+        self.baseline = np.exp(loudness * noise(kind, generator, count) + common) * ratio
+        own = noise(kind, generator, count) + correlated(generator, count, correlation, 0.02)
+        self.own = np.exp(loudness * own + common)
+        self.asked = 0
+
+    def take(self, buffers: sampling.Buffers, number: int) -> float:
+        assert number == self.asked + 1
+        self.asked = number
+        return float((self.own if buffers is OWN else self.baseline)[number - 1])
+
+
+WORK = sampling.Work(lambda: None, 1)
+OWN, BASELINE = sampling.Buffers(WORK, lambda: None), sampling.Buffers(WORK, lambda: None)
+
+
+def run(machine: Machine, affordable: int = sampling.MOST_QUADS) -> tuple[sampling.Samples, float, float, float]:
+    plan = sampling.Plan(1, 1, *sampling.planned_looks(affordable))
+    samples = sampling.sample([OWN], [BASELINE], machine.take, plan, budget_s=1e9, now=lambda: 0.0)
+    return samples, *statistics.ratio_interval(samples.baseline, samples.own, plan.confidence)
+
+
+def allowed(rate: float, repeats: int) -> float:
+    """A count that a rate exceeds once in a thousand: three standard deviations of a binomial."""
+    return rate * repeats + 3 * np.sqrt(repeats * rate * (1 - rate))
+
+
+# The quiet one stops at any of the four looks, the loud one mostly at the last.
+@pytest.mark.parametrize(("correlation", "loudness"), [(0.0, 0.2), (0.9, 1.0)])
+@pytest.mark.parametrize("kind", ["gaussian", "heavy", "spikes", "skewed"])
+def test_no_difference_is_called_one_at_most_one_time_in_twenty(kind: str, correlation: float, loudness: float) -> None:
+    wrong = covered = 0
+    for seed in range(REPEATS):
+        _, _, low, high = run(Machine(kind, correlation, seed, loudness=loudness))
+        wrong += statistics.decide(low, high) in ("faster", "slower")
+        covered += low <= 1 <= high
+    rate = 1 - statistics.CONFIDENCE
+    assert wrong <= allowed(rate, REPEATS), f"{wrong} of {REPEATS}"
+    assert REPEATS - covered <= allowed(rate, REPEATS), f"{covered} of {REPEATS} intervals hold the truth"
+
+
+@pytest.mark.parametrize("affordable", [6, 13, 20, 40])
+def test_fewer_looks_keep_the_confidence_too(affordable: int) -> None:
+    intervals = [run(Machine("spikes", 0.6, seed), affordable)[2:] for seed in range(REPEATS)]
+    covered = sum(low <= 1 <= high for low, high in intervals)
+    assert REPEATS - covered <= allowed(1 - statistics.CONFIDENCE, REPEATS), f"{covered} of {REPEATS}"
+
+
+@pytest.mark.parametrize(("ratio", "word"), [(1.1, "faster"), (1 / 1.1, "slower")])
+@pytest.mark.parametrize("kind", ["gaussian", "heavy", "spikes"])
+def test_a_difference_of_a_tenth_is_found(kind: str, ratio: float, word: str) -> None:
+    found = [statistics.decide(low, high) for seed in range(40) for _, _, low, high in [run(Machine(kind, 0.6, seed, ratio))]]
+    assert found.count(word) >= 36, found
+
+
+def test_where_to_stop_depends_on_the_width_alone() -> None:
+    """The same noise around another ratio: the same number of samples, whatever the verdict is."""
+    for seed in range(20):
+        runs = [run(Machine("gaussian", 0.6, seed, ratio, loudness=0.3))[0] for ratio in (0.5, 1.0, 1.01, 3.0)]
+        assert len({(len(samples.own), samples.looks, samples.stopped) for samples in runs}) == 1
+    stops = {run(Machine("gaussian", 0.6, seed, loudness=0.3))[0].looks for seed in range(20)}
+    assert len(stops) > 1, "it always stopped at the same look, so this shows nothing"
+
+
+def test_quiet_samples_stop_at_the_first_look_and_noisy_ones_at_the_last() -> None:
+    quiet, noisy = Machine("gaussian", 0.0, 0), Machine("gaussian", 0.0, 0)
+    quiet.own, quiet.baseline = np.full(256, 1.0), np.full(256, 2.0)
+    samples, ratio, low, high = run(quiet)
+    assert (samples.looks, samples.stopped, len(samples.own)) == (1, "tight", 16)
+    assert ratio == low == high == pytest.approx(2.0)
+    noisy.own = noisy.own * np.exp(np.random.default_rng(0).standard_normal(256))
+    found = run(noisy)[0]
+    assert (found.looks, found.stopped) == (4, "most")
+
+
+def test_a_steady_drift_cancels() -> None:
+    machine = Machine("gaussian", 0.0, 0)
+    machine.own = machine.baseline = np.exp(np.linspace(0, 2, 256))
+    _, ratio, low, high = run(machine)
+    assert (ratio, low, high) == pytest.approx((1.0, 1.0, 1.0))
+
+
+def test_resampling_whole_blocks_widens_the_interval_of_a_series_that_hangs_together() -> None:
+    generator = np.random.default_rng(3)
+    series = correlated(generator, 64, 0.9, 0.05)
+    shuffled = generator.permutation(series)
+    assert np.diff(statistics._bootstrap(series, 0.95)) > 1.3 * np.diff(statistics._bootstrap(shuffled, 0.95))
+    assert statistics.effective_number(series) < 0.5 * statistics.effective_number(shuffled)
+
+
+def test_pairing_removes_what_both_sides_share() -> None:
+    generator = np.random.default_rng(4)
+    shared = np.exp(correlated(generator, 64, 0.5, 0.5))
+    _, low, high = statistics.ratio_interval(2 * shared, shared)
+    assert (low, high) == pytest.approx((2.0, 2.0))
+
+
+def test_the_interval_of_few_samples_holds_them_all() -> None:
+    values = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
+    assert statistics.fewest_quads(0.95) == 6
+    assert statistics.interval(values, 0.95) == (1.0, 6.0)
+
+
+def test_planned_looks_double_and_share_the_confidence() -> None:
+    for affordable in range(1, 200):
+        looks, confidence = sampling.planned_looks(affordable)
+        assert 1 - confidence == pytest.approx((1 - statistics.CONFIDENCE) / len(looks))
+        assert looks[-1] == max(2, min(affordable, sampling.MOST_QUADS))
+        assert all(after // 2 == before for before, after in itertools.pairwise(looks))
+        if affordable >= 6:
+            assert looks[0] >= statistics.fewest_quads(confidence)
+    assert sampling.planned_looks(64)[0] == (8, 16, 32, 64)
+    assert sampling.planned_looks(6) == ((6,), 0.95)
+
+
+def test_intervals_are_the_same_each_time_they_are_computed() -> None:
+    values = np.random.default_rng(5).standard_normal(20).tolist()
+    assert statistics.median_interval(values) == statistics.median_interval(values)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "noise", "word", "reason"),
+    [
+        (1.2, 1.3, 1.0, "faster", "the whole interval [1.2, 1.3] of the ratio lies above 1"),
+        (0.7, 0.8, 1.0, "slower", "the whole interval [0.7, 0.8] of the ratio lies below 1"),
+        (0.99, 1.01, 1.0, "same", "the whole interval [0.99, 1.01] of the ratio lies within 3 % of 1"),
+        (1.01, 1.02, 1.0, "same", "the whole interval [1.01, 1.02] of the ratio lies within 3 % of 1"),
+        (0.9, 1.2, 1.0, "undecided", "the interval [0.9, 1.2] of the ratio holds 1, and differences beyond 3 %"),
+        (1.04, 1.2, 1.05, "undecided", "lies above 1, but no further than the baseline beside itself differs here (5 %)"),
+        (0.8, 0.96, 1.05, "undecided", "lies below 1, but no further than the baseline beside itself differs here (5 %)"),
+        (1.06, 1.2, 1.05, "faster", "lies above 1"),
+    ],
+)
+def test_decisions_and_their_reasons(low: float, high: float, noise: float, word: str, reason: str) -> None:
+    found = statistics.decision(low, high, noise)
+    assert (found.word, statistics.decide(low, high, noise)) == (word, word)
+    assert reason in found.reason
+
+
+def test_the_noise_of_a_pair_is_what_its_interval_leaves_out() -> None:
+    assert statistics.noise_of(0.9, 1.1) == 1.0
+    assert statistics.noise_of(1.05, 1.1) == 1.05
+    assert statistics.noise_of(0.8, 0.9) == pytest.approx(1 / 0.9)
