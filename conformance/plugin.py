@@ -472,7 +472,7 @@ def summarise(terminal: pytest.TerminalReporter, config: pytest.Config) -> None:
     judgements = [Judgement.from_json(line) for line in config.stash[LINES] if line["record"] == "verdict"]
     if judgements:
         terminal.section("conformance")
-        for line in _league(judgements):
+        for line in league(judgements):
             terminal.write_line(line)
     for entry in expected_failures.stale(config.stash[EXPECTED], judgements):
         terminal.write_line(f"stale: line {entry.line} of {config.getoption('--xfails')}, {entry.text!r}, matched no failure")
@@ -492,7 +492,7 @@ def summarise(terminal: pytest.TerminalReporter, config: pytest.Config) -> None:
         terminal.write_line(f"records: {target}; render them with: python -m reports {target} -o DIR")
 
 
-def _league(judgements: list[Judgement]) -> list[str]:
+def league(judgements: list[Judgement]) -> list[str]:
     by_implementation: dict[str, list[Judgement]] = {}
     for judgement in judgements:
         by_implementation.setdefault(judgement.implementation, []).append(judgement)

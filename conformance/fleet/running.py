@@ -1,0 +1,75 @@
+"""One shard in a process of its own, on whatever machine this is called: its records come back as text, or the reason why not.
+
+Only the standard library: this is what a node of the cluster imports.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+TAIL = 2000
+"""So many characters of the output are kept for somebody who asks why."""
+_DIES_WITH_PARENT = 1
+
+
+def run_shard(root: str, arguments: Sequence[str], timeout_s: float, threads: Mapping[str, str]) -> dict[str, Any]:
+    """Run pytest on ``arguments`` in the checkout ``root``.
+
+    Gives ``text``, the record file or None, ``code``, ``seconds`` and ``tail``. ``threads`` are the settings of thread
+    counts to run with: the cluster has its own, which would make other margins.
+    """
+    started = time.monotonic()
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("PYTEST_") and name not in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+    }
+    with tempfile.TemporaryDirectory(prefix="gaugeblock-") as folder:
+        file, log = Path(folder, "shard.jsonl"), Path(folder, "log")
+        command = [sys.executable, "-m", "pytest", *arguments]
+        command += ["-q", "--no-header", "--tb=no", "-p", "no:cacheprovider", f"--records={file}"]
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                command,
+                cwd=root,
+                env={**environment, **threads},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+            )
+            try:
+                code = process.wait(timeout=timeout_s)
+                late = False
+            except subprocess.TimeoutExpired:
+                late, code = True, -signal.SIGKILL
+            finally:
+                # Whatever the shard left behind would disturb the next.
+                _kill_group(process)
+        text = file.read_text(encoding="utf-8") if file.is_file() and not late else None
+        tail = log.read_text(encoding="utf-8", errors="replace")[-TAIL:]
+    if late:
+        tail = f"it was not done after {timeout_s:g} s"
+    return {"text": text, "code": code, "seconds": time.monotonic() - started, "tail": tail}
+
+
+def _die_with_parent() -> None:
+    """A node that is taken away takes its shard along, which otherwise goes on and is run twice at once."""
+    ctypes.CDLL(None).prctl(_DIES_WITH_PARENT, signal.SIGKILL)
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
