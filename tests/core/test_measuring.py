@@ -21,6 +21,7 @@ from conformance.measuring.clock import DeviceClock, Work, nothing
 from conformance.measuring.sampling import Buffers, Plan
 from conformance.workload import Prepared, Workload
 from impls.contract import Implementation
+from tests.core.said import said
 from tests.core.test_measuring_clock import MadeUpDevice
 
 
@@ -206,7 +207,7 @@ def test_an_a_a_pair_that_differs_is_called_noisy_and_remembered(monkeypatch: py
     baseline = IMPLEMENTATIONS["baseline"]
     outcome = measuring.measure(measuring.Measurement(baseline, baseline, WORKLOAD, "cpu", True))
     assert "the baseline differs from itself by 20.0% or more here: this place is noisy" in outcome.line["warnings"]
-    assert taking._NOISE["rig", "w", "cpu", "cold"] == pytest.approx(1.2)
+    assert said(taking._NOISE["rig", "w", "cpu", "cold"]) == said(1.2)
 
 
 def test_wrong_answers_have_no_speed_in_either_state(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -323,10 +324,10 @@ def test_on_a_device_long_work_is_queued_ahead(monkeypatch: pytest.MonkeyPatch) 
     outcome = on_device(monkeypatch, MadeUpDevice(launch_s=20e-6), {"own": 40, "baseline": 80})
     for line in outcome.lines:
         assert (line["verdict"], line["decision"]) == ("measured", "faster"), line["message"]
-        assert line["median_s"] == pytest.approx(40 * 5e-6)
+        assert said(line["median_s"]) == said(40 * 5e-6)
         assert line["clock"] == "device events"
         assert line["launch"] == {"method": "queued ahead", "exposed_samples": 0, "graph": None}
-        assert line["launch_s"] == pytest.approx(40 * 20e-6)
+        assert said(line["launch_s"]) == said(40 * 20e-6)
         assert line["peak_memory_bytes"] == 1
         assert line["telemetry"]["device"] == {"source": "not read: made up"}
 
@@ -335,8 +336,8 @@ def test_on_a_device_short_work_is_replayed_from_graphs_on_both_sides(monkeypatc
     outcome = on_device(monkeypatch, MadeUpDevice(launch_s=20e-6), {"own": 1, "baseline": 2})
     for line in outcome.lines:
         assert line["launch"]["method"] == "graph", line
-        assert line["median_s"] == pytest.approx(5e-6)
-        assert line["ratio"] == pytest.approx(2.0)
+        assert said(line["median_s"]) == said(5e-6)
+        assert said(line["ratio"]) == said(2.0)
 
 
 def test_on_a_device_work_that_cannot_be_captured_says_that_launches_are_in_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -352,11 +353,12 @@ def test_on_a_device_more_launches_than_a_queue_holds_are_replayed_as_one(monkey
     outcome = on_device(monkeypatch, MadeUpDevice(queue=100), {"own": 300, "baseline": 300})
     for line in outcome.lines:
         assert line["launch"]["method"] == "graph"
-        assert line["median_s"] == pytest.approx(300 * 5e-6)
+        assert said(line["median_s"]) == said(300 * 5e-6)
 
 
 def test_threads_and_affinity_are_pinned_recorded_and_put_back() -> None:
-    torch = pytest.importorskip("torch")
+    import torch
+
     before, cpus = torch.get_num_threads(), os.sched_getaffinity(0)
     torch.set_num_threads(before + 1)
     try:

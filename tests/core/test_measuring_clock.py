@@ -6,9 +6,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-import pytest
-
 from conformance.measuring.clock import LONGEST_AHEAD_S, DeviceClock, HostClock, nothing
+from tests.core.said import said
 
 
 class MadeUpDevice:
@@ -72,7 +71,7 @@ def test_ten_short_kernels_take_what_the_device_takes_and_not_what_launching_the
     device = MadeUpDevice(launch_s=20e-6)
     clock = DeviceClock(device)
     work = clock.ready(lambda: [device.kernel(2e-6) for _ in range(10)], 3)
-    assert clock.time(work) == pytest.approx(3 * 10 * 2e-6)
+    assert said(clock.time(work)) == said(3 * 10 * 2e-6)
     assert (work.timed, work.exposed) == (1, 0)
 
 
@@ -88,14 +87,14 @@ def test_what_goes_before_is_off_the_clock() -> None:
     device = MadeUpDevice()
     clock = DeviceClock(device)
     work = clock.ready(lambda: device.kernel(1e-4), 1)
-    assert clock.time(work, lambda: device.kernel(5e-3)) == pytest.approx(1e-4)
+    assert said(clock.time(work, lambda: device.kernel(5e-3))) == said(1e-4)
 
 
 def test_the_device_spins_longer_where_launching_takes_longer() -> None:
     device = MadeUpDevice(launch_s=1e-3)
     clock = DeviceClock(device)
     work = clock.ready(lambda: [device.kernel(1e-6) for _ in range(20)], 1)
-    assert clock.time(work) == pytest.approx(20e-6)
+    assert said(clock.time(work)) == said(20e-6)
     assert (work.exposed, work.hopeless) == (0, False)
     assert len(device.spun) == 2
     assert device.spun[1] > device.spun[0]
@@ -122,7 +121,7 @@ def test_many_launches_are_replayed_as_one() -> None:
     clock = DeviceClock(device)
     work = clock.captured(lambda: [device.kernel(1e-6) for _ in range(1000)], 1, None)
     assert not isinstance(work, str)
-    assert clock.time(work) == pytest.approx(1000e-6)
+    assert said(clock.time(work)) == said(1000e-6)
     assert (work.method, work.timed, work.exposed) == ("graph", 1, 0)
 
 
@@ -160,7 +159,7 @@ def test_the_state_of_the_device_is_read_while_it_works() -> None:
 
 def test_how_long_launching_takes_is_told_beside() -> None:
     device = MadeUpDevice(launch_s=3e-5)
-    assert DeviceClock(device).launching_seconds(lambda: [device.kernel(1e-6)] * 1) == pytest.approx(3e-5)
+    assert said(DeviceClock(device).launching_seconds(lambda: [device.kernel(1e-6)] * 1)) == said(3e-5)
 
 
 def test_the_host_clock_times_the_calls_alone() -> None:
