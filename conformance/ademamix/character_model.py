@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -102,15 +103,20 @@ def loss_and_gradient(theta: Array, symbols: int, contexts: Codes, following: Co
 
 def loss_of(theta: Array, symbols: int, contexts: Codes, following: Codes) -> float:
     """Mean cross-entropy in nats per character."""
+    return float(cross_entropy(theta, symbols, contexts, following))
+
+
+def cross_entropy(theta: npt.NDArray[Any], symbols: int, contexts: Codes, following: Codes) -> Any:
+    """`loss_of` for complex parameters too, whose imaginary part then carries the derivative."""
     *_, probabilities = _forward(_parts(theta, symbols), contexts)
-    return -float(np.mean(np.log(probabilities[np.arange(len(following)), following])))
+    return -np.mean(np.log(probabilities[np.arange(len(following)), following]))
 
 
 def _forward(p: dict[str, Array], contexts: Codes) -> tuple[Array, Array, Array]:
     inputs = p["embedding"][contexts].reshape(len(contexts), -1)
     hidden = np.tanh(inputs @ p["mixing"] + p["mixing_bias"])
     scores = hidden @ p["output"] + p["output_bias"]
-    scores -= scores.max(axis=1, keepdims=True)
+    scores -= scores.real.max(axis=1, keepdims=True)
     probabilities = np.exp(scores)
     probabilities /= probabilities.sum(axis=1, keepdims=True)
     return inputs, hidden, probabilities

@@ -89,28 +89,36 @@ _ROSENBROCK = {
 
 
 def run_rosenbrock(effort: Effort) -> Finding:
-    """Every optimizer with the same rates; each is shown, and judged, at the rate that takes it nearest to the minimum."""
+    """Every optimizer at every learning rate, because the paper states none; the nearest of each kind are held together."""
     steps = 2_000 if effort.quick else 10_000
-    rates = (1e-3, 1e-2) if effort.quick else (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
-    best: dict[str, tuple[float, Path]] = {}
-    for name, hyper in _ROSENBROCK.items():
-        effort.say(name)
-        best[name] = min(((rate, descend(hyper, rate, steps)) for rate in rates), key=lambda each: each[1].distance)
+    rates = (3e-3, 1e-2) if effort.quick else (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
+    paths: dict[float, dict[str, Path]] = {}
+    for rate in rates:
+        effort.say(f"lr {rate:g}")
+        paths[rate] = {name: descend(hyper, rate, steps) for name, hyper in _ROSENBROCK.items()}
+
+    def nearest(rate: float, kind: str) -> float:
+        return min(path.distance for name, path in paths[rate].items() if name.startswith(kind))
+
+    nearer = [rate for rate in rates if nearest(rate, "AdEMAMix") < nearest(rate, "Adam,")]
+    best = {kind: min((nearest(rate, kind), rate) for rate in rates) for kind in ("AdEMAMix", "Adam,")}
+    middle = rates[len(rates) // 2]
     shown = np.unique(np.geomspace(1, steps, 80).astype(int)) - 1
     series = tuple(
-        Series(f"{name}, lr {rate:g}", (shown + 1).tolist(), [max(path.values[i], 1e-30) for i in shown])
-        for name, (rate, path) in best.items()
+        Series(name, (shown + 1).tolist(), [max(path.values[i], float(np.finfo(float).tiny)) for i in shown])
+        for name, path in paths[middle].items()
     )
-    adam = min((p for n, (_, p) in best.items() if n.startswith("Adam,")), key=lambda p: p.distance)
-    mix = min((p for n, (_, p) in best.items() if n.startswith("AdEMAMix")), key=lambda p: p.distance)
-    nearer = mix.distance < adam.distance
-    told = "; ".join(f"{n}: distance {p.distance:.2g}, {p.turns} turns, lr {r:g}" for n, (r, p) in best.items())
+    told = "; ".join(f"{name} {p.distance:.2g} and {p.turns} turns" for name, p in paths[middle].items())
     return Finding(
-        measured=f"after {steps} steps AdEMAMix is {mix.distance:.2g} from the minimum, Adam {adam.distance:.2g}",
-        verdict="holds" if nearer else "does not hold",
-        message=f"The paper states no learning rate, so each had the best of {len(rates)} for it. {told}.",
+        measured=f"nearer at {len(nearer)} of {len(rates)} learning rates after {steps} steps",
+        verdict="holds" if 2 * len(nearer) > len(rates) else "does not hold",
+        message=(
+            f"The paper states no learning rate. Each at its best rate: AdEMAMix {best['AdEMAMix'][0]:.2g} from the minimum "
+            f"(lr {best['AdEMAMix'][1]:g}), Adam {best['Adam,'][0]:.2g} (lr {best['Adam,'][1]:g}). "
+            f"At lr {middle:g}, which is plotted: {told}."
+        ),
         series=series,
-        axes=Axes("step", "Rosenbrock function", "xy"),
+        axes=Axes(f"step (lr {middle:g})", "Rosenbrock function", "xy"),
         settings={"start": list(START), "steps": steps, "rates": list(rates), "beta2": 0.999, "alpha": 9},
     )
 
@@ -289,9 +297,9 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         id="ADM-C1",
         system=SYSTEM,
-        statement="On the Rosenbrock function AdEMAMix comes nearer to the minimum than Adam, whatever its beta1.",
+        statement="On the Rosenbrock function AdEMAMix comes nearer to the minimum than Adam, whatever Adam's beta1.",
         source="section 3, figure on the Rosenbrock function",
-        expected="AdEMAMix is nearer",
+        expected="nearer, at the same learning rate",
         run=run_rosenbrock,
         quick=True,
     ),

@@ -1127,9 +1127,9 @@ class LastOfAWholeBlock(AdEMAMix):
 # --- Precision -----------------------------------------------------------------------------------------------------------
 
 
-@_bug("ADM-48", thorough=True, numerical_class="parameter-dtype-moments")
+@_bug("ADM-48", thorough=True, numerical_class="parameter-dtype-moments-stochastic")
 class SlowEmaStandsStill(AdEMAMix):
-    """Moments in the parameter's 16 bits are rounded to nearest; the class says so, and the slow EMA stands still."""
+    """Moments in 16 bits are rounded to nearest, where the class says by chance, and the slow EMA stands still."""
 
     def average(self, m: Floats, x: Floats, beta: float) -> Floats:
         return self.stored(super().average(m, x, beta))

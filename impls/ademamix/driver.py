@@ -48,6 +48,10 @@ _DRIVERS = {
 }
 
 
+LONG = 1000
+"""Steps from which a run is long."""
+
+
 class Subject(Protocol):
     """What the checks see."""
 
@@ -74,8 +78,14 @@ class Connected:
     device: str
     target: str = ""
     """What other processes load it by; see `impls.contract.load_target`."""
+    interpreted: bool = False
+    """Whether its Triton kernels run in the interpreter, which takes milliseconds for each."""
 
     def run(self, problem: Problem) -> Outcome:
+        if self.interpreted and problem.steps >= LONG:
+            raise NotRun("so many steps take minutes in Triton's interpreter; judged on a CUDA device")
+        if self.interpreted and problem.use == "compiled":
+            raise NotRun("torch.compile cannot look into Triton's interpreter; judged on a CUDA device")
         outcome: Outcome = self.driver.run(self.loaded, self.settings, self.device, problem)
         return outcome
 
@@ -125,6 +135,7 @@ def connect(implementation: Implementation, device: str) -> Connected:
         implementation.settings,
         device,
         _from_anywhere(implementation.target),
+        interpreted=device == "cpu" and "triton" in implementation.requires,
     )
 
 

@@ -49,7 +49,7 @@ NUMERICAL_CLASSES: dict[str, NumericalClass] = {
         ),
         NumericalClass(
             "parameter-dtype-moments",
-            "As float32-states, but the moments are kept in the dtype of the parameter.",
+            "As float32-states, but the moments are kept in the dtype of the parameter: in 16 bits a slow EMA stands still.",
             states="parameter",
         ),
         NumericalClass(
@@ -60,7 +60,7 @@ NUMERICAL_CLASSES: dict[str, NumericalClass] = {
         ),
         NumericalClass(
             "bfloat16-moments",
-            "As float32-states, but the moments are kept in bfloat16, rounded to nearest.",
+            "As float32-states, but the moments are kept in bfloat16, rounded to nearest: a slow EMA stands still.",
             states="bfloat16",
         ),
         NumericalClass(
@@ -76,13 +76,13 @@ NUMERICAL_CLASSES: dict[str, NumericalClass] = {
         ),
         NumericalClass(
             "parameter-dtype",
-            "Moments and every intermediate are rounded to the dtype of the parameter.",
+            "Moments and every intermediate are rounded to the dtype of the parameter: in 16 bits a slow EMA stands still.",
             operations="parameter",
             states="parameter",
         ),
         NumericalClass(
             "blockwise-8bit",
-            "Moments of large tensors are stored in 8 bits with the dynamic code book, in blocks of 256.",
+            "Moments of large tensors are stored in 8 bits with the dynamic code book, in blocks of 256; a slow EMA follows late.",
             states="blockwise-8bit",
         ),
     )
