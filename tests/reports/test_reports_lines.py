@@ -15,6 +15,7 @@ from reports.line_chart import LineChart, described, draw, legend_rows, style, w
 from reports.merging import Measurement, System, merge
 from reports.roofline_chart import Roof, RooflineChart, Share, ShareChart, Spot, draw_roofline, draw_shares
 from reports.speed_data import roofline_charts, scaling_charts
+from reports.standing import main_workload
 from reports.studied import Axes, Line
 from reports.study_data import claim_chart, curve_charts
 from tests.reports import records_for_tests as made
@@ -70,7 +71,7 @@ def line_chart(**changes: Any) -> LineChart:
     return LineChart(**{**fields, **changes})
 
 
-@pytest.mark.parametrize("log", ["", "x", "y", "xy"])
+@pytest.mark.parametrize("log", ["", "xy"])
 @pytest.mark.parametrize(
     "lines",
     [
@@ -176,10 +177,19 @@ def test_scaling_has_a_chart_per_cache_and_a_line_per_implementation(tmp_path: A
 
 
 def test_a_pair_beside_itself_is_no_second_line(tmp_path: Any) -> None:
-    lines = [*made.cached_lines(), *({**row, "aa": True, "ratio": 0.9} for row in made.cached_lines() if not row.get("aa"))]
+    lines = [
+        *made.cached_lines(),
+        *({**row, "aa": True, "per_second": 1.0} for row in made.cached_lines() if not row.get("aa")),
+    ]
     for chart in scaling_charts(evidence(tmp_path, lines), system("ademamix")):
         assert len(chart.lines) == 3
-        assert all(len(line.x) == 4 for line in chart.lines)
+        assert all(len(line.x) == 4 and min(line.y) > 1 for line in chart.lines)
+
+
+def test_the_cold_cache_is_the_one_that_is_compared(tmp_path: Any) -> None:
+    main = main_workload(evidence(tmp_path, made.cached_lines()), "ademamix")
+    assert main is not None
+    assert (main.workload, main.cache) == ("step-1e6", "cold")
 
 
 def test_claims_and_curves_draw_what_their_lines_hold(tmp_path: Any) -> None:
