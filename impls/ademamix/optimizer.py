@@ -137,7 +137,7 @@ class AdEMAMix(torch.optim.Optimizer):
         scale, found_inf = getattr(self, "grad_scale", None), getattr(self, "found_inf", None)
         if found_inf is not None and not self.capturable and bool(found_inf.item()):
             return loss
-        for (name, _), batch in self._batches(scale, found_inf).items():
+        for name, batch in self._batches(scale, found_inf):
             backend_named(name).update(batch)
         return loss
 
@@ -201,21 +201,22 @@ class AdEMAMix(torch.optim.Optimizer):
             parameter.device.type, parameter.dtype, states, float(group["betas"][0]) > 0, bool(stochastic), self.capturable
         )
 
-    def _batches(self, scale: Any, found_inf: Any) -> dict[tuple[str, torch.device], Batch]:
-        """What has a gradient, by backend and kind, with its clock moved on and its scalars."""
+    def _batches(self, scale: Any, found_inf: Any) -> list[tuple[str, Batch]]:
+        """What has a gradient, by backend and kind, with its clock moved on and its scalars. Backends come by name."""
         loss_scale = 1.0 if scale is None or self.capturable else float(scale)
         batches: dict[Any, Batch] = {}
         clocks: dict[Any, list[tuple[Any, Any, Any, int]]] = {}
         known: dict[tuple[int, int, int], Scalars] = {}
         number = -1
         for index, group in enumerate(self.param_groups):
-            kinds: dict[Any, Kind] = {}
+            seen: dict[Any, tuple[Any, Batch]] = {}
+            quantises = group["state_dtype"] == "8bit"
             for parameter in group["params"]:
                 number += 1
                 gradient = parameter.grad
                 if gradient is None:
                     continue
-                if gradient.is_sparse:
+                if gradient.layout is not torch.strided:
                     raise RuntimeError(
                         "AdEMAMix takes dense gradients only, and this one is sparse (an embedding with sparse=True?): "
                         "the slow EMA would touch every row at every step all the same"
@@ -223,30 +224,27 @@ class AdEMAMix(torch.optim.Optimizer):
                 state = self.state[parameter]
                 if not state:
                     state.update(self._initial(parameter, group))
-                look = (parameter.device.type, parameter.dtype, parameter.numel() < quantised.SMALLEST)
-                kind = kinds.get(look)
-                if kind is None:
-                    kind = kinds[look] = self._kind(parameter, group)
-                key = (self._chosen(kind)[0], kind, parameter.device)
-                batch = batches.get(key)
-                if batch is None:
-                    batch = batches[key] = Batch(kind, parameter.device, keys=[])
-                    clocks[key] = []
+                look = (parameter.device, parameter.dtype, quantises and parameter.numel() < quantised.SMALLEST)
+                if look not in seen:
+                    kind = self._kind(parameter, group)
+                    key = (self._chosen(kind)[0], kind, parameter.device)
+                    seen[look] = key, batches.setdefault(key, Batch(kind, parameter.device, keys=[]))
+                key, batch = seen[look]
                 _append(batch, parameter, gradient, state)
                 if self.capturable:
-                    clocks[key].append((state["t"], state["t_switch"], group, number))
+                    clocks.setdefault(key, []).append((state["t"], state["t_switch"], group, number))
                     continue
                 t = state["t"] = state["t"] + 1
                 which = (index, t, state["t_switch"])
                 if which not in known:
                     known[which] = scalars_of(group, t, state["t_switch"], loss_scale)
                 batch.scalars.append(known[which])
-                if kind.stochastic:
+                if batch.kind.stochastic:
                     batch.keys.append(key_at(base_key(self.seed, number), t))  # type: ignore[union-attr]
         if self.capturable:
             for key, items in clocks.items():
                 self._put_rows(batches[key], items, scale, found_inf)
-        return {(key[0], index): batch for index, (key, batch) in enumerate(batches.items())}  # type: ignore[misc]
+        return [(key[0], batch) for key, batch in batches.items()]
 
     def _put_rows(self, batch: Batch, items: list[tuple[Any, Any, Any, int]], scale: Any, found_inf: Any) -> None:
         """Clocks, scalars and keys on the device, with a handful of small launches and no synchronisation."""
@@ -306,26 +304,31 @@ class AdEMAMix(torch.optim.Optimizer):
         return {**state, "t": self._clock(0, parameter), "t_switch": self._clock(0, parameter)}
 
 
+_PLAIN = (torch.Tensor, torch.nn.Parameter)
+
+
 def _append(batch: Batch, parameter: torch.Tensor, gradient: torch.Tensor, state: dict[str, Any]) -> None:
-    batch.theta.append(_local(parameter))
-    batch.g.append(_local(gradient))
-    for name, tensors in (("exp_avg_fast", batch.m1), ("exp_avg_slow", batch.m2), ("exp_avg_sq", batch.nu)):
-        if name in state:
-            tensors.append(_local(state[name]))
+    m2, nu = state["exp_avg_slow"], state["exp_avg_sq"]
+    if batch.kind.has_fast:
+        m1 = state["exp_avg_fast"]
+        batch.m1.append(m1 if type(m1) in _PLAIN else _local(m1))
+    if type(parameter) not in _PLAIN:
+        parameter, gradient, m2, nu = map(_local, (parameter, gradient, m2, nu))
+    batch.theta.append(parameter)
+    batch.g.append(gradient)
+    batch.m2.append(m2)
+    batch.nu.append(nu)
     if batch.kind.states == "8bit":
-        for name, tensors in (
-            ("exp_avg_fast_scale", batch.m1_scale),
-            ("exp_avg_slow_scale", batch.m2_scale),
-            ("exp_avg_sq_scale", batch.nu_scale),
-        ):
-            if name in state:
-                tensors.append(state[name])
+        if batch.kind.has_fast:
+            batch.m1_scale.append(state["exp_avg_fast_scale"])
+        batch.m2_scale.append(state["exp_avg_slow_scale"])
+        batch.nu_scale.append(state["exp_avg_sq_scale"])
 
 
 def _local(tensor: torch.Tensor) -> torch.Tensor:
     """This process's part of a distributed tensor: the step is elementwise."""
     plain: torch.Tensor = tensor.to_local() if hasattr(tensor, "to_local") else tensor
-    return plain.detach() if plain.requires_grad else plain
+    return plain
 
 
 def _put(state: dict[str, Any], name: str, values: torch.Tensor, signed: bool) -> None:

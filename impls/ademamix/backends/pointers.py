@@ -68,6 +68,10 @@ def walkable(batch: Batch) -> Walkable:
         if not parameter.numel():
             continue
         numbers.append(number)
+        if parameter.is_contiguous() and gradient.is_contiguous() and batch.m2[number].is_contiguous():
+            theta.append(parameter)
+            g.append(gradient)
+            continue
         # An 8-bit code lies where the parameter would; other moments say in which order they lie.
         strides = batch.m2[number].stride() if parameter.numel() > 1 else parameter.stride()
         own = parameter
