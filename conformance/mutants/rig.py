@@ -6,10 +6,13 @@ import functools
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 from conformance.mutants import Mutant
+from impls.rig import constraining
+from impls.rig.by_fast import LenientReader, mended
 from impls.rig.driver import Subject
 from reference import rig
 
@@ -64,6 +67,24 @@ class Correct:
 
     def well_formed(self, text: str) -> bool:
         return rig.is_well_formed(text)
+
+    def recover(self, text: str) -> list[Any]:
+        return mended(rig.lenient.recover(text))
+
+    def recover_stream(self) -> Any:
+        return LenientReader()
+
+    def tags(self, text: str) -> list[Any]:
+        return [(t.number, t.served, t.footnote, t.differs, t.model, s, e) for t, s, e in rig.resolved.tags(text)]
+
+    def resolve(self, text: str, fetch: Any) -> str:
+        return rig.resolver.resolve(text, fetch)
+
+    def address(self, query: str) -> str:
+        return rig.resolver.address(query)
+
+    def constrain(self, vocabulary: Sequence[bytes], end: int) -> Any:
+        return CorrectGuide(vocabulary, end)
 
 
 class CorrectStream:
@@ -480,6 +501,233 @@ class RemovesAnnotations(Correct):
         return rig.OPEN not in self.pattern.sub("", text)
 
 
+class CorrectGuide(constraining.Guide):
+    """The guide of our own decoder."""
+
+    def __init__(self, vocabulary: Sequence[bytes], end: int) -> None:
+        super().__init__(_constraint(tuple(vocabulary), end))
+        self.vocabulary, self.end = vocabulary, end
+        self.written = b""
+
+    def advance(self, token: int) -> None:
+        self.written += self.vocabulary[token]
+        super().advance(token)
+
+
+@functools.lru_cache(maxsize=4)
+def _constraint(vocabulary: tuple[bytes, ...], end: int) -> constraining.Constraint:
+    return constraining.Constraint(vocabulary, end)
+
+
+class Smuggles(CorrectGuide):
+    """Forgets where a token ends that half an opener stands before it."""
+
+    def advance(self, token: int) -> None:
+        super().advance(token)
+        if self._state.part == "text" and not self._state.begun:
+            self._state = constraining.State()
+
+
+class TakesBlankQueries(CorrectGuide):
+    def allowed(self) -> set[int]:
+        return super().allowed() | ({ord('"')} if self._state.part == "query" else set())
+
+    def advance(self, token: int) -> None:
+        self._state = (
+            self._state._replace(black=True) if self._state.part == "query" and not self._state.begun else self._state
+        )
+        super().advance(token)
+
+
+class BansAnnotations(CorrectGuide):
+    def allowed(self) -> set[int]:
+        return {t for t in super().allowed() if rig.OPEN.encode() not in self.written + self.vocabulary[t] or t == self.end}
+
+
+class AsciiGuide(CorrectGuide):
+    def allowed(self) -> set[int]:
+        return {t for t in super().allowed() if self.vocabulary[t].isascii()}
+
+
+class EndsAnywhere(CorrectGuide):
+    def allowed(self) -> set[int]:
+        return super().allowed() | {self.end}
+
+
+class EndsInPlainTextOnly(CorrectGuide):
+    def allowed(self) -> set[int]:
+        return super().allowed() - ({self.end} if self._state.at else set())
+
+
+class LooksAtFirstBytes(CorrectGuide):
+    def allowed(self) -> set[int]:
+        bytes_allowed = {t for t in super().allowed() if t < 256}
+        longer = {t for t, said in enumerate(self.vocabulary) if len(said) > 1 and said[0] in bytes_allowed and t != self.end}
+        return super().allowed() | longer
+
+    def advance(self, token: int) -> None:
+        if token in super().allowed():
+            super().advance(token)
+
+
+class OneAnnotation(CorrectGuide):
+    """Admits no second annotation."""
+
+    def allowed(self) -> set[int]:
+        done = rig.CLOSE.encode() in self.written and self._state.part == "text"
+        return {t for t in super().allowed() if not done or not self.vocabulary[t].endswith(b'("')} - (
+            {ord('"')} if done and self._state.at == len(rig.OPEN) - 1 else set()
+        )
+
+
+class ListsTokens:
+    """An honest guide that gives its tokens in a list, from the last to the first."""
+
+    def __init__(self, vocabulary: Sequence[bytes], end: int) -> None:
+        self.guide = CorrectGuide(vocabulary, end)
+        self.advance = self.guide.advance
+
+    def allowed(self) -> list[int]:
+        return sorted(self.guide.allowed(), reverse=True)
+
+
+class NumbersByQuery(rig.resolver.Resolver):
+    def resolve(self, text: str) -> str:
+        found = [a.query for a in rig.lenient.recover(text)]
+        order = sorted(range(len(found)), key=lambda n: found.index(found[n]))
+        self.numbers = {place + 1: number + 1 for number, place in enumerate(order)}
+        return super().resolve(text)
+
+    def tag(self, number: int, annotation: rig.lenient.Recovered) -> str:
+        return super().tag(self.numbers[number], annotation)
+
+
+class FootnotesByCall(rig.resolver.Resolver):
+    """Numbers a footnote as its tag."""
+
+    def tag(self, number: int, annotation: rig.lenient.Recovered) -> str:
+        if self.served.get(annotation.query):
+            self.footnotes[annotation.query] = number
+        return super().tag(number, annotation)
+
+
+class FootnotesOfAll(rig.resolver.Resolver):
+    """Lists a footnote for what was not answered too."""
+
+    def notes(self) -> str:
+        listed = super().notes()
+        missed = [query for query, served in self.served.items() if served is None]
+        return listed + "".join(
+            f"\n[{len(self.footnotes) + n + 1}] - Per -, value was -. See more at -" for n in range(len(missed))
+        )
+
+
+class FetchesEach(rig.resolver.Resolver):
+    def queries(self, queries: list[str]) -> list[str]:
+        return queries
+
+
+class FetchesTrimmed(rig.resolver.Resolver):
+    def ask(self, query: str) -> Any:
+        return super().ask(query.strip())
+
+
+class FailsWhole(rig.resolver.Resolver):
+    """Gives the text back as it was where one fetch fails."""
+
+    def resolve(self, text: str) -> str:
+        return text if self.failed(text) else super().resolve(text)
+
+    def failed(self, text: str) -> bool:
+        for query in dict.fromkeys(a.query for a in rig.lenient.recover(text)):
+            try:
+                self.fetch(query)
+            except Exception:
+                return True
+        return False
+
+
+class DropsMissed(rig.resolver.Resolver):
+    """Drops the model's value where nothing was found."""
+
+    def tag(self, number: int, annotation: rig.lenient.Recovered) -> str:
+        if self.served.get(annotation.query) is None:
+            return rig.resolved.write_tag(rig.resolved.Resolved(number))
+        return super().tag(number, annotation)
+
+
+class TrimsOutside(rig.resolver.Resolver):
+    def resolve(self, text: str) -> str:
+        return super().resolve(text.strip())
+
+
+class ResolvesStrictly(rig.resolver.Resolver):
+    """Resolves strict annotations and leaves everything else as it is."""
+
+    def resolve(self, text: str) -> str:
+        pieces, at = [], 0
+        for number, found in enumerate(rig.annotations(text), start=1):
+            self.served.setdefault(found.query, None) or self.served.update({found.query: self.ask(found.query)})
+            pieces += [
+                text[at : found.span.start],
+                self.tag(
+                    number, rig.lenient.Recovered(found.query, found.value, found.span.start, found.span.end, frozenset())
+                ),
+            ]
+            at = found.span.end
+        body = "".join([*pieces, text[at:]])
+        return body + self.notes() if self.footnotes else body
+
+
+class PutsIn(rig.resolver.Resolver):
+    """Puts values into tags without looking at them."""
+
+    def piece(self, text: str) -> str:
+        return text.strip()
+
+    def written(self, tag: rig.resolved.Resolved) -> str:
+        served = f"{tag.served} [{tag.footnote}]" if tag.served else ""
+        return f"[__DC__#{tag.number}({served} || {tag.model or ''})]" if served else f"[__DC__#{tag.number}(|| {tag.model})]"
+
+
+class TrustsText(rig.resolver.Resolver):
+    """Leaves tags in the model's own text."""
+
+    def outside(self, text: str) -> str:
+        return text.replace(rig.OPEN, "")
+
+
+def _resolving(resolver: type[rig.resolver.Resolver]) -> type[Correct]:
+    return _turned(resolve=lambda self, text, fetch: resolver(fetch).resolve(text))
+
+
+def _constraining(guide: Callable[[Sequence[bytes], int], Any]) -> type[Correct]:
+    return _turned(constrain=lambda self, vocabulary, end: guide(vocabulary, end))
+
+
+def _recovering(turn: Callable[[list[Any]], list[Any]]) -> type[Correct]:
+    return _turned(recover=lambda self, text: turn(mended(rig.lenient.recover(text))))
+
+
+class ChunkwiseLenient:
+    """A lenient reader that reads each chunk alone."""
+
+    def __init__(self) -> None:
+        self.at = 0
+
+    def feed(self, chunk: str) -> list[Any]:
+        items: list[Any] = []
+        end = 0
+        for query, value, start, stop, codes in mended(rig.lenient.recover(chunk)):
+            items += [chunk[end:start], (query, value, start + self.at, stop + self.at, codes)]
+            end = stop
+        self.at += len(chunk)
+        return [item for item in [*items, chunk[end:]] if item]
+
+    def close(self) -> list[Any]:
+        return []
+
+
 class OnlyParses:
     """The ``parse`` of another parser, with nothing beside it."""
 
@@ -538,7 +786,19 @@ def _streaming(reader: type) -> type[Correct]:
 
 
 def _mutant(name: str, sentence: str, parser: Callable[[], Any], *killed_by: str, seconds: float = 10.0) -> Mutant:
-    return Mutant(name, "rig", sentence, lambda: Subject(parser(), seconds=seconds), killed_by)
+    return Mutant(name, "rig", sentence, lambda: Subject(_turned_part(parser()), seconds=seconds), killed_by)
+
+
+_BESIDE_PARSE = ("stream", "serialise", "well_formed", "recover", "recover_stream", "tags", "resolve", "address", "constrain")
+
+
+def _turned_part(parser: Any) -> Any:
+    """Of a parser with a bug the operations that have it; the others are correct, and judging them would say nothing."""
+    if not isinstance(parser, Correct):
+        return parser
+    turned = {name for kind in type(parser).__mro__ if kind not in (Correct, object) for name in vars(kind) if name[0] != "_"}
+    turned |= {"parse"} if "__init__" in vars(type(parser)) or turned - set(_BESIDE_PARSE) else set()
+    return SimpleNamespace(**{name: getattr(parser, name) for name in ("parse", *_BESIDE_PARSE) if name in turned})
 
 
 def _honest(name: str, sentence: str, parser: Callable[[], Any], **declared: Any) -> Mutant:
@@ -675,6 +935,41 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant("removes-annotations", "Looks for openers in what is left when the annotations are cut out.",
             RemovesAnnotations, "RIG-56"),
     _mutant("counts-openers", "Compares the number of openers with that of annotations.", NeedsEveryOpener, "RIG-56"),
+    _mutant("mends-nothing", "Recovers what a strict reader reads, and nothing else.",
+            _recovering(lambda found: [f for f in found if not f[4]]), "RIG-57"),
+    _mutant("names-one", "Names the first thing that was wrong.",
+            _recovering(lambda found: [(*f[:4], f[4][:1]) for f in found]),
+            "RIG-58"),
+    _mutant("names-nothing", "Recovers without a word.", _recovering(lambda found: [(*f[:4], ()) for f in found]), "RIG-58"),
+    _mutant("mends-chunks", "Recovers chunk by chunk.", _turned(recover_stream=lambda self: ChunkwiseLenient()), "RIG-59"),
+    _mutant("first-parenthesis", "Ends a resolved tag at its first parenthesis, as the first published reader did.",
+            _turned(tags=lambda self, text: [t for t in Correct.tags(self, text) if ")" not in text[t[5]:t[6] - 2]]),
+            "RIG-60"),
+    _mutant("smuggles", "Forgets where a token ends that half an opener stands before it.", _constraining(Smuggles), "RIG-61"),
+    _mutant("admits-blank-queries", "Admits the end of a blank query.", _constraining(TakesBlankQueries), "RIG-61"),
+    _mutant("bans-annotations", "Admits text alone.", _constraining(BansAnnotations), "RIG-62", "RIG-65"),
+    _mutant("admits-ascii", "Admits ASCII alone.", _constraining(AsciiGuide), "RIG-62"),
+    _mutant("ends-anywhere", "Admits the end everywhere.", _constraining(EndsAnywhere), "RIG-63"),
+    _mutant("ends-in-plain-text", "Admits no end behind half an opener.", _constraining(EndsInPlainTextOnly), "RIG-63"),
+    _mutant("first-bytes", "Admits a token by its first byte.", _constraining(LooksAtFirstBytes), "RIG-64"),
+    _mutant("one-annotation", "Admits no annotation after the first.", _constraining(OneAnnotation), "RIG-65"),
+    _mutant("trims-outside", "Trims the text that it resolves.", _resolving(TrimsOutside), "RIG-66"),
+    _mutant("numbers-by-query", "Numbers tags query by query, as the official code does.",
+            _resolving(NumbersByQuery), "RIG-67"),
+    _mutant("footnotes-by-call", "Numbers footnotes as their tags.", _resolving(FootnotesByCall), "RIG-68"),
+    _mutant("footnotes-of-all", "Lists footnotes that nothing cites.", _resolving(FootnotesOfAll), "RIG-68"),
+    _mutant("resolves-strictly", "Leaves what is not well formed in the text.", _resolving(ResolvesStrictly), "RIG-69"),
+    _mutant("fetches-each", "Fetches for each annotation.", _resolving(FetchesEach), "RIG-70"),
+    _mutant("fetches-trimmed", "Fetches trimmed queries.", _resolving(FetchesTrimmed), "RIG-70"),
+    _mutant("fails-whole", "Leaves the whole text as it was where one fetch fails, as the official code does.",
+            _resolving(FailsWhole), "RIG-71"),
+    _mutant("drops-missed", "Drops the model's value where nothing was found.", _resolving(DropsMissed), "RIG-71"),
+    _mutant("plus-for-space", "Replaces spaces in an address, and nothing else, as the official code does.",
+            _turned(address=lambda self, query: "https://datacommons.org/nodejs/query?q=" + query.strip().replace(" ", "+")),
+            "RIG-72"),
+    _mutant("puts-in", "Puts what was served into a tag as it is, as the official code does.", _resolving(PutsIn), "RIG-73"),
+    _mutant("trusts-text", "Leaves the tags that the model wrote.", _resolving(TrustsText), "RIG-73"),
+    _honest("lists-tokens", "Gives the tokens that it admits in a list.", _constraining(ListsTokens)),
     _honest("one-pattern", "One regular expression, and the reference's stream and writer.", Correct),
     _honest("scanner", "Finds quotes and compares literals; no pattern, no stream, no writer.", Scans),
     _honest("by-characters", "Feeds a streaming reader one character at a time.", ByCharacters),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from conformance._texts import Plain, equal_lists, shown
 from conformance.check import Checks
 from conformance.comparison import Comparison, equal
+from conformance.rig import resolving, vectors
 from conformance.rig.cases import (
     GENERATED,
     HOSTILE,
@@ -30,6 +33,17 @@ from conformance.rig.cases import (
     generated,
     law,
     marks,
+)
+from conformance.rig.deciding import (
+    BAD,
+    GOOD,
+    WALKS,
+    annotations_stay_reachable,
+    every_well_formed_document_can_be_written,
+    long_tokens_are_admitted_as_their_bytes_are,
+    the_end_is_admitted_where_the_text_is_well_formed,
+    what_is_not_well_formed_cannot_be_written,
+    what_is_written_at_random_is_well_formed,
 )
 from impls._text import TimeLimitExceeded
 from impls.contract import Unsupported
@@ -243,3 +257,99 @@ def well_formedness_is_told(subject: Any, case: Verdicts, dtype: str) -> Iterato
     refuse_other_profiles(subject)
     for document in case.documents:
         yield equal("well_formed", subject.well_formed(document), case.well_formed, shown(document))
+
+
+CHECKS.add("RIG-61", BAD)(what_is_not_well_formed_cannot_be_written)
+CHECKS.add("RIG-61", WALKS)(what_is_written_at_random_is_well_formed)
+CHECKS.add("RIG-62", GOOD)(every_well_formed_document_can_be_written)
+CHECKS.add("RIG-63", GOOD)(the_end_is_admitted_where_the_text_is_well_formed)
+CHECKS.add("RIG-64", GOOD)(long_tokens_are_admitted_as_their_bytes_are)
+CHECKS.add("RIG-65", GOOD[:5])(annotations_stay_reachable)
+for _requirement, _cases_of_rule, _check in resolving.CHECKED:
+    CHECKS.add(_requirement, _cases_of_rule)(_check)
+
+
+@dataclass(frozen=True)
+class OfRule:
+    """All vectors of one rule that need the same of a parser."""
+
+    rule: str
+    id: str = "all-vectors"
+    quick: bool = False
+    needs: frozenset[str] = frozenset()
+    dtypes: tuple[str, ...] = ()
+
+
+@functools.cache
+def vectors_of(case: OfRule) -> tuple[vectors.Vector, ...]:
+    """The vectors of a case."""
+    return tuple(vector for vector in vectors.load() if vector.rule == case.rule)
+
+
+def vectors_hold(subject: Any, case: OfRule, dtype: str) -> Iterator[Comparison]:
+    """Each vector of the rule; the first that fails is the one that is named."""
+    of_strict = bool(case.needs)
+    if of_strict:
+        refuse_other_profiles(subject)
+    wrong = 0
+    for vector in vectors_of(case):
+        got, expected = vectors.put(subject, vector, subject.profile.name)
+        if got != expected:
+            wrong += 1
+            yield equal(f"vector {vector.id}", got, expected, vector.bug)
+    yield equal("vectors that fail", wrong, 0)
+
+
+def _rules() -> dict[str, str]:
+    """The feature that the vectors of each rule need."""
+    return {vector.rule: vectors.FEATURE_OF.get(vector.kind, "") for vector in vectors.load() if vector.kind != "recover"}
+
+
+for _rule, _feature in _rules().items():
+    _needs = frozenset({_feature} - {""})
+    CHECKS.add(_rule, [OfRule(_rule, quick=_rule == "RIG-60", needs=_needs)])(vectors_hold)
+
+
+RECOVER = frozenset({"recover"})
+
+
+@CHECKS.add("RIG-57", [OfRule("RIG-57", quick=True, needs=RECOVER)])
+def what_was_meant_is_recovered(subject: Any, case: OfRule, dtype: str) -> Iterator[Comparison]:
+    """Query, value and span of every vector; diagnostics apart."""
+    refuse_other_profiles(subject)
+    for vector in vectors_of(case):
+        found, wanted = vectors.put(subject, vector, subject.profile.name)
+        got, expected = ([item[:4] for item in items] for items in (found, wanted))
+        if got != expected or vector is vectors_of(case)[-1]:
+            yield equal(f"vector {vector.id}", got, expected, vector.bug)
+
+
+@CHECKS.add("RIG-58", [OfRule("RIG-57", quick=True, needs=RECOVER)])
+def what_was_wrong_is_named(subject: Any, case: OfRule, dtype: str) -> Iterator[Comparison]:
+    """The diagnostics of every annotation that was found where the vector has one."""
+    refuse_other_profiles(subject)
+    for vector in vectors_of(case):
+        found, wanted = vectors.put(subject, vector, subject.profile.name)
+        codes = {item[2:4]: item[4] for item in wanted}
+        got = [item[4] for item in found if item[2:4] in codes]
+        expected = [codes[item[2:4]] for item in found if item[2:4] in codes]
+        if got != expected or vector is vectors_of(case)[-1]:
+            yield equal(f"diagnostics of vector {vector.id}", got, expected, vector.text)
+
+
+@CHECKS.add("RIG-59", [OfRule("RIG-57", quick=True, needs=frozenset({"recover_stream"}))])
+def chunks_change_nothing_that_is_recovered(subject: Any, case: OfRule, dtype: str) -> Iterator[Comparison]:
+    """Every vector in chunks of 1 and 7 code points: the same annotations, and all text between them."""
+    refuse_other_profiles(subject)
+    for vector in vectors_of(case):
+        text = vector.text
+        wanted = [(i["query"], i["value"], *i["code_points"], tuple(i["diagnostics"])) for i in vector.data["lenient"]]
+        # Four thousand characters one at a time would say no more than forty do.
+        for size in (1, 7) if len(text) < 200 else (64,):
+            reader = subject.recover_stream()
+            items = [i for at in range(0, len(text), size) for i in reader.feed(text[at : at + size])] + reader.close()
+            found = [i for i in items if not isinstance(i, str)]
+            whole = "".join(item if isinstance(item, str) else text[item[2] : item[3]] for item in items)
+            if (found, whole) != (wanted, text) or vector is vectors_of(case)[-1]:
+                yield equal(f"vector {vector.id}", found, wanted, f"chunks of {size}")
+                yield equal("the text", whole, text, f"chunks of {size}")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from impls.rig import fast, recovering
+from impls.rig.constraining import Guide
+from impls.rig.engines import Ours
 from reference import rig
 
 Mended = tuple[str, str | None, int, int, tuple[str, ...]]
 """Query, value, span and diagnostics."""
+Tag = tuple[int, str | None, int | None, bool, str | None, int, int]
+"""Number, served, footnote, differs, model, and the span."""
 
 
 class FastParser:
@@ -38,6 +42,22 @@ class FastParser:
     def recover(self, text: str) -> list[Mended]:
         """What a lenient reader reads, with the diagnostics of each."""
         return mended(recovering.recover(text))
+
+    def tags(self, text: str) -> list[Tag]:
+        """The resolved tags of a text."""
+        return [(t.number, t.served, t.footnote, t.differs, t.model, s, e) for t, s, e in rig.resolved.tags(text)]
+
+    def resolve(self, text: str, fetch: rig.resolver.Fetch) -> str:
+        """The resolved text, with its footnotes."""
+        return rig.resolver.resolve(text, fetch)
+
+    def address(self, query: str) -> str:
+        """Where a query is fetched from."""
+        return rig.resolver.address(query)
+
+    def constrain(self, vocabulary: Sequence[bytes], end: int) -> Guide:
+        """A fresh guide of a constrained decoder."""
+        return Ours().constrain(vocabulary, end)
 
     def recover_stream(self) -> LenientReader:
         """A fresh lenient reader in chunks."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from impls.rig.by_fast import Mended, Tag, mended
 from reference import rig
 
 Item = str | tuple[str, str, int, int]
@@ -45,6 +46,22 @@ class ReferenceParser:
     def serialise(self, segments: Iterable[rig.Segment]) -> str:
         """The document of these segments; ValueError where there is none."""
         return rig.serialise(segments)
+
+    def recover(self, text: str) -> list[Mended]:
+        """What a lenient reader reads, with the diagnostics of each."""
+        return mended(rig.lenient.recover(text))
+
+    def tags(self, text: str) -> list[Tag]:
+        """The resolved tags of a text."""
+        return [(t.number, t.served, t.footnote, t.differs, t.model, s, e) for t, s, e in rig.resolved.tags(text)]
+
+    def resolve(self, text: str, fetch: rig.resolver.Fetch) -> str:
+        """The resolved text, with its footnotes."""
+        return rig.resolver.resolve(text, fetch)
+
+    def address(self, query: str) -> str:
+        """Where a query is fetched from."""
+        return rig.resolver.address(query)
 
     def well_formed(self, text: str) -> bool:
         """Whether the opener occurs in annotations only."""

@@ -5,10 +5,11 @@
 
 `grammar` states the strict grammar and every decision in it, `parser` reads it in one linear pass, `serialise` writes it,
 `official` is the published reader with its surprises, `lenient` recovers what was meant and names what was wrong with it,
-`resolved` is the other notation, which an answered annotation turns into.
+`resolved` is the other notation, which an answered annotation turns into, `resolver` turns it into that, and `constraint` says
+what a constrained decoder must admit.
 """
 
-from . import lenient, official, resolved
+from . import constraint, lenient, official, resolved, resolver
 from .events import (
     UNITS,
     Annotation,
@@ -48,12 +49,14 @@ __all__ = [
     "Unrepresentable",
     "annotations",
     "coalesce",
+    "constraint",
     "is_well_formed",
     "length_in",
     "lenient",
     "official",
     "parse",
     "resolved",
+    "resolver",
     "segments_of",
     "serialise",
     "serialise_annotation",

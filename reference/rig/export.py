@@ -3,6 +3,7 @@ r"""The strict grammar in the notations that other engines read, all made from `
 - `annotation_pattern` is one annotation: two groups, no look-around. Its leftmost matches are the annotations of a text.
 - `well_formed_pattern` is all well-formed documents: what a constrained decoder should be able to produce, no more, no less.
 - `gbnf` is the same language for llama.cpp and whoever else reads its notation.
+- `xgrammar` is the same language for xgrammar, with repetitions in the place of recursion.
 - `lark_reader` splits any text into annotations and the rest, with Lark.
 - `lark_well_formed` is well-formedness again, with named parts, in what Lark and llguidance both understand.
 
@@ -151,6 +152,28 @@ def gbnf() -> str:
     return "\n".join(rules) + "\n"
 
 
+def xgrammar() -> str:
+    """Well-formed documents in xgrammar's EBNF: repetitions where llama.cpp's notation would recurse."""
+    style = WIDE["u"]
+    string = _class(_forbidden(), style, negated=True)
+    body, last = OPEN[1:-1], OPEN[-1]
+    begun = " | ".join(_quoted(body[:length]) for length in range(len(body), 0, -1))
+    broken = " | ".join(
+        (f"{_quoted(body[:length])} " if length else "") + _class(OPEN[0] + (body + last)[length], style, negated=True)
+        for length in range(len(OPEN) - 1)
+    )
+    return "\n".join([
+        "root ::= (plain | begun (broken | annotation))* (begun half?)?",
+        f"plain ::= {_class(OPEN[0], style, negated=True)}",
+        f"begun ::= {_quoted(OPEN[0])} (half? {_quoted(OPEN[0])})*",
+        f"half ::= {begun}",
+        f"broken ::= {broken}",
+        f"annotation ::= {_quoted(OPEN[1:])} {_class(_blank(), style)}* "
+        f"{_class(_forbidden() | _blank(), style, negated=True)} {string}* {_quoted(ARROW)} {string}* {_quoted(CLOSE)}",
+        "",
+    ])  # fmt: skip
+
+
 def _quoted(text: str) -> str:
     return '"' + text.replace("\\", r"\\").replace('"', r"\"") + '"'
 
@@ -161,6 +184,7 @@ NOTATIONS: dict[str, tuple[str, Callable[[], str]]] = {
     "well-formed": ("Well-formed documents, a regular expression", lambda: well_formed_pattern() + "\n"),
     "well-formed-re2": ("The same for RE2, Go and PCRE", lambda: well_formed_pattern("braces") + "\n"),
     "gbnf": ("Well-formed documents for llama.cpp", gbnf),
+    "xgrammar": ("Well-formed documents for xgrammar", xgrammar),
     "lark-reader": ("Any text, read with Lark", lark_reader),
     "lark": ("Well-formed documents for Lark and llguidance", lark_well_formed),
 }

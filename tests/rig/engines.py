@@ -113,6 +113,23 @@ def _gbnf_by_llguidance(module: Any) -> str:
     return module.LLMatcher.grammar_from_lark(converted)
 
 
+def _xgrammar(grammar: Callable[[], str]) -> Callable[[], Member]:
+    def build() -> Member:
+        import xgrammar
+
+        tokens = [*(bytes([value]) for value in range(256)), b"<eos>"]
+        information = xgrammar.TokenizerInfo(tokens, vocab_type=xgrammar.VocabType.RAW, stop_token_ids=[256])
+        compiled = xgrammar.GrammarCompiler(information, max_threads=1).compile_grammar(grammar())
+
+        def member(text: str) -> bool:
+            matcher = xgrammar.GrammarMatcher(compiled)
+            return all(matcher.accept_token(byte) for byte in text.encode()) and matcher.accept_token(256)
+
+        return member
+
+    return build
+
+
 _GBNF = re.compile(
     r'(?P<literal>"(?:\\.|[^"\\])*")|(?P<class>\[(?:\\.|[^\]\\])*\])(?P<star>\*?)|(?P<rule>\w+)|(?P<bar>\|)|\s+'
 )
@@ -239,6 +256,7 @@ def _read_node() -> Reader:
     return read
 
 
+XGRAMMAR = {"requires": "xgrammar", "get": "python -m pip install xgrammar"}
 LLGUIDANCE = {"requires": "llguidance", "get": "python -m pip install llguidance"}
 MEMBERS = (
     Engine("re", _re),
@@ -253,6 +271,8 @@ MEMBERS = (
     # Its parser keeps all that a rule at the end of another began, so the recursion that llama.cpp asks for fills its limit.
     Engine("llguidance-gbnf", _llguidance(_gbnf_by_llguidance), short=True, **LLGUIDANCE),
     Engine("gbnf-by-hand", _gbnf_by_hand),
+    Engine("xgrammar", _xgrammar(lambda: export.xgrammar()), **XGRAMMAR),
+    Engine("xgrammar-gbnf", _xgrammar(lambda: export.gbnf()), short=True, **XGRAMMAR),
     Engine("node", _node_member, "node", "install Node.js"),
 )
 """Each says whether a text is well formed."""

@@ -1,0 +1,45 @@
+"""What a constrained decoder must admit: the bytes that some well-formed document goes on with, and an end where one ends.
+
+A model writes tokens, and tokens are bytes: one may end inside a character, and one may hold the end of an annotation and the
+beginning of the next. So the law speaks of prefixes in bytes. A prefix is admitted if some well-formed document begins with
+it. A document may end where what has been written is well formed.
+"""
+
+from __future__ import annotations
+
+import codecs
+
+from .events import Annotation, Incomplete
+from .grammar import OPEN
+from .parser import is_well_formed, parse
+
+
+def decoded(prefix: bytes) -> tuple[str, bool] | None:
+    """(the characters of a prefix, whether it ends inside one); None where it is no beginning of UTF-8."""
+    decoder = codecs.getincrementaldecoder("utf-8")("strict")
+    try:
+        text = decoder.decode(prefix)
+    except UnicodeDecodeError:
+        return None
+    return text, bool(decoder.getstate()[0])
+
+
+def admits(prefix: bytes) -> bool:
+    """Whether some well-formed document begins with these bytes."""
+    read = decoded(prefix)
+    if read is None:
+        return False
+    text, inside = read
+    # Inside a string any character beyond ASCII may follow, and in a literal none: so one stands for all.
+    return _is_beginning(text + "\u00e9" if inside else text)
+
+
+def may_end(prefix: bytes) -> bool:
+    """Whether these bytes are a well-formed document."""
+    read = decoded(prefix)
+    return read is not None and not read[1] and is_well_formed(read[0])
+
+
+def _is_beginning(text: str) -> bool:
+    # A candidate that is alive can be completed, whatever it holds; one that has failed cannot be taken back.
+    return all(isinstance(event, (Annotation, Incomplete)) or OPEN not in event.raw for event in parse(text))

@@ -1,0 +1,157 @@
+r"""Resolving: given an answer for each query, an annotated text becomes a text with tags and footnotes that a person reads.
+
+The official code (llm-tools df971f8, ``rig.py``, lines 101 to 165) does it too. Where it loses something, the law does not:
+
+- tags are numbered in the order of the text, from 1 (there: query by query);
+- each distinct query is fetched once, verbatim, and has one footnote where it is answered: footnotes are numbered from 1 in
+  the order in which the text cites them, every one is cited, and a cited number is always listed;
+- no markup is left. What a lenient reader reads is resolved as well; the opener of what cannot be read is taken away, and a
+  text that was cut inside an annotation ends before it;
+- a fetch that fails or finds nothing leaves the model's own value (there: an exception leaves the whole text raw);
+- what was served, and the model's text, cannot forge: ``)]``, ``||``, line ends and the beginning of a tag are taken apart.
+
+The text outside annotations is otherwise untouched.
+"""
+
+from __future__ import annotations
+
+import re
+import urllib.parse
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .grammar import OPEN
+from .lenient import Lost, Recovered, attempts
+from .resolved import Resolved, write_tag
+
+FOOTNOTES = "\n\n#### FOOTNOTES ####\n"
+ADDRESS = "https://datacommons.org/explore"
+
+_DEFUSED = ((")]", ") ]"), ("||", "| |"), ("[__DC__", "[ __DC__"))
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]+")
+
+
+@dataclass(frozen=True)
+class Served:
+    """What was found for a query: a value, and where it is from."""
+
+    value: str
+    unit: str = ""
+    source: str = ""
+    date: str = ""
+    url: str = ""
+
+
+Fetch = Callable[[str], Served | Mapping[str, Any] | None]
+"""Asked once for each distinct query; None means that nothing was found, and so does an exception."""
+
+
+def address(query: str) -> str:
+    """The address at which Data Commons explores a query; the query is encoded, so that it arrives as it is."""
+    return f"{ADDRESS}?{urllib.parse.urlencode({'q': query}, quote_via=urllib.parse.quote)}"
+
+
+class Resolver:
+    """One resolution; each step is a method, so that a wrong one differs in one."""
+
+    def __init__(self, fetch: Fetch) -> None:
+        self.fetch = fetch
+        self.served: dict[str, Served | None] = {}
+        self.footnotes: dict[str, int] = {}
+
+    def resolve(self, text: str) -> str:
+        """The resolved text. ValueError for a lone surrogate in it."""
+        pieces: list[str] = []
+        at = number = 0
+        found = list(attempts(text))
+        for query in self.queries([a.query for a in found if isinstance(a, Recovered)]):
+            self.served[query] = self.ask(query)
+        for attempt in found:
+            pieces.append(self.outside(text[at : attempt.start]))
+            at = attempt.end
+            if isinstance(attempt, Recovered):
+                number += 1
+                pieces.append(self.tag(number, attempt))
+            elif isinstance(attempt, Lost):
+                # Half an opener at the end is a bracket that somebody wrote, and stays.
+                whole = OPEN.startswith(text[attempt.start : attempt.end]) and text[attempt.start : attempt.end] != OPEN
+                if whole:
+                    pieces.append(text[attempt.start : attempt.end])
+                elif attempt.truncated:
+                    at = len(text)
+        pieces.append(self.outside(text[at:]))
+        body = "".join(pieces)
+        return body + self.notes() if self.footnotes else body
+
+    def queries(self, queries: list[str]) -> list[str]:
+        """Those to be fetched: each once, in the order of the text."""
+        return list(dict.fromkeys(queries))
+
+    def ask(self, query: str) -> Served | None:
+        """What is served for a query."""
+        try:
+            answer = self.fetch(query)
+        except Exception:
+            return None
+        if answer is None:
+            return None
+        served = answer if isinstance(answer, Served) else Served(**{key: str(value) for key, value in answer.items()})
+        return served if self.piece(served.value) else None
+
+    def tag(self, number: int, annotation: Recovered) -> str:
+        """The tag in the place of an annotation."""
+        model = self.piece(annotation.value or "") or None
+        served = self.served.get(annotation.query)
+        if served is None:
+            return self.written(Resolved(number, model=model))
+        footnote = self.footnotes.setdefault(annotation.query, len(self.footnotes) + 1)
+        value = self.piece(f"{served.value} {served.unit}" if served.unit else served.value)
+        return self.written(Resolved(number, value, footnote, differs(value, model), model))
+
+    def written(self, tag: Resolved) -> str:
+        """The text of a tag."""
+        return write_tag(tag)
+
+    def piece(self, text: str) -> str:
+        """A value with nothing in it that a reader of tags would stop at."""
+        text = _CONTROL.sub(" ", text).strip()
+        for forbidden, apart in _DEFUSED:
+            text = text.replace(forbidden, apart)
+        # What follows a piece begins with a space or ")]": it must not complete one of these with its last character.
+        return text.rstrip("|)") + " " * text.endswith("|") if text.endswith("|") else text
+
+    def outside(self, text: str) -> str:
+        """The model's own text, in which no tag and no heading of footnotes stands that it could have made up."""
+        return text.replace("[__DC__#", "[ __DC__#").replace(OPEN, "").replace("#### FOOTNOTES ####", "### FOOTNOTES ###")
+
+    def notes(self) -> str:
+        """The list of footnotes."""
+        lines = []
+        for query, number in sorted(self.footnotes.items(), key=lambda item: item[1]):
+            served = self.served[query]
+            assert served
+            value = self.piece(f"{served.value} {served.unit}".strip())
+            date = f" in {self.piece(served.date)}" if self.piece(served.date) else ""
+            source = self.piece(served.source) or "Data Commons"
+            lines.append(f"[{number}] - Per {source}, value was {value}{date}. See more at {served.url or address(query)}")
+        return FOOTNOTES + "\n".join(" ".join(line.split("\n")) for line in lines)
+
+
+def resolve(text: str, fetch: Fetch) -> str:
+    """The text with each annotation resolved, and its footnotes; see the module. ValueError for a lone surrogate."""
+    return Resolver(fetch).resolve(text)
+
+
+_PLAIN = re.compile(r"[^\d\-+]{0,3}([-+]?\d[\d,]*(?:\.\d+)?)(?:\s?%)?")
+FLAGGED_ABOVE = 0.05
+"""The relative deviation above which the official code marks a tag with an asterisk."""
+
+
+def differs(served: str, model: str | None) -> bool:
+    """Whether two values that are both plain numbers deviate by more than 5 %; what is no plain number is not compared."""
+    first, second = _PLAIN.fullmatch(served), _PLAIN.fullmatch(model or "")
+    if not first or not second:
+        return False
+    a, b = (float(match[1].replace(",", "")) for match in (first, second))
+    return abs(a - b) > FLAGGED_ABOVE * max(abs(a), abs(b))
