@@ -13,6 +13,7 @@ import os
 import pickle
 import socket
 import sys
+import traceback
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -82,7 +83,7 @@ def _rank(place: Path, rank: int) -> None:
         except NotRun as reason:
             answer = ("not run", str(reason))
         except BaseException as error:
-            answer = ("error", f"{type(error).__name__}: {error}")
+            answer = ("error", f"{type(error).__name__}: {error} ({_place(error)})")
         unfinished = place / f"unfinished-{number}-{rank}"
         unfinished.write_bytes(pickle.dumps(answer))
         unfinished.rename(place / f"result-{number}-{rank}.pickle")
@@ -90,6 +91,12 @@ def _rank(place: Path, rank: int) -> None:
             dist.destroy_process_group()
     sys.stdout.flush()
     os._exit(0)  # threads of a framework must not keep a rank that is done
+
+
+def _place(error: BaseException) -> str:
+    """``file:line`` where it was raised, without the folder."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "nowhere"
 
 
 def _load(target: str, settings: Mapping[str, Any]) -> Any:

@@ -89,6 +89,7 @@ class _Run:
         except (Unsupported, NotRun):
             raise
         except Exception as error:
+            self._require_untouched_padding()
             message = in_one_line(f"{type(error).__name__}: {error}")
             now = [[_values(p)] for p in self.parameters if p is not None]
             return Outcome(tuple(tuple(steps) for steps in now), refused=message)
@@ -120,15 +121,18 @@ class _Run:
             for number, parameter in enumerate(self.parameters):
                 if parameter is not None:
                     history[number].append(_values(parameter))
-        touched = [number for number, slots in self.padding if not bool(torch.isnan(slots).all())]
-        if touched:
-            raise AssertionError(f"wrote between the elements of non-contiguous parameters {touched}")
+        self._require_untouched_padding()
         return Outcome(
             tuple(tuple(h) for h in history),
             self._moments(optimizer),
             tuple(changed),
             closures=tuple(self.loop.seen) if isinstance(self.loop, WithClosure) else (),
         )
+
+    def _require_untouched_padding(self) -> None:
+        touched = [number for number, slots in self.padding if not bool(torch.isnan(slots).all())]
+        if touched:
+            raise AssertionError(f"wrote between the elements of non-contiguous parameters {touched}")
 
     def _hand(self, step: int, scale: float) -> Handed:
         """Put the gradients of a step in place."""
