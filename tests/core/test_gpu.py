@@ -1,0 +1,117 @@
+"""The one command for a device goes on after a step that fails or hangs, and shares out the time that it is given."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from conformance import gpu
+from conformance.gpu import Step
+from conformance.measuring import UNTIL, machine
+
+
+def names(device: str, tmp_path: Path) -> list[str]:
+    return [step.name for step in gpu.steps(device, [], False, tmp_path)]
+
+
+def test_on_a_device_only_what_runs_on_it_is_a_step(tmp_path: Path) -> None:
+    on_cuda = names("cuda", tmp_path)
+    assert on_cuda[0] == "machine"
+    assert {"conformance-ademamix", "speed-ademamix", "conformance-sigmoid_attention", "speed-sigmoid_attention"} <= {*on_cuda}
+    assert not any("rag" in name or "rig" in name for name in on_cuda)
+    assert {"conformance-rig", "speed-rag"} <= {*names("cpu", tmp_path)}
+    assert not any(name.startswith("tuning") for name in names("cpu", tmp_path))
+
+
+def test_a_room_that_knows_launch_shapes_is_asked_to_try_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu, "_has", lambda module: module == "conformance.sigmoid_attention.tuning")
+    (step,) = [step for step in gpu.steps("cuda", [], False, tmp_path) if step.name.startswith("tuning")]
+    assert step.name == "tuning-sigmoid_attention"
+    assert step.command[1].endswith(f"tune('cuda', Path({str(tmp_path / 'tuning-sigmoid_attention.json')!r}))")
+    compile(step.command[1], "step", "exec")
+
+
+def test_options_reach_every_run_of_the_suite(tmp_path: Path) -> None:
+    for step in gpu.steps("cpu", ["triton"], True, tmp_path):
+        if "pytest" in step.command:
+            assert step.command[step.command.index("--impl") :][:2] == ("--impl", "triton")
+            assert "--quick" in step.command
+
+
+def test_time_that_a_step_does_not_need_is_for_those_to_come() -> None:
+    three = [Step("a", ("-c", ""), share=1), Step("b", ("-c", ""), share=2), Step("c", ("-c", ""), share=1)]
+    assert gpu.share_of(400.0, three) == 100.0
+    assert gpu.share_of(390.0, three[1:]) == 260.0
+    assert gpu.share_of(130.0, three[2:]) == 130.0
+    assert gpu.share_of(-5.0, three) == 0.0
+
+
+def test_a_step_that_fails_does_not_stop_the_next(tmp_path: Path) -> None:
+    steps = [
+        Step("bad", ("-c", "import sys; print('no'); sys.exit(3)")),
+        Step("verdict", ("-c", "import sys; sys.exit(1)"), fine=(0, 1)),
+        Step("good", ("-c", "print('yes')")),
+    ]
+    assert gpu.carry_out(steps, tmp_path, None) == ["bad"]
+    assert (tmp_path / "bad.log").read_text() == "no\n"
+    assert (tmp_path / "good.log").read_text() == "yes\n"
+
+
+def test_a_step_that_hangs_is_asked_to_end_and_keeps_what_it_has(tmp_path: Path) -> None:
+    program = (
+        "import time\ntry:\n    print('begun', flush=True)\n    time.sleep(60)\n"
+        "except KeyboardInterrupt:\n    print('kept', flush=True)"
+    )
+    started = time.monotonic()
+    assert not gpu.run(Step("hangs", ("-c", program)), tmp_path, limit=1.0)
+    assert time.monotonic() - started < 30
+    assert (tmp_path / "hangs.log").read_text() == "begun\nkept\n"
+
+
+def test_a_step_that_does_not_listen_is_ended_with_all_it_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu, "LAST_WORDS_S", 0.5)
+    program = (
+        "import signal, subprocess, sys, time\n"
+        "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        "print('begun', flush=True)\ntime.sleep(60)"
+    )
+    started = time.monotonic()
+    assert not gpu.run(Step("deaf", ("-c", program)), tmp_path, limit=1.0)
+    # The child holds the pipe, so had it lived on the step would have lasted a minute.
+    assert time.monotonic() - started < 30
+
+
+def test_a_measuring_step_is_told_until_when(tmp_path: Path) -> None:
+    assert gpu.run(Step("told", ("-c", f"import os; print(os.environ[{UNTIL!r}])")), tmp_path, limit=100.0)
+    until = float((tmp_path / "told.log").read_text())
+    assert abs(until - (time.time() + 100.0 - gpu.FINISHING_S)) < 60
+
+
+def test_what_an_earlier_call_found_is_not_taken_for_this_ones(tmp_path: Path) -> None:
+    (tmp_path / "step.jsonl").write_text("old")
+    assert not gpu.run(Step("step", ("-c", "raise SystemExit(2)")), tmp_path, None)
+    assert not (tmp_path / "step.jsonl").exists()
+
+
+def test_a_part_of_the_machine_that_fails_hides_no_other() -> None:
+    def broken() -> None:
+        raise RuntimeError("no such thing")
+
+    found = machine.told({"broken": broken, "whole": lambda: 7})
+    assert found["whole"] == 7
+    assert "no such thing" in json.dumps(found["broken"]["fault"])
+
+
+def test_the_parts_of_a_device_are_all_named() -> None:
+    assert {*machine.parts("cpu")} < {*machine.parts("cuda")}
+    assert {"telemetry", "launches in a graph", "spin of 1 ms lasts, seconds"} <= {*machine.parts("cuda")}
+
+
+def test_an_unknown_step_is_refused_by_name(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    with pytest.raises(SystemExit):
+        gpu.main(["--device", "cpu", "--steps", "nothing*", "-o", str(tmp_path)])
+    assert "found --steps nothing*, which is no step; expected one of machine, conformance-" in capsys.readouterr().err
