@@ -41,6 +41,8 @@ class Step:
     name: str
     command: tuple[str, ...]
     share: float = 1.0
+    least: float = 0.0
+    """Seconds that it is given in any case."""
     fine: tuple[int, ...] = (0,)
 
 
@@ -87,9 +89,8 @@ def steps(device: str, impl: Sequence[str], quick: bool, output: Path) -> list[S
     short = ["--quick"] if quick else []
     common = ["--device", device, "-q", "--no-header", "--tb=short", "-p", "no:cacheprovider"]
     common += [word for spec in impl for word in ("--impl", spec)] + short
-    found = [
-        Step("machine", ("-m", "conformance.measuring.machine", "--device", device, "-o", str(output / "machine.json")), 0.3)
-    ]
+    machine = ("-m", "conformance.measuring.machine", "--device", device, "-o", str(output / "machine.json"))
+    found = [Step("machine", machine, 0.3, least=45.0)]
     for kind, words, share in (("conformance", (), 1.0), ("speed", ("--benchmark-only",), 2.0)):
         for system in of_systems:
             name = f"{kind}-{system}"
@@ -129,7 +130,7 @@ def carry_out(chosen: Sequence[Step], output: Path, budget: float | None) -> lis
 
 def share_of(left: float, coming: Sequence[Step]) -> float:
     """Seconds for the first of the steps to come: its share of what is left, so that time it does not need is theirs."""
-    return max(0.0, left) * coming[0].share / sum(step.share for step in coming)
+    return max(coming[0].least, left * coming[0].share / sum(step.share for step in coming))
 
 
 def run(step: Step, output: Path, limit: float | None) -> bool:

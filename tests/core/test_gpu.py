@@ -47,6 +47,7 @@ def test_time_that_a_step_does_not_need_is_for_those_to_come() -> None:
     assert gpu.share_of(390.0, three[1:]) == 260.0
     assert gpu.share_of(130.0, three[2:]) == 130.0
     assert gpu.share_of(-5.0, three) == 0.0
+    assert gpu.share_of(1.0, [Step("least", ("-c", ""), least=45.0), *three]) == 45.0
 
 
 def test_a_step_that_fails_does_not_stop_the_next(tmp_path: Path) -> None:
@@ -101,7 +102,7 @@ def test_a_part_of_the_machine_that_fails_hides_no_other() -> None:
     def broken() -> None:
         raise RuntimeError("no such thing")
 
-    found = machine.told({"broken": broken, "whole": lambda: 7})
+    found = dict(machine.told({"broken": broken, "whole": lambda: 7}))
     assert found["whole"] == 7
     assert "no such thing" in json.dumps(found["broken"]["fault"])
 
