@@ -50,7 +50,8 @@ def _system(evidence: Evidence, system: System, mutants: Sequence[Killed], drawn
         lines.append(f"- Requirements that caught no planted bug: {listing(plain(id_) for id_ in unused)}.")
     parts = ["\n".join(lines)]
     if drawn is not None:
-        parts.append(f"![{plain(drawn[0].description)}]({drawn[1]})")
+        picture = f"![{plain(drawn[0].description)}]({drawn[1]})"
+        parts.append(fold("Chart: which requirement caught which bug", picture))
     survivors = [[_name(k), plain(k.sentence), _ids(k.expected_killers)] for k in real if k.verdict != "killed"]
     if survivors:
         parts.append("Survivors:\n\n" + table(["Bug", "What is wrong", "Meant to be caught by"], survivors))

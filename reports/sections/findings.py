@@ -80,6 +80,7 @@ def _crashes(implementation: str, ids: list[str], judgements: list[Judgement]) -
         f"#### {count(len(ids), 'requirement')}, one kind of crash {places}",
         f"Requirements: {', '.join(plain(id_) for id_ in ids)}. Of {count(len(judged), 'judged case')}, {len(crashed)} crash.",
     ]
+    parts[-1] += f" The first raises {code(first.message)}." if first.message else ""
     return "\n\n".join([*parts, *_worst(first, "First case", code_list(first.requirement, *_case(first)), "")])
 
 
@@ -100,6 +101,8 @@ def _finding(evidence: Evidence, implementation: Implementation, id_: str, judge
     if worst.resembles:
         _, _, sentence = worst.resembles.partition(": ")
         said.append(f"It looks like this mistake: “{plain(sentence or worst.resembles).rstrip('.')}”.")
+    if not failed and worst.message:
+        said.append(f"It raises {code(worst.message)}.")
     if requirement.source:
         said.append(f"Source: {plain(requirement.source)}.")
     parts = [

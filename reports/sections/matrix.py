@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from conformance.verdict import Judgement, Verdict
 from reports.anchors import finding, link
 from reports.markup import code, fold, plain, table
 from reports.merging import Evidence, Implementation, Requirement, System
-from reports.numbers import margin
+from reports.numbers import listing, margin
 from reports.standing import of_requirement, standings, worst_first
 
 COLUMNS = 8
 """So many implementations stand side by side before the table is split."""
+
+RED = re.compile(r"\*\*\[(FAIL|ERROR)")
 
 LEGEND = (
     "A number is the worst margin of all cases that passed (0: exact); **FAIL** precedes a margin above 1; **ERROR** means "
@@ -54,7 +57,10 @@ def _table(evidence: Evidence, requirements: Sequence[Requirement], columns: Seq
         ]
         for requirement in requirements
     ]
-    return table(headers, rows, "l" + "r" * len(columns))
+    shown = table(headers, rows, "l" + "r" * len(columns))
+    red = any(RED.match(cell) for row in rows for cell in row[1:])
+    names = plain(listing(column.slug for column in columns))
+    return shown if red else fold(f"{names}: no rule is broken; the margins", shown)
 
 
 def _cell(evidence: Evidence, implementation: str, requirement: str) -> str:

@@ -99,8 +99,8 @@ def _table(timed: list[Measurement], status: dict[str, Status]) -> str:
         rows.setdefault((m.implementation, m.again), {})[m.cache] = m
     order = sorted(rows, key=lambda key: _order(rows[key], key))
     in_words = [f", {plain(cache)}" if len(caches) > 1 and cache else "" for cache in caches]
-    headers = ["Implementation", "Verdict"]
-    headers += [f"{name}{words}" for name in ("Ratio", "Time", "Roofline share") for words in in_words]
+    headers = ["Implementation", *(f"Ratio{words}" for words in in_words), "Verdict"]
+    headers += [f"{name}{words}" for name in ("Time", "Roofline share") for words in in_words]
     headers.append(f"Per second{in_words[0]}")
     body = []
     for key in order:
@@ -112,14 +112,14 @@ def _table(timed: list[Measurement], status: dict[str, Status]) -> str:
         body.append(
             [
                 f"{code(slug(m))}, A/A" if m.again else code(slug(m)),
-                f"**{words}**" if flagged else words,
                 *("-" if one is None else _ratio(one) for one in found),
+                f"**{words}**" if flagged else words,
                 *("-" if one is None or one.median_s is None else si(one.median_s, "s") for one in found),
                 *("-" if one is None or one.roofline_share is None else percent(one.roofline_share) for one in found),
                 "-" if m.per_second is None else si(m.per_second, f"{plain(m.unit)}/s"),
             ]
         )
-    return _without_empty(headers, body, "ll" + "r" * (len(headers) - 2))
+    return _without_empty(headers, body, "l" + "r" * len(caches) + "l" + "r" * (len(headers) - len(caches) - 2))
 
 
 def _order(by_cache: dict[str, Measurement], key: tuple[str, bool]) -> tuple[bool, float, str, bool]:

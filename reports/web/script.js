@@ -106,6 +106,8 @@ const settle = () => {
 for (const area of areas) { area.addEventListener("scroll", () => hint(area), { passive: true }); }
 settle();
 addEventListener("resize", settle);
+// What is folded has no width until it is opened.
+document.addEventListener("toggle", settle, true);
 
 // Says in the contents where the reader is.
 const entries = new Map(Array.from(document.querySelectorAll("nav a"), (a) => [a.hash.slice(1), a]));
