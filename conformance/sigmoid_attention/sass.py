@@ -113,7 +113,7 @@ def read(configuration: Configuration) -> Reading:
 
     kernel = getattr(kernels, configuration.kernel)
     dtype, dim = getattr(torch, configuration.dtype), configuration.dim
-    meta = kernels.launch_options(dtype, dim, dim, backward=configuration.kernel != "forward_kernel")
+    meta = kernels.launch_options(dtype, dim, dim, kernel=configuration.kernel.partition("_")[0])
     tile = meta["BLOCK_M"] * meta["BLOCK_N"]
     compiled = compile_for_hopper(kernel, configuration, meta)
     resources = resources_of(compiled.asm["cubin"])
@@ -172,7 +172,7 @@ Instruction = tuple[int, str, str]
 
 def parse(listing: str) -> Iterator[Instruction]:
     """The instructions of an nvdisasm listing with addresses."""
-    for match in re.finditer(r"/\*([0-9a-f]{4,})\*/\s+(?:@!?U?P\w+\s+)?([A-Z][A-Z0-9_.]*)([^;]*);", listing):
+    for match in re.finditer(r"/\*([0-9a-f]{4,})\*/\s+(?:@!?U?P\w+\s+)?([A-Z][A-Za-z0-9_.]*)([^;]*);", listing):
         yield int(match[1], 16), match[2], match[3]
 
 

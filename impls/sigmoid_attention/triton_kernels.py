@@ -27,25 +27,63 @@ import triton.language as tl  # noqa: E402  (whether kernels are interpreted is 
 
 LOG2_E = math.log2(math.e)
 
+PTX = tl.constexpr(not interpreted() and torch.version.hip is None)
+"""Whether the activation is written in the hardware's own instructions; elsewhere in Triton's, which also treat subnormals."""
+
 
 @triton.jit
-def _weights(products, rows, columns, nq, nk, length, scale2, bias2, slope2, left, right, HAS_SLOPES: tl.constexpr):
+def _logistic(z):
+    """``1 / (1 + 2**z)``: one exponential and one reciprocal, each of relative accuracy, and three instructions in all."""
+    if PTX:
+        return tl.inline_asm_elementwise(
+            "{ .reg .f32 t; ex2.approx.ftz.f32 t, $1; add.ftz.f32 t, t, 0f3F800000; rcp.approx.ftz.f32 $0, t; }",
+            "=f,f",
+            [z],
+            dtype=tl.float32,
+            is_pure=True,
+            pack=1,
+        )
+    return 1.0 / (1.0 + tl.exp2(z))
+
+
+@triton.jit
+def _weights(
+    products, rows, columns, nq, nk, length, scale2, bias2, slope2, left, right, HAS_SLOPES: tl.constexpr, MASKED: tl.constexpr
+):
     """Weights of a block of scores; exactly 0 where the pair is not visible. ``scale2``, ``bias2``, ``slope2``: base 2."""
-    offset = columns - rows - (nk - nq)
-    y = products * scale2 + bias2
+    z = products * -scale2 - bias2
     if HAS_SLOPES:
-        y -= slope2 * tl.abs(offset).to(tl.float32)
+        z += slope2 * tl.abs(columns - rows - (nk - nq)).to(tl.float32)
+    if not MASKED:
+        return _logistic(z)
+    offset = columns - rows - (nk - nq)
     seen = (rows < nq) & (columns < length) & (offset >= -left) & (offset <= right)
     # Selected after the activation, so that a NaN under the mask stays there.
-    return tl.where(seen, 1.0 / (1.0 + tl.exp2(-y)), 0.0)
+    return tl.where(seen, _logistic(z), 0.0)
 
 
 @triton.jit
-def _load(pointer, rows, columns, row_stride, column_stride, row_count, column_count):
-    """A block of a matrix; what lies outside it is 0 and is not read."""
-    inside = (rows < row_count)[:, None] & (columns < column_count)[None, :]
+def _load(
+    pointer, rows, columns, row_stride, column_stride, row_count, column_count,
+    MASKED: tl.constexpr = True, EVEN: tl.constexpr = False,
+):  # fmt: skip
+    """A block of a matrix; what lies outside it is 0 and is not read. Rows may only be outside where MASKED, columns where
+    not EVEN."""
     where = rows.to(tl.int64)[:, None] * row_stride + columns[None, :] * column_stride
-    return tl.load(pointer + where, mask=inside, other=0.0)
+    if MASKED:
+        inside = (rows < row_count)[:, None] & (columns < column_count)[None, :]
+        return tl.load(pointer + where, mask=inside, other=0.0)
+    if EVEN:
+        return tl.load(pointer + where)
+    return tl.load(pointer + where, mask=(columns < column_count)[None, :], other=0.0)
+
+
+@triton.jit
+def _whole_blocks(first, last, low, high, BLOCK: tl.constexpr):
+    """The blocks from ``first`` to ``last`` that lie within ``low`` to ``high``, where nothing is masked: their ends."""
+    inner_first = tl.minimum(tl.maximum(tl.cdiv(tl.maximum(low, 0), BLOCK) * BLOCK, first), tl.maximum(last, first))
+    inner_last = tl.maximum(tl.minimum(tl.maximum(high, 0) // BLOCK * BLOCK, last), inner_first)
+    return inner_first, inner_last
 
 
 @triton.jit
@@ -63,11 +101,28 @@ def _sequence(First, first_stride, Second, second_stride, Edges, b):
 
 
 @triton.jit
+def _forward_step(
+    total, q, K, V, start, rows, dims, value_dims, k_n, k_d, v_n, v_d, nq, nk, length, d, dv,
+    scale2, bias2, slope2, left, right, HAS_SLOPES: tl.constexpr, MASKED: tl.constexpr, EVEN: tl.constexpr,
+    BLOCK_N: tl.constexpr,
+):  # fmt: skip
+    columns = start + tl.arange(0, BLOCK_N)
+    k = _load(K, columns, dims, k_n, k_d, length, d, MASKED, EVEN)
+    v = _load(V, columns, value_dims, v_n, v_d, length, dv, MASKED, EVEN)
+    products = tl.dot(q, tl.trans(k), input_precision="ieee")
+    p = _weights(
+        products, rows[:, None], columns[None, :], nq, nk, length, scale2, bias2, slope2, left, right, HAS_SLOPES, MASKED
+    )
+    return tl.dot(p.to(v.dtype), v, total, input_precision="ieee")
+
+
+@triton.jit
 def forward_kernel(
     Q, K, V, O, Slopes, Bias, Lengths, CuQ, CuK,
     q_b, q_h, q_n, q_d, k_b, k_h, k_n, k_d, v_b, v_h, v_n, v_d, o_b, o_h, o_n, o_d, slopes_b,
     heads, group, nq, nk, d, dv, scale2, bias2, left, right,
     HAS_SLOPES: tl.constexpr, HAS_BIAS: tl.constexpr, HAS_LENGTHS: tl.constexpr, PACKED: tl.constexpr,
+    EVEN: tl.constexpr, SPLIT: tl.constexpr,
     BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_DV: tl.constexpr,
 ):  # fmt: skip
     """One block of queries of one head, against every key that any of them may see."""
@@ -93,14 +148,51 @@ def forward_kernel(
     first = tl.maximum(position - left, 0) // BLOCK_N * BLOCK_N
     last = tl.minimum(length, tl.maximum(position + BLOCK_M + right, 0))
     total = tl.zeros([BLOCK_M, BLOCK_DV], dtype=tl.float32)
-    for start in range(first, last, BLOCK_N):
-        columns = start + tl.arange(0, BLOCK_N)
-        k = _load(k_base, columns, dims, k_n, k_d, length, d)
-        v = _load(v_base, columns, value_dims, v_n, v_d, length, dv)
-        products = tl.dot(q, tl.trans(k), input_precision="ieee")
-        p = _weights(products, rows[:, None], columns[None, :], nq, nk, length, scale2, bias2, slope2, left, right, HAS_SLOPES)
-        total = tl.dot(p.to(v.dtype), v, total, input_precision="ieee")
+    inner_first, inner_last = last, last
+    if SPLIT:
+        inner_first, inner_last = _whole_blocks(
+            first, last, position + BLOCK_M - 1 - left, tl.minimum(length, position + right + 1), BLOCK_N
+        )
+    # Three loops: at the left edge of what is seen, within it, where no pair needs a mask, and at the right edge.
+    for start in range(first, inner_first, BLOCK_N):
+        total = _forward_step(
+            total, q, k_base, v_base, start, rows, dims, value_dims, k_n, k_d, v_n, v_d, nq, nk, length, d, dv,
+            scale2, bias2, slope2, left, right, HAS_SLOPES, True, EVEN, BLOCK_N,
+        )  # fmt: skip
+    if SPLIT:
+        for start in range(inner_first, inner_last, BLOCK_N):
+            total = _forward_step(
+                total, q, k_base, v_base, start, rows, dims, value_dims, k_n, k_d, v_n, v_d, nq, nk, length, d, dv,
+                scale2, bias2, slope2, left, right, HAS_SLOPES, False, EVEN, BLOCK_N,
+            )  # fmt: skip
+        for start in range(inner_last, last, BLOCK_N):
+            total = _forward_step(
+                total, q, k_base, v_base, start, rows, dims, value_dims, k_n, k_d, v_n, v_d, nq, nk, length, d, dv,
+                scale2, bias2, slope2, left, right, HAS_SLOPES, True, EVEN, BLOCK_N,
+            )  # fmt: skip
     _store(O + b * o_b + h * o_h, total, rows, value_dims, o_n, o_d, nq, dv)
+
+
+@triton.jit
+def _query_gradient_step(
+    dq, row_sum, row_reach, q, g, K, V, start, rows, dims, value_dims, k_n, k_d, v_n, v_d, nq, nk, length, d, dv,
+    scale2, bias2, slope2, left, right, HAS_SLOPES: tl.constexpr, MASKED: tl.constexpr, EVEN: tl.constexpr,
+    BLOCK_N: tl.constexpr,
+):  # fmt: skip
+    columns = start + tl.arange(0, BLOCK_N)
+    k = _load(K, columns, dims, k_n, k_d, length, d, MASKED, EVEN)
+    v = _load(V, columns, value_dims, v_n, v_d, length, dv, MASKED, EVEN)
+    products = tl.dot(q, tl.trans(k), input_precision="ieee")
+    p = _weights(
+        products, rows[:, None], columns[None, :], nq, nk, length, scale2, bias2, slope2, left, right, HAS_SLOPES, MASKED
+    )
+    ds = p * (1.0 - p) * tl.dot(g, tl.trans(v), input_precision="ieee")
+    dq = tl.dot(ds.to(k.dtype), k, dq, input_precision="ieee")
+    row_sum += tl.sum(ds, 1)
+    if HAS_SLOPES:
+        away = tl.abs(columns[None, :] - rows[:, None] - (nk - nq)).to(tl.float32)
+        row_reach += tl.sum(ds * away, 1)
+    return dq, row_sum, row_reach
 
 
 @triton.jit
@@ -109,6 +201,7 @@ def query_gradient_kernel(
     q_b, q_h, q_n, q_d, k_b, k_h, k_n, k_d, v_b, v_h, v_n, v_d, g_b, g_h, g_n, g_d, dq_b, dq_h, dq_n, dq_d, slopes_b,
     heads, group, nq, nk, d, dv, scale, scale2, bias2, left, right,
     HAS_SLOPES: tl.constexpr, HAS_BIAS: tl.constexpr, HAS_LENGTHS: tl.constexpr, PACKED: tl.constexpr,
+    EVEN: tl.constexpr, SPLIT: tl.constexpr,
     BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_DV: tl.constexpr,
 ):  # fmt: skip
     """dQ of one block of queries; beside it the row sums of dS, and of dS times distance, for bias and slopes."""
@@ -140,22 +233,50 @@ def query_gradient_kernel(
     dq = tl.zeros([BLOCK_M, BLOCK_D], dtype=tl.float32)
     row_sum = tl.zeros([BLOCK_M], dtype=tl.float32)
     row_reach = tl.zeros([BLOCK_M], dtype=tl.float32)
-    for start in range(first, last, BLOCK_N):
-        columns = start + tl.arange(0, BLOCK_N)
-        k = _load(k_base, columns, dims, k_n, k_d, length, d)
-        v = _load(v_base, columns, value_dims, v_n, v_d, length, dv)
-        products = tl.dot(q, tl.trans(k), input_precision="ieee")
-        p = _weights(products, rows[:, None], columns[None, :], nq, nk, length, scale2, bias2, slope2, left, right, HAS_SLOPES)
-        ds = p * (1.0 - p) * tl.dot(g, tl.trans(v), input_precision="ieee")
-        dq = tl.dot(ds.to(k.dtype), k, dq, input_precision="ieee")
-        row_sum += tl.sum(ds, 1)
-        if HAS_SLOPES:
-            away = tl.abs(columns[None, :] - rows[:, None] - (nk - nq)).to(tl.float32)
-            row_reach += tl.sum(ds * away, 1)
+    inner_first, inner_last = last, last
+    if SPLIT:
+        inner_first, inner_last = _whole_blocks(
+            first, last, position + BLOCK_M - 1 - left, tl.minimum(length, position + right + 1), BLOCK_N
+        )
+    for start in range(first, inner_first, BLOCK_N):
+        dq, row_sum, row_reach = _query_gradient_step(
+            dq, row_sum, row_reach, q, g, k_base, v_base, start, rows, dims, value_dims, k_n, k_d, v_n, v_d,
+            nq, nk, length, d, dv, scale2, bias2, slope2, left, right, HAS_SLOPES, True, EVEN, BLOCK_N,
+        )  # fmt: skip
+    if SPLIT:
+        for start in range(inner_first, inner_last, BLOCK_N):
+            dq, row_sum, row_reach = _query_gradient_step(
+                dq, row_sum, row_reach, q, g, k_base, v_base, start, rows, dims, value_dims, k_n, k_d, v_n, v_d,
+                nq, nk, length, d, dv, scale2, bias2, slope2, left, right, HAS_SLOPES, False, EVEN, BLOCK_N,
+            )  # fmt: skip
+        for start in range(inner_last, last, BLOCK_N):
+            dq, row_sum, row_reach = _query_gradient_step(
+                dq, row_sum, row_reach, q, g, k_base, v_base, start, rows, dims, value_dims, k_n, k_d, v_n, v_d,
+                nq, nk, length, d, dv, scale2, bias2, slope2, left, right, HAS_SLOPES, True, EVEN, BLOCK_N,
+            )  # fmt: skip
     _store(DQ + b * dq_b + h * dq_h, dq * scale, rows, dims, dq_n, dq_d, nq, d)
     tl.store(RowSum + sums + rows, row_sum, mask=rows < nq)
     if HAS_SLOPES:
         tl.store(RowReach + sums + rows, row_reach, mask=rows < nq)
+
+
+@triton.jit
+def _key_gradient_step(
+    dk, dv_total, k, v, Q, G, start, columns, dims, value_dims, q_n, q_d, g_n, g_d, nq, nk, length, d, dv,
+    scale2, bias2, slope2, left, right, HAS_SLOPES: tl.constexpr, MASKED: tl.constexpr, EVEN: tl.constexpr,
+    BLOCK_M: tl.constexpr,
+):  # fmt: skip
+    rows = start + tl.arange(0, BLOCK_M)
+    q = _load(Q, rows, dims, q_n, q_d, nq, d, MASKED, EVEN)
+    g = _load(G, rows, value_dims, g_n, g_d, nq, dv, MASKED, EVEN)
+    products = tl.dot(k, tl.trans(q), input_precision="ieee")
+    p = _weights(
+        products, rows[None, :], columns[:, None], nq, nk, length, scale2, bias2, slope2, left, right, HAS_SLOPES, MASKED
+    )
+    dv_total = tl.dot(p.to(g.dtype), g, dv_total, input_precision="ieee")
+    ds = p * (1.0 - p) * tl.dot(v, tl.trans(g), input_precision="ieee")
+    dk = tl.dot(ds.to(q.dtype), q, dk, input_precision="ieee")
+    return dk, dv_total
 
 
 @triton.jit
@@ -165,6 +286,7 @@ def key_gradient_kernel(
     dk_b, dk_h, dk_n, dk_d, dv_b, dv_h, dv_n, dv_d, slopes_b,
     key_heads, group, nq, nk, d, dv, scale, scale2, bias2, left, right,
     HAS_SLOPES: tl.constexpr, HAS_BIAS: tl.constexpr, HAS_LENGTHS: tl.constexpr, PACKED: tl.constexpr,
+    EVEN: tl.constexpr, SPLIT: tl.constexpr,
     BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_DV: tl.constexpr,
 ):  # fmt: skip
     """dK and dV of one block of keys, summed in float32 over all query heads that share it."""
@@ -190,23 +312,35 @@ def key_gradient_kernel(
     position = tl.program_id(0) * BLOCK_N - (nk - nq)
     first = tl.maximum(position - right, 0) // BLOCK_M * BLOCK_M
     last = tl.minimum(nq, tl.maximum(position + BLOCK_N + left, 0))
+    # Of these, the blocks whose every query sees every key of this one; none where keys run past the length.
+    high = tl.where(tl.program_id(0) * BLOCK_N + BLOCK_N <= length, tl.minimum(nq, position + left + 1), 0)
+    inner_first, inner_last = last, last
+    if SPLIT:
+        inner_first, inner_last = _whole_blocks(first, last, position + BLOCK_N - 1 - right, high, BLOCK_M)
     dk = tl.zeros([BLOCK_N, BLOCK_D], dtype=tl.float32)
     dv_total = tl.zeros([BLOCK_N, BLOCK_DV], dtype=tl.float32)
     for member in range(0, group):
         h = key_head * group + member
         if HAS_SLOPES:
             slope2 = tl.load(Slopes + slopes + h) * 1.4426950408889634
-        for start in range(first, last, BLOCK_M):
-            rows = start + tl.arange(0, BLOCK_M)
-            q = _load(Q + b * q_b + h * q_h, rows, dims, q_n, q_d, nq, d)
-            g = _load(G + b * g_b + h * g_h, rows, value_dims, g_n, g_d, nq, dv)
-            products = tl.dot(k, tl.trans(q), input_precision="ieee")
-            p = _weights(
-                products, rows[None, :], columns[:, None], nq, nk, length, scale2, bias2, slope2, left, right, HAS_SLOPES
-            )
-            dv_total = tl.dot(p.to(g.dtype), g, dv_total, input_precision="ieee")
-            ds = p * (1.0 - p) * tl.dot(v, tl.trans(g), input_precision="ieee")
-            dk = tl.dot(ds.to(q.dtype), q, dk, input_precision="ieee")
+        for start in range(first, inner_first, BLOCK_M):
+            dk, dv_total = _key_gradient_step(
+                dk, dv_total, k, v, Q + b * q_b + h * q_h, G + b * g_b + h * g_h, start, columns, dims, value_dims,
+                q_n, q_d, g_n, g_d, nq, nk, length, d, dv, scale2, bias2, slope2, left, right, HAS_SLOPES, True, EVEN, BLOCK_M,
+            )  # fmt: skip
+        if SPLIT:
+            for start in range(inner_first, inner_last, BLOCK_M):
+                dk, dv_total = _key_gradient_step(
+                    dk, dv_total, k, v, Q + b * q_b + h * q_h, G + b * g_b + h * g_h, start, columns, dims, value_dims,
+                    q_n, q_d, g_n, g_d, nq, nk, length, d, dv, scale2, bias2, slope2, left, right,
+                    HAS_SLOPES, False, EVEN, BLOCK_M,
+                )  # fmt: skip
+            for start in range(inner_last, last, BLOCK_M):
+                dk, dv_total = _key_gradient_step(
+                    dk, dv_total, k, v, Q + b * q_b + h * q_h, G + b * g_b + h * g_h, start, columns, dims, value_dims,
+                    q_n, q_d, g_n, g_d, nq, nk, length, d, dv, scale2, bias2, slope2, left, right,
+                    HAS_SLOPES, True, EVEN, BLOCK_M,
+                )  # fmt: skip
     _store(DK + b * dk_b + key_head * dk_h, dk * scale, columns, dims, dk_n, dk_d, nk, d)
     _store(DV + b * dv_b + key_head * dv_h, dv_total, columns, value_dims, dv_n, dv_d, nk, dv)
 
@@ -216,7 +350,7 @@ def forward(q: Tensor, k: Tensor, v: Tensor, options: Options) -> Tensor:
     _require(q)
     out = torch.empty((*q.shape[:3], v.shape[3]), dtype=q.dtype, device=q.device)
     shape = _Shape.of(q, k, v, options)
-    meta = launch_options(q.dtype, shape.d, shape.dv, backward=False)
+    meta = launch_options(q.dtype, shape.d, shape.dv, kernel="forward")
     with torch.cuda.device_of(q):  # Triton launches on the current device, whatever the tensors are on
         forward_kernel[(triton.cdiv(shape.longest_q, meta["BLOCK_M"]), shape.rows * shape.heads)](
             q, k, v, out, *_pointers(q, options),
@@ -242,15 +376,15 @@ def backward(
     )  # fmt: skip
     inputs = (*q.stride(), *k.stride(), *v.stride(), *grad.stride())
     flags, pointers, slope_stride = _flags(options), _pointers(q, options), _slope_stride(options)
-    meta = launch_options(q.dtype, shape.d, shape.dv, backward=True)
+    query_meta, key_meta = (launch_options(q.dtype, shape.d, shape.dv, kernel=kernel) for kernel in ("query", "key"))
     with torch.cuda.device_of(q):
-        query_gradient_kernel[(triton.cdiv(shape.longest_q, meta["BLOCK_M"]), shape.rows * shape.heads)](
+        query_gradient_kernel[(triton.cdiv(shape.longest_q, query_meta["BLOCK_M"]), shape.rows * shape.heads)](
             q, k, v, grad, dq, *pointers, row_sum, row_reach,
-            *inputs, *dq.stride(), slope_stride, shape.heads, shape.group, *shared, **flags, **meta,
+            *inputs, *dq.stride(), slope_stride, shape.heads, shape.group, *shared, **flags, **query_meta,
         )  # fmt: skip
-        key_gradient_kernel[(triton.cdiv(shape.longest_k, meta["BLOCK_N"]), shape.rows * k.shape[1])](
+        key_gradient_kernel[(triton.cdiv(shape.longest_k, key_meta["BLOCK_N"]), shape.rows * k.shape[1])](
             q, k, v, grad, dk, dvalue, *pointers,
-            *inputs, *dk.stride(), *dvalue.stride(), slope_stride, k.shape[1], shape.group, *shared, **flags, **meta,
+            *inputs, *dk.stride(), *dvalue.stride(), slope_stride, k.shape[1], shape.group, *shared, **flags, **key_meta,
         )  # fmt: skip
     bias, slopes = options.bias, options.slopes
     nothing = q.new_empty(0)
@@ -337,23 +471,30 @@ def _slope_stride(options: Options) -> int:
     return slopes.shape[1] if slopes is not None and slopes.ndim == 2 else 0
 
 
-def launch_options(dtype: torch.dtype, d: int, dv: int, *, backward: bool) -> dict[str, Any]:
-    """Block sizes and warps that fit a Hopper's shared memory: keys and queries per block, dims up to a power of two."""
+def launch_options(dtype: torch.dtype, d: int, dv: int, *, kernel: str) -> dict[str, Any]:
+    """Block sizes and warps for ``forward``, ``query`` or ``key`` (the gradients), chosen by what the compiler makes of them.
+
+    They fit a Hopper's shared memory and registers; conformance.sigmoid_attention.sass shows it. Dims go up to a power of two.
+    ``SPLIT`` leaves the mask out of the blocks that need none, in a loop of their own, where registers suffice for it.
+    """
     block_d, block_dv = max(16, triton.next_power_of_2(d)), max(16, triton.next_power_of_2(dv))
     widest = max(block_d, block_dv)
+    block_m, block_n, warps, stages, split = 64, 64, 4, 2, True
     if interpreted():
-        block_m, block_n = 64, 64
+        pass
     elif dtype == torch.float32 or widest > 128:
-        block_m, block_n = 32, 32
-    elif backward:
-        block_m, block_n = 64, 64
-    else:
-        block_m, block_n = 128, 64
+        block_m, block_n, stages = 32, 32, 2 if kernel != "forward" or widest > 128 else 3
+    elif kernel == "forward":
+        block_m, warps, stages = 128, 8 if widest == 128 else 4, 3
+    elif kernel == "key" and widest == 128:
+        block_n, warps, stages, split = 128, 8, 1, False
     return {
         "BLOCK_M": block_m,
         "BLOCK_N": block_n,
         "BLOCK_D": block_d,
         "BLOCK_DV": block_dv,
-        "num_warps": 8 if block_m == 128 and widest == 128 else 4,
-        "num_stages": 2 if backward or widest > 128 else 3,
+        "EVEN": d == block_d and dv == block_dv,
+        "SPLIT": split,
+        "num_warps": warps,
+        "num_stages": stages,
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -28,7 +27,7 @@ from impls.sigmoid_attention.arguments import Arguments
 from impls.sigmoid_attention.driver import ALL_FEATURES, connect, recognise
 from impls.sigmoid_attention.numpy_attention import attention as numpy_attention
 from impls.sigmoid_attention.numpy_driver import NumpySubject
-from impls.sigmoid_attention.problem import LAYOUTS, place
+from impls.sigmoid_attention.problem import LAYOUTS, Load, place
 from reference.sigmoid_attention import forward, forward_bound
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -340,18 +339,6 @@ def test_the_eager_implementation_gives_the_same_in_parts(monkeypatch: pytest.Mo
             assert compare("output", got.numpy(), expected, bound).passed
 
 
-def test_kernels_compile_for_hopper_and_use_its_matrix_units() -> None:
-    environment = {**os.environ, "TRITON_INTERPRET": "0", "PYTHONPATH": str(ROOT)}
-    program = ROOT / "tests" / "sigmoid_attention" / "compile_for_hopper.py"
-    done = subprocess.run([sys.executable, str(program)], env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    lines = [line.split() for line in done.stdout.splitlines()]
-    assert [line[0] for line in lines] == ["forward_kernel", "forward_kernel", "query_gradient_kernel", "key_gradient_kernel"]
-    for _, dtype, _, shared, units, _ in lines:
-        assert int(shared) <= 227 * 1024  # what one block may have on sm_90
-        assert (units == "wgmma") == (dtype == "torch.bfloat16")
-
-
 @settings(max_examples=60, deadline=None, derandomize=True, database=None)
 @given(
     case=st.builds(
@@ -392,6 +379,7 @@ def test_work_is_counted_as_the_field_counts_it() -> None:
     assert full.flops == full.amount == 4 * 8 * 16 * 2048**2 * 128
     assert by_id["fwd-causal-B8-H16-N2048-D128-bfloat16"].amount == full.amount / 2
     assert by_id["fwd-bwd-full-B8-H16-N2048-D128-bfloat16"].amount == full.amount * 3.5
+    assert by_id["bwd-full-B8-H16-N2048-D128-bfloat16"].amount == full.amount * 2.5
     assert BASELINE in {i.name for i in IMPLEMENTATIONS}
 
 
@@ -425,3 +413,32 @@ def test_a_workload_s_answer_is_held_against_the_law() -> None:
 def test_an_interpreted_kernel_is_not_timed() -> None:
     with pytest.raises(Unsupported, match="interpreter"):
         prepare(named("triton"), WORKLOADS[0], "cpu")
+
+
+def test_a_yardstick_is_timed_and_judged_by_nothing() -> None:
+    record = named("softmax-fused")
+    subject = connect(record, "cpu")
+    with pytest.raises(Unsupported, match="computes softmax attention: a yardstick"):
+        subject.forward(cases.problem(PLAIN, "float32"))
+    with pytest.raises(Unsupported, match="yardstick"):
+        subject.interrupted(cases.problem(PLAIN, "float32"), cases.problem(PLAIN, "float32"), True)
+    workload = next(w for w in WORKLOADS if w.quick and "cpu" in w.devices)
+    prepared = prepare(record, workload, "cpu")
+    prepared.run()
+    assert all(c.passed for c in prepared.verify())
+    # What does not compute softmax is no yardstick of it.
+    mistaken = replace(record, target="impls.sigmoid_attention.torch_eager:attention")
+    assert not all(c.passed for c in prepare(mistaken, workload, "cpu").verify())
+
+
+def test_a_backward_pass_timed_alone_is_the_one_of_both() -> None:
+    load = Load(batch=1, heads=1, length=8, dim=16, dtype="float32", bias=-1.0, causal=True, backward=True)
+    gradients = []
+    for each in (load, replace(load, alone=True)):
+        work = connect(named("torch-blocked"), "cpu").timed(each)
+        work.renew(3)
+        work.run()
+        gradients.append(work.head(work.run(), 0, 0)["dq"])
+    assert np.array_equal(*gradients)
+    with pytest.raises(Unsupported, match="alone"):
+        connect(named("numpy"), "cpu").timed(replace(load, alone=True))
