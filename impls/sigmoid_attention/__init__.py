@@ -53,6 +53,16 @@ IMPLEMENTATIONS: tuple[Implementation, ...] = (
         features=_EVERYTHING,
     ),
     Implementation(
+        name="sigmoid_attention/numpy-tanh",
+        system="sigmoid_attention",
+        target="impls.sigmoid_attention.numpy_tanh:attention",
+        protocol="numpy",
+        summary="NumPy with the hardware's approximate tanh, emulated at its documented worst: most fast kernels' way.",
+        dtypes=("float32", "float16", "bfloat16"),
+        features=_EVERYTHING,
+        numerical_class="fused-tanh",
+    ),
+    Implementation(
         name="sigmoid_attention/torch-eager",
         system="sigmoid_attention",
         target="impls.sigmoid_attention.torch_eager:attention",
