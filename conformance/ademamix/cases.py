@@ -608,14 +608,14 @@ FLAGS = tuple(
     )
 )
 ACCUMULATED = (
-    RunCase("three-parts", _TWO_GROUPS, 5, use="accumulated"),
+    RunCase("three-parts", (GroupCase(EXACT, (TensorCase(), TensorCase((2, 3)), TensorCase(()))),), 5, use="accumulated"),
     single("beta1-zero", replace(EXACT, beta1=0.0), "normal", 5, use="accumulated"),
 )
-CLOSURE = (single("each-step", SCHEDULED, "normal", 4, use="closure"),)
+CLOSURE = (single("each-step", EXACT, "normal", 4, use="closure"),)
 LOSS_SCALING = (
     RunCase(
         "two-overflows",
-        (GroupCase(SCHEDULED, (TensorCase(missing=(2, 5)), TensorCase((2, 3), missing=(2, 5)))),),
+        (GroupCase(EXACT, (TensorCase(missing=(2, 5)), TensorCase((2, 3), missing=(2, 5)))),),
         8,
         use="scaler",
     ),

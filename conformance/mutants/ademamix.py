@@ -966,10 +966,10 @@ class WarmupAStepShort(AdEMAMix):
     """The warm-up is over after T - 1 steps, as where t runs over range(T) and its last value is taken for the end."""
 
     def alpha(self, kept: Moments, hyper: Hyperparameters) -> float:
-        return super().alpha(kept, replace(hyper, t_alpha=hyper.t_alpha - 1) if (hyper.t_alpha or 0) > 1 else hyper)
+        return super().alpha(kept, replace(hyper, t_alpha=max((hyper.t_alpha or 0) - 1, 0)) if hyper.t_alpha != 1 else hyper)
 
     def beta3(self, kept: Moments, hyper: Hyperparameters) -> float:
-        return super().beta3(kept, replace(hyper, t_beta3=hyper.t_beta3 - 1) if (hyper.t_beta3 or 0) > 1 else hyper)
+        return super().beta3(kept, replace(hyper, t_beta3=max((hyper.t_beta3 or 0) - 1, 0)) if hyper.t_beta3 != 1 else hyper)
 
 
 @_bug("ADM-19", "ADM-21")
@@ -1157,13 +1157,11 @@ class MomentsRoundedByChance(AdEMAMix):
         new = super().average(m, x, beta)
         if self.format.precision >= 24:
             return new
-        nearest = self.stored(new)
-        # The neighbour on the other side, and the share of the way to it.
-        gap = np.abs(nearest) * self.compute(2.0 ** (1 - self.format.precision))
-        other = self.stored(nearest + np.copysign(gap, new - nearest))
-        with np.errstate(all="ignore"):
-            share = np.where(other != nearest, (new - nearest) / (other - nearest), 0)
-        return np.where(self.chance.random(np.shape(new)) < share, other, nearest).astype(self.compute)
+        _, exponent = np.frexp(new)
+        unit = np.ldexp(1.0, np.maximum(exponent, self.format.emin + 1) - self.format.precision)
+        below = np.floor(new / unit)
+        up = self.chance.random(np.shape(new)) < new / unit - below
+        return np.asarray((below + up) * unit, dtype=self.compute)
 
 
 @_bug("ADM-49")
@@ -1190,14 +1188,9 @@ class ClockOutsideTheState(AdEMAMix):
     """The step count of the schedules is an attribute that copying and pickling keep, and arrays and JSON do not."""
 
     def clock(self, kept: Moments) -> int:
-        kept.__dict__["steps"] = min(kept.__dict__.get("steps", 0) + 1, kept.t) if self.first(kept) else kept.steps
-        return max(kept.__dict__["steps"] - kept.t_switch, 1)
-
-    def first(self, kept: Moments) -> bool:
-        """Whether this is the first look at the clock in this step."""
-        new = kept.__dict__.get("looked") != kept.t
-        kept.__dict__["looked"] = kept.t
-        return new
+        seen: set[int] = kept.__dict__.setdefault("seen", set())
+        seen.add(kept.t)
+        return max(len(seen) - kept.t_switch, 1)
 
 
 @_bug("ADM-51")

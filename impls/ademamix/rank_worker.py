@@ -36,7 +36,7 @@ def main(folder: str) -> int:
     place = Path(folder)
     _, _, jobs = pickle.loads((place / "jobs.pickle").read_bytes())
     _import_early(jobs)
-    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+    context: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     processes = [context.Process(target=_rank, args=(place, rank)) for rank in range(max(r.world for _, r in jobs))]
     for process in processes:
         process.start()
@@ -73,6 +73,7 @@ def _rank(place: Path, rank: int) -> None:
     for number, (problem, ranks) in enumerate(jobs):
         if rank >= ranks.world:
             continue
+        answer: tuple[str, Any]
         try:
             if not (dist.is_available() and dist.is_gloo_available()):
                 raise NotRun("torch was built without gloo; install a build that has torch.distributed")
