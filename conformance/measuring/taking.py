@@ -128,9 +128,10 @@ class Take:
         watch = DeviceWatch(_reader()) if self.device == "cuda" else None
         evict = cache_of(self.device).evict if cache == "cold" else None
         take = taker(self.clock, evict, host.mark)
+        # Already in the pilot, so that the plan knows what looking costs.
+        self.clock.glance = _in_turn(host.glance, *([watch.glance] if watch else []))
         launch, mine, theirs, quad_s = self._pilot(take, cache, own, other)
         plan = plan_for(mine[0].work.calls, theirs[0].work.calls if theirs else 1, quad_s, self.budget)
-        self.clock.glance = _in_turn(host.glance, *([watch.glance] if watch else []))
         host.begin()
         if watch is not None:
             watch.begin()
