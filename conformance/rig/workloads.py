@@ -12,12 +12,13 @@ import functools
 import itertools
 import random
 from collections.abc import Iterable
+from typing import Any
 
 from conformance._texts import equal_lists
-from conformance.comparison import Comparison
+from conformance.comparison import Comparison, equal
 from conformance.workload import Prepared, Workload
-from impls._text import Found, as_annotations
-from impls.contract import Implementation
+from impls._text import Found, TimeLimitExceeded, as_annotations
+from impls.contract import Implementation, Unsupported
 from impls.rig.driver import connect
 from reference import rig
 
@@ -51,14 +52,42 @@ def _workload(kind: str, name: str, length: int, quick: bool = False) -> Workloa
     )
 
 
+def _stream(size: int, quick: bool = False) -> Workload:
+    """What a chunk costs, as a token does that a model has written."""
+    chunks = -(-STREAMED // size)
+    return Workload(
+        id=f"stream-{size}",
+        system="rig",
+        description=f"{_DESCRIPTIONS['typical']}, {STREAMED:,} characters in {chunks:,} chunks of {size}",
+        dtype="",
+        amount=float(chunks),
+        unit="chunks",
+        quick=quick,
+        needs=frozenset({"stream"}),
+        devices=("cpu",),
+        parameters={"kind": "typical", "length": STREAMED, "chunk": size},
+        family="stream",
+        scale=float(size),
+        scale_name="characters per chunk",
+    )
+
+
+STREAMED = 16_384
+"""Characters of a text that is read in chunks."""
+
+SIZES = {"1k": 2**10, "8k": 2**13, "64k": 2**16, "1m": 2**20, "10m": 10 * 2**20, "100m": 100 * 2**20}
 WORKLOADS: tuple[Workload, ...] = (
-    _workload("typical", "64k", 65_536, quick=True),
-    _workload("dense", "64k", 65_536, quick=True),
-    _workload("typical", "1m", 1_048_576),
-    _workload("dense", "1m", 1_048_576),
-    _workload("hostile", "1m", 1_048_576),
-    _workload("unclosed", "1m", 1_048_576),
+    *(
+        _workload(kind, name, length, quick=name == "64k" and kind in ("typical", "dense"))
+        for kind in _DESCRIPTIONS
+        for name, length in SIZES.items()
+    ),
+    *(_stream(size, quick=size == 16) for size in (1, 2, 4, 8, 16, 32, 64)),
 )
+
+TILE = 2**20
+"""Longer texts are one of this length again and again; what ends it is in every profile the end of whatever had begun."""
+_END_OF_ALL = '""\n'
 
 _PROSE = (
     "the population of Sunnyvale has grown since it was founded in 1912 and median income – by county [1] – rose (see below) "
@@ -67,9 +96,20 @@ _PROSE = (
 )
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=2)
 def body(kind: str, length: int) -> str:
     """The text of a workload but for its serial number; cut at its length wherever that is, as a model's answer may be."""
+    if length <= TILE:
+        return _written(kind, length)[: length - SERIAL]
+    return (_tile(kind) * (length // TILE + 1))[: length - SERIAL]
+
+
+def _tile(kind: str) -> str:
+    return _written(kind, TILE)[: TILE - len(_END_OF_ALL)] + _END_OF_ALL
+
+
+def _written(kind: str, length: int) -> str:
+    """At least so much of a text."""
     source = random.Random(f"{kind} {length}")
     pieces: list[str] = []
     have = 0
@@ -85,17 +125,22 @@ def body(kind: str, length: int) -> str:
             piece = " ".join(source.choices(_PROSE.split(" "), k=words)) + " " + annotation
         pieces.append(piece)
         have += len(piece)
-    return "".join(pieces)[: length - SERIAL]
+    return "".join(pieces)
 
 
 def prepare(implementation: Implementation, workload: Workload, device: str) -> Prepared:
     """One reading of a new text, and its verification against the law in the parser's profile."""
     subject = connect(implementation, device)
+    if "chunk" in workload.parameters:
+        return _prepare_stream(subject, workload)
     parse = subject.raw_parse()
     text = body(workload.parameters["kind"], workload.parameters["length"])
     serial = itertools.count()
     timed: list[tuple[int, object]] = []
-    plain = is_plain(subject.answer(fresh(next(serial), text)))
+    try:
+        plain = is_plain(subject.answer(fresh(next(serial), text)))
+    except TimeLimitExceeded as limit:
+        raise Unsupported(f"{limit} on {len(text):,} characters") from None
 
     def run() -> object:
         number = next(serial)
@@ -111,11 +156,49 @@ def prepare(implementation: Implementation, workload: Workload, device: str) -> 
 
     def compared(quantity: str, number: int, found: list[Found]) -> Comparison:
         first = ("serial", f"{number:012d}", 0, SERIAL)
-        return equal_lists(quantity, found, [first, *_law(text, subject.profile.name)], fresh(number, text))
+        law = _law(workload.parameters["kind"], workload.parameters["length"], subject.profile.name)
+        return equal_lists(quantity, found, [first, *law], fresh(number, text))
 
     return Prepared(
         run, verify, inputs="each call reads a text that was never read before; it is put together on the clock, by one copy"
     )
+
+
+def _prepare_stream(subject: Any, workload: Workload) -> Prepared:
+    """One reading of a new text in chunks."""
+    make, size = subject.raw_stream(), workload.parameters["chunk"]
+    text = body(workload.parameters["kind"], workload.parameters["length"])
+    serial = itertools.count()
+    timed: list[tuple[int, list[Any]]] = []
+
+    def chunks(number: int) -> list[str]:
+        whole = fresh(number, text)
+        return [whole[at : at + size] for at in range(0, len(whole), size)]
+
+    def read(pieces: list[str]) -> list[Any]:
+        reader = make()
+        items: list[Any] = []
+        for piece in pieces:
+            items += reader.feed(piece)
+        items += reader.close()
+        return items
+
+    def run() -> object:
+        number = next(serial)
+        timed[:] = [(number, read(chunks(number)))]
+        return timed
+
+    def verify() -> Iterable[Comparison]:
+        number = next(serial)
+        for each, items in [*timed, (number, read(chunks(number)))]:
+            whole = fresh(each, text)
+            found = subject.read([item for item in items if not isinstance(item, str)], whole)
+            law = _law(workload.parameters["kind"], workload.parameters["length"], subject.profile.name)
+            yield equal_lists("annotations", found, [("serial", f"{each:012d}", 0, SERIAL), *law], whole)
+            outside = sum(len(item) for item in items if isinstance(item, str))
+            yield equal("characters of text", outside, len(whole) - sum(end - start for *_, start, end in found))
+
+    return Prepared(run, verify, inputs="each call reads a text that was never read before, cut into chunks on the clock")
 
 
 def fresh(number: int, text: str) -> str:
@@ -129,7 +212,22 @@ def is_plain(answer: object) -> bool:
 
 
 @functools.lru_cache(maxsize=4)
-def _law(text: str, profile: str) -> tuple[tuple[str, str, int, int], ...]:
-    """The annotations of the text behind a serial number."""
-    found = rig.annotations("0" * SERIAL + text, rig.PROFILES[profile])
-    return tuple((a.query, a.value, a.span.start, a.span.end) for a in found)
+def _law(kind: str, length: int, profile: str) -> tuple[Found, ...]:
+    """The annotations of the text behind a serial number. Of one that repeats, each repetition is read by itself."""
+    text = body(kind, length)
+    if length <= TILE:
+        return _read(text, profile, SERIAL)
+    tile = _tile(kind)
+    once = _read(tile, profile, SERIAL)
+    whole = [
+        (query, value, start + at, end + at)
+        for at in range(0, len(text) - len(tile) + 1, len(tile))
+        for query, value, start, end in once
+    ]
+    rest = len(text) % len(tile)
+    return (*whole, *_read(text[len(text) - rest :], profile, SERIAL + len(text) - rest))
+
+
+def _read(text: str, profile: str, offset: int) -> tuple[Found, ...]:
+    found = rig.annotations(text, rig.PROFILES[profile])
+    return tuple((a.query, a.value, a.span.start + offset, a.span.end + offset) for a in found)

@@ -17,7 +17,8 @@ offer more; each is a feature word:
   "source", "date" and "url", or None, or raises.
 - ``address``: ``address(query)`` returns the address that a query is fetched from; its parameter "q" is the query.
 - ``constrain``: ``constrain(vocabulary, end)`` returns a fresh guide of a constrained decoder. The vocabulary lists tokens
-  as bytes, ``end`` is the id that ends a text; ``guide.allowed()`` gives those that may follow, ``guide.advance(id)`` takes one.
+  as bytes, ``end`` is the id that ends a text; ``guide.allowed()`` gives those that may follow, ``guide.advance(id)`` takes
+  one.
 
 Settings of a record: ``offsets`` ("code points", "utf8" or "utf16") is the unit that the parser counts in; ``seconds`` is the
 time limit of one answer. ``numerical_class`` names the profile: "" is strict, "official" is the published reader's.
