@@ -26,9 +26,9 @@ TIGHT = 1.02
 
 
 def median_interval(samples: Sequence[float], confidence: float = CONFIDENCE) -> tuple[float, float, float]:
-    """Median and interval of seconds per call in the order they were taken, two to a quad."""
+    """Median and interval of seconds per call in the order they were taken."""
     values = np.asarray(samples, dtype=np.float64)
-    low, high = interval(_by_quads(values), confidence)
+    low, high = interval(values, confidence)
     return float(np.median(values)), low, high
 
 
@@ -52,9 +52,9 @@ def quartiles(samples: Sequence[float]) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def interval(quads: Array, confidence: float = CONFIDENCE) -> tuple[float, float]:
+def interval(values: Array, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """Of the median of values in the order they were taken: the hull of block bootstrap and order statistics."""
-    bootstrap, ordered = _bootstrap(quads, confidence), _order_statistics(quads, confidence)
+    bootstrap, ordered = _bootstrap(values, confidence), _order_statistics(values, confidence)
     return min(bootstrap[0], ordered[0]), max(bootstrap[1], ordered[1])
 
 

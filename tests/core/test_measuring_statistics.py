@@ -158,6 +158,16 @@ def test_planned_looks_double_and_share_the_confidence() -> None:
     assert sampling.planned_looks(6) == ((6,), 0.95)
 
 
+@pytest.mark.parametrize("kind", ["heavy", "spikes", "skewed"])
+def test_a_median_lies_in_its_own_interval(kind: str) -> None:
+    for seed in range(20):
+        samples = np.exp(20 * noise(kind, np.random.default_rng(seed), 128)).tolist()
+        median, low, high = statistics.median_interval(samples)
+        assert low <= median <= high
+        ratio, ratio_low, ratio_high = statistics.ratio_interval([1.0] * 128, samples)
+        assert ratio_low <= ratio <= ratio_high
+
+
 def test_intervals_are_the_same_each_time_they_are_computed() -> None:
     values = np.random.default_rng(5).standard_normal(20).tolist()
     assert statistics.median_interval(values) == statistics.median_interval(values)
