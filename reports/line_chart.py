@@ -33,6 +33,8 @@ WIDTH = 540.0
 LEFT, RIGHT, BOTTOM, HEIGHT = 78.0, 20.0, 56.0, 250.0
 TITLE, TEXT, TICK = 14.0, 11.0, 10.5
 LEGEND_ROW, LONGEST = 18.0, 34
+MOST_BARS = 24
+"""Of points, up to which each has its own mark and interval; beyond it the intervals are a band."""
 TICKS_APART, MOST_SPELLED = 36.0, 1_000_000
 MARKS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES: tuple[Any, ...] = ((), (5, 2), (2, 1.5), (6, 2, 1.5, 2))
@@ -162,7 +164,9 @@ def frame(canvas: Canvas, across: Axis, up: Axis, axes: Axes, ticks: list[tuple[
         canvas.text(left - 7, y, text, TICK, ha="right", va="center", color=QUIET)
     canvas.line((left, right), (bottom, bottom), RULE, 1.0, zorder=2)
     canvas.text((left + right) / 2, bottom - 38, drawable(axes.x, 70), TEXT, ha="center")
-    canvas.text(20, (bottom + top) / 2, drawable(axes.y, 44), TEXT, rotation=90, ha="center", va="center")
+    upright = drawable(axes.y, 56)
+    size = TEXT * min(1.0, (top - bottom) / text_width(upright, TEXT)) if upright.strip() else TEXT
+    canvas.text(20, (bottom + top) / 2, upright, size, rotation=90, ha="center", va="center")
 
 
 def _own_ticks(lines: Sequence[Line], across: Axis) -> list[tuple[float, str]] | None:
@@ -196,15 +200,24 @@ def _line(canvas: Canvas, across: Axis, up: Axis, line: Line, look: dict[str, An
     order = sorted(range(len(line.x)), key=lambda place: (line.x[place], place))
     points = [(across.at(line.x[place]), up.at(line.y[place])) for place in order]
     xs, ys = [x for x, _ in points], [y for _, y in points]
-    for place in order if line.low and line.high else ():
-        x, low, high = across.at(line.x[place]), up.at(line.low[place]), up.at(line.high[place])
+    spans = [(up.at(line.low[place]), up.at(line.high[place])) for place in order] if line.low and line.high else []
+    if len(spans) > MOST_BARS:
+        canvas.axes.fill(
+            [*xs, *reversed(xs)],
+            [*(low for low, _ in spans), *(high for _, high in reversed(spans))],
+            facecolor=look["color"],
+            edgecolor="none",
+            alpha=0.16,
+            zorder=2.5,
+        )
+    for x, (low, high) in zip(xs, spans, strict=True) if len(spans) <= MOST_BARS and spans else ():
         if high - low > 7:
             canvas.line((x, x), (low, high), look["color"], 1.2, zorder=3)
     if len(points) > 1:
         extra = {"dashes": look["dashes"]} if look["dashes"] else {}
         canvas.axes.plot(xs, ys, color=look["color"], linewidth=1.7, zorder=4, solid_joinstyle="round", **extra)
     # Beyond so many points the marks would hide the line; the first and the last stay.
-    step = max(1, math.ceil(len(points) / 24))
+    step = max(1, math.ceil(len(points) / MOST_BARS))
     chosen = [place for place in range(len(points)) if place % step == 0 or place == len(points) - 1]
     mark(canvas, [xs[place] for place in chosen], [ys[place] for place in chosen], look)
 

@@ -36,16 +36,15 @@ def claims(evidence: Evidence, gallery: Gallery) -> str:
 
 
 def _system(system: System, own: list[PaperClaim], gallery: Gallery) -> str:
-    headers = ["Id", "Claim", "Paper says", "Measured here", "Verdict", "Source"]
+    headers = ["Id", "Claim, and where it stands", "Paper says", "Measured here", "Verdict"]
     several = len({claim.device for claim in own}) > 1
     rows = [
         [
             f"**{plain(claim.id)}**" + (f" ({plain(claim.device)})" if several else ""),
-            plain(claim.statement),
+            f"{plain(claim.statement)} *({plain(claim.source)})*",
             shown(claim.expected, claim.unit),
             shown(claim.measured, claim.unit),
             verdict(claim) + (" (short form)" if claim.quick else ""),
-            plain(claim.source),
         ]
         for claim in own
     ]

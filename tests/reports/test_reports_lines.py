@@ -76,6 +76,7 @@ def line_chart(**changes: Any) -> LineChart:
     "lines",
     [
         (Line("one point", (5,), (5,)),),
+        (Line("a band", tuple(range(40)), (2.0,) * 40, (1.0,) * 40, (3.0,) * 40),),
         (Line("zero and infinite", (0, 1, 2), (0, math.inf, -math.inf)),),
         (Line("nothing", (), ()), Line("something", (1, 2), (1, 2), (0.5, 1), (2, 3))),
         tuple(Line(f"number {n}", (1, 2), (n, n + 1)) for n in range(30)),
