@@ -374,15 +374,15 @@ def finish(session: pytest.Session, exitstatus: int) -> None:
     ended = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
     if hasattr(config, "workerinput"):
         if ended and config.stash[EARLIER]:
-            config.workeroutput[TAKEN_AGAIN] = take_again(session)
+            vars(config)["workeroutput"][TAKEN_AGAIN] = take_again(session)
         return
     if selection_of_if_made(config).failures and ended:
         session.exitstatus = exitstatus = pytest.ExitCode.TESTS_FAILED
     if ended and config.stash[EARLIER]:
         take_again(session)
-        config.stash[FINDINGS] = found = against.findings(
-            config.stash[EARLIER], header(config), config.stash[LINES], selected(config), forgiven(config)
-        )
+        earlier, lines = config.stash[EARLIER], config.stash[LINES]
+        found = against.findings(earlier, header(config), lines, selected(config), forgiven(config))
+        config.stash[FINDINGS] = found
         if found.worse:
             session.exitstatus = exitstatus = pytest.ExitCode.TESTS_FAILED
     target = config.stash[TARGET]
@@ -415,9 +415,10 @@ def take_again(session: pytest.Session) -> list[dict[str, Any]]:
         if found is not None:
             by_id[found.implementation.name, found.workload.id, found.device] = found
     gained: dict[regression.Key, dict[str, Any]] = {}
+    earlier, this = config.stash[EARLIER], header(config) if by_id else {}
     for _ in range(regression.TAKES - 1 if by_id else 0):
         lines = {regression.key_of(line): line for line in config.stash[LINES] if line["record"] == "measurement"}
-        held = against.speeds(config.stash[EARLIER], header(config), lines.values())
+        held = against.speeds(earlier, this, lines.values())
         wanted = {change.now.key for change in regression.suspects(held.changes())}
         for name, workload, device in dict.fromkeys((key[0], key[1], key[3]) for key in sorted(wanted)):
             if (name, workload, device) not in by_id:

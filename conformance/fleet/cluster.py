@@ -54,7 +54,7 @@ def run_shards(plan: Plan, shards: Sequence[Shard], say: Callable[[str], None]) 
 
 
 def _connect(address: str, checkout: str) -> None:
-    settings: dict[str, Any] = {"log_to_driver": False, "logging_level": "error", "configure_logging": True}
+    settings: dict[str, Any] = {"log_to_driver": False, "logging_level": "critical", "configure_logging": True}
     if address == "local":
         # A cluster of its own, though another one may run on this machine.
         ray.init(address="local", include_dashboard=False, **settings)
@@ -111,7 +111,7 @@ class _Fleet:
         return self.done
 
     def _hand_out(self) -> None:
-        """Everything at once, which Ray queues; but timings on a CPU one at a time to a node, which they have to themselves."""
+        """Everything at once, which Ray queues; but timings on a CPU one at a time to a node, which they have alone."""
         kept: deque[_Attempt] = deque()
         while self.waiting:
             attempt = self.waiting.popleft()
