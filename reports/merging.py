@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from conformance.measuring.regression import Figure, figure_of
 from conformance.measuring.statistics import decide
 from conformance.records import RecordError, Run, dump, read, refuse_strangers
 from conformance.verdict import Judgement, Verdict
@@ -141,6 +142,8 @@ class Measurement:
     """The decision's, in words."""
     warnings: tuple[str, ...] = ()
     """What a reader must know: throttled, other processes, noisy."""
+    takes: tuple[Figure, ...] = ()
+    """What it gave when it was measured again, as a suspect of a slowdown."""
     again: bool = False
     """The baseline measured against itself (A/A): what this clock calls a difference where there is none."""
 
@@ -458,6 +461,7 @@ def _measurement(line: dict[str, Any], run: str) -> Measurement:
         copy_bytes_per_s=_number(roofline.get("copy_bytes_per_s")),
         update_bytes_per_s=_number(roofline.get("update_bytes_per_s")),
         matmul_flops_per_s=_number(roofline.get("matmul_flops_per_s")),
+        takes=tuple(take for other in line.get("takes") or () if (take := figure_of({**line, **other})) is not None),
         again=bool(line.get("aa")),
     )
 

@@ -1,11 +1,18 @@
-"""A speed changed when the intervals of two ratios do not overlap; on one machine and without noise that is proof."""
+"""A speed changed where the rule for regressions says so; on one machine and without noise that is proof.
+
+The rule stands in conformance/measuring/regression.py. Records cannot be measured again, so a loss beyond the rule's threshold
+counts here as it is, unless the second run took it again itself (`--against`) and one of those takes does not show it.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from conformance.measuring import regression
+from conformance.measuring.regression import Figure
 from reports.comparing.change import Change, shown
 from reports.merging import Evidence, Measurement
 from reports.numbers import ratio
@@ -22,63 +29,118 @@ class Speeds:
 
 
 def compare_speeds(old: Evidence, new: Evidence) -> Speeds:
-    """Every workload that both runs put to an implementation, on the same device and in the same dtype."""
+    """Every workload that both runs put to an implementation, on the same device, in the same dtype and state of the cache."""
     found = Speeds()
     before, after = _latest(old.measurements), _latest(new.measurements)
-    for key in sorted(before.keys() & after.keys()):
-        found.shared += 1
-        _compare(found, old, new, before[key], after[key])
+    shared = sorted(before.keys() & after.keys())
+    found.shared = len(shared)
+    comparable = [key for key in shared if _comparable(found, before[key], after[key])]
+    pairs = [_pairs(evidence.measurements) for evidence in (old, new)]
+    earlier, now = (
+        [_figure(side[key]) for key in comparable] + [pair for place, pair in noise.items()]
+        for side, noise in ((before, pairs[0]), (after, pairs[1]))
+    )
+    again = {_figure(after[key]).key: after[key].takes for key in comparable}
+    changes = {change.now.key: change for change in regression.compare([earlier], now, again)}
+    for key in comparable:
+        _tell(found, old, new, before[key], after[key], changes[_figure(after[key]).key])
     return found
+
+
+def _pairs(measurements: Iterable[Measurement]) -> dict[regression.Place, Figure]:
+    """The A/A pairs of one side, at each place the noisiest."""
+    pairs: dict[regression.Place, Figure] = {}
+    for measured in measurements:
+        if measured.again and _timed(measured):
+            figure = _figure(measured)
+            pairs[figure.place] = max(pairs.get(figure.place, figure), figure, key=lambda one: one.excursion)
+    return pairs
+
+
+def _figure(measured: Measurement) -> Figure:
+    return Figure(
+        measured.implementation,
+        measured.workload,
+        measured.dtype,
+        measured.device,
+        measured.cache or "warm",
+        measured.ratio or 1.0,
+        measured.ratio_low or 1.0,
+        measured.ratio_high or 1.0,
+        measured.median_s or 1.0,
+        measured.samples or 0,
+        measured.again,
+    )
+
+
+def _timed(measured: Measurement) -> bool:
+    numbers = (measured.ratio, measured.ratio_low, measured.ratio_high, measured.median_s)
+    return measured.verdict == "measured" and all(number is not None and math.isfinite(number) for number in numbers)
 
 
 def _latest(measurements: Iterable[Measurement]) -> dict[Key, Measurement]:
     """Of several runs on one side the last one speaks; labels are in the order of the runs' start."""
     ordered = sorted(measurements, key=lambda m: (len(m.run), m.run))
     # The baseline's ratio is 1 in every run; its A/A line says how noisy the clock was, and nothing of its speed.
-    return {(m.system, m.implementation, m.workload, m.dtype, m.device): m for m in ordered if not m.is_baseline}
+    return {(m.implementation, m.workload, m.dtype, m.device, m.cache or "warm"): m for m in ordered if not m.is_baseline}
 
 
-def _compare(found: Speeds, old: Evidence, new: Evidence, before: Measurement, after: Measurement) -> None:
-    where = " ".join(shown(word) for word in (after.workload, after.dtype, after.device) if word)
-    words = f"{shown(after.implementation)} on {where}"
+LOST = ("wrong answer", "error", "measuring fault")
+
+
+def _comparable(found: Speeds, before: Measurement, after: Measurement) -> bool:
+    """Whether there are two speeds beside one baseline; where there are not, what there is instead is told."""
     if before.verdict != after.verdict:
         reason = f" ({shown(after.message)})" if after.message else ""
-        text = f"{words}: was {shown(before.verdict)!s}, is now {shown(after.verdict)!s}{reason}"
-        found.other.append(Change(text, worse=before.verdict == "measured" and after.verdict in ("wrong answer", "error")))
-        return
-    limits = (before.ratio_low, before.ratio_high, after.ratio_low, after.ratio_high)
-    if before.speed is None or after.speed is None or None in limits:
-        return
+        text = f"{_words(after)}: was {shown(before.verdict)!s}, is now {shown(after.verdict)!s}{reason}"
+        found.other.append(Change(text, worse=before.verdict == "measured" and after.verdict in LOST))
+        return False
+    if not _timed(before) or not _timed(after):
+        return False
     if before.baseline != after.baseline:
-        found.other.append(
-            Change(f"{words}: the ratios are to {shown(before.baseline)} before and {shown(after.baseline)} now")
-        )
+        text = f"the ratios are to {shown(before.baseline)} before and {shown(after.baseline)} now"
+        found.other.append(Change(f"{_words(after)}: {text}"))
+        return False
+    return True
+
+
+def _words(measured: Measurement) -> str:
+    cache = f"{measured.cache} cache" if measured.cache else ""
+    where = " ".join(shown(word) for word in (measured.workload, measured.dtype, measured.device, cache) if word)
+    return f"{shown(measured.implementation)} on {where}"
+
+
+def _tell(
+    found: Speeds, old: Evidence, new: Evidence, before: Measurement, after: Measurement, change: regression.Change
+) -> None:
+    apart = (after.ratio_high or 0.0) < (before.ratio_low or 0.0) or (before.ratio_high or 0.0) < (after.ratio_low or 0.0)
+    proven = change.word in ("slower", "faster")
+    if not apart and not proven:
         return
-    low_before, high_before, low_after, high_after = (limit or 0.0 for limit in limits)
-    if low_after <= high_before and low_before <= high_after:
-        return
-    slower = high_after < low_before
-    text = f"{words}: {_ratio(before)} → {_ratio(after)} the speed of {shown(after.baseline)}"
-    doubts = _doubts(old, new, before, after)
-    if slower and not doubts and (after.low_s or 0.0) <= (before.high_s or 0.0):
-        # Then the baseline became faster, and the implementation has not changed.
-        doubts.append("its own time did not grow")
+    text = f"{_words(after)}: {_ratio(before)} → {_ratio(after)} the speed of {shown(after.baseline)}"
+    if change.takes > 1:
+        text += f" (in {change.takes} takes, {change.now.ratio:.3g} at best)"
+    doubts = ["the machines differ"] if _machine(old, before.run) != _machine(new, after.run) else []
+    if change.reason:
+        doubts.append(change.reason)
+    elif not proven:
+        doubts.append(_doubt(change))
     if doubts:
         text += f"; not proven, {' and '.join(doubts)}"
-    (found.slower if slower else found.faster).append(Change(text, worse=slower and not doubts))
+    slower = (after.ratio or 0.0) < (before.ratio or 0.0)
+    (found.slower if slower else found.faster).append(Change(text, worse=slower and proven and not doubts))
 
 
-def _doubts(old: Evidence, new: Evidence, before: Measurement, after: Measurement) -> list[str]:
-    """Reasons for which two ratios may differ although the implementation is as fast as it was."""
-    doubts = []
-    if _machine(old, before.run) != _machine(new, after.run):
-        doubts.append("the machines differ")
-    for name, evidence, measured in (("first", old, before), ("second", new, after)):
-        place = (measured.run, measured.workload, measured.dtype, measured.device)
-        again = [m for m in evidence.measurements if m.again and (m.run, m.workload, m.dtype, m.device) == place]
-        if any(m.noisy for m in again):
-            doubts.append(f"the {name} run was noisy")
-    return doubts
+def _doubt(change: regression.Change) -> str:
+    """Which part of the rule a change whose intervals lie apart does not pass."""
+    if change.takes > 1:
+        return "measured again it was not slower"
+    limit = f"a change of {math.exp(change.threshold):.2f}x"
+    if change.noise == max(change.noise, change.chance, change.scatter):
+        return f"the baseline beside itself is so noisy that {limit} could be chance"
+    if change.scatter > change.chance:
+        return f"what nobody changed moved so much that {limit} could be chance"
+    return f"of so many figures {limit} could be chance"
 
 
 def _machine(evidence: Evidence, run: str) -> list[Any]:
