@@ -71,7 +71,15 @@ def _by_quads(values: Array) -> Array:
 
 def _bootstrap(values: Array, confidence: float) -> tuple[float, float]:
     """Circular block bootstrap; seeded by the number of values alone, so records are repeatable."""
-    medians = np.median(values[_resamples(len(values))], axis=1)
+    count = len(values)
+    order = np.argsort(values, kind="stable")
+    # Small integers are ranked three times as fast as numbers are.
+    ranks = np.empty(count, np.int16)
+    ranks[order] = np.arange(count)
+    drawn = ranks[_resamples(count)]
+    middle = sorted({(count - 1) // 2, count // 2})
+    drawn.partition(middle, axis=1)
+    medians = values[order][drawn[:, middle]].mean(axis=1)
     tail = (1 - confidence) / 2
     low, high = np.quantile(medians, (tail, 1 - tail))
     return float(low), float(high)
