@@ -21,8 +21,8 @@ RECORDS = "*.jsonl"
 EPILOG = """\
 Compared are the cases (implementation, requirement, case, dtype and device) that both runs put. Exit codes: 0 when nothing
 got worse; 1 when a verdict was lost (it passed, and now fails, crashes or is declared a gap), a planted bug is no longer
-caught, an honest variant is accused, or a slowdown is proven (neither the intervals of the ratios nor those of the
-times overlap, on one machine, in runs without noise); 2 for input that cannot be compared.
+caught, an honest variant is accused, or a slowdown is proven by the rule of docs/regressions.md; 2 for input that cannot be
+compared.
 """
 
 
