@@ -59,9 +59,10 @@ def shelf(folder: Path) -> str:
             "**Nothing has been measured on a GPU yet.** A report from an H200 will stand here once there is one; `make gpu` "
             "on such a machine writes its records."
         )
-    texts = [f"- [{plain(title)}]({FINDINGS}/{name})" for name, title in _titles(folder / FINDINGS)]
-    if texts:
-        parts += ["## Findings written up", "\n".join(texts)]
+    if (folder / FINDINGS / "README.md").is_file():
+        parts.append(
+            f"What was found in published implementations is [written up]({FINDINGS}/README.md), each with its evidence."
+        )
     return "\n\n".join(parts) + "\n"
 
 

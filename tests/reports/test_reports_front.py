@@ -89,8 +89,13 @@ def test_the_list_says_whether_a_gpu_was_there(tmp_path: Path, capsys: pytest.Ca
     (tmp_path / "gpu").mkdir()
     made.write_gpu_run(tmp_path / "gpu" / "b.jsonl")
     assert cli.main(["shelf", str(tmp_path)]) == 0
+    assert "written up" not in alone
+    (tmp_path / "findings").mkdir()
+    (tmp_path / "findings" / "README.md").write_text("# Findings\n", encoding="utf-8")
+    assert cli.main(["shelf", str(tmp_path)]) == 0
     both = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert "on a GPU yet" not in both
+    assert "[written up](findings/README.md)" in both
     assert "| A CPU &#124; of some make, 2 cores with A GPU | cuda |" in squeezed(both)
     (tmp_path / "README.md").write_text("# Mine\n", encoding="utf-8")
     assert cli.main(["shelf", str(tmp_path)]) == cli.BAD_INPUT
