@@ -30,13 +30,13 @@ With --fix, what the repair removes does not count.
 def main(linter: Linter, arguments: Sequence[str]) -> int:
     """Run ``python -m conformance.<system> lint ...``; returns the exit status."""
     options = _parser(linter).parse_args(arguments)
-    progress = _Progress(not options.quiet)
+    files: list[str] = list(dict.fromkeys(options.files)) or [STANDARD_INPUT]
+    progress = _Progress(not options.quiet, len(files))
     try:
         if options.write and not options.fix:
             raise InputError("--write goes with --fix: it writes what --fix repairs")
         if options.limit < 0:
             raise InputError(f"found --limit {options.limit}, expected a number of findings, or 0 for all")
-        files: list[str] = list(dict.fromkeys(options.files)) or [STANDARD_INPUT]
         if options.write and STANDARD_INPUT in files:
             raise InputError("--write cannot write to standard input; name a file")
         results: list[FileResult] = []
@@ -87,6 +87,12 @@ def _parser(linter: Linter) -> argparse.ArgumentParser:
         default="error",
         help="when the exit status is 1 (default error)",
     )
+    parser.add_argument(
+        "--profile",
+        choices=["strict", "official"],
+        default="strict",
+        help="which reader the outputs are for: what the official one reads all the same is a warning and no error",
+    )
     parser.add_argument("--fix", action="store_true", help="show, as a diff, what can be repaired safely")
     parser.add_argument("--write", action="store_true", help="with --fix: write the repairs into the files")
     parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
@@ -101,6 +107,7 @@ def _lint_file(
     result = FileResult(shown_name(file))
     changed: dict[int | None, str] = {}
     diffs = []
+    read = 0
     for document in documents(result.file, text, options.input, fields):
         if options.fix:
             fixed = linter.fix(document.text)
@@ -109,13 +116,17 @@ def _lint_file(
                 diffs.append(_diff(document.name, document.text, fixed))
                 document = type(document)(document.file, document.line, fixed)
         lint = linter.lint(document.text)
+        if options.profile != "strict":
+            lint = linter.forgiven(document.text, lint)
         findings = [f for f in lint.findings if not set(f.codes) <= set(options.ignore)]
         result.counts.update(lint.counts)
         result.codes.update(code for finding in findings for code in finding.codes)
         result.severities.update(finding.severity.name.lower() for finding in findings)
         room = max(0, options.limit - shown - len(result.located)) if options.limit else len(findings)
         result.located += locate(document, findings[:room])
-        progress.step(result.file)
+        read += len(document.text)
+        progress.step(result.file, min(1.0, read / max(1, len(text))))
+    progress.finished()
     if changed and options.write:
         write(file, with_texts(text, file, options.input, fields, changed))
     return result, "".join(diffs)
@@ -127,25 +138,39 @@ def _diff(name: str, before: str, after: str) -> str:
     return "".join(difflib.unified_diff(old, new, f"{name} (as it is)", f"{name} (repaired)", n=1))
 
 
-class _Progress:
-    """A line on standard error where the run takes longer than a moment."""
+BAR = 30
+"""Columns of the progress bar."""
 
-    def __init__(self, wanted: bool) -> None:
+
+class _Progress:
+    """A bar on standard error where the run takes longer than a moment; lines where that is no terminal."""
+
+    def __init__(self, wanted: bool, files: int) -> None:
         self._wanted = wanted
+        self._files = max(1, files)
         self._next = time.monotonic() + SECONDS_BETWEEN_REPORTS
         self._documents = 0
+        self._done = 0
+        """Files that are finished."""
         self._open = False
 
-    def step(self, file: str) -> None:
-        """One more document is done."""
+    def step(self, file: str, share: float) -> None:
+        """One more document is done, and this share of its file."""
         self._documents += 1
-        if self._wanted and time.monotonic() >= self._next:
-            self._next = time.monotonic() + SECONDS_BETWEEN_REPORTS
-            terminal = sys.stderr.isatty()
-            print(
-                f"{self._documents} documents linted, in {file}", file=sys.stderr, end="\r" if terminal else "\n", flush=True
-            )
-            self._open = terminal
+        if not self._wanted or time.monotonic() < self._next:
+            return
+        terminal = sys.stderr.isatty()
+        self._next = time.monotonic() + (0.2 if terminal else SECONDS_BETWEEN_REPORTS)
+        whole = (self._done + share) / self._files
+        filled = round(BAR * whole)
+        bar = f"[{'#' * filled}{'.' * (BAR - filled)}] {whole:4.0%}"
+        line = f"{bar}  {self._documents} documents linted, in {file}"
+        print(line, file=sys.stderr, end="\x1b[K\r" if terminal else "\n", flush=True)
+        self._open = terminal
+
+    def finished(self) -> None:
+        """One more file is done."""
+        self._done += 1
 
     def end(self) -> None:
         """Nothing more comes."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 
@@ -47,6 +47,14 @@ class Lint:
         codes = (codes,) if isinstance(codes, str) else tuple(codes)
         self.findings.append(Finding(severity, codes, message, start, end, suggestion))
 
+    def forgive(self, read: Callable[[Finding], bool]) -> Lint:
+        """The same lint with every error for which ``read`` says so as a warning."""
+        lighter = [
+            replace(each, severity=Severity.WARNING) if each.severity is Severity.ERROR and read(each) else each
+            for each in self.findings
+        ]
+        return Lint(lighter, self.counts)
+
 
 @dataclass(frozen=True)
 class Linter:
@@ -60,6 +68,8 @@ class Linter:
     """Counts that the table of files shows, in its order."""
     ratios: Callable[[Counter[str]], dict[str, float | None]]
     """Figures made of the counts; None where there is nothing to divide by."""
+    forgiven: Callable[[str, Lint], Lint]
+    """The lint for those who read with the official reader: errors that it does not mind are warnings."""
 
 
 class Lines:

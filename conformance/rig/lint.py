@@ -7,7 +7,7 @@ from collections import Counter
 
 from conformance.linting.findings import Lint, Linter, Severity
 from conformance.rig.unannotated import SCALE, numbers
-from impls.rig import recovering
+from impls.rig import fast, recovering
 from impls.rig.diagnosing import diagnostics
 from impls.rig.repairing import CURRENCY, REST_OF_LINE, repaired
 from reference import rig
@@ -232,4 +232,11 @@ def ratios(counts: Counter[str]) -> dict[str, float | None]:
     }
 
 
-LINTER = Linter("rig", lint, fix, ("documents", "well-formed", "recoverable", "lost", "truncated", "not annotated"), ratios)
+def forgiven(text: str, found: Lint) -> Lint:
+    """Errors about annotations that the official reader extracts as well are warnings, and so are lone surrogates."""
+    official = {start for _, _, start, _ in fast.find_annotations(text, rig.OFFICIAL)}
+    return found.forgive(lambda finding: finding.start in official or finding.codes == ("lone-surrogate",))
+
+
+_COLUMNS = ("documents", "well-formed", "recoverable", "lost", "truncated", "not annotated")
+LINTER = Linter("rig", lint, fix, _COLUMNS, ratios, forgiven)

@@ -107,6 +107,31 @@ def test_the_exit_status_is_what_was_asked_for(
     assert run(capsys, tmp_path / "a.txt", "--fail-on", threshold, "--ignore", "not-annotated")[0] == 0
 
 
+def test_what_the_official_reader_reads_all_the_same_is_a_warning_to_those_who_use_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "a.txt"
+    file.write_text('a [__DC__("what was it in Paris?") --> "5%" b', encoding="utf-8")
+    assert run(capsys, file)[0] == 1
+    status, out, _ = run(capsys, file, "--profile", "official")
+    assert (status, "warning D9" in out) == (0, True)
+    file.write_text(BAD, encoding="utf-8")
+    assert run(capsys, file, "--profile", "official")[0] == 1
+    file.write_text("- What is it?\n", encoding="utf-8")
+    assert [run(capsys, file, "--profile", p, linter=RAG)[0] for p in ("strict", "official")] == [1, 0]
+
+
+def test_progress_is_a_bar_of_what_is_done(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "SECONDS_BETWEEN_REPORTS", 0.0)
+    progress = command._Progress(True, 2)
+    progress.step("a.jsonl", 0.5)
+    progress.finished()
+    progress.step("b.jsonl", 1.0)
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == f"[{'#' * 8}{'.' * 22}]  25%  1 documents linted, in a.jsonl"
+    assert second == f"[{'#' * 30}] 100%  2 documents linted, in b.jsonl"
+
+
 def test_sums_are_complete_where_findings_are_limited(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = [tmp_path / name for name in ("a.txt", "b.txt")]
     for file in files:

@@ -6,12 +6,15 @@ import functools
 import importlib.util
 import json
 import re
+import shutil
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from conformance.judging import requirements_of
-from conformance.rig.vectors import FOLDER, KINDS, Vector, load, put
+from conformance.rig.vectors import FOLDER, KINDS, Vector, load, put, respanned
 from impls.rig.by_fast import FastParser
 from impls.rig.by_reference import ReferenceParser
 from impls.rig.driver import Subject
@@ -19,6 +22,7 @@ from reference import rig
 from reference.rig import length_in
 from tests.rig.vector_mutations import Mutant
 
+ROOT = Path(__file__).resolve().parents[2]
 VECTORS = load()
 READING = {"accept", "reject", "implementation-defined"}
 
@@ -95,6 +99,19 @@ def test_chunks_make_the_text() -> None:
 
 def test_an_accepted_document_has_an_annotation() -> None:
     assert [v.id for v in VECTORS if v.kind == "accept" and not v.data["strict"]] == []
+
+
+def test_the_files_are_as_the_command_would_write_them() -> None:
+    for kind in KINDS:
+        path = FOLDER / f"{kind}.json"
+        assert respanned(path) == path.read_text(encoding="ascii")
+
+
+def test_another_language_reads_them() -> None:
+    for program in [program for program in ("node",) if shutil.which(program)]:
+        done = subprocess.run([program, str(ROOT / "examples" / "vectors.mjs")], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stdout
+        assert done.stdout.strip().endswith(" passed, 0 failed")
 
 
 def test_the_files_are_what_the_schema_says() -> None:

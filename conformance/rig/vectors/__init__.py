@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from conformance.comparison import Comparison, equal
+from reference.rig import length_in
 
 FOLDER = Path(__file__).parent
 KINDS = ("accept", "reject", "recover", "implementation-defined", "write", "well-formed", "tags", "stream")
@@ -128,3 +129,17 @@ def _merged(items: list[Any]) -> list[Any]:
         elif item:
             merged.append(item)
     return merged
+
+
+def respanned(path: str | Path) -> str:
+    """A file's content with the spans in bytes and in UTF-16 units worked out from those in code points."""
+    document = json.loads(Path(path).read_text(encoding="utf-8"))
+    lines = []
+    for vector in document["vectors"]:
+        for name in ("strict", "official", "lenient", "tags"):
+            for item in vector.get(name, ()):
+                for unit in ("utf8", "utf16"):
+                    item[unit] = [length_in(unit, vector["text"][:offset]) for offset in item["code_points"]]
+        lines.append(json.dumps(vector))
+    head = f'{{\n"schema": {document["schema"]},\n"kind": {json.dumps(document["kind"])},\n"vectors": [\n'
+    return head + ",\n".join(lines) + "\n]\n}\n"

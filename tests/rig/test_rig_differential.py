@@ -1,0 +1,94 @@
+"""Every parser and recogniser of ours and of others gives the same on documents that Hypothesis draws.
+
+Ten thousand documents as a rule, a million where asked::
+
+    HYPOTHESIS_PROFILE=nightly pytest tests/rig/test_rig_differential.py
+
+Each document goes through the law, the fast parser whole and in chunks, the exported regular expressions in `re` and RE2, the
+pattern of well-formedness, the lenient reader whole and in chunks, and the guide of constrained decoding.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from impls.rig import by_regular_expression, fast, parsing, recovering
+from impls.rig.constraining import State, step
+from reference import rig
+from reference.rig import constraint, export, lenient
+
+DOCUMENTS = {"ci": 10_000, "nightly": 1_000_000, "quick": 200}
+"""How many documents each profile of HYPOTHESIS_PROFILE draws; the others are the default's."""
+PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "ci")
+BATCH = 20
+"""Documents of one example: what Hypothesis itself costs is shared by so many."""
+
+try:
+    import re2
+except ImportError:
+    _RE2 = _WELL_FORMED_RE2 = None
+else:
+    _RE2 = re2.compile(export.annotation_pattern("braces"))
+    _WELL_FORMED_RE2 = re2.compile(export.well_formed_pattern("braces"))
+
+_RE = re.compile(by_regular_expression.PATTERN)
+_WELL_FORMED = re.compile(export.well_formed_pattern())
+
+PIECES = (
+    rig.OPEN, rig.OPEN, rig.ARROW, rig.ARROW, rig.CLOSE, rig.CLOSE, '"', "[", "]", ")", "(", "_", " ", "a", "5%", "\\", "\n",
+    "\n\n", "\t", "\x7f", "\x00", "\x85", "\u2028", "\u00a0", "\u200b", "\u00e9", "e\u0301", "\U0001f600", "[__DC__(",
+    '__DC__("', ") --> ",
+    " --> ", "[__DC__#1(5)]", "$", "**DC**(", "[DC(\u201c", "\u201d) \u2192 \u201c", "\u201d]", "'", "&quot;", "-->", "->",
+    "[ __dc__ ( '",
+)  # fmt: skip
+documents = st.lists(st.lists(st.sampled_from(PIECES), max_size=10).map("".join), min_size=BATCH, max_size=BATCH)
+
+
+def spans(found: Any) -> list[tuple[str, str, int, int]]:
+    return [(m[1], m[2], m.start(), m.end()) for m in found]
+
+
+def agree(text: str, cut: int) -> None:
+    """One document through everything."""
+    events = rig.parse(text)
+    law = [(e.query, e.value, e.span.start, e.span.end) for e in events if isinstance(e, rig.Annotation)]
+    assert fast.find_annotations(text) == law
+    assert spans(_RE.finditer(text)) == law
+    if _RE2 is not None:
+        assert spans(_RE2.finditer(text)) == law
+    pieces = [text[at : at + cut] for at in range(0, len(text), cut)]
+    assert rig.coalesce(list(parsing.read(pieces, max_candidate=None))) == events  # type: ignore[arg-type]
+    official = spans(re.finditer(rig.official.PATTERN, text))
+    assert fast.find_annotations(text, rig.OFFICIAL) == official
+    well_formed = rig.is_well_formed(text)
+    assert (_WELL_FORMED.fullmatch(text) is not None) == well_formed
+    if _WELL_FORMED_RE2 is not None:
+        assert (_WELL_FORMED_RE2.fullmatch(text) is not None) == well_formed
+    attempts = list(lenient.attempts(text))
+    assert list(recovering.attempts(text)) == attempts
+    reader = recovering.LenientStream(None)
+    items = [item for piece in pieces for item in reader.feed(piece)] + reader.close()
+    assert [i for i in items if not isinstance(i, str)] == [a for a in attempts if isinstance(a, lenient.Recovered)]
+    state: State | None = State()
+    written = text.encode()
+    for byte in written:
+        state = step(state, byte) if state else None
+    assert (state is not None) == constraint.admits(written)
+    assert bool(state and state.part == "text") == constraint.may_end(written) == well_formed
+
+
+@given(documents, st.integers(1, 9))
+@settings(
+    max_examples=DOCUMENTS.get(PROFILE, DOCUMENTS["ci"]) // BATCH,
+    deadline=None,
+    derandomize=PROFILE != "nightly",
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+def test_everything_reads_every_document_alike(texts: list[str], cut: int) -> None:
+    for text in texts:
+        agree(text, cut)
