@@ -213,6 +213,23 @@ IMPLEMENTATIONS: tuple[Implementation, ...] = (
         documentation="https://pytorch-optimizers.readthedocs.io/en/latest/optimizer/#pytorch_optimizer.AdEMAMix",
     ),
     Implementation(
+        name="ademamix/pytorch-optimizer-3.10.1",
+        system="ademamix",
+        target="impls.ademamix.other_versions:pytorch_optimizer_3_10_1",
+        protocol="torch-optimizer",
+        summary="pytorch_optimizer.AdEMAMix of 3.10.1 with weight_decouple=True: divides the slow EMA too, fixed in 3.11.0",
+        requires=("torch",),
+        dtypes=("float64", "float32"),
+        devices=("cpu", "cuda"),
+        features=_EVERYTHING - {"separate-warmups", "switch"},
+        settings={
+            "arguments": {"weight_decouple": True},
+            "moments": {"m1": "exp_avg", "m2": "exp_avg_slow", "nu": "exp_avg_sq"},
+        },
+        origin=Origin("package"),
+        documentation="https://pytorch-optimizers.readthedocs.io/en/v3.10.1/optimizer/#pytorch_optimizer.AdEMAMix",
+    ),
+    Implementation(
         name="ademamix/pytorch-optimizer-16bit",
         system="ademamix",
         target="pytorch_optimizer:AdEMAMix",
@@ -288,4 +305,27 @@ IMPLEMENTATIONS: tuple[Implementation, ...] = (
         origin=Origin("package", "heavyball"),
         documentation="https://github.com/HomebrewML/HeavyBall",
     ),
+    Implementation(
+        name="ademamix/holocron",
+        system="ademamix",
+        target="impls.ademamix.other_versions:holocron_0_3_0",
+        protocol="torch-optimizer",
+        summary="holocron.optim.AdEMAMix (pylocron 0.3.0): L2 decay, no warm-ups",
+        requires=("torch",),
+        dtypes=("float64", "float32"),
+        devices=("cpu", "cuda"),
+        features=_EVERYTHING - {"schedules", "separate-warmups", "switch"},
+        settings={"moments": {"m1": "exp_avg", "m2": "exp_avg_slow", "nu": "exp_avg_sq"}},
+        origin=Origin("package"),
+        documentation="https://frgfm.github.io/Holocron/latest/optim.html",
+    ),
 )
+
+
+def __getattr__(name: str) -> Any:
+    """``impls.ademamix.AdEMAMix`` is the optimizer, imported when it is asked for: a list of names costs no torch."""
+    if name == "AdEMAMix":
+        from impls.ademamix.optimizer import AdEMAMix
+
+        return AdEMAMix
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
