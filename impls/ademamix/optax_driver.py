@@ -33,6 +33,8 @@ def run(loaded: Any, settings: Mapping[str, Any], device: str, problem: Problem)
         raise Unsupported("a state is made for one set of parameters; none can join later")
     if any(g is None for t in tensors for g in t.gradients):
         raise Unsupported("update expects a gradient for every parameter")
+    if problem.use or problem.options or any(t.sparse or t.expanded for t in tensors):
+        raise Unsupported("an update is a pure function of arrays: closures, loss scaling and layouts are notions of torch")
     if problem.dtype == "float64":
         raise Unsupported("JAX computes in float64 only where jax_enable_x64 is set for the whole process")
     group = problem.groups[0]
@@ -83,7 +85,11 @@ def run(loaded: Any, settings: Mapping[str, Any], device: str, problem: Problem)
             state = (taken, *state[1:])
             advance = stepper(optimizer)
         if step and problem.resume_after == step:
-            state = jax.tree.map(jnp.asarray, pickle.loads(pickle.dumps(jax.device_get(state))))
+            if problem.medium == "plain":  # the leaves, which are arrays; the structure is that of a new state
+                leaves = [jnp.asarray(np.array(leaf)) for leaf in jax.tree.leaves(state)]
+                state = jax.tree.unflatten(jax.tree.structure(optimizer.init(parameters)), leaves)
+            else:
+                state = jax.tree.map(jnp.asarray, pickle.loads(pickle.dumps(jax.device_get(state))))
         gradients = [jnp.asarray(t.gradients[step], dtype=dtype) for t in tensors]
         parameters, state = advance(gradients, state, parameters)
         for number, (given, tensor, parameter) in enumerate(zip(gradients, tensors, parameters, strict=True)):

@@ -48,7 +48,7 @@ def choose(wanted: str, kind: Kind) -> tuple[str, str]:
         if fault is not None:
             raise fault
         return wanted, "asked for"
-    reasons = []
+    reasons: list[str] = []
     for name in PREFERRED.get(kind.device, ("foreach", "eager")):
         try:
             fault = backend_named(name).obstacle(kind)

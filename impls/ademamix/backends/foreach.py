@@ -43,7 +43,7 @@ def _step(batch: Batch, numbers: list[int], s: Scalars) -> None:
     before = [[t.clone() for t in m] for m in computed] if kind.capturable else []
     g = _widened([batch.g[n] for n in numbers], wide)
     if kind.capturable or s.factor != 1.0:
-        g = torch._foreach_mul(g, s.factor)
+        g = list(torch._foreach_mul(g, s.factor))
     m2, nu = computed[-2], computed[-1]
     _average(m2, g, s.beta3, s.gain3)
     torch._foreach_mul_(nu, s.beta2)

@@ -1,5 +1,8 @@
 """The Triton kernel: the arithmetic of csrc/ademamix_step.h, chunk by chunk of a list of tensors."""
 
+# mypy: disable-error-code=no-redef
+# Constants of the compiler are declared in each branch of a choice that it makes itself.
+
 from __future__ import annotations
 
 from typing import Any
