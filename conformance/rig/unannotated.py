@@ -47,10 +47,15 @@ _NO_NAME = r"(?<!\w)(?<![^\W\d_][-\u2010/])(?<!\d[.,])"
 
 _DIGIT = re.compile(r"\d")
 _NUMBER = rf"[{re.escape(CURRENCY)}]?\d+(?:,\d{{3}})*(?:\.\d+)?"
+_BEGINS = (
+    rf"(?=[\d{re.escape(CURRENCY)}\[#]|^[ \t>*+(\-]|https?://|www\.|(?<!\w)(?:jan|feb|mar|apr|may|ju[nl]|aug|sep|oct|nov|dec"
+    r"|no\.|num|top|bot|rank|plac|tab|fig|cha|sec|ste|par|ver|art|pha|gra|typ|lev|pag|goa|int|sta|rou|hig|age|zip))"
+)
+"""What any token begins with: most places are none, and need not be tried with each pattern in turn."""
 _TOKEN = re.compile(
-    rf"(?P<other>{'|'.join(_NOT_STATISTICS)})"
+    rf"{_BEGINS}(?:(?P<other>{'|'.join(_NOT_STATISTICS)})"
     rf"|(?P<number>\b1\sin\s(?:every\s)?\d{{1,3}}\b|\b\d+\sout\sof\s(?:every\s)?\d+\b"
-    rf"|{_NO_NAME}{_NUMBER}(?:\s?[-\u2013]\s?{_NUMBER})?(?:\s?{SCALE})?)",
+    rf"|{_NO_NAME}{_NUMBER}(?:\s?[-\u2013]\s?{_NUMBER})?(?:\s?{SCALE})?))",
     re.IGNORECASE | re.MULTILINE,
 )
 
