@@ -35,7 +35,7 @@ class Configuration:
     dtype: str
     dim: int
     options: bool
-    """With slopes, a bias tensor, lengths and packing, or with none of them."""
+    """With slopes, a bias tensor, lengths and packing (for the Hopper kernel: causal, with a tail), or with none of them."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,12 @@ def configurations(quick: bool = False) -> Iterator[Configuration]:
         yield Configuration("forward_kernel", "float32", 64, True)
         yield Configuration("query_gradient_kernel", "float16", 64, True)
         yield Configuration("key_gradient_kernel", "bfloat16", 128, False)
+        yield Configuration("hopper_kernel", "bfloat16", 64, False)
         return
+    for dtype in ("bfloat16", "float16"):
+        for dim in (64, 128):
+            for options in (False, True):
+                yield Configuration("hopper_kernel", dtype, dim, options)
     for kernel in kernels:
         for dtype in DTYPES:
             for dim in DIMS:
@@ -109,17 +114,22 @@ def read(configuration: Configuration) -> Reading:
     """Compile one configuration and read it."""
     import torch
 
-    from impls.sigmoid_attention import triton_kernels as kernels
+    from impls.sigmoid_attention import triton_hopper, triton_kernels
 
-    kernel = getattr(kernels, configuration.kernel)
     dtype, dim = getattr(torch, configuration.dtype), configuration.dim
-    meta = kernels.launch_options(dtype, dim, dim, kernel=configuration.kernel.partition("_")[0])
+    if configuration.kernel == "hopper_kernel":
+        kernel = triton_hopper.hopper_kernel
+        meta = {**triton_hopper.launch_options(dim), "CAUSAL": configuration.options, "MASKED": configuration.options}
+    else:
+        kernel = getattr(triton_kernels, configuration.kernel)
+        meta = triton_kernels.launch_options(dtype, dim, dim, kernel=configuration.kernel.partition("_")[0])
     tile = meta["BLOCK_M"] * meta["BLOCK_N"]
     compiled = compile_for_hopper(kernel, configuration, meta)
     resources = resources_of(compiled.asm["cubin"])
     instructions = list(parse(disassemble(compiled.asm["cubin"])))
     loop = innermost(instructions)
-    threads = 32 * meta["num_warps"]
+    # A specialised kernel has a second group of warps that computes, and one more that only copies.
+    threads = 32 * meta["num_warps"] * (2 if meta.get("SPECIALISED") else 1)
     return Reading(
         configuration,
         resources["REG"],
@@ -129,7 +139,7 @@ def read(configuration: Configuration) -> Reading:
         dict(Counter(opcode for _, opcode, _ in loop)),
         dict(Counter(opcode for _, opcode, _ in instructions)),
         tile / threads,
-        {"forward_kernel": 2, "query_gradient_kernel": 3, "key_gradient_kernel": 4}[configuration.kernel],
+        {"hopper_kernel": 2, "forward_kernel": 2, "query_gradient_kernel": 3, "key_gradient_kernel": 4}[configuration.kernel],
     )
 
 
@@ -140,7 +150,8 @@ def compile_for_hopper(kernel: Any, configuration: Configuration, meta: dict[str
     meta = dict(meta)
     launch = {name: meta.pop(name) for name in ("num_warps", "num_stages")}
     switches = dict.fromkeys(("HAS_SLOPES", "HAS_BIAS", "HAS_LENGTHS", "PACKED"), configuration.options)
-    types, constants = {}, {**meta, **switches}
+    names = {parameter.name for parameter in kernel.params}
+    types, constants = {}, {name: value for name, value in {**meta, **switches}.items() if name in names}
     for parameter in kernel.params:
         name = parameter.name
         if parameter.is_constexpr:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from conformance.comparison import compare
-from conformance.sigmoid_attention import claims, curves
+from conformance.sigmoid_attention import claims, curves, tuning
 from conformance.studies import Effort
 from impls.contract import NotRun, Unsupported
 from impls.sigmoid_attention import IMPLEMENTATIONS
@@ -80,6 +81,14 @@ def test_the_small_model_trains_with_every_kind() -> None:
         assert len(losses) == 6
         assert all(math.isfinite(loss) for loss in losses)
         assert losses == claims.train(kind, 6, 0)
+
+
+def test_tuning_asks_for_a_device_and_tries_the_tiles_in_use(tmp_path: Path) -> None:
+    with pytest.raises(NotRun, match="CUDA"):
+        tuning.tune("cpu", tmp_path / "tuning.jsonl")
+    assert tuning.main(["-o", str(tmp_path / "tuning.jsonl")]) == 1
+    hopper = list(tuning.candidates("hopper"))
+    assert {"BLOCK_M": 128, "BLOCK_N": 128, "SPECIALISED": True, "NEWTON": True, "num_warps": 4} in hopper
 
 
 def test_a_claim_about_a_gpu_is_not_run_without_one() -> None:
