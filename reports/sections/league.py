@@ -82,7 +82,7 @@ def _speed(name: str, main: MainWorkload | None) -> str:
     measured = main.measurements[name]
     if measured.is_baseline:
         return "1 (baseline)"
-    return "-" if measured.speed is None else ratio(measured.speed, measured.ratio_low, measured.ratio_high)
+    return "-" if measured.speed is None else ratio(measured.speed)
 
 
 def _speed_note(main: MainWorkload | None) -> str:
@@ -92,7 +92,7 @@ def _speed_note(main: MainWorkload | None) -> str:
     cache = f"{main.cache} cache" if main.cache else ""
     where = ", ".join(plain(part) for part in (main.device, main.dtype, cache) if part)
     workload = f"{code(main.workload)} ({where}, run {main.run})"
-    return f"Speed: ratio to {baseline} with its 95 % interval, on {workload}. More is faster."
+    return f"Speed: ratio to {baseline} on {workload}; more is faster, and the section on speed has the intervals."
 
 
 def _classes(rows: list[Standing]) -> list[str]:
