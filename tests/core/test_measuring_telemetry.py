@@ -34,7 +34,8 @@ class Machine:
 
     def write(self, *, busy: float, steal: float, throttles: int = 3, quota: int = 5, khz: int = 2_500_000) -> None:
         row = f"cpu0 {round(busy * TICK)} 0 0 1000 0 0 0 {round(steal * TICK)} 0 0"
-        other = f"cpu1 {99999 * TICK} 0 0 0 0 0 0 {99999 * TICK} 0 0"  # a CPU that this process may not use
+        # A CPU that this process may not use, and that others use all the time.
+        other = f"cpu1 {round(self.wall + 1) * TICK} 0 0 0 0 0 0 {round(self.wall + 1) * TICK} 0 0"
         (self.folder / "stat").write_text(f"cpu 1 2 3\n{row}\n{other}\n")
         (self.folder / "cpu.stat").write_text(f"nr_periods 9\nnr_throttled {quota}\n")
         (self.folder / "cpu0/cpufreq/scaling_cur_freq").write_text(f"{khz}\n")
