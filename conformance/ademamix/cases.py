@@ -325,6 +325,7 @@ ZERO_AFTERWARDS = (
         shape=(3,),
         rates=(0.0,) * 200 + (2.0**-20,) * 120,
         quick=False,
+        thorough=True,
     ),
 )
 RANGE = (

@@ -1032,7 +1032,7 @@ class SchedulesByGroup(AdEMAMix):
         return theta
 
 
-@_bug("ADM-43")
+@_bug("ADM-43", thorough=True)
 class SilenceForgets(AdEMAMix):
     """State is dropped after 256 steps without a gradient that is not zero, to save memory."""
 

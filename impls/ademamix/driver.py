@@ -21,6 +21,10 @@ Features (what an implementation may declare; a case names those that it needs)
     strided             parameters and gradients need not be contiguous
     moments             m1, m2 and nu can be read, and are the algorithm's own (not bias-corrected, not quantised)
 
+What a torch training loop does besides (closures, loss scaling, accumulated gradients, compiled and captured steps, the flags
+of a constructor, processes; see `impls.ademamix.problem.Problem` and `Ranks`) needs no feature: every `torch.optim.Optimizer`
+is put to it, and what is no such optimizer, or takes no such argument, is unsupported.
+
 Settings (of an `Implementation` record)
     arguments   extra arguments for the constructor or factory
     names       our name -> the constructor's, for what is not recognised: ``{"t_beta3": "slow_warmup"}``
