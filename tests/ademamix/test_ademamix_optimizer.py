@@ -27,8 +27,9 @@ OTHERS = ("foreach", "triton", "cuda-host", "cpu")
 def _parameters(dtype: torch.dtype = torch.float32, shapes: Any = SHAPES) -> list[torch.nn.Parameter]:
     generator = torch.Generator().manual_seed(1)
     made = [torch.randn(shape, generator=generator).to(dtype) for shape in shapes]
-    # a parameter whose last axis lies outermost in memory
-    return [torch.nn.Parameter(t.mT.contiguous().mT if t.ndim == 2 else t) for t in made]
+    # one whose last axis lies outermost in memory, and one with gaps
+    laid = [t.mT.contiguous().mT if t.ndim == 2 else torch.stack([t, t], -1)[..., 0] if t.ndim == 3 else t for t in made]
+    return [torch.nn.Parameter(t) for t in laid]
 
 
 def _give(parameters: list[torch.nn.Parameter], seed: int, scale: float = 1.0) -> None:
@@ -49,10 +50,11 @@ def _run(backend: str, dtype: torch.dtype = torch.float32, steps: int = 4, shape
 
 
 def _away(left: list[torch.Tensor], right: list[torch.Tensor]) -> float:
-    """The share of elements that differ by more than a few roundings of their own format."""
+    """The share of elements that differ by more than the order of operations explains; in 16 bits, that differ at all."""
     off, count = 0.0, 0
     for a, b in zip(left, right, strict=True):
-        allowed = 64 * torch.finfo(a.dtype).eps * (a.double().abs() + 1e-3)
+        exact = a.dtype in (torch.bfloat16, torch.float16)
+        allowed = 0.0 if exact else 64 * torch.finfo(a.dtype).eps * (a.double().abs() + 1e-3)
         off += float(((a.double() - b.double()).abs() > allowed).sum())
         count += a.numel()
     return off / count
@@ -84,8 +86,10 @@ def test_backends_agree_with_the_eager_one(backend: str, dtype: torch.dtype, opt
         got, _ = _run(backend, dtype, **options)
     except (UnsupportedByBackend, BackendUnavailable):
         return
-    # A narrow moment that is one place further for a rounding's sake moves a few elements visibly.
-    assert _away(_run("eager", dtype, **options)[0], got) <= (0.01 if "state_dtype" in options else 0.0)
+    # A tie is broken otherwise now and then; a narrow moment that is one place further moves a few elements visibly.
+    assert _away(_run("eager", dtype, **options)[0], got) <= (
+        0.01 if "state_dtype" in options else 0.0 if dtype == torch.float32 else 0.001
+    )
 
 
 @pytest.mark.parametrize("backend", [name for name in BACKENDS if name not in ("cuda", "compiled")])
