@@ -100,7 +100,7 @@ def run(plan: Plan) -> int:
     if not shards:
         _say("nothing to do")
         return FAILED if listing["failures"] else NOTHING
-    _say(f"{len(shards)} shards")
+    _say(f"{len(shards)} shard{'s' * (len(shards) != 1)}")
     done = cluster.run_shards(plan, shards, _say)
     lost, lost_bugs = cluster.kinds(done)
     bad = lost or lost_bugs or listing["failures"] or any(each.run and each.run.footer["exit"] == FAILED for each in done)

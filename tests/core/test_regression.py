@@ -84,6 +84,13 @@ def test_several_earlier_runs_must_all_agree() -> None:
         assert change.word == "same"
 
 
+def test_earlier_runs_that_contradict_each_other_decide_nothing() -> None:
+    now = figure(1.0)
+    for earlier in ([[figure(2.0)], [figure(0.5)]], [[figure(0.5)], [figure(2.0)]]):
+        (change,) = compare(earlier, [now], {now.key: [now, now]})
+        assert (change.word, change.reason) == ("undecided", "the earlier runs contradict each other")
+
+
 def figure(ratio: float, width: float = 0.01, seconds: float | None = None, **changes: object) -> Figure:
     plain = Figure(
         *("ademamix/own", "step", "float32", "cpu", "warm"),
