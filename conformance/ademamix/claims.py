@@ -153,7 +153,7 @@ def run_language_model(effort: Effort) -> Finding:
     from conformance.ademamix.character_model import Training, corpus
 
     steps, seeds = (150, 2) if effort.quick else (6_000, 5)
-    rates = (3e-3, 1e-2) if effort.quick else (1e-3, 3e-3, 1e-2, 3e-2)
+    rates = (3e-3, 1e-2) if effort.quick else (1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2, 3.2e-2)
     decays = (0.0,) if effort.quick else (0.0, 0.1)
     every = steps // 10
     chosen: dict[str, tuple[float, float]] = {}
