@@ -82,7 +82,7 @@ NUMERICAL_CLASSES: dict[str, NumericalClass] = {
         ),
         NumericalClass(
             "blockwise-8bit",
-            "Moments of large tensors are stored in 8 bits with the dynamic code book, in blocks of 256; a slow EMA follows late.",
+            "Moments of large tensors are kept in 8 bits with the dynamic code book, in blocks of 256; a slow EMA lags.",
             states="blockwise-8bit",
         ),
     )
