@@ -108,7 +108,10 @@ IMPLEMENTATIONS: tuple[Implementation, ...] = (
         devices=("cpu", "cuda"),
         features=_EVERYTHING,
         numerical_class="renormalised",
-        settings={"untimed_on_cpu": "flex_attention is made to be compiled, and runs unfused here: no speed"},
+        settings={
+            "cpu_dtypes": ("float32",),
+            "untimed_on_cpu": "flex_attention is made to be compiled, and runs unfused here: no speed",
+        },
         documentation="https://docs.pytorch.org/docs/stable/nn.attention.flex_attention.html",
         slow_start="torch.compile runs a compiler for each kind of mask",
     ),

@@ -24,7 +24,8 @@ class TorchSubject:
     """``function(q, k, v, **options)`` on tensors in the layout of torch's scaled_dot_product_attention.
 
     Settings of the record: ``layout`` BHND (default) or BNHD; ``names``, how an option is called where its signature does
-    not tell; ``arguments``, further keyword arguments, always given.
+    not tell; ``arguments``, further keyword arguments, always given; ``cpu_dtypes``, those in which it is judged on a CPU,
+    where it is not what it is on a CUDA device.
     """
 
     def __init__(self, function: Callable[..., Any], device: str, numerical_class: str, settings: dict[str, Any]) -> None:
@@ -33,6 +34,7 @@ class TorchSubject:
         self._device = device
         self._arguments = Arguments(function, settings.get("names"))
         self._constant = dict(settings.get("arguments", {}))
+        self._dtypes = settings.get("cpu_dtypes") if device == "cpu" else None
         layout = settings.get("layout", "BHND")
         if layout not in TENSOR_LAYOUTS:
             raise ValueError(f"layout {layout!r}, expected one of {', '.join(TENSOR_LAYOUTS)}")
@@ -94,6 +96,8 @@ class TorchSubject:
         return TorchWork(self._function, self._arguments, self._constant, self._device, self._swapped, load)
 
     def _call(self, problem: Problem, guarded: _Guarded, options: dict[str, Any]) -> Any:
+        if self._dtypes is not None and problem.dtype not in self._dtypes:
+            raise NotRun(f"on a CPU it computes in {', '.join(self._dtypes)} whatever the dtype, and is judged in that alone")
         if options["alibi_slopes"] is not None and not torch.is_tensor(options["alibi_slopes"]):
             options["alibi_slopes"] = torch.tensor(options["alibi_slopes"], dtype=self._wide(problem), device=self._device)
         if options["key_lengths"] is not None:

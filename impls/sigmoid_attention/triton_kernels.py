@@ -502,12 +502,17 @@ def launch_options(dtype: torch.dtype, d: int, dv: int, *, kernel: str) -> dict[
     block_m, block_n, warps, stages, split = 64, 64, 4, 2, True
     if interpreted():
         pass
-    elif dtype == torch.float32 or widest > 128:
-        block_m, block_n, stages = 32, 32, 2 if kernel != "forward" or widest > 128 else 3
+    elif dtype == torch.float32:
+        block_m, block_n, stages = 32, 32, 3 if kernel == "forward" and widest <= 128 else 2
     elif kernel == "forward":
-        block_m, warps, stages = 128, 8 if widest == 128 else 4, 3
-    elif kernel == "key" and widest == 128:
-        block_n, warps, stages, split = 128, 8, 1, False
+        block_m, warps, stages = 128, 8 if widest >= 128 else 4, 3 if widest <= 128 else 2
+    elif widest > 128:
+        block_m, block_n = (128, 32) if kernel == "query" else (32, 64)
+        warps, stages, split = 8, 1, False
+    elif kernel == "key":
+        split = widest < 64
+        if widest == 128:
+            block_n, warps, stages = 128, 8, 1
     return {
         "BLOCK_M": block_m,
         "BLOCK_N": block_n,

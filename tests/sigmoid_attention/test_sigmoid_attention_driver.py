@@ -21,7 +21,7 @@ from conformance.sigmoid_attention.cases import AttentionCase
 from conformance.sigmoid_attention.checks import CHECKS, gradient, output
 from conformance.sigmoid_attention.requirements import REQUIREMENTS
 from conformance.sigmoid_attention.workloads import BASELINE, WORKLOADS, prepare
-from impls.contract import Implementation, PlugError, Unsupported
+from impls.contract import Implementation, NotRun, PlugError, Unsupported
 from impls.sigmoid_attention import IMPLEMENTATIONS
 from impls.sigmoid_attention.arguments import Arguments
 from impls.sigmoid_attention.driver import ALL_FEATURES, connect, recognise
@@ -442,3 +442,10 @@ def test_a_backward_pass_timed_alone_is_the_one_of_both() -> None:
     assert np.array_equal(*gradients)
     with pytest.raises(Unsupported, match="alone"):
         connect(named("numpy"), "cpu").timed(replace(load, alone=True))
+
+
+def test_what_is_another_program_on_a_cpu_is_judged_there_where_it_is_the_same() -> None:
+    subject = connect(named("flex-attention"), "cpu")
+    assert subject.forward(cases.problem(PLAIN, "float32")).output.shape == (1, 2, 5, 16)
+    with pytest.raises(NotRun, match="whatever the dtype"):
+        subject.forward(cases.problem(PLAIN, "bfloat16"))
