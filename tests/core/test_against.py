@@ -247,12 +247,17 @@ def parse(text):
 """
 
 
+def outside() -> dict[str, str]:
+    """This process may be a worker of pytest-xdist; those that it starts are not."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+
+
 def pytest_run(folder: Path, *arguments: str, slowed: float = 1, drop: int = 0) -> tuple[int, str]:
     reader = folder / "reader.py"
     reader.write_text(READER.format(slowed=slowed, drop=drop), encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--quick", f"--impl=rag={reader}:parse"]
     done = subprocess.run(
-        [*command, *arguments], cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True
+        [*command, *arguments], cwd=ROOT, env={**outside(), "OMP_NUM_THREADS": "1"}, capture_output=True, text=True
     )
     return done.returncode, done.stdout + done.stderr
 

@@ -134,7 +134,7 @@ def test_what_the_baseline_differs_by_from_itself_hides_as_much_of_a_loss() -> N
     pair = figure(1.0, width=0.3, implementation="ademamix/baseline", again=True)
     for earlier, later in (([before, pair], [now]), ([before], [now, pair])):
         (change,) = compare([earlier], later)
-        assert (change.word, change.noise) == ("undecided", pytest.approx(0.3))
+        assert (change.word, round(change.noise, 9)) == ("undecided", 0.3)
     # A pair of another workload is asked only where this one has none; one of the other cache never.
     quiet = figure(1.0, implementation="ademamix/baseline", again=True)
     elsewhere = replace(pair, workload="other")
@@ -182,7 +182,9 @@ def test_a_line_without_a_speed_has_no_figure() -> None:
     }  # fmt: skip
     found = figure_of(line)
     assert found is not None
-    assert (found.cache, found.again, found.error) == ("warm", False, pytest.approx(math.log(1 / 0.9) / 1.959964))
+    assert (found.cache, found.again) == ("warm", False)
+    # Half of a 95 % interval is 1.96 standard errors; the wider side counts.
+    assert round(math.log(1 / 0.9) / found.error, 2) == 1.96
     for change in (
         *({"verdict": "wrong answer"}, {"ratio": None}, {"ratio": "inf"}, {"ratio_low": 0}, {"median_s": -1.0}),
         *({"ratio_low": 1.05}, {"ratio_high": float("nan")}, {"ratio": True}),
@@ -195,4 +197,4 @@ def test_a_line_without_a_speed_has_no_figure() -> None:
 def test_the_quantile_of_students_distribution(tail: float, freedom: int) -> None:
     t = student_quantile(tail, freedom)
     exact = mpmath.betainc(mpmath.mpf(freedom) / 2, 0.5, 0, freedom / (freedom + mpmath.mpf(t) ** 2), regularized=True) / 2
-    assert float(exact) == pytest.approx(tail, rel=1e-3)
+    assert abs(float(exact) / tail - 1) < 1e-3

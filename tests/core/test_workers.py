@@ -63,9 +63,11 @@ parse.gaugeblock = {{"devices": ["cpu", "cuda"]}}
 
 
 def run(*arguments: str, devices: str = "7,9") -> tuple[int, str]:
+    # This process may be a worker of pytest-xdist; those that it starts are not.
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--quick", *arguments],
-        cwd=ROOT, env={**os.environ, "CUDA_VISIBLE_DEVICES": devices, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
+        cwd=ROOT, env={**outside, "CUDA_VISIBLE_DEVICES": devices, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
         timeout=100,
     )  # fmt: skip
     return done.returncode, done.stdout + done.stderr
