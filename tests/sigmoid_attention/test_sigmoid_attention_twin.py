@@ -119,6 +119,17 @@ def test_the_model_s_variance_covers_what_roundings_do(dtype: str) -> None:
         assert 0.05 < float(np.mean(values)) <= limit, name
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_the_model_spreads_no_further_than_twice_what_roundings_do(dtype: str) -> None:
+    # Half a unit in the last place lies between u |x| / 2 and u |x|, so the proxy is at most twice the true spread.
+    for seed in range(5):
+        tensors, options = draw(200 + seed, dtype, 1)
+        known = products(*tensors, dtype=dtype, **options)
+        for name, result in honest(tensors, options, format_of(dtype), {"work": lambda x: x}).items():
+            scaled = (result - known[name].value) / known[name].sigma()
+            assert 1 / 4 < float((scaled**2).mean()) <= 1
+
+
 def test_limits_follow_from_the_rate_alone() -> None:
     tensors, options = draw(0, "bfloat16", 1)
     product = products(*tensors, dtype="bfloat16", **options)["output"]
