@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m conformance.measuring.repeating", description="Count false alarms of --against on unchanged code."
     )
     parser.add_argument("--repeats", type=int, default=50, help="default: %(default)s")
-    parser.add_argument("--folder", type=Path, default=Path("build/repeats"), help="where the records go; default: %(default)s")
+    parser.add_argument("--folder", type=Path, default=Path("build/repeats"), help="for the records; default: %(default)s")
     parser.add_argument(
         "pytest", nargs="*", metavar="PYTEST_ARGUMENT", help="after --: --quick, --impl SPEC, --device cuda, ..."
     )
