@@ -301,11 +301,14 @@ CAUSAL = (
     Case(id="square", quick=True, causal=True),
     Case(id="two-blocks", nq=80, nk=80, causal=True),
     Case(id="three-blocks", heads=1, kv_heads=1, nq=300, nk=300, causal=True),
+    # For kernels that take head dims of 64 and 128 alone.
+    Case(id="head-dim-64", heads=1, kv_heads=1, nq=150, nk=150, d=64, dv=64, causal=True),
 )
 CAUSAL_ALIGNMENT = (
     Case(id="more-keys", quick=True, nq=9, nk=30, causal=True),
     Case(id="decode", nq=1, nk=37, causal=True),
     Case(id="two-blocks", nq=33, nk=100, causal=True),
+    Case(id="head-dim-64", heads=4, nq=33, nk=100, d=64, dv=64, causal=True),
     Case(id="more-queries", nq=30, nk=9, causal=True),
 )
 MASKED = (
@@ -383,6 +386,7 @@ OWN_INPUTS = (
 SAME_BITS = (Case(id="two-calls", quick=True, nk=150, nq=70, batch=1),)
 
 GRADIENTS = (
+    Case(id="head-dim-64", backward=True, heads=1, kv_heads=1, nq=20, nk=70, d=64, dv=64, bias=-1.0),
     Case(id="square", quick=True, dtypes=ALL_DTYPES, backward=True),
     Case(id="cross", backward=True, nq=9, nk=40),
 )
