@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from conformance import plugin, workers
-from conformance.judging import Examination, examine
+from conformance.judging import Examination, LeftOut
 from conformance.measuring import Measurement, measure
 
 
@@ -68,9 +68,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 @pytest.fixture
-def judge(request: pytest.FixtureRequest) -> Callable[[Examination], None]:
+def judge(request: pytest.FixtureRequest) -> Callable[[Examination | LeftOut], None]:
     """Examines, keeps the verdict for the records, and gives pytest its outcome."""
-    return lambda examination: plugin.conclude(examine(examination), request.node)
+    return lambda one: plugin.take_up(one, request.node)
 
 
 @pytest.fixture

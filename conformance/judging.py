@@ -7,7 +7,7 @@ import importlib
 import math
 import shlex
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -52,10 +52,44 @@ def requirements_of(system: str) -> dict[str, Requirement]:
 def examinations(system: str, implementations: Sequence[Implementation], options: Options) -> Iterator[Examination]:
     """Every examination of a run, case by case, so that what a case costs to prepare is shared by all who sit it."""
     own = [implementation for implementation in implementations if implementation.system == system]
+    turns: dict[tuple[str, str], int] = {}
     for check, case, dtype in situations(system, options):
+        turn = turns.setdefault((check.requirement, case.id), len(turns))
         for device in options.devices:
             for implementation in own:
-                yield Examination(implementation, check, case, dtype, device, options.quick)
+                if not options.quick or options.dtypes or dtype == _dtype_in_turn(implementation, case, turn):
+                    yield Examination(implementation, check, case, dtype, device, options.quick)
+
+
+def _dtype_in_turn(implementation: Implementation, case: Any, turn: int) -> str:
+    """The one dtype of a case in a quick run: those that the implementation has take turns, so that each is looked at."""
+    common = [dtype for dtype in case.dtypes if dtype in implementation.dtypes] or list(case.dtypes) or [""]
+    return common[turn % len(common)]
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """The examinations that what one implementation declares, or lacks here, keeps it from: nothing of them has to be run."""
+
+    implementation: Implementation
+    examinations: tuple[Examination, ...]
+
+    @property
+    def id(self) -> str:
+        """Unique within the system's test."""
+        return f"left-out-{self.implementation.name}"
+
+
+def divided(found: Iterable[Examination]) -> tuple[list[Examination], list[LeftOut]]:
+    """The examinations that have to be sat, in order, and the others, gathered by implementation."""
+    seated: list[Examination] = []
+    absent: dict[str, list[Examination]] = {}
+    for e in found:
+        if declared_obstacle(e.implementation, e.device, e.dtype, e.case.needs, e.quick) is None:
+            seated.append(e)
+        else:
+            absent.setdefault(e.implementation.name, []).append(e)
+    return seated, [LeftOut(own[0].implementation, tuple(own)) for own in absent.values()]
 
 
 @functools.lru_cache(maxsize=256)
@@ -86,6 +120,16 @@ def connect(implementation: Implementation, device: str) -> Any:
 
 def obstacle(implementation: Implementation, device: str, dtype: str, needs: frozenset[str], quick: bool) -> Exception | None:
     """Why this cannot be put to this implementation at all, as NotRun or Unsupported; None where nothing stands in the way."""
+    declared = declared_obstacle(implementation, device, dtype, needs, quick)
+    if declared is None and device == "cuda" and not _has_cuda():
+        return NotRun("needs a CUDA device, and torch finds none here")
+    return declared
+
+
+def declared_obstacle(
+    implementation: Implementation, device: str, dtype: str, needs: frozenset[str], quick: bool
+) -> Exception | None:
+    """What of `obstacle` can be told without importing anything: from the declaration and from what is installed."""
     missing = implementation.missing()
     if missing:
         return NotRun(f"needs {', '.join(missing)}, not installed here; {_how_to_install(implementation)}")
@@ -97,8 +141,6 @@ def obstacle(implementation: Implementation, device: str, dtype: str, needs: fro
         return Unsupported(f"declares no {', '.join(sorted(needs - implementation.features))}")
     if quick and implementation.slow_start:
         return NotRun(f"left out by --quick: {implementation.slow_start}")
-    if device == "cuda" and not _has_cuda():
-        return NotRun("needs a CUDA device, and torch finds none here")
     return None
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from conformance import against, environment, expected_failures, records, workers
-from conformance.judging import Examination, examinations, explain, requirements_of
+from conformance.judging import Examination, LeftOut, divided, examinations, examine, explain, requirements_of
 from conformance.measuring import Measurement, Outcome, measure, measurements, regression, replay
 from conformance.mutants import mutants_of
 from conformance.situations import Options, situations
@@ -62,7 +62,9 @@ def add_options(parser: pytest.Parser) -> None:
     )
     group.addoption("--dtype", action="append", choices=DTYPES, default=[], help="only cases in this dtype; repeatable")
     group.addoption(
-        "--quick", action="store_true", help="a small share of cases and workloads; judges nothing that compiles first"
+        "--quick",
+        action="store_true",
+        help="a small share of cases, each in one dtype, and of workloads; judges nothing that compiles first",
     )
     group.addoption(
         "--thorough", action="store_true", help="also the cases that take long: thousands of steps, several processes"
@@ -183,7 +185,8 @@ def generate(metafunc: pytest.Metafunc) -> None:
     if "examination" in metafunc.fixturenames:
         system = metafunc.module.SYSTEM
         found = examinations(system, selection_of(config).implementations, options_of(config))
-        metafunc.parametrize("examination", _items([pytest.param(e, id=e.id) for e in found]))
+        seated, left_out = divided(found)
+        metafunc.parametrize("examination", _items([pytest.param(e, id=e.id) for e in [*seated, *left_out]]))
     elif "mutant" in metafunc.fixturenames:
         # The suite judges itself in its own runs; somebody who came with one implementation did not ask for that.
         plugged = any(spec != "built-in" for spec in config.getoption("--impl"))
@@ -215,6 +218,14 @@ def _params(item: pytest.Item) -> dict[str, Any]:
     return dict(getattr(getattr(item, "callspec", None), "params", {}))
 
 
+def take_up(one: Examination | LeftOut, item: pytest.Item) -> None:
+    """Judge what an item of the suite stands for."""
+    if isinstance(one, LeftOut):
+        conclude_left_out(one, item)
+    else:
+        conclude(examine(one), item)
+
+
 def conclude(judgement: Judgement, item: pytest.Item) -> None:
     """Hand the verdict to pytest: a record line on the report, and pass, fail, skip or expected failure as the outcome."""
     item.user_properties.append((PROPERTY, judgement.to_json()))
@@ -226,6 +237,16 @@ def conclude(judgement: Judgement, item: pytest.Item) -> None:
     if entry is not None:
         pytest.xfail(f"expected by line {entry.line}, {entry.text!r}: {judgement.message or f'margin {judgement.margin}'}")
     pytest.fail(explain(judgement), pytrace=False)
+
+
+def conclude_left_out(left_out: LeftOut, item: pytest.Item) -> None:
+    """A record line for each examination that is not sat, and one skip that counts them by reason."""
+    reasons: Counter[str] = Counter()
+    for examination in left_out.examinations:
+        judgement = examine(examination)
+        keep(item, judgement.to_json())
+        reasons[f"{judgement.verdict.value}: {judgement.message}"] += 1
+    pytest.skip("; ".join(f"{count} {reason}" for reason, count in reasons.most_common()))
 
 
 def conclude_measurement(outcome: Outcome, item: pytest.Item, benchmark: Any) -> None:

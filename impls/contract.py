@@ -5,6 +5,7 @@ Nothing is imported until somebody asks for the object, so that a list of implem
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 import sys
@@ -101,8 +102,12 @@ class Implementation:
 
 
 def _is_installed(module: str) -> bool:
-    if module in sys.modules:
-        return True
+    return module in sys.modules or _can_be_found(module, tuple(sys.path))
+
+
+@functools.lru_cache(maxsize=256)
+def _can_be_found(module: str, path: tuple[str, ...]) -> bool:
+    """Remembered for as long as the path stays the same: looking through it takes longer than all else of a collection."""
     try:
         return importlib.util.find_spec(module) is not None
     except (ImportError, ValueError):

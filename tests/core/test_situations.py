@@ -8,8 +8,9 @@ import pytest
 
 from conformance import situations as module
 from conformance.check import Check
-from conformance.judging import Examination, reproduction
+from conformance.judging import Examination, divided, examinations, examine, reproduction
 from conformance.situations import Options, situations
+from conformance.verdict import Verdict
 from impls.contract import Implementation
 
 
@@ -46,3 +47,42 @@ def test_a_long_case_is_reproduced_by_a_thorough_run() -> None:
     implementation = Implementation(name="ademamix/x", system="ademamix", target="m:a", protocol="", summary="")
     commands = [reproduction(Examination(implementation, CHECK, case, "float32", "cpu", False)) for case in CHECK.cases]
     assert ["--thorough" in command for command in commands] == [False, False, True]
+
+
+def named(name: str, dtypes: tuple[str, ...]) -> Implementation:
+    return Implementation(name=f"ademamix/{name}", system="ademamix", target="m:a", protocol="", summary="", dtypes=dtypes)
+
+
+def test_a_quick_run_puts_each_case_in_one_dtype_and_the_dtypes_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    cases = tuple(Plain(f"case-{number}", quick=True) for number in range(4))
+    monkeypatch.setattr(module, "checks_of", lambda system: [Check("ADM-01", CHECK.run, cases)])
+    both, narrow, other = (
+        named("both", ("float32", "bfloat16")),
+        named("narrow", ("bfloat16",)),
+        named("other", ("float64",)),
+    )
+
+    def dtypes(implementation: Implementation, options: Options) -> list[str]:
+        return [e.dtype for e in examinations("ademamix", [implementation], options)]
+
+    assert dtypes(both, Options(quick=True)) == ["float32", "bfloat16", "float32", "bfloat16"]
+    assert dtypes(narrow, Options(quick=True)) == ["bfloat16"] * 4
+    assert len(dtypes(other, Options(quick=True))) == 4, "what it cannot do is said once for each case, not kept silent"
+    assert dtypes(both, Options(quick=True, dtypes=("float32",))) == ["float32"] * 4
+    assert dtypes(both, Options()) == ["float32", "bfloat16"] * 4
+
+
+def test_what_a_declaration_rules_out_is_gathered_and_nothing_of_it_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "checks_of", lambda system: [CHECK])
+    implementations = [named("both", ("float32", "bfloat16")), named("narrow", ("bfloat16",))]
+    found = list(examinations("ademamix", implementations, Options(thorough=True)))
+    seated, left_out = divided(found)
+    assert [(e.implementation.name, e.dtype) for e in seated if e.case.id == "fast"] == [
+        ("ademamix/both", "float32"),
+        ("ademamix/both", "bfloat16"),
+        ("ademamix/narrow", "bfloat16"),
+    ]
+    (absent,) = left_out
+    assert (absent.id, [e.dtype for e in absent.examinations]) == ("left-out-ademamix/narrow", ["float32"] * 3)
+    assert len(seated) + len(absent.examinations) == len(found)
+    assert {examine(e).verdict for e in absent.examinations} == {Verdict.UNSUPPORTED}
