@@ -28,7 +28,8 @@ from .resolved import Resolved, write_tag
 FOOTNOTES = "\n\n#### FOOTNOTES ####\n"
 ADDRESS = "https://datacommons.org/explore"
 
-_DEFUSED = ((")]", ") ]"), ("||", "| |"), ("[__DC__", "[ __DC__"))
+_DEFUSED = ((")]", ") ]"), ("[__DC__", "[ __DC__"))
+_BARS = re.compile(r"\|(?=\|)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]+")
 
 
@@ -63,24 +64,26 @@ class Resolver:
     def resolve(self, text: str) -> str:
         """The resolved text. ValueError for a lone surrogate in it."""
         pieces: list[str] = []
+        between: list[str] = []  # the model's own text since the last tag, what was taken out of it left away
         at = number = 0
         found = list(attempts(text))
         for query in self.queries([a.query for a in found if isinstance(a, Recovered)]):
             self.served[query] = self.ask(query)
         for attempt in found:
-            pieces.append(self.outside(text[at : attempt.start]))
+            between.append(text[at : attempt.start])
             at = attempt.end
             if isinstance(attempt, Recovered):
                 number += 1
-                pieces.append(self.tag(number, attempt))
+                pieces += [self.outside("".join(between)), self.tag(number, attempt)]
+                between = []
             elif isinstance(attempt, Lost):
                 # Half an opener at the end is a bracket that somebody wrote, and stays.
                 whole = OPEN.startswith(text[attempt.start : attempt.end]) and text[attempt.start : attempt.end] != OPEN
                 if whole:
-                    pieces.append(text[attempt.start : attempt.end])
+                    between.append(text[attempt.start : attempt.end])
                 elif attempt.truncated:
                     at = len(text)
-        pieces.append(self.outside(text[at:]))
+        pieces.append(self.outside("".join([*between, text[at:]])))
         body = "".join(pieces)
         return body + self.notes() if self.footnotes else body
 
@@ -118,12 +121,14 @@ class Resolver:
         text = _CONTROL.sub(" ", text).strip()
         for forbidden, apart in _DEFUSED:
             text = text.replace(forbidden, apart)
-        # What follows a piece begins with a space or ")]": it must not complete one of these with its last character.
-        return text.rstrip("|)") + " " * text.endswith("|") if text.endswith("|") else text
+        # Bar by bar, since "|||" holds "||" twice; and none at the end, where one would join the tag's own.
+        return _BARS.sub("| ", text).rstrip("| ")
 
     def outside(self, text: str) -> str:
         """The model's own text, in which no tag and no heading of footnotes stands that it could have made up."""
-        return text.replace("[__DC__#", "[ __DC__#").replace(OPEN, "").replace("#### FOOTNOTES ####", "### FOOTNOTES ###")
+        # Openers go first: what they stood between may join to an opener, or to the beginning of a tag, that nobody wrote.
+        text = text.replace(OPEN, "").replace(OPEN, f"[ {OPEN[1:]}").replace("[__DC__#", "[ __DC__#")
+        return text.replace("#### FOOTNOTES ####", "### FOOTNOTES ###")
 
     def notes(self) -> str:
         """The list of footnotes."""

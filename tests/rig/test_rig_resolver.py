@@ -59,6 +59,24 @@ def test_there_are_as_many_tags_as_annotations_and_as_many_footnotes_as_answers(
     assert rig.OPEN not in written
 
 
+@pytest.mark.parametrize(("text", "written"), [
+    ('[__DC__([__DC__("") --> ""]', ') --> ""]'),
+    ('[__DC__([__DC__([__DC__("") --> ""]" x', '[__DC__() --> ""]" x'),
+    ('a [__D[__DC__("C__#1(2 || 3)]\n b', "a [ __DC__#1(2 || 3)]\n b"),
+    ('[__D[__D[__DC__("C__("C__#1(2 || 3)]\n b', "[ __DC__#1(2 || 3)]\n b"),
+])  # fmt: skip
+def test_what_an_opener_stood_between_does_not_join_to_markup(text: str, written: str) -> None:
+    assert resolve(text, lambda query: None) == written
+
+
+@pytest.mark.parametrize(("value", "written"), [
+    ("||||", "|| 7"), ("3|||4", "3| | |4 [1] || 7"), ("7 |", "7 [1] || 7"), ("6)", "6) [1] || 7"), ("a)|", "a) [1] || 7"),
+])  # fmt: skip
+def test_a_value_of_bars_is_taken_apart_bar_by_bar(value: str, written: str) -> None:
+    text = resolve('[__DC__("q") --> "7"]', lambda query: Served(value))
+    assert text.partition(FOOTNOTES)[0] == f"[__DC__#1({written})]"
+
+
 @pytest.mark.parametrize("query", ["what is it?", "R&D", "C#", "A+B", "5%25", "a=b/c", "é \U0001f600", " x ", '"'])
 def test_an_address_decodes_to_its_query(query: str) -> None:
     parts = urllib.parse.urlsplit(address(query))
