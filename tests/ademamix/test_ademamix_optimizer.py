@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import math
 import pickle
 from typing import Any
 
@@ -332,14 +333,19 @@ def test_stochastic_rounding_moves_what_rounding_to_nearest_leaves_stuck() -> No
             optimizer.step()
         moved[stochastic_rounding] = float(parameter.detach().double().mean()) - 1
     assert moved[False] == 0
-    assert moved[True] == pytest.approx(-1e-3, rel=0.1)
+    # Each of the ten steps goes down by one spacing with the probability that makes its mean right; six deviations of that.
+    spacing, draws = 2.0**-8, 10 * 4096
+    deviation = spacing * math.sqrt(1e-4 / spacing * draws) / 4096
+    assert abs(moved[True] + 1e-3) <= 6 * deviation
 
 
 def test_code_book_is_the_one_of_the_law() -> None:
     from reference.ademamix.codebook import dynamic_code_book
 
     for signed in (True, False):
-        assert quantised.code_book(signed).tolist() == pytest.approx(list(dynamic_code_book(signed)), rel=1e-12)
+        # In float32, in which it is used: the two are computed in float64 by different roads.
+        law = torch.tensor(dynamic_code_book(signed), dtype=torch.float64)
+        assert torch.equal(quantised.code_book(signed).float(), law.float())
 
 
 def test_small_tensors_are_not_quantised_and_a_bad_gradient_spoils_no_block() -> None:

@@ -29,6 +29,10 @@ OPTIMIZER = """
 
         @torch.no_grad()
         def step(self, closure=None):
+            loss = None
+            if closure is not None:
+                with torch.enable_grad():
+                    loss = closure()
             for group in self.param_groups:
                 b1, b2, b3_end = group["betas"]
                 for p in group["params"]:
@@ -53,6 +57,7 @@ OPTIMIZER = """
                     denominator = (s["nu"] / (1 - b2**t)).sqrt().add_(group["eps"])
                     p.mul_(1 - group["lr"] * group["weight_decay"])
                     p.add_((s["m1"] / (1 - b1**t) + alpha * s["m2"]) / denominator, alpha=-group["lr"])
+            return loss
 """
 
 ATTENTION = """
