@@ -44,6 +44,9 @@ class Prepared:
     it works elsewhere than on that stream and waits for it, ``synchronous`` says so. ``verify`` runs the work on fresh inputs
     at the very same shapes and dtype and holds the outcome against the law: a speed is printed only where all of it passes.
 
+    ``verify_timed`` holds what the calls of ``run`` themselves have left behind against the law: nothing else sees whether
+    those did all of the work, or less than the calls that ``verify`` makes.
+
     ``another`` makes the same work ready on buffers and inputs of its own, told apart by a number from 1. ``renew`` puts
     random inputs that were not seen before into the buffers, in place, drawn from a number. What each sample's inputs are, and
     why they are no fresher, stands in ``inputs``, in words for the record.
@@ -55,3 +58,4 @@ class Prepared:
     renew: Callable[[int], Any] | None = None
     inputs: str = ""
     synchronous: bool = False
+    verify_timed: Callable[[], Iterable[Comparison]] | None = None

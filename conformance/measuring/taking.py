@@ -13,7 +13,7 @@ from typing import Any
 
 from conformance.check import worst_of
 from conformance.judging import obstacle
-from conformance.measuring import allocator, memory, roofline, statistics
+from conformance.measuring import allocator, interference, memory, roofline, statistics
 from conformance.measuring.cache import CONDITIONS, cache_of
 from conformance.measuring.clock import GRAPH_BELOW_S, DeviceClock, HostClock, clock_for
 from conformance.measuring.pinning import Pins, pinned
@@ -80,10 +80,12 @@ class Take:
             **memory.peak_bytes(own.run, device, elsewhere=own.synchronous),
         }
         mine, theirs = self._sets(own, other)
-        with pinned() as pins, _no_collecting():
+        with pinned() as pins, _no_collecting(pins.warnings):
             found = [self._condition(cache, mine, theirs, pins) for cache in CONDITIONS]
-        # Once more, now that caches are warm and buffers have been used: a speed stands only beside a right answer.
-        margin = max(margin, _verified(own))
+            # Once more, now that caches are warm and buffers have been used: a speed stands only beside a right answer. Before
+            # anything is put back, so that nothing tells this call from one that is timed.
+            margin = max(margin, *(_verified(prepared, timed=True) for prepared in mine), _verified(own))
+            pins.warnings += self._interfered(own, other)
         shared["margin"] = "inf" if math.isinf(margin) else rounded(margin)
         shared |= {"threads": pins.threads, "affinity": list(pins.affinity)}
         lines = []
@@ -120,6 +122,13 @@ class Take:
                 break
         return sets
 
+    def _interfered(self, own: Prepared, other: Prepared | None) -> list[str]:
+        """Warnings of what the samples do not show: answers that are kept, and threads that go on."""
+        if not isinstance(self.clock, HostClock) or self.device != "cpu":
+            return []
+        found = [interference.remembering(own, other, self._called), interference.going_on(self.implementation.name)]
+        return [warning for warning in found if warning]
+
     def _condition(
         self, cache: str, own: Sequence[Prepared], other: Sequence[Prepared], pins: Pins
     ) -> tuple[dict[str, Any], Samples]:
@@ -145,6 +154,14 @@ class Take:
         fields = self._figures(cache, samples, plan)
         fields["telemetry"] = {"host": around.facts, **({"device": told.facts} if watch is not None else {})}
         fields["warnings"] += [*told.warnings, *around.warnings]
+        key = (self.workload.system, self.workload.id, self.device, cache)
+        beside = fields.pop("beside_s", None)
+        if beside is not None and not around.warnings:  # else the machine was somebody else's too, and no wonder
+            fields["warnings"] += interference.slowed(beside, _ALONE[key])
+        if self.device == "cpu":
+            used = [interference.cpus_used([buffers.work for buffers in side]) for side in (mine, theirs)]
+            fields["telemetry"]["host"]["cpus_used"] = {"own": used[0], "baseline": used[1]}
+            fields["warnings"] += interference.more_cpus(used[0], pins.threads, len(pins.affinity))
         fields |= self._launching(launch, [b.work for b in (*mine, *theirs)], own[0], fields)
         fields["cache_bytes"] = cache_of(self.device).bytes
         if cache == "cold" and cache_of(self.device).assumed:
@@ -242,6 +259,7 @@ class Take:
         noise = _NOISE.get(key, 1.0)
         if self.again:
             _NOISE[key] = noise = statistics.noise_of(low, high) if plan.enough else 1.0
+            _ALONE[key] = statistics.median_interval(samples.baseline, plan.confidence)[0]
             found = statistics.Decision("baseline", "the baseline beside a copy of itself shows the noise of this clock")
         elif not plan.enough:
             found = statistics.Decision(
@@ -253,11 +271,16 @@ class Take:
             found = statistics.decision(low, high, noise)
         if self.again and statistics.decide(low, high) in ("faster", "slower"):
             fields["warnings"] = [f"the baseline differs from itself by {noise - 1:.1%} or more here: this place is noisy"]
+        if not self.again and key in _ALONE:
+            fields["beside_s"] = statistics.median_interval(samples.baseline, plan.confidence)[0]
         return {**fields, "noise": rounded(noise), "decision": found.word, "reason": found.reason}
 
 
 _NOISE: dict[tuple[str, ...], float] = {}
 """By system, workload, device and cache: by how much the A/A pair of this process differed from 1, with certainty."""
+
+_ALONE: dict[tuple[str, ...], float] = {}
+"""And the seconds that the baseline took there, beside nothing but itself."""
 
 
 @functools.lru_cache(maxsize=1)
@@ -274,14 +297,16 @@ def _in_turn(*looks: Callable[[], None]) -> Callable[[], None]:
 
 
 @contextlib.contextmanager
-def _no_collecting() -> Iterator[None]:
-    """Keep the garbage collector out, and what lives already out of its sight."""
+def _no_collecting(warnings: list[str]) -> Iterator[None]:
+    """Keep the garbage collector out, and what lives already out of its sight; warn where it was let in meanwhile."""
     collecting, frozen = gc.isenabled(), gc.get_freeze_count()
     gc.collect()
     gc.freeze()
     gc.disable()
     try:
         yield
+        if gc.isenabled():
+            warnings.append("garbage collection was switched on while it was timed, and fell on both sides")
     finally:
         if not frozen:
             gc.unfreeze()
@@ -289,9 +314,11 @@ def _no_collecting() -> Iterator[None]:
             gc.enable()
 
 
-def _verified(prepared: Prepared) -> float:
-    """The worst margin where the answer is right; WrongAnswer where it is not."""
-    comparisons = list(prepared.verify())
+def _verified(prepared: Prepared, *, timed: bool = False) -> float:
+    """The worst margin where the answer is right, of a call made for it or of what timed calls left; or WrongAnswer."""
+    if timed and prepared.verify_timed is None:
+        return 0.0
+    comparisons = list(prepared.verify_timed() if timed and prepared.verify_timed else prepared.verify())
     if not comparisons:
         raise AssertionError("the workload's verification compared nothing")
     worst = worst_of(comparisons)

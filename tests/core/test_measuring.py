@@ -19,6 +19,7 @@ from conformance.comparison import Comparison, equal
 from conformance.measuring import allocator, cache, memory, pinning, roofline, sampling, taking
 from conformance.measuring.clock import DeviceClock, Work, nothing
 from conformance.measuring.sampling import Buffers, Plan
+from conformance.measuring.telemetry import Told
 from conformance.workload import Prepared, Workload
 from impls.contract import Implementation
 from tests.core.said import said
@@ -146,6 +147,7 @@ def measured(
     workload: Workload = WORKLOAD,
     noise: float = 1.0,
     quads: int = 64,
+    alone: float | None = None,
     **prepared: Any,
 ) -> tuple[measuring.Outcome, ScriptedClock]:
     """An outcome whose times are those of a scripted clock, with time for so many quads, where A/A pairs showed this noise."""
@@ -158,6 +160,7 @@ def measured(
     monkeypatch.setattr(taking, "clock_for", lambda device, synchronous=False: clock)
     monkeypatch.setattr(taking.importlib, "import_module", lambda name: room_of(prepare))
     monkeypatch.setattr(taking, "_NOISE", {("rig", "w", "cpu", state): noise for state in cache.CONDITIONS})
+    monkeypatch.setattr(taking, "_ALONE", {("rig", "w", "cpu", state): alone for state in cache.CONDITIONS} if alone else {})
     monkeypatch.setattr(taking, "plan_for", lambda a, b, quad_s, budget_s: Plan(a, b, *sampling.planned_looks(quads)))
     monkeypatch.setattr(taking, "cache_of", lambda _: SimpleNamespace(evict=nothing, bytes=2**25, assumed=False))
     measurement = measuring.Measurement(IMPLEMENTATIONS[own], IMPLEMENTATIONS["baseline"], workload, "cpu", True)
@@ -230,6 +233,34 @@ def test_an_answer_that_turns_wrong_while_it_is_timed_has_no_speed(monkeypatch: 
     assert len(clock.order) > 20
 
 
+def test_what_the_timed_calls_left_behind_is_verified_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    outcome, _ = measured(
+        monkeypatch, {"own": 0.001, "baseline": 0.001}, verify_timed=lambda: [equal("timed", 1, 2)], another=None
+    )
+    assert [line["verdict"] for line in outcome.lines] == ["wrong answer"] * 2
+    assert outcome.line["message"].startswith("timed")
+
+
+def test_the_last_verification_happens_under_the_conditions_of_the_timed_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    collecting: list[bool] = []
+
+    def verify() -> list[Comparison]:
+        collecting.append(gc.isenabled())
+        return right()
+
+    measured(monkeypatch, {"own": 0.001, "baseline": 0.001}, verify=verify)
+    assert collecting == [True, False]
+
+
+def test_a_baseline_that_is_slower_beside_it_than_beside_itself_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(taking.HostWatch, "end", lambda watch, calls: Told())
+    for alone, warned in ((0.002, False), (0.001, True)):
+        outcome, _ = measured(monkeypatch, {"own": 0.001, "baseline": 0.002}, alone=alone)
+        for line in outcome.lines:
+            assert any("slows the baseline down" in warning for warning in line["warnings"]) == warned
+            assert "beside_s" not in line
+
+
 def test_faster_than_the_machine_allows_is_a_measuring_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     rates = {"copy_bytes_per_s": roofline.Rate(1e9, 1e9), "update_bytes_per_s": roofline.Rate(1e9, 1e9)}
     monkeypatch.setattr(roofline, "_memory_rates", lambda *_: rates)
@@ -281,11 +312,19 @@ def test_a_run_whose_time_is_spent_begins_nothing_more(monkeypatch: pytest.Monke
 
 def test_garbage_collection_is_kept_out_and_comes_back() -> None:
     assert gc.isenabled()
-    with taking._no_collecting():
+    with taking._no_collecting([]):
         assert not gc.isenabled()
         assert gc.get_freeze_count() > 0
     assert gc.isenabled()
     assert gc.get_freeze_count() == 0
+
+
+def test_a_collector_that_was_let_in_is_told() -> None:
+    warnings: list[str] = []
+    with taking._no_collecting(warnings):
+        gc.enable()
+    assert "garbage collection was switched on" in warnings[0]
+    assert gc.isenabled()
 
 
 def on_device(

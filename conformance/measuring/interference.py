@@ -1,0 +1,93 @@
+"""What one side does to the other without being on the clock: busy threads, a slowed baseline, answers that are kept.
+
+All of it is told as warnings: none of these is by itself proof of a wrong measurement, and each has honest causes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from conformance.measuring.clock import Work
+from conformance.measuring.sampling import SEEDS_APART
+from conformance.workload import Prepared
+
+SETTLED_S, WATCHED_S = 0.05, 0.02
+"""Pools of threads spin for up to some 30 ms after their last work; what still runs after that is no such pool."""
+IDLE_CPUS = 0.2
+SPARE_CPUS = 0.5
+"""By so much may all threads together exceed the number that was set."""
+SLOWED = 1.25
+REMEMBERED = 1.5
+TRIES = 5
+
+
+def going_on(name: str, sleep: Callable[[float], Any] = time.sleep, used: Callable[[], float] = time.process_time) -> str:
+    """A warning where the process computes while nobody has called anything; of threads that somebody left behind."""
+    sleep(SETTLED_S)
+    began = used()
+    sleep(WATCHED_S)
+    cpus = (used() - began) / WATCHED_S
+    if cpus < IDLE_CPUS:
+        _GOING_ON.clear()
+        return ""
+    since = _GOING_ON.setdefault("since", name)
+    return (
+        f"threads of this process used {cpus:.1f} CPUs while nothing was called, which disturbs both sides; "
+        f"first seen after {since} was timed; measure what leaves no threads behind in a run without it"
+    )
+
+
+_GOING_ON: dict[str, str] = {}
+"""After which implementation of this process threads were first seen to go on."""
+
+
+def cpus_used(works: Sequence[Work]) -> float | None:
+    """How many CPUs the process was on while these were timed."""
+    wall = sum(work.wall_s for work in works)
+    return float(f"{sum(work.cpu_s for work in works) / wall:.3g}") if wall else None
+
+
+def more_cpus(used: float | None, threads: Mapping[str, int | str], allowed: int) -> list[str]:
+    """A warning where it had more threads at work than were set for both sides."""
+    numbers = [number for number in threads.values() if isinstance(number, int)]
+    if used is None or not numbers or used <= max(numbers) + SPARE_CPUS or allowed <= max(numbers):
+        return []
+    threads_set = f"{max(numbers)} thread{'s' * (max(numbers) > 1)}"
+    return [f"{used:.1f} CPUs were at work on it, where {threads_set} had been set for both sides"]
+
+
+def slowed(beside: float, alone: float) -> list[str]:
+    """A warning where the baseline took longer beside it than beside a copy of itself: the ratio owes something to that."""
+    if beside <= SLOWED * alone:
+        return []
+    return [
+        f"the baseline took {beside:.3g} s beside it and {alone:.3g} s beside a copy of itself: it, or something since, slows "
+        "the baseline down, and the ratio with it; measure it in a run of its own"
+    ]
+
+
+def remembering(own: Prepared, other: Prepared | None, timed: Callable[[Callable[[], Any]], float]) -> str:
+    """A warning where inputs that it has just seen take it much less time than new ones, and the baseline not."""
+    factors: list[tuple[float, float] | None] = []
+    for prepared in (own, other):
+        if prepared is None or prepared.renew is None:
+            factors.append(None)
+            continue
+        new, again = [], []
+        for number in range(TRIES):
+            prepared.renew(3 * SEEDS_APART + number)
+            new.append(timed(prepared.run))
+            again.append(timed(prepared.run))
+        factors.append((min(new), min(again)))
+    if factors[0] is None:
+        return ""
+    new_s, again_s = factors[0]
+    usual = factors[1][0] / factors[1][1] if factors[1] else 1.0
+    if new_s <= REMEMBERED * max(usual, 1.0) * again_s:
+        return ""
+    return (
+        f"inputs that it has just seen take it {again_s:.3g} s, new ones {new_s:.3g} s: it keeps results, and its speed with "
+        "a warm cache is not that of the work"
+    )

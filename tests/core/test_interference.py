@@ -1,0 +1,191 @@
+"""One side cannot slow the other, keep its answers or leave out work without a word; on made-up clocks and made-up cheats."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from conformance.measuring import interference, taking
+from conformance.measuring.clock import HostClock, Work
+from conformance.workload import Prepared, Workload
+from impls.contract import Implementation
+from impls.discovery import select
+
+
+def test_replacing_the_clock_of_the_time_module_does_not_stop_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = HostClock()
+    monkeypatch.setattr(time, "perf_counter_ns", lambda: 10**30)
+    assert clock.time(clock.ready(lambda: sum(range(1000)), 1)) > 0
+
+
+def test_the_cpus_at_work_are_counted_beside_the_clock() -> None:
+    clock = HostClock()
+    work = clock.ready(lambda: sum(range(100_000)), 1)
+    seconds = clock.time(work)
+    assert work.wall_s == seconds
+    assert work.cpu_s > 0
+
+
+def test_more_cpus_than_threads_were_set_are_told() -> None:
+    assert interference.cpus_used([Work(int, 1, wall_s=1.0, cpu_s=1.5), Work(int, 1, wall_s=1.0, cpu_s=2.5)]) == 2.0
+    assert interference.cpus_used([]) is None
+    threads: dict[str, int | str] = {"torch": 1, "blas": 1, "jax": "not pinned"}
+    (warning,) = interference.more_cpus(2.0, threads, 8)
+    assert "2.0 CPUs were at work on it, where 1 thread had been set" in warning
+    assert interference.more_cpus(1.4, threads, 8) == []
+    assert interference.more_cpus(2.0, threads, 1) == []
+    assert interference.more_cpus(None, threads, 8) == []
+
+
+def test_threads_that_go_on_are_told_with_the_implementation_after_which_they_were_first_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(interference, "_GOING_ON", {})
+
+    def process(cpus: float) -> tuple[Callable[[float], Any], Callable[[], float]]:
+        now = [0.0]
+
+        def sleep(seconds: float) -> None:
+            now[0] += seconds * cpus
+
+        return sleep, lambda: now[0]
+
+    assert interference.going_on("rig/quiet", *process(0.1)) == ""
+    assert "used 1.0 CPUs while nothing was called" in interference.going_on("rig/culprit", *process(1.0))
+    assert "first seen after rig/culprit was timed" in interference.going_on("rig/next", *process(1.0))
+    assert interference.going_on("rig/quiet", *process(0.0)) == ""
+    assert "first seen after rig/other" in interference.going_on("rig/other", *process(1.0))
+
+
+def fresh_or_kept(new_s: float, again_s: float) -> Prepared:
+    """Work that takes one time on new inputs and another on those that it has just seen."""
+    seen = [False]
+
+    def run() -> float:
+        seconds = again_s if seen[0] else new_s
+        seen[0] = True
+        return seconds
+
+    def renew(number: int) -> None:
+        assert number >= 0
+        seen[0] = False
+
+    return Prepared(run, tuple, renew=renew)
+
+
+@pytest.mark.parametrize(
+    ("own", "baseline", "warned"),
+    [((1.0, 1.0), (1.0, 1.0), False), ((2.0, 1.0), (1.0, 1.0), True), ((2.0, 1.0), (2.0, 1.0), False)],
+)
+def test_answers_that_are_kept_are_told(own: tuple[float, float], baseline: tuple[float, float], warned: bool) -> None:
+    found = interference.remembering(fresh_or_kept(*own), fresh_or_kept(*baseline), lambda run: float(run()))
+    assert ("it keeps results" in found) == warned
+
+
+def test_what_cannot_be_renewed_is_not_accused_of_keeping_answers() -> None:
+    prepared = Prepared(lambda: 1.0, tuple)
+    assert interference.remembering(prepared, None, lambda run: float(run())) == ""
+
+
+OPTIMIZERS = """
+from impls.ademamix.optimizer import AdEMAMix
+
+class Honest(AdEMAMix):
+    pass
+
+class EverySecond(AdEMAMix):
+    number = 0
+    def step(self, closure=None):
+        self.number += 1
+        if self.number < 4 or self.number % 2:
+            return super().step(closure)
+
+class Late(AdEMAMix):
+    number = 0
+    def step(self, closure=None):
+        self.number += 1
+        super().step(closure)
+        if self.number == 6:
+            for group in self.param_groups:
+                for parameter in group["params"]:
+                    parameter.data.fill_(float("nan"))
+"""
+
+ATTENTIONS = """
+import torch
+
+def honest(q, k, v, *, scale=None, bias=0.0, causal=False):
+    return torch.sigmoid(q @ k.mT * (scale or q.shape[-1] ** -0.5) + bias) @ v
+
+calls = [0]
+def lazy(q, k, v, *, scale=None, bias=0.0, causal=False):
+    calls[0] += 1
+    return honest(q, k, v) if calls[0] != 5 else torch.zeros_like(q)
+
+buffer = []
+def reused(q, k, v, *, scale=None, bias=0.0, causal=False):
+    if not buffer:
+        buffer.append(torch.empty_like(q))
+    return buffer[0].copy_(honest(q, k, v))
+"""
+
+
+def made_ready(system: str, file: Path, text: str, name: str) -> Prepared:
+    """The smallest quick workload of a system, for a stranger's code."""
+    from importlib import import_module
+
+    file.write_text(text, encoding="utf-8")
+    (implementation,) = select([f"{file}:{name}"]).implementations
+    assert isinstance(implementation, Implementation)
+    room = import_module(f"conformance.{system}.workloads")
+    workload: Workload = next(w for w in room.WORKLOADS if w.quick and "cpu" in w.devices and not w.needs & {"causal"})
+    prepared: Prepared = room.prepare(implementation, workload, "cpu")
+    return prepared
+
+
+@pytest.mark.parametrize(("name", "right"), [("Honest", True), ("EverySecond", False), ("Late", False)])
+def test_an_optimizer_stands_where_all_its_timed_steps_lead(tmp_path: Path, name: str, right: bool) -> None:
+    prepared = made_ready("ademamix", tmp_path / "optimizers.py", OPTIMIZERS, name)
+    assert taking._verified(prepared) <= 1
+    for _ in range(9):
+        prepared.run()
+    if right:
+        assert taking._verified(prepared, timed=True) <= 1
+    else:
+        with pytest.raises(taking.WrongAnswer, match="timed"):
+            taking._verified(prepared, timed=True)
+
+
+def test_where_no_bound_reaches_parameters_must_be_finite_at_least() -> None:
+    from conformance.ademamix import workloads
+
+    load = workloads._load(next(w for w in workloads.WORKLOADS if w.id == "bfloat16-1e6"))
+    strict = workloads.numerical_class("")
+    for value, right in ((1.0, True), (float("nan"), False)):
+        values = [np.full(len(start), value) for start in load.starts]
+        assert all(each.passed for each in workloads._verify_timed(load, values, 9, strict)) == right
+
+
+@pytest.mark.parametrize(("name", "right"), [("honest", True), ("lazy", False)])
+def test_the_last_timed_attention_is_held_against_the_law(tmp_path: Path, name: str, right: bool) -> None:
+    prepared = made_ready("sigmoid_attention", tmp_path / "attentions.py", ATTENTIONS, name)
+    assert prepared.renew is not None
+    for number in range(5):
+        prepared.renew(number)
+        prepared.run()
+    if right:
+        assert taking._verified(prepared, timed=True) <= 1
+    else:
+        with pytest.raises(taking.WrongAnswer):
+            taking._verified(prepared, timed=True)
+
+
+def test_a_result_that_a_later_call_writes_over_is_wrong(tmp_path: Path) -> None:
+    taking._verified(made_ready("sigmoid_attention", tmp_path / "honest.py", ATTENTIONS, "honest"))
+    with pytest.raises(taking.WrongAnswer, match="output of an earlier call"):
+        taking._verified(made_ready("sigmoid_attention", tmp_path / "reused.py", ATTENTIONS, "reused"))
