@@ -61,8 +61,30 @@ def read(names: Sequence[str], suite: str) -> tuple[Run, ...]:
                     f"workloads may differ; run the earlier code with suite {suite}, and give its records"
                 )
             # The same file given twice, under whatever names, is one run.
-            found.setdefault(str(run.footer["sha256"]), run)
+            found.setdefault(str(run.footer["sha256"]), _checked(run))
     return tuple(sorted(found.values(), key=lambda run: (str(run.header.get("started", "")), str(run.footer["sha256"]))))
+
+
+_TEXTS = {
+    "verdict": ("implementation", "requirement", "case", "dtype", "device", "verdict"),
+    "measurement": ("implementation", "workload", "dtype", "device", "verdict"),
+}
+
+
+def _checked(run: Run) -> Run:
+    """The run, whose lines have what is compared. Told at once: a run must not end in a crash over what it is held against."""
+    for kind, names in _TEXTS.items():
+        for line in run.of_kind(kind):
+            for name in names:
+                if not isinstance(line.get(name), str):
+                    raise RecordError(
+                        f"{run.path}: a {kind} line has {line.get(name)!r} for {name!r}, expected a text; run it again"
+                    )
+            numbers = [line.get(name) for name in ("margin", "ratio", "ratio_low", "ratio_high", "median_s")]
+            for number in numbers:
+                if not (number is None or number == "inf" or (isinstance(number, int | float) and number == number)):
+                    raise RecordError(f"{run.path}: a {kind} line holds {number!r}, expected a number; run it again")
+    return run
 
 
 def _files(name: str) -> list[Path]:
@@ -241,6 +263,9 @@ def _figures(found: Findings, earlier: Sequence[Run], header: Line, lines: Seque
                     f"see: {_command(rows.get(key[0], {}), key)}"
                 )
             )
+    measured = {key[0] for key in now}
+    if unmeasured := sum(key[0] in measured and key not in now for key in before):
+        found.remarks.append(f"{unmeasured} speeds of the earlier runs were not measured this time")
     held = speeds(earlier, header, lines)
     changes = held.changes()
     for change in changes:

@@ -88,7 +88,9 @@ def read(path: str | Path) -> Run:
         try:
             value = loads(line)
         except json.JSONDecodeError as error:
-            raise RecordError(f"{name}, line {number}: not JSON ({error.msg}); expected one JSON object a line") from error
+            raise RecordError(
+                f"{name}, line {number}: not JSON ({error.msg}); expected one JSON object a line, whole; run it again"
+            ) from error
         except RecursionError as error:
             raise RecordError(f"{name}, line {number}: nested too deeply; expected a line written by --records") from error
         if not isinstance(value, dict) or "record" not in value:
@@ -114,7 +116,9 @@ def read(path: str | Path) -> Run:
     if not isinstance(stated, str) or len(stated) != hashlib.sha256().digest_size * 2:
         raise RecordError(f"{name}: its footer states no SHA-256 digest; run it again")
     if hashlib.sha256(body.encode()).hexdigest() != stated:
-        raise RecordError(f"{name}: its lines do not match the footer's digest, so it was changed after it was written")
+        raise RecordError(
+            f"{name}: its lines do not match the footer's digest, so it was changed after it was written; run it again"
+        )
     counts = footer.get("counts")
     for kind, number in counts.items() if isinstance(counts, dict) else ():
         found = sum(entry["record"] == kind for entry in inner)

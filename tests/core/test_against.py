@@ -233,6 +233,29 @@ def test_what_does_not_belong_is_refused(tmp_path: Path) -> None:
     assert len(against.read([str(file), str(file)], "0.1.0")) == 1
 
 
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ({**verdict(), "implementation": None}, "a verdict line has None for 'implementation', expected a text; run it again"),
+        ({**speed(), "workload": 3}, "a measurement line has 3 for 'workload', expected a text"),
+        ({**speed(), "ratio_low": "x"}, "a measurement line holds 'x', expected a number"),
+    ],
+)
+def test_lines_that_cannot_be_compared_are_refused_before_anything_runs(
+    tmp_path: Path, line: dict[str, Any], reason: str
+) -> None:
+    file = made.write(tmp_path / "odd.jsonl", [line])
+    with pytest.raises(RecordError, match=rf"odd\.jsonl: {reason}"):
+        against.read([str(file)], "0.1.0")
+
+
+def test_speeds_that_were_not_measured_this_time_are_counted(tmp_path: Path) -> None:
+    found = compared(tmp_path, [speed(), speed(workload="other")], [speed()])
+    assert "1 speeds of the earlier runs were not measured this time" in found.remarks
+    assert not found.worse
+    assert not any("not measured this time" in remark for remark in compared(tmp_path, [speed()], [speed()]).remarks)
+
+
 READER = """
 import time
 from reference import rag

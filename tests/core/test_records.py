@@ -65,7 +65,14 @@ def test_a_file_cut_short_is_refused(file: Path) -> None:
 
 def test_a_changed_verdict_is_refused(file: Path) -> None:
     file.write_text(file.read_text(encoding="utf-8").replace('"pass"', '"fail"', 1), encoding="utf-8")
-    with pytest.raises(records.RecordError, match="changed after it was written"):
+    with pytest.raises(records.RecordError, match="changed after it was written; run it again"):
+        records.read(file)
+
+
+def test_a_file_cut_short_within_a_line_says_what_to_do(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text[: len(text) // 2], encoding="utf-8")
+    with pytest.raises(records.RecordError, match=r"not JSON .*; run it again"):
         records.read(file)
 
 
