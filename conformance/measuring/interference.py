@@ -20,7 +20,8 @@ SPARE_CPUS = 0.5
 """By so much may all threads together exceed the number that was set."""
 SLOWED = 1.25
 REMEMBERED = 1.5
-TRIES = 5
+TRIES, LONG_S = 5, 0.1
+"""Calls that are longer are not made again to see whether it remembers: it would cost as much as measuring them."""
 
 
 def going_on(name: str, sleep: Callable[[float], Any] = time.sleep, used: Callable[[], float] = time.process_time) -> str:
@@ -79,6 +80,8 @@ def remembering(own: Prepared, other: Prepared | None, timed: Callable[[Callable
         for number in range(TRIES):
             prepared.renew(3 * SEEDS_APART + number)
             new.append(timed(prepared.run))
+            if new[-1] > LONG_S:
+                return ""
             again.append(timed(prepared.run))
         factors.append((min(new), min(again)))
     if factors[0] is None:

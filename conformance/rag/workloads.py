@@ -10,6 +10,7 @@ import functools
 import itertools
 import random
 from collections.abc import Iterable
+from typing import Any
 
 from conformance._texts import equal_lists
 from conformance.comparison import Comparison, equal
@@ -71,12 +72,15 @@ def prepare(implementation: Implementation, workload: Workload, device: str) -> 
     text = body(workload.parameters["length"], workload.parameters["distinct"])
     serial = itertools.count()
     timed: list[tuple[str, object]] = []
+    counts: set[int] = set()
     plain = is_plain(subject.answer(f"{next(serial):0{SERIAL}d}{text}"))
 
     def run() -> object:
         fresh = f"{next(serial):0{SERIAL}d}{text}"
         answer = parse(fresh)
-        timed[:] = [(fresh, answer if plain else as_queries(answer))]
+        read: Any = answer if plain else as_queries(answer)
+        timed[:] = [(fresh, read)]
+        counts.add(len(read))
         return answer
 
     def verify() -> Iterable[Comparison]:
@@ -84,6 +88,9 @@ def prepare(implementation: Implementation, workload: Workload, device: str) -> 
         yield from compared("queries", fresh, subject.parse(fresh))
         for fresh, answer in timed:
             yield from compared("queries of the last timed call", fresh, as_queries(answer))
+        # All texts hold the same but for their serial numbers.
+        if counts:
+            yield equal("different numbers of queries in timed calls", len(counts), 1)
 
     def compared(quantity: str, fresh: str, found: list[str]) -> Iterable[Comparison]:
         if subject.profile.name == "strict":

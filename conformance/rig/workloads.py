@@ -137,6 +137,7 @@ def prepare(implementation: Implementation, workload: Workload, device: str) -> 
     text = body(workload.parameters["kind"], workload.parameters["length"])
     serial = itertools.count()
     timed: list[tuple[int, object]] = []
+    counts: set[int] = set()
     try:
         plain = is_plain(subject.answer(fresh(next(serial), text)))
     except TimeLimitExceeded as limit:
@@ -145,7 +146,9 @@ def prepare(implementation: Implementation, workload: Workload, device: str) -> 
     def run() -> object:
         number = next(serial)
         answer = parse(fresh(number, text))
-        timed[:] = [(number, answer if plain else as_annotations(answer))]
+        read: Any = answer if plain else as_annotations(answer)
+        timed[:] = [(number, read)]
+        counts.add(len(read))
         return answer
 
     def verify() -> Iterable[Comparison]:
@@ -153,6 +156,9 @@ def prepare(implementation: Implementation, workload: Workload, device: str) -> 
         yield compared("annotations with their spans", number, subject.parse(fresh(number, text)))
         for number, answer in timed:
             yield compared("annotations of the last timed call", number, subject.read(answer, fresh(number, text)))
+        # All texts hold the same but for their serial numbers.
+        if counts:
+            yield equal("different numbers of annotations in timed calls", len(counts), 1)
 
     def compared(quantity: str, number: int, found: list[Found]) -> Comparison:
         first = ("serial", f"{number:012d}", 0, SERIAL)

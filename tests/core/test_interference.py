@@ -80,7 +80,12 @@ def fresh_or_kept(new_s: float, again_s: float) -> Prepared:
 
 @pytest.mark.parametrize(
     ("own", "baseline", "warned"),
-    [((1.0, 1.0), (1.0, 1.0), False), ((2.0, 1.0), (1.0, 1.0), True), ((2.0, 1.0), (2.0, 1.0), False)],
+    [
+        ((0.01, 0.01), (0.01, 0.01), False),
+        ((0.02, 0.01), (0.01, 0.01), True),
+        ((0.02, 0.01), (0.02, 0.01), False),
+        ((2.0, 1.0), (0.01, 0.01), False),
+    ],
 )
 def test_answers_that_are_kept_are_told(own: tuple[float, float], baseline: tuple[float, float], warned: bool) -> None:
     found = interference.remembering(fresh_or_kept(*own), fresh_or_kept(*baseline), lambda run: float(run()))

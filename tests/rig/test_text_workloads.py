@@ -36,7 +36,7 @@ def test_an_honest_reader_is_verified_before_and_after_it_is_timed(monkeypatch: 
     made = prepared(monkeypatch, system, PARSERS[system])
     assert len(list(made.verify())) == 1
     made.run()
-    assert len(list(made.verify())) == 2
+    assert len(list(made.verify())) == 3
     assert right(made)
 
 
@@ -45,6 +45,17 @@ def test_an_honest_reader_is_verified_before_and_after_it_is_timed(monkeypatch: 
 def test_an_answer_from_memory_is_a_wrong_one(monkeypatch: pytest.MonkeyPatch, system: str, key: Callable[[str], Any]) -> None:
     memory: dict[Any, Any] = {}
     assert not right(prepared(monkeypatch, system, lambda text: memory.setdefault(key(text), PARSERS[system](text))))
+
+
+@systems
+def test_a_timed_answer_with_less_in_it_is_seen_though_the_last_is_right(monkeypatch: pytest.MonkeyPatch, system: str) -> None:
+    timing = threading.Event()
+    made = prepared(monkeypatch, system, lambda text: PARSERS[system](text)[: 1 if timing.is_set() else None])
+    timing.set()
+    made.run()
+    timing.clear()
+    made.run()
+    assert not right(made)
 
 
 @systems
