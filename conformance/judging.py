@@ -14,7 +14,7 @@ from typing import Any
 from conformance.check import Check, last_line, run_check, worst_of
 from conformance.diagnosis import resembling
 from conformance.requirement import Requirement
-from conformance.situations import Options, is_thorough, situations
+from conformance.situations import Options, Turns, is_thorough, situations
 from conformance.verdict import Judgement, Verdict
 from impls.contract import Implementation, NotRun, Unsupported, in_one_line
 from impls.surroundings import surroundings_of
@@ -52,19 +52,21 @@ def requirements_of(system: str) -> dict[str, Requirement]:
 def examinations(system: str, implementations: Sequence[Implementation], options: Options) -> Iterator[Examination]:
     """Every examination of a run, case by case, so that what a case costs to prepare is shared by all who sit it."""
     own = [implementation for implementation in implementations if implementation.system == system]
-    turns: dict[tuple[str, str], int] = {}
+    turns = Turns()
     for check, case, dtype in situations(system, options):
-        turn = turns.setdefault((check.requirement, case.id), len(turns))
         for device in options.devices:
             for implementation in own:
-                if not options.quick or options.dtypes or dtype == _dtype_in_turn(implementation, case, turn):
+                if every_dtype(implementation, device, options) or dtype == turns.of(check, case, implementation.dtypes):
                     yield Examination(implementation, check, case, dtype, device, options.quick)
 
 
-def _dtype_in_turn(implementation: Implementation, case: Any, turn: int) -> str:
-    """The one dtype of a case in a quick run: those that the implementation has take turns, so that each is looked at."""
-    common = [dtype for dtype in case.dtypes if dtype in implementation.dtypes] or list(case.dtypes) or [""]
-    return common[turn % len(common)]
+def every_dtype(implementation: Implementation, device: str, options: Options) -> bool:
+    """Whether each case is put in each of its dtypes, or in one that comes in turn.
+
+    In turn is enough for a quick run, and for what an interpreter runs: there one dtype takes longer than all of the others'.
+    """
+    interpreted = device == "cpu" and bool(implementation.settings.get("interpreted_on_cpu"))
+    return bool(options.dtypes) or options.thorough or not (options.quick or interpreted)
 
 
 @dataclass(frozen=True)

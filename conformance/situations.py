@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,19 @@ class Options:
 def is_thorough(case: Any) -> bool:
     """Whether a case is left to ``--thorough``: it carries a true ``thorough``; most have no such attribute."""
     return bool(getattr(case, "thorough", False))
+
+
+class Turns:
+    """Gives each case one of its dtypes: those that are asked for take turns from case to case, so that each is looked at."""
+
+    def __init__(self) -> None:
+        self._turns: dict[tuple[str, str], int] = {}
+
+    def of(self, check: Check, case: Any, dtypes: Collection[str]) -> str:
+        """The dtype in which this case is put where it is put in one only; its first where none of ``dtypes`` is its own."""
+        turn = self._turns.setdefault((check.requirement, case.id), len(self._turns))
+        common = [dtype for dtype in case.dtypes if dtype in dtypes] or [*case.dtypes[:1], ""][:1]
+        return common[turn % len(common)]
 
 
 def checks_of(system: str) -> Checks:

@@ -801,8 +801,8 @@ def _turned_part(parser: Any) -> Any:
     return SimpleNamespace(**{name: getattr(parser, name) for name in ("parse", *_BESIDE_PARSE) if name in turned})
 
 
-def _honest(name: str, sentence: str, parser: Callable[[], Any], **declared: Any) -> Mutant:
-    return Mutant(name, "rig", sentence, lambda: Subject(parser(), **declared), honest=True)
+def _honest(name: str, sentence: str, parser: Callable[[], Any], *, thorough: bool = False, **declared: Any) -> Mutant:
+    return Mutant(name, "rig", sentence, lambda: Subject(parser(), **declared), honest=True, thorough=thorough)
 
 
 _BUT_BREAKS = r'[^"\r\n\ud800-\udfff]'
@@ -972,7 +972,7 @@ MUTANTS: tuple[Mutant, ...] = (
     _honest("lists-tokens", "Gives the tokens that it admits in a list.", _constraining(ListsTokens)),
     _honest("one-pattern", "One regular expression, and the reference's stream and writer.", Correct),
     _honest("scanner", "Finds quotes and compares literals; no pattern, no stream, no writer.", Scans),
-    _honest("by-characters", "Feeds a streaming reader one character at a time.", ByCharacters),
+    _honest("by-characters", "Feeds a streaming reader one character at a time.", ByCharacters, thorough=True),
     _honest("small-pieces", "Streams its text one character an item.", _streaming(InSmallPieces)),
     _honest("utf8-declared", "Counts in bytes and declares it.", lambda: OnlyParses(ByteSpans()), offsets="utf8"),
     _honest("utf16-declared", "Counts in UTF-16 units and declares it.", lambda: OnlyParses(Utf16Spans()), offsets="utf16"),

@@ -43,6 +43,8 @@ def _ours(
 ) -> Implementation:
     """Our optimizer, which is one class, with one of its backends; see `impls.ademamix.optimizer`."""
     settings: dict[str, Any] = {"arguments": {"backend": backend, **(arguments or {})}, "moments": _TORCH_MOMENTS}
+    if backend == "triton":
+        settings["interpreted_on_cpu"] = True
     if untimed:
         settings["untimed"] = untimed
     return Implementation(

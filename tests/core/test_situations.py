@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -70,6 +70,9 @@ def test_a_quick_run_puts_each_case_in_one_dtype_and_the_dtypes_take_turns(monke
     assert len(dtypes(other, Options(quick=True))) == 4, "what it cannot do is said once for each case, not kept silent"
     assert dtypes(both, Options(quick=True, dtypes=("float32",))) == ["float32"] * 4
     assert dtypes(both, Options()) == ["float32", "bfloat16"] * 4
+    slow = replace(both, settings={"interpreted_on_cpu": True})
+    assert dtypes(slow, Options()) == ["float32", "bfloat16"] * 2
+    assert dtypes(slow, Options(thorough=True)) == dtypes(slow, Options(devices=("cuda",))) == ["float32", "bfloat16"] * 4
 
 
 def test_what_a_declaration_rules_out_is_gathered_and_nothing_of_it_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
