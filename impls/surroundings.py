@@ -24,6 +24,8 @@ class Surroundings:
     numpy_errors: dict[str, Any] | None
     """None where NumPy is not imported."""
     locale: str
+    flags: tuple[Any, ...]
+    """Of torch: whether it looks for anomalies, how exactly it multiplies, whether it must be deterministic; () without it."""
     torch: tuple[Any, bool, int] | None
     """Default dtype, whether gradients are recorded, and threads; None where torch is not imported."""
 
@@ -55,6 +57,7 @@ def _taken() -> Surroundings:
         recursion_limit=sys.getrecursionlimit(),
         numpy_errors=dict(numpy.geterr()) if hasattr(numpy, "geterr") else None,
         locale=locale.setlocale(locale.LC_ALL),
+        flags=_flags(torch),
         torch=(torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_num_threads()) if _is_whole(torch) else None,
     )
 
@@ -72,6 +75,13 @@ def _restore(state: Surroundings) -> None:
         sys.modules["numpy"].seterr(**(state.numpy_errors or defaults))
     if now.locale != state.locale:
         locale.setlocale(locale.LC_ALL, state.locale)
+    if now.flags and now.flags != state.flags:
+        torch = sys.modules["torch"]
+        # Imported since: then it had its own defaults before.
+        anomalies, precision, deterministic = state.flags or (False, "highest", False)
+        torch.autograd.set_detect_anomaly(anomalies)
+        torch.set_float32_matmul_precision(precision)
+        torch.use_deterministic_algorithms(deterministic)
     if now.torch is not None and now.torch != state.torch:
         torch = sys.modules["torch"]
         # Imported since: then it had its own defaults before.
@@ -79,6 +89,12 @@ def _restore(state: Surroundings) -> None:
         torch.set_default_dtype(dtype)
         torch.set_grad_enabled(gradients)
         torch.set_num_threads(threads)
+
+
+def _flags(torch: Any) -> tuple[Any, ...]:
+    if not _is_whole(torch):
+        return ()
+    return torch.is_anomaly_enabled(), torch.get_float32_matmul_precision(), torch.are_deterministic_algorithms_enabled()
 
 
 def _folder() -> str:

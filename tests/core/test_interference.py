@@ -194,3 +194,22 @@ def test_a_result_that_a_later_call_writes_over_is_wrong(tmp_path: Path) -> None
     taking._verified(made_ready("sigmoid_attention", tmp_path / "honest.py", ATTENTIONS, "honest"))
     with pytest.raises(taking.WrongAnswer, match="output of an earlier call"):
         taking._verified(made_ready("sigmoid_attention", tmp_path / "reused.py", ATTENTIONS, "reused"))
+
+
+def test_flags_that_slow_all_of_torch_down_are_left_to_who_set_them() -> None:
+    import torch
+
+    from impls.surroundings import surroundings_of
+
+    def flags() -> tuple[Any, ...]:
+        return torch.is_anomaly_enabled(), torch.get_float32_matmul_precision(), torch.are_deterministic_algorithms_enabled()
+
+    before = flags()
+    with surroundings_of("a/culprit"):
+        torch.autograd.set_detect_anomaly(True)
+        torch.set_float32_matmul_precision("medium")
+        torch.use_deterministic_algorithms(True)
+    assert flags() == before
+    with surroundings_of("a/culprit"):
+        assert flags() == (True, "medium", True)
+    assert flags() == before
