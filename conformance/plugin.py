@@ -186,7 +186,8 @@ def generate(metafunc: pytest.Metafunc) -> None:
         system = metafunc.module.SYSTEM
         found = examinations(system, selection_of(config).implementations, options_of(config))
         seated, left_out = divided(found)
-        metafunc.parametrize("examination", _items([pytest.param(e, id=e.id) for e in [*seated, *left_out]]))
+        items: list[Examination | LeftOut] = [*seated, *left_out]
+        metafunc.parametrize("examination", _items([pytest.param(item, id=item.id) for item in items]))
     elif "mutant" in metafunc.fixturenames:
         # The suite judges itself in its own runs; somebody who came with one implementation did not ask for that.
         plugged = any(spec != "built-in" for spec in config.getoption("--impl"))
