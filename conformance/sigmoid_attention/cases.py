@@ -308,7 +308,7 @@ CAUSAL_ALIGNMENT = (
     Case(id="more-keys", quick=True, nq=9, nk=30, causal=True),
     Case(id="decode", nq=1, nk=37, causal=True),
     Case(id="two-blocks", nq=33, nk=100, causal=True),
-    Case(id="head-dim-64", heads=4, nq=33, nk=100, d=64, dv=64, causal=True),
+    Case(id="head-dim-64", nq=33, nk=100, d=64, dv=64, causal=True),
     Case(id="more-queries", nq=30, nk=9, causal=True),
 )
 MASKED = (
