@@ -16,12 +16,25 @@ from conformance.workload import Prepared
 SETTLED_S, WATCHED_S = 0.05, 0.02
 """Pools of threads spin for up to some 30 ms after their last work; what still runs after that is no such pool."""
 IDLE_CPUS = 0.2
+GLANCE_S = 1e-3
 SPARE_CPUS = 0.5
 """By so much may all threads together exceed the number that was set."""
 SLOWED = 1.25
 REMEMBERED = 1.5
 TRIES, LONG_S = 5, 0.1
 """Calls that are longer are not made again to see whether it remembers: it would cost as much as measuring them."""
+
+
+def rest(sleep: Callable[[float], Any] = time.sleep, used: Callable[[], float] = time.process_time) -> None:
+    """Wait until the threads that the last call used have gone to sleep, 50 ms at the most.
+
+    Pools of BLAS and OpenMP spin in wait of more work: what one side's threads burn would be missing to the other side.
+    """
+    for _ in range(round(SETTLED_S / GLANCE_S)):
+        began = used()
+        sleep(GLANCE_S)
+        if used() - began < IDLE_CPUS * GLANCE_S:
+            return
 
 
 def going_on(name: str, sleep: Callable[[float], Any] = time.sleep, used: Callable[[], float] = time.process_time) -> str:
@@ -67,6 +80,16 @@ def slowed(beside: float, alone: float) -> list[str]:
         f"the baseline took {beside:.3g} s beside it and {alone:.3g} s beside a copy of itself: it, or something since, slows "
         "the baseline down, and the ratio with it; measure it in a run of its own"
     ]
+
+
+def undermined(word: str, own: float, beside: float, alone: float) -> str:
+    """Why it is not called faster, where it is so only beside a baseline that its company slows down; else ""."""
+    if word != "faster" or beside <= SLOWED * alone or own < alone:
+        return ""
+    return (
+        f"it takes {own:.3g} s, and the baseline {beside:.3g} s beside it but {alone:.3g} s beside a copy of itself: what looks "
+        "faster is a baseline slowed down"
+    )
 
 
 def remembering(own: Prepared, other: Prepared | None, timed: Callable[[Callable[[], Any]], float]) -> str:

@@ -125,15 +125,19 @@ def sample(
     plan: Plan,
     budget_s: float,
     now: Callable[[], float] = time.monotonic,
+    rest: Callable[[], Any] = nothing,
 ) -> Samples:
-    """Take quads, each on the next set of buffers, and look when it was planned."""
+    """Take quads, each on the next set of buffers, and look when it was planned; ``rest`` before the other side's turn."""
     seconds: tuple[list[float], list[float]] = ([], [])
-    began, number, quads = now(), 0, 0
+    began, number, quads, before = now(), 0, 0, ""
     for place, look in enumerate(plan.looks):
         while quads < look:
             for side in order_of(quads) if baseline else "bb":
                 buffers, into = (own, seconds[0]) if side == "b" else (baseline, seconds[1])
                 number += 1
+                if before not in ("", side):
+                    rest()
+                before = side
                 into.append(take(buffers[quads % len(buffers)], number))
             quads += 1
         if place + 1 < len(plan.looks):

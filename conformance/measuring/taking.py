@@ -145,7 +145,7 @@ class Take:
         if watch is not None:
             watch.begin()
         try:
-            samples = sample(mine, theirs, take, plan, self.budget)
+            samples = sample(mine, theirs, take, plan, self.budget, rest=self._rest)
         finally:
             self.clock.glance = lambda: None
         told = watch.end() if watch is not None else Told()
@@ -182,9 +182,15 @@ class Take:
         began = time.monotonic()
         for side in sides:
             if side:
+                self._rest()
                 take(side[0], -10)
         # Both once; a quad holds each twice.
         return reason, sides[0], sides[1], 2 * (time.monotonic() - began)
+
+    def _rest(self) -> None:
+        """Let what the other side's threads were at come to its end; a device has no threads of ours."""
+        if self.device == "cpu":
+            interference.rest()
 
     def _captured(self, take: Callable[[Buffers, int], float], sides: list[list[Buffers]]) -> str:
         """Replace short or launch-bound work by graphs, on both sides or on neither; why not, where it was tried in vain."""
@@ -272,7 +278,11 @@ class Take:
         if self.again and statistics.decide(low, high) in ("faster", "slower"):
             fields["warnings"] = [f"the baseline differs from itself by {noise - 1:.1%} or more here: this place is noisy"]
         if not self.again and key in _ALONE:
-            fields["beside_s"] = statistics.median_interval(samples.baseline, plan.confidence)[0]
+            fields["beside_s"] = beside = statistics.median_interval(samples.baseline, plan.confidence)[0]
+            own = statistics.median_interval(samples.own, plan.confidence)[0]
+            reason = interference.undermined(found.word, own, beside, _ALONE[key])
+            if reason:
+                found = statistics.Decision("undecided", reason)
         return {**fields, "noise": rounded(noise), "decision": found.word, "reason": found.reason}
 
 

@@ -213,3 +213,25 @@ def test_flags_that_slow_all_of_torch_down_are_left_to_who_set_them() -> None:
     with surroundings_of("a/culprit"):
         assert flags() == (True, "medium", True)
     assert flags() == before
+
+
+@pytest.mark.parametrize(("spinning", "sleeps"), [(0, 1), (7, 8), (10**6, 50)])
+def test_threads_that_spin_are_waited_for_but_not_for_ever(spinning: int, sleeps: int) -> None:
+    slept: list[float] = []
+    cpu = iter(
+        seconds for i in range(10**3) for seconds in (i * 1.0, i * 1.0 + (interference.GLANCE_S if i < spinning else 0))
+    )
+    interference.rest(slept.append, lambda: next(cpu))
+    assert len(slept) == sleeps
+
+
+@pytest.mark.parametrize(("word", "own", "beside", "alone", "undermined"), [
+    ("faster", 1.2, 8.0, 0.6, True),  # slower than the baseline by itself, faster than what its company makes of it
+    ("faster", 0.5, 8.0, 0.6, False),  # faster than either
+    ("faster", 1.2, 1.3, 1.25, False),  # the baseline was not slowed down, the machine drifts
+    ("slower", 1.2, 8.0, 0.6, False), ("same", 1.2, 8.0, 0.6, False),
+])  # fmt: skip
+def test_nothing_is_faster_than_a_baseline_only_because_it_slows_it_down(
+    word: str, own: float, beside: float, alone: float, undermined: bool
+) -> None:
+    assert bool(interference.undermined(word, own, beside, alone)) is undermined

@@ -60,6 +60,20 @@ def test_quads_are_a_b_b_a_or_their_mirror_image() -> None:
     assert letters == "abba" + "baab" + "baab" + "abba"
 
 
+def test_the_process_comes_to_rest_whenever_the_other_side_takes_its_turn() -> None:
+    clock = ScriptedClock({"own": 1.0, "baseline": 2.0})
+    sampling.sample(
+        [buffers("own")],
+        [buffers("baseline")],
+        sampling.taker(clock, nothing),
+        Plan(1, 1, (2,), 0.95),
+        1.0,
+        rest=lambda: clock.order.append("rest"),
+    )
+    letters = "".join({"own": "b", "baseline": "a", "rest": "-"}[name] for name in clock.order)
+    assert letters == "a-bb-a-b-aa-b"
+
+
 def test_samples_are_seconds_per_call() -> None:
     # Powers of two, so that scaling by the number of calls and back is exact.
     clock = ScriptedClock({"own": 0.25, "baseline": 0.5})
