@@ -87,8 +87,8 @@ def undermined(word: str, own: float, beside: float, alone: float) -> str:
     if word != "faster" or beside <= SLOWED * alone or own < alone:
         return ""
     return (
-        f"it takes {own:.3g} s, and the baseline {beside:.3g} s beside it but {alone:.3g} s beside a copy of itself: what looks "
-        "faster is a baseline slowed down"
+        f"it takes {own:.3g} s, and the baseline {beside:.3g} s beside it but {alone:.3g} s beside a copy of itself: "
+        "what looks faster is a baseline slowed down"
     )
 
 
