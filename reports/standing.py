@@ -170,18 +170,26 @@ def cache_order(cache: str) -> int:
 
 
 def fastest(standing: list[Standing], main: MainWorkload | None) -> tuple[Measurement | None, list[Measurement]]:
-    """The fastest conforming implementation, and those whose intervals reach into its own."""
+    """The fastest conforming implementation, and those whose intervals reach into its own.
+
+    Fastest is whose interval lies highest by its lower end: what it certainly reaches. A wide interval earns nothing.
+    """
     if main is None:
         return None, []
     conforming = {row.implementation.name for row in standing if row.status is Status.CONFORMS}
     rows = [measurement for name, measurement in main.measurements.items() if name in conforming]
-    rows.sort(key=lambda measurement: (-(measurement.speed or 0.0), measurement.implementation))
+    rows.sort(key=lambda measurement: (-_bottom(measurement), measurement.implementation))
     if not rows:
         return None, []
     first = rows[0]
-    bottom = first.speed if first.is_baseline or first.ratio_low is None else first.ratio_low
-    level = [row for row in rows[1:] if _top(row) >= (bottom or 0.0)]
+    level = [row for row in rows[1:] if _top(row) >= _bottom(first)]
     return first, level
+
+
+def _bottom(measurement: Measurement) -> float:
+    if measurement.is_baseline or measurement.ratio_low is None:
+        return measurement.speed or 0.0
+    return measurement.ratio_low
 
 
 def _top(measurement: Measurement) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -268,6 +269,17 @@ def test_overlapping_intervals_cannot_be_told_apart(tmp_path: Path) -> None:
     assert first_place is not None
     assert first_place.implementation == "sigmoid_attention/triton"
     assert [row.implementation for row in level] == ["sigmoid_attention/triton-sigmoid"]
+
+
+def test_a_wide_interval_does_not_make_anybody_the_fastest(tmp_path: Path) -> None:
+    wide = made.measurement("ademamix/numpy", 6.34, ratio_low=0.51, ratio_high=12.7, decision="undecided")
+    body = [wide, made.measurement("ademamix/optax", 2.0), made.measurement("ademamix/torch", 1.0, aa=True)]
+    evidence = load([made.write(tmp_path / "a.jsonl", body)])
+    rows = [replace(row, status=Status.CONFORMS) for row in standings(evidence, "ademamix")]
+    first_place, level = fastest(rows, main_workload(evidence, "ademamix"))
+    assert first_place is not None
+    assert first_place.implementation == "ademamix/optax"
+    assert [row.implementation for row in level] == ["ademamix/numpy"]
 
 
 def test_a_run_of_a_few_cases_has_not_covered_the_suite(tmp_path: Path) -> None:
