@@ -150,10 +150,17 @@ class Measurement:
     @property
     def speed(self) -> float | None:
         """The ratio to the baseline, which is 1 for the baseline itself; None where no speed may be shown."""
-        if self.verdict != "measured":
+        if self.verdict != "measured" or (self.disbelieved and not self.is_baseline):
             return None
         # Its own line may carry the A/A ratio, which says how noisy the clock was and not how fast the baseline is.
         return 1.0 if self.is_baseline else self.ratio
+
+    @property
+    def disbelieved(self) -> bool:
+        """Whether its ratio leaves 1 out and was yet not taken for a difference: a slowed baseline, a place that is noisy."""
+        if self.decision != "undecided" or self.ratio_low is None or self.ratio_high is None:
+            return False
+        return self.ratio_low > 1 or self.ratio_high < 1
 
     @property
     def is_baseline(self) -> bool:

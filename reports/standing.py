@@ -177,13 +177,21 @@ def fastest(standing: list[Standing], main: MainWorkload | None) -> tuple[Measur
     if main is None:
         return None, []
     conforming = {row.implementation.name for row in standing if row.status is Status.CONFORMS}
-    rows = [measurement for name, measurement in main.measurements.items() if name in conforming]
+    rows = [m for name, m in main.measurements.items() if name in conforming and m.speed is not None]
     rows.sort(key=lambda measurement: (-_bottom(measurement), measurement.implementation))
     if not rows:
         return None, []
     first = rows[0]
-    level = [row for row in rows[1:] if _top(row) >= _bottom(first)]
+    level = [row for row in rows[1:] if _top(row) >= _bottom(first) and not _far_behind(row, first)]
     return first, level
+
+
+CERTAINLY_SLOWER = 2.0
+
+
+def _far_behind(row: Measurement, first: Measurement) -> bool:
+    """Whether its own time says that it is not level, however wide the interval of its ratio is."""
+    return row.low_s is not None and first.high_s is not None and row.low_s > CERTAINLY_SLOWER * first.high_s
 
 
 def _bottom(measurement: Measurement) -> float:

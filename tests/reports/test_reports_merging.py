@@ -282,6 +282,17 @@ def test_a_wide_interval_does_not_make_anybody_the_fastest(tmp_path: Path) -> No
     assert [row.implementation for row in level] == ["ademamix/numpy"]
 
 
+def test_a_ratio_to_a_slowed_baseline_makes_nobody_the_fastest(tmp_path: Path) -> None:
+    disbelieved = made.measurement("ademamix/numpy", 6.3, ratio_low=5.1, ratio_high=7.0, decision="undecided")
+    wide = {"ratio_low": 0.6, "ratio_high": 4.0, "decision": "undecided", "median_s": 1e-2, "low_s": 9e-3, "high_s": 2e-2}
+    body = [disbelieved, made.measurement("ademamix/optax", 1.5, **wide), made.measurement("ademamix/torch", 1.0, aa=True)]
+    evidence = load([made.write(tmp_path / "a.jsonl", body)])
+    rows = [replace(row, status=Status.CONFORMS) for row in standings(evidence, "ademamix")]
+    first_place, level = fastest(rows, main_workload(evidence, "ademamix"))
+    assert first_place is not None
+    assert (first_place.implementation, level) == ("ademamix/torch", [])
+
+
 def test_a_run_of_a_few_cases_has_not_covered_the_suite(tmp_path: Path) -> None:
     """As after --quick, -k or -x: all of its cases passed, and most of the suite's were never put."""
     evidence = load([made.write(tmp_path / "quick.jsonl", one_verdict(), cases={"ademamix": 200})])
