@@ -52,10 +52,33 @@ class Place:
 
 
 def place(workload: Workload, seconds: float, slowest: float, device: str, cache: str) -> Place:
-    """Hold the median and the upper end of its interval against the ceilings measured here."""
+    """Hold the median and the upper end of its interval against the ceilings measured here.
+
+    What lies above a ceiling may have found the machine in a better moment than the ceiling did: that is measured once more
+    then, and the better of both stands.
+    """
     memory = _memory_rates(int(workload.bytes_moved), device, cache) if workload.bytes_moved else {}
     product = {"matmul_flops_per_s": _matmul_rate(workload.dtype, device, cache)} if workload.flops else {}
-    return judged(workload, seconds, slowest, memory, product, cache)
+    found = judged(workload, seconds, slowest, memory, product, cache)
+    if found.fault or found.warning:
+        if memory:
+            memory = _better(memory, _anew(_memory_rates)(int(workload.bytes_moved or 0), device, cache))
+        if product:
+            product = _better(product, {"matmul_flops_per_s": _anew(_matmul_rate)(workload.dtype, device, cache)})
+        found = judged(workload, seconds, slowest, memory, product, cache)
+    return found
+
+
+def _anew(remembering: Callable[..., Any]) -> Callable[..., Any]:
+    """The function without its memory."""
+    return getattr(remembering, "__wrapped__", remembering)
+
+
+def _better(first: dict[str, Rate], second: dict[str, Rate]) -> dict[str, Rate]:
+    """The best of both, and the poorer of what they were typically: two moments that differ are scatter too."""
+    return {
+        name: Rate(max(rate.best, second[name].best), min(rate.typical, second[name].typical)) for name, rate in first.items()
+    }
 
 
 def judged(

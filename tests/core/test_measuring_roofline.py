@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+
+import pytest
+
+from conformance.measuring import roofline
 from conformance.measuring.roofline import HEADROOM, Rate, judged
 from conformance.workload import Workload
 from tests.core.said import said
@@ -48,6 +53,22 @@ def test_a_ceiling_that_scatters_allows_more() -> None:
     scattered = {"copy_bytes_per_s": Rate(2e10, 1e10)}
     assert judged(WORKLOAD, 0.03, 0.03, STEADY, {}, "warm").fault
     assert not judged(WORKLOAD, 0.03, 0.03, scattered, {}, "warm").fault
+
+
+def test_a_ceiling_that_is_passed_is_measured_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    moments = [Rate(2e10, 2e10), Rate(4e10, 3e10), Rate(9e10, 9e10)]
+
+    @functools.lru_cache
+    def rates(bytes_moved: int, device: str, cache: str) -> dict[str, Rate]:
+        return {"copy_bytes_per_s": moments.pop(0)}
+
+    monkeypatch.setattr(roofline, "_memory_rates", rates)
+    found = roofline.place(WORKLOAD, 0.03, 0.03, "cpu", "warm")
+    assert (found.fault, found.warning) == ("", "")
+    assert found.fields["roofline"] == {"copy_bytes_per_s": 4e10}
+    assert not roofline.place(WORKLOAD, 0.06, 0.06, "cpu", "warm").warning
+    assert len(moments) == 1, "what lies below the ceiling is no reason to measure it again"
+    assert roofline.place(WORKLOAD, 1e-4, 1e-4, "cpu", "warm").fault, "nor does a second time excuse everything"
 
 
 def test_operations_count_as_well_as_bytes() -> None:
