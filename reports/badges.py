@@ -56,7 +56,7 @@ def _told(system: System, row: Standing) -> str:
 def draw(label: str, value: str, ground: str, told: str) -> bytes:
     """Two words on two grounds. Widths are those of a font that comes with us, and hold whatever font the reader has."""
     left, right = drawable(label, LONGEST), drawable(value, LONGEST)
-    left_text, right_text = (round(text_width(text, SIZE)) if text.strip() else 0 for text in (left, right))
+    left_text, right_text = (round(text_width(text, SIZE)) for text in (left, right))
     left_width, right_width = left_text + 2 * PAD, right_text + 2 * PAD
     width = left_width + right_width
     title = drawable(told, 10 * LONGEST)

@@ -20,7 +20,6 @@ from reports.canvas import (
     VERMILLION,
     WIDTH,
     Canvas,
-    as_png,
     as_svg,
     drawable,
     own_settings,
@@ -98,12 +97,6 @@ def draw(chart: BugChart) -> bytes:
     """The chart as SVG."""
     with own_settings():
         return as_svg(_figure(chart), chart.title)
-
-
-def draw_png(chart: BugChart, scale: float = 2.0) -> bytes:
-    """The same chart as PNG, to look at while working on it."""
-    with own_settings():
-        return as_png(_figure(chart), scale)
 
 
 def _figure(chart: BugChart) -> Figure:

@@ -6,12 +6,11 @@ import io
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
 import matplotlib
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, get_font
@@ -60,14 +59,6 @@ def as_svg(figure: Figure, title: str) -> bytes:
     return f"{declaration}\n{SIGNATURE}\n{rest}".encode()
 
 
-def as_png(figure: Figure, scale: float = 2.0) -> bytes:
-    """The same figure as PNG, to look at while working on it."""
-    buffer = io.BytesIO()
-    FigureCanvasAgg(figure)
-    figure.savefig(buffer, format="png", dpi=POINTS_PER_INCH * scale)
-    return buffer.getvalue()
-
-
 @contextmanager
 def own_settings() -> Iterator[None]:
     """matplotlib's own defaults and ours, whatever a matplotlibrc of the user or of this folder says."""
@@ -104,9 +95,13 @@ def drawable(text: str, longest: int = LONGEST_LABEL) -> str:
     return shown if len(shown) <= longest else shown[: longest - 1] + "…"
 
 
+@lru_cache(maxsize=4096)
 def text_width(text: str, size: float, bold: bool = False) -> float:
-    box = TextPath((0, 0), text, size=size, prop=_font(bold)).get_extents()
-    return float(box.x1)
+    """Points from the beginning of a text to the right end of its last glyph; 0 where nothing of it is seen."""
+    if not text.strip():
+        return 0.0
+    # The font's outlines have points of their own where they reach furthest, so no curve has to be followed.
+    return float(TextPath((0, 0), text, size=size, prop=_font(bold)).vertices[:, 0].max())
 
 
 class Canvas:

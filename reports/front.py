@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from reports.chart_data import chart
@@ -67,7 +68,7 @@ def _row(evidence: Evidence, system: System, page: str) -> list[str]:
     ]
 
 
-def _fastest(evidence: Evidence, system: System, rows: list[Standing]) -> str:
+def _fastest(evidence: Evidence, system: System, rows: Sequence[Standing]) -> str:
     main = main_workload(evidence, system.name)
     first, level = fastest(rows, main)
     if main is None or first is None or first.speed is None:

@@ -130,7 +130,7 @@ def legend_rows(labels: Sequence[str], width: float = WIDTH - 40) -> list[list[i
     rows: list[list[int]] = []
     used = math.inf
     for place, text in enumerate(labels):
-        needed = 22 + text_width(text, TEXT) + 16 if text.strip() else 38.0
+        needed = 22 + text_width(text, TEXT) + 16
         if used + needed > width:
             rows.append([])
             used = 0.0
@@ -148,7 +148,7 @@ def legend(canvas: Canvas, y: float, labels: Sequence[str], rows: Sequence[Seque
                 canvas.line((x, x + 18), (y + 4, y + 4), look["color"], 1.6, dashes=look["dashes"] or (None, None), zorder=4)
             mark(canvas, [x + 9], [y + 4], look)
             canvas.text(x + 24, y, labels[place], TEXT, color=INK)
-            x += 22 + text_width(labels[place], TEXT) + 16 if labels[place].strip() else 38.0
+            x += 22 + text_width(labels[place], TEXT) + 16
         y -= LEGEND_ROW
 
 
@@ -165,7 +165,7 @@ def frame(canvas: Canvas, across: Axis, up: Axis, axes: Axes, ticks: list[tuple[
     canvas.line((left, right), (bottom, bottom), RULE, 1.0, zorder=2)
     canvas.text((left + right) / 2, bottom - 38, drawable(axes.x, 70), TEXT, ha="center")
     upright = drawable(axes.y, 56)
-    size = TEXT * min(1.0, (top - bottom) / text_width(upright, TEXT)) if upright.strip() else TEXT
+    size = TEXT * min(1.0, (top - bottom) / max(text_width(upright, TEXT), 1.0))
     canvas.text(20, (bottom + top) / 2, upright, size, rotation=90, ha="center", va="center")
 
 

@@ -121,8 +121,6 @@ class Measurement:
     matmul_flops_per_s: float | None = None
     roofline_share: float | None = None
     margin: float | None = None
-    first_call_s: float | None = None
-    """Where a compiler runs first: how long the first call took (records before ``compile_s``)."""
     compile_s: float | None = None
     """By how much the first call took longer than a later one."""
     cache: str = ""
@@ -191,6 +189,10 @@ class Evidence:
     by_implementation: dict[str, tuple[Judgement, ...]] = field(default_factory=dict)
     cases: dict[str, int] = field(default_factory=dict)
     """How many cases (requirement, case and dtype) the suite has for each system, as the headers say."""
+
+    def __hash__(self) -> int:
+        """By the files that it was merged from, so that what is drawn from it again and again is drawn once."""
+        return hash((self.suite, tuple(source.digest for source in self.sources)))
 
     def judgements_of(self, implementation: str) -> tuple[Judgement, ...]:
         return self.by_implementation.get(implementation, ())
@@ -446,7 +448,7 @@ def _measurement(line: dict[str, Any], run: str) -> Measurement:
     )
     optional_numbers = (
         *("median_s", "low_s", "high_s", "ratio", "ratio_low", "ratio_high", "per_second"),
-        *("bytes_moved", "flops", "roofline_share", "margin", "first_call_s", "compile_s", "scale", "peak_memory_bytes"),
+        *("bytes_moved", "flops", "roofline_share", "margin", "compile_s", "scale", "peak_memory_bytes"),
     )
     fields: dict[str, Any] = {word: str(line[word]) for word in words}
     fields |= {word: str(line.get(word) or "") for word in optional_words}

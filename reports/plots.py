@@ -18,7 +18,6 @@ from reports.canvas import (
     RULE,
     VERMILLION,
     Canvas,
-    as_png,
     as_svg,
     drawable,
     own_settings,
@@ -50,12 +49,6 @@ def draw(chart: Chart) -> bytes:
     """The chart as SVG."""
     with own_settings():
         return as_svg(_figure(chart), chart.title)
-
-
-def draw_png(chart: Chart, scale: float = 2.0) -> bytes:
-    """The same chart as PNG, to look at while working on it."""
-    with own_settings():
-        return as_png(_figure(chart), scale)
 
 
 def _figure(chart: Chart) -> Figure:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -59,7 +60,8 @@ class Standing:
         return None if self.ranked is None else self.ranked.margin
 
 
-def standings(evidence: Evidence, system: str) -> list[Standing]:
+@functools.lru_cache(maxsize=16)
+def standings(evidence: Evidence, system: str) -> tuple[Standing, ...]:
     """The league table of one system: conforming first, then by worst margin in the ranking dtype, then by name."""
     implementations = evidence.implementations_of(system)
     asked: set[tuple[str, str, str]] = set()
@@ -69,9 +71,10 @@ def standings(evidence: Evidence, system: str) -> list[Standing]:
     all_cases = max(len(asked), evidence.cases.get(system, 0))
     dtype = ranking_dtype(evidence, system)
     found = [_standing(implementation, evidence, all_cases, dtype) for implementation in implementations]
-    return sorted(found, key=_league_order)
+    return tuple(sorted(found, key=_league_order))
 
 
+@functools.lru_cache(maxsize=16)
 def ranking_dtype(evidence: Evidence, system: str) -> str:
     """The dtype that the most implementations were judged in, then the one with the most verdicts; "" for texts.
 
@@ -128,6 +131,7 @@ class MainWorkload:
     """The baseline timed against itself."""
 
 
+@functools.lru_cache(maxsize=16)
 def main_workload(evidence: Evidence, system: str) -> MainWorkload | None:
     """The one with the most measured implementations; an accelerator before the CPU, then the larger amount of work.
 
@@ -169,7 +173,7 @@ def cache_order(cache: str) -> int:
     return CACHES.index(cache) if cache in CACHES else len(CACHES)
 
 
-def fastest(standing: list[Standing], main: MainWorkload | None) -> tuple[Measurement | None, list[Measurement]]:
+def fastest(standing: Sequence[Standing], main: MainWorkload | None) -> tuple[Measurement | None, list[Measurement]]:
     """The fastest conforming implementation, and those whose intervals reach into its own.
 
     Fastest is whose interval lies highest by its lower end: what it certainly reaches. A wide interval earns nothing.

@@ -136,7 +136,7 @@ def _ratio(m: Measurement) -> str:
 
 def _more(timed: list[Measurement]) -> str:
     headers = ["Implementation", "Cache", "Decision", "95 % interval of the time", "Samples", "Margin here"]
-    headers += ["Compile time", "First call", "Peak memory", "Reason"]
+    headers += ["Compile time", "Peak memory", "Reason"]
     body = []
     for m in sorted(
         timed, key=lambda m: (m.speed is None, -(m.speed or 0.0), m.implementation, m.again, cache_order(m.cache))
@@ -153,12 +153,11 @@ def _more(timed: list[Measurement]) -> str:
                 samples,
                 margin(m.margin),
                 "-" if m.compile_s is None else si(m.compile_s, "s"),
-                "-" if m.first_call_s is None else si(m.first_call_s, "s"),
                 memory,
                 plain(m.reason) or "-",
             ]
         )
-    return _without_empty(headers, body, "lllrrrrrrl")
+    return _without_empty(headers, body, "lllrrrrrl")
 
 
 def _without_empty(headers: Sequence[str], body: Sequence[Sequence[str]], align: str) -> str:

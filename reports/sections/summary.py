@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from conformance.verdict import Verdict
 from reports.anchors import finding, link
@@ -63,7 +63,7 @@ def _overview(evidence: Evidence) -> str:
     return table(headers, rows, "lrlrrr")
 
 
-def _fastest_short(evidence: Evidence, system: System, rows: list[Standing]) -> str:
+def _fastest_short(evidence: Evidence, system: System, rows: Sequence[Standing]) -> str:
     main = main_workload(evidence, system.name)
     first, _ = fastest(rows, main)
     if first is None or first.speed is None:
@@ -143,7 +143,7 @@ def _why(evidence: Evidence, row: Standing) -> str:
     return f"{'; '.join(words)}{more}."
 
 
-def _fastest_long(evidence: Evidence, system: System, rows: list[Standing]) -> str:
+def _fastest_long(evidence: Evidence, system: System, rows: Sequence[Standing]) -> str:
     main = main_workload(evidence, system.name)
     if main is None:
         return "no speed was measured in these runs."

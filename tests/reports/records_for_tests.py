@@ -278,7 +278,6 @@ def measurement(name: str, ratio: float | None, **changes: Any) -> dict[str, Any
         "roofline": {"copy_bytes_per_s": 2.9e10, "update_bytes_per_s": 4.1e10, "matmul_flops_per_s": 9.1e10},
         "roofline_share": ratio and 0.09 * ratio,
         "margin": None if ratio is None else 0.5,
-        "first_call_s": None,
         "message": "",
     }
     return {**fields, **changes}
@@ -329,7 +328,6 @@ def cached_lines() -> list[dict[str, Any]]:
                         reason="the whole interval lies above 1",
                         stopped="tight",
                         looks=3,
-                        first_call_s=None,
                         compile_s=2.5 if name == "ademamix/triton" else None,
                         peak_memory_bytes=12 * scale,
                         memory_kind="host",
