@@ -60,27 +60,34 @@ def write(path: str | Path, header: Mapping[str, Any], lines: Iterable[Mapping[s
     ordered = sorted(lines, key=_sort_key)
     body += [dump(line) for line in ordered]
     # A lone surrogate stands in strings only, where its backslash escape is JSON's own.
-    text = "".join(line + "\n" for line in body).encode("utf-8", "backslashreplace").decode("utf-8")
+    data = "".join(line + "\n" for line in body).encode("utf-8", "backslashreplace")
     counts = {kind: sum(line["record"] == kind for line in ordered) for kind in KINDS}
     last = {
         "record": "footer",
         **footer,
         "counts": counts,
-        "sha256": hashlib.sha256(text.encode()).hexdigest(),
+        "sha256": hashlib.sha256(data).hexdigest(),
     }
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
-    partial.write_text(text + dump(last) + "\n", encoding="utf-8")
-    os.replace(partial, target)
+    try:
+        partial.write_bytes(data + dump(last).encode() + b"\n")
+        os.replace(partial, target)
+    finally:
+        partial.unlink(missing_ok=True)  # of a full disk, say; nothing is left there once it has its name
 
 
 def read(path: str | Path) -> Run:
-    """Read a record file and check that it is whole: schema, kinds, counts and digest. RecordError otherwise."""
-    name = str(path)
+    """Read a record file and check that it is whole. RecordError otherwise."""
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise RecordError(f"{name}: cannot be read as a record file: {error}") from error
+        raise RecordError(f"{path}: cannot be read as a record file: {error}") from error
+    return parse(str(path), text)
+
+
+def parse(name: str, text: str) -> Run:
+    """The run that a record file's text holds, checked for schema, kinds, counts and digest. RecordError calls it ``name``."""
     parsed: list[dict[str, Any]] = []
     # Not splitlines(): a record may hold U+2028 or U+0085 inside a string, and those are no line ends here.
     raw = text.split("\n")

@@ -6,9 +6,8 @@ Ray retries nothing here. A shard that was lost is handed out again as a new one
 from __future__ import annotations
 
 import os
-import tempfile
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,7 +149,7 @@ class _Fleet:
             self._lost(attempt, f"pytest ended with {result['code']} and left no records: {result['tail'][-300:]}")
             return
         try:
-            run = _read(attempt.shard, result["text"])
+            run = records.parse(attempt.shard.title, result["text"])
         except RecordError as error:
             self._lost(attempt, str(error))
             return
@@ -202,22 +201,9 @@ def _cause(error: BaseException) -> str:
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
-def _read(shard: Shard, text: str) -> records.Run:
-    """The run in a text, read and checked as a file is."""
-    with tempfile.TemporaryDirectory(prefix="gaugeblock-") as folder:
-        file = Path(folder, "shard.jsonl")
-        file.write_text(text, encoding="utf-8", newline="")
-        run = records.read(file)
-    return records.Run(shard.title, run.header, run.lines, run.footer)
-
-
 def _counts(lines: Sequence[dict[str, Any]]) -> str:
-    counted: dict[str, int] = {}
-    for line in lines:
-        counted[line["verdict"]] = counted.get(line["verdict"], 0) + 1
-    return (
-        ", ".join(f"{number} {verdict}" for verdict, number in sorted(counted.items(), key=lambda item: -item[1])) or "nothing"
-    )
+    counted = Counter(line["verdict"] for line in lines)
+    return ", ".join(f"{number} {verdict}" for verdict, number in counted.most_common()) or "nothing"
 
 
 def kinds(done: Sequence[Done]) -> tuple[list[Done], list[Done]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -157,6 +158,20 @@ def test_nothing_is_left_half_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError):
         records.write(tmp_path / "run.jsonl", HEADER, [{"record": "verdict", "margin": float("nan")}], FOOTER)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_leaves_what_was_there(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = file.read_bytes()
+
+    def full(path: Path, data: bytes) -> int:
+        with path.open("wb") as half:
+            half.write(data[: len(data) // 2])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space left"):
+        records.write(file, HEADER, [], FOOTER)
+    assert [(path.name, path.read_bytes()) for path in file.parent.iterdir()] == [(file.name, before)]
 
 
 def test_what_no_utf_8_can_carry_is_written_and_read_back(tmp_path: Path) -> None:
