@@ -147,6 +147,8 @@ def declared_obstacle(
 
 
 def _how_to_install(implementation: Implementation) -> str:
+    if implementation.installing:
+        return implementation.installing
     if implementation.origin.kind == "package":
         return "python -m pip install -c constraints.txt '.[torch,peers]'"
     return "python -m pip install -c constraints.txt '.[torch]'"

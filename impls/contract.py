@@ -69,6 +69,8 @@ class Implementation:
     settings: Mapping[str, Any] = field(default_factory=dict)
     origin: Origin = Origin()
     documentation: str = ""
+    installing: str = ""
+    """The command that brings what it requires, where our own extras do not."""
     slow_start: str = ""
     """Why the first call takes seconds (a compiler runs, say); such implementations are left out of ``--quick`` runs."""
     spec: str = ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from impls.contract import Implementation, Origin
 
 _EVERYTHING = frozenset(
@@ -26,19 +28,39 @@ _EVERYTHING = frozenset(
 )
 
 
-def _yardstick(slug: str, attribute: str, summary: str, devices: tuple[str, ...]) -> Implementation:
+_SDPA = "https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.scaled_dot_product_attention.html"
+_FLASH_ATTN = "https://github.com/Dao-AILab/flash-attention"
+
+
+def _yardstick(slug: str, summary: str, devices: tuple[str, ...] = ("cuda",), **fields: Any) -> Implementation:
     return Implementation(
         name=f"sigmoid_attention/{slug}",
         system="sigmoid_attention",
-        target=f"impls.sigmoid_attention.softmax_yardstick:{attribute}",
+        target=f"impls.sigmoid_attention.softmax_yardstick:{slug.removeprefix('softmax-').replace('-', '_')}",
         protocol="torch",
-        summary=summary,
-        requires=("torch",),
-        dtypes=("float32", "float16", "bfloat16"),
+        summary=f"Softmax, not sigmoid: {summary}; a yardstick of speed.",
         devices=devices,
         features=frozenset({"backward", "bias", "causal"}),
-        settings={"yardstick": "softmax attention"},
-        documentation="https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.scaled_dot_product_attention.html",
+        **{
+            "requires": ("torch",),
+            "dtypes": ("float32", "float16", "bfloat16"),
+            "documentation": _SDPA,
+            "settings": {"yardstick": "softmax attention"},
+            **fields,
+        },
+    )
+
+
+def _flash_attn(version: int, module: str, distribution: str, summary: str, installing: str) -> Implementation:
+    return _yardstick(
+        f"softmax-flash-attn-{version}",
+        summary,
+        requires=("torch", module),
+        dtypes=("float16", "bfloat16"),
+        settings={"yardstick": "softmax attention", "layout": "BNHD"},
+        origin=Origin("package", distribution),
+        documentation=_FLASH_ATTN,
+        installing=installing,
     )
 
 
@@ -67,7 +89,7 @@ IMPLEMENTATIONS: tuple[Implementation, ...] = (
         system="sigmoid_attention",
         target="impls.sigmoid_attention.torch_eager:attention",
         protocol="torch",
-        summary="Plain torch with float32 scores in memory; the baseline of the speed figures.",
+        summary="Plain torch with float32 scores in memory: what one would write first.",
         requires=("torch",),
         dtypes=("float64", "float32", "float16", "bfloat16"),
         devices=("cpu", "cuda"),
@@ -140,13 +162,29 @@ IMPLEMENTATIONS: tuple[Implementation, ...] = (
         features=frozenset({"backward", "bias", "scale", "causal", "rectangular", "gqa", "strides"}),
         documentation="docs/sigmoid-attention.md",
     ),
-    _yardstick(
-        "softmax-fused",
-        "fused",
-        "Softmax, not sigmoid: torch's flash backend, FlashAttention-2 on a CUDA device; a yardstick of speed.",
-        ("cpu", "cuda"),
+    _yardstick("softmax-fused", "torch's flash backend, FlashAttention-2 on a CUDA device", ("cpu", "cuda")),
+    _yardstick("softmax-cudnn", "torch's cuDNN backend"),
+    _flash_attn(
+        2,
+        "flash_attn",
+        "flash-attn",
+        "FlashAttention-2 as its own package has it",
+        "python -m pip install --no-build-isolation flash-attn (it compiles for a long time)",
     ),
-    _yardstick("softmax-cudnn", "cudnn", "Softmax, not sigmoid: torch's cuDNN backend; a yardstick of speed.", ("cuda",)),
+    _flash_attn(
+        3,
+        "flash_attn_interface",
+        "flash_attn_3",
+        "FlashAttention-3, for Hopper",
+        f"git clone {_FLASH_ATTN} && python -m pip install --no-build-isolation ./flash-attention/hopper",
+    ),
+    _flash_attn(
+        4,
+        "cutlass",  # its own module, flash_attn.cute, cannot be looked for without an import of what lies above it
+        "flash-attn-4",
+        "FlashAttention-4, in the CuTe DSL",
+        "python -m pip install --pre flash-attn-4",
+    ),
     Implementation(
         name="sigmoid_attention/x-transformers",
         system="sigmoid_attention",
@@ -191,12 +229,28 @@ IMPLEMENTATIONS: tuple[Implementation, ...] = (
         slow_start="it tunes and compiles its kernels on first use",
     ),
     Implementation(
+        name="sigmoid_attention/flashinfer",
+        system="sigmoid_attention",
+        target="impls.sigmoid_attention.flashinfer:attention",
+        protocol="torch",
+        summary="FlashInfer's prefill kernels with a sigmoid variant, as its own tests have; forward, CUDA only.",
+        requires=("torch", "flashinfer"),
+        dtypes=("float16", "bfloat16"),
+        devices=("cuda",),
+        features=frozenset({"bias", "scale", "causal", "rectangular", "gqa", "packed", "strides"}),
+        settings={"layout": "BNHD"},
+        origin=Origin("package", "flashinfer-python"),
+        documentation="https://docs.flashinfer.ai",
+        installing="python -m pip install flashinfer-python (it compiles with nvcc on first use)",
+        slow_start="it compiles a kernel for each head dim and dtype on first use",
+    ),
+    Implementation(
         name="sigmoid_attention/flash-sigmoid",
         system="sigmoid_attention",
         target="impls.sigmoid_attention.apple:attention",
         protocol="torch",
         summary="FlashSigmoid, the paper's own kernel, where somebody has built it; CUDA only.",
-        requires=("torch",),
+        requires=("torch", "flash_sigmoid"),
         dtypes=("float16", "bfloat16"),
         devices=("cuda",),
         features=frozenset({"backward", "bias", "scale", "causal", "rectangular", "window", "alibi", "gqa", "strides"}),
@@ -204,5 +258,7 @@ IMPLEMENTATIONS: tuple[Implementation, ...] = (
         settings={"layout": "BNHD"},
         origin=Origin("package", "flash_sigmoid"),
         documentation="https://github.com/apple/ml-sigmoid-attention",
+        installing="git clone https://github.com/apple/ml-sigmoid-attention && "
+        "python -m pip install --no-build-isolation ./ml-sigmoid-attention/flash_sigmoid (it needs nvcc)",
     ),
 )
