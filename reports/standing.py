@@ -133,9 +133,10 @@ class MainWorkload:
 
 @functools.lru_cache(maxsize=16)
 def main_workload(evidence: Evidence, system: str) -> MainWorkload | None:
-    """The one with the most measured implementations; an accelerator before the CPU, then the larger amount of work.
+    """An accelerator before the CPU, then the one with the most implementations that conform, then the larger amount of work.
 
-    Of a cold and a warm cache the cold one: it is what the first use of data costs.
+    Nobody chooses by the speed of what fails, and small work shows what a call costs more than what it computes. Of a cold and
+    a warm cache the cold one: it is what the first use of data costs. Where nothing was judged, all that was measured counts.
     """
     groups: dict[tuple[str, str, str, str, str], list[Measurement]] = {}
     for measurement in evidence.measurements:
@@ -145,11 +146,14 @@ def main_workload(evidence: Evidence, system: str) -> MainWorkload | None:
     if not groups:
         return None
 
+    conforming = {row.implementation.name for row in standings(evidence, system) if row.status is Status.CONFORMS}
+
     def preference(key: tuple[str, str, str, str, str]) -> tuple[bool, bool, int, float, int, tuple[str, ...]]:
         members = groups[key]
-        number = len({member.implementation for member in members})
+        names = {member.implementation for member in members}
+        counted = len(names & conforming if conforming else names)
         on_cpu = key[2] == "cpu"
-        return (number < 2, on_cpu, -number, -max(member.amount for member in members), cache_order(key[4]), key)
+        return (len(names) < 2, on_cpu, -counted, -max(member.amount for member in members), cache_order(key[4]), key)
 
     best = min(groups, key=preference)
     members = groups[best]
@@ -176,12 +180,14 @@ def cache_order(cache: str) -> int:
 def fastest(standing: Sequence[Standing], main: MainWorkload | None) -> tuple[Measurement | None, list[Measurement]]:
     """The fastest conforming implementation, and those whose intervals reach into its own.
 
-    Fastest is whose interval lies highest by its lower end: what it certainly reaches. A wide interval earns nothing.
+    Fastest is whose interval lies highest by its lower end: what it certainly reaches. A wide interval earns nothing, and nor
+    does a baseline that is slowed by its company: who is undecided, and far behind another's own time, is not among them.
     """
     if main is None:
         return None, []
     conforming = {row.implementation.name for row in standing if row.status is Status.CONFORMS}
-    rows = [m for name, m in main.measurements.items() if name in conforming and m.speed is not None]
+    measured = [m for name, m in main.measurements.items() if name in conforming and m.speed is not None]
+    rows = [r for r in measured if r.decision != "undecided" or not any(_far_behind(r, other) for other in measured)]
     rows.sort(key=lambda measurement: (-_bottom(measurement), measurement.implementation))
     if not rows:
         return None, []

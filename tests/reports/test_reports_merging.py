@@ -293,6 +293,33 @@ def test_a_ratio_to_a_slowed_baseline_makes_nobody_the_fastest(tmp_path: Path) -
     assert (first_place.implementation, level) == ("ademamix/torch", [])
 
 
+def test_speeds_are_compared_where_the_most_that_conform_were_measured(tmp_path: Path) -> None:
+    """What fails takes part in small work alone: it does not make the small work the one that all are compared on."""
+    small = [
+        made.measurement(f"ademamix/{name}", 1.0, workload="small", amount=1e3) for name in ("numpy", "torch", "heavyball")
+    ]
+    large = [made.measurement(f"ademamix/{name}", 1.0, workload="large", amount=1e9) for name in ("numpy", "torch")]
+    judged = made.verdict_lines()
+    main = main_workload(load([made.write(tmp_path / "a.jsonl", [*judged, *small, *large])]), "ademamix")
+    assert main is not None
+    assert main.workload == "large"
+    # Where nothing was judged, whatever was measured counts.
+    main = main_workload(load([made.write(tmp_path / "b.jsonl", [*small, *large])]), "ademamix")
+    assert main is not None
+    assert main.workload == "small"
+
+
+def test_who_is_far_behind_by_its_own_time_is_not_first_whatever_its_ratio(tmp_path: Path) -> None:
+    wide = {"ratio_low": 0.97, "ratio_high": 1.2, "decision": "undecided", "median_s": 13e-3, "low_s": 13e-3, "high_s": 14e-3}
+    slowed = made.measurement("ademamix/numpy", 1.13, **wide)
+    ahead = made.measurement("ademamix/optax", 0.96, ratio_low=0.95, ratio_high=0.97, median_s=6e-3, low_s=6e-3, high_s=6.1e-3)
+    evidence = load([made.write(tmp_path / "a.jsonl", [slowed, ahead])])
+    rows = [replace(row, status=Status.CONFORMS) for row in standings(evidence, "ademamix")]
+    first_place, level = fastest(rows, main_workload(evidence, "ademamix"))
+    assert first_place is not None
+    assert (first_place.implementation, level) == ("ademamix/optax", [])
+
+
 def test_a_run_of_a_few_cases_has_not_covered_the_suite(tmp_path: Path) -> None:
     """As after --quick, -k or -x: all of its cases passed, and most of the suite's were never put."""
     evidence = load([made.write(tmp_path / "quick.jsonl", one_verdict(), cases={"ademamix": 200})])
