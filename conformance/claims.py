@@ -26,6 +26,7 @@ from conformance.studies import (
     selected,
 )
 from conformance.studies import parser as parser_of
+from impls._triton import interpret_without
 
 VERDICTS = ("holds", "does not hold", "undecided")
 """What a measurement may say of a claim; ``not run`` and ``error`` are said by the command."""
@@ -127,6 +128,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parser_of("claims", "Measure what the papers claim, and record it beside what they say.", "CLAIM").parse_args(
         arguments
     )
+    interpret_without((options.device,))
     known = {claim.id: claim for claim in claims()}
     try:
         chosen = [known[id_] for id_ in selected(options.names, {id_: claim.system for id_, claim in known.items()})]

@@ -23,9 +23,9 @@ from conformance.studies import (
     listing,
     obstacle,
     selected,
-    settle_triton,
 )
 from conformance.studies import parser as parser_of
+from impls._triton import interpret_without
 from impls.contract import Implementation
 from impls.discovery import select
 from impls.surroundings import surroundings_of
@@ -129,7 +129,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     known = {curve.id: curve for curve in curves()}
     systems = {id_: curve.system for id_, curve in known.items()}
-    settle_triton(options.device)
+    interpret_without((options.device,))
     try:
         chosen = [known[id_] for id_ in selected(_whole(options.names, systems), systems)]
         selection = select(options.impl)

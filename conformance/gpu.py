@@ -94,7 +94,8 @@ def steps(device: str, impl: Sequence[str], quick: bool, output: Path) -> list[S
     for kind, words, share in (("conformance", (), 1.0), ("speed", ("--benchmark-only",), 2.0)):
         for system in of_systems:
             name = f"{kind}-{system}"
-            records = ("--records", str(output / f"{name}.jsonl"))
+            # In one word: a file of its own words, outside the checkout, pytest takes for something to collect.
+            records = (f"--records={output / f'{name}.jsonl'}",)
             # pytest answers 1 where some implementation failed: a verdict, and so a result; 5 where there was nothing to do.
             pytest = ("-m", "pytest", f"conformance/{system}", "--rootdir", str(ROOT), *words, *common, *records)
             found.append(Step(name, pytest, share, fine=(0, 1, 5)))

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import importlib
-import math
 import os
-import time
 from collections import Counter
-from datetime import UTC, datetime
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from conformance import against, environment, expected_failures, records, workers
+from conformance import against, environment, expected_failures, heading, records, workers
 from conformance.judging import Examination, LeftOut, divided, examinations, examine, explain, requirements_of
+from conformance.league import league
 from conformance.measuring import Measurement, Outcome, measure, measurements, regression, replay
 from conformance.mutants import mutants_of
 from conformance.situations import Options, situations
 from conformance.verdict import Judgement, Verdict
+from impls._triton import interpret_without
 from impls.contract import Implementation, in_one_line
 from impls.discovery import Selection, listed, misnamed, select
 from impls.systems import SYSTEMS
 
 LINES = pytest.StashKey[list[dict[str, Any]]]()
 SELECTION = pytest.StashKey[Selection]()
-STARTED = pytest.StashKey[tuple[str, float]]()
+BEGAN = pytest.StashKey[heading.Began]()
+HEADER = pytest.StashKey[dict[str, Any]]()
 TARGET = pytest.StashKey[Path | None]()
 """Where --records writes, absolute from the beginning, since an implementation may change the working directory."""
 UNWRITTEN = pytest.StashKey[str]()
@@ -87,16 +87,14 @@ def add_options(parser: pytest.Parser) -> None:
 def configure(config: pytest.Config) -> None:
     """Prepare the run's stash; a bad --xfails or --against file ends the run before anything is judged."""
     workers.take_device(config)
-    if "cuda" not in config.getoption("--device"):
-        # Whether Triton interprets is settled when anything, a peer perhaps, first imports it; so it is settled here.
-        os.environ.setdefault("TRITON_INTERPRET", "1")
+    interpret_without(config.getoption("--device"))
     if hasattr(config, "workerinput") and not measures_only(config):
         # Workers share the cores already, so torch takes one thread in each. NumPy, loaded before this, keeps its own: with
         # another number of threads its products, and so the margins, would differ in the last place from a run without any.
         os.environ.setdefault("OMP_NUM_THREADS", "1")
     config.stash[LINES] = []
     config.pluginmanager.register(Gatherer(config), GATHERER)
-    config.stash[STARTED] = (datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), time.monotonic())
+    config.stash[BEGAN] = heading.Began()
     if config.getoption("--quick") and config.getoption("--thorough"):
         raise pytest.UsageError("found both --quick and --thorough; expected one of them, or neither")
     file = config.getoption("--xfails")
@@ -253,7 +251,7 @@ def conclude_left_out(left_out: LeftOut, item: pytest.Item) -> None:
 def conclude_measurement(outcome: Outcome, item: pytest.Item, benchmark: Any) -> None:
     """Hand a measurement to pytest and pytest-benchmark: a wrong answer fails, what cannot run is skipped with its reason."""
     line = outcome.line
-    for each in lines_of(outcome):
+    for each in outcome.lines:
         keep(item, each)
     if line["verdict"] in ("unsupported", "not run"):
         pytest.skip(f"{line['verdict']}: {line['message']}")
@@ -327,62 +325,34 @@ def _all_examinations(config: pytest.Config) -> list[Examination]:
 
 
 def header(config: pytest.Config) -> dict[str, Any]:
-    """The first line of the record file."""
+    """The first line of the record file; made once, when the run has ended, since it looks at the whole machine."""
+    if HEADER not in config.stash:
+        config.stash[HEADER] = _header(config)
+    return config.stash[HEADER]
+
+
+def _header(config: pytest.Config) -> dict[str, Any]:
     option = config.getoption
-    options = options_of(config)
+    options, selection = options_of(config), selection_of(config)
+    asked = {
+        "quick": options.quick,
+        "thorough": options.thorough,
+        "device": list(options.devices),
+        "dtype": list(options.dtypes),
+        "impl": list(option("--impl")),
+        "benchmark": measures_only(config),
+        "keyword": option("keyword", "") or "",
+    }
     return {
-        "suite": environment.suite_version(),
-        "options": {
-            "quick": options.quick,
-            "thorough": options.thorough,
-            "device": list(options.devices),
-            "dtype": list(options.dtypes),
-            "impl": list(option("--impl")),
-            "benchmark": measures_only(config),
-            "keyword": option("keyword", "") or "",
-        },
-        "started": config.stash[STARTED][0],
-        "environment": environment.describe(with_gpu="cuda" in options.devices),
+        **heading.header(
+            config.stash[BEGAN],
+            asked,
+            map(heading.described, selection.implementations),
+            map(asdict, selection.failures),
+            ({"system": s.name, **asdict(rule)} for s in SYSTEMS for rule in requirements_of(s.name).values()),
+        ),
         "cases": {s.name: sum(1 for _ in situations(s.name, Options(thorough=True))) for s in SYSTEMS},
-        "systems": [
-            {"name": s.name, "title": s.title, "paper": s.paper, "requirement_prefix": s.requirement_prefix} for s in SYSTEMS
-        ],
-        "requirements": [
-            {"system": s.name, "id": r.id, "statement": r.statement, "source": r.source, "catches": r.catches}
-            for s in SYSTEMS
-            for r in requirements_of(s.name).values()
-        ],
-        "implementations": [describe_implementation(i) for i in selection_of(config).implementations],
-        "plug_failures": [{"spec": f.spec, "message": f.message} for f in selection_of(config).failures],
     }
-
-
-def describe_implementation(implementation: Implementation) -> dict[str, Any]:
-    """What a record file says of an implementation."""
-    return {
-        "name": implementation.name,
-        "system": implementation.system,
-        "summary": implementation.summary,
-        "protocol": implementation.protocol,
-        "numerical_class": implementation.numerical_class,
-        "class_description": _class_description(implementation),
-        "dtypes": list(implementation.dtypes),
-        "devices": list(implementation.devices),
-        "features": None if implementation.features is None else sorted(implementation.features),
-        "version": implementation.version(),
-        "origin": {"kind": implementation.origin.kind, "distribution": implementation.origin.distribution},
-        "documentation": implementation.documentation,
-        "selector": implementation.selector,
-        "missing": list(implementation.missing()),
-    }
-
-
-def _class_description(implementation: Implementation) -> str:
-    """What the declared class (of a text reader: its profile) allows, in the reference's own words."""
-    room = importlib.import_module(f"reference.{implementation.system}")
-    table = getattr(room, "NUMERICAL_CLASSES", None) or room.PROFILES
-    declared = table.get(implementation.numerical_class) if implementation.numerical_class else next(iter(table.values()))
-    return declared.description if declared is not None else ""
 
 
 def finish(session: pytest.Session, exitstatus: int) -> None:
@@ -409,11 +379,7 @@ def finish(session: pytest.Session, exitstatus: int) -> None:
             session.exitstatus = exitstatus = pytest.ExitCode.TESTS_FAILED
     target = config.stash[TARGET]
     if target and ended:
-        footer: dict[str, Any] = {
-            "finished": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "seconds": round(time.monotonic() - config.stash[STARTED][1], 1),
-            "exit": int(exitstatus),
-        }
+        footer = config.stash[BEGAN].footer(int(exitstatus))
         if FINDINGS in config.stash:
             footer["against"] = {"lost": len(config.stash[FINDINGS].lost), "slower": len(config.stash[FINDINGS].slower)}
         gathered: list[dict[str, Any]] = config.stash[LINES]
@@ -445,17 +411,12 @@ def take_again(session: pytest.Session) -> list[dict[str, Any]]:
         for name, workload, device in dict.fromkeys((key[0], key[1], key[3]) for key in sorted(wanted)):
             if (name, workload, device) not in by_id:
                 continue
-            for again in lines_of(measure(by_id[name, workload, device])):
+            for again in measure(by_id[name, workload, device]).lines:
                 key = regression.key_of(again)
                 if key in wanted:
                     lines[key].setdefault("takes", []).append(against.take_of(again))
                     gained[key] = lines[key]
     return list(gained.values())
-
-
-def lines_of(outcome: Outcome) -> list[dict[str, Any]]:
-    """The record lines of an outcome: one for each state of the cache."""
-    return list(getattr(outcome, "lines", None) or [outcome.line])
 
 
 def worker_ended(config: pytest.Config, output: dict[str, Any] | None) -> None:
@@ -495,8 +456,8 @@ def summarise(terminal: pytest.TerminalReporter, config: pytest.Config) -> None:
     judgements = [Judgement.from_json(line) for line in config.stash[LINES] if line["record"] == "verdict"]
     if judgements:
         terminal.section("conformance")
-        for line in league(judgements):
-            terminal.write_line(line)
+    for line in league(judgements):
+        terminal.write_line(line)
     for entry in expected_failures.stale(config.stash[EXPECTED], judgements):
         terminal.write_line(f"stale: line {entry.line} of {config.getoption('--xfails')}, {entry.text!r}, matched no failure")
     for failure in selection_of_if_made(config).failures:
@@ -513,26 +474,3 @@ def summarise(terminal: pytest.TerminalReporter, config: pytest.Config) -> None:
         terminal.write_line(f"ERROR: --records {target}: not written: {config.stash[UNWRITTEN]}", red=True)
     elif target and not config.option.collectonly:
         terminal.write_line(f"records: {target}; render them with: python -m reports {target} -o DIR")
-
-
-def league(judgements: list[Judgement]) -> list[str]:
-    by_implementation: dict[str, list[Judgement]] = {}
-    for judgement in judgements:
-        by_implementation.setdefault(judgement.implementation, []).append(judgement)
-    width = max(len(name) for name in by_implementation)
-    lines = [f"{'':{width}}  {'pass':>5} {'fail':>5} {'error':>5} {'unsup':>5} {'n.run':>5}  worst margin"]
-    order = [system.name for system in SYSTEMS]
-    for name in sorted(by_implementation, key=lambda n: (order.index(n.split("/", 1)[0]), n)):
-        own = by_implementation[name]
-        counts = Counter(judgement.verdict for judgement in own)
-        margins = [judgement.margin for judgement in own if judgement.margin is not None]
-        worst = max(margins, default=math.nan)
-        where = next((f" ({j.requirement} {j.case} {j.dtype})".rstrip() for j in own if j.margin == worst and worst > 0), "")
-        lines.append(
-            f"{name:<{width}}  "
-            + " ".join(
-                f"{counts[v]:>5}" for v in (Verdict.PASS, Verdict.FAIL, Verdict.ERROR, Verdict.UNSUPPORTED, Verdict.NOT_RUN)
-            )
-            + (f"  {worst:.3g}{where}" if margins else "  -")
-        )
-    return lines

@@ -11,15 +11,13 @@ import fnmatch
 import importlib
 import importlib.util
 import math
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
-from conformance import environment, records
+from conformance import heading, records
 from conformance.check import last_line
 from impls.contract import Implementation, NotRun, Unsupported, in_one_line
 from impls.systems import SYSTEMS
@@ -208,12 +206,6 @@ def selected(names: Sequence[str], known: Mapping[str, str]) -> list[str]:
     return [id_ for id_ in known if id_ in chosen]
 
 
-def settle_triton(device: str) -> None:
-    """Whether Triton interprets is settled when anything, a plug perhaps, first imports it; so it is settled before."""
-    if device == "cpu":
-        os.environ.setdefault("TRITON_INTERPRET", "1")
-
-
 def carry_out(
     command: str,
     options: argparse.Namespace,
@@ -226,40 +218,13 @@ def carry_out(
 
     ``written`` turns the line of a study into those of the record file.
     """
-    settle_triton(options.device)
-    started, clock = datetime.now(UTC), time.monotonic()
+    began = heading.Began()
     effort: Callable[[Callable[[str], None]], Effort] = lambda say: Effort(options.quick, options.device, say)  # noqa: E731
     lines, interrupted = run(studies, effort)
     broken = any(line["verdict"] == "error" for line in lines)
     code = INTERRUPTED if interrupted else BROKEN if broken else HELD
     if options.records:
-        footer = {
-            "finished": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "seconds": round(time.monotonic() - clock, 1),
-            "exit": code,
-        }
-        head = _header(command, options, implementations, specs, started)
-        try:
-            records.write(options.records, head, [row for line in lines for row in written(line)], footer)
-        except OSError as error:
-            print(f"python -m conformance.{command}: --records {options.records}: not written: {error}", file=sys.stderr)
-            return BAD_INPUT
-        print(f"records: {options.records}; render them with: python -m reports {options.records} -o DIR")
-    return code
-
-
-def _header(
-    command: str,
-    options: argparse.Namespace,
-    implementations: Sequence[Implementation],
-    specs: Sequence[str],
-    started: datetime,
-) -> dict[str, Any]:
-    from conformance.plugin import describe_implementation  # brings pytest with it
-
-    return {
-        "suite": environment.suite_version(),
-        "options": {
+        asked = {
             "command": command,
             "quick": options.quick,
             "device": [options.device],
@@ -267,16 +232,15 @@ def _header(
             "impl": list(specs),
             "only": list(options.names),
             "benchmark": False,
-        },
-        "started": started.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "environment": environment.describe(with_gpu=options.device == "cuda"),
-        "systems": [
-            {"name": s.name, "title": s.title, "paper": s.paper, "requirement_prefix": s.requirement_prefix} for s in SYSTEMS
-        ],
-        "requirements": [],
-        "implementations": [describe_implementation(implementation) for implementation in implementations],
-        "plug_failures": [],
-    }
+        }
+        head = heading.header(began, asked, map(heading.described, implementations))
+        try:
+            records.write(options.records, head, [row for line in lines for row in written(line)], began.footer(code))
+        except OSError as error:
+            print(f"python -m conformance.{command}: --records {options.records}: not written: {error}", file=sys.stderr)
+            return BAD_INPUT
+        print(f"records: {options.records}; render them with: python -m reports {options.records} -o DIR")
+    return code
 
 
 def listing(rows: Sequence[tuple[str, str]]) -> Iterator[str]:

@@ -4,20 +4,33 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Collection
 from types import ModuleType
 
 from impls.contract import NotRun
+
+VARIABLE = "TRITON_INTERPRET"
+"""What Triton reads at its first import; where the user has set it, it is left as it is."""
+
+
+def interpret_without(devices: Collection[str]) -> None:
+    """Where a run is on no CUDA device, have Triton kernels run in Triton's interpreter; imports nothing.
+
+    For whoever knows the devices: call it before a stranger's code, which may import triton, is loaded.
+    """
+    if "cuda" not in devices:
+        os.environ.setdefault(VARIABLE, "1")
 
 
 def choose_interpreter() -> None:
     """Where torch sees no CUDA device, have Triton kernels run in Triton's interpreter.
 
     Call it before anything that may import triton (torch.compile and bitsandbytes do): functions of triton.language that
-    are decorated at import keep the choice made then. ``TRITON_INTERPRET`` set by the user is left as it is.
+    are decorated at import keep the choice made then.
     """
     torch = importlib.import_module("torch")
     if not torch.cuda.is_available():
-        os.environ.setdefault("TRITON_INTERPRET", "1")
+        os.environ.setdefault(VARIABLE, "1")
 
 
 def load_triton() -> ModuleType:

@@ -11,14 +11,15 @@ import json
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from conformance import heading
 from conformance.fleet.shards import Plan, plan_shards
+from conformance.league import league
 from conformance.records import RecordError
+from conformance.verdict import Judgement
 from impls.contract import in_one_line
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -87,12 +88,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(plan: Plan) -> int:
     """List, plan, run, merge, and say how it went."""
-    from conformance import environment
     from conformance.fleet import cluster, merging
-    from conformance.plugin import league
-    from conformance.verdict import Judgement
 
-    started, clock = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), time.monotonic()
+    began = heading.Began()
     listing = list_selection(plan.specs)
     for failure in listing["failures"]:
         _say(f"ERROR: --impl {in_one_line(failure['spec'])}: {failure['message']}")
@@ -105,21 +103,12 @@ def run(plan: Plan) -> int:
     lost, lost_bugs = cluster.kinds(done)
     bad = lost or lost_bugs or listing["failures"] or any(each.run and each.run.footer["exit"] == FAILED for each in done)
     code = FAILED if bad else PASSED
-    footer = {
-        "finished": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "seconds": round(time.monotonic() - clock, 1),
-        "exit": code,
-        "fleet": {"shards": len(shards), "lost": len(lost) + len(lost_bugs)},
-    }
-    own: dict[str, Any] = {}
-    if not any(each.run for each in done):
-        own = {"suite": environment.suite_version(), "environment": environment.describe(with_gpu=False)}
-        own |= {"systems": [], "requirements": []}
-    written = merging.merge(plan, listing, done, footer, started, own)
+    footer = {**began.footer(code), "fleet": {"shards": len(shards), "lost": len(lost) + len(lost_bugs)}}
+    own = {} if any(each.run for each in done) else heading.header(began, {"device": []}, ())
+    written = merging.merge(plan, listing, done, footer, began.at, own)
     lines = [line for each in done for line in (each.run.lines if each.run else each.lines)]
-    judgements = [Judgement.from_json(line) for line in lines if line["record"] == "verdict"]
-    for line in league(judgements) if judgements else ():
-        _say(line)
+    for row in league(Judgement.from_json(line) for line in lines if line["record"] == "verdict"):
+        _say(row)
     for each in lost + lost_bugs:
         _say(f"LOST: {each.shard.title}: {each.problem}")
     _say(f"records: {' '.join(map(str, written))}; render them with: python -m reports {' '.join(map(str, written))} -o DIR")

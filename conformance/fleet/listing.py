@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
+
+from conformance.heading import described
+from impls.discovery import select
 
 
 def main(target: str, *specs: str) -> int:
     """Write the selection that ``--impl`` arguments make."""
-    from conformance.plugin import describe_implementation
-    from impls.discovery import select
-
     selection = select(specs)
     found = {
         "implementations": [
-            {**describe_implementation(implementation), "name_alone": implementation.name_alone}
+            {**described(implementation), "name_alone": implementation.name_alone}
             for implementation in selection.implementations
         ],
-        "failures": [{"spec": failure.spec, "message": failure.message} for failure in selection.failures],
+        "failures": [asdict(failure) for failure in selection.failures],
     }
     Path(target).write_text(json.dumps(found), encoding="utf-8")
     return 0

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from conformance.measuring.clock import DeviceClock, TorchCuda, clock_for
 from conformance.measuring.pinning import pinned
 from conformance.measuring.sampling import Buffers, taker
 from conformance.measuring.telemetry import HostWatch, open_reader
+from impls._triton import interpret_without
 
 FOOTPRINTS = {"fits every cache": 2**20, "fits no cache": 2**28}
 """Bytes that a copy and an update read and write in all."""
@@ -33,9 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cpu")
     parser.add_argument("-o", "--output", type=Path, help="file for the same as JSON")
     options = parser.parse_args(arguments)
-    # Whether Triton interprets is settled when it is first imported.
-    if options.device == "cpu":
-        os.environ.setdefault("TRITON_INTERPRET", "1")
+    interpret_without((options.device,))
     with pinned():
         found: dict[str, Any] = {}
         for name, value in told(parts(options.device)):
@@ -58,24 +57,24 @@ def told(asked: dict[str, Callable[[], Any]]) -> Iterator[tuple[str, Any]]:
 def parts(device: str) -> dict[str, Callable[[], Any]]:
     """What is tried on a device."""
     asked: dict[str, Callable[[], Any]] = {
-        "environment": lambda: environment.describe(with_gpu=device == "cuda"),
+        "environment": partial(environment.describe, with_gpu=device == "cuda"),
         "last-level cache, bytes": lambda: cache_of(device).bytes,
         "host": _host,
     }
     if device == "cuda":
         asked |= {
-            "telemetry": lambda: _reading(),
-            "spin of 1 ms lasts, seconds": lambda: _spin(),
-            "launches queued ahead": lambda: _launches(graph=False),
-            "launches in a graph": lambda: _launches(graph=True),
+            "telemetry": _reading,
+            "spin of 1 ms lasts, seconds": _spin,
+            "launches queued ahead": partial(_launches, graph=False),
+            "launches in a graph": partial(_launches, graph=True),
         }
     for name, size in FOOTPRINTS.items():
         for cache in CONDITIONS:
-            asked[f"memory, {name}, {cache}"] = lambda s=size, c=cache: _rates(s, device, c)  # type: ignore[misc]
-    asked["matrix product, float32, warm"] = lambda: _said(roofline._matmul_rate("float32", device, "warm"))
+            asked[f"memory, {name}, {cache}"] = partial(_rates, size, device, cache)
+    asked["matrix product, float32, warm"] = partial(_product, "float32", device)
     if device == "cuda":
-        asked["matrix product, bfloat16, warm"] = lambda: _said(roofline._matmul_rate("bfloat16", device, "warm"))
-        asked["telemetry after all this"] = lambda: _reading()
+        asked["matrix product, bfloat16, warm"] = partial(_product, "bfloat16", device)
+        asked["telemetry after all this"] = _reading
     return asked
 
 
@@ -127,7 +126,11 @@ def _launches(graph: bool) -> dict[str, Any]:
 
 
 def _rates(size: int, device: str, cache: str) -> dict[str, Any]:
-    return {name: _said(rate) for name, rate in roofline._memory_rates(size, device, cache).items()}
+    return {name: _said(rate) for name, rate in roofline.memory_rates(size, device, cache).items()}
+
+
+def _product(dtype: str, device: str) -> dict[str, float]:
+    return _said(roofline.matmul_rate(dtype, device, "warm"))
 
 
 def _said(rate: roofline.Rate) -> dict[str, float]:

@@ -57,21 +57,23 @@ def place(workload: Workload, seconds: float, slowest: float, device: str, cache
     What lies above a ceiling may have found the machine in a better moment than the ceiling did: that is measured once more
     then, and the better of both stands.
     """
-    memory = _memory_rates(int(workload.bytes_moved), device, cache) if workload.bytes_moved else {}
-    product = {"matmul_flops_per_s": _matmul_rate(workload.dtype, device, cache)} if workload.flops else {}
+    footprint = int(workload.bytes_moved or 0)
+    memory = _known(memory_rates, footprint, device, cache) if footprint else {}
+    product = {"matmul_flops_per_s": _known(matmul_rate, workload.dtype, device, cache)} if workload.flops else {}
     found = judged(workload, seconds, slowest, memory, product, cache)
     if found.fault or found.warning:
         if memory:
-            memory = _better(memory, _anew(_memory_rates)(int(workload.bytes_moved or 0), device, cache))
+            memory = _better(memory, memory_rates(footprint, device, cache))
         if product:
-            product = _better(product, {"matmul_flops_per_s": _anew(_matmul_rate)(workload.dtype, device, cache)})
+            product = _better(product, {"matmul_flops_per_s": matmul_rate(workload.dtype, device, cache)})
         found = judged(workload, seconds, slowest, memory, product, cache)
     return found
 
 
-def _anew(remembering: Callable[..., Any]) -> Callable[..., Any]:
-    """The function without its memory."""
-    return getattr(remembering, "__wrapped__", remembering)
+@functools.lru_cache(maxsize=64)
+def _known(measure: Callable[..., Any], *where: int | str) -> Any:
+    """What was measured there first in this process."""
+    return measure(*where)
 
 
 def _better(first: dict[str, Rate], second: dict[str, Rate]) -> dict[str, Rate]:
@@ -116,8 +118,7 @@ def judged(
     return Place(fields)
 
 
-@functools.lru_cache(maxsize=64)
-def _memory_rates(bytes_moved: int, device: str, cache: str) -> dict[str, Rate]:
+def memory_rates(bytes_moved: int, device: str, cache: str) -> dict[str, Rate]:
     """Bytes per second of a copy and of a multiplication in place, each reading and writing ``bytes_moved`` in all.
 
     The same footprint, so that a working set which fits a cache is held against work that fits it too.
@@ -140,8 +141,7 @@ def _memory_rates(bytes_moved: int, device: str, cache: str) -> dict[str, Rate]:
     }
 
 
-@functools.lru_cache(maxsize=16)
-def _matmul_rate(dtype: str, device: str, cache: str) -> Rate:
+def matmul_rate(dtype: str, device: str, cache: str) -> Rate:
     """Floating-point operations per second of a square matrix product in the workload's dtype."""
     size = MATRIX_SIZE[device]
     flops = 2.0 * size**3

@@ -15,7 +15,7 @@ from conformance.check import worst_of
 from conformance.judging import obstacle
 from conformance.measuring import allocator, interference, memory, roofline, statistics
 from conformance.measuring.cache import CONDITIONS, cache_of
-from conformance.measuring.clock import GRAPH_BELOW_S, DeviceClock, HostClock, clock_for
+from conformance.measuring.clock import GRAPH_BELOW_S, DeviceClock, HostClock, clock_for, nothing
 from conformance.measuring.pinning import Pins, pinned
 from conformance.measuring.sampling import Buffers, Plan, Samples, calls_for, plan_for, sample, taker
 from conformance.measuring.telemetry import DeviceWatch, HostWatch, Told, open_reader
@@ -147,7 +147,7 @@ class Take:
         try:
             samples = sample(mine, theirs, take, plan, self.budget, rest=self._rest)
         finally:
-            self.clock.glance = lambda: None
+            self.clock.glance = nothing
         told = watch.end() if watch is not None else Told()
         calls = len(samples.own) * plan.calls + len(samples.baseline) * plan.baseline_calls
         around = host.end(calls)

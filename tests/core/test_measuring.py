@@ -277,7 +277,7 @@ def test_a_baseline_that_is_slower_beside_it_than_beside_itself_is_told(monkeypa
 
 def test_faster_than_the_machine_allows_is_a_measuring_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     rates = {"copy_bytes_per_s": roofline.Rate(1e9, 1e9), "update_bytes_per_s": roofline.Rate(1e9, 1e9)}
-    monkeypatch.setattr(roofline, "_memory_rates", lambda *_: rates)
+    monkeypatch.setattr(roofline, "memory_rates", lambda *_: rates)
     workload = Workload(id="w", system="rig", description="", dtype="", amount=1.0, unit="characters", bytes_moved=1e9)
     outcome, _ = measured(monkeypatch, {"own": 0.5, "baseline": 2.0}, workload=workload)
     for line in outcome.lines:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-
 import pytest
 
 from conformance.measuring import roofline
@@ -58,11 +56,10 @@ def test_a_ceiling_that_scatters_allows_more() -> None:
 def test_a_ceiling_that_is_passed_is_measured_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
     moments = [Rate(2e10, 2e10), Rate(4e10, 3e10), Rate(9e10, 9e10)]
 
-    @functools.lru_cache
     def rates(bytes_moved: int, device: str, cache: str) -> dict[str, Rate]:
         return {"copy_bytes_per_s": moments.pop(0)}
 
-    monkeypatch.setattr(roofline, "_memory_rates", rates)
+    monkeypatch.setattr(roofline, "memory_rates", rates)
     found = roofline.place(WORKLOAD, 0.03, 0.03, "cpu", "warm")
     assert (found.fault, found.warning) == ("", "")
     assert found.fields["roofline"] == {"copy_bytes_per_s": 4e10}
