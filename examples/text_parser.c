@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char OPEN[] = "[__DC__(\"", ARROW[] = "\") --> \"", CLOSE[] = "\"]";
+#include "rig_parser.h"
+
 enum { MAX_QUERIES = 25 };
 
 static void *checked(void *memory) {
@@ -93,64 +94,25 @@ static void print_string(const char *text, size_t length) {
     putchar('"');
 }
 
-static int is_control(char c) { return (unsigned char)c < 0x20 || c == 0x7F; }
-
-/* How many bytes the White_Space character at `text` takes; 0 where there is none. */
-static size_t space(const char *text, const char *end) {
-    static const char *const SPACES[] = {
-        "\t", "\n", "\v", "\f", "\r", " ", "\xC2\x85", "\xC2\xA0", "\xE1\x9A\x80", "\xE2\x80\x80", "\xE2\x80\x81", "\xE2\x80\x82",
-        "\xE2\x80\x83", "\xE2\x80\x84", "\xE2\x80\x85", "\xE2\x80\x86", "\xE2\x80\x87", "\xE2\x80\x88", "\xE2\x80\x89",
-        "\xE2\x80\x8A", "\xE2\x80\xA8", "\xE2\x80\xA9", "\xE2\x80\xAF", "\xE2\x81\x9F", "\xE3\x80\x80"};
-    for (size_t i = 0; i < sizeof SPACES / sizeof *SPACES; i++) {
-        size_t length = strlen(SPACES[i]);
-        if ((size_t)(end - text) >= length && memcmp(text, SPACES[i], length) == 0) return length;
-    }
-    return 0;
-}
-
-static const char *after_spaces(const char *text, const char *end) {
-    for (size_t length; (length = space(text, end)) > 0; text += length) {}
-    return text;
-}
-
 static const char *before_spaces(const char *text, const char *end) {
     for (;;) {
         const char *last = end;
         while (last > text && ((unsigned char)*--last & 0xC0) == 0x80) {}
-        if (last == end || !space(last, end)) return end;
+        if (last == end || !rig_space(last, end)) return end;
         end = last;
     }
 }
 
-static int starts_with(const char *text, const char *end, const char *literal) {
-    size_t length = strlen(literal);
-    return (size_t)(end - text) >= length && memcmp(text, literal, length) == 0;
-}
-
-/* The first quote or control character. */
-static const char *string_end(const char *text, const char *end) {
-    while (text < end && *text != '"' && !is_control(*text)) text++;
-    return text;
-}
-
 static void parse_rig(const char *text, size_t length) {
-    const char *end = text + length, *at = text, *separator = "";
+    struct rig_annotation found;
+    const char *separator = "";
     printf("\"offsets\": \"utf8\", \"annotations\": [");
-    while (at < end) {
-        const char *start = at++, *query, *query_end, *value, *value_end;
-        if (!starts_with(start, end, OPEN)) continue;
-        query = start + strlen(OPEN);
-        query_end = string_end(query, end);
-        if (after_spaces(query, query_end) == query_end || !starts_with(query_end, end, ARROW)) continue;
-        value = query_end + strlen(ARROW);
-        value_end = string_end(value, end);
-        if (!starts_with(value_end, end, CLOSE)) continue;
-        at = value_end + strlen(CLOSE);
+    for (size_t at = 0; rig_next(text, length, at, &found); at = found.end) {
         printf("%s{\"query\": ", separator);
-        print_string(query, (size_t)(query_end - query));
+        print_string(text + found.query, found.query_length);
         printf(", \"value\": ");
-        print_string(value, (size_t)(value_end - value));
-        printf(", \"start\": %ld, \"end\": %ld}", (long)(start - text), (long)(at - text));
+        print_string(text + found.value, found.value_length);
+        printf(", \"start\": %lu, \"end\": %lu}", (unsigned long)found.start, (unsigned long)found.end);
         separator = ", ";
     }
     printf("]");
@@ -160,7 +122,7 @@ static int is_digit(const char *text, const char *end) { return text < end && *t
 
 static int has_list_marker(const char *text, const char *end) {
     const char *at = text;
-    if (starts_with(at, end, "\xE2\x80\xA2")) at += 3;
+    if (rig_starts_with(at, end, "\xE2\x80\xA2")) at += 3;
     else if (at < end && strchr("-*+", *at)) at++;
     else {
         int parenthesis = *at == '(';
@@ -170,7 +132,7 @@ static int has_list_marker(const char *text, const char *end) {
         if (at == end || !(*at == ')' || (*at == '.' && !parenthesis))) return 0;
         at++;
     }
-    return at == end || space(at, end) > 0;
+    return at == end || rig_space(at, end) > 0;
 }
 
 static void parse_rag(const char *text, size_t length) {
@@ -182,9 +144,9 @@ static void parse_rag(const char *text, size_t length) {
         int known = 0;
         next = line_end ? line_end + 1 : end;
         if (!line_end) line_end = end;
-        query = after_spaces(line, line_end);
+        query = rig_after_spaces(line, line_end);
         query_end = before_spaces(query, line_end);
-        for (c = query; c < query_end && !is_control(*c); c++) {}
+        for (c = query; c < query_end && !rig_is_control(*c); c++) {}
         if (query == query_end || c < query_end || has_list_marker(query, query_end)) continue;
         for (int i = 0; i < count; i++)
             known |= found[i].length == (size_t)(query_end - query) && memcmp(found[i].text, query, found[i].length) == 0;
@@ -205,9 +167,9 @@ int main(void) {
         size_t length;
         char *text = json_string(field(line, "\"text\""), &length);
         printf("{\"id\": %ld, ", strtol(field(line, "\"id\""), NULL, 10));
-        if (!starts_with(field(line, "\"profile\""), line + strlen(line), "\"strict\""))
+        if (!rig_starts_with(field(line, "\"profile\""), line + strlen(line), "\"strict\""))
             printf("\"unsupported\": \"only the strict profile\"");
-        else if (starts_with(field(line, "\"system\""), line + strlen(line), "\"rig\"")) parse_rig(text, length);
+        else if (rig_starts_with(field(line, "\"system\""), line + strlen(line), "\"rig\"")) parse_rig(text, length);
         else parse_rag(text, length);
         puts("}");
         fflush(stdout);

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from conformance.judging import requirements_of
-from conformance.rig.vectors import FOLDER, KINDS, Vector, load, put, respanned
+from conformance.rig.vectors import FOLDER, KINDS, READING, Vector, load, put, respanned
+from conformance.rig.vectors.flat import UNITS, flat
 from impls.rig.by_fast import FastParser
 from impls.rig.by_reference import ReferenceParser
 from impls.rig.driver import Subject
@@ -24,7 +25,6 @@ from tests.rig.vector_mutations import Mutant
 
 ROOT = Path(__file__).resolve().parents[2]
 VECTORS = load()
-READING = {"accept", "reject", "implementation-defined"}
 
 
 def fails(parser: Any, vector: Vector, profile: str = "strict") -> bool:
@@ -41,7 +41,7 @@ def killers() -> dict[str, list[str]]:
     matrix = {}
     for vector in VECTORS:
         mutant = Mutant(vector)
-        alike = [other for other in VECTORS if other.kind == vector.kind or {other.kind, vector.kind} <= READING]
+        alike = [other for other in VECTORS if other.kind == vector.kind or {other.kind, vector.kind} <= set(READING)]
         matrix[vector.id] = [other.id for other in alike if fails(mutant, other)]
     return matrix
 
@@ -107,11 +107,85 @@ def test_the_files_are_as_the_command_would_write_them() -> None:
         assert respanned(path) == path.read_text(encoding="ascii")
 
 
-def test_another_language_reads_them() -> None:
+READ = sum(vector.kind in ("accept", "reject") for vector in VECTORS)
+
+
+def test_javascript_reads_them() -> None:
     for program in [program for program in ("node",) if shutil.which(program)]:
         done = subprocess.run([program, str(ROOT / "examples" / "vectors.mjs")], capture_output=True, text=True, timeout=60)
-        assert done.returncode == 0, done.stdout
-        assert done.stdout.strip().endswith(" passed, 0 failed")
+        assert (done.returncode, done.stdout) == (0, f"{READ} passed, 0 failed\n")
+
+
+@pytest.mark.parametrize("compiler", [compiler for compiler in ("cc",) if shutil.which(compiler)])
+@pytest.mark.parametrize(("parser", "bug", "caught"), [
+    ("", "", []),
+    ('CLOSE[] = "\\"]"', 'CLOSE[] = "\\""', ["RIG-13"]),
+    ("found->end = (size_t)(value_end - text)", "found->end = (size_t)(value_end - text) + 1", ["RIG-34"]),
+    ("c == 0x7F", "0", ["RIG-21"]),
+    ("at < end; at++", "at < end; at += 9", ["RIG-28", "RIG-29"]),
+], ids=["correct", "close", "end", "delete", "skips"])  # fmt: skip
+def test_c_reads_them(compiler: str, parser: str, bug: str, caught: list[str], tmp_path: Path) -> None:
+    header = (ROOT / "examples" / "rig_parser.h").read_text()
+    assert parser in header
+    (tmp_path / "rig_parser.h").write_text(header.replace(parser, bug) if parser else header)
+    shutil.copy(ROOT / "examples" / "vectors.c", tmp_path)
+    flags = ["-std=c99", "-O2", "-pedantic", "-Wall", "-Wextra", "-Werror"]
+    subprocess.run([compiler, *flags, "-o", "vectors", "vectors.c"], cwd=tmp_path, check=True, timeout=60)
+    lines = "".join(line + "\n" for line in flat(VECTORS))
+    done = subprocess.run([str(tmp_path / "vectors")], input=lines, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == bool(caught), done.stdout
+    *failed, last = done.stdout.splitlines()
+    assert last == f"{READ - len(failed)} passed, {len(failed)} failed"
+    assert set(caught) <= {line.split()[0] for line in failed}
+
+
+def test_the_flat_form_that_is_shown_is_one() -> None:
+    shown = (FOLDER / "README.md").read_text(encoding="ascii").split("## Without JSON")[1].split("```\n")[1]
+    assert shown in "".join(line + "\n" for line in flat(VECTORS))
+    assert shown.count("\n") == 5
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_the_flat_form_says_what_the_files_say(unit: str) -> None:
+    def text(field: str) -> str | None:
+        written = re.sub(r"\\x(..)", lambda match: chr(int(match[1], 16)), field).encode("latin-1")
+        return None if field == "\\N" else written.decode("utf-8", "surrogatepass")
+
+    def item(name: str, fields: list[str]) -> Any:
+        texts = [text(field) for field in fields]
+        span = {unit: [int(field) for field in fields[-2:]]} if name in ("strict", "official", "lenient", "tags") else {}
+        if name in ("strict", "official"):
+            return {"query": texts[0], "value": texts[1], **span}
+        if name == "lenient":
+            return {"query": texts[0], "value": texts[1], "diagnostics": [d for d in fields[2].split(",") if d], **span}
+        if name == "tags":
+            number, footnote = int(fields[0]), None if texts[2] is None else int(fields[2])
+            tag = {"number": number, "served": texts[1], "footnote": footnote}
+            return {**tag, "differs": fields[3] == "yes", "model": texts[4], **span}
+        if name == "segments" and len(fields) == 2:
+            return {"query": texts[0], "value": texts[1]}
+        return fields[0] == "yes" if name == "well_formed" else texts[0]
+
+    lines = list(flat(VECTORS, unit))
+    assert all(line.isascii() and (line.isprintable() or "\t" in line) for line in lines)
+    read = iter(VECTORS)
+    for block in "\n".join(lines).removesuffix("\n").split("\n\n"):
+        (_, *head), *rest = [line.split("\t") for line in block.split("\n")]
+        vector = next(read)
+        assert [text(field) for field in head] == [vector.kind, vector.id, vector.rule, vector.bug]
+        found: dict[str, list[Any]] = {}
+        for name, *fields in rest:
+            found.setdefault(name, []).append(item(name, fields))
+        wanted = {key: value for key, value in vector.data.items() if key not in ("id", "rule", "bug", "mutation")}
+        if vector.kind in READING:
+            wanted.setdefault("official", wanted["strict"])
+        for name, value in wanted.items():
+            items = value if isinstance(value, list) else [value]
+            others = {"code_points", "utf8", "utf16"} - {unit}
+            bare = [{k: v for k, v in i.items() if k not in others} if isinstance(i, dict) else i for i in items]
+            assert found.pop(name, []) == bare, (vector.id, name)
+        assert found == {}
+    assert next(read, None) is None
 
 
 def test_the_files_are_what_the_schema_says() -> None:

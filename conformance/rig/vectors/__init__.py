@@ -24,6 +24,9 @@ FOLDER = Path(__file__).parent
 KINDS = ("accept", "reject", "recover", "implementation-defined", "write", "well-formed", "tags", "stream")
 """One file each, in this order."""
 
+READING = ("accept", "reject", "implementation-defined")
+"""Those that any parser is asked: it reads a text, strictly or officially."""
+
 FEATURE_OF = {
     "recover": "recover", "write": "serialise", "well-formed": "well_formed", "tags": "tags", "stream": "stream",
 }  # fmt: skip
@@ -86,7 +89,7 @@ def put(subject: Any, vector: Vector, profile: str) -> tuple[Any, Any]:
         except ValueError:
             return "refused", "refused"
         return list(found), expected(vector, profile)
-    if vector.kind in ("accept", "reject", "implementation-defined"):
+    if vector.kind in READING:
         return list(subject.parse(text)), expected(vector, profile)
     if vector.kind == "recover":
         wanted = [(i["query"], i["value"], *i["code_points"], tuple(i["diagnostics"])) for i in data["lenient"]]
