@@ -19,6 +19,8 @@ MEANING = {
     Defect.SURROUNDING_SPACE: (Severity.NOTE, "white space around the query"),
 }
 _MARKER = re.compile(r"(?:[-*+\u2022]|[0-9]{1,2}[.)]|\([0-9]{1,2}\))(?:\s+|\Z)")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+"""What keeps a line from being a query once its markers are gone."""
 _BLANKS = "".join(sorted(WHITE_SPACE))
 _QUESTION_MARKS = ("?", "\uff1f", "\u061f", "\u037e")
 
@@ -94,7 +96,7 @@ def fix(text: str) -> str:
             lines[query] = None
     kept, allowed = [], rag.MAX_QUERIES
     for line in lines:
-        if rag.parse(line).queries:
+        if not _CONTROL.search(line):
             allowed -= 1
             if allowed < 0:
                 continue

@@ -203,16 +203,21 @@ def fix(text: str) -> str:
         attempts = recovering.recover(text)
     except ValueError:
         return text
-    pieces: list[rig.Segment] = []
+    pieces: list[str] = []
+    wanted: list[tuple[str, str]] = []
     at = 0
     for attempt in attempts:
-        pieces += [text[at : attempt.start], repaired(attempt, text) or text[attempt.start : attempt.end]]
+        written = text[attempt.start : attempt.end]
+        pair = repaired(attempt, text)
+        if pair:
+            wanted.append(pair)
+            if attempt.defects or pair != (attempt.query, attempt.value):
+                written = rig.serialise_annotation(*pair)
+        pieces += [text[at : attempt.start], written]
         at = attempt.end
-    pieces.append(text[at:])
-    wanted = [piece for piece in pieces if isinstance(piece, tuple)]
-    fixed = "".join(piece if isinstance(piece, str) else rig.serialise_annotation(*piece) for piece in pieces)
+    fixed = "".join([*pieces, text[at:]])
     # Next to an opener that could not be repaired, a repair might read as something else. Then nothing is touched.
-    return fixed if [(a.query, a.value) for a in rig.annotations(fixed)] == wanted else text
+    return fixed if [(query, value) for query, value, _, _ in fast.find_annotations(fixed)] == wanted else text
 
 
 def ratios(counts: Counter[str]) -> dict[str, float | None]:

@@ -20,6 +20,9 @@ def repaired(attempt: Recovered, text: str) -> tuple[str, str] | None:
     defects, value = attempt.defects, attempt.value
     if value is None:
         return None
+    if not defects:
+        # A strict reader reads it: it holds neither a quotation mark nor a line break, and its query is not blank.
+        return attempt.query.strip(), value.strip()
     if Defect.MISSING_CLOSE_BRACKET in defects and REST_OF_LINE.match(text, attempt.end):
         return None
     if defects & {Defect.MISSING_CLOSE_QUOTE, Defect.UNQUOTED_VALUE} and (

@@ -13,8 +13,10 @@ import pytest
 
 from conformance.linting import command, inputs
 from conformance.linting.findings import Lines
+from conformance.rag import workloads as rag_workloads
 from conformance.rag.lint import LINTER as RAG
 from conformance.rag.lint import MEANING
+from conformance.rig import workloads as rig_workloads
 from conformance.rig.lint import LINTER as RIG
 from reference import rag, rig
 
@@ -276,3 +278,24 @@ def test_the_kind_of_a_file_is_told_by_its_name() -> None:
     assert not inputs.is_json_lines("x.jsonl", "text")
     assert inputs.is_json_lines("-", "jsonl")
     assert not inputs.is_json_lines("-", "auto")
+
+
+@pytest.mark.parametrize("system", ["rig", "rag"])
+def test_ten_thousand_outputs_are_linted_and_repaired_in_ten_seconds(system: str, tmp_path: Path) -> None:
+    # The whole command, in the processor's own time: a busy machine does not matter.
+    if system == "rig":
+        long, length, defect = rig_workloads.body("typical", 2**20), 1500, ('"]', '"')
+    else:
+        long, length, defect = rag_workloads.body(2**20, 10**6), 1000, ("What", "* What")
+    file = tmp_path / "outputs.jsonl"
+    with file.open("w") as lines:
+        for number in range(10_000):
+            at = number * 7919 % (len(long) - length)
+            lines.write(json.dumps({"output": long[at : at + length].replace(*defect, number % 2)}) + "\n")
+    started = os.times()
+    arguments = [sys.executable, "-m", f"conformance.{system}", "lint", "--fix", "--fail-on", "never", str(file)]
+    done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=True)
+    ended = os.times()
+    assert re.search(rf"^{re.escape(str(file))} +10000 ", done.stdout, re.MULTILINE)
+    assert done.stdout.count("(repaired)") > 4000
+    assert ended.children_user + ended.children_system - started.children_user - started.children_system < 10
