@@ -6,7 +6,6 @@ it on the same machine. The rule for speeds stands in conformance/measuring/regr
 
 from __future__ import annotations
 
-import fnmatch
 import math
 import shlex
 from collections import Counter
@@ -19,6 +18,7 @@ from conformance import records
 from conformance.measuring import regression
 from conformance.measuring.regression import Change, Figure, Key, figure_of, key_of
 from conformance.records import RecordError, Run
+from impls import discovery
 
 Line = Mapping[str, Any]
 Case = tuple[str, str, str, str, str]
@@ -372,9 +372,6 @@ def _gone(found: Findings, earlier: Sequence[Run], header: Line, selected: Selec
         found.remarks.append(f"{others} implementation{'s' * (others > 1)} of the earlier run not selected this time")
 
 
-_KINDS = {"built-in": "built in", "peers": "package", "installed": "entry point"}
-
-
 def _asked_for(row: Line, specs: Sequence[str]) -> bool:
     name, selector = str(row["name"]), str(row.get("selector") or row["name"])
     if selector in specs:
@@ -382,13 +379,8 @@ def _asked_for(row: Line, specs: Sequence[str]) -> bool:
     # A plug is judged where it is given, and only there.
     if selector != name:
         return False
-    kind = (row.get("origin") or {}).get("kind")
-    return any(
-        _KINDS.get(spec) == kind
-        if spec in _KINDS
-        else any(fnmatch.fnmatchcase(n, spec) for n in (name, name.split("/", 1)[-1]))
-        for spec in specs or ["*"]
-    )
+    kind = str((row.get("origin") or {}).get("kind"))
+    return any(discovery.names(spec, name, kind) for spec in specs or ["*"])
 
 
 def _name(run: Run) -> str:

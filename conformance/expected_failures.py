@@ -12,7 +12,7 @@ import fnmatch
 from dataclasses import dataclass
 from pathlib import Path
 
-from conformance.verdict import Judgement, Verdict
+from conformance.verdict import RED, Judgement
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def read(path: str | Path) -> tuple[Entry, ...]:
 
 def expected(entries: tuple[Entry, ...], judgement: Judgement) -> Entry | None:
     """The entry that a failing judgement was expected by, if any."""
-    if judgement.verdict not in (Verdict.FAIL, Verdict.ERROR):
+    if judgement.verdict not in RED:
         return None
     return next((entry for entry in entries if entry.matches(judgement)), None)
 

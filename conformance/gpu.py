@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import fnmatch
-import importlib.util
 import os
 import signal
 import subprocess
@@ -22,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conformance.measuring import UNTIL
+from impls.contract import is_installed
 from impls.discovery import listed
 from impls.systems import SYSTEMS
 
@@ -102,20 +102,16 @@ def steps(device: str, impl: Sequence[str], quick: bool, output: Path) -> list[S
     for kind in ("claims", "curves"):
         for system in of_systems:
             name = f"{kind}-{system}"
-            if _has(f"conformance.{system}.{kind}"):
+            if is_installed(f"conformance.{system}.{kind}"):
                 command = ("-m", f"conformance.{kind}", system, *short, "--device", device)
                 found.append(Step(name, (*command, "--records", str(output / f"{name}.jsonl"))))
     for system in of_systems:
         # A room that knows launch shapes has `tune(device, output)`, which tries them and writes what it found to that file.
-        if device == "cuda" and _has(f"conformance.{system}.tuning"):
+        if device == "cuda" and is_installed(f"conformance.{system}.tuning"):
             file = output / f"tuning-{system}.json"
             program = f"from pathlib import Path; from conformance.{system}.tuning import tune; "
             found.append(Step(f"tuning-{system}", ("-c", program + f"tune({device!r}, Path({str(file)!r}))")))
     return found
-
-
-def _has(module: str) -> bool:
-    return importlib.util.find_spec(module) is not None
 
 
 def carry_out(chosen: Sequence[Step], output: Path, budget: float | None) -> list[str]:

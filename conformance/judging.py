@@ -18,7 +18,7 @@ from conformance.situations import Options, Turns, is_thorough, situations
 from conformance.verdict import Judgement, Verdict
 from impls.contract import Implementation, NotRun, Unsupported, in_one_line
 from impls.surroundings import surroundings_of
-from impls.systems import SYSTEMS
+from impls.systems import system_named
 
 
 @dataclass(frozen=True)
@@ -95,29 +95,12 @@ def divided(found: Iterable[Examination]) -> tuple[list[Examination], list[LeftO
 
 
 @functools.lru_cache(maxsize=256)
-def _connect(system: str, name: str, device: str, holder: _ByName) -> Any:
+def connect(implementation: Implementation, device: str) -> Any:
+    """The room's subject for this implementation on this device, made once."""
     with warnings.catch_warnings():
         # What a peer's own imports warn of is not ours to show a hundred times.
         warnings.simplefilter("ignore")
-        return importlib.import_module(f"impls.{system}.driver").connect(holder.implementation, device)
-
-
-@dataclass(frozen=True)
-class _ByName:
-    """Lets an implementation, whose settings cannot be hashed, be part of a cache key by its name."""
-
-    implementation: Implementation
-
-    def __hash__(self) -> int:
-        return hash(self.implementation.name)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _ByName) and other.implementation == self.implementation
-
-
-def connect(implementation: Implementation, device: str) -> Any:
-    """The room's subject for this implementation on this device, made once."""
-    return _connect(implementation.system, implementation.name, device, _ByName(implementation))
+        return importlib.import_module(f"impls.{implementation.system}.driver").connect(implementation, device)
 
 
 def obstacle(implementation: Implementation, device: str, dtype: str, needs: frozenset[str], quick: bool) -> Exception | None:
@@ -163,19 +146,25 @@ def _has_cuda() -> bool:
     return bool(torch.cuda.is_available())
 
 
+def unjudged(examination: Examination, verdict: Verdict, message: str = "") -> Judgement:
+    """The judgement of a case that came to no margin: all that is known before it is put, and why it ended so."""
+    return Judgement(
+        implementation=examination.implementation.name,
+        system=examination.implementation.system,
+        requirement=examination.check.requirement,
+        case=examination.case.id,
+        dtype=examination.dtype,
+        device=examination.device,
+        verdict=verdict,
+        message=message,
+        reproduce=reproduction(examination),
+    )
+
+
 def examine(examination: Examination) -> Judgement:
     """Put the case, and judge. Every exception of the implementation becomes a verdict; only an interrupt passes through."""
     implementation, check, case = examination.implementation, examination.check, examination.case
-    blank = Judgement(
-        implementation=implementation.name,
-        system=implementation.system,
-        requirement=check.requirement,
-        case=case.id,
-        dtype=examination.dtype,
-        device=examination.device,
-        verdict=Verdict.ERROR,
-        reproduce=reproduction(examination),
-    )
+    blank = unjudged(examination, Verdict.ERROR)
     try:
         hindrance = obstacle(implementation, examination.device, examination.dtype, case.needs, examination.quick)
         if hindrance is not None:
@@ -227,7 +216,6 @@ def reproduction(examination: Examination) -> str:
 def explain(judgement: Judgement) -> str:
     """A failure in words: what was judged, where it is worst, by how much, the likeliest reason, and how to see it again."""
     requirement = requirements_of(judgement.system)[judgement.requirement]
-    system = next(s for s in SYSTEMS if s.name == judgement.system)
     rows = [
         ("implementation", judgement.implementation),
         ("case", " ".join(part for part in (judgement.case, judgement.dtype, judgement.device) if part)),
@@ -248,6 +236,7 @@ def explain(judgement: Judgement) -> str:
     rows += [("catches", requirement.catches), ("reproduce", judgement.reproduce)]
     width = max(len(name) for name, _ in rows)
     head = (
-        f"{judgement.verdict.value.upper()} {requirement.id}: {requirement.statement} [{system.paper}, {requirement.source}]"
+        f"{judgement.verdict.value.upper()} {requirement.id}: {requirement.statement} "
+        f"[{system_named(judgement.system).paper}, {requirement.source}]"
     )
     return "\n".join([head, *(f"  {name:<{width}}  {value}" for name, value in rows)])

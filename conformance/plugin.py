@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from conformance import against, environment, expected_failures, heading, records, workers
-from conformance.judging import Examination, LeftOut, divided, examinations, examine, explain, requirements_of
+from conformance.judging import Examination, LeftOut, divided, examinations, examine, explain, requirements_of, unjudged
 from conformance.league import league
 from conformance.measuring import Measurement, Outcome, measure, measurements, regression, replay
 from conformance.mutants import mutants_of
@@ -306,16 +306,7 @@ def _crashed(config: pytest.Config, report: pytest.TestReport) -> Judgement | No
     node = report.nodeid.partition("@")[0]
     for examination in _all_examinations(config):
         if node.endswith(f"test_{examination.implementation.system}.py::test_conforms[{examination.id}]"):
-            return Judgement(
-                implementation=examination.implementation.name,
-                system=examination.implementation.system,
-                requirement=examination.check.requirement,
-                case=examination.case.id,
-                dtype=examination.dtype,
-                device=examination.device,
-                verdict=Verdict.ERROR,
-                message="the process that was judging it crashed",
-            )
+            return unjudged(examination, Verdict.ERROR, "the process that was judging it crashed")
     return None
 
 

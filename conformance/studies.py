@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import fnmatch
 import importlib
-import importlib.util
 import math
 import sys
 import time
@@ -19,7 +18,7 @@ from typing import Any
 
 from conformance import heading, records
 from conformance.check import last_line
-from impls.contract import Implementation, NotRun, Unsupported, in_one_line
+from impls.contract import Implementation, NotRun, Unsupported, in_one_line, is_installed
 from impls.systems import SYSTEMS
 
 HELD, BAD_INPUT, BROKEN, INTERRUPTED = 0, 2, 1, 130
@@ -93,14 +92,14 @@ def in_rooms(module: str, attribute: str) -> tuple[Any, ...]:
     found: list[Any] = []
     for system in SYSTEMS:
         name = f"conformance.{system.name}.{module}"
-        if importlib.util.find_spec(name) is not None:
+        if is_installed(name):
             found += getattr(importlib.import_module(name), attribute)
     return tuple(found)
 
 
 def obstacle(needs: Sequence[str], devices: Sequence[str], effort: Effort, quick: bool) -> Exception | None:
     """Why a study cannot be run here at all; None where nothing stands in the way."""
-    missing = [module for module in needs if not _is_installed(module.partition(".")[0])]
+    missing = [module for module in needs if not is_installed(module.partition(".")[0])]
     if missing:
         return NotRun(
             f"needs {', '.join(missing)}, not installed here; python -m pip install -c constraints.txt '.[torch,peers]'"
@@ -110,13 +109,6 @@ def obstacle(needs: Sequence[str], devices: Sequence[str], effort: Effort, quick
     if effort.quick and not quick:
         return NotRun("left out by --quick: it has no short form")
     return None
-
-
-def _is_installed(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ValueError:  # a module of that name is there without a spec, which is what blocks an import
-        return False
 
 
 @dataclass(frozen=True)

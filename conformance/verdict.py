@@ -21,6 +21,11 @@ class Verdict(StrEnum):
     """It crashed; the message ends with the traceback's last line."""
 
 
+RED = (Verdict.FAIL, Verdict.ERROR)
+JUDGED = (Verdict.PASS, *RED)
+"""The verdicts of cases that were put, and not refused or left out."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
     """One line of a record file. ``margin`` is the largest |error| / bound: above 1 fails, inf for a wrong text or shape."""

@@ -82,6 +82,10 @@ class Implementation:
         if not self.name.startswith(f"{self.system}/"):
             raise ValueError(f"implementation name {self.name!r} must begin with its system, {self.system + '/'!r}")
 
+    def __hash__(self) -> int:
+        """By its name: settings cannot be hashed, and a stranger's record may hold lists."""
+        return hash(self.name)
+
     @property
     def selector(self) -> str:
         """The ``--impl`` argument that selects exactly this implementation."""
@@ -89,7 +93,7 @@ class Implementation:
 
     def missing(self) -> tuple[str, ...]:
         """The modules of ``requires`` that are not installed, found without importing any of them."""
-        return tuple(module for module in self.requires if not _is_installed(module))
+        return tuple(module for module in self.requires if not is_installed(module))
 
     def version(self) -> str | None:
         """The installed version of the distribution it comes from, or None."""
@@ -103,8 +107,11 @@ class Implementation:
             return None
 
 
-def _is_installed(module: str) -> bool:
-    return module in sys.modules or _can_be_found(module, tuple(sys.path))
+def is_installed(module: str) -> bool:
+    """Whether a module is there to be imported, found without importing it (of ``a.b``, only ``a`` is)."""
+    if module in sys.modules:
+        return sys.modules[module] is not None  # None is what blocks an import
+    return _can_be_found(module, tuple(sys.path))
 
 
 @functools.lru_cache(maxsize=256)

@@ -27,11 +27,8 @@ ENTRY_POINT_GROUP = "gaugeblock.implementations"
 UNIDENTIFIED = "unidentified"
 """The protocol of a plug-in whose object has not been looked at yet; `identify` looks."""
 
-_KEYWORDS = {
-    "built-in": lambda implementation: implementation.origin.kind == "built in",
-    "peers": lambda implementation: implementation.origin.kind == "package",
-    "installed": lambda implementation: implementation.origin.kind == "entry point",
-}
+KINDS = {"built-in": "built in", "peers": "package", "installed": "entry point"}
+"""What an ``--impl`` argument of one of these words selects: everything whose origin is of that kind."""
 
 
 @dataclass(frozen=True)
@@ -80,12 +77,12 @@ def _entry_points() -> Selection:
         system, _, slug = entry_point.name.replace("/", ".", 1).partition(".")
         distribution = entry_point.dist.name if entry_point.dist is not None else None
         if system not in {s.name for s in SYSTEMS} or not slug:
-            names = ", ".join(s.name for s in SYSTEMS)
+            known = ", ".join(s.name for s in SYSTEMS)
             failures.append(
                 PlugFailure(
                     ENTRY_POINT_GROUP,
                     f"entry point {entry_point.name!r} of package {distribution}: expected a name 'system.slug', with system "
-                    f"one of {names}; rename it in the package's metadata, e.g. '{SYSTEMS[0].name}.{entry_point.name}'",
+                    f"one of {known}; rename it in the package's metadata, e.g. '{SYSTEMS[0].name}.{entry_point.name}'",
                 )
             )
             continue
@@ -164,22 +161,23 @@ def _unique(implementation: Implementation, chosen: Mapping[str, Implementation]
 def _resolve(spec: str, known: Sequence[Implementation]) -> Iterable[Implementation]:
     if ":" in spec:
         return [plug(spec)]
-    if spec in _KEYWORDS:
-        return [implementation for implementation in known if _KEYWORDS[spec](implementation)]
-    matches = [
-        implementation
-        for implementation in known
-        if fnmatch.fnmatchcase(implementation.name, spec) or fnmatch.fnmatchcase(implementation.name.split("/", 1)[1], spec)
-    ]
-    if not matches:
-        names = [implementation.name for implementation in known]
-        near = difflib.get_close_matches(spec, names + [name.split("/", 1)[1] for name in names], n=3)
+    matches = [implementation for implementation in known if names(spec, implementation.name, implementation.origin.kind)]
+    if not matches and spec not in KINDS:
+        every = [implementation.name for implementation in known]
+        near = difflib.get_close_matches(spec, every + [name.split("/", 1)[1] for name in every], n=3)
         raise PlugError(
             f"no listed implementation is called {spec!r}"
             + (f"; did you mean {' or '.join(near)}?" if near else "")
             + " See --list-impls; for your own code give 'package.module:attribute' or 'path/to/file.py:attribute'"
         )
     return matches
+
+
+def names(spec: str, name: str, kind: str) -> bool:
+    """Whether an ``--impl`` argument that is no plug selects the listed implementation of this name and kind of origin."""
+    if spec in KINDS:
+        return KINDS[spec] == kind
+    return any(fnmatch.fnmatchcase(one, spec) for one in (name, name.partition("/")[2]))
 
 
 def plug(spec: str) -> Implementation:

@@ -14,7 +14,7 @@ from typing import Any
 
 from conformance.measuring.regression import Figure, figure_of
 from conformance.measuring.statistics import decide
-from conformance.records import RecordError, Run, dump, read, refuse_strangers
+from conformance.records import KINDS, RecordError, Run, dump, read, refuse_strangers
 from conformance.verdict import Judgement, Verdict
 from reports import studied
 from reports.reading import number as _number
@@ -231,13 +231,10 @@ def merge(runs: Iterable[tuple[str, Run]]) -> Evidence:
             f"{name}: a line is not what this version expects ({type(error).__name__}: {error}); run it again"
         ) from error
     sources = tuple(
-        Source(label, name, digest, run.header, run.footer, {kind: len(run.of_kind(kind)) for kind in _COUNTED})
+        Source(label, name, digest, run.header, run.footer, {kind: len(run.of_kind(kind)) for kind in KINDS})
         for label, name, digest, run in named
     )
     return merged.evidence(str(named[0][3].header.get("suite", "")), sources)
-
-
-_COUNTED = ("verdict", "mutant", "measurement", "claim", "curve")
 
 
 class _Merger:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from conformance.judging import examinations, reproduction
-from conformance.measuring import CONDITIONS, measurements
+from conformance.judging import examinations, unjudged
+from conformance.measuring import measurements, unmeasured
 from conformance.mutants import mutants_of
 from conformance.situations import Options
-from conformance.verdict import Judgement, Verdict
+from conformance.verdict import Verdict
 from impls.contract import Implementation
 from impls.systems import SYSTEMS
 
@@ -38,10 +38,6 @@ class Plan:
     """How long a shard may wait for a machine that can run it."""
     checkout: str = ""
     """Where the nodes have this checkout; empty: it is sent to them."""
-
-    @property
-    def options(self) -> Options:
-        return Options(self.devices, self.dtypes, self.quick, self.thorough)
 
 
 @dataclass(frozen=True)
@@ -107,40 +103,9 @@ def lines_without(shard: Shard, plan: Plan, verdict: str, message: str) -> Itera
     options = Options((shard.device,), plan.dtypes, plan.quick, plan.thorough)
     if shard.kind == JUDGE:
         for examination in examinations(shard.system, [stub], options):
-            yield Judgement(
-                implementation=shard.name,
-                system=shard.system,
-                requirement=examination.check.requirement,
-                case=examination.case.id,
-                dtype=examination.dtype,
-                device=shard.device,
-                verdict=Verdict(verdict),
-                message=message,
-                reproduce=reproduction(examination),
-            ).to_json()
+            yield unjudged(examination, Verdict(verdict), message).to_json()
         return
     for measurement in measurements(shard.system, [stub], options):
         if measurement.implementation.name != shard.name:
             continue
-        workload, baseline = measurement.workload, measurement.baseline
-        for cache in CONDITIONS:
-            yield {
-                "record": "measurement",
-                "system": shard.system,
-                "implementation": shard.name,
-                "workload": workload.id,
-                "description": workload.description,
-                "dtype": workload.dtype,
-                "device": shard.device,
-                "cache": cache,
-                "amount": workload.amount,
-                "unit": workload.unit,
-                "quick": plan.quick,
-                "baseline": baseline.name if baseline else None,
-                "bytes_moved": workload.bytes_moved,
-                "flops": workload.flops,
-                "verdict": verdict,
-                "message": message,
-                "decision": "",
-                "aa": baseline is not None and baseline.name == shard.name,
-            }
+        yield from unmeasured(measurement, verdict=verdict, message=message)

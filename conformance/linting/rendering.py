@@ -62,7 +62,7 @@ def _context(line: str, at: int, length: int) -> tuple[str, str]:
     """The part of the line around the finding, and the line of carets below it."""
     first = max(0, at - CONTEXT // 3)
     last = min(len(line), first + CONTEXT)
-    part = "".join(character if character.isprintable() else "\ufffd" for character in line[first:last])
+    part = _visible(line[first:last])
     head = ("..." if first else "") + part[: at - first]
     length = max(1, min(length, last - at))
     shown = ("..." if first else "") + part + ("..." if last < len(line) else "")

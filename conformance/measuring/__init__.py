@@ -79,13 +79,13 @@ def measurements(system: str, implementations: Sequence[Implementation], options
                 yield Measurement(implementation, baseline, workload, device, options.quick)
 
 
-def measure(measurement: Measurement) -> Outcome:
-    """Prepare, verify, sample beside the baseline, verify again; a failure becomes lines that say why there is no speed."""
-    workload, implementation = measurement.workload, measurement.implementation
-    common: dict[str, Any] = {
+def _common(measurement: Measurement) -> dict[str, Any]:
+    """The record fields that are known before anything is timed."""
+    workload, baseline = measurement.workload, measurement.baseline
+    return {
         "record": "measurement",
         "system": workload.system,
-        "implementation": implementation.name,
+        "implementation": measurement.implementation.name,
         "workload": workload.id,
         "description": workload.description,
         "family": workload.family,
@@ -96,7 +96,7 @@ def measure(measurement: Measurement) -> Outcome:
         "amount": workload.amount,
         "unit": workload.unit,
         "quick": measurement.quick,
-        "baseline": measurement.baseline.name if measurement.baseline else None,
+        "baseline": baseline.name if baseline else None,
         "bytes_moved": workload.bytes_moved,
         "flops": workload.flops,
         "verdict": "error",
@@ -104,11 +104,21 @@ def measure(measurement: Measurement) -> Outcome:
         "decision": "",
         "reason": "",
         "warnings": [],
-        "aa": measurement.baseline is not None and implementation.name == measurement.baseline.name,
+        "aa": baseline is not None and measurement.implementation.name == baseline.name,
     }
 
+
+def unmeasured(measurement: Measurement, **fields: Any) -> list[dict[str, Any]]:
+    """The record lines of what has no speed, one for each state of the cache; ``fields`` say why."""
+    return [{**_common(measurement), **fields, "cache": cache} for cache in CONDITIONS]
+
+
+def measure(measurement: Measurement) -> Outcome:
+    """Prepare, verify, sample beside the baseline, verify again; a failure becomes lines that say why there is no speed."""
+    workload, implementation = measurement.workload, measurement.implementation
+
     def both(**fields: Any) -> Outcome:
-        return Outcome([{**common, **fields, "cache": cache} for cache in CONDITIONS])
+        return Outcome(unmeasured(measurement, **fields))
 
     try:
         if time.time() > float(os.environ.get(UNTIL) or math.inf):
@@ -128,7 +138,7 @@ def measure(measurement: Measurement) -> Outcome:
         raise
     except BaseException as error:
         return both(verdict="error", message=last_line(error))
-    return Outcome([{**common, **fields} for fields in found], samples)
+    return Outcome([{**_common(measurement), **fields} for fields in found], samples)
 
 
 class _Replay:

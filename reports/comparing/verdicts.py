@@ -6,13 +6,12 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from conformance.verdict import Judgement, Verdict
+from conformance.verdict import RED, Judgement, Verdict
 from reports.comparing.change import Change, shown, some
 from reports.merging import Evidence
 from reports.numbers import count, margin
 from reports.standing import requirement_named, worst_first
 
-RED = (Verdict.FAIL, Verdict.ERROR)
 ONE_BIT = 2.0
 """A worst margin that at least doubled or halved, a bit of accuracy lost or won, has moved notably ..."""
 NEAR = 0.1

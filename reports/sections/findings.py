@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from conformance.verdict import Judgement, Verdict
+from conformance.verdict import JUDGED, Judgement, Verdict
 from reports.anchors import finding, mark
 from reports.markup import block, code, fold, plain, table
 from reports.merging import Evidence, Implementation
@@ -14,7 +14,6 @@ from reports.shelf import WriteUp
 from reports.standing import of_requirement, requirement_named, standings, worst_first
 
 _NUMBER = re.compile(r"0x[0-9a-f]+|[0-9]+", re.IGNORECASE)
-_JUDGED = (Verdict.PASS, Verdict.FAIL, Verdict.ERROR)
 
 INTRODUCTION = (
     "What follows states where an implementation differs from the rule as this suite reads it; each entry names the rule's "
@@ -32,7 +31,7 @@ def findings(evidence: Evidence, written: Sequence[WriteUp] = ()) -> str:
             if ids:
                 parts.append(_implementation(evidence, row.implementation, ids))
     if not parts:
-        judged = any(j.verdict in _JUDGED for j in evidence.judgements)
+        judged = any(j.verdict in JUDGED for j in evidence.judgements)
         return "No deviation was found." if judged else "No case was judged in these runs, so there can be no finding."
     texts = [f"- [{plain(text.title)}]({text.path})" for text in written]
     more = ["Written up at length:\n\n" + "\n".join(texts)] if texts else []
@@ -73,7 +72,7 @@ def _same_crash(by_id: Mapping[str, list[Judgement]]) -> list[list[str]]:
 
 def _crashes(implementation: str, ids: list[str], judgements: list[Judgement]) -> str:
     crashed = [judgement for judgement in judgements if judgement.verdict is Verdict.ERROR]
-    judged = [judgement for judgement in judgements if judgement.verdict in _JUDGED]
+    judged = [judgement for judgement in judgements if judgement.verdict in JUDGED]
     first = min(crashed, key=lambda judgement: (judgement.requirement, worst_first(judgement)))
     places = "".join(mark(finding(implementation, id_)) for id_ in ids)
     parts = [
@@ -86,7 +85,7 @@ def _crashes(implementation: str, ids: list[str], judgements: list[Judgement]) -
 
 def _finding(evidence: Evidence, implementation: Implementation, id_: str, judgements: list[Judgement]) -> str:
     requirement = requirement_named(evidence, implementation.system, id_)
-    judged = [j for j in judgements if j.verdict in _JUDGED]
+    judged = [j for j in judgements if j.verdict in JUDGED]
     failed = [j for j in judgements if j.verdict is Verdict.FAIL]
     crashed = [j for j in judgements if j.verdict is Verdict.ERROR]
     worst = min(failed or crashed, key=worst_first)

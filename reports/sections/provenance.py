@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from conformance.records import KINDS
 from reports.markup import block, code, plain, table
 from reports.merging import Evidence, Source
 from reports.numbers import si, significant
@@ -56,7 +57,7 @@ def record_files(evidence: Evidence) -> str:
                 code(source.name),
                 plain(str(source.header.get("schema", "?"))),
                 plain(str(source.header.get("suite", "?"))),
-                *(str(counts[kind]) for kind in ("verdict", "mutant", "measurement", "claim", "curve")),
+                *(str(counts[kind]) for kind in KINDS),
                 code(source.digest),
             ]
         )
@@ -150,4 +151,4 @@ def _command(source: Source) -> str:
         words += ["-k", shlex.quote(str(options["keyword"]))]
     if options.get("benchmark"):
         words.append("--benchmark-only")
-    return " ".join([*words, "--records", shlex.quote(source.name)])
+    return " ".join([*words, shlex.quote(f"--records={source.name}")])

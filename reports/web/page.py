@@ -7,9 +7,9 @@ import hashlib
 import html
 from collections.abc import Mapping, Sequence
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 
+from impls.contract import is_installed
 from reports.web.convert import Converter, Heading
 from reports.web.figures import inline
 
@@ -22,10 +22,7 @@ FOLDER = Path(__file__).parent
 
 def available() -> bool:
     """Whether the library that the page is converted with is installed."""
-    try:
-        return find_spec("markdown_it") is not None
-    except ValueError:  # a module of that name is there without a spec, which is what blocks an import
-        return False
+    return is_installed("markdown_it")
 
 
 def page(

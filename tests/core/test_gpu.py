@@ -27,11 +27,17 @@ def test_on_a_device_only_what_runs_on_it_is_a_step(tmp_path: Path) -> None:
 
 
 def test_a_room_that_knows_launch_shapes_is_asked_to_try_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gpu, "_has", lambda module: module == "conformance.sigmoid_attention.tuning")
+    monkeypatch.setattr(gpu, "is_installed", lambda module: module == "conformance.sigmoid_attention.tuning")
     (step,) = [step for step in gpu.steps("cuda", [], False, tmp_path) if step.name.startswith("tuning")]
     assert step.name == "tuning-sigmoid_attention"
     assert step.command[1].endswith(f"tune('cuda', Path({str(tmp_path / 'tuning-sigmoid_attention.json')!r}))")
     compile(step.command[1], "step", "exec")
+
+
+def test_records_of_an_earlier_call_are_not_taken_for_something_to_collect(tmp_path: Path) -> None:
+    for step in gpu.steps("cpu", [], True, tmp_path):
+        if "pytest" in step.command:
+            assert f"--records={tmp_path / step.name}.jsonl" in step.command
 
 
 def test_options_reach_every_run_of_the_suite(tmp_path: Path) -> None:

@@ -164,7 +164,7 @@ GOLDEN = {
     ],
     "How to reproduce": [
         "python -m pytest conformance --device cuda --impl triton",
-        "python -m conformance.claims ademamix --device cpu --records c.jsonl",
+        "python -m conformance.claims ademamix --device cpu --records=c.jsonl",
         "python -m reports a.jsonl b.jsonl c.jsonl -o report",
     ],
     "Record files": [
