@@ -12,7 +12,7 @@ from impls._triton import choose_interpreter
 
 choose_interpreter()
 
-BACKENDS = ("auto", "triton", "blocked", "flex", "eager")
+BACKENDS = ("auto", "triton", "native", "blocked", "flex", "eager")
 
 WIDEST = 256
 """Head dims up to which the Triton kernels' tiles fit a Hopper's shared memory."""
@@ -33,7 +33,7 @@ def choose(q: Tensor, v: Tensor, backend: str = "auto") -> Choice:
     if backend != "auto":
         return Choice(backend, "asked for")
     if q.device.type == "cpu":
-        return Choice("blocked", "on a CPU tiles of scores stay in cache")
+        return _on_a_cpu(q.dtype)
     if q.device.type != "cuda":
         return Choice("eager", f"no kernel is written for a {q.device.type} device")
     if q.dtype not in (torch.float16, torch.bfloat16, torch.float32):
@@ -109,6 +109,10 @@ def _function(backend: str) -> Any:
         from impls.sigmoid_attention import torch_flex
 
         return torch_flex.attention
+    if backend == "native":
+        from impls.sigmoid_attention import native
+
+        return native.attention
     if backend == "blocked":
         from impls.sigmoid_attention import torch_blocked
 
@@ -116,6 +120,23 @@ def _function(backend: str) -> Any:
     from impls.sigmoid_attention import torch_eager
 
     return torch_eager.attention
+
+
+def _on_a_cpu(dtype: torch.dtype) -> Choice:
+    if dtype == torch.float64:
+        return Choice("blocked", "on a CPU tiles of scores stay in cache; not native: it computes in float32")
+    fault = _native_fault()
+    if fault:
+        return Choice("blocked", f"on a CPU tiles of scores stay in cache; not native: {fault}")
+    return Choice("native", "compiled for this CPU, with tiles of scores in registers and cache")
+
+
+@torch.compiler.assume_constant_result  # a compiler that traces must not see how another one is run
+def _native_fault() -> str:
+    from impls.sigmoid_attention import native
+
+    fault = native.obstacle()
+    return "" if fault is None else str(fault)
 
 
 def _has_triton() -> bool:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from impls import compiling
 from impls._triton import choose_interpreter
 from impls.ademamix import build
 from impls.ademamix.backends import Batch, Kind, backend_named, cuda, fused_triton, pointers
@@ -87,7 +88,7 @@ def test_triton_kernel_for_hopper_moves_sixteen_bytes_at_once_and_spills_nothing
 def test_missing_compilers_are_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("GAUGEBLOCK_CACHE", str(tmp_path))
     monkeypatch.setenv("CXX", "no-such-compiler")
-    build.library.cache_clear()
+    compiling.library.cache_clear()
     try:
         with pytest.raises(build.BackendUnavailable, match="needs a C\\+\\+ compiler"):
             build.library("host.cpp")
@@ -99,7 +100,7 @@ def test_missing_compilers_are_said(monkeypatch: pytest.MonkeyPatch, tmp_path: P
             with pytest.raises(build.BackendUnavailable, match=r"cannot compile host\.cpp: error: this is no compiler"):
                 build.library("host.cpp")
     finally:
-        build.library.cache_clear()
+        compiling.library.cache_clear()
 
 
 def _toolkits() -> list[str]:

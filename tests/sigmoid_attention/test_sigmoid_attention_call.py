@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,9 @@ from conformance.comparison import compare
 from conformance.sigmoid_attention import cases
 from conformance.sigmoid_attention.cases import AttentionCase
 from conformance.sigmoid_attention.checks import gradient, output
-from impls.contract import Unsupported
-from impls.sigmoid_attention import torch_blocked, triton_hopper, triton_kernels
+from impls import compiling
+from impls.contract import NotRun, Unsupported
+from impls.sigmoid_attention import native, torch_blocked, triton_hopper, triton_kernels
 from impls.sigmoid_attention.api import BACKENDS, choose, sigmoid_attention
 from impls.sigmoid_attention.module import SigmoidSelfAttention
 from impls.sigmoid_attention.torch_driver import TorchSubject
@@ -42,9 +44,31 @@ def tensors(*shapes: tuple[int, ...], dtype: torch.dtype = torch.float64, seed: 
 def test_the_call_says_which_backend_computed_and_why() -> None:
     q, k, v = tensors((1, 2, 5, 16), (1, 2, 6, 16), (1, 2, 6, 16), dtype=torch.float32)
     out, choice = sigmoid_attention(q, k, v, return_backend=True)
-    assert (choice.backend, choice.reason) == ("blocked", "on a CPU tiles of scores stay in cache")
-    assert torch.equal(out, torch_blocked.attention(q, k, v))
+    assert (choice.backend, choice.reason) == ("native", "compiled for this CPU, with tiles of scores in registers and cache")
+    assert torch.equal(out, native.attention(q, k, v))
     assert sigmoid_attention(q, k, v, backend="eager", return_backend=True)[1].reason == "asked for"
+    out, choice = sigmoid_attention(q.double(), k.double(), v.double(), return_backend=True)
+    assert choice.backend == "blocked"
+    assert "float32" in choice.reason
+    assert torch.equal(out, torch_blocked.attention(q.double(), k.double(), v.double()))
+
+
+def test_without_a_compiler_the_call_computes_in_plain_torch_and_says_why(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("GAUGEBLOCK_CACHE", str(tmp_path))
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    compiling.library.cache_clear()
+    q, k, v = tensors((1, 2, 5, 16), (1, 2, 6, 16), (1, 2, 6, 16), dtype=torch.float32)
+    try:
+        out, choice = sigmoid_attention(q, k, v, return_backend=True)
+        assert choice.backend == "blocked"
+        assert "needs a C++ compiler" in choice.reason
+        assert torch.equal(out, torch_blocked.attention(q, k, v))
+        with pytest.raises(NotRun, match="needs a C"):
+            sigmoid_attention(q, k, v, backend="native")
+    finally:
+        compiling.library.cache_clear()
 
 
 def test_a_device_without_a_kernel_and_a_dtype_without_one_are_computed_eagerly() -> None:
@@ -153,7 +177,7 @@ def option_sets() -> dict[str, dict[str, Any]]:
     }
 
 
-OPERATORS = {"blocked": torch_blocked.attention, "triton": triton_kernels.attention}
+OPERATORS = {"blocked": torch_blocked.attention, "native": native.attention, "triton": triton_kernels.attention}
 
 
 @pytest.mark.parametrize("options", option_sets())
@@ -273,7 +297,7 @@ def test_the_module_starts_almost_closed_and_can_do_without_its_parts() -> None:
     assert open_module.alibi_slopes is not None
     assert open_module.alibi_slopes.tolist() == [2**-4, 2**-8]
     assert [n for n, _ in open_module.named_parameters() if "norm" in n] == ["output_norm.weight", "output_norm.bias"]
-    assert "backend=blocked" in repr(module)
+    assert "backend=native" in repr(module)
     assert set(module.state_dict()) == {n for n, _ in module.named_parameters()}
     with pytest.raises(ValueError, match="divide"):
         SigmoidSelfAttention(16, 3, max_length=6)
