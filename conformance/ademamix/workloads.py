@@ -181,7 +181,7 @@ def _verify_timed(load: Load, values: list[Any], steps: int, numerical: Numerica
 def _kept(implementation: Implementation, dtype: str) -> str:
     """The format of the moments, as the implementation's numerical class has it."""
     states = numerical_class(implementation.numerical_class).states
-    return {"wide": "float32", "parameter": dtype, "blockwise-8bit": "8bit"}.get(states, states)
+    return {"wide": "float32", "parameter": dtype, "blockwise-8bit": "8bit", "ratios-8bit": "8bit"}.get(states, states)
 
 
 def _load(workload: Workload, number: int = 0) -> Load:

@@ -10,6 +10,7 @@ import torch
 
 from impls.ademamix import quantised
 from impls.ademamix.backends import BACKENDS, Batch, Kind, UnsupportedByBackend, backend_named, choose
+from impls.ademamix.backends.eager import in_memory_order
 from impls.ademamix.scalars import GOLDEN, Scalars, base_key, constants_of, key_at, rows_on_device, scalars_of
 
 _LOG = logging.getLogger(__name__)
@@ -121,9 +122,7 @@ class AdEMAMix(torch.optim.Optimizer):
                     state = optimizer._initial(parameter, group)
                     for name in ("t", "t_switch"):
                         state[name] = optimizer._clock(int(old["step"]), parameter)
-                    for name, theirs, signed in (("exp_avg_fast", "exp_avg", True), ("exp_avg_sq", "exp_avg_sq", False)):
-                        if name in state:
-                            _put(state, name, old[theirs], signed)
+                    _put(state, old["exp_avg"], old["exp_avg_sq"])
                     optimizer.state[parameter] = state
         return optimizer
 
@@ -239,7 +238,7 @@ class AdEMAMix(torch.optim.Optimizer):
                 if which not in known:
                     known[which] = scalars_of(group, t, state["t_switch"], loss_scale)
                 batch.scalars.append(known[which])
-                if batch.kind.stochastic:
+                if batch.kind.draws:
                     batch.keys.append(key_at(base_key(self.seed, number), t))  # type: ignore[union-attr]
         if self.capturable:
             for key, items in clocks.items():
@@ -263,7 +262,7 @@ class AdEMAMix(torch.optim.Optimizer):
             t, t_switch, constants, lr,
             None if scale is None else scale.to(device), None if found_inf is None else found_inf.to(device),
         )  # fmt: skip
-        if batch.kind.stochastic:
+        if batch.kind.draws:
             bases = self._constant(tuple(base_key(self.seed, item[3]) for item in items), torch.int64, device)
             batch.keys = torch.stack([(bases[:, 0] + t * GOLDEN) & 0xFFFFFFFF, bases[:, 1]], dim=1)
 
@@ -298,7 +297,7 @@ class AdEMAMix(torch.optim.Optimizer):
                 continue
             state[name] = torch.zeros_like(parameter, dtype=stored, memory_format=torch.preserve_format)
             if kind.states == "8bit":
-                state[name].fill_(127 if signed else 0)  # the code of zero
+                state[name].fill_(quantised.ZERO if signed else 0)
                 blocks = quantised.blocks_of(parameter.numel())
                 state[f"{name}_scale"] = torch.zeros(blocks, dtype=torch.float32, device=parameter.device)
         return {**state, "t": self._clock(0, parameter), "t_switch": self._clock(0, parameter)}
@@ -331,12 +330,17 @@ def _local(tensor: torch.Tensor) -> torch.Tensor:
     return plain
 
 
-def _put(state: dict[str, Any], name: str, values: torch.Tensor, signed: bool) -> None:
-    if f"{name}_scale" not in state:
-        state[name].copy_(values)
+def _put(state: dict[str, Any], m1: torch.Tensor, nu: torch.Tensor) -> None:
+    """Store moments that were kept wide; the slow EMA stays what it is."""
+    if "exp_avg_sq_scale" not in state:
+        state["exp_avg_sq"].copy_(nu)
+        if "exp_avg_fast" in state:
+            state["exp_avg_fast"].copy_(m1)
         return
-    flat = torch.empty_strided(state[name].shape, state[name].stride(), device=values.device).copy_(values)
-    quantised.encode(torch.as_strided(flat, (values.numel(),), (1,)), state[name], state[f"{name}_scale"], signed)
+    strides = state["exp_avg_sq"].stride()
+    root = quantised.encode_root(in_memory_order(nu, strides).float(), state["exp_avg_sq"], state["exp_avg_sq_scale"])
+    if "exp_avg_fast" in state:
+        quantised.encode_ratio(in_memory_order(m1, strides).float(), root, state["exp_avg_fast"], state["exp_avg_fast_scale"])
 
 
 def _states(given: Any) -> str:

@@ -32,6 +32,7 @@ import numpy.typing as npt
 from reference.ademamix import law
 from reference.ademamix.classes import STRICT, NumericalClass
 from reference.ademamix.codebook import quantisation_error
+from reference.ademamix.companding import ROOT_CODES, SMALLEST_ROOT, ratio_gap, root_gap
 from reference.rounding import BFLOAT16, FLOAT32, FLOAT64, Format, format_of, gamma, rounded
 
 Array = npt.NDArray[np.float64]
@@ -103,7 +104,7 @@ class _Analysis:
         self.storage = {"parameter": parameter, "bfloat16": BFLOAT16}.get(numerical.states, wide)
         # Stochastic rounding picks either neighbour, so that it is off by up to a whole unit in the last place.
         self.roundings = 2 if numerical.storing == "stochastic" else 1
-        self.quantised = numerical.states == "blockwise-8bit" and prod(theta.shape) >= numerical.quantised_from
+        self.quantised = numerical.states.endswith("8bit") and prod(theta.shape) >= numerical.quantised_from
         self.unit = self.operations.unit_roundoff * (2 if self.operations is FLOAT64 else 1)
         self.tiny = max(self.operations.smallest_normal, wide.smallest_normal)
         self.theta, self.state = theta, law.State.zeros(theta.shape)
@@ -127,11 +128,14 @@ class _Analysis:
             nu_error = self._average(hyper.beta2, before.nu, self.nu_error, g**2, off.decay[1], off.gain[1])
             nu_error = np.where(state.nu + nu_error > self.operations.largest, np.inf, nu_error)
             nu_error = np.where(g**2 > self.operations.largest, np.inf, nu_error)
-            stored = (
-                self._store(state.m1, m1_error, signed=True),
-                self._store(state.m2, m2_error, signed=True),
-                self._store(state.nu, nu_error, signed=False),
-            )
+            if self.quantised and self.numerical.states == "ratios-8bit":
+                stored = self._store_ratios(state, m1_error, m2_error, nu_error)
+            else:
+                stored = (
+                    self._store(state.m1, m1_error, signed=True),
+                    self._store(state.m2, m2_error, signed=True),
+                    self._store(state.nu, nu_error, signed=False),
+                )
             if not self.quantised:
                 # Update from the moments as stored: an implementation may read them back. Published 8-bit kernels update
                 # from the moments before they are quantised, and the class says so.
@@ -202,17 +206,44 @@ class _Analysis:
         """Error after the moment is kept in the format of the states."""
         if not self.quantised:
             return self._stored(m, error, self.storage) if self.storage is not self.operations else error
-        flat, flat_error = np.abs(m).ravel(), error.ravel()
-        block = self.numerical.block
-        padding = -flat.size % block
-        size = np.pad(flat + flat_error, (0, padding)).reshape(-1, block)
-        low = np.pad(np.maximum(flat - flat_error, 0.0), (0, padding)).reshape(-1, block).max(axis=1, keepdims=True)
-        high = size.max(axis=1, keepdims=True)
+        size = np.abs(m) + error
+        low, high = self._largest(np.maximum(np.abs(m) - error, 0.0)), self._largest(size)
         share = np.where(low > 0, size / np.where(low > 0, low, 1.0), 1.0)
         # three more roundings: the quotient by the maximum, its comparison with the code, the product that reads it back
         u, bins = FLOAT32.unit_roundoff, self.numerical.quantiser_resolution
-        off = high * (quantisation_error(share * (1 + gamma(2, u)) + bins, signed) + bins + gamma(3, u))
-        return error + off.ravel()[: flat.size].reshape(m.shape)
+        return error + high * (quantisation_error(share * (1 + gamma(2, u)) + bins, signed) + bins + gamma(3, u))
+
+    def _store_ratios(self, state: law.State, m1_error: Array, m2_error: Array, nu_error: Array) -> tuple[Array, Array, Array]:
+        """Errors after the root of nu and the ratios of m1 and m2 to it are kept in 8 bits, each as one of its neighbours.
+
+        Up to eight roundings each: the root, the block's scale and its inverse, the place among the codes, and three products
+        that read it back. A root that is not zero never becomes zero: it has the first code at least.
+        """
+        g8, tiny = gamma(8, FLOAT32.unit_roundoff), 4 * self.tiny
+        low, high = np.sqrt(np.maximum(state.nu - nu_error, 0.0)), np.sqrt(state.nu + nu_error)
+        least, most = self._largest(low), self._largest(high)
+        share = np.where(least > 0, high / np.where(least > 0, least, 1.0), 1.0)
+        off = most * (root_gap(share * (1 + g8)) + g8)
+        low_root, high_root = np.maximum(low - off, 0.0), high + off
+        nu_stored = np.maximum(high_root**2 * (1 + g8) - state.nu, state.nu - low_root**2 * (1 - g8)) + tiny
+        first_code = np.where(low > 0, least * (1 - g8) / ROOT_CODES**3, 0.0)
+        divisor_low = np.maximum(np.maximum(low_root, first_code), SMALLEST_ROOT)
+        divisor_high = np.maximum(high_root, SMALLEST_ROOT)
+
+        def ratio(m: Array, error: Array) -> Array:
+            size = np.abs(m) + error
+            largest = self._largest(size / divisor_low) * (1 + g8)
+            scale = divisor_high * largest
+            gap = scale * ratio_gap(size / np.where(scale > 0, scale, 1.0))  # grows with the size and with the scale
+            return error + gap * (1 + g8) + g8 * size + tiny
+
+        return ratio(state.m1, m1_error), ratio(state.m2, m2_error), nu_stored
+
+    def _largest(self, values: Array) -> Array:
+        """For each element the largest of its block, in the shape of the tensor."""
+        block = self.numerical.block
+        padded = np.pad(values.ravel(), (0, -values.size % block)).reshape(-1, block)
+        return np.repeat(padded.max(axis=1), block)[: values.size].reshape(values.shape)
 
     def _stored(self, value: Array, error: Array, fmt: Format) -> Array:
         """Error after ``value`` is stored in ``fmt``, to nearest or by chance."""

@@ -11,8 +11,8 @@ class NumericalClass:
 
     ``operations``: format to which each elementwise result is rounded: ``wide`` (float32, or float64 for float64 parameters),
     or ``parameter`` (the parameter's own dtype: every intermediate is stored in it).
-    ``states``: format in which the moments are kept between steps: ``wide``, ``parameter``, ``bfloat16``, or
-    ``blockwise-8bit``.
+    ``states``: format in which the moments are kept between steps: ``wide``, ``parameter``, ``bfloat16``, ``blockwise-8bit``
+    (`reference.ademamix.codebook`), or ``ratios-8bit`` (`reference.ademamix.companding`).
     ``storing``: how the parameter, and moments in a narrow format, are rounded when they are stored: ``nearest``, or
     ``stochastic`` (to one of the two neighbours, by chance, so that small changes are not always lost).
     ``hyperparameters``: format in which schedules, powers and ``1 - beta`` are computed: ``float64`` (Python floats, each then
@@ -27,7 +27,7 @@ class NumericalClass:
     storing: str = "nearest"
     block: int = 256
     quantised_from: int = 4096
-    """Tensors with fewer elements keep unquantised moments (``blockwise-8bit`` only)."""
+    """Tensors with fewer elements keep unquantised moments (8-bit states only)."""
     quantiser_resolution: float = 2.0**-15
     """Relative to a block's maximum, how finely a quantiser must tell values apart before it looks up the nearest code:
     published CPU code indexes a table of 65536 bins over [-1, 1]."""
@@ -84,6 +84,12 @@ NUMERICAL_CLASSES: dict[str, NumericalClass] = {
             "blockwise-8bit",
             "Moments of large tensors are kept in 8 bits with the dynamic code book, in blocks of 256; a slow EMA lags.",
             states="blockwise-8bit",
+        ),
+        NumericalClass(
+            "ratios-8bit",
+            "Large tensors keep 8 bits of the second moment's root and of the first moments' ratios to it, in blocks of 256; "
+            "what rounding to nearest would leave standing still is rounded stochastically.",
+            states="ratios-8bit",
         ),
     )
 }

@@ -15,6 +15,7 @@ from conformance.mutants.ademamix import MUTANTS
 from impls.ademamix.numpy_optimizer import AdEMAMix
 from reference import ademamix as law
 from reference.ademamix import Hyperparameters
+from reference.ademamix.companding import ratio_gap, root_gap
 from reference.rounding import FLOAT32, FLOAT64, format_of, gamma
 
 PUBLISHED = Hyperparameters(alpha=8.0, weight_decay=0.1, t_alpha=40, t_beta3=60)
@@ -167,9 +168,33 @@ def test_declared_classes_only_widen_the_strict_bound() -> None:
     strict = bound("")
     assert np.all(bound("float32-hyperparameters") > strict)
     assert np.all(bound("blockwise-8bit") > strict)
+    assert np.all(bound("ratios-8bit") > strict)
     np.testing.assert_array_equal(bound("parameter-dtype"), strict)  # float32 parameters: the same thing
     with pytest.raises(ValueError, match="unknown numerical class 'lenient'; expected one of float32-states"):
         law.numerical_class("lenient")
+
+
+def test_gaps_between_roots_and_between_ratios_bound_both_neighbours() -> None:
+    x = np.concatenate([np.linspace(0, 1, 4001), 10.0 ** np.linspace(-9, 0, 4001)])
+    for gap, powers in ((root_gap, (np.arange(256) / 255) ** 3), (ratio_gap, (np.arange(128) / 127) ** 2)):
+        above = np.clip(np.searchsorted(powers, x, side="right"), 1, len(powers) - 1)
+        own = powers[above] - powers[above - 1]
+        assert np.all(own <= gap(x) * (1 + 2.0**-40))
+        assert np.all(np.diff(gap(np.sort(x))) >= 0)
+        assert np.median(gap(x) / own) < 1.5  # and are not much wider
+
+
+def test_ratios_bound_small_elements_beside_large_ones_where_a_code_book_for_moments_does_not() -> None:
+    """After one step from zero the moments are known exactly, so that only how they are stored is in the bound."""
+    rng = np.random.default_rng(3)
+    g = FLOAT32.round(rng.normal(size=4096) * np.exp(2 * rng.normal(size=4096)))
+    relative = {}
+    for states in ("ratios-8bit", "blockwise-8bit"):
+        hyper, numerical = Hyperparameters(), law.numerical_class(states)
+        (first,) = law.bounded_trajectory(np.zeros(4096), [g], [0.1], hyper, "float32", numerical)
+        relative[states] = {name: getattr(first, f"{name}_bound") / np.abs(getattr(first, name)) for name in ("m1", "nu")}
+    assert np.max(relative["ratios-8bit"]["m1"]) < 1 < np.max(relative["blockwise-8bit"]["m1"])
+    assert np.median(relative["ratios-8bit"]["nu"]) < 1 < np.median(relative["blockwise-8bit"]["nu"])
 
 
 @pytest.mark.parametrize("signed", [True, False])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import ctypes
 import io
 import math
 import pickle
@@ -12,7 +13,7 @@ import pytest
 import torch
 
 from impls._triton import choose_interpreter
-from impls.ademamix import quantised, stochastic
+from impls.ademamix import build, quantised, stochastic
 from impls.ademamix.backends import BACKENDS, Kind, UnsupportedByBackend, choose
 from impls.ademamix.build import BackendUnavailable
 from impls.ademamix.optimizer import AdEMAMix
@@ -295,9 +296,12 @@ def test_from_adamw_quantises_what_it_takes_over() -> None:
     optimizer = AdEMAMix.from_adamw(adamw, state_dtype="8bit", backend="eager")
     state = optimizer.state[parameter]
     assert (state["t"], state["t_switch"]) == (3, 3)
-    old = adamw.state[parameter]["exp_avg"]
-    read = quantised.decode(state["exp_avg_fast"], state["exp_avg_fast_scale"], True)
-    assert 0 < float((read - old).abs().max()) < float(old.abs().max()) / 64
+    old, squared = adamw.state[parameter]["exp_avg"], adamw.state[parameter]["exp_avg_sq"]
+    root = quantised.decode_root(state["exp_avg_sq"], state["exp_avg_sq_scale"])
+    read = quantised.decode_ratio(state["exp_avg_fast"], state["exp_avg_fast_scale"], root)
+    # Half a gap at the upper end: of cubes of 255 codes, and of squares of 127.
+    assert 0 < float((root - squared.sqrt()).abs().max()) < 1.5 / 255 * float(squared.max().sqrt())
+    assert 0 < float(((read - old) / root).abs().max()) < 1 / 127 * float((old / root).abs().max())
     _give([parameter], 9)
     optimizer.step()
 
@@ -339,13 +343,65 @@ def test_stochastic_rounding_moves_what_rounding_to_nearest_leaves_stuck() -> No
     assert abs(moved[True] + 1e-3) <= 6 * deviation
 
 
-def test_code_book_is_the_one_of_the_law() -> None:
-    from reference.ademamix.codebook import dynamic_code_book
+def test_eight_bits_take_a_neighbour_and_are_right_on_average() -> None:
+    count = 256 * 800
+    bits, more = stochastic.draw(torch.tensor(key_at((3, 5), 2)), count, torch.device("cpu"))
+    of_root, of_slow = quantised.thresholds(bits, more)
+    codes, scale = torch.empty(count, dtype=torch.uint8), torch.empty(count // 256)
+    cubes, squares = torch.arange(256).double() ** 3 / 255**3, torch.arange(128).double() ** 2 / 127**2
+    for share in (0.9, 0.3, 0.01, 3e-5):
+        values = torch.full((count,), share)
+        values[::256] = 1.0  # of which the scale is made
+        middle = torch.arange(count) % 256 != 0
+        root = quantised.encode_root(values * values, codes, scale, of_root).double()
+        quantised.encode_ratio(-values, torch.ones(count), codes, scale, of_slow)
+        ratio = quantised.decode_ratio(codes, scale, torch.ones(count)).double()
+        for got, powers, sign in ((root, cubes, 1), (ratio, squares, -1)):
+            below, above = sorted({round(abs(float(g)), 12) for g in got[middle].unique()})
+            place = int(torch.searchsorted(powers, share))
+            rounding = 2.0**-20  # of a few float32 operations, and far below any gap here but the smallest
+            assert abs(below - float(powers[place - 1])) <= rounding * below
+            assert abs(above - float(powers[place])) <= rounding * above
+            chance = (share - below) / (above - below)
+            deviation = (above - below) * (chance * (1 - chance) / count) ** 0.5
+            assert abs(float(got[middle].mean()) - sign * share) < 6 * deviation + rounding * share
+            assert (got[~middle] - sign).abs().max() < rounding
 
-    for signed in (True, False):
-        # In float32, in which it is used: the two are computed in float64 by different roads.
-        law = torch.tensor(dynamic_code_book(signed), dtype=torch.float64)
-        assert torch.equal(quantised.code_book(signed).float(), law.float())
+
+def test_codes_are_the_same_in_every_language() -> None:
+    values = torch.cat([torch.linspace(0, 1, 4096), torch.logspace(-12, 0, 4096)])
+    try:
+        library = build.library("host.cpp")
+    except BackendUnavailable:
+        return
+    for name, steps, other in (("root", 255.0**3, quantised.encode_root), ("ratio", 127.0**2, quantised.encode_ratio)):
+        function = getattr(library, f"ademamix_{name}_code")
+        function.argtypes = [ctypes.c_float, ctypes.c_float]
+        values[255::256] = 1.0  # every block has the same scale
+        codes, scale = torch.empty(8192, dtype=torch.uint8), torch.empty(32)
+        if name == "root":
+            other(values * values, codes, scale)
+            shares = (values * values).sqrt()
+        else:
+            other(values, torch.ones(8192), codes, scale)
+            shares = values
+        inverse = torch.tensor(1.0) / scale[0]
+        assert [function(float(s * inverse), 0.5) for s in shares] == codes.tolist(), (name, steps)
+
+
+def test_second_moment_that_is_small_beside_its_neighbours_never_becomes_zero() -> None:
+    """The first moments of a small gradient would be divided by nothing but eps, and the parameter flung away."""
+    for backend in ("eager", "cpu", "triton", "cuda-host"):
+        parameter = torch.nn.Parameter(torch.zeros(4096))
+        try:
+            optimizer = AdEMAMix([parameter], state_dtype="8bit", backend=backend, lr=1.0, alpha=0.0)
+        except BackendUnavailable:
+            continue
+        parameter.grad = torch.full((4096,), 1e-7)
+        parameter.grad[::256] = 1e3
+        for _ in range(3):
+            optimizer.step()
+        assert float(parameter.detach().abs().max()) < 4, backend
 
 
 def test_small_tensors_are_not_quantised_and_a_bad_gradient_spoils_no_block() -> None:
@@ -366,6 +422,6 @@ def test_small_tensors_are_not_quantised_and_a_bad_gradient_spoils_no_block() ->
             large.grad[bad] = value  # type: ignore[index]
         optimizer.step()
         assert torch.equal(large.detach()[7:10], before[7:10]), backend
-        assert int((large.detach() != before).sum()) == 4093, backend
+        assert int((large.detach() != before).sum()) > 4080, backend  # one may chance to stay
         assert abs(int(optimizer.state[large]["exp_avg_fast"][7]) - int(codes)) < 20, backend
         assert bool(optimizer.state[large]["exp_avg_sq_scale"].isfinite().all())

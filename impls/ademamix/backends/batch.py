@@ -27,13 +27,19 @@ class Kind(NamedTuple):
     capturable: bool
     """Whether scalars live on the device, for CUDA graphs."""
 
+    @property
+    def draws(self) -> bool:
+        """Whether random bits are needed: 8 bits always round what would stand still stochastically."""
+        return self.stochastic or self.states == "8bit"
+
 
 @dataclass
 class Batch:
     """Tensors of one kind on one device. Lists run in parallel; those that the kind has no use for are empty.
 
     Each item's tensors have the same shape. Moments lie in memory without gaps, in the order of theta's where that has none;
-    theta and g may lie anyhow. In 8 bits, moments are codes and come with a scale for each 256 that are neighbours in memory.
+    theta and g may lie anyhow. In 8 bits, moments are codes of roots and ratios (`impls.ademamix.quantised`) and come with a
+    scale for each 256 that are neighbours in memory.
     """
 
     kind: Kind

@@ -54,20 +54,30 @@ def _quantised(batch: Batch, number: int) -> None:
     theta = batch.theta[number]
     start = in_memory_order(theta).to(torch.float32)
     g = _gradient(in_memory_order(batch.g[number], _order(theta)), s, torch.float32)
-    stored = [(batch.m2, batch.m2_scale, True), (batch.nu, batch.nu_scale, False)]
+    codes = {"nu": (batch.nu[number], batch.nu_scale[number]), "m2": (batch.m2[number], batch.m2_scale[number])}
     if kind.has_fast:
-        stored.insert(0, (batch.m1, batch.m1_scale, True))
-    moments = [quantised.decode(codes[number], scales[number], signed) for codes, scales, signed in stored]
-    before = [m.clone() for m in moments]
-    moved = advance(start, g, moments[0] if kind.has_fast else None, moments[-2], moments[-1], s)
+        codes["m1"] = (batch.m1[number], batch.m1_scale[number])
+    root = quantised.decode_root(*codes["nu"])
+    m = {name: quantised.decode_ratio(*codes[name], root) for name in codes if name != "nu"}
+    m["nu"] = root * root
+    before = {name: value.clone() for name, value in m.items()}
+    moved = advance(start, g, m.get("m1"), m["m2"], m["nu"], s)
     left = ~(g * g).isfinite()  # no scale could hold such an element beside its neighbours: it keeps what it had
+    kept = {name: torch.where(left, before[name], value) for name, value in m.items()}
+    bits, more = stochastic.draw(batch.key(number), theta.numel(), theta.device)
+    old = [t.clone() for pair in codes.values() for t in pair] if kind.capturable else []
+    of_root, of_slow = quantised.thresholds(bits, more)
+    root = quantised.encode_root(kept["nu"], *codes["nu"], of_root)
+    quantised.encode_ratio(kept["m2"], root, *codes["m2"], of_slow)
+    if kind.has_fast:
+        quantised.encode_ratio(kept["m1"], root, *codes["m1"])
     if kind.capturable:
-        left = left | (s.skip != 0)
+        skip = s.skip != 0
+        left = left | skip
+        for stored, value in zip((t for pair in codes.values() for t in pair), old, strict=True):
+            stored.copy_(torch.where(skip, value, stored))
     moved = torch.where(left, start, moved)
-    random = stochastic.draw(batch.key(number), theta.numel(), theta.device)[0] if kind.stochastic else None
-    _store(theta, torch.as_strided(moved, theta.shape, _order(theta)), random)
-    for (codes, scales, signed), m, old in zip(stored, moments, before, strict=True):
-        quantised.encode(torch.where(left, old, m), codes[number], scales[number], signed)
+    _store(theta, torch.as_strided(moved, theta.shape, _order(theta)), bits if kind.stochastic else None)
 
 
 def advance(

@@ -50,7 +50,7 @@ class Walkable:
 
     def keys(self) -> npt.NDArray[np.uint32]:
         """Two words for each tensor; for kinds that are not capturable."""
-        if not self.batch.kind.stochastic:
+        if not self.batch.kind.draws:
             return np.zeros((len(self.numbers), 2), dtype=np.uint32)
         return np.array([self.batch.keys[n] for n in self.numbers], dtype=np.uint32).reshape(-1, 2)
 

@@ -73,101 +73,69 @@ def _narrowed(x, random, FORMAT: tl.constexpr, STOCHASTIC: tl.constexpr):  # typ
 
 
 @triton.jit
-def _power_of_ten(decade):  # type: ignore[no-untyped-def]
-    p = tl.where(decade >= 1, 1e-5, 1e-6)
-    p = tl.where(decade >= 2, 1e-4, p)
-    p = tl.where(decade >= 3, 1e-3, p)
-    p = tl.where(decade >= 4, 1e-2, p)
-    p = tl.where(decade >= 5, 1e-1, p)
-    return tl.where(decade >= 6, 1.0, p).to(tl.float32)
+def _cube(c):  # type: ignore[no-untyped-def]
+    return c * c * c
 
 
 @triton.jit
-def _decoded(code, SIGNED: tl.constexpr):  # type: ignore[no-untyped-def]
-    if SIGNED:
-        index = code.to(tl.int32) - 127
-        size = tl.abs(index)
-        ordinal = size
-        last: tl.constexpr = 128
-        bias: tl.constexpr = 127
-    else:
-        index = code.to(tl.int32)
-        size = index
-        ordinal = size + 1
-        last: tl.constexpr = 255
-        bias: tl.constexpr = 128
-    bits = ordinal.to(tl.float32).to(tl.uint32, bitcast=True)
-    fraction = ((bits & 0x7FFFFF) | 0x3F800000).to(tl.float32, bitcast=True) - 1.0
-    half_cell = (0x7E800000 - (bits & 0x7F800000)).to(tl.uint32).to(tl.float32, bitcast=True)
-    decade = (bits >> 23).to(tl.int32) - bias
-    value = _power_of_ten(decade) * (0.1 + 0.9 * (fraction + half_cell))
-    value = tl.where(size == 0, 0.0, value)
-    value = tl.where(size == last, 1.0, value)
-    return tl.where(index < 0, -value, value)
+def _root_code(y, threshold):  # type: ignore[no-untyped-def]
+    near = (y.to(tl.uint32, bitcast=True) // 3 + 0x2A5137A0).to(tl.float32, bitcast=True)
+    near = (near + near + y / (near * near)) * 0.3333333432674408
+    c = near.to(tl.int32).to(tl.float32)
+    c = tl.where(_cube(c) > y, c - 1.0, c)
+    c = tl.where(_cube(c + 1.0) <= y, c + 1.0, c)
+    c = tl.where(y - _cube(c) > threshold * (3.0 * c * (c + 1.0) + 1.0), c + 1.0, c)
+    c = tl.minimum(c, 255.0)
+    return tl.where((y > 0) & (c < 1.0), 1.0, c).to(tl.int32).to(tl.uint8)
 
 
 @triton.jit
-def _encoded(x, SIGNED: tl.constexpr):  # type: ignore[no-untyped-def]
-    a = tl.abs(x)
-    first: tl.constexpr = 1.0 if SIGNED else 2.0
-    cells = tl.where(a >= 1e-6 * (1.0 + 1.8 / (2.0 * first)), 2.0 * first, first)
-    per_unit = tl.where(a >= 1e-6 * (1.0 + 1.8 / (2.0 * first)), 2.0 * first / 0.9 * 1e5, first / 0.9 * 1e6)
-    cells = tl.where(a >= 1e-5 * (1.0 + 1.8 / (4.0 * first)), 4.0 * first, cells)
-    per_unit = tl.where(a >= 1e-5 * (1.0 + 1.8 / (4.0 * first)), 4.0 * first / 0.9 * 1e4, per_unit)
-    cells = tl.where(a >= 1e-4 * (1.0 + 1.8 / (8.0 * first)), 8.0 * first, cells)
-    per_unit = tl.where(a >= 1e-4 * (1.0 + 1.8 / (8.0 * first)), 8.0 * first / 0.9 * 1e3, per_unit)
-    cells = tl.where(a >= 1e-3 * (1.0 + 1.8 / (16.0 * first)), 16.0 * first, cells)
-    per_unit = tl.where(a >= 1e-3 * (1.0 + 1.8 / (16.0 * first)), 16.0 * first / 0.9 * 1e2, per_unit)
-    cells = tl.where(a >= 1e-2 * (1.0 + 1.8 / (32.0 * first)), 32.0 * first, cells)
-    per_unit = tl.where(a >= 1e-2 * (1.0 + 1.8 / (32.0 * first)), 32.0 * first / 0.9 * 1e1, per_unit)
-    cells = tl.where(a >= 1e-1 * (1.0 + 1.8 / (64.0 * first)), 64.0 * first, cells).to(tl.float32)
-    per_unit = tl.where(a >= 1e-1 * (1.0 + 1.8 / (64.0 * first)), 64.0 * first / 0.9, per_unit).to(tl.float32)
-    place = tl.minimum(a * per_unit + cells * (8.0 / 9.0), 2.0 * cells - 1.0)
-    if SIGNED:
-        size = place.to(tl.int32)
-        size = tl.where(a < 2.75e-7, 0, size)
-        size = tl.where(a >= 1.0 - 0.225 / 64.0, tl.where(x < 0, 127, 128), size)
-        return tl.where(x < 0, 127 - size, 127 + size).to(tl.uint8)
-    else:
-        size = place.to(tl.int32) - 1
-        size = tl.where(a < 1.625e-7, 0, size)
-        return tl.where(a >= 1.0 - 0.225 / 128.0, 255, size).to(tl.uint8)
+def _ratio_code(x, threshold):  # type: ignore[no-untyped-def]
+    y = tl.abs(x)
+    k = tl.sqrt(y).to(tl.int32).to(tl.float32)
+    k = tl.where(k * k > y, k - 1.0, k)
+    k = tl.where(y - k * k > threshold * (k + k + 1.0), k + 1.0, k)
+    size = tl.minimum(k, 127.0).to(tl.int32)
+    return tl.where(x < 0, 127 - size, 127 + size).to(tl.uint8)
 
 
 @triton.jit
-def _load_moment(moments, scales, at, block, inside, block_inside, STATE: tl.constexpr, SIGNED: tl.constexpr):  # type: ignore[no-untyped-def]
-    if STATE == "8bit":
-        scale = tl.load(scales + block, mask=block_inside, other=0.0)
-        zero: tl.constexpr = 127 if SIGNED else 0
-        return _decoded(tl.load(moments + at, mask=inside, other=zero), SIGNED) * scale[:, None]
-    elif STATE == "bfloat16":
-        return _widened(tl.load(moments + at, mask=inside, other=0), "bfloat16")
-    else:
-        return tl.load(moments + at, mask=inside, other=0.0)
+def _scale_of(values, inside, STEPS: tl.constexpr):  # type: ignore[no-untyped-def]
+    """A block's scale by its largest magnitude, 0 where it would be flushed to zero, and its inverse."""
+    scale = tl.max(tl.where(inside, tl.abs(values), 0.0), axis=1) * (1.0 / STEPS)
+    usable = scale >= 1.1754943508222875e-38
+    return tl.where(usable, scale, 0.0), tl.where(usable, 1.0 / tl.where(usable, scale, 1.0), 0.0)
 
 
 @triton.jit
-def _store_moment(  # type: ignore[no-untyped-def]
-    moments,
-    scales,
-    at,
-    block,
-    inside,
-    block_inside,
-    value,
-    random,
-    STATE: tl.constexpr,
-    STOCHASTIC: tl.constexpr,
-    SIGNED: tl.constexpr,
-):
-    if STATE == "8bit":
-        largest = tl.max(tl.where(inside, tl.abs(value), 0.0), axis=1)
-        usable = largest >= 1.1754943508222875e-38
-        inverse = tl.where(usable, 1.0 / tl.where(usable, largest, 1.0), 0.0)
-        tl.store(moments + at, _encoded(value * inverse[:, None], SIGNED), mask=inside)
-        tl.store(scales + block, tl.where(usable, largest, 0.0), mask=block_inside)
-    else:
-        tl.store(moments + at, _narrowed(value, random, STATE, STOCHASTIC), mask=inside)
+def _load_root(codes, scales, at, block, inside, block_inside):  # type: ignore[no-untyped-def]
+    code = tl.load(codes + at, mask=inside, other=0).to(tl.int32).to(tl.float32)
+    return _cube(code) * tl.load(scales + block, mask=block_inside, other=0.0)[:, None]
+
+
+@triton.jit
+def _load_ratio(codes, scales, at, block, inside, block_inside, divisor):  # type: ignore[no-untyped-def]
+    k = (tl.load(codes + at, mask=inside, other=127).to(tl.int32) - 127).to(tl.float32)
+    return k * tl.abs(k) * tl.load(scales + block, mask=block_inside, other=0.0)[:, None] * divisor
+
+
+@triton.jit
+def _store_root(codes, scales, at, block, inside, block_inside, nu, threshold):  # type: ignore[no-untyped-def]
+    """Returns what ratios are formed by from now on."""
+    root = tl.sqrt(nu)
+    scale, inverse = _scale_of(root, inside, 16581375.0)
+    code = _root_code(root * inverse[:, None], threshold)
+    tl.store(codes + at, code, mask=inside)
+    tl.store(scales + block, scale, mask=block_inside)
+    return tl.maximum(_cube(code.to(tl.int32).to(tl.float32)) * scale[:, None], 1.0842021724855044e-19)
+
+
+@triton.jit
+def _store_ratio(codes, scales, at, block, inside, block_inside, m, divisor, threshold):  # type: ignore[no-untyped-def]
+    ratio = m / divisor
+    scale, inverse = _scale_of(ratio, inside, 16129.0)
+    tl.store(codes + at, _ratio_code(ratio * inverse[:, None], threshold), mask=inside)
+    tl.store(scales + block, scale, mask=block_inside)
 
 
 @triton.jit
@@ -235,13 +203,7 @@ def _step_chunk(  # type: ignore[no-untyped-def]
         theta = _widened(theta, PARAMETER)
         g = _widened(g, PARAMETER)
     g = g * factor
-    if STATE == "float32":
-        m2_old = tl.load(m2_at + at, mask=inside, other=0.0)
-        nu_old = tl.load(nu_at + at, mask=inside, other=0.0)
-    else:
-        m2_old = _load_moment(m2_at, m2_scale, at, block, inside, block_inside, STATE, True)
-        nu_old = _load_moment(nu_at, nu_scale, at, block, inside, block_inside, STATE, False)
-    if STOCHASTIC:
+    if STOCHASTIC or STATE == "8bit":
         low = tl.load(key).to(tl.uint32, bitcast=True)
         high = tl.load(key + 1).to(tl.uint32, bitcast=True)
         index = first + at
@@ -251,42 +213,61 @@ def _step_chunk(  # type: ignore[no-untyped-def]
     else:
         random = tl.full([], 0, tl.uint32)
         more = random
+    m1_old = g
+    if STATE == "float32":
+        m2_old = tl.load(m2_at + at, mask=inside, other=0.0)
+        nu_old = tl.load(nu_at + at, mask=inside, other=0.0)
+        if HAS_FAST:
+            m1_old = tl.load(m1_at + at, mask=inside, other=0.0)
+    elif STATE == "bfloat16":
+        m2_old = _widened(tl.load(m2_at + at, mask=inside, other=0), "bfloat16")
+        nu_old = _widened(tl.load(nu_at + at, mask=inside, other=0), "bfloat16")
+        if HAS_FAST:
+            m1_old = _widened(tl.load(m1_at + at, mask=inside, other=0), "bfloat16")
+    else:
+        root = _load_root(nu_at, nu_scale, at, block, inside, block_inside)
+        nu_old = root * root
+        divisor = tl.maximum(root, 1.0842021724855044e-19)
+        m2_old = _load_ratio(m2_at, m2_scale, at, block, inside, block_inside, divisor)
+        if HAS_FAST:
+            m1_old = _load_ratio(m1_at, m1_scale, at, block, inside, block_inside, divisor)
     m2 = tl.load(row + 7) * m2_old + tl.load(row + 10) * g
     nu = tl.load(row + 6) * nu_old + tl.load(row + 9) * g * g
+    m1 = g
     fast = g
-    if STATE == "8bit":
-        left = tl.abs(g * g) == float("inf")  # no scale could hold such an element beside its neighbours
-        left = left | (g != g)
     if HAS_FAST:
-        if STATE == "float32":
-            m1_old = tl.load(m1_at + at, mask=inside, other=0.0)
-        else:
-            m1_old = _load_moment(m1_at, m1_scale, at, block, inside, block_inside, STATE, True)
         m1 = tl.load(row + 5) * m1_old + tl.load(row + 8) * g
         fast = m1 * tl.load(row + 11)
-        if STATE == "8bit":
-            m1 = tl.where(left, m1_old, m1)
-        if STATE == "float32":
-            tl.store(m1_at + at, m1, mask=inside)
-        else:
-            _store_moment(m1_at, m1_scale, at, block, inside, block_inside, m1, more, STATE, STOCHASTIC, True)
     direction = (fast + alpha * m2) / (tl.sqrt(nu * tl.load(row + 12)) + eps)
     theta = theta - lr * (direction + weight_decay * theta)
-    if STATE == "8bit":
-        m2 = tl.where(left, m2_old, m2)
-        nu = tl.where(left, nu_old, nu)
     narrow = theta
     if PARAMETER != "float32":
         narrow = _narrowed(theta, random, PARAMETER, STOCHASTIC)
     if STATE == "8bit":
+        # No scale could hold such an element beside its neighbours: it keeps what it had.
+        left = (tl.abs(g * g) == float("inf")) | (g != g)
+        m1 = tl.where(left, m1_old, m1)
+        m2 = tl.where(left, m2_old, m2)
+        nu = tl.where(left, nu_old, nu)
         narrow = tl.where(left, stored, narrow)
     tl.store(theta_at + at, narrow, mask=inside)
     if STATE == "float32":
+        if HAS_FAST:
+            tl.store(m1_at + at, m1, mask=inside)
         tl.store(m2_at + at, m2, mask=inside)
         tl.store(nu_at + at, nu, mask=inside)
+    elif STATE == "bfloat16":
+        if HAS_FAST:
+            tl.store(m1_at + at, _narrowed(m1, more, "bfloat16", STOCHASTIC), mask=inside)
+        tl.store(m2_at + at, _narrowed(m2, more >> 16, "bfloat16", STOCHASTIC), mask=inside)
+        tl.store(nu_at + at, _narrowed(nu, random >> 16, "bfloat16", STOCHASTIC), mask=inside)
     else:
-        _store_moment(m2_at, m2_scale, at, block, inside, block_inside, m2, more >> 16, STATE, STOCHASTIC, True)
-        _store_moment(nu_at, nu_scale, at, block, inside, block_inside, nu, random >> 16, STATE, STOCHASTIC, False)
+        dice = ((random >> 16).to(tl.int32).to(tl.float32) + 0.5) * 1.52587890625e-05
+        divisor = _store_root(nu_at, nu_scale, at, block, inside, block_inside, nu, dice)
+        if HAS_FAST:
+            _store_ratio(m1_at, m1_scale, at, block, inside, block_inside, m1, divisor, 0.5)
+        dice = ((more >> 9).to(tl.int32).to(tl.float32) + 0.5) * 1.1920928955078125e-07
+        _store_ratio(m2_at, m2_scale, at, block, inside, block_inside, m2, divisor, dice)
 
 
 @triton.jit

@@ -217,79 +217,60 @@ ADEMAMIX_INLINE void step_element(
     nu = Convert<S>::template store<Stochastic>(square, bits >> 16);
 }
 
-// --- Eight bits: the dynamic code book (arXiv:2110.02861), indices in the order of the values -----------------------------------
-// Decade d = 0..6 (values 10**(d-6) times [0.1, 1]) holds n = 2**d equal cells, 2**(d+1) where no sign is kept; a code is the
-// centre of its cell. Numbered from 1 (2 where unsigned), the cell k of decade d has the ordinal J = n + k, so that the exponent
-// of J as a float is the decade and its fraction is k / n. Ordinal 0 is zero, and the highest index stands for 1 itself.
+// --- Eight bits ------------------------------------------------------------------------------------------------------------
+// An update is a first moment divided by the root of the second, and is about as large in every element, however differently
+// gradients are scaled. So these are what 8 bits are kept of: the root, and the first moments' ratios to it as it was stored. A
+// root is c**3 times the scale of its block, c = 0..255; a ratio k |k|, k = -127..127, stored as 127 + k. What lies between two
+// such numbers becomes the upper one where its share of the way exceeds a threshold: at random, or one half.
 
-ADEMAMIX_INLINE float power_of_ten(int decade) {
-    float p = 1e-6f;
-    p = decade >= 1 ? 1e-5f : p;
-    p = decade >= 2 ? 1e-4f : p;
-    p = decade >= 3 ? 1e-3f : p;
-    p = decade >= 4 ? 1e-2f : p;
-    p = decade >= 5 ? 1e-1f : p;
-    return decade >= 6 ? 1.0f : p;
+constexpr float SMALLEST_ROOT = 0x1p-63f;  // by which ratios are formed where the root is smaller
+
+ADEMAMIX_INLINE float cube(float c) { return c * c * c; }
+
+ADEMAMIX_INLINE float root_divisor(float s) { return s < SMALLEST_ROOT ? SMALLEST_ROOT : s; }
+
+ADEMAMIX_INLINE float ratio_of(byte code) {
+    float k = float(int(code) - 127);
+    return k * (k < 0.0f ? -k : k);
 }
 
-template <bool Signed>
-ADEMAMIX_INLINE float decoded(byte code) {
-    int index = Signed ? int(code) - 127 : int(code);
-    int size = index < 0 ? -index : index;
-    word bits = bits_of(float(Signed ? size : size + 1));
-    float fraction = float_of((bits & 0x7fffffu) | 0x3f800000u) - 1.0f;
-    float half_cell = float_of(0x7e800000u - (bits & 0x7f800000u));  // 1 / (2 n)
-    int decade = int(bits >> 23) - (Signed ? 127 : 128);
-    float value = power_of_ten(decade) * (0.1f + 0.9f * (fraction + half_cell));
-    value = size == 0 ? 0.0f : value;
-    value = size == (Signed ? 128 : 255) ? 1.0f : value;
-    return index < 0 ? -value : value;
+// `y`: a root by the scale of its block, 0 to 255**3. One that is not zero stays so, as many a first moment is divided by it.
+ADEMAMIX_INLINE byte root_code(float y, float threshold) {
+    float near = float_of(bits_of(y) / 3 + 0x2a5137a0u);  // within a twentieth of the cube root; one step of Newton's
+    near = (near + near + y / (near * near)) * (1.0f / 3.0f);
+    float c = float(int(near));
+    c = cube(c) > y ? c - 1.0f : c;
+    c = cube(c + 1.0f) <= y ? c + 1.0f : c;
+    c = y - cube(c) > threshold * (3.0f * c * (c + 1.0f) + 1.0f) ? c + 1.0f : c;
+    c = c > 255.0f ? 255.0f : c;
+    return byte(y > 0.0f && c < 1.0f ? 1 : int(c));
 }
 
-// The nearest code of a value in [-1, 1]. Cells of a decade meet at their edges; the border to the next lower decade lies half
-// way between the two outermost centres, at 10**(d-7) (1 + 1.8/n).
-template <bool Signed>
-ADEMAMIX_INLINE byte encoded(float x) {
-    float a = float_of(bits_of(x) & 0x7fffffffu);
-    const float first = Signed ? 1.0f : 2.0f;
-    bool in1 = a >= 1e-6f * (1.0f + 1.8f / (2.0f * first));
-    bool in2 = a >= 1e-5f * (1.0f + 1.8f / (4.0f * first));
-    bool in3 = a >= 1e-4f * (1.0f + 1.8f / (8.0f * first));
-    bool in4 = a >= 1e-3f * (1.0f + 1.8f / (16.0f * first));
-    bool in5 = a >= 1e-2f * (1.0f + 1.8f / (32.0f * first));
-    bool in6 = a >= 1e-1f * (1.0f + 1.8f / (64.0f * first));
-    float cells = first, per_unit = first / 0.9f * 1e6f;
-    cells = in1 ? 2.0f * first : cells;
-    cells = in2 ? 4.0f * first : cells;
-    cells = in3 ? 8.0f * first : cells;
-    cells = in4 ? 16.0f * first : cells;
-    cells = in5 ? 32.0f * first : cells;
-    cells = in6 ? 64.0f * first : cells;
-    per_unit = in1 ? 2.0f * first / 0.9f * 1e5f : per_unit;
-    per_unit = in2 ? 4.0f * first / 0.9f * 1e4f : per_unit;
-    per_unit = in3 ? 8.0f * first / 0.9f * 1e3f : per_unit;
-    per_unit = in4 ? 16.0f * first / 0.9f * 1e2f : per_unit;
-    per_unit = in5 ? 32.0f * first / 0.9f * 1e1f : per_unit;
-    per_unit = in6 ? 64.0f * first / 0.9f : per_unit;
-    // The decade begins at a tenth, a ninth of its nine tenths below its first edge: J = n + n/0.9 (a 10**(6-d) - 0.1).
-    float place = a * per_unit + cells * (8.0f / 9.0f), limit = 2.0f * cells - 1.0f;
-    int size = int(place < limit ? place : limit) - (Signed ? 0 : 1);
-    size = a < (Signed ? 2.75e-7f : 1.625e-7f) ? 0 : size;
-    size = a >= 1.0f - 0.225f / (64.0f * first) ? (Signed ? (x < 0.0f ? 127 : 128) : 255) : size;
-    return byte(Signed ? (x < 0.0f ? 127 - size : 127 + size) : size);
+// `x`: a ratio by the scale of its block, -127**2 to 127**2.
+ADEMAMIX_INLINE byte ratio_code(float x, float threshold) {
+    float y = float_of(bits_of(x) & 0x7fffffffu);
+    float k = float(int(root(y)));
+    k = k * k > y ? k - 1.0f : k;
+    k = y - k * k > threshold * (k + k + 1.0f) ? k + 1.0f : k;
+    int size = int(k > 127.0f ? 127.0f : k);
+    return byte(x < 0.0f ? 127 - size : 127 + size);
 }
+
+// Numbers in (0, 1) from random bits: of the root's threshold and of the slow EMA's, whose steps are the smallest. The fast EMA
+// takes in so much at each step that rounding to nearest leaves it nowhere.
+ADEMAMIX_INLINE float root_threshold(word bits) { return (float(int(bits >> 16)) + 0.5f) * 0x1p-16f; }
+ADEMAMIX_INLINE float slow_threshold(word more) { return (float(int(more >> 9)) + 0.5f) * 0x1p-23f; }
 
 // One element whose moments come from 8 bits and go back there once the largest of the block is known. An element whose gradient
 // is not finite, or whose square is not, keeps what it had: no scale could hold it beside its neighbours.
 template <typename P, bool HasFast, bool Stochastic>
 ADEMAMIX_INLINE void step_quantised(
-    const Scalars<float>& s, typename P::Stored& theta, typename P::Stored g, float& m1, float& m2, float& nu, Random random,
-    word index) {
+    const Scalars<float>& s, typename P::Stored& theta, typename P::Stored g, float& m1, float& m2, float& nu, word bits) {
     float wide = Convert<P>::load(g) * s.factor;
     bool kept = bits_of(wide * wide) >= 0x7f800000u;
     float fast = m1, slow = m2, square = nu;
     float moved = step<float, HasFast>(s, Convert<P>::load(theta), wide, fast, slow, square);
-    theta = kept ? theta : Convert<P>::template store<Stochastic>(moved, Stochastic ? draw(random, index) : 0u);
+    theta = kept ? theta : Convert<P>::template store<Stochastic>(moved, bits);
     m1 = kept ? m1 : fast;
     m2 = kept ? m2 : slow;
     nu = kept ? nu : square;
@@ -297,7 +278,14 @@ ADEMAMIX_INLINE void step_quantised(
 
 ADEMAMIX_INLINE word magnitude_bits(float x) { return bits_of(x) & 0x7fffffffu; }  // in the order of the magnitudes
 
-// By what a block is divided; 0 where all of it is zero or would be flushed to zero.
-ADEMAMIX_INLINE float inverse_of_largest(float largest) { return largest < 1.1754944e-38f ? 0.0f : 1.0f / largest; }
+// The scale of a block with that largest value, of which `codes` is the code's worth; 0 where it would be flushed to zero.
+ADEMAMIX_INLINE float scale_of(float largest, float codes) {
+    float scale = largest * (1.0f / codes);
+    return scale < 0x1p-126f ? 0.0f : scale;
+}
+ADEMAMIX_INLINE float inverse_of(float scale) { return scale == 0.0f ? 0.0f : 1.0f / scale; }
+
+constexpr float ROOT_STEPS = 16581375.0f;  // 255**3
+constexpr float RATIO_STEPS = 16129.0f;    // 127**2
 
 }  // namespace ademamix

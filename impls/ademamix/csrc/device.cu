@@ -89,40 +89,60 @@ template <typename P, bool HasFast, bool Stochastic>
 struct Chunk<P, Block8, HasFast, Stochastic> {
     static constexpr int EACH = BLOCK / LANES;
     typedef typename P::Stored Parameter;
+    typedef Pack<byte, EACH> Codes;
 
-    template <bool Signed>
-    ADEMAMIX_INLINE static void read(const void* codes, const float* scale, long long at, int count, bool whole, float* values) {
-        Pack<byte, EACH> own;
-        if (whole) {
-            own = pack_at<byte, EACH>(codes, at);
-        } else {
-            for (int i = 0; i < EACH; ++i) own.at[i] = i < count ? static_cast<const byte*>(codes)[at + i] : (Signed ? 127 : 0);
-        }
-        const float by = scale[at / BLOCK];
-#pragma unroll
-        for (int i = 0; i < EACH; ++i) values[i] = decoded<Signed>(own.at[i]) * by;
+    // What one lane has of a block: the first of its elements in the tensor, and how many there are (none behind the end).
+    struct Part {
+        long long at;
+        int count;
+        bool whole;  // aligned, and all of them there
+    };
+
+    ADEMAMIX_INLINE static Codes read(const void* codes, const Part& part, byte zero) {
+        if (part.whole) return pack_at<byte, EACH>(codes, part.at);
+        Codes own;
+        for (int i = 0; i < EACH; ++i) own.at[i] = i < part.count ? static_cast<const byte*>(codes)[part.at + i] : zero;
+        return own;
     }
 
-    template <bool Signed>
-    ADEMAMIX_INLINE static void write(
-        void* codes, float* scale, long long at, int count, bool whole, int lane, const float* values) {
+    ADEMAMIX_INLINE static void write(void* codes, const Part& part, const Codes& own) {
+        if (part.whole) {
+            pack_at<byte, EACH>(codes, part.at) = own;
+        } else {
+            for (int i = 0; i < EACH; ++i)
+                if (i < part.count) static_cast<byte*>(codes)[part.at + i] = own.at[i];
+        }
+    }
+
+    ADEMAMIX_INLINE static void read_ratios(
+        const void* codes, float scale, const Part& part, const float* divisor, float* m) {
+        const Codes own = read(codes, part, 127);
+#pragma unroll
+        for (int i = 0; i < EACH; ++i) m[i] = ratio_of(own.at[i]) * scale * divisor[i];
+    }
+
+    ADEMAMIX_INLINE static float largest(const float* values, int count) {
         word bits = 0;
 #pragma unroll
         for (int i = 0; i < EACH; ++i) {
             const word own = i < count ? magnitude_bits(values[i]) : 0u;
             bits = own > bits ? own : bits;
         }
-        const float largest = float_of(largest_of_warp(bits)), inverse = inverse_of_largest(largest);
-        Pack<byte, EACH> own;
+        return float_of(largest_of_warp(bits));
+    }
+
+    // `m` becomes its ratio to the divisor; returns the scale of the block.
+    template <bool Dithered>
+    ADEMAMIX_INLINE static float write_ratios(
+        void* codes, const Part& part, const float* divisor, float* m, const word* more) {
 #pragma unroll
-        for (int i = 0; i < EACH; ++i) own.at[i] = encoded<Signed>(values[i] * inverse);
-        if (whole) {
-            pack_at<byte, EACH>(codes, at) = own;
-        } else {
-            for (int i = 0; i < EACH; ++i)
-                if (i < count) static_cast<byte*>(codes)[at + i] = own.at[i];
-        }
-        if (lane == 0) scale[at / BLOCK] = inverse == 0.0f ? 0.0f : largest;
+        for (int i = 0; i < EACH; ++i) m[i] /= divisor[i];
+        const float scale = scale_of(largest(m, part.count), RATIO_STEPS), inverse = inverse_of(scale);
+        Codes own;
+#pragma unroll
+        for (int i = 0; i < EACH; ++i) own.at[i] = ratio_code(m[i] * inverse, Dithered ? slow_threshold(more[i]) : 0.5f);
+        write(codes, part, own);
+        return scale;
     }
 
     ADEMAMIX_INLINE static void run(
@@ -130,41 +150,63 @@ struct Chunk<P, Block8, HasFast, Stochastic> {
         const Random random = random_from(key, first);
         const int lane = thread % LANES;
         for (int block = thread / LANES * BLOCK; block < count; block += THREADS / LANES * BLOCK) {
-            const long long at = first + block + lane * EACH;
-            const int mine = count - block - lane * EACH;  // elements left from this lane's first on; may be none
-            const bool whole = aligned && mine >= EACH;
-            // A lane behind the end reads the scale of the block, which is there, and no element.
-            const long long place = mine > 0 ? at : first + block;
-            float m1[EACH], m2[EACH], nu[EACH];
-            if (HasFast) read<true>(t.m1, t.m1_scale, place, mine, whole, m1);
-            read<true>(t.m2, t.m2_scale, place, mine, whole, m2);
-            read<false>(t.nu, t.nu_scale, place, mine, whole, nu);
-            if (whole) {
+            const long long scale = (first + block) / BLOCK;
+            Part part = {first + block + lane * EACH, count - block - lane * EACH, false};
+            part.whole = aligned && part.count >= EACH;
+            float m1[EACH], m2[EACH], nu[EACH], divisor[EACH];
+            word bits[EACH];
+            Codes roots = read(t.nu, part, 0);
+            const float root_scale = t.nu_scale[scale];
+#pragma unroll
+            for (int i = 0; i < EACH; ++i) {
+                const float own = cube(float(int(roots.at[i]))) * root_scale;
+                nu[i] = own * own;
+                divisor[i] = root_divisor(own);
+                bits[i] = draw(random, word(part.at) + word(i));
+            }
+            if (HasFast) read_ratios(t.m1, t.m1_scale[scale], part, divisor, m1);
+            read_ratios(t.m2, t.m2_scale[scale], part, divisor, m2);
+            if (part.whole) {
                 Pack<Parameter, EACH> theta;
                 Pack<Parameter, EACH> g;
                 constexpr int N = 16 / sizeof(Parameter) < EACH ? 16 / sizeof(Parameter) : EACH;
 #pragma unroll
                 for (int i = 0; i < EACH; i += N) {
-                    *reinterpret_cast<Pack<Parameter, N>*>(theta.at + i) = pack_at<Parameter, N>(t.theta, at + i);
-                    *reinterpret_cast<Pack<Parameter, N>*>(g.at + i) = pack_at<Parameter, N>(t.g, at + i);
+                    *reinterpret_cast<Pack<Parameter, N>*>(theta.at + i) = pack_at<Parameter, N>(t.theta, part.at + i);
+                    *reinterpret_cast<Pack<Parameter, N>*>(g.at + i) = pack_at<Parameter, N>(t.g, part.at + i);
                 }
 #pragma unroll
                 for (int i = 0; i < EACH; ++i)
-                    step_quantised<P, HasFast, Stochastic>(
-                        s, theta.at[i], g.at[i], m1[i], m2[i], nu[i], random, word(at) + word(i));
+                    step_quantised<P, HasFast, Stochastic>(s, theta.at[i], g.at[i], m1[i], m2[i], nu[i], bits[i]);
 #pragma unroll
                 for (int i = 0; i < EACH; i += N)
-                    pack_at<Parameter, N>(t.theta, at + i) = *reinterpret_cast<Pack<Parameter, N>*>(theta.at + i);
+                    pack_at<Parameter, N>(t.theta, part.at + i) = *reinterpret_cast<Pack<Parameter, N>*>(theta.at + i);
             } else {
                 for (int i = 0; i < EACH; ++i)
-                    if (i < mine)
+                    if (i < part.count)
                         step_quantised<P, HasFast, Stochastic>(
-                            s, static_cast<Parameter*>(t.theta)[at + i], static_cast<const Parameter*>(t.g)[at + i], m1[i], m2[i],
-                            nu[i], random, word(at) + word(i));
+                            s, static_cast<Parameter*>(t.theta)[part.at + i], static_cast<const Parameter*>(t.g)[part.at + i], m1[i],
+                            m2[i], nu[i], bits[i]);
             }
-            if (HasFast) write<true>(t.m1, t.m1_scale, place, mine, whole, lane, m1);
-            write<true>(t.m2, t.m2_scale, place, mine, whole, lane, m2);
-            write<false>(t.nu, t.nu_scale, place, mine, whole, lane, nu);
+#pragma unroll
+            for (int i = 0; i < EACH; ++i) nu[i] = root(nu[i]);
+            const float written = scale_of(largest(nu, part.count), ROOT_STEPS), inverse = inverse_of(written);
+#pragma unroll
+            for (int i = 0; i < EACH; ++i) {
+                roots.at[i] = root_code(nu[i] * inverse, root_threshold(bits[i]));
+                divisor[i] = root_divisor(cube(float(int(roots.at[i]))) * written);
+                bits[i] = mixed(bits[i] + 0x9e3779b9u);
+            }
+            write(t.nu, part, roots);
+            float fast = 0.0f;
+            if (HasFast) fast = write_ratios<false>(t.m1, part, divisor, m1, bits);
+            const float slow = write_ratios<true>(t.m2, part, divisor, m2, bits);
+            // Every lane has read the scales before any shuffle above let one come here.
+            if (lane == 0) {
+                t.nu_scale[scale] = written;
+                if (HasFast) t.m1_scale[scale] = fast;
+                t.m2_scale[scale] = slow;
+            }
         }
     }
 };

@@ -16,17 +16,6 @@ namespace {
 constexpr long long CHUNK = 32768;           // elements that a thread takes at a time: a multiple of BLOCK, a divisor of 2**32
 constexpr long long WORTH_A_THREAD = 65536;  // fewer elements than this cost less than waking a thread
 
-// Looking a code up is faster than working it out where a cache holds the whole book.
-template <bool Signed>
-struct Book {
-    float values[256];
-    Book() {
-        for (int code = 0; code < 256; ++code) values[code] = decoded<Signed>(byte(code));
-    }
-};
-template <bool Signed>
-const Book<Signed> book;
-
 template <typename P, typename S, bool HasFast, bool Stochastic>
 struct Walk {
     static void run(const Tensor& t, const double* row, const word* key, long long begin, long long end) {
@@ -47,43 +36,62 @@ struct Walk {
 
 template <typename P, bool HasFast, bool Stochastic>
 struct Walk<P, Block8, HasFast, Stochastic> {
-    template <bool Signed>
-    static void read(const byte* __restrict codes, float scale, float* __restrict values, int count) {
-        for (int i = 0; i < count; ++i) values[i] = book<Signed>.values[codes[i]] * scale;
-    }
-
-    template <bool Signed>
-    static float write(const float* __restrict values, byte* __restrict codes, int count) {
+    // The largest magnitude: compared as whole numbers, which the compiler vectorises.
+    static float largest(const float* __restrict values, int count) {
         int bits = 0;
         for (int i = 0; i < count; ++i) {
-            int own = int(magnitude_bits(values[i]));
+            const int own = int(magnitude_bits(values[i]));
             bits = bits > own ? bits : own;
         }
-        const float largest = float_of(word(bits)), inverse = inverse_of_largest(largest);
-        for (int i = 0; i < count; ++i) codes[i] = encoded<Signed>(values[i] * inverse);
-        return inverse == 0.0f ? 0.0f : largest;
+        return float_of(word(bits));
+    }
+
+    static void read(const byte* __restrict codes, float scale, const float* __restrict divisor, float* __restrict m, int count) {
+        for (int i = 0; i < count; ++i) m[i] = ratio_of(codes[i]) * scale * divisor[i];
+    }
+
+    // `m` becomes its ratio to the divisor. `more`: random bits, or null to round to nearest.
+    static float write(float* __restrict m, const float* __restrict divisor, byte* __restrict codes, const word* __restrict more, int count) {
+        for (int i = 0; i < count; ++i) m[i] /= divisor[i];
+        const float scale = scale_of(largest(m, count), RATIO_STEPS), inverse = inverse_of(scale);
+        for (int i = 0; i < count; ++i) codes[i] = ratio_code(m[i] * inverse, more ? slow_threshold(more[i]) : 0.5f);
+        return scale;
     }
 
     static void run(const Tensor& t, const double* row, const word* key, long long begin, long long end) {
         const Scalars<float> s = scalars_of<float>(row);
         const Random random = random_from(key, begin);
-        float m1[BLOCK] = {}, m2[BLOCK], nu[BLOCK];
+        float m1[BLOCK] = {}, m2[BLOCK], nu[BLOCK], divisor[BLOCK];
+        word bits[BLOCK];
         for (long long first = begin; first < end; first += BLOCK) {
             const int count = int(end - first < BLOCK ? end - first : BLOCK);
             const long long block = first / BLOCK;
-            byte* m1_codes = static_cast<byte*>(t.m1) + (HasFast ? first : 0);
-            byte *m2_codes = static_cast<byte*>(t.m2) + first, *nu_codes = static_cast<byte*>(t.nu) + first;
-            if (HasFast) read<true>(m1_codes, t.m1_scale[block], m1, count);
-            read<true>(m2_codes, t.m2_scale[block], m2, count);
-            read<false>(nu_codes, t.nu_scale[block], nu, count);
+            byte* __restrict m1_codes = static_cast<byte*>(t.m1) + (HasFast ? first : 0);
+            byte* __restrict m2_codes = static_cast<byte*>(t.m2) + first;
+            byte* __restrict nu_codes = static_cast<byte*>(t.nu) + first;
+            const float root_scale = t.nu_scale[block];
+            for (int i = 0; i < count; ++i) {
+                const float own = cube(float(int(nu_codes[i]))) * root_scale;
+                nu[i] = own * own;
+                divisor[i] = root_divisor(own);
+                bits[i] = draw(random, word(first) + word(i));
+            }
+            if (HasFast) read(m1_codes, t.m1_scale[block], divisor, m1, count);
+            read(m2_codes, t.m2_scale[block], divisor, m2, count);
             auto* __restrict theta = static_cast<typename P::Stored*>(t.theta) + first;
             auto* __restrict g = static_cast<const typename P::Stored*>(t.g) + first;
             for (int i = 0; i < count; ++i)
-                step_quantised<P, HasFast, Stochastic>(
-                    s, theta[i], g[i], m1[i], m2[i], nu[i], random, word(first) + word(i));
-            if (HasFast) t.m1_scale[block] = write<true>(m1, m1_codes, count);
-            t.m2_scale[block] = write<true>(m2, m2_codes, count);
-            t.nu_scale[block] = write<false>(nu, nu_codes, count);
+                step_quantised<P, HasFast, Stochastic>(s, theta[i], g[i], m1[i], m2[i], nu[i], bits[i]);
+            for (int i = 0; i < count; ++i) nu[i] = root(nu[i]);
+            const float scale = scale_of(largest(nu, count), ROOT_STEPS), inverse = inverse_of(scale);
+            t.nu_scale[block] = scale;
+            for (int i = 0; i < count; ++i) {
+                nu_codes[i] = root_code(nu[i] * inverse, root_threshold(bits[i]));
+                divisor[i] = root_divisor(cube(float(int(nu_codes[i]))) * scale);
+                bits[i] = mixed(bits[i] + 0x9e3779b9u);
+            }
+            if (HasFast) t.m1_scale[block] = write(m1, divisor, m1_codes, nullptr, count);
+            t.m2_scale[block] = write(m2, divisor, m2_codes, bits, count);
         }
     }
 };
@@ -171,11 +179,9 @@ extern "C" void ademamix_step(
 
 extern "C" long long ademamix_chunk() { return CHUNK; }
 
-// For tests: what the code book makes of a value, and what a code stands for.
-extern "C" int ademamix_encode(float x, int is_signed) { return is_signed ? encoded<true>(x) : encoded<false>(x); }
-extern "C" float ademamix_decode(int code, int is_signed) {
-    return is_signed ? decoded<true>(byte(code)) : decoded<false>(byte(code));
-}
+// For tests: the codes of a root and of a ratio by their block's scale, and how a number is narrowed.
+extern "C" int ademamix_root_code(float y, float threshold) { return root_code(y, threshold); }
+extern "C" int ademamix_ratio_code(float x, float threshold) { return ratio_code(x, threshold); }
 extern "C" int ademamix_narrow(float x, int is_half, int stochastic, unsigned random) {
     if (is_half) return stochastic ? Convert<Float16>::store<true>(x, random) : Convert<Float16>::store<false>(x, random);
     return stochastic ? Convert<BFloat16>::store<true>(x, random) : Convert<BFloat16>::store<false>(x, random);
