@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from reports.growth import Family, Growth, cut_into_pieces, growth
 from reports.line_chart import LineChart, described
 from reports.merging import Evidence, Measurement, System
 from reports.roofline_chart import (
@@ -19,6 +20,8 @@ from reports.standing import Standing, Status, cache_order, main_workload, stand
 from reports.studied import Axes, Line
 
 FEWEST_SCALES = 2
+FEWEST_SCALES_OF_A_SLOPE = 3
+"""Two points have a slope whatever lies between them."""
 
 
 def own_lines(measurements: Iterable[Measurement]) -> list[Measurement]:
@@ -70,30 +73,49 @@ def roofline_charts(evidence: Evidence, system: System) -> list[RooflineChart | 
 
 
 def scaling_charts(evidence: Evidence, system: System) -> list[LineChart]:
-    """A rate against scale per family of workloads, run, device, dtype and cache, where it has more than one scale."""
-    timed = own_lines(m for m in evidence.measurements if m.system == system.name and m.family and m.scale is not None)
+    """A chart per family of workloads, run, device, dtype and cache, where it has more than one scale.
+
+    It shows a rate; of work that is cut into more pieces the smaller its scale is, what one of them costs.
+    """
     rows = standings(evidence, system.name)
-    groups: dict[tuple[str, str, str, str, str], list[Measurement]] = {}
-    for m in timed:
-        if m.per_second is not None:
-            groups.setdefault((m.run, m.device, m.family, m.dtype, m.cache), []).append(m)
     charts = []
-    for (run, device, family, dtype, cache), members in sorted(
-        groups.items(), key=lambda item: (*item[0][:4], cache_order(item[0][4]))
-    ):
-        if len({m.scale for m in members}) < FEWEST_SCALES:
-            continue
-        ordered = _ranked(members, rows)
-        lines = tuple(
-            _scaling_line(labelled(name, rows), [m for m in ordered if m.implementation == name])
-            for name in dict.fromkeys(m.implementation for m in ordered)
-        )
-        first = members[0]
-        axes = Axes(first.scale_name or "scale", f"{first.unit} per second", "xy")
-        title = f"{system.title}: rate against {first.scale_name or 'scale'}, {family}"
+    for (run, device, family, dtype, cache), members in _families(evidence, system).items():
+        pieces = cut_into_pieces(members)
+        lines = tuple(_scaling_line(labelled(own[0].implementation, rows), own, pieces) for own in _lines_of(members, rows))
+        scale, unit = members[0].scale_name or "scale", members[0].unit
+        axes = Axes(scale, f"µs per {unit.removesuffix('s')}" if pieces else f"{unit} per second", "xy")
+        title = f"{system.title}: {'cost' if pieces else 'rate'} against {scale}, {family}"
         where = _where(dtype, device, f"{cache} cache" if cache else "", f"run {run}")
         charts.append(LineChart(title, where, axes, lines, described(f"{title}, {where}", axes, lines)))
     return charts
+
+
+def growths(evidence: Evidence, system: System) -> list[Growth]:
+    """How the time of each implementation grows along each family that has three scales or more and is not cut into pieces."""
+    rows = standings(evidence, system.name)
+    return [
+        growth(family, labelled(own[0].implementation, rows), own)
+        for family, members in _families(evidence, system).items()
+        if not cut_into_pieces(members)
+        for own in _lines_of([m for m in members if m.scale and m.scale > 0 and m.median_s and m.median_s > 0], rows)
+        if len({m.scale for m in own}) >= FEWEST_SCALES_OF_A_SLOPE
+    ]
+
+
+def _families(evidence: Evidence, system: System) -> dict[Family, list[Measurement]]:
+    """What was timed at more than one scale, by run, device, family, dtype and cache, in this order."""
+    groups: dict[Family, list[Measurement]] = {}
+    for m in own_lines(m for m in evidence.measurements if m.system == system.name and m.family and m.scale is not None):
+        if m.per_second is not None:
+            groups.setdefault(Family(m.run, m.device, m.family, m.dtype, m.cache), []).append(m)
+    ordered = sorted(groups.items(), key=lambda item: (*item[0][:4], cache_order(item[0].cache)))
+    return {family: members for family, members in ordered if len({m.scale for m in members}) >= FEWEST_SCALES}
+
+
+def _lines_of(members: Sequence[Measurement], rows: Sequence[Standing]) -> list[list[Measurement]]:
+    """The measurements of each implementation, in the order of the league table and of their scales."""
+    ordered = _ranked(members, rows)
+    return [[m for m in ordered if m.implementation == name] for name in dict.fromkeys(m.implementation for m in ordered)]
 
 
 def labelled(name: str, rows: Sequence[Standing]) -> str:
@@ -129,16 +151,17 @@ def _spot(m: Measurement, rows: Sequence[Standing]) -> Spot:
     return Spot(labelled(m.implementation, rows), m.flops / m.bytes_moved, m.flops / m.median_s, m.workload)
 
 
-def _scaling_line(label: str, measurements: Sequence[Measurement]) -> Line:
-    ordered = sorted(measurements, key=lambda m: (m.scale or 0.0, m.workload))
-    ends = all(m.low_s and m.high_s for m in ordered)
-    return Line(
-        label,
-        tuple(m.scale or 0.0 for m in ordered),
-        tuple(m.per_second or 0.0 for m in ordered),
-        tuple(m.amount / (m.high_s or 1.0) for m in ordered) if ends else (),
-        tuple(m.amount / (m.low_s or 1.0) for m in ordered) if ends else (),
-    )
+def _scaling_line(label: str, measurements: Sequence[Measurement], pieces: bool) -> Line:
+    """``measurements`` in the order of their scales: what is done in a second, or how many microseconds a piece takes."""
+
+    def shown(m: Measurement, seconds: float | None) -> float:
+        return 1e6 * (seconds or 0.0) / m.amount if pieces else m.amount / (seconds or 1.0)
+
+    y = tuple(shown(m, m.median_s) if pieces else m.per_second or 0.0 for m in measurements)
+    low, high = tuple(shown(m, m.low_s) for m in measurements), tuple(shown(m, m.high_s) for m in measurements)
+    low, high = (low, high) if pieces else (high, low)
+    ends = all(m.low_s and m.high_s for m in measurements)
+    return Line(label, tuple(m.scale or 0.0 for m in measurements), y, low if ends else (), high if ends else ())
 
 
 def _where(*parts: str) -> str:

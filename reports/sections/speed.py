@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from reports.gallery import Gallery
+from reports.growth import Growth
 from reports.markup import code, fold, plain, table
 from reports.merging import Evidence, Measurement, System
 from reports.numbers import listing, margin, percent, ratio, si
+from reports.speed_data import growths
 from reports.standing import STATUS_WORDS, MainWorkload, Status, cache_order, main_workload, standings
 
 INTRODUCTION = (
@@ -22,6 +24,12 @@ INTRODUCTION = (
 NOISY = (
     "**This run was noisy:** the baseline beside itself (A/A) shows a difference that its own interval takes for real. "
     "Differences of that size say nothing here."
+)
+GROWTH = (
+    "Time grows about as the scale to the power of the *slope*, which is fitted to the logarithms of all sizes: 1 is in "
+    "proportion, 2 with the square, below 1 fixed costs weigh at the small end. In brackets: where it would be if the times "
+    "tilted it as far as their 95 % intervals allow. The *steepest step* is the largest slope between two neighbouring sizes. "
+    "Who ends before the others has no speed at the next size; why stands there."
 )
 DECIDED = ("faster", "slower", "baseline")
 """Decisions that a ratio shows by itself."""
@@ -53,10 +61,41 @@ def speed(evidence: Evidence, gallery: Gallery) -> str:
             )
         if gallery.scaling.get(system.name):
             parts += [f"#### Against scale: {plain(system.title)}"] + [p.markdown for p in gallery.scaling[system.name]]
+            parts += _growth(growths(evidence, system))
         for (run, device, workload, dtype), group in others:
             where = ", ".join(plain(part) for part in (device, dtype) if part)
             parts.append(fold(f"{plain(workload)} on {where} (run {run})", _workload(evidence, system, group)))
     return "\n\n".join(parts)
+
+
+def _growth(found: list[Growth]) -> list[str]:
+    """A table per family of workloads: the slopes, warm and cold side by side."""
+    parts = [GROWTH] if found else []
+    for where, of_family in groupby(found, key=lambda g: g.family[:4]):
+        members = list(of_family)
+        caches = list(dict.fromkeys(g.family.cache for g in members))
+        rows: dict[str, dict[str, Growth]] = {}
+        for g in members:
+            rows.setdefault(g.label, {})[g.family.cache] = g
+        headers = ["Implementation", "From", "To"]
+        for cache in caches:
+            headers += [f"{name}, {plain(cache)}" if cache else name for name in ("Slope", "Steepest step")]
+        body = []
+        for label, by_cache in rows.items():
+            ends = min(g.first for g in by_cache.values()), max(g.last for g in by_cache.values())
+            body.append([code(label), *(si(end, "").strip() for end in ends)])
+            for cache in caches:
+                body[-1] += _slope(by_cache[cache]) if cache in by_cache else ["-", "-"]
+        run, device, family, dtype = where
+        what = f"{plain(family)} on {', '.join(plain(part) for part in (device, dtype) if part)} (run {run})"
+        title = f"Growth of the time with {plain(members[0].scale_name)}: {what}"
+        parts.append(f"**{title}**\n\n{table(headers, body, 'l' + 'r' * (len(headers) - 1))}")
+    return parts
+
+
+def _slope(found: Growth) -> list[str]:
+    interval = "" if found.low is None or found.high is None else f" [{found.low:.2f}, {found.high:.2f}]"
+    return [f"{found.slope:.2f}{interval}", f"{found.steepest:.2f}"]
 
 
 def _is_main(key: tuple[str, str, str, str], main: MainWorkload | None) -> bool:

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from reports.axes import Axis, axis, label
 from reports.line_chart import LineChart, described, draw, legend_rows, style, wrapped
 from reports.merging import Measurement, System, merge
+from reports.page import render
 from reports.roofline_chart import Roof, RooflineChart, Share, ShareChart, Spot, draw_roofline, draw_shares
-from reports.speed_data import roofline_charts, scaling_charts
+from reports.speed_data import growths, roofline_charts, scaling_charts
 from reports.standing import main_workload
 from reports.studied import Axes, Line
 from reports.study_data import claim_chart, curve_charts
@@ -175,6 +176,66 @@ def test_scaling_has_a_chart_per_cache_and_a_line_per_implementation(tmp_path: A
     # Without a second scale there is no curve.
     one = [row for row in made.cached_lines() if row["workload"] == "step-1e3"]
     assert scaling_charts(evidence(tmp_path, one), system("ademamix")) == []
+
+
+def chunked_lines() -> list[dict[str, Any]]:
+    """The same text in chunks of 1 to 64, each of which costs 2 µs and a tenth more for every character."""
+    found = []
+    for size in (1, 4, 16, 64):
+        amount, each = 16384 / size, 2e-6 + 2e-7 * size
+        times = {
+            "median_s": each * amount,
+            "low_s": 0.9 * each * amount,
+            "high_s": 1.2 * each * amount,
+            "per_second": 1 / each,
+        }
+        scale = {"family": "stream", "scale": float(size), "scale_name": "characters per chunk", "cache": "warm"}
+        of = {"system": "rig", "workload": f"stream-{size}", "amount": amount, "unit": "chunks", "dtype": ""}
+        found.append(made.measurement("rig/reference", 1.0, **of, **times, **scale))
+    return found
+
+
+def test_of_work_cut_into_pieces_the_cost_of_one_is_drawn_and_no_growth_is_told(tmp_path: Any) -> None:
+    found = evidence(tmp_path, chunked_lines())
+    (chart,) = scaling_charts(found, system("rig"))
+    (line,) = chart.lines
+    assert (chart.axes.x, chart.axes.y) == ("characters per chunk", "µs per chunk")
+    assert line.x == (1, 4, 16, 64)
+    assert [f"{y:.3g}" for y in line.y] == ["2.2", "2.8", "5.2", "14.8"]
+    assert all(low < y < high for low, y, high in zip(line.low, line.y, line.high, strict=True))
+    assert growths(found, system("rig")) == []
+
+
+@pytest.mark.parametrize("power", [0.5, 1.0, 2.0])
+def test_the_slope_of_a_power_of_the_scale_is_its_exponent(power: float, tmp_path: Any) -> None:
+    def times(row: dict[str, Any]) -> dict[str, float]:
+        median = 1e-9 * row["scale"] ** power * (3.0 if row["scale"] == 1e6 else 1.0)
+        return {"median_s": median, "low_s": 0.9 * median, "high_s": 1.1 * median}
+
+    whole = [{**row, **times(row)} for row in made.cached_lines() if row.get("scale")]
+    short = [row for row in whole if row["scale"] < 1e6]
+    for found in growths(evidence(tmp_path, short), system("ademamix")):
+        assert f"{found.slope:.9f}" == f"{found.steepest:.9f}" == f"{power:.9f}"
+        # Of three points the outer two count, each as one over the distance between them.
+        assert found.low is not None
+        assert found.high is not None
+        assert f"{found.high - found.low:.9f}" == f"{2 * math.log(1.1 / 0.9) / math.log(1e5 / 1e3):.9f}"
+    for found in growths(evidence(tmp_path, whole), system("ademamix")):
+        assert (found.first, found.last) == (1e3, 1e6)
+        assert f"{found.steepest:.9f}" == f"{power + math.log10(3):.9f}"
+        assert power < found.slope < found.steepest
+    # Two points say nothing about what lies between them.
+    assert growths(evidence(tmp_path, [row for row in whole if row["scale"] < 1e5]), system("ademamix")) == []
+    assert {(g.label, g.family.cache) for g in growths(evidence(tmp_path, whole), system("ademamix"))} == {
+        (label, cache) for label in ("torch", "triton", "optax") for cache in ("cold", "warm")
+    }
+
+
+def test_a_page_tells_how_time_grows(tmp_path: Any) -> None:
+    page = render(evidence(tmp_path, made.cached_lines()))["README.md"].decode()
+    assert "**Growth of the time with parameters: step on cpu, float32 (run A)**" in page
+    row = next(line for line in page.split("Growth of the time")[1].splitlines() if line.startswith("| `triton`"))
+    assert [cell.strip() for cell in row.split("|")[2:4]] == ["1.00 k", "1.00 M"]
 
 
 def test_a_pair_beside_itself_is_no_second_line(tmp_path: Any) -> None:
