@@ -35,15 +35,20 @@ class TensorCase:
     expanded: str = ""
     """Whose elements along the last axis, all equal, share their memory: ``parameter`` or ``gradient``."""
     sparse: bool = False
+    written_at: tuple[int, ...] = ()
+    """Steps before which the training loop puts other values into the parameter."""
+    dtype: str = ""
+    """Its own, where it is not the case's."""
 
 
 @dataclass(frozen=True)
 class GroupCase:
-    """``rates``: one learning rate, or one per step."""
+    """``rates``: one learning rate, or one per step. ``changes``: see `impls.ademamix.problem.Group`."""
 
     hyper: Hyperparameters
     tensors: tuple[TensorCase, ...] = (TensorCase(),)
     rates: float | tuple[float, ...] = 2.0**-4
+    changes: tuple[tuple[int, Hyperparameters], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,7 @@ class RunCase:
     medium: str = ""
     use: str = ""
     options: tuple[tuple[str, Any], ...] = ()
+    rebuilt_otherwise: bool = False
     ranks: Ranks | None = None
     seed: int = 1
     thorough: bool = False
@@ -95,9 +101,9 @@ class RunCase:
 
 
 def single(name: str, hyper: Hyperparameters, gradients: str, steps: int, **options: object) -> RunCase:
-    """A case of one group: options of `TensorCase` and ``rates`` go there, the rest to `RunCase`."""
+    """A case of one group: options of `TensorCase` and `GroupCase` go there, the rest to `RunCase`."""
     tensor = {k: options.pop(k) for k in list(options) if k in TensorCase.__dataclass_fields__}
-    group = {k: options.pop(k) for k in list(options) if k == "rates"}
+    group = {k: options.pop(k) for k in list(options) if k in ("rates", "changes")}
     tensors = (TensorCase(gradients=gradients, **tensor),)  # type: ignore[arg-type]
     return RunCase(name, (GroupCase(hyper, tensors, **group),), steps, **options)  # type: ignore[arg-type]
 
@@ -136,27 +142,31 @@ def _gradients(case: TensorCase, steps: int, rng: np.random.Generator) -> Array:
 @cache
 def problem_of(case: RunCase, dtype: str) -> Problem:
     """The arrays of a case in a dtype. They are read-only: implementations are handed copies."""
-    fmt = format_of(dtype)
     rng = np.random.default_rng(case.seed)
     groups = []
     for group in case.groups:
         rates = group.rates if isinstance(group.rates, tuple) else (group.rates,) * case.steps
         tensors = []
         for tensor in group.tensors:
+            fmt = format_of(tensor.dtype or dtype)
             drawn = rng.standard_normal(tensor.shape) * tensor.start
             start = fmt.round(rng.uniform(*tensor.start_between, tensor.shape) if tensor.start_between else drawn)
             if tensor.expanded == "parameter":
                 start = np.repeat(start[..., :1], tensor.shape[-1], axis=-1)
             values = fmt.round(_gradients(tensor, case.steps - tensor.joins_at, rng))
-            for array in (start, values):
+            written = {step: fmt.round(rng.standard_normal(tensor.shape)) for step in tensor.written_at}
+            for array in (start, values, *written.values()):
                 array.flags.writeable = False
             given = tuple(None if step in tensor.missing else values[step] for step in range(len(values)))
             tensors.append(
-                Tensor(start, given, tensor.joins_at, tensor.strided, tensor.transposed, tensor.expanded, tensor.sparse)
-            )
-        groups.append(Group(tuple(tensors), group.hyper, rates))
+                Tensor(
+                    start, given, tensor.joins_at, tensor.strided, tensor.transposed, tensor.expanded, tensor.sparse,
+                    written, tensor.dtype,
+                )
+            )  # fmt: skip
+        groups.append(Group(tuple(tensors), group.hyper, rates, group.changes))
     return Problem(
-        dtype, tuple(groups), case.resume_after, case.switch_at, medium=case.medium, use=case.use, options=case.options
+        dtype, tuple(groups), case.resume_after, case.switch_at, case.medium, case.use, case.options, case.rebuilt_otherwise
     )
 
 
@@ -166,17 +176,19 @@ def law_of(case: RunCase, dtype: str, class_name: str, group_clock: bool = False
 
     ``group_clock``: where missing gradients count for the schedules; see `reference.ademamix.trajectory`.
     """
+    sign = -1 if dict(case.options).get("maximize") else 1
     return tuple(
         tuple(
             bounded_trajectory(
                 tensor.start,
-                tensor.gradients,
+                [None if g is None else sign * g for g in tensor.gradients],
                 group.learning_rates[tensor.joins_at :],
-                group.hyper,
-                dtype,
+                [group.hyper_at(step) for step in range(tensor.joins_at, case.steps)],
+                tensor.dtype or dtype,
                 numerical_class(class_name),
                 switch_at=case.switch_at,
                 group_clock=group_clock,
+                writes={step - tensor.joins_at: values for step, values in tensor.writes.items()},
             )
         )
         for group in problem_of(case, dtype).groups
@@ -190,6 +202,7 @@ EXACT = Hyperparameters(beta1=0.875, beta2=0.9375, beta3=1 - 2.0**-7, alpha=4.0,
 NO_MEMORY_OF_SQUARES = replace(EXACT, beta2=0.0)
 # In neither bfloat16 nor float16: just under half way between two values of the one, half way between two of the other. An eps
 # that is not small gives every element another direction, and so another rounding of the result.
+SCHEDULED = replace(EXACT, weight_decay=0.125, t_alpha=6, t_beta3=6)
 BETWEEN_TWO = 1 + 3.5 * 2.0**-10
 VARIED_DIRECTIONS = replace(NO_MEMORY_OF_SQUARES, beta3=0.5, eps=1.0)
 PUBLISHED = Hyperparameters(beta1=0.9, beta2=0.999, beta3=0.9999, alpha=8.0, eps=1e-8, weight_decay=0.1)
@@ -204,6 +217,7 @@ SLOW_AVERAGE = (
 MIXTURE = (
     single("alpha-4", NO_MEMORY_OF_SQUARES, "signs", 3),
     single("alpha-half", replace(NO_MEMORY_OF_SQUARES, alpha=0.5, beta3=0.5), "signs", 3),
+    single("beta3-zero", replace(NO_MEMORY_OF_SQUARES, alpha=0.5, beta3=0.0), "signs", 3),
     single(
         "alpha-between-two",
         replace(VARIED_DIRECTIONS, alpha=64 * BETWEEN_TWO),
@@ -233,6 +247,8 @@ SECOND_CORRECTION = (
 )
 EPS_OUTSIDE = (
     single("eps-dominates", replace(NO_MEMORY_OF_SQUARES, eps=2.0**-10), "signs", 4, scale=2.0**-40, rates=2.0**26),
+    # an argument of 0 is 0, and not one that is missing
+    single("no-eps", replace(NO_MEMORY_OF_SQUARES, eps=0.0), "signs", 4, scale=2.0**-40),
 )
 EPS_ADDED = (single("gradient-near-eps", replace(NO_MEMORY_OF_SQUARES, eps=2.0**-10), "signs", 4, scale=2.0**-10),)
 # small enough that adding it and taking the maximum are the same to rounding; divided by sqrt(1 - beta2) it is not
@@ -357,6 +373,8 @@ SEVERAL_TENSORS = (
         (GroupCase(EXACT, (TensorCase((3,)), TensorCase((2, 2)), TensorCase((5,), gradients="constant"))),),
         4,
     ),
+    # more than fit into one launch of a kernel that takes a table of pointers
+    RunCase("four-hundred", (GroupCase(EXACT, (TensorCase((3,)),) * 400),), 2, quick=False, thorough=True),
 )
 SEVERAL_GROUPS = (
     RunCase(
@@ -378,6 +396,11 @@ SEVERAL_GROUPS = (
         ),
         5,
     ),
+    RunCase(
+        "one-that-joins-later",
+        (GroupCase(NO_MEMORY_OF_SQUARES), GroupCase(replace(EXACT, beta1=0.5, alpha=2.0), (TensorCase(joins_at=2),), 0.25)),
+        5,
+    ),
 )
 SHAPES = (
     RunCase("scalar", (GroupCase(EXACT, (TensorCase(()),)),), 3),
@@ -395,6 +418,11 @@ SHAPES = (
     RunCase("many-blocks", (GroupCase(EXACT, (TensorCase((70_001,), gradients="signs"),)),), 2, quick=False),
 )
 STRIDED = (
+    RunCase(
+        "images",
+        (GroupCase(EXACT, tuple(TensorCase((2, 3, 4, 5), transposed=which) for which in ("gradient", "parameter"))),),
+        2,
+    ),
     RunCase(
         "every-second-place",
         (GroupCase(EXACT, (TensorCase((5,), strided=True), TensorCase((3, 4), strided=True), TensorCase())),),
@@ -423,7 +451,17 @@ RESUME = (
         5,
         resume_after=3,
     ),
+    RunCase("after-a-late-start", (GroupCase(EXACT, (TensorCase(), TensorCase((4,), joins_at=2))),), 7, resume_after=4),
+    RunCase(
+        "before-a-first-gradient",
+        # without corrections and schedules, so that no clock shows
+        (GroupCase(replace(NO_MEMORY_OF_SQUARES, beta1=0.0), (TensorCase(missing=(0, 1, 2, 3)), TensorCase())),),
+        6,
+        resume_after=3,
+        quick=False,
+    ),
 )
+RESTORED = (single("from-other-ones", SCHEDULED, "normal", 6, resume_after=3, rebuilt_otherwise=True, dtypes=WIDE),)
 LATE = (
     RunCase(
         "joins-at-step-4",
@@ -477,6 +515,7 @@ GRADIENT_KEPT = (
     single("plain", EXACT, "normal", 3, dtypes=("float32", *LOW)),
     # the fast EMA is then the gradient itself, and may be its very memory
     single("beta1-zero", replace(EXACT, beta1=0.0), "normal", 3),
+    single("maximized", EXACT, "normal", 3, options=(("maximize", True),)),
 )
 MOMENTS = (
     single(
@@ -594,7 +633,6 @@ SAME_BITS = (
 
 # --- Uses ----------------------------------------------------------------------------------------------------------------
 
-SCHEDULED = replace(EXACT, weight_decay=0.125, t_alpha=6, t_beta3=6)
 _TWO_GROUPS = (
     GroupCase(SCHEDULED, (TensorCase(), TensorCase((2, 3)), TensorCase(())), rates=(0.5, 0.25, 0.125, 0.5, 0.25)),
     GroupCase(replace(EXACT, beta1=0.5, alpha=2.0), (TensorCase((4,)), TensorCase((1,)))),
@@ -607,6 +645,42 @@ FLAGS = tuple(
         ("fused", True, True),
         ("fused", False, False),
     )
+)
+MAXIMIZED = (
+    RunCase("ascent", _TWO_GROUPS, 5, options=(("maximize", True),)),
+    # the decay is no part of the objective: it still shrinks the parameter
+    single("decay", DECAYING, "zero", 3, options=(("maximize", True),), dtypes=WIDE),
+    RunCase("foreach", _TWO_GROUPS, 5, options=(("foreach", True), ("maximize", True)), quick=False),
+)
+CHANGED = (
+    # alpha, eps and the decay alone: what a changed beta means for its own correction is not the paper's to say
+    single(
+        "alpha-eps-and-decay",
+        EXACT,
+        "normal",
+        7,
+        changes=(
+            (2, replace(EXACT, alpha=1.0)),
+            (4, replace(EXACT, alpha=1.0, weight_decay=0.25)),
+            # an eps so large that nothing else is left of the denominator, and a rate that makes up for it
+            (5, replace(EXACT, alpha=1.0, weight_decay=2.0**-28, eps=2.0**30)),
+        ),
+        rates=(0.0625,) * 5 + (2.0**27,) * 2,
+        dtypes=WIDE,
+    ),
+)
+WRITTEN = (single("from-outside", replace(EXACT, weight_decay=0.125), "normal", 6, written_at=(2, 4), dtypes=WIDE),)
+SIDE_BY_SIDE = (
+    RunCase(
+        "three-in-one-group",
+        (
+            GroupCase(
+                replace(EXACT, weight_decay=0.125),
+                (TensorCase(dtype="bfloat16"), TensorCase(dtype="float32"), TensorCase(dtype="float16"), TensorCase((4,))),
+            ),
+        ),
+        5,
+    ),
 )
 ACCUMULATED = (
     RunCase("three-parts", (GroupCase(EXACT, (TensorCase(), TensorCase((2, 3)), TensorCase(()))),), 5, use="accumulated"),

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.ademamix import cases
+from conformance.ademamix import cases, chance
 from conformance.ademamix.cases import HugeCase, RunCase, law_of, problem_of
 from conformance.check import Checks
 from conformance.comparison import Comparison, compare, equal
@@ -79,6 +79,10 @@ for _requirement, _cases in (
     ("ADM-56", cases.COMPILED_STEP),
     ("ADM-57", cases.GRAPH),
     ("ADM-62", cases.LONG_RUN),
+    ("ADM-63", cases.MAXIMIZED),
+    ("ADM-66", cases.CHANGED),
+    ("ADM-67", cases.RESTORED),
+    ("ADM-68", cases.WRITTEN),
 ):
     CHECKS.add(_requirement, cases=_cases)(follow)
 
@@ -258,6 +262,18 @@ def in_processes(subject: Any, case: RunCase, dtype: str) -> Iterator[Comparison
 
 for _requirement, _cases in (("ADM-58", cases.DATA_PARALLEL), ("ADM-59", cases.SHARDED), ("ADM-60", cases.RESHARDED)):
     CHECKS.add(_requirement, cases=_cases)(in_processes)
+
+
+CHECKS.add("ADM-64", cases=chance.MEANS)(chance.keeps_the_mean)
+CHECKS.add("ADM-65", cases=chance.DRAWS)(chance.draws_anew)
+
+
+@CHECKS.add("ADM-69", cases=cases.SIDE_BY_SIDE)
+def dtypes_stand_side_by_side(subject: Any, case: RunCase, dtype: str) -> Iterator[Comparison]:
+    missing = {t.dtype for t in problem_of(case, dtype).tensors} - {"", *subject.dtypes}
+    if missing:
+        raise Unsupported(f"takes no {', '.join(sorted(missing))} parameters")
+    yield from follow(subject, case, dtype)
 
 
 @CHECKS.add("ADM-61", cases=cases.HUGE)

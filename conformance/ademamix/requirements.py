@@ -377,4 +377,46 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "algorithm 1 and section 4.1",
         "errors that build up: a relative error of 1e-6 in a coefficient, 1 - beta in float32, a product of powers",
     ),
+    Requirement(
+        "ADM-63",
+        "maximize=True reverses the gradient, and nothing else.",
+        "the convention of torch.optim (the argument maximize): the paper minimises",
+        "reversing the whole update, decay included, so that parameters grow; an argument that is accepted and ignored",
+    ),
+    Requirement(
+        "ADM-64",
+        "Stochastic rounding goes up with the probability that keeps the mean.",
+        "the definition of stochastic rounding (Connolly, Higham and Mary, SIAM J. Sci. Comput. 43, 2021)",
+        "always up; to the nearest; too few random bits, with which small shares are never or too often rounded up",
+    ),
+    Requirement(
+        "ADM-65",
+        "Stochastic rounding draws anew for every element, tensor and step.",
+        "the definition of stochastic rounding, whose errors are independent in the mean",
+        "one draw for a tensor, a block, all tensors of a shape or all steps: errors that add up instead of averaging out",
+    ),
+    Requirement(
+        "ADM-66",
+        "Hyperparameters that a training changes in param_groups hold from the next step on.",
+        "the convention of torch.optim (its schedulers write there)",
+        "alpha, eps or the decay as they were at construction, kept in attributes or compiled in",
+    ),
+    Requirement(
+        "ADM-67",
+        "Loading a state brings back the hyperparameters with which it was saved.",
+        "torch.optim.Optimizer.load_state_dict",
+        "going on with those of the constructor of the new optimizer",
+    ),
+    Requirement(
+        "ADM-68",
+        "A step starts from the parameter as it is, whoever has changed it since the last one.",
+        "algorithm 1, line 13: the update is subtracted from theta(t-1); trainings clamp, average and load weights",
+        "a private copy of the parameter that the optimizer goes on with",
+    ),
+    Requirement(
+        "ADM-69",
+        "Parameters of several dtypes may stand in one group, each computed and stored as if it were alone.",
+        "algorithm 1 is stated for one theta; the convention of torch.optim",
+        "taking the dtype of the first one, or rounding all to it",
+    ),
 )

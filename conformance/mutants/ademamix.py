@@ -15,7 +15,7 @@ from impls.ademamix.driver import Connected
 from impls.ademamix.numpy_optimizer import AdEMAMix, Floats, Moments
 from impls.ademamix.numpy_rehearsal import SparseGradient
 from reference.ademamix import Hyperparameters
-from reference.rounding import BFLOAT16
+from reference.rounding import BFLOAT16, Format
 
 _ALL_DTYPES = ("float64", "float32", "bfloat16", "float16")
 
@@ -948,6 +948,8 @@ class MasterWeights(AdEMAMix):
     """Low-precision parameters are rounded from a float32 copy that is kept between steps."""
 
     def advance(self, theta: Floats, g: Floats, kept: Moments, hyper: Hyperparameters, lr: float) -> Floats:
+        if self.format.precision >= 24:
+            return super().advance(theta, g, kept, hyper, lr)
         self.master = kept.__dict__.get("master", theta)
         stored = super().advance(self.master, g, kept, hyper, lr)
         kept.__dict__["master"] = self.master
@@ -1145,25 +1147,6 @@ class SlowEmaInWholeSteps(AdEMAMix):
         return np.where(late & (np.abs(new - m2) < np.abs(m2) / 1024), m2, new).astype(self.compute)
 
 
-@_honest(numerical_class="parameter-dtype-moments-stochastic", thorough=True)
-class MomentsRoundedByChance(AdEMAMix):
-    """Moments in the parameter's 16 bits are rounded up or down by chance, so that no change is lost on the whole."""
-
-    def advance(self, theta: Floats, g: Floats, kept: Moments, hyper: Hyperparameters, lr: float) -> Floats:
-        self.chance = np.random.default_rng(kept.t)  # by the step, so that a resumed run draws the same
-        return super().advance(theta, g, kept, hyper, lr)
-
-    def average(self, m: Floats, x: Floats, beta: float) -> Floats:
-        new = super().average(m, x, beta)
-        if self.format.precision >= 24:
-            return new
-        _, exponent = np.frexp(new)
-        unit = np.ldexp(1.0, np.maximum(exponent, self.format.emin + 1) - self.format.precision)
-        below = np.floor(new / unit)
-        up = self.chance.random(np.shape(new)) < new / unit - below
-        return np.asarray((below + up) * unit, dtype=self.compute)
-
-
 @_bug("ADM-49")
 class GainInSinglePrecision(AdEMAMix):
     """1 - beta is formed in float32, and the class does not say so."""
@@ -1178,6 +1161,120 @@ class DecaysInSixteenBits(AdEMAMix):
 
     def average(self, m: Floats, x: Floats, beta: float) -> Floats:
         return super().average(m, x, round(beta * 2**16) / 2**16 if 0 < beta < 1 else beta)
+
+
+def by_chance(x: Floats, fmt: Format, draws: Any) -> Floats:
+    """``x`` in a narrower format, rounded up where a draw from [0, 1) is less than the share of the way up."""
+    _, exponent = np.frexp(x)
+    unit = np.ldexp(1.0, np.maximum(exponent, fmt.emin + 1) - fmt.precision)
+    below = np.floor(x / unit)
+    return np.asarray((below + (draws < x / unit - below)) * unit)
+
+
+@_honest(numerical_class="stochastic-rounding")
+class ByChance(AdEMAMix):
+    """16-bit parameters are rounded by chance, with draws of their own for each tensor and step."""
+
+    def advance(self, theta: Floats, g: Floats, kept: Moments, hyper: Hyperparameters, lr: float) -> Floats:
+        number = next(n for n, each in enumerate(m for group in self.moments for m in group) if each is kept)
+        self.chance = self.generator(number, kept.t)
+        return super().advance(theta, g, kept, hyper, lr)
+
+    def generator(self, number: int, t: int) -> np.random.Generator:
+        return np.random.default_rng([number, t])  # by the step, so that a resumed run draws the same
+
+    def draws(self, shape: tuple[int, ...]) -> Floats:
+        return self.chance.random(shape)
+
+    def stored(self, theta: Floats) -> Floats:
+        if self.format.precision >= 24:
+            return super().stored(theta)
+        return by_chance(theta, self.format, self.draws(np.shape(theta))).astype(self.compute)
+
+
+@_honest(numerical_class="parameter-dtype-moments-stochastic", thorough=True)
+class MomentsRoundedByChance(ByChance):
+    """16-bit parameters and their moments are rounded by chance, so that no change is lost on the whole."""
+
+    def average(self, m: Floats, x: Floats, beta: float) -> Floats:
+        new = super().average(m, x, beta)
+        if self.format.precision >= 24:
+            return new
+        return by_chance(new, self.format, self.draws(np.shape(new))).astype(self.compute)
+
+
+@_honest(numerical_class="bfloat16-moments-stochastic")
+class MomentsByChance(ByChance):
+    """Moments are kept in bfloat16 and rounded by chance, as are 16-bit parameters."""
+
+    def average(self, m: Floats, x: Floats, beta: float) -> Floats:
+        new = super().average(m, x, beta)
+        return new if self.dtype == "float64" else by_chance(new, BFLOAT16, self.draws(np.shape(new))).astype(self.compute)
+
+
+@_bug("ADM-64", numerical_class="stochastic-rounding")
+class AlwaysUp(ByChance):
+    """Where the class says by chance it is rounded up."""
+
+    def draws(self, shape: tuple[int, ...]) -> Floats:
+        return np.zeros(shape)
+
+
+@_bug("ADM-64", numerical_class="stochastic-rounding")
+class ToTheNearest(ByChance):
+    """Where the class says by chance it is rounded to the nearest."""
+
+    def draws(self, shape: tuple[int, ...]) -> Floats:
+        return np.full(shape, 0.5)
+
+
+@_bug("ADM-64", numerical_class="stochastic-rounding")
+class EightRandomBits(ByChance):
+    """Rounding by chance draws eight random bits, where the value has sixteen to lose: a share below 1/256 counts as that."""
+
+    def draws(self, shape: tuple[int, ...]) -> Floats:
+        return np.floor(super().draws(shape) * 256) / 256
+
+
+@_bug("ADM-64", numerical_class="bfloat16-moments-stochastic")
+class MomentsTowardsZero(MomentsByChance):
+    """The moments lose their last bits, where the class says that they are rounded by chance."""
+
+    def average(self, m: Floats, x: Floats, beta: float) -> Floats:
+        new = np.asarray(AdEMAMix.average(self, m, x, beta), dtype=np.float32)
+        return (new.view(np.uint32) & np.uint32(0xFFFF0000)).view(np.float32).astype(self.compute)
+
+
+@_bug("ADM-65", numerical_class="stochastic-rounding")
+class OneDrawForTheTensor(ByChance):
+    """All elements of a tensor are rounded by the same draw."""
+
+    def draws(self, shape: tuple[int, ...]) -> Floats:
+        return np.full(shape, self.chance.random())
+
+
+@_bug("ADM-65", numerical_class="stochastic-rounding")
+class DrawsByThread(ByChance):
+    """The draws of 1024 elements are used for the next ones again."""
+
+    def draws(self, shape: tuple[int, ...]) -> Floats:
+        return np.resize(self.chance.random(1024), shape)
+
+
+@_bug("ADM-65", numerical_class="stochastic-rounding")
+class DrawsOfTheFirstStep(ByChance):
+    """The seed does not depend on the step."""
+
+    def generator(self, number: int, t: int) -> np.random.Generator:
+        return super().generator(number, 0)
+
+
+@_bug("ADM-65", numerical_class="stochastic-rounding")
+class DrawsOfTheFirstTensor(ByChance):
+    """The seed does not depend on the tensor."""
+
+    def generator(self, number: int, t: int) -> np.random.Generator:
+        return super().generator(0, t)
 
 
 # --- Saving --------------------------------------------------------------------------------------------------------------
@@ -1417,6 +1514,169 @@ class GainOffByAMillionth(AdEMAMix):
 
     def slow(self, m2: Floats, g: Floats, beta3: float) -> Floats:
         return self.compute(beta3) * m2 + self.compute((1 - beta3) * (1 + 1e-6)) * g
+
+
+# --- What a training changes on its way ----------------------------------------------------------------------------------
+
+
+class _Ascending(AdEMAMix):
+    def __init__(self, groups: Any, dtype: str, maximize: bool = False, foreach: bool = False) -> None:
+        self.maximize = maximize
+        super().__init__(groups, dtype)
+
+
+@_honest()
+class Ascent(_Ascending):
+    """maximize reverses the gradient."""
+
+    def gradient(self, g: Floats, theta: Floats, hyper: Hyperparameters) -> Floats:
+        return -g if self.maximize else g
+
+
+@_bug("ADM-63")
+class MaximizeReversesDecay(_Ascending):
+    """maximize reverses the whole update, and with it the decay."""
+
+    def update(self, theta: Floats, direction: Floats, weight_decay: float, lr: float) -> Floats:
+        return super().update(theta, direction, weight_decay, -lr if self.maximize else lr)
+
+
+@_bug("ADM-63")
+class MaximizeIgnored(_Ascending):
+    """maximize is accepted, and nothing comes of it."""
+
+
+@_bug("ADM-39")
+class MaximizeInPlace(_Ascending):
+    """maximize reverses the gradient in its own memory."""
+
+    def gradient(self, g: Floats, theta: Floats, hyper: Hyperparameters) -> Floats:
+        return np.negative(g, out=g) if self.maximize else g
+
+
+class _Remembering(AdEMAMix):
+    def add_group(self, parameters: Any, hyper: Hyperparameters) -> None:
+        super().add_group(parameters, hyper)
+        for kept in self.moments[-1]:
+            kept.__dict__["first"] = hyper
+
+    def first(self, kept: Moments, hyper: Hyperparameters) -> Hyperparameters:
+        return kept.__dict__.get("first", hyper)  # type: ignore[no-any-return]
+
+
+@_bug("ADM-66")
+class AlphaOfTheConstructor(_Remembering):
+    """alpha is what the constructor was given, whatever becomes of it."""
+
+    def alpha(self, kept: Moments, hyper: Hyperparameters) -> float:
+        return super().alpha(kept, replace(hyper, alpha=self.first(kept, hyper).alpha))
+
+
+@_bug("ADM-66")
+class EpsOfTheConstructor(_Remembering):
+    """eps is what the constructor was given, whatever becomes of it."""
+
+    def denominator(self, kept: Moments, hyper: Hyperparameters) -> Floats:
+        return super().denominator(kept, replace(hyper, eps=self.first(kept, hyper).eps))
+
+
+@_bug("ADM-66")
+class DecayOfTheConstructor(_Remembering):
+    """The decay is what the constructor was given, whatever becomes of it."""
+
+    def advance(self, theta: Floats, g: Floats, kept: Moments, hyper: Hyperparameters, lr: float) -> Floats:
+        return super().advance(theta, g, kept, replace(hyper, weight_decay=self.first(kept, hyper).weight_decay), lr)
+
+
+@_bug("ADM-67")
+class ConstructorWins(AdEMAMix):
+    """Loading a state leaves the hyperparameters of the constructor."""
+
+    def load_hyperparameters(self, saved: Any) -> None:
+        pass
+
+
+@_bug("ADM-68")
+class PrivateCopy(AdEMAMix):
+    """The optimizer goes on with its own copy of the parameter, whatever has been put into it since."""
+
+    def advance(self, theta: Floats, g: Floats, kept: Moments, hyper: Hyperparameters, lr: float) -> Floats:
+        kept.__dict__["copy"] = super().advance(kept.__dict__.get("copy", theta), g, kept, hyper, lr)
+        return np.array(kept.__dict__["copy"])
+
+
+@_bug("ADM-69")
+class DtypeOfTheFirst(AdEMAMix):
+    """All tensors of a group are taken to have the dtype of the first one."""
+
+    @staticmethod
+    def dtype_of(own: str, first: str) -> str:
+        return first
+
+
+@_bug("ADM-33")
+class ClocksAlignedOnLoading(AdEMAMix):
+    """Loading a state sets all clocks to that of the first parameter."""
+
+    def load(self, state: Any) -> None:
+        super().load(state)
+        for group in self.moments:
+            for kept in group:
+                kept.t = self.moments[0][0].t
+
+
+@_bug("ADM-33")
+class StatesInOrder(AdEMAMix):
+    """Saved states are handed out in order, as if every parameter had one: one that never had a gradient shifts the others."""
+
+    def load(self, state: Any) -> None:
+        fresh = self.moments
+        super().load(state)
+        for index, group in enumerate(self.moments):
+            used = [kept for kept in group if kept.t]
+            self.moments[index] = [*used, *fresh[index][len(used) :]]
+
+
+@_bug("ADM-30")
+class LateGroupsTakeTheFirst(AdEMAMix):
+    """A group that joins a running optimizer takes the hyperparameters of the first one."""
+
+    def add_group(self, parameters: Any, hyper: Hyperparameters) -> None:
+        running = any(kept.t for group in self.moments for kept in group)
+        super().add_group(parameters, self.groups[0][1] if running else hyper)
+
+
+@_bug("ADM-08")
+class EpsOfZeroIsMissing(AdEMAMix):
+    """An eps of 0 is taken for one that was not given (eps or 1e-8)."""
+
+    def denominator(self, kept: Moments, hyper: Hyperparameters) -> Floats:
+        return super().denominator(kept, replace(hyper, eps=hyper.eps or 1e-8))
+
+
+@_bug("ADM-05")
+class Beta3OfZeroIsMissing(AdEMAMix):
+    """A beta3 of 0 is taken for one that was not given (beta3 or 0.9999)."""
+
+    def beta3(self, kept: Moments, hyper: Hyperparameters) -> float:
+        return super().beta3(kept, hyper) or 0.9999
+
+
+@_bug("ADM-29", thorough=True)
+class TableOfPointersFull(AdEMAMix):
+    """One launch takes 320 tensors of a group, and there is no second one."""
+
+    def advance(self, theta: Floats, g: Floats, kept: Moments, hyper: Hyperparameters, lr: float) -> Floats:
+        beyond = any(each is kept for group in self.moments for each in group[320:])
+        return theta if beyond else super().advance(theta, g, kept, hyper, lr)
+
+
+@_bug("ADM-32")
+class ImagesInMemoryOrder(AdEMAMix):
+    """The gradient of a tensor with four axes is read in the order of its memory (channels last)."""
+
+    def gradient(self, g: Floats, theta: Floats, hyper: Hyperparameters) -> Floats:
+        return g.ravel(order="K").reshape(g.shape) if g.ndim == 4 else g
 
 
 MUTANTS: tuple[Mutant, ...] = tuple(_MUTANTS)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from impls.ademamix import numpy_rehearsal as rehearsal
-from impls.ademamix.problem import Array, Huge, Load, Outcome, Problem, Ranks, Running
+from impls.ademamix.problem import Array, Huge, Load, Outcome, Problem, Ranks, Running, otherwise
 from impls.contract import Unsupported
 
 
@@ -17,6 +17,8 @@ def run(loaded: Any, settings: Mapping[str, Any], device: str, problem: Problem)
     """Run the problem; see `impls.ademamix.problem.Problem` for what it may ask."""
     rehearsed = bool(settings.get("rehearsed"))
     _refuse_what_is_torchs(problem, loaded, rehearsed)
+    if any(tensor.dtype for tensor in problem.tensors):
+        return rehearsal.dtype_by_dtype(loaded, problem)
     places: list[tuple[int, int]] = []  # of each tensor: (group, slot) in the optimizer
     starting: list[tuple[list[Array], Any]] = []
     slots: dict[int, int] = {}  # group in the optimizer -> group in the problem
@@ -57,10 +59,16 @@ def run(loaded: Any, settings: Mapping[str, Any], device: str, problem: Problem)
                 places[number] = (len(optimizer.groups), 0)
                 slots[len(optimizer.groups)] = index
                 optimizer.add_group([problem.tensors[number].start.copy()], problem.groups[index].hyper)
+        for place, index in slots.items():
+            change = dict(problem.groups[index].changes).get(step)
+            if change:
+                optimizer.groups[place] = (optimizer.groups[place][0], change)
         gradients: list[list[Any]] = [[None] * len(parameters) for parameters, _ in optimizer.groups]
         handed: list[tuple[int, Any, Any]] = []
         for number, (tensor, (group_at, slot)) in enumerate(zip(problem.tensors, places, strict=True)):
             if group_at >= 0:
+                if step in tensor.writes:
+                    optimizer.groups[group_at][0][slot] = np.array(tensor.writes[step], dtype=optimizer.compute)
                 g = tensor.gradients[step - tensor.joins_at]
                 if g is not None:
                     mine = np.array(g, dtype=optimizer.compute)
@@ -139,18 +147,26 @@ def start(loaded: Any, settings: Mapping[str, Any], device: str, load: Load) -> 
 
 def _moved(optimizer: Any, loaded: Any, problem: Problem, slots: Mapping[int, int]) -> Any:
     """A new optimizer with the parameters and the saved state of the old one."""
-    groups = [([p.copy() for p in parameters], hyper) for parameters, hyper in optimizer.groups]
+    hypers = [hyper for _, hyper in optimizer.groups]
+    first = [otherwise(hyper) for hyper in hypers] if problem.rebuilt_otherwise else hypers
+    groups = [([p.copy() for p in parameters], hyper) for (parameters, _), hyper in zip(optimizer.groups, first, strict=True)]
     new = loaded(groups, problem.dtype)
     state = optimizer.state()
     new.load(rehearsal.as_plain(state) if problem.medium == "plain" else state)
+    if problem.rebuilt_otherwise:
+        getattr(new, "load_hyperparameters", lambda saved: rehearsal.load_hyperparameters(new, saved))(hypers)
     return new
 
 
 def _refuse_what_is_torchs(problem: Problem, loaded: Any, rehearsed: bool) -> None:
     if any(t.expanded == "parameter" for t in problem.tensors):
         raise Unsupported("parameters are copied on construction, so that none shares its memory")
-    if not rehearsed and (problem.use or problem.options or any(t.sparse for t in problem.tensors)):
-        what = problem.use or ", ".join(name for name, _ in problem.options) or "sparse gradients"
+    if not rehearsed and (
+        problem.use or problem.options or problem.rebuilt_otherwise or any(t.sparse or t.dtype for t in problem.tensors)
+    ):
+        options = ", ".join(name for name, _ in problem.options)
+        saved = "hyperparameters in the state" if problem.rebuilt_otherwise else "sparse gradients, or dtypes side by side"
+        what = problem.use or options or saved
         raise Unsupported(f"{what}: a notion of torch.optim")
     for name, _ in problem.options:
         if name not in inspect.signature(loaded).parameters:

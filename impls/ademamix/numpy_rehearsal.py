@@ -70,6 +70,29 @@ def _scaled_step(optimizer: Any, gradients: Gradients, rates: Sequence[float]) -
         optimizer.step(gradients, rates)
 
 
+def load_hyperparameters(optimizer: Any, saved: Sequence[Any]) -> None:
+    """Those of a saved state replace the constructor's."""
+    optimizer.groups = [(parameters, hyper) for (parameters, _), hyper in zip(optimizer.groups, saved, strict=True)]
+
+
+def dtype_by_dtype(loaded: Any, problem: Problem) -> Outcome:
+    """Tensors of several dtypes in one group: one optimizer for each, which is honest, since tensors share nothing.
+
+    A planted bug may have ``dtype_of(own, first)``: the dtype that it takes such a tensor to have.
+    """
+    from impls.ademamix.numpy_driver import run
+
+    first = problem.tensors[0].dtype or problem.dtype
+    histories: list[tuple[Array, ...]] = []
+    for group in problem.groups:
+        for tensor in group.tensors:
+            own = tensor.dtype or problem.dtype
+            dtype = getattr(loaded, "dtype_of", lambda own, first: own)(own, first)
+            alone = replace(problem, dtype=dtype, groups=(replace(group, tensors=(replace(tensor, dtype=""),)),))
+            histories += run(loaded, {"rehearsed": True}, "cpu", alone).parameters
+    return Outcome(tuple(histories))
+
+
 def as_plain(moments: Any) -> Any:
     """What is left of a NumPy optimizer's state after arrays and JSON: the declared fields."""
     kept = []

@@ -35,6 +35,12 @@ def run(loaded: Any, settings: Mapping[str, Any], device: str, problem: Problem)
         raise Unsupported("update expects a gradient for every parameter")
     if problem.use or problem.options or any(t.sparse or t.expanded for t in tensors):
         raise Unsupported("an update is a pure function of arrays: closures, loss scaling and layouts are notions of torch")
+    if any(group.changes for group in problem.groups):
+        raise Unsupported("hyperparameters are fixed when the transformation is made")
+    if problem.rebuilt_otherwise:
+        raise Unsupported("a state holds no hyperparameters")
+    if any(t.dtype for t in tensors):
+        raise Unsupported("one dtype is judged at a time: leaves of a tree are transformed one by one anyway")
     if problem.dtype == "float64":
         raise Unsupported("JAX computes in float64 only where jax_enable_x64 is set for the whole process")
     group = problem.groups[0]
@@ -90,6 +96,10 @@ def run(loaded: Any, settings: Mapping[str, Any], device: str, problem: Problem)
                 state = jax.tree.unflatten(jax.tree.structure(optimizer.init(parameters)), leaves)
             else:
                 state = jax.tree.map(jnp.asarray, pickle.loads(pickle.dumps(jax.device_get(state))))
+        parameters = [
+            jnp.asarray(t.writes[step], dtype=dtype) if step in t.writes else p
+            for t, p in zip(tensors, parameters, strict=True)
+        ]
         gradients = [jnp.asarray(t.gradients[step], dtype=dtype) for t in tensors]
         parameters, state = advance(gradients, state, parameters)
         for number, (given, tensor, parameter) in enumerate(zip(gradients, tensors, parameters, strict=True)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,8 @@ class Tensor:
     is added to the running optimizer as a group of its own. ``strided`` asks for a parameter and gradients whose memory is
     not contiguous; ``transposed`` names the one, ``parameter`` or ``gradient``, whose last two axes lie in memory the other
     way round; ``expanded`` the one whose elements along the last axis, all equal, share one place in memory. ``sparse`` asks
-    for gradients in a sparse layout.
+    for gradients in a sparse layout. ``writes`` are values that the training loop puts into the parameter, each before a step.
+    ``dtype`` is its own where it is not the problem's.
     """
 
     start: Array
@@ -35,15 +36,25 @@ class Tensor:
     transposed: str = ""
     expanded: str = ""
     sparse: bool = False
+    writes: Mapping[int, Array] = field(default_factory=dict)
+    dtype: str = ""
 
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """Tensors that share hyperparameters and a learning rate per step (its length is the number of steps of the run)."""
+    """Tensors that share hyperparameters and a learning rate per step (its length is the number of steps of the run).
+
+    ``changes``: (step, hyperparameters) pairs in order; from that step on these hold, in the same optimizer.
+    """
 
     tensors: tuple[Tensor, ...]
     hyper: Hyperparameters
     learning_rates: tuple[float, ...]
+    changes: tuple[tuple[int, Hyperparameters], ...] = ()
+
+    def hyper_at(self, step: int) -> Hyperparameters:
+        """Those that hold at a step, counted from 0."""
+        return next((hyper for since, hyper in reversed(self.changes) if since <= step), self.hyper)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +62,8 @@ class Problem:
     """``resume_after`` = k saves the optimizer's state after k steps and goes on in a new optimizer that has loaded it.
 
     ``medium`` is what it is saved through: "" the framework's own way, ``plain`` arrays and JSON alone, as safetensors keeps
-    them. ``switch_at`` = k runs the framework's AdamW for k steps, then AdEMAMix with AdamW's moments (section 4.1).
+    them. ``rebuilt_otherwise`` builds that new optimizer with other hyperparameters, which those of the state then replace.
+    ``switch_at`` = k runs the framework's AdamW for k steps, then AdEMAMix with AdamW's moments (section 4.1).
 
     ``use`` is how the training loop calls it:
         closure      ``step(closure)``, where the closure computes the gradients
@@ -69,6 +81,7 @@ class Problem:
     medium: str = ""
     use: str = ""
     options: tuple[tuple[str, Any], ...] = ()
+    rebuilt_otherwise: bool = False
 
     def __post_init__(self) -> None:
         if self.use not in USES:
@@ -82,6 +95,11 @@ class Problem:
     def tensors(self) -> tuple[Tensor, ...]:
         """All tensors, group after group; outcomes are in this order."""
         return tuple(tensor for group in self.groups for tensor in group.tensors)
+
+
+def otherwise(hyper: Hyperparameters) -> Hyperparameters:
+    """Other ones, for an optimizer that is to learn from a saved state which hold."""
+    return replace(hyper, beta2=hyper.beta2 / 2, beta3=hyper.beta3 / 2, alpha=hyper.alpha + 3, weight_decay=0.5, eps=0.5)
 
 
 @dataclass(frozen=True)

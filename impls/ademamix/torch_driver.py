@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ import torch
 from impls._triton import choose_interpreter
 from impls.ademamix import ranks
 from impls.ademamix.arguments import Arguments
-from impls.ademamix.problem import Array, Group, Huge, Load, Outcome, Problem, Ranks, Running, Tensor
+from impls.ademamix.problem import Array, Group, Huge, Load, Outcome, Problem, Ranks, Running, otherwise
 from impls.ademamix.torch_media import MEDIA
 from impls.ademamix.torch_uses import Handed, WithClosure, loop_of, option_arguments
 from impls.contract import NotRun, Unsupported, in_one_line
@@ -69,7 +70,6 @@ class _Run:
     def __init__(self, loaded: Any, settings: Mapping[str, Any], device: str, problem: Problem) -> None:
         self.loaded, self.settings, self.problem = loaded, settings, problem
         self.device = torch.device(device)
-        self.dtype: torch.dtype = getattr(torch, problem.dtype)
         self.arguments = Arguments.of(loaded, settings.get("names", {}))
         self.group_of = [index for index, group in enumerate(problem.groups) for _ in group.tensors]
         self.parameters: list[torch.nn.Parameter | None] = [None] * len(problem.tensors)
@@ -106,6 +106,9 @@ class _Run:
             for number, tensor in enumerate(problem.tensors):
                 if tensor.joins_at and tensor.joins_at == step:
                     self._add(optimizer, self.group_of[number], [number], step)
+                if step in tensor.writes:
+                    self._write(number, tensor.writes[step])
+            self._change(optimizer, step)
             for index, group in enumerate(optimizer.param_groups):
                 rates = problem.groups[self.added[index]].learning_rates
                 if "lr" not in group and len(set(rates)) > 1:
@@ -134,11 +137,30 @@ class _Run:
         if touched:
             raise AssertionError(f"wrote between the elements of non-contiguous parameters {touched}")
 
+    def _change(self, optimizer: Any, step: int) -> None:
+        """Set what changes at this step where torch's schedulers would: in ``param_groups``."""
+        for index, group in zip(self.added, optimizer.param_groups, strict=True):
+            mine = self.problem.groups[index]
+            if any(since == step for since, _ in mine.changes):
+                rate = mine.learning_rates[step]
+                before = self.arguments.keywords(mine.hyper_at(step - 1), rate)
+                for name, value in self.arguments.keywords(mine.hyper_at(step), rate).items():
+                    if value != before[name]:
+                        if name not in group:
+                            raise Unsupported(f"{self.arguments.owner} keeps no {name!r} in its param_groups")
+                        group[name] = value
+
+    def _write(self, number: int, values: Array) -> None:
+        parameter = self.parameters[number]
+        if parameter is not None:
+            with torch.no_grad():
+                parameter.copy_(self._tensor(values, number))
+
     def _hand(self, step: int, scale: float) -> Handed:
         """Put the gradients of a step in place."""
         return [
-            (number, *self._give_gradient(parameter, tensor, step, scale))
-            for number, (parameter, tensor) in enumerate(zip(self.parameters, self.problem.tensors, strict=True))
+            (number, *self._give_gradient(parameter, number, step, scale))
+            for number, parameter in enumerate(self.parameters)
             if parameter is not None
         ]
 
@@ -188,7 +210,7 @@ class _Run:
 
     def _parameter(self, number: int, values: Array | None = None) -> torch.nn.Parameter:
         tensor = self.problem.tensors[number]
-        data = self._tensor(tensor.start if values is None else values)
+        data = self._tensor(tensor.start if values is None else values, number)
         if tensor.strided and data.ndim:
             data, between = _strided(data)
             self.padding.append((number, between))
@@ -201,19 +223,21 @@ class _Run:
         self.parameters[number] = parameter
         return parameter
 
-    def _tensor(self, values: Array) -> torch.Tensor:
-        return torch.tensor(values, dtype=torch.float64).to(self.dtype).to(self.device)
+    def _tensor(self, values: Array, number: int) -> torch.Tensor:
+        dtype = getattr(torch, self.problem.tensors[number].dtype or self.problem.dtype)
+        return torch.tensor(values, dtype=torch.float64).to(dtype).to(self.device)
 
     def _give_gradient(
-        self, parameter: torch.nn.Parameter, tensor: Tensor, step: int, scale: float
+        self, parameter: torch.nn.Parameter, number: int, step: int, scale: float
     ) -> tuple[torch.Tensor | None, Array | None]:
+        tensor = self.problem.tensors[number]
         g = tensor.gradients[step - tensor.joins_at]
         if g is None and self.problem.use == "scaler":
             g = np.full(tensor.start.shape, np.inf)
         if g is None:
             parameter.grad = None
             return None, None
-        given = self._tensor(g)
+        given = self._tensor(g, number)
         if scale != 1:
             given = given * scale
         if tensor.strided and given.ndim:
@@ -242,15 +266,17 @@ class _Run:
         self.added, self.joined, self.padding = [], [], []
         new: Any = None
         for index, numbers in layout:
+            group = self.problem.groups[index]
+            if self.problem.rebuilt_otherwise:
+                group = replace(group, hyper=otherwise(group.hyper))
             if new is None:
-                new = self._construct(self.problem.groups[index], numbers, index, step)
+                new = self._construct(group, numbers, index, step)
             else:
                 self._add(new, index, numbers, step)
         new.load_state_dict(state)
-        with torch.no_grad():
-            for parameter, value in zip(self.parameters, values, strict=True):
-                if parameter is not None and value is not None:
-                    parameter.copy_(self._tensor(value))
+        for number, value in enumerate(values):
+            if value is not None:
+                self._write(number, value)
         return new
 
     def _switch(self, adamw: Any) -> Any:

@@ -22,9 +22,10 @@ In float64 the law is itself rounded, so every unit roundoff of the operations c
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -70,35 +71,40 @@ def bounded_trajectory(
     theta: npt.ArrayLike,
     gradients: Sequence[npt.ArrayLike | None],
     etas: Sequence[float],
-    hyper: law.Hyperparameters,
+    hyper: law.Hyperparameters | Sequence[law.Hyperparameters],
     dtype: str,
     numerical: NumericalClass = STRICT,
     *,
     switch_at: int | None = None,
     group_clock: bool = False,
+    writes: Mapping[int, npt.ArrayLike] = MappingProxyType({}),
 ) -> Iterator[Snapshot]:
     """`law.trajectory` with bounds: one Snapshot per step.
 
-    ``theta`` and ``gradients`` must be values of ``dtype`` (the parameter's and gradient's own format): a bound starts from
-    exact inputs. Raises ValueError where they are not.
+    ``theta``, ``gradients`` and ``writes`` must be values of ``dtype`` (the parameter's and gradient's own format): a bound
+    starts from exact inputs. Raises ValueError where they are not.
     """
-    analysis = _Analysis(hyper, format_of(dtype), numerical, np.asarray(theta, dtype=np.float64))
-    steps = law.trajectory(theta, gradients, etas, hyper, switch_at=switch_at, group_clock=group_clock)
-    for index, ((new_theta, state), g, eta) in enumerate(zip(steps, gradients, etas, strict=True)):
+    hypers = law.each_step(hyper, len(etas))
+    analysis = _Analysis(format_of(dtype), numerical, np.asarray(theta, dtype=np.float64))
+    steps = law.trajectory(theta, gradients, etas, hypers, switch_at=switch_at, group_clock=group_clock, writes=writes)
+    for index, ((new_theta, state), g, eta, hyper_now) in enumerate(zip(steps, gradients, etas, hypers, strict=True)):
+        if index in writes:
+            analysis.place(np.asarray(writes[index], dtype=np.float64))
         if g is not None:
             plain_adamw = switch_at is not None and index < switch_at
-            analysis.advance(np.asarray(g, dtype=np.float64), eta, state, new_theta, plain_adamw)
+            analysis.advance(np.asarray(g, dtype=np.float64), eta, hyper_now, state, new_theta, plain_adamw)
         yield analysis.snapshot()
 
 
 class _Analysis:
     """The errors of one parameter along its run."""
 
-    def __init__(self, hyper: law.Hyperparameters, parameter: Format, numerical: NumericalClass, theta: Array) -> None:
-        if not np.array_equal(parameter.round(theta), theta, equal_nan=True):
-            raise ValueError(f"theta holds values that {parameter.name} does not; round them first")
+    hyper: law.Hyperparameters
+    """Those of the step at hand."""
+
+    def __init__(self, parameter: Format, numerical: NumericalClass, theta: Array) -> None:
         wide = FLOAT64 if parameter is FLOAT64 else FLOAT32
-        self.hyper, self.numerical, self.parameter = hyper, numerical, parameter
+        self.numerical, self.parameter = numerical, parameter
         self.operations = parameter if numerical.operations == "parameter" else wide
         self.scalars = wide  # frameworks convert Python scalars to at least float32, whatever the tensor's dtype
         self.storage = {"parameter": parameter, "bfloat16": BFLOAT16}.get(numerical.states, wide)
@@ -107,15 +113,23 @@ class _Analysis:
         self.quantised = numerical.states.endswith("8bit") and prod(theta.shape) >= numerical.quantised_from
         self.unit = self.operations.unit_roundoff * (2 if self.operations is FLOAT64 else 1)
         self.tiny = max(self.operations.smallest_normal, wide.smallest_normal)
-        self.theta, self.state = theta, law.State.zeros(theta.shape)
         zeros = np.zeros(theta.shape)
-        self.theta_error, self.m1_error, self.m2_error, self.nu_error = zeros, zeros, zeros, zeros
+        self.state, self.m1_error, self.m2_error, self.nu_error = law.State.zeros(theta.shape), zeros, zeros, zeros
+        self.place(theta)
 
-    def advance(self, g: Array, eta: float, state: law.State, theta: Array, plain_adamw: bool) -> None:
+    def place(self, theta: Array) -> None:
+        """The parameter is ``theta`` now, exactly."""
+        if not np.array_equal(self.parameter.round(theta), theta, equal_nan=True):
+            raise ValueError(f"theta holds values that {self.parameter.name} does not; round them first")
+        self.theta, self.theta_error = theta, np.zeros(theta.shape)
+
+    def advance(
+        self, g: Array, eta: float, hyper: law.Hyperparameters, state: law.State, theta: Array, plain_adamw: bool
+    ) -> None:
         """Take the errors through one step whose outcome in the law is ``theta`` and ``state``."""
         if not np.array_equal(self.parameter.round(g), g, equal_nan=True):
             raise ValueError(f"a gradient holds values that {self.parameter.name} does not; round them first")
-        hyper = self.hyper
+        self.hyper = hyper
         c = law.coefficients(hyper, state.t, state.t_switch)
         alpha = 0.0 if plain_adamw else c.alpha
         off = self._coefficient_errors(c, state.t, state.t - state.t_switch)

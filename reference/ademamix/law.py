@@ -13,8 +13,9 @@ Where the paper contradicts itself, and what is normative here:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -141,14 +142,20 @@ def switch(state: State) -> State:
     return replace(state, m2=np.zeros_like(state.m1), t_switch=state.t)
 
 
+def each_step(hyper: Hyperparameters | Sequence[Hyperparameters], steps: int) -> Sequence[Hyperparameters]:
+    """One per step, of what may be one for all."""
+    return (hyper,) * steps if isinstance(hyper, Hyperparameters) else hyper
+
+
 def trajectory(
     theta: npt.ArrayLike,
     gradients: Sequence[npt.ArrayLike | None],
     etas: Sequence[float],
-    hyper: Hyperparameters,
+    hyper: Hyperparameters | Sequence[Hyperparameters],
     *,
     switch_at: int | None = None,
     group_clock: bool = False,
+    writes: Mapping[int, npt.ArrayLike] = MappingProxyType({}),
 ) -> Iterator[tuple[Array, State]]:
     """Parameter and state after each step. A gradient of None leaves both as they are: the paper is silent, frameworks agree.
 
@@ -156,15 +163,19 @@ def trajectory(
     normative reading is that ``t`` counts the parameter's own updates.
 
     ``switch_at`` = k runs AdamW for the first k steps and switches to AdEMAMix after them; None is AdEMAMix from the start.
+
+    ``hyper`` may be one per step, for hyperparameters that a training changes on its way. ``writes[k]`` replaces the parameter
+    before step k (from 0), as a training that clamps or averages weights does; no moment knows of it.
     """
     theta = np.asarray(theta, dtype=np.float64)
     state = State.zeros(theta.shape)
-    for index, (g, eta) in enumerate(zip(gradients, etas, strict=True)):
+    for index, (g, eta, hyper_now) in enumerate(zip(gradients, etas, each_step(hyper, len(etas)), strict=True)):
+        theta = np.asarray(writes.get(index, theta), dtype=np.float64)
         if switch_at is not None and index == switch_at:
             state = switch(state)
         if g is not None:
             advance = adamw_step if switch_at is not None and index < switch_at else step
-            theta, state = advance(theta, g, state, hyper, eta)
+            theta, state = advance(theta, g, state, hyper_now, eta)
         elif group_clock:
             state = replace(state, t=state.t + 1)
         yield theta, state

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from conformance.ademamix import cases, checks, requirements
+from conformance.ademamix import cases, chance, checks, requirements
 from conformance.comparison import Comparison
 from conformance.situations import is_thorough
 from impls import contract
@@ -268,7 +268,61 @@ def test_margins_of_the_eager_optimizer_are_neither_tiny_nor_near_one() -> None:
         for case in check.cases:
             if "float32" not in case.dtypes or is_thorough(case) or getattr(case, "options", ()):
                 continue
+            if isinstance(case, chance.ChanceCase) or case in cases.SIDE_BY_SIDE:  # of other roundings
+                continue
             found: list[Comparison] = list(check.run(subject, case, "float32"))
             margins.extend(c.margin for c in found if c.margin)
     assert 0.02 < float(np.median(margins)) < 0.5
     assert max(margins) < 0.5
+
+
+def test_hyperparameters_change_in_param_groups_or_the_case_is_unsupported() -> None:
+    seen: list[Any] = []
+
+    class Watches(Toy):
+        def one(self, p: Any, group: dict[str, Any]) -> None:
+            seen.append((group["alpha"], group["weight_decay"], id(self)))
+
+    changes = ((1, replace(HYPER, alpha=7.0)), (2, replace(HYPER, alpha=7.0, weight_decay=0.5)))
+    problem = Problem("float32", (Group((_tensor(3),), HYPER, (0.5,) * 3, changes),))
+    _run(Watches, problem)
+    assert [each[:2] for each in seen] == [(4.0, 0.1), (7.0, 0.1), (7.0, 0.5)]
+    assert len({each[2] for each in seen}) == 1
+
+    class Forgets(Toy):
+        def add_param_group(self, group: Any) -> None:
+            super().add_param_group(group)
+            del group["alpha"]
+
+    with pytest.raises(contract.Unsupported, match="Forgets keeps no 'alpha' in its param_groups"):
+        _run(Forgets, problem)
+
+
+def test_new_optimizer_may_be_built_with_other_hyperparameters_than_the_saved() -> None:
+    built: list[float] = []
+
+    class Watches(Toy):
+        def add_param_group(self, group: Any) -> None:
+            super().add_param_group(group)
+            built.append(group["alpha"])
+
+        def one(self, p: Any, group: dict[str, Any]) -> None:
+            built.append(group["alpha"])
+
+    _run(Watches, _problem((_tensor(2),), 2, resume_after=1, rebuilt_otherwise=True))
+    assert built == [4.0, 4.0, 7.0, 4.0]
+
+
+def test_values_are_put_into_the_parameter_and_dtypes_stand_side_by_side() -> None:
+    written = _tensor(3, writes={1: np.array([8.0, 8.0, 8.0])})
+    outcome = _run(Toy, _problem((written,), 3))
+    np.testing.assert_array_equal(outcome.parameters[0][1], np.full(3, 8.0 - 0.25 * 2))
+
+    seen: list[Any] = []
+
+    class Watches(Toy):
+        def one(self, p: Any, group: dict[str, Any]) -> None:
+            seen.append((p.dtype, p.grad.dtype))
+
+    _run(Watches, _problem((_tensor(1, dtype="bfloat16"), _tensor(1)), 1))
+    assert seen == [(torch.bfloat16, torch.bfloat16), (torch.float32, torch.float32)]

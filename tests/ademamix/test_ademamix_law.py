@@ -193,3 +193,30 @@ def test_impossible_hyperparameters_are_refused_by_name(wrong: dict[str, float])
 def test_shapes_must_agree() -> None:
     with pytest.raises(ValueError, match="expected the same"):
         law.step(np.zeros(3), np.zeros(1), law.State.zeros((3,)), PAPER, 0.1)  # NumPy would broadcast it
+
+
+def test_hyperparameters_of_each_step_and_writes_are_those_of_single_steps() -> None:
+    gradients, etas = [np.array([0.5, -2.0])] * 4, [0.25, 0.5, 0.125, 0.25]
+    hypers = [PAPER, PAPER, DYADIC, DYADIC]
+    theta, state = np.array([1.0, 3.0]), law.State.zeros((2,))
+    expected = []
+    for index, (g, eta, hyper) in enumerate(zip(gradients, etas, hypers, strict=True)):
+        theta = np.array([4.0, -1.0]) if index == 1 else theta
+        theta, state = law.step(theta, g, state, hyper, eta)
+        expected.append(theta)
+    found = list(law.trajectory(np.array([1.0, 3.0]), gradients, etas, hypers, writes={1: np.array([4.0, -1.0])}))
+    assert np.array_equal(np.stack([theta for theta, _ in found]), np.stack(expected))
+    assert np.array_equal(found[-1][1].m2, state.m2)
+
+
+def test_a_write_ends_the_errors_of_the_parameter_and_leaves_those_of_the_moments() -> None:
+    gradients, etas, write = [np.array([0.7])] * 3, [0.3] * 3, np.array([2.0])
+    gradients = [np.float32(g).astype(np.float64) for g in gradients]
+    plain, written = (
+        list(law.bounded_trajectory(np.array([1.0]), gradients, etas, PAPER, "float32", writes=writes))
+        for writes in ({}, {2: write})
+    )
+    assert np.array_equal(plain[2].m2_bound, written[2].m2_bound)
+    assert written[2].theta_bound < plain[2].theta_bound
+    with pytest.raises(ValueError, match="theta holds values that float32 does not"):
+        list(law.bounded_trajectory(np.array([1.0]), gradients, etas, PAPER, "float32", writes={1: np.array([0.1])}))
