@@ -24,6 +24,8 @@ DTYPES = {torch.float32: 0, torch.bfloat16: 1}
 
 
 SOURCE = Path(__file__).parent / "csrc" / "attention.cpp"
+FLAGS: tuple[str, ...] = ()
+"""What the compiler is given besides `impls.compiling`'s options; our tests make it take narrower vectors."""
 
 
 class _Tensor(ctypes.Structure):
@@ -49,7 +51,7 @@ class _Call(ctypes.Structure):
 def obstacle() -> compiling.BackendUnavailable | None:
     """Why it cannot compute on this machine; None where it can. Builds the library the first time."""
     try:
-        compiling.library(SOURCE)
+        compiling.library(SOURCE, FLAGS)
     except compiling.BackendUnavailable as error:
         return error
     return None
@@ -125,7 +127,7 @@ def _run(
         bias=float(options.bias),
         **{name: _Tensor(x.data_ptr(), *x.stride()[:3]) for name, x in {"q": q, "k": k, "v": v, **others}.items()},
     )
-    if getattr(compiling.library(SOURCE), f"sigmoid_attention_{which}")(ctypes.byref(call)):
+    if getattr(compiling.library(SOURCE, FLAGS), f"sigmoid_attention_{which}")(ctypes.byref(call)):
         raise MemoryError("no memory for the sums of the gradients")
 
 

@@ -34,6 +34,13 @@ constexpr int ROWS = 8;  // of the part of a product that is kept in registers; 
 constexpr int ROWS = 4;  // with 16 registers
 #endif
 
+#if defined(__AVX__) && !defined(__AVX512F__)
+// Else GCC reads a vector from memory anew for each row that it is multiplied with, and the loads take longer than the products.
+#define IN_A_REGISTER(x) __asm__("" : "+x"(x))
+#else
+#define IN_A_REGISTER(x)
+#endif
+
 typedef float vec __attribute__((vector_size(VECTOR_BYTES)));
 typedef std::int32_t ints __attribute__((vector_size(VECTOR_BYTES)));
 
@@ -87,7 +94,10 @@ inline void corner(index depth, const float* a, index lda, const float* b, index
     for (index k = 0; k < depth; ++k) {
         vec right[V];
 #pragma GCC unroll 4
-        for (int v = 0; v < V; ++v) right[v] = at(b + k * ldb + v * LANES);
+        for (int v = 0; v < V; ++v) {
+            right[v] = at(b + k * ldb + v * LANES);
+            IN_A_REGISTER(right[v]);
+        }
 #pragma GCC unroll 8
         for (int m = 0; m < ROWS; ++m) {
             const vec left = all(TRANSPOSED ? a[k * lda + m] : a[m * lda + k]);
@@ -669,3 +679,5 @@ extern "C" int sigmoid_attention_forward(const Call* call) {
 extern "C" int sigmoid_attention_backward(const Call* call) {
     return !(call->dtype ? backward<bfloat16>(*call) : backward<float>(*call));
 }
+
+extern "C" int sigmoid_attention_size() { return sizeof(Call); }
