@@ -426,25 +426,39 @@ class Tf32Undeclared(SigmoidAttention):
 # Bugs of long or lopsided shapes, of options together, and of what outlives a call.
 
 
-def _changing(condition: Callable[[Values, Values], bool], **instead: Any) -> type[SigmoidAttention]:
-    """Other options where the shapes of q and k meet the condition: what a path of their own may leave out."""
+_Condition = Callable[[Values, Values, dict[str, Any]], bool]
 
-    class Changing(SigmoidAttention):
+
+def _changing(condition: _Condition, **instead: Any) -> type[SigmoidAttention]:
+    """Other options where shapes or options meet the condition: what a path of their own may leave out."""
+
+    class Changing(_changing_backward(condition, **instead)):  # type: ignore[misc]
         def __call__(self, q: Values, k: Values, v: Values, **options: Any) -> Values:
-            return super().__call__(q, k, v, **{**options, **(instead if condition(q, k) else {})})
-
-        def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
-            return super().backward(q, k, v, grad, **{**options, **(instead if condition(q, k) else {})})
+            return super().__call__(q, k, v, **{**options, **(instead if condition(q, k, options) else {})})  # type: ignore[no-any-return]
 
     return Changing
 
 
-def _shares_heads(q: Values, k: Values) -> bool:
+def _changing_backward(condition: _Condition, **instead: Any) -> type[SigmoidAttention]:
+    """The same in the backward pass alone."""
+
+    class ChangingBackward(SigmoidAttention):
+        def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
+            return super().backward(q, k, v, grad, **{**options, **(instead if condition(q, k, options) else {})})
+
+    return ChangingBackward
+
+
+def _shares_heads(q: Values, k: Values, options: dict[str, Any]) -> bool:
     return q.shape[1] != k.shape[1]
 
 
-def _one_query(q: Values, k: Values) -> bool:
+def _one_query(q: Values, k: Values, options: dict[str, Any]) -> bool:
     return q.shape[2] == 1 < k.shape[2]
+
+
+def _given(option: str) -> _Condition:
+    return lambda q, k, options: options.get(option) is not None and options[option] is not False
 
 
 def _gradient_forgetting(name: str, option: str, instead: Any) -> type[SigmoidAttention]:
@@ -460,7 +474,7 @@ def _gradient_forgetting(name: str, option: str, instead: Any) -> type[SigmoidAt
 
 class InterleavedForOneQuery(InterleavedHeads):
     def __call__(self, q: Values, k: Values, v: Values, **options: Any) -> Values:
-        return super().__call__(q, k, v, **options) if _one_query(q, k) else SigmoidAttention()(q, k, v, **options)
+        return super().__call__(q, k, v, **options) if _one_query(q, k, options) else SigmoidAttention()(q, k, v, **options)
 
     def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
         return SigmoidAttention().backward(q, k, v, grad, **options)
@@ -724,9 +738,6 @@ class SavedOutsideTheCall(SigmoidAttention):
         return super().backward(*self._saved, grad, **options)
 
 
-# Correct, each in its own way.
-
-
 # What hides under a worst-case bound, and what only packed, unaligned, long or far-flung input shows.
 
 
@@ -837,6 +848,110 @@ class OffsetsIn32Bits(SigmoidAttention):
         if row * (v.shape[2] - 1) >= 2**31:
             v = v[:, :, [j if j * row < 2**31 else 0 for j in range(v.shape[2])]]
         return super().__call__(q, k, v, **options)
+
+
+# What only two things together show.
+
+
+class ProductsBeyond65504(SigmoidAttention):
+    def product(self, left: Values, right: Values) -> Values:
+        found = super().product(left, right)
+        return np.where(np.abs(found) > np.finfo(np.float16).max, np.copysign(np.inf, found), found).astype(found.dtype)
+
+
+class KeyGradientOf64Channels(SigmoidAttention):
+    def key_gradient(self, ds: Values, q: Values, scale: float) -> Values:
+        dim = q.shape[-1]
+        return super().key_gradient(ds, q, scale) * (np.arange(dim) < (64 if dim % 128 == 0 else dim))
+
+
+class OneQueryGradientUnscaled(SigmoidAttention):
+    def query_gradient(self, ds: Values, k: Values, scale: float) -> Values:
+        return super().query_gradient(ds, k, scale if ds.shape[-2] > 1 else 1.0)
+
+
+class NinthHeadGradient(SigmoidAttention):
+    def value_gradient(self, p: Values, grad: Values) -> Values:
+        return super().value_gradient(p, grad[:, np.arange(grad.shape[1]) % 8])
+
+
+class ScaleOrDefaultBackward(SigmoidAttention):
+    def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
+        return super().backward(q, k, v, grad, **{**options, "scale": options.get("scale") or None})
+
+
+class WindowClipped(SigmoidAttention):
+    def in_window(self, nq: int, nk: int, left: int, right: int) -> Values:
+        return super().in_window(nq, nk, min(left, nk // 2), right)
+
+
+class InfinityTimesMask(SigmoidAttention):
+    def masked_activation(self, scores: Values, seen: Values, bias: float) -> Values:
+        return self.activate(np.where(seen, scores, -np.inf).astype(scores.dtype)) + 0 * np.where(np.isinf(scores), scores, 0)
+
+
+class WindowTopLeftBackward(SigmoidAttention):
+    def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
+        return WindowTopLeftWithMoreQueries().backward(q, k, v, grad, **options)
+
+
+class CausalStartRoundedUp(SigmoidAttention):
+    """The loop over queries starts at the first whole block that sees a key, backward."""
+
+    def value_gradient(self, p: Values, grad: Values) -> Values:
+        hidden = p.shape[-2] - p.shape[-1]
+        first = (hidden + BLOCK - 1) // BLOCK * BLOCK if hidden > BLOCK and not p[..., :hidden, :].any() else 0
+        return super().value_gradient(p[..., first:, :], grad[..., first:, :])
+
+
+class BiasGradientOfFirstKeys(SigmoidAttention):
+    def bias_gradient(self, ds: Values) -> Values:
+        return super().bias_gradient(ds[..., : 2 * BLOCK])
+
+
+class SlopeGradientOfFirstKeys(SigmoidAttention):
+    def slope_gradient(self, ds: Values, distance: Values, rank: int) -> Values:
+        return super().slope_gradient(ds[..., : 2 * BLOCK], distance[:, : 2 * BLOCK], rank)
+
+
+class EmptySequencesUncounted(SigmoidAttention):
+    """Whose slopes a packed sequence takes is counted without the empty ones."""
+
+    def sequences(self, cu_q: Any, cu_k: Any) -> Any:
+        place = -1
+        for _, queries, keys in super().sequences(cu_q, cu_k):
+            place += queries.stop > queries.start
+            yield max(place, 0), queries, keys
+
+
+class EmptySequenceEndsGradients(SigmoidAttention):
+    def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
+        gradients = super().backward(q, k, v, grad, **options)
+        edges = options.get("cu_seqlens_q")
+        if edges is not None and (np.diff(edges) == 0).any():
+            gradients["q"][:, :, edges[int(np.argmin(np.diff(edges)))] :] = 0
+        return gradients
+
+
+class SlopesOfFirstRow(SigmoidAttention):
+    def tilt(self, scores: Values, slopes: Values) -> Values:
+        return super().tilt(scores, slopes[:1] if slopes.ndim == 2 else slopes)
+
+
+class SlopeGradientOverRows(SigmoidAttention):
+    def slope_gradient(self, ds: Values, distance: Values, rank: int) -> Values:
+        each = super().slope_gradient(ds, distance, rank)
+        return np.broadcast_to(each.sum(axis=0, keepdims=True), each.shape) if rank == 2 else each
+
+
+class TwoGradientsTogether(NumpySubject):
+    """A subject, because what a NumPy function is called for it is not told."""
+
+    def forward_backward(self, problem: Problem) -> Result:
+        result = super().forward_backward(problem)
+        if "v" in problem.frozen and "k" in result.gradients:
+            return replace(result, gradients={**result.gradients, "k": 0 * result.gradients["k"]})
+        return result
 
 
 class DeclaredTanh(SigmoidAttention):
@@ -1188,6 +1303,77 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _bug("bias-gradient-of-last-sequence", BiasGradientOfLastSequence, "The bias's gradient is the last sequence's.", "48"),
     _bug("address-rounded-down", AddressRoundedDown, "v's address is rounded down to eight elements.", "49"),
+    _bug("products-beyond-65504", ProductsBeyond65504, "Products beyond 65,504 become infinite.", "07"),
+    _bug("key-gradient-of-64-channels", KeyGradientOf64Channels, "With a head dim of 128 or 256 dK ends at 64.", "10"),
+    _bug("one-query-gradient-unscaled", OneQueryGradientUnscaled, "dQ of a single query lacks the scale.", "12"),
+    _bug("ninth-head-gradient", NinthHeadGradient, "dV of heads beyond the eighth takes the first eight's dO.", "13"),
+    _bug("scale-or-default-backward", ScaleOrDefaultBackward, "A scale of 0 is taken for none, backward.", "03"),
+    _bug("window-clipped", WindowClipped, "A window's left side is clipped to half of the keys.", "17"),
+    _bug("infinity-times-mask", InfinityTimesMask, "The mask multiplies, which makes a NaN of an infinity.", "24"),
+    _bug("window-top-left-backward", WindowTopLeftBackward, "Backward, with more queries, the window is top left.", "33"),
+    _bug("causal-start-rounded-up", CausalStartRoundedUp, "dV begins at the first whole block of causal queries.", "33"),
+    _bug("bias-gradient-of-first-keys", BiasGradientOfFirstKeys, "The bias's gradient ends with the 128th key.", "36"),
+    _bug("slope-gradient-of-first-keys", SlopeGradientOfFirstKeys, "The slopes' gradient ends with the 128th key.", "37"),
+    _bug("empty-sequence-ends-gradients", EmptySequenceEndsGradients, "dQ is 0 after an empty packed sequence.", "48"),
+    _bug(
+        "packed-backward-without-window",
+        _changing_backward(_given("cu_seqlens_q"), window=None),
+        "Packed sequences ignore the window, backward.",
+        "48",
+    ),
+    _bug("causal-without-scale", _changing(_given("causal"), scale=None), "A causal path takes the default scale.", "52"),
+    _bug("window-without-bias", _changing(_given("window"), bias=0.0), "A path for windows leaves the bias out.", "52"),
+    _bug("lengths-without-bias", _changing(_given("key_lengths"), bias=0.0), "Key lengths leave the bias out.", "52"),
+    _bug("window-without-slopes", _changing(_given("window"), alibi_slopes=None), "A window leaves the slopes out.", "52"),
+    _bug("packed-without-bias", _changing(_given("cu_seqlens_q"), bias=0.0), "Packed sequences leave the bias out.", "52"),
+    _bug("packed-without-scale", _changing(_given("cu_seqlens_q"), scale=None), "Packed: the default scale.", "52"),
+    _bug("shared-heads-without-scale", _changing(_shares_heads, scale=None), "Shared heads take the default scale.", "52"),
+    _bug(
+        "window-lifts-causal-backward",
+        _changing_backward(_given("window"), causal=False),
+        "A window switches the causal mask off, backward.",
+        "52",
+    ),
+    _bug(
+        "shared-heads-without-causal-backward",
+        _changing_backward(_shares_heads, causal=False),
+        "Shared heads ignore the causal mask, backward.",
+        "52",
+    ),
+    _bug(
+        "shared-heads-without-window-backward",
+        _changing_backward(_shares_heads, window=None),
+        "Shared heads ignore the window, backward.",
+        "52",
+    ),
+    _bug(
+        "shared-heads-without-lengths-backward",
+        _changing_backward(_shares_heads, key_lengths=None),
+        "Shared heads ignore key lengths, backward.",
+        "52",
+    ),
+    _bug(
+        "bias-gradient-without-scale",
+        _gradient_forgetting("bias", "scale", None),
+        "The bias's gradient takes the default scale.",
+        "52",
+    ),
+    _bug(
+        "slope-gradient-without-window",
+        _gradient_forgetting("alibi_slopes", "window", None),
+        "The slopes' gradient forgets the window.",
+        "52",
+    ),
+    _bug("empty-sequences-uncounted", EmptySequencesUncounted, "Empty packed sequences have no slopes.", "52"),
+    _bug("slopes-of-first-row", SlopesOfFirstRow, "Every batch row has the first row's slopes.", "53"),
+    _bug("slope-gradient-over-rows", SlopeGradientOverRows, "Slopes of each row get the sum over rows.", "53"),
+    Mutant(
+        "two-gradients-together",
+        "sigmoid_attention",
+        "dK and dV come from one kernel, and dK is 0 where dV is not asked for.",
+        lambda: TwoGradientsTogether(SigmoidAttention()),
+        ("SIG-54",),
+    ),
     _long("positions-in-15-bits", PositionsIn15Bits, "Keys from the 32,768th on are never seen.", "50"),
     _long("queries-in-15-bits", QueriesIn15Bits, "dV leaves out queries from the 32,768th on.", "50"),
     _long("offsets-in-32-bits", OffsetsIn32Bits, "Offsets into v wrap at 2^31 elements.", "51"),

@@ -57,6 +57,8 @@ class AttentionCase:
     alibi: bool = False
     slope: float = 0.7
     """The first head's; the n-th has an n-th of it."""
+    slopes_by_row: bool = False
+    """Other slopes for each batch row, or for each packed sequence."""
     key_lengths: tuple[int, ...] | None = None
     sequences: tuple[tuple[int, int], ...] = ()
     """Queries and keys of each packed sequence; their sums are nq and nk."""
@@ -65,6 +67,7 @@ class AttentionCase:
     data: str = "normal"
     backward: bool = False
     wanted: tuple[str, ...] = ()
+    frozen: tuple[str, ...] = ()
     seed: int = 0
     thorough: bool = False
 
@@ -112,7 +115,7 @@ def problem(case: AttentionCase, dtype: str) -> Problem:
     if case.data == "one-large-gradient":
         grad = 0.015 * np.abs(grad)
         grad[:, :, 0] = 400
-    slopes = FLOAT32.round([case.slope / (1 + head) for head in range(case.heads)]) if case.alibi else None
+    slopes = FLOAT32.round(_slopes(case)) if case.alibi else None
     edges: list[Any] = [tuple(np.cumsum([0, *lengths]).tolist()) for lengths in zip(*case.sequences, strict=True)]
     return Problem(
         q=q,
@@ -131,7 +134,13 @@ def problem(case: AttentionCase, dtype: str) -> Problem:
         layout=case.layout,
         grad_layout=case.grad_layout,
         wanted=case.wanted,
+        frozen=case.frozen,
     )
+
+
+def _slopes(case: AttentionCase) -> Array:
+    by_head = case.slope / np.arange(1, case.heads + 1)
+    return by_head / np.arange(1, (len(case.sequences) or case.batch) + 1)[:, None] if case.slopes_by_row else by_head
 
 
 def _draw(case: AttentionCase, rng: np.random.Generator) -> tuple[Array, Array, Array]:
@@ -157,6 +166,8 @@ def _draw(case: AttentionCase, rng: np.random.Generator) -> tuple[Array, Array, 
         q[..., 0] = case.d**0.5
         k[..., 0] = np.resize(ladder, case.nk)
         return q, k, v
+    if case.data == "large":  # products reach beyond 65,504, scores do not: the case has a scale
+        return 200 * q, 200 * k, v
     if case.data == "hidden":  # what is masked is large
         v[:, :, -2:] *= 8e3
         k[:, :, -2:] *= 8
@@ -172,6 +183,12 @@ def _draw(case: AttentionCase, rng: np.random.Generator) -> tuple[Array, Array, 
         return q, k, v
     if case.data == "nan-key":
         k[0, 0, case.nk - 3] = np.nan
+        return q, k, v
+    if case.data == "inf-query":  # its scores are infinite, of either sign
+        q[0, 0, 3, 0] = np.inf
+        return q, k, v
+    if case.data == "inf-key":
+        k[0, 0, case.nk - 3, 0] = np.inf
         return q, k, v
     raise ValueError(f"unknown data {case.data!r}")
 
@@ -229,7 +246,7 @@ Case = AttentionCase
 
 DEFINITION = (
     Case(id="square", quick=True, dtypes=ALL_DTYPES, batch=2),
-    Case(id="cross", nq=9, nk=40),
+    Case(id="cross", dtypes=("float32",), nq=9, nk=40),  # where a product of narrower operands shows
 )
 DEFAULT_SCALE = (Case(id="head-dim-64", quick=True, d=64, dv=64), Case(id="value-dim-differs", d=64, dv=16))
 GIVEN_SCALE = (
@@ -239,6 +256,7 @@ GIVEN_SCALE = (
     # scores near -9.6, where a scale rounded to the input dtype shows
     Case(id="deep", dtypes=LOW, nq=16, nk=4, scale=0.3, data="deep"),
     Case(id="negative-gradients", scale=-0.5, backward=True),
+    Case(id="zero-gradients", scale=0.0, nq=8, nk=8, backward=True),
 )
 BIAS = (
     Case(id="negative", quick=True, bias=-3.0),
@@ -254,7 +272,10 @@ EXTREME = (
     Case(id="ladder", quick=True, nq=4, nk=16, data="extreme"),
     Case(id="ladder-gradients", nq=4, nk=16, data="extreme", backward=True),
 )
-SCORE_PRECISION = (Case(id="scores-near-minus-8", quick=True, dtypes=LOW, nq=16, nk=4, data="deep"),)
+SCORE_PRECISION = (
+    Case(id="scores-near-minus-8", quick=True, dtypes=LOW, nq=16, nk=4, data="deep"),
+    Case(id="products-beyond-65504", dtypes=("float16",), nq=8, nk=16, scale=1e-5, data="large"),
+)
 MANY_KEYS = (
     Case(id="one-large", quick=True, heads=1, kv_heads=1, nq=4, nk=2048, data="one-large"),
     Case(id="2048-keys", heads=1, kv_heads=1, nq=4, nk=2048, data="positive"),
@@ -267,7 +288,8 @@ TAILS = (
     Case(id="causal-100x100", nq=100, nk=100, causal=True),
 )
 HEAD_DIMS = (
-    Case(id="dim-256", nq=6, d=256, dv=256),
+    Case(id="dim-128", nq=9, nk=20, d=128, dv=128, backward=True),
+    Case(id="dim-256", nq=6, d=256, dv=256, backward=True),
     Case(id="dim-17-gradients", d=17, dv=17, nq=9, backward=True),
     Case(id="dim-40", quick=True, d=40, dv=40),
     Case(id="dim-59", d=59, dv=59),
@@ -287,6 +309,8 @@ SINGLE = (
     Case(id="one-query", nq=1, nk=37),
     Case(id="one-key", nq=37, nk=1),
     Case(id="one-by-one-causal", nq=1, nk=1, causal=True),
+    Case(id="one-query-gradients", nq=1, nk=37, backward=True),
+    Case(id="one-key-gradients", nq=37, nk=1, backward=True),
     # What a separate path for decoding may leave out.
     Case(id="one-query-window", nq=1, nk=150, window=(40, -1)),
     Case(id="one-query-alibi", nq=1, nk=150, alibi=True, slope=0.05),
@@ -295,6 +319,7 @@ SINGLE = (
 INDEPENDENCE = (
     Case(id="three-by-three", quick=True, batch=3, heads=3, kv_heads=3, nq=6, nk=6),
     Case(id="five-by-nine", batch=5, heads=9, kv_heads=9, nq=3, nk=3),
+    Case(id="two-by-nine-gradients", batch=2, heads=9, kv_heads=9, nq=3, nk=3, backward=True),
 )
 # Lengths of 300 span three blocks of 128: the ends of a loop over blocks depend on the mask.
 CAUSAL = (
@@ -321,6 +346,7 @@ WINDOW = (
     Case(id="left-only", window=(4, -1)),
     Case(id="right-only", window=(-1, 3)),
     Case(id="itself", window=(0, 0)),
+    Case(id="wider-than-the-length", nq=12, nk=12, window=(64, 2)),
     Case(id="three-blocks", heads=1, kv_heads=1, nq=300, nk=300, window=(40, 25)),
 )
 WINDOW_ALIGNMENT = (
@@ -333,7 +359,7 @@ ALIBI = (
     Case(id="square", quick=True, alibi=True),
     Case(id="causal", alibi=True, causal=True),
     Case(id="three-blocks", nq=300, nk=300, alibi=True, slope=0.05),
-    Case(id="long-distances", nq=4, nk=600, alibi=True, slope=0.01),
+    Case(id="long-distances", dtypes=("float32",), nq=4, nk=600, alibi=True, slope=0.01),
 )
 ALIBI_ALIGNMENT = (
     Case(id="more-keys", quick=True, nq=9, nk=30, alibi=True),
@@ -361,6 +387,8 @@ NO_KEYS = (
 NAN = (
     Case(id="query", quick=True, data="nan-query"),
     Case(id="key-causal", data="nan-key", causal=True),
+    Case(id="infinite-query", nq=8, nk=8, data="inf-query"),
+    Case(id="infinite-key-causal", nq=8, nk=8, data="inf-key", causal=True),
 )
 STRIDES = (
     Case(id="transposed", quick=True, batch=2, heads=3, kv_heads=3, layout="transposed"),
@@ -383,7 +411,10 @@ OWN_INPUTS = (
     Case(id="three-calls-alibi", nq=12, nk=12, alibi=True),
     Case(id="three-calls-lengths", batch=2, nq=12, nk=12, key_lengths=(12, 5), data="padding"),
 )
-SAME_BITS = (Case(id="two-calls", quick=True, nk=150, nq=70, batch=1),)
+SAME_BITS = (
+    Case(id="two-calls", quick=True, dtypes=("float32",), nk=150, nq=70),
+    Case(id="two-calls-in-16-bits", dtypes=LOW, nk=150, nq=70),
+)
 
 GRADIENTS = (
     Case(id="head-dim-64", backward=True, heads=1, kv_heads=1, nq=20, nk=70, d=64, dv=64, bias=-1.0),
@@ -399,6 +430,8 @@ GRADIENT_OPTIONS = (
     Case(id="alibi", backward=True, alibi=True),
     Case(id="alibi-causal-more-keys", backward=True, alibi=True, causal=True, nq=9, nk=30),
     Case(id="key-lengths", backward=True, batch=3, key_lengths=(20, 7, 13), data="padding"),
+    Case(id="window-more-queries", backward=True, nq=30, nk=9, window=(4, 2)),
+    Case(id="causal-more-queries", backward=True, heads=1, kv_heads=1, nq=150, nk=70, causal=True),
     Case(id="causal-three-blocks", backward=True, heads=1, kv_heads=1, nq=300, nk=300, causal=True),
     Case(id="window-three-blocks", backward=True, heads=1, kv_heads=1, nq=300, nk=300, window=(40, 25)),
     Case(id="alibi-two-blocks", backward=True, heads=1, kv_heads=1, nq=150, nk=150, alibi=True, slope=0.05),
@@ -419,6 +452,7 @@ BIAS_GRADIENT = (
     Case(id="causal", backward=True, causal=True, wanted=("bias",)),
     Case(id="two-rows-three-blocks", backward=True, batch=2, nq=300, nk=20, bias=-1.5, data="positive", wanted=("bias",)),
     Case(id="shared-heads", backward=True, heads=4, kv_heads=1, nq=8, nk=8, bias=-1.5, wanted=("bias",)),
+    Case(id="two-blocks-of-keys", backward=True, heads=1, kv_heads=1, nq=9, nk=150, data="positive", wanted=("bias",)),
     Case(id="window", backward=True, window=(3, 2), wanted=("bias",)),
     Case(id="key-lengths", backward=True, batch=2, key_lengths=(20, 7), data="padding", wanted=("bias",)),
 )
@@ -437,6 +471,18 @@ SLOPE_GRADIENT = (
         wanted=("alibi_slopes",),
     ),
     Case(id="more-keys", backward=True, nq=9, nk=30, alibi=True, wanted=("alibi_slopes",)),
+    Case(
+        id="two-blocks-of-keys",
+        backward=True,
+        heads=1,
+        kv_heads=1,
+        nq=9,
+        nk=150,
+        alibi=True,
+        slope=0.05,
+        data="positive",
+        wanted=("alibi_slopes",),
+    ),
     Case(id="shared-heads", backward=True, heads=4, kv_heads=1, nq=8, nk=8, alibi=True, wanted=("alibi_slopes",)),
 )
 SATURATED_GRADIENTS = (Case(id="scores-near-8", quick=True, dtypes=LOW, backward=True, nq=8, nk=8, data="saturated"),)
@@ -493,11 +539,51 @@ PACKED_GRADIENTS = (
     Case(id="three", quick=True, backward=True, nq=30, nk=30, sequences=((5, 5), (18, 18), (7, 7))),
     Case(id="causal-more-keys", backward=True, nq=17, nk=47, causal=True, sequences=((5, 20), (8, 8), (4, 19))),
     Case(id="shared-heads", backward=True, heads=4, nq=30, nk=30, sequences=((20, 20), (10, 10))),
+    Case(id="empty-one", backward=True, nq=13, nk=13, sequences=((5, 5), (0, 0), (8, 8))),
+    Case(id="window", backward=True, nq=30, nk=30, window=(3, 2), sequences=((20, 20), (10, 10))),
     Case(
         id="bias-and-slopes", backward=True, nq=17, nk=47, bias=-1.5, alibi=True, slope=0.1,
         sequences=((5, 20), (8, 8), (4, 19)), wanted=("bias", "alibi_slopes"),
     ),
 )  # fmt: skip
+_SHARED: dict[str, Any] = {"kv_heads": 1, "backward": True}
+# Key lengths go with neither masks nor slopes here: whether they move positions is open (reference, masks.visible).
+TOGETHER = (
+    Case(id="causal", quick=True, nq=12, nk=12, scale=0.6, bias=-1.5, causal=True, backward=True),
+    Case(id="causal-shared-heads", nq=9, nk=12, dv=32, scale=0.6, causal=True, **_SHARED),
+    Case(id="window", nq=9, nk=30, scale=0.6, bias=-1.5, causal=True, window=(6, 1), **_SHARED),
+    Case(id="window-shared-heads", nq=30, nk=9, window=(4, 2), **_SHARED),
+    Case(id="alibi", nq=9, nk=30, scale=0.6, bias=-1.5, alibi=True, window=(12, 4), **_SHARED),
+    Case(
+        id="gradients", batch=2, nq=12, nk=9, dv=32, scale=0.6, bias=-1.5, causal=True, window=(5, -1), alibi=True,
+        slope=0.3, wanted=("bias", "alibi_slopes"), **_SHARED,
+    ),
+    Case(
+        id="key-lengths", batch=2, nq=9, nk=12, dv=32, scale=0.6, bias=-1.5, key_lengths=(12, 5), data="padding",
+        wanted=("bias",), **_SHARED,
+    ),
+    Case(
+        id="packed", nq=24, nk=31, scale=0.6, bias=-1.5, causal=True, window=(4, 1),
+        sequences=((5, 9), (8, 8), (8, 11), (3, 3)), **_SHARED,
+    ),
+    Case(
+        id="packed-slopes", nq=16, nk=20, dv=32, bias=-1.5, alibi=True, slopes_by_row=True, wanted=("bias", "alibi_slopes"),
+        sequences=((5, 9), (0, 0), (8, 8), (3, 3)), **_SHARED,
+    ),
+)  # fmt: skip
+SLOPES_BY_ROW = (
+    Case(id="forward", quick=True, batch=3, nq=6, nk=9, alibi=True, slopes_by_row=True),
+    Case(
+        id="gradients", batch=3, nq=6, nk=9, alibi=True, slopes_by_row=True, backward=True, wanted=("alibi_slopes",)
+    ),
+)  # fmt: skip
+FROZEN = (
+    Case(id="query", quick=True, nq=8, nk=8, frozen=("q",), backward=True),
+    Case(id="query-alone-asks", nq=8, nk=8, bias=-1.0, causal=True, frozen=("k", "v"), backward=True),
+    Case(id="key-alone-asks", nq=8, nk=8, bias=-1.0, causal=True, frozen=("q", "v"), backward=True),
+    Case(id="value-alone-asks", nq=8, nk=8, frozen=("q", "k"), backward=True),
+    Case(id="bias-alone-asks", nq=8, nk=8, frozen=("q", "k", "v"), wanted=("bias",), backward=True),
+)
 UNALIGNED = (
     Case(id="forward", quick=True, batch=2, layout="unaligned"),
     Case(id="backward", layout="unaligned", grad_layout="unaligned", backward=True),

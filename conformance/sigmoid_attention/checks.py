@@ -37,13 +37,17 @@ def gradient(name: str, subject: Any, case: AttentionCase, dtype: str, result: R
 
 
 def _output(subject: Any, case: AttentionCase, dtype: str) -> Iterator[Comparison]:
-    """The output; and the gradients of q, k and v where the case asks for them."""
+    """The output; and the gradients that the case asks for."""
     if not case.backward:
         yield output(subject, case, dtype)
         return
     result = subject.forward_backward(cases.problem(case, dtype))
     yield output(subject, case, dtype, result)
-    for name in ("q", "k", "v"):
+    yield from _asked_for(subject, case, dtype, result)
+
+
+def _asked_for(subject: Any, case: AttentionCase, dtype: str, result: Result) -> Iterator[Comparison]:
+    for name in (*cases.problem(case, dtype).differentiated, *case.wanted):
         yield gradient(name, subject, case, dtype, result)
 
 
@@ -76,6 +80,8 @@ for _requirement, _cases in {
     "SIG-49": cases.UNALIGNED,
     "SIG-50": cases.LONG,
     "SIG-51": cases.FAR,
+    "SIG-52": cases.TOGETHER,
+    "SIG-53": cases.SLOPES_BY_ROW,
 }.items():
     CHECKS.add(_requirement, _cases)(_output)
 
@@ -144,10 +150,8 @@ def gradient_of_k(subject: Any, case: AttentionCase, dtype: str) -> Iterator[Com
 
 
 def _gradients(subject: Any, case: AttentionCase, dtype: str) -> Iterator[Comparison]:
-    """dQ, dK and dV, without the output."""
-    result = subject.forward_backward(cases.problem(case, dtype))
-    for name in ("q", "k", "v"):
-        yield gradient(name, subject, case, dtype, result)
+    """The gradients that the case asks for, without the output."""
+    yield from _asked_for(subject, case, dtype, subject.forward_backward(cases.problem(case, dtype)))
 
 
 for _requirement, _cases in {
@@ -156,6 +160,8 @@ for _requirement, _cases in {
     "SIG-39": cases.GRADIENT_STRIDES,
     "SIG-40": cases.GRADIENT_TAILS,
     "SIG-41": cases.MANY_GRADIENT_TERMS,
+    "SIG-48": cases.PACKED_GRADIENTS,
+    "SIG-54": cases.FROZEN,
 }.items():
     CHECKS.add(_requirement, _cases)(_gradients)
 
@@ -223,14 +229,6 @@ def errors_spread_no_further_than_roundings(subject: Any, case: AttentionCase, d
 def errors_follow_nothing(subject: Any, case: AttentionCase, dtype: str) -> Iterator[Comparison]:
     """The errors projected on the value, and on its derivatives in bias and scale."""
     yield from _leans(subject, case, dtype, constant=False)
-
-
-@CHECKS.add("SIG-48", cases.PACKED_GRADIENTS)
-def packed_gradients(subject: Any, case: AttentionCase, dtype: str) -> Iterator[Comparison]:
-    """dQ, dK and dV; those of the bias and the slopes where the case asks for them."""
-    result = subject.forward_backward(cases.problem(case, dtype))
-    for name in ("q", "k", "v", *case.wanted):
-        yield gradient(name, subject, case, dtype, result)
 
 
 @CHECKS.add("SIG-34", cases.SHARED_HEAD_GRADIENTS)

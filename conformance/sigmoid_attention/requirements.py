@@ -49,7 +49,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "SIG-07",
         "Scores are as exact as the declared numerical class says; by default they are never stored in the input dtype.",
         "numerical classes of the law",
-        "scores rounded to bfloat16 or float16 without saying so",
+        "scores rounded to bfloat16 or float16 without saying so; products that overflow float16 before they are scaled",
     ),
     Requirement(
         "SIG-08",
@@ -65,7 +65,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "SIG-10",
-        "Head dims that are no power of two give the same law.",
+        "Every head dim gives the same law: powers of two and others, from 1 to 256.",
         "kernel (head dims up to 256, padded)",
         "a head dim cut or padded with what lies behind it",
     ),
@@ -149,9 +149,9 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "SIG-24",
-        "A NaN in a query or a key reaches only the rows that see it.",
+        "A NaN or an infinity in a query or a key reaches only the rows that see it.",
         "law (a masked pair has weight 0)",
-        "masks that add instead of select; padding rows that leak",
+        "masks that add instead of select; padding rows that leak; an infinity that a mask turns into a NaN",
     ),
     Requirement(
         "SIG-25",
@@ -314,5 +314,23 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "Elements further from the first than 32 bits can count are found.",
         "kernel, flash_attn_func (any strides but the last)",
         "offsets computed in 32 bits",
+    ),
+    Requirement(
+        "SIG-52",
+        "Options given together each mean what they mean alone, in the output and in every gradient.",
+        "section 2, definition of SigmoidAttn; kernel, docstring of flash_attn_func",
+        "a path for one option that leaves another out: shared heads without the window, packed sequences without the bias",
+    ),
+    Requirement(
+        "SIG-53",
+        "ALiBi's slopes are one per head, or one per batch row and head.",
+        "kernel, docstring of flash_attn_func (alibi_slopes)",
+        "the first row's slopes for every row; their gradients added up",
+    ),
+    Requirement(
+        "SIG-54",
+        "A gradient is the same whichever other inputs ask for theirs.",
+        "law (backward); torch: frozen layers ask for none",
+        "a kernel that makes two gradients together, skipped when one of them is not asked for",
     ),
 )

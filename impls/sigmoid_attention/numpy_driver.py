@@ -49,7 +49,7 @@ class NumpySubject:
         before_reading()
         gradients = self._call(backward, problem, guarded)
         before_reading()
-        wanted = ("q", "k", "v", *problem.wanted)
+        wanted = (*problem.differentiated, *problem.wanted)
         for name in wanted:
             if name not in gradients:
                 raise Unsupported(f"returns no gradient of {name}")
@@ -57,7 +57,7 @@ class NumpySubject:
             _image(out),
             _dtype_name(out, problem),
             {name: _image(gradients[name]) for name in wanted},
-            {name: _dtype_name(gradients[name], problem) for name in ("q", "k", "v")},
+            {name: _dtype_name(gradients[name], problem) for name in problem.differentiated},
             guarded.mutated(),
         )
 

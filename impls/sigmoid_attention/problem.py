@@ -35,7 +35,8 @@ class Problem:
         mixed        q transposed, k contiguous, v padded: no two have the same strides
         far          rows of k and v `FAR_ROW` elements apart, in memory that is reserved and, but for the rows, never touched
 
-    ``wanted`` names, beside q, k and v, whose gradients are asked for: ``bias``, ``alibi_slopes``.
+    ``wanted`` names, beside q, k and v, whose gradients are asked for: ``bias``, ``alibi_slopes``; ``frozen`` names those of
+    q, k and v that ask for none.
     """
 
     q: Array
@@ -54,6 +55,12 @@ class Problem:
     layout: str = "contiguous"
     grad_layout: str = "contiguous"
     wanted: tuple[str, ...] = ()
+    frozen: tuple[str, ...] = ()
+
+    @property
+    def differentiated(self) -> tuple[str, ...]:
+        """Those of q, k and v whose gradients are asked for."""
+        return tuple(name for name in ("q", "k", "v") if name not in self.frozen)
 
     def options(self) -> dict[str, Any]:
         """The options by the names that the reference gives them."""

@@ -63,7 +63,7 @@ class TorchSubject:
 
     def _forward_backward(self, problem: Problem, before_reading: Callable[[], Any]) -> Result:
         guarded = _Guarded(problem, ("q", "k", "v", "grad"), self._device, self._swapped)
-        leaves = {name: guarded.views[name].requires_grad_() for name in ("q", "k", "v")}
+        leaves = {name: guarded.views[name].requires_grad_() for name in problem.differentiated}
         options = problem.options()
         for name in problem.wanted:
             if not self._arguments.accepts(name):
@@ -87,7 +87,7 @@ class TorchSubject:
             self._image(out),
             _dtype_name(out),
             {name: self._image(x) if name in ("q", "k", "v") else _numbers(x) for name, x in gradients.items()},
-            {name: _dtype_name(gradients[name]) for name in ("q", "k", "v")},
+            {name: _dtype_name(gradients[name]) for name in problem.differentiated},
             guarded.mutated(),
         )
 

@@ -217,6 +217,10 @@ def _weights(
         error = error + gamma(4, store.unit_roundoff) * product + gamma(3, store.unit_roundoff) * (abs(bias) + tilt)
         error = error + 4 * store.half_subnormal
 
+        # A product beyond the format's range is stored as an infinity, and nothing is known of its weight.
+        error = np.where(np.abs(q @ keys) > store.largest, np.inf, error)
+    # An infinite score is infinite however it is computed: its weight is exactly 0 or 1.
+    error = np.where(np.isinf(score), 0.0, error)
     p = attention.sigmoid(score)
     small = np.minimum(error, 1.0)
     # The derivative bound grows like e^t; for large t the difference itself is the better bound, and no longer cancels.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -381,6 +383,18 @@ def test_work_is_counted_as_the_field_counts_it() -> None:
     assert by_id["fwd-bwd-full-B8-H16-N2048-D128-bfloat16"].amount == full.amount * 3.5
     assert by_id["bwd-full-B8-H16-N2048-D128-bfloat16"].amount == full.amount * 2.5
     assert BASELINE in {i.name for i in IMPLEMENTATIONS}
+
+
+def test_the_grid_is_the_paper_s_with_as_many_tokens_at_every_length() -> None:
+    loads = [workload.parameters["load"] for workload in WORKLOADS if workload.devices == ("cuda",)]
+    directions = {"forward": (False, False), "backward": (True, True), "both": (True, False)}
+    grid = itertools.product((64, 128, 256), (512, 1024, 2048, 4096, 8192, 16384), (False, True), directions.values())
+    assert {(load.dim, load.length, load.causal, (load.backward, load.alone)) for load in loads} == set(grid)
+    assert len(loads) == 3 * 6 * 2 * 3
+    assert {(load.batch * load.length, load.heads * load.dim) for load in loads} == {(16384, 2048)}
+    # Each is one point of a family that has all the lengths.
+    families = Counter(workload.family for workload in WORKLOADS if workload.devices == ("cuda",))
+    assert set(families.values()) == {6}
 
 
 class Wrong:
