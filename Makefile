@@ -15,9 +15,13 @@ INSTALL := $(RUN) -m pip install --disable-pip-version-check --quiet -c constrai
 # pytest answers 1 where some implementation failed: a verdict that the report is about, not a fault of the run.
 JUDGED := || [ $$? -eq 1 ]
 
+# Other releases of the published implementations, each in a folder of its own.
+RELEASES := $(abspath $(VENV))/releases
+
 .PHONY: report test publish gpu lint clean
 
-report: $(VENV)/.peers
+report: export GAUGEBLOCK_PACKAGES := $(RELEASES)
+report: $(VENV)/.releases
 	@mkdir -p $(REPORT)
 	@echo "1 of 5: judging every implementation"
 	$(RUN) -m pytest conformance -n auto -q --no-header --tb=no -rN --records $(REPORT)/conformance.jsonl $(JUDGED)
@@ -59,6 +63,11 @@ $(VENV)/.tests: $(VENV)/bin/python pyproject.toml constraints.txt
 $(VENV)/.peers: $(VENV)/.tests
 	@echo "installing the published implementations (a few minutes)"
 	$(INSTALL) -e '.[torch,dev,peers]'
+	@touch $@
+
+$(VENV)/.releases: $(VENV)/.peers impls/ademamix/other_versions.py
+	@echo "installing other releases of some of them (half a minute)"
+	$(RUN) -m impls.ademamix.other_versions $(RELEASES)
 	@touch $@
 
 clean:

@@ -45,6 +45,8 @@ class Origin:
     kind: str = "built in"
     distribution: str | None = None
     """The distribution whose installed version is reported; None for our own and for loose files."""
+    version: str | None = None
+    """The version, where it is not the installed one: a release that is kept in a folder of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,11 +98,11 @@ class Implementation:
         return tuple(module for module in self.requires if not is_installed(module))
 
     def version(self) -> str | None:
-        """The installed version of the distribution it comes from, or None."""
+        """The version of the distribution it comes from, the installed one where its origin says no other, or None."""
         from importlib import metadata
 
-        if self.origin.distribution is None:
-            return None
+        if self.origin.distribution is None or self.origin.version is not None:
+            return self.origin.version
         try:
             return metadata.version(self.origin.distribution)
         except metadata.PackageNotFoundError:

@@ -461,7 +461,7 @@ RESUME = (
         quick=False,
     ),
 )
-RESTORED = (single("from-other-ones", SCHEDULED, "normal", 6, resume_after=3, rebuilt_otherwise=True, dtypes=WIDE),)
+RESTORED = (single("from-other-ones", replace(EXACT, weight_decay=0.125), "normal", 6, resume_after=3, rebuilt_otherwise=True, dtypes=WIDE),)
 LATE = (
     RunCase(
         "joins-at-step-4",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from impls.contract import Implementation, Origin
@@ -63,7 +64,7 @@ def _ours(
     )
 
 
-IMPLEMENTATIONS: tuple[Implementation, ...] = (
+_HERE: tuple[Implementation, ...] = (
     Implementation(
         name="ademamix/numpy",
         system="ademamix",
@@ -215,23 +216,6 @@ IMPLEMENTATIONS: tuple[Implementation, ...] = (
         documentation="https://pytorch-optimizers.readthedocs.io/en/latest/optimizer/#pytorch_optimizer.AdEMAMix",
     ),
     Implementation(
-        name="ademamix/pytorch-optimizer-3.10.1",
-        system="ademamix",
-        target="impls.ademamix.other_versions:pytorch_optimizer_3_10_1",
-        protocol="torch-optimizer",
-        summary="pytorch_optimizer.AdEMAMix of 3.10.1 with weight_decouple=True: divides the slow EMA too, fixed in 3.11.0",
-        requires=("torch",),
-        dtypes=("float64", "float32"),
-        devices=("cpu", "cuda"),
-        features=_EVERYTHING - {"separate-warmups", "switch"},
-        settings={
-            "arguments": {"weight_decouple": True},
-            "moments": {"m1": "exp_avg", "m2": "exp_avg_slow", "nu": "exp_avg_sq"},
-        },
-        origin=Origin("package"),
-        documentation="https://pytorch-optimizers.readthedocs.io/en/v3.10.1/optimizer/#pytorch_optimizer.AdEMAMix",
-    ),
-    Implementation(
         name="ademamix/pytorch-optimizer-16bit",
         system="ademamix",
         target="pytorch_optimizer:AdEMAMix",
@@ -310,17 +294,73 @@ IMPLEMENTATIONS: tuple[Implementation, ...] = (
     Implementation(
         name="ademamix/holocron",
         system="ademamix",
-        target="impls.ademamix.other_versions:holocron_0_3_0",
+        target="impls.ademamix.other_versions:pylocron_0_3_0",
         protocol="torch-optimizer",
-        summary="holocron.optim.AdEMAMix (pylocron 0.3.0): L2 decay, no warm-ups",
+        summary="holocron.optim.AdEMAMix: L2 decay, no warm-ups",
         requires=("torch",),
         dtypes=("float64", "float32"),
         devices=("cpu", "cuda"),
         features=_EVERYTHING - {"schedules", "separate-warmups", "switch"},
         settings={"moments": {"m1": "exp_avg", "m2": "exp_avg_slow", "nu": "exp_avg_sq"}},
-        origin=Origin("package"),
+        origin=Origin("package", "pylocron", "0.3.0"),
         documentation="https://frgfm.github.io/Holocron/latest/optim.html",
     ),
+    Implementation(
+        name="ademamix/zij",
+        system="ademamix",
+        target="impls.ademamix.other_versions:zij_0_1_1",
+        protocol="torch-optimizer",
+        summary="zij.AdEMAMix, which is adapted from the code published with the paper",
+        requires=("torch",),
+        dtypes=("float64", "float32"),
+        devices=("cpu", "cuda"),
+        features=_EVERYTHING - {"switch"},
+        settings={"moments": _TORCH_MOMENTS},
+        origin=Origin("package", "zij", "0.1.1"),
+        documentation="https://junaidaliop.github.io/zij/math/ademamix/",
+    ),
+    Implementation(
+        name="ademamix/zij-16bit",
+        system="ademamix",
+        target="impls.ademamix.other_versions:zij_0_1_1",
+        protocol="torch-optimizer",
+        summary="zij.AdEMAMix on 16-bit parameters: moments and intermediates take their dtype",
+        requires=("torch",),
+        dtypes=("bfloat16", "float16"),
+        devices=("cpu", "cuda"),
+        features=_EVERYTHING - {"switch"},
+        numerical_class="parameter-dtype",
+        settings={"moments": _TORCH_MOMENTS},
+        origin=Origin("package", "zij", "0.1.1"),
+        documentation="https://junaidaliop.github.io/zij/math/ademamix/",
+    ),
+)
+
+
+def _earlier(slug: str, versions: tuple[str, ...]) -> Iterator[Implementation]:
+    """Other releases of a listed one, from folders of their own; see `impls.ademamix.other_versions`."""
+    latest = next(each for each in _HERE if each.name == f"ademamix/{slug}")
+    distribution = latest.origin.distribution or ""
+    # What ``start`` does is done by the release's own switches; and who chooses by speed chooses the latest.
+    kept = {name: value for name, value in latest.settings.items() if name != "start"}
+    kept["untimed"] = "an earlier release; the latest one is timed"
+    for version in versions:
+        attribute = f"{distribution}_{version}".replace(".", "_")
+        yield replace(
+            latest,
+            name=f"{latest.name}-{version}",
+            target=f"impls.ademamix.other_versions:{attribute}",
+            summary=f"{latest.summary}, release {version}",
+            requires=("torch",),
+            settings=kept,
+            origin=Origin("package", distribution, version),
+        )
+
+
+IMPLEMENTATIONS: tuple[Implementation, ...] = (
+    *_HERE,
+    *_earlier("pytorch-optimizer", ("3.8.2", "3.9.0", "3.10.1", "3.11.0")),
+    *_earlier("heavyball", ("2.3.1", "3.0.0", "3.1.1", "3.2.0")),
 )
 
 

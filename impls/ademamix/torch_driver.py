@@ -290,7 +290,11 @@ class _Run:
         if not names:
             return ()
         return tuple(
-            {ours: _values(optimizer.state[p][theirs]) for ours, theirs in names.items() if theirs in optimizer.state[p]}
+            {
+                ours: _values(optimizer.state[p][theirs])
+                for ours, theirs in names.items()
+                if optimizer.state[p].get(theirs) is not None  # without beta1 some keep None in place of the fast one
+            }
             for p in self.parameters
             if p is not None
         )

@@ -10,6 +10,7 @@ from reports.anchors import finding, mark
 from reports.markup import block, code, fold, plain, table
 from reports.merging import Evidence, Implementation
 from reports.numbers import count, margin
+from reports.sections.releases import releases
 from reports.shelf import WriteUp
 from reports.standing import of_requirement, requirement_named, standings, worst_first
 
@@ -35,7 +36,8 @@ def findings(evidence: Evidence, written: Sequence[WriteUp] = ()) -> str:
         return "No deviation was found." if judged else "No case was judged in these runs, so there can be no finding."
     texts = [f"- [{plain(text.title)}]({text.path})" for text in written]
     more = ["Written up at length:\n\n" + "\n".join(texts)] if texts else []
-    return "\n\n".join([INTRODUCTION, *more, *parts])
+    between = releases(evidence)
+    return "\n\n".join([INTRODUCTION, *more, *parts, *([between] if between else [])])
 
 
 def _implementation(evidence: Evidence, implementation: Implementation, ids: list[str]) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from conformance.verdict import Verdict
+from conformance.verdict import Judgement, Verdict
 from reports.anchors import finding
 from reports.merging import load
 from reports.page import render
@@ -426,3 +426,38 @@ def test_the_same_records_render_to_the_same_bytes_anywhere(tmp_path: Path) -> N
     }
     assert first == here
     assert second == here
+
+
+def release(version: str, verdicts: dict[tuple[str, str], str]) -> list[dict[str, Any]]:
+    name = "ademamix/optax" if version == "0.2.11" else f"ademamix/optax-{version}"
+    return [
+        Judgement(
+            implementation=name,
+            system="ademamix",
+            requirement=requirement,
+            case=case,
+            dtype="float32",
+            device="cpu",
+            verdict=Verdict(verdict),
+            margin={"pass": 0.5, "fail": 2.0, "error": None}[verdict],
+        ).to_json()
+        for (requirement, case), verdict in verdicts.items()
+    ]
+
+
+def test_what_a_later_release_fixed_or_broke_is_said(tmp_path: Path) -> None:
+    ids = [("ADM-01", "a"), ("ADM-02", "a"), ("ADM-02", "b"), ("ADM-03", "a")]
+    body = [
+        *release("0.2.11", dict(zip(ids, ("pass", "pass", "error", "pass"), strict=True))),
+        *release("0.2.10", dict(zip(ids, ("pass", "pass", "error", "fail"), strict=True))),
+        *release("0.2.9", dict(zip(ids, ("fail", "error", "error", "pass"), strict=True))),
+    ]
+    listed = [("ademamix/optax", "0.2.11"), ("ademamix/optax-0.2.10", "0.2.10"), ("ademamix/optax-0.2.9", "0.2.9")]
+    page = page_of(tmp_path, body, implementations=[made.implementation(n, "package", "optax", v) for n, v in listed])
+    said = squeezed(section(page, "Findings"))
+    assert "optax`: 0.2.9, 0.2.10, 0.2.11 were judged." in said
+    assert "Fixed in 0.2.10, wrong in 0.2.9: ADM-01, ADM-02 (1 of 2 cases)." in said
+    assert "Wrong since 0.2.10, right in 0.2.9: ADM-03." in said
+    assert "Fixed in 0.2.11, wrong in 0.2.10: ADM-03." in said
+    apart = page_of(tmp_path, body, implementations=[made.implementation(n, "package", n, v) for n, v in listed])
+    assert "were judged" not in section(apart, "Findings")
