@@ -35,11 +35,11 @@ class AdEMAMix(torch.optim.Optimizer):
       - ``t_alpha`` and ``t_beta3``: warm-ups of alpha and of ``betas[2]`` in steps, usually the training's length. None or
         0: constant from the first step, which is what the paper does only where it starts late.
       - ``weight_decay`` is decoupled and multiplied by ``lr``.
-      - ``state_dtype``: ``torch.float32`` (float64 parameters: float64), ``torch.bfloat16`` or ``"8bit"`` (blocks of 256 with
-        the dynamic code book; tensors of fewer than 4096 elements keep float32). Low precision loses small updates of the slow
-        EMA, see docs/ademamix.md.
+      - ``state_dtype``: ``torch.float32`` (float64 parameters: float64), ``torch.bfloat16`` or ``"8bit"`` (blocks of 256;
+        tensors of fewer than 4096 elements keep float32). Low precision loses small updates of the slow EMA, see
+        docs/ademamix.md.
       - ``stochastic_rounding``: what is stored in 16 bits, parameters and moments, is rounded to a neighbour at random instead
-        of to the nearest; repeatable by ``seed``.
+        of to the nearest, as roots and slow EMAs in 8 bits always are; repeatable by ``seed``.
 
     backend: ``"auto"`` takes the fastest that works here for each device and dtype; see `describe`. ``"eager"``,
     ``"foreach"``, ``"compiled"`` (torch.compile), ``"triton"``, ``"cuda"`` (CUDA C++), ``"cpu"`` (C++) and ``"cuda-host"``
@@ -122,7 +122,7 @@ class AdEMAMix(torch.optim.Optimizer):
                     state = optimizer._initial(parameter, group)
                     for name in ("t", "t_switch"):
                         state[name] = optimizer._clock(int(old["step"]), parameter)
-                    _put(state, old["exp_avg"], old["exp_avg_sq"])
+                    _put(state, old["exp_avg"], None, old["exp_avg_sq"])
                     optimizer.state[parameter] = state
         return optimizer
 
@@ -152,6 +152,17 @@ class AdEMAMix(torch.optim.Optimizer):
                     lines.append(line)
         return "\n".join(lines)
 
+    def state_dict(self) -> dict[str, Any]:
+        """As `torch.optim.Optimizer.state_dict`. 8-bit moments of distributed (DTensor) parameters are handed out in float32,
+        as distributed tensors: another sharding, which a checkpoint may be loaded into, has other blocks."""
+        saved = super().state_dict()
+        parameters = [p for group in self.param_groups for p in group["params"]]
+        numbers = [n for group in saved["param_groups"] for n in group["params"]]
+        for number, parameter in zip(numbers, parameters, strict=True):
+            if "exp_avg_sq_scale" in saved["state"].get(number, {}) and hasattr(parameter, "to_local"):
+                saved["state"][number] = _distributed(parameter, saved["state"][number])
+        return saved
+
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """As `torch.optim.Optimizer.load_state_dict`, without its cast of the moments to the parameter's dtype."""
         super().load_state_dict(state_dict)
@@ -164,6 +175,9 @@ class AdEMAMix(torch.optim.Optimizer):
                     self.state[parameter][name] = self._clock(int(value), parameter)
                 elif torch.is_tensor(value):
                     self.state[parameter][name] = value.detach().clone().to(parameter.device)
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                self._quantise(parameter, group)
         self._forget()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -283,14 +297,21 @@ class AdEMAMix(torch.optim.Optimizer):
     def _clock(self, value: int, parameter: torch.Tensor) -> Any:
         return torch.tensor(value, dtype=torch.int64, device=parameter.device) if self.capturable else value
 
+    def _quantise(self, parameter: torch.Tensor, group: dict[str, Any]) -> None:
+        """Bring a state that was loaded with wide moments into 8 bits, where its group has them so."""
+        loaded = self.state.get(parameter)
+        if not loaded or "exp_avg_sq_scale" in loaded or self._kind(parameter, group).states != "8bit":
+            return
+        state = self._initial(parameter, group) | {name: loaded[name] for name in ("t", "t_switch")}
+        _put(state, *(loaded.get(name) for name, _ in _MOMENTS))
+        self.state[parameter] = state
+
     def _initial(self, parameter: torch.Tensor, group: dict[str, Any]) -> dict[str, Any]:
         kind = self._kind(parameter, group)
         wide = torch.float64 if parameter.dtype == torch.float64 else torch.float32
         stored = {"float32": wide, "bfloat16": torch.bfloat16, "8bit": torch.uint8}[kind.states]
-        if kind.states == "8bit" and hasattr(parameter, "to_local"):
-            raise RuntimeError(
-                "8-bit states are not made for distributed (DTensor) parameters: their blocks would not reshard"
-            )
+        if kind.states == "8bit":
+            parameter = _local(parameter)  # blocks are of what this process has
         state: dict[str, Any] = {}
         for name, signed in _MOMENTS:
             if name == "exp_avg_fast" and not kind.has_fast:
@@ -330,17 +351,36 @@ def _local(tensor: torch.Tensor) -> torch.Tensor:
     return plain
 
 
-def _put(state: dict[str, Any], m1: torch.Tensor, nu: torch.Tensor) -> None:
-    """Store moments that were kept wide; the slow EMA stays what it is."""
+def _put(state: dict[str, Any], m1: torch.Tensor | None, m2: torch.Tensor | None, nu: torch.Tensor | None) -> None:
+    """Store moments that were kept wide, where there are any; a state without m1 keeps none."""
+    wide = {"exp_avg_fast": m1, "exp_avg_slow": m2, "exp_avg_sq": nu}
+    given = {name: values for name, values in wide.items() if values is not None and name in state}
     if "exp_avg_sq_scale" not in state:
-        state["exp_avg_sq"].copy_(nu)
-        if "exp_avg_fast" in state:
-            state["exp_avg_fast"].copy_(m1)
+        for name, values in given.items():
+            state[name].copy_(values)
         return
     strides = state["exp_avg_sq"].stride()
-    root = quantised.encode_root(in_memory_order(nu, strides).float(), state["exp_avg_sq"], state["exp_avg_sq_scale"])
-    if "exp_avg_fast" in state:
-        quantised.encode_ratio(in_memory_order(m1, strides).float(), root, state["exp_avg_fast"], state["exp_avg_fast_scale"])
+    flat = {name: in_memory_order(_local(values), strides).float() for name, values in given.items()}
+    root = quantised.encode_root(flat.pop("exp_avg_sq"), state["exp_avg_sq"], state["exp_avg_sq_scale"])
+    for name, values in flat.items():
+        quantised.encode_ratio(values, root, state[name], state[f"{name}_scale"])
+
+
+def _distributed(parameter: Any, state: dict[str, Any]) -> dict[str, Any]:
+    """The state of a distributed parameter with its 8-bit moments in float32, laid out and sharded as the parameter is."""
+    from torch.distributed.tensor import DTensor
+
+    codes = state["exp_avg_sq"]
+    root = quantised.decode_root(codes, state["exp_avg_sq_scale"])
+    wide = {}
+    for name, signed in _MOMENTS:
+        if name in state:
+            flat = quantised.decode_ratio(state[name], state[f"{name}_scale"], root) if signed else root * root
+            wide[name] = DTensor.from_local(
+                torch.as_strided(flat, codes.shape, codes.stride()), parameter.device_mesh, parameter.placements,
+                run_check=False, shape=parameter.shape, stride=parameter.stride(),
+            )  # fmt: skip
+    return {**wide, "t": state["t"], "t_switch": state["t_switch"]}
 
 
 def _states(given: Any) -> str:

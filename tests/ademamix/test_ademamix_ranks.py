@@ -13,7 +13,8 @@ from impls.ademamix import ranks
 from impls.ademamix.driver import _from_anywhere
 from impls.ademamix.problem import Group, Problem, Ranks, Tensor
 from impls.contract import Unsupported
-from reference.ademamix import Hyperparameters
+from reference.ademamix import Hyperparameters, bounded_trajectory, numerical_class
+from reference.rounding import FLOAT32
 
 PLUGS = '''
 import os, time
@@ -93,6 +94,29 @@ def test_replicated_sharded_and_resharded_runs_are_the_single_process_run_of_a_l
         assert len(outcome.replicas) == (1, 3, 1)[number]
         steps = (4, 4, 4)[number]
         assert all(len(history) == steps for rank in outcome.replicas for history in rank)
+
+
+def test_moments_in_8_bits_are_sharded_and_survive_another_sharding() -> None:
+    rng = np.random.default_rng(2)
+    steps, rates = 6, (0.25,) * 6
+    gradients = FLOAT32.round(rng.normal(size=(steps, 50, 100)))  # no shard's first element begins a block of the whole
+    tensor = Tensor(np.ones((50, 100)), tuple(gradients))
+    problem = Problem("float32", (Group((tensor,), HYPER, rates),))
+    jobs = ((problem, Ranks("fsdp", 4)), (replace(problem, resume_after=3), Ranks("fsdp", 4, 2)))
+    settings = {"arguments": {"state_dtype": "8bit", "backend": "eager"}}
+    # The bound for blocks as large as the tensor holds for any that are part of it, and one step more for the checkpoint.
+    numerical = replace(numerical_class("ratios-8bit"), block=5000)
+    again = [*gradients, gradients[-1]]
+    bounds = [s.theta_bound for s in bounded_trajectory(tensor.start, again, (*rates, 0.25), HYPER, "float32", numerical)]
+    strict = [s.theta for s in bounded_trajectory(tensor.start, gradients, rates, HYPER, "float32")]
+    for number in range(len(jobs)):
+        outcome = ranks.run("impls.ademamix.optimizer:AdEMAMix", settings, jobs, number)
+        (got,) = outcome.parameters
+        worst = [float(np.max(np.abs(a - b) / c)) for a, b, c in zip(got, strict, bounds[1:], strict=True)]
+        assert 0 < max(worst) <= 1, worst  # a bound that is infinite would make it 0
+        assert np.abs(got[-1] - strict[-1]).max() > 0  # 8 bits, and not what they stand for
+        for replica in outcome.replicas:
+            np.testing.assert_array_equal(np.stack(replica[0]), np.stack(got)[-len(replica[0]) :])
 
 
 def test_what_goes_wrong_on_a_rank_is_said_once_with_its_rank(plug: Any) -> None:

@@ -1,0 +1,146 @@
+"""What low precision costs on the way: how far parameters are from the float64 trajectory of the same gradients.
+
+Gradients are given (normal deviates with some drift), so that no loss pulls a trajectory back. Both warm-ups last for the
+whole run. Each element has a scale of its own, whose logarithm is normal: its deviation is the spread, which is what moments
+that share a block's scale suffer from. The error is the distance of the whole tensor from the law's, relative to the way that
+the law has made; of several seeds the median is drawn, with the least and the largest.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from conformance.curves import Curve, Trace
+from conformance.judging import connect
+from conformance.studies import Axes, Effort
+from impls.ademamix.problem import Group, Problem, Tensor
+from impls.contract import Implementation, NotRun, Unsupported
+from reference.ademamix import Hyperparameters, trajectory
+from reference.rounding import FLOAT32
+
+Array = npt.NDArray[np.float64]
+
+PARAMETERS = 4096
+"""The least that published optimizers quantise."""
+RATE = 1e-3
+STEPS = (1, 3, 10, 30, 100, 300, 1000, 2000)
+SPREADS = (0.0, 0.5, 1.0, 1.5, 2.0)
+SCALES = (1e-9, 1e-7, 1e-5, 1e-3, 1e-1, 10.0, 1e3)
+SPREAD, SCALE = 1.0, 1e-3
+"""Where the other one is followed."""
+SHORT = 300
+"""Steps after which spreads and scales are compared."""
+SEEDS, QUICK_SEEDS, QUICK_STEPS = 3, 1, 100
+
+
+def error_against_steps(implementation: Implementation, effort: Effort) -> Iterator[Trace]:
+    """One run, read at several steps."""
+    marks = tuple(step for step in STEPS if not effort.quick or step <= QUICK_STEPS)
+    runs = _errors(implementation, effort, lambda seed: _errors_of(implementation, effort, marks, SPREAD, SCALE, seed))
+    yield _trace(implementation, marks, runs, {"spread": SPREAD, "scale": SCALE})
+
+
+def error_against_spread(implementation: Implementation, effort: Effort) -> Iterator[Trace]:
+    """One run for each spread, read at its end."""
+    steps = QUICK_STEPS if effort.quick else SHORT
+
+    def of(seed: int) -> list[float]:
+        return [_errors_of(implementation, effort, (steps,), spread, SCALE, seed)[0] for spread in SPREADS]
+
+    yield _trace(implementation, SPREADS, _errors(implementation, effort, of), {"steps": steps, "scale": SCALE})
+
+
+def error_against_scale(implementation: Implementation, effort: Effort) -> Iterator[Trace]:
+    """One run for each size of all gradients together, read at its end."""
+    steps = QUICK_STEPS if effort.quick else SHORT
+
+    def of(seed: int) -> list[float]:
+        return [_errors_of(implementation, effort, (steps,), SPREAD, scale, seed)[0] for scale in SCALES]
+
+    yield _trace(implementation, SCALES, _errors(implementation, effort, of), {"steps": steps, "spread": SPREAD})
+
+
+def _errors(implementation: Implementation, effort: Effort, of: Callable[[int], list[float]]) -> Array:
+    """One row for each seed."""
+    if "float32" not in implementation.dtypes:
+        raise Unsupported(f"steps {', '.join(implementation.dtypes)} only")
+    if implementation.features is not None and "schedules" not in implementation.features:
+        raise Unsupported("declares no warm-ups")
+    if connect(implementation, effort.device).interpreted:
+        raise NotRun("hundreds of steps take minutes in Triton's interpreter; followed on a CUDA device")
+    rows = []
+    for seed in range(QUICK_SEEDS if effort.quick else SEEDS):
+        effort.say(f"seed {seed}")
+        rows.append(of(seed))
+    return np.array(rows)
+
+
+def _trace(implementation: Implementation, x: tuple[float, ...], errors: Array, settings: dict[str, float]) -> Trace:
+    floor = FLOAT32.unit_roundoff / 2  # where an implementation agrees to the last place, so that a logarithm can show it
+    median, low, high = (np.maximum(reduce(errors, axis=0), floor) for reduce in (np.median, np.min, np.max))
+    return Trace(
+        x=x,
+        y=median.tolist(),
+        low=low.tolist() if len(errors) > 1 else None,
+        high=high.tolist() if len(errors) > 1 else None,
+        dtype="float32",
+        settings={**settings, "parameters": PARAMETERS, "seeds": len(errors)},
+    )
+
+
+def _errors_of(
+    implementation: Implementation, effort: Effort, marks: tuple[int, ...], spread: float, scale: float, seed: int
+) -> list[float]:
+    problem, expected = problem_of(marks, spread, scale, seed)
+    (got,) = connect(implementation, effort.device).run(problem).parameters
+    return [
+        float(np.linalg.norm(got[mark - 1] - law) / np.linalg.norm(law)) for mark, law in zip(marks, expected, strict=True)
+    ]
+
+
+@functools.lru_cache(maxsize=2 * max(len(SPREADS), len(SCALES)))
+def problem_of(marks: tuple[int, ...], spread: float, scale: float, seed: int) -> tuple[Problem, list[Array]]:
+    """The run, and where the law is after the steps of ``marks``; it starts from zero, so that this is the way made."""
+    rng = np.random.default_rng((seed, marks[-1]))
+    sizes = scale * np.exp(spread * rng.standard_normal(PARAMETERS))
+    drift = rng.standard_normal(PARAMETERS) / 10
+    gradients = [FLOAT32.round(sizes * (drift + rng.standard_normal(PARAMETERS))) for _ in range(marks[-1])]
+    start, rates = np.zeros(PARAMETERS), (RATE,) * marks[-1]
+    hyper = Hyperparameters(alpha=8.0, t_alpha=marks[-1], t_beta3=marks[-1])
+    run = enumerate(trajectory(start, gradients, rates, hyper), start=1)
+    expected = [theta for step, (theta, _) in run if step in marks]
+    return Problem("float32", (Group((Tensor(start, tuple(gradients)),), hyper, rates),)), expected
+
+
+_OFF = "distance from the law / way made"
+
+CURVES: tuple[Curve, ...] = (
+    Curve(
+        name="error-against-steps",
+        system="ademamix",
+        title="How far parameters drift from the float64 trajectory",
+        axes=Axes("steps", _OFF, "xy"),
+        run=error_against_steps,
+        quick=True,
+    ),
+    Curve(
+        name="error-against-spread",
+        system="ademamix",
+        title="How far parameters are off where gradients of neighbours differ in scale",
+        axes=Axes("deviation of the logarithm of the gradients' scales", _OFF, "y"),
+        run=error_against_spread,
+        quick=True,
+    ),
+    Curve(
+        name="error-against-scale",
+        system="ademamix",
+        title="How far parameters are off where all gradients are small, or large",
+        axes=Axes("scale of the gradients", _OFF, "xy"),
+        run=error_against_scale,
+        quick=True,
+    ),
+)

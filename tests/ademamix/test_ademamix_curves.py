@@ -1,0 +1,50 @@
+"""What low precision costs is measured on one trajectory, and ours with 8 bits is ahead of the published one all along it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from conformance.ademamix import curves
+from conformance.studies import Effort
+from impls.ademamix import IMPLEMENTATIONS
+from impls.contract import NotRun, Unsupported
+from impls.surroundings import surroundings_of
+
+BY_NAME = {each.name.partition("/")[2]: each for each in IMPLEMENTATIONS}
+QUICK = Effort(quick=True)
+
+
+def test_error_is_nothing_where_nothing_is_rounded_and_the_way_made_is_the_unit() -> None:
+    problem, expected = curves.problem_of((1, 10), 1.0, 1e-3, 0)
+    assert problem.steps == 10
+    assert [law.shape for law in expected] == [(curves.PARAMETERS,)] * 2
+    (trace,) = curves.error_against_steps(BY_NAME["numpy"], QUICK)
+    assert trace.x == (1, 3, 10, 30, 100)
+    assert max(trace.y) < 2.0**-18
+    assert min(trace.y) >= 2.0**-25
+
+
+def test_what_cannot_be_followed_says_why() -> None:
+    for name, reason in (("cpu-stochastic", "bfloat16, float16 only"), ("holocron", "declares no warm-ups")):
+        with pytest.raises(Unsupported, match=reason):
+            list(curves.error_against_steps(BY_NAME[name], QUICK))
+
+
+def test_ours_in_8_bits_is_ahead_of_bitsandbytes_wherever_it_is_followed() -> None:
+    pytest.importorskip("bitsandbytes")
+    for follow in (curves.error_against_spread, curves.error_against_scale, curves.error_against_steps):
+        errors = {}
+        for name in ("cpu-8bit", "bitsandbytes-8bit"):
+            with surroundings_of(BY_NAME[name].selector):
+                try:
+                    (trace,) = follow(BY_NAME[name], QUICK)
+                except NotRun:
+                    return
+            errors[name] = np.array(trace.y)
+        ahead = errors["bitsandbytes-8bit"] / errors["cpu-8bit"]
+        if follow is curves.error_against_steps:
+            ahead = ahead[1:]  # nothing has been stored before the first step
+        assert ahead.min() > 1, (follow.__name__, ahead)
+        if follow is curves.error_against_spread:
+            assert ahead[-1] > 3  # where neighbours differ most
