@@ -5,18 +5,23 @@ All of it is told as warnings: none of these is by itself proof of a wrong measu
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from conformance.measuring.clock import Work
 from conformance.measuring.sampling import SEEDS_APART
 from conformance.workload import Prepared
 
-SETTLED_S, WATCHED_S = 0.05, 0.02
-"""Pools of threads spin for up to some 30 ms after their last work; what still runs after that is no such pool."""
+SETTLED_S, WATCHED_S = 0.25, 0.02
+"""Pools of threads spin for a while after their last work: OpenMP's for a few milliseconds, OpenBLAS's for 2^28 ticks of the
+processor's counter, 0.07 to 0.15 s. What still runs after that is no such pool."""
 IDLE_CPUS = 0.2
 GLANCE_S = 1e-3
+TASKS = Path("/proc/self/task")
 SPARE_CPUS = 0.5
 """By so much may all threads together exceed the number that was set."""
 SLOWED = 1.25
@@ -25,21 +30,42 @@ TRIES, LONG_S = 5, 0.1
 """Calls that are longer are not made again to see whether it remembers: it would cost as much as measuring them."""
 
 
-def rest(sleep: Callable[[float], Any] = time.sleep, used: Callable[[], float] = time.process_time) -> None:
-    """Wait until the threads that the last call used have gone to sleep, 50 ms at the most.
+def rest(sleep: Callable[[float], Any] = time.sleep, running: Callable[[], int] | None = None) -> None:
+    """Wait until the threads that the last call used have gone to sleep, `SETTLED_S` at the most.
 
-    Pools of BLAS and OpenMP spin in wait of more work: what one side's threads burn would be missing to the other side.
+    Pools of BLAS and OpenMP spin in wait of more work: what one side's threads burn would be missing to the other side. Worse
+    than their share: a barrier waits for a thread that has lost its CPU to a spinning one, for whole time slices, and so short
+    work took seven times as long beside OpenBLAS.
     """
+    running = running or others_running
     for _ in range(round(SETTLED_S / GLANCE_S)):
-        began = used()
-        sleep(GLANCE_S)
-        if used() - began < IDLE_CPUS * GLANCE_S:
+        if not running():
             return
+        sleep(GLANCE_S)
+
+
+def others_running(tasks: Path = TASKS) -> int:
+    """How many threads of this process are on a CPU or wait for one, the calling one aside.
+
+    Their CPU time would tell it late: what a thread uses is booked at the system's ticks, 4 or 10 ms apart, and in a shorter
+    glance even a thread that never stops has used nothing. Where the system does not tell states, it is looked at for longer.
+    """
+    me, states = str(threading.get_native_id()), []
+    try:
+        for task in tasks.iterdir():
+            if task.name != me:
+                with contextlib.suppress(OSError):  # it has ended meanwhile
+                    states.append((task / "stat").read_text(errors="replace").rpartition(")")[2].split()[0])
+    except OSError:
+        began = time.process_time()
+        time.sleep(WATCHED_S)
+        return round((time.process_time() - began) / WATCHED_S)
+    return states.count("R")
 
 
 def going_on(name: str, sleep: Callable[[float], Any] = time.sleep, used: Callable[[], float] = time.process_time) -> str:
     """A warning where the process computes while nobody has called anything; of threads that somebody left behind."""
-    sleep(SETTLED_S)
+    rest(sleep)
     began = used()
     sleep(WATCHED_S)
     cpus = (used() - began) / WATCHED_S

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -215,14 +216,38 @@ def test_flags_that_slow_all_of_torch_down_are_left_to_who_set_them() -> None:
     assert flags() == before
 
 
-@pytest.mark.parametrize(("spinning", "sleeps"), [(0, 1), (7, 8), (10**6, 50)])
+@pytest.mark.parametrize(("spinning", "sleeps"), [(0, 0), (7, 7), (10**6, 250)])
 def test_threads_that_spin_are_waited_for_but_not_for_ever(spinning: int, sleeps: int) -> None:
     slept: list[float] = []
-    cpu = iter(
-        seconds for i in range(10**3) for seconds in (i * 1.0, i * 1.0 + (interference.GLANCE_S if i < spinning else 0))
-    )
-    interference.rest(slept.append, lambda: next(cpu))
+    interference.rest(slept.append, lambda: 1 if len(slept) < spinning else 0)
     assert len(slept) == sleeps
+
+
+def test_a_thread_is_seen_from_the_moment_it_runs_and_not_when_its_time_is_booked() -> None:
+    stop, begun = threading.Event(), threading.Event()
+
+    def spin() -> None:
+        begun.set()
+        x = np.zeros(1000)
+        while not stop.is_set():
+            x += 1
+
+    interference.rest()
+    thread = threading.Thread(target=spin)
+    thread.start()
+    begun.wait()
+    try:
+        seen = [interference.others_running() for _ in range(50)]
+    finally:
+        stop.set()
+        thread.join()
+    assert max(seen) >= 1
+    interference.rest()  # a thread that has been joined may still be on its way out
+    assert interference.others_running() == 0
+
+
+def test_where_no_state_is_told_cpu_time_is_looked_at_for_long_enough(tmp_path: Path) -> None:
+    assert interference.others_running(tmp_path / "none") == 0
 
 
 @pytest.mark.parametrize(("word", "own", "beside", "alone", "undermined"), [
