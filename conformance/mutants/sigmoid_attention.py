@@ -1128,6 +1128,20 @@ class DerivativeOfBothTails(SigmoidAttention):
         return dp * (p * self._other)
 
 
+def _last_row_lost() -> Any:
+    """Of tiles, because nothing that holds all scores takes sequences so long."""
+    import torch
+
+    from impls.sigmoid_attention.torch_blocked import attention
+    from impls.sigmoid_attention.torch_driver import TorchSubject
+
+    def last_row_lost(q: Any, k: Any, v: Any, **options: Any) -> Any:
+        out = attention(q, k, v, **options)
+        return torch.where(torch.arange(out.shape[2])[:, None] < 2**16 - 1, out, 0)
+
+    return TorchSubject(last_row_lost, "cpu", "", {})
+
+
 def _subject(attention: Callable[[], Any], numerical_class: str = "") -> Callable[[], NumpySubject]:
     return lambda: NumpySubject(attention(), numerical_class)
 
@@ -1376,6 +1390,14 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _long("positions-in-15-bits", PositionsIn15Bits, "Keys from the 32,768th on are never seen.", "50"),
     _long("queries-in-15-bits", QueriesIn15Bits, "dV leaves out queries from the 32,768th on.", "50"),
+    Mutant(
+        "queries-in-16-bits",
+        "sigmoid_attention",
+        "Queries are numbered up to 65,535, and the last of 65,536 has no output.",
+        _last_row_lost,
+        ("SIG-50",),
+        thorough=True,
+    ),
     _long("offsets-in-32-bits", OffsetsIn32Bits, "Offsets into v wrap at 2^31 elements.", "51"),
     _honest("declared-tanh", DeclaredTanh, "The hardware's approximate tanh, declared.", "fused-tanh"),
     _honest("materialised", Materialised, "Scores and gradients stored in the input dtype, declared.", "materialised"),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from impls.sigmoid_attention.problem import Problem
+from impls.sigmoid_attention.problem import MOST_SCORES, Problem
 from reference.rounding import FLOAT32, format_of
 from reference.sigmoid_attention import (
     Gradients,
@@ -32,8 +32,6 @@ Array = npt.NDArray[np.float64]
 
 ALL_DTYPES = ("float64", "float32", "float16", "bfloat16")
 LOW = ("float16", "bfloat16")
-MOST_SCORES = 2**28
-"""Scores of one head beyond which nobody is asked to hold them all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,6 +147,8 @@ def _draw(case: AttentionCase, rng: np.random.Generator) -> tuple[Array, Array, 
     v = rng.normal(size=(case.batch, case.kv_heads, case.nk, case.dv))
     if case.data == "normal":
         return q, k, v
+    if case.data == "zero-query":
+        return np.zeros_like(q), k, v
     if case.data == "positive":  # nothing cancels, so the relative accuracy of a sum is that of its terms
         return q, k, np.abs(v)
     if case.data == "one-large":  # every later key adds less than half a bfloat16 step of the sum so far
@@ -596,4 +596,12 @@ LONG = (
     Case(id="keys-gradients", dtypes=WIDE, nq=3, nk=65536, bias=LOG_65536, backward=True, **_LONG),
     Case(id="queries-gradients", dtypes=WIDE, nq=65536, nk=3, bias=LOG_65536, backward=True, **_LONG),
 )
+# Held against the law at some queries and keys, or at all of them where queries are 0. In bfloat16 alone, which no interpreter
+# runs: it would take hours.
+_SQUARE: dict[str, Any] = {"dtypes": ("bfloat16",), "nq": 65536, "nk": 65536, "bias": LOG_65536, "backward": True, **_LONG}
+LONG_SQUARE = (
+    Case(id="square-causal", causal=True, **_SQUARE),
+    Case(id="square-window", causal=True, window=(1000, -1), **_SQUARE),
+)
+LONG_UNIFORM = (Case(id="square-of-zero-queries", causal=True, data="zero-query", **_SQUARE),)
 FAR = (Case(id="keys", dtypes=LOW, layout="far", heads=1, kv_heads=1, nq=4, nk=18, thorough=True),)

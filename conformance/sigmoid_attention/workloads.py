@@ -12,24 +12,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from conformance.comparison import Comparison, compare, equal
+from conformance.sigmoid_attention.sampling import compare_places, places
 from conformance.workload import Prepared, Workload
 from impls.contract import Implementation, Unsupported
 from impls.sigmoid_attention.driver import connect
 from impls.sigmoid_attention.problem import Load
-from reference.sigmoid_attention import (
-    backward,
-    backward_bounds,
-    forward,
-    forward_bound,
-    log_length_bias,
-    softmax_row,
-    softmax_row_bound,
-)
-
-Array = npt.NDArray[np.float64]
+from reference.sigmoid_attention import log_length_bias, softmax_row, softmax_row_bound
 
 BASELINE = "sigmoid_attention/softmax-fused"
 """Softmax attention as torch ships it, so that a ratio reads as the paper's headline does: sigmoid against FlashAttention-2 in
@@ -176,7 +166,9 @@ def _verifier(work: Any, load: Load, numerical_class: str) -> Verifier:
         # All of them at once, and the last first: work that is still going on has not come there.
         heads = {where: work.head(results, *where) for where in sorted(picked, reverse=True)}
         for (batch, head), found in heads.items():
-            yield from _compare_head(found, load, numerical_class, rng, f"batch {batch} head {head}")
+            chosen = places(load.length, SAMPLED, rng)
+            rule: dict[str, Any] = {"dtype": load.dtype, "bias": load.bias, "causal": load.causal}
+            yield from compare_places(found, chosen, f"batch {batch} head {head}", numerical_class=numerical_class, **rule)
         if run is not None:
             yield from _still_there(work, results)
 
@@ -214,34 +206,3 @@ def _softmax_verifier(work: Any, load: Load) -> Verifier:
             yield compare(f"softmax output, row {i}", head["output"][i], expected, bound)
 
     return verify
-
-
-def _compare_head(
-    head: dict[str, Array], load: Load, numerical_class: str, rng: np.random.Generator, where: str
-) -> Iterator[Comparison]:
-    """Rows and keys picked at the ends, around the middle and at random: each is a small exact problem of its own."""
-    n = load.length
-    picked = sorted({0, 1, n // 2 - 1, n // 2, n - 2, n - 1, *rng.integers(n, size=SAMPLED - 6).tolist()})
-    options: dict[str, Any] = {"bias": load.bias}
-    bounds: dict[str, Any] = {"dtype": load.dtype, "numerical_class": numerical_class, **options}
-    lift = (None, None)
-    for i in picked:
-        row, keys = slice(i, i + 1), slice(0, i + 1 if load.causal else n)
-        one = (head["q"][lift][:, :, row], head["k"][lift][:, :, keys], head["v"][lift][:, :, keys])
-        yield compare(
-            f"output, {where}, row {i}",
-            head["output"][row],
-            forward(*one, **options)[0, 0],
-            forward_bound(*one, **bounds)[0, 0],
-        )
-        if load.backward:
-            grad = head["grad"][lift][:, :, row]
-            expected, bound = backward(*one, grad, **options), backward_bounds(*one, grad, **bounds)
-            yield compare(f"gradient of q, {where}, row {i}", head["dq"][row], expected.q[0, 0], bound.q[0, 0])
-    for j in picked if load.backward else ():
-        key, rows = slice(j, j + 1), slice(j if load.causal else 0, n)
-        one = (head["q"][lift][:, :, rows], head["k"][lift][:, :, key], head["v"][lift][:, :, key])
-        grad = head["grad"][lift][:, :, rows]
-        expected, bound = backward(*one, grad, **options), backward_bounds(*one, grad, **bounds)
-        yield compare(f"gradient of k, {where}, key {j}", head["dk"][key], expected.k[0, 0], bound.k[0, 0])
-        yield compare(f"gradient of v, {where}, key {j}", head["dv"][key], expected.v[0, 0], bound.v[0, 0])

@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from impls.contract import Unsupported
 from impls.sigmoid_attention.packed import sequences
+from impls.sigmoid_attention.problem import MOST_SCORES
 from reference.rounding import Format, format_of
 
 Values = npt.NDArray[Any]
@@ -150,6 +152,8 @@ class SigmoidAttention:
         key_lengths: Sequence[int] | None,
         store: Format,
     ) -> tuple[Values, Values]:
+        if q.shape[2] * k.shape[2] > MOST_SCORES:
+            raise Unsupported("holds all scores of a head in memory")
         scores = self.add_bias(self.scaled_product(q, self.share_heads(k, q.shape[1]), scale), bias, scale)
         if alibi_slopes is not None:
             scores = self.tilt(scores, np.asarray(alibi_slopes).astype(scores.dtype))

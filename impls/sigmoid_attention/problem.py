@@ -17,6 +17,9 @@ _MIXED = {
     "far": {"q": "contiguous", "k": "far", "v": "far", "grad": "contiguous"},
 }
 
+MOST_SCORES = 2**28
+"""Scores of one head beyond which nobody is asked to hold them all."""
+
 FAR_ROW = 2**27
 """Elements between rows that lie far apart: the 17th begins beyond what 32 bits can count."""
 
