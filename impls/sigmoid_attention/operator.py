@@ -6,6 +6,7 @@ learns shapes and dtypes from its fakes; nothing in it is traced, so loops and l
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -95,15 +96,18 @@ def operator(name: str, forward: Forward, backward: Backward) -> Callable[..., T
         ctx.save_for_backward(*inputs[:8])
         ctx.numbers = inputs[8:]
 
-    def differentiate(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
+    def differentiate(through: Any, ctx: Any, grad: Tensor) -> tuple[Any, ...]:
         wants_bias, wants_slopes = ctx.needs_input_grad[3], ctx.needs_input_grad[4]
-        dq, dk, dv, dbias, dslopes = backward_registered(grad, *ctx.saved_tensors, *ctx.numbers, wants_bias, wants_slopes)
+        dq, dk, dv, dbias, dslopes = through(grad, *ctx.saved_tensors, *ctx.numbers, wants_bias, wants_slopes)
         nothing = (None,) * 7
         return dq, dk, dv, dbias if wants_bias else None, dslopes if wants_slopes else None, *nothing
 
-    forward_registered.register_autograd(differentiate, setup_context=remember)
+    registered = functools.partial(differentiate, backward_registered)
+    forward_registered.register_autograd(registered, setup_context=remember)
 
     class Direct(torch.autograd.Function):
+        """The same two functions without the dispatcher between."""
+
         @staticmethod
         def forward(ctx: Any, *inputs: Any) -> Tensor:
             remember(ctx, inputs, inputs[0])
@@ -112,9 +116,7 @@ def operator(name: str, forward: Forward, backward: Backward) -> Callable[..., T
         @staticmethod
         @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
         def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
-            wants_bias, wants_slopes = ctx.needs_input_grad[3], ctx.needs_input_grad[4]
-            found = backward_op(grad, *ctx.saved_tensors, *ctx.numbers, wants_bias, wants_slopes)
-            return *found[:3], found[3] if wants_bias else None, found[4] if wants_slopes else None, *(None,) * 7
+            return differentiate(backward_op, ctx, grad)
 
     def call(
         q: Tensor,
