@@ -60,7 +60,7 @@ def encode_ratio(
     threshold: torch.Tensor | float = 0.5,
 ) -> None:
     """Write codes and scales of a flat first moment beside the ``root`` that `encode_root` stored."""
-    x = _by_scale(m / root.clamp(min=SMALLEST_ROOT), scale, _RATIO_STEPS)
+    x = _by_scale(m * (1 / root.clamp(min=SMALLEST_ROOT)), scale, _RATIO_STEPS)
     y = x.abs()
     k = y.sqrt().floor()
     k = torch.where(k * k > y, k - 1, k)

@@ -79,9 +79,11 @@ def _cube(c):  # type: ignore[no-untyped-def]
 
 @triton.jit
 def _root_code(y, threshold):  # type: ignore[no-untyped-def]
-    near = (y.to(tl.uint32, bitcast=True) // 3 + 0x2A5137A0).to(tl.float32, bitcast=True)
-    near = (near + near + y / (near * near)) * 0.3333333432674408
-    c = near.to(tl.int32).to(tl.float32)
+    third = y * 0.3333333432674408
+    inverse = (0x54A21D2A - y.to(tl.uint32, bitcast=True) // 3).to(tl.float32, bitcast=True)
+    inverse = inverse * (1.3333333730697632 - third * _cube(inverse))
+    inverse = inverse * (1.3333333730697632 - third * _cube(inverse))
+    c = (y * inverse * inverse).to(tl.int32).to(tl.float32)
     c = tl.where(_cube(c) > y, c - 1.0, c)
     c = tl.where(_cube(c + 1.0) <= y, c + 1.0, c)
     c = tl.where(y - _cube(c) > threshold * (3.0 * c * (c + 1.0) + 1.0), c + 1.0, c)
@@ -121,18 +123,18 @@ def _load_ratio(codes, scales, at, block, inside, block_inside, divisor):  # typ
 
 @triton.jit
 def _store_root(codes, scales, at, block, inside, block_inside, nu, threshold):  # type: ignore[no-untyped-def]
-    """Returns what ratios are formed by from now on."""
+    """Returns what turns moments into ratios from now on."""
     root = tl.sqrt(nu)
     scale, inverse = _scale_of(root, inside, 16581375.0)
     code = _root_code(root * inverse[:, None], threshold)
     tl.store(codes + at, code, mask=inside)
     tl.store(scales + block, scale, mask=block_inside)
-    return tl.maximum(_cube(code.to(tl.int32).to(tl.float32)) * scale[:, None], 1.0842021724855044e-19)
+    return 1.0 / tl.maximum(_cube(code.to(tl.int32).to(tl.float32)) * scale[:, None], 1.0842021724855044e-19)
 
 
 @triton.jit
-def _store_ratio(codes, scales, at, block, inside, block_inside, m, divisor, threshold):  # type: ignore[no-untyped-def]
-    ratio = m / divisor
+def _store_ratio(codes, scales, at, block, inside, block_inside, m, inverse_divisor, threshold):  # type: ignore[no-untyped-def]
+    ratio = m * inverse_divisor
     scale, inverse = _scale_of(ratio, inside, 16129.0)
     tl.store(codes + at, _ratio_code(ratio * inverse[:, None], threshold), mask=inside)
     tl.store(scales + block, scale, mask=block_inside)
@@ -263,11 +265,11 @@ def _step_chunk(  # type: ignore[no-untyped-def]
         tl.store(nu_at + at, _narrowed(nu, random >> 16, "bfloat16", STOCHASTIC), mask=inside)
     else:
         dice = ((random >> 16).to(tl.int32).to(tl.float32) + 0.5) * 1.52587890625e-05
-        divisor = _store_root(nu_at, nu_scale, at, block, inside, block_inside, nu, dice)
+        inverse_divisor = _store_root(nu_at, nu_scale, at, block, inside, block_inside, nu, dice)
         if HAS_FAST:
-            _store_ratio(m1_at, m1_scale, at, block, inside, block_inside, m1, divisor, 0.5)
+            _store_ratio(m1_at, m1_scale, at, block, inside, block_inside, m1, inverse_divisor, 0.5)
         dice = ((more >> 9).to(tl.int32).to(tl.float32) + 0.5) * 1.1920928955078125e-07
-        _store_ratio(m2_at, m2_scale, at, block, inside, block_inside, m2, divisor, dice)
+        _store_ratio(m2_at, m2_scale, at, block, inside, block_inside, m2, inverse_divisor, dice)
 
 
 @triton.jit

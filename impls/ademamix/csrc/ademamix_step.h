@@ -236,9 +236,11 @@ ADEMAMIX_INLINE float ratio_of(byte code) {
 
 // `y`: a root by the scale of its block, 0 to 255**3. One that is not zero stays so, as many a first moment is divided by it.
 ADEMAMIX_INLINE byte root_code(float y, float threshold) {
-    float near = float_of(bits_of(y) / 3 + 0x2a5137a0u);  // within a twentieth of the cube root; one step of Newton's
-    near = (near + near + y / (near * near)) * (1.0f / 3.0f);
-    float c = float(int(near));
+    // The inverse of the cube root to a twentieth, and two steps of Newton's, which need no division.
+    float inverse = float_of(0x54a21d2au - bits_of(y) / 3), third = y * (1.0f / 3.0f);
+    inverse *= 4.0f / 3.0f - third * cube(inverse);
+    inverse *= 4.0f / 3.0f - third * cube(inverse);
+    float c = float(int(y * inverse * inverse));
     c = cube(c) > y ? c - 1.0f : c;
     c = cube(c + 1.0f) <= y ? c + 1.0f : c;
     c = y - cube(c) > threshold * (3.0f * c * (c + 1.0f) + 1.0f) ? c + 1.0f : c;

@@ -134,9 +134,9 @@ struct Chunk<P, Block8, HasFast, Stochastic> {
     // `m` becomes its ratio to the divisor; returns the scale of the block.
     template <bool Dithered>
     ADEMAMIX_INLINE static float write_ratios(
-        void* codes, const Part& part, const float* divisor, float* m, const word* more) {
+        void* codes, const Part& part, const float* inverse_divisor, float* m, const word* more) {
 #pragma unroll
-        for (int i = 0; i < EACH; ++i) m[i] /= divisor[i];
+        for (int i = 0; i < EACH; ++i) m[i] *= inverse_divisor[i];
         const float scale = scale_of(largest(m, part.count), RATIO_STEPS), inverse = inverse_of(scale);
         Codes own;
 #pragma unroll
@@ -194,7 +194,7 @@ struct Chunk<P, Block8, HasFast, Stochastic> {
 #pragma unroll
             for (int i = 0; i < EACH; ++i) {
                 roots.at[i] = root_code(nu[i] * inverse, root_threshold(bits[i]));
-                divisor[i] = root_divisor(cube(float(int(roots.at[i]))) * written);
+                divisor[i] = 1.0f / root_divisor(cube(float(int(roots.at[i]))) * written);
                 bits[i] = mixed(bits[i] + 0x9e3779b9u);
             }
             write(t.nu, part, roots);

@@ -51,8 +51,10 @@ struct Walk<P, Block8, HasFast, Stochastic> {
     }
 
     // `m` becomes its ratio to the divisor. `more`: random bits, or null to round to nearest.
-    static float write(float* __restrict m, const float* __restrict divisor, byte* __restrict codes, const word* __restrict more, int count) {
-        for (int i = 0; i < count; ++i) m[i] /= divisor[i];
+    static float write(
+        float* __restrict m, const float* __restrict inverse_divisor, byte* __restrict codes, const word* __restrict more,
+        int count) {
+        for (int i = 0; i < count; ++i) m[i] *= inverse_divisor[i];
         const float scale = scale_of(largest(m, count), RATIO_STEPS), inverse = inverse_of(scale);
         for (int i = 0; i < count; ++i) codes[i] = ratio_code(m[i] * inverse, more ? slow_threshold(more[i]) : 0.5f);
         return scale;
@@ -87,7 +89,7 @@ struct Walk<P, Block8, HasFast, Stochastic> {
             t.nu_scale[block] = scale;
             for (int i = 0; i < count; ++i) {
                 nu_codes[i] = root_code(nu[i] * inverse, root_threshold(bits[i]));
-                divisor[i] = root_divisor(cube(float(int(nu_codes[i]))) * scale);
+                divisor[i] = 1.0f / root_divisor(cube(float(int(nu_codes[i]))) * scale);
                 bits[i] = mixed(bits[i] + 0x9e3779b9u);
             }
             if (HasFast) t.m1_scale[block] = write(m1, divisor, m1_codes, nullptr, count);
