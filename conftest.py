@@ -55,6 +55,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     plugin.finish(session, exitstatus)
+    plugin.end_in_spite_of_threads(session)
 
 
 @pytest.hookimpl(optionalhook=True)

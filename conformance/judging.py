@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from conformance.check import Check, last_line, run_check, worst_of
+from conformance.comparison import compare, equal
 from conformance.diagnosis import resembling
 from conformance.requirement import Requirement
 from conformance.situations import Options, Turns, is_thorough, situations
@@ -185,6 +186,12 @@ def examine(examination: Examination) -> Judgement:
         # SystemExit, and what pytest.skip and pytest.fail raise: whatever came, a verdict must not be missing.
         return replace(blank, verdict=Verdict.ERROR, message=last_line(error))
     worst = worst_of(comparisons)
+    if not tells_wrong_from_right():
+        return replace(
+            blank,
+            message="the suite no longer tells a wrong value from a right one: it, or something judged before it, has "
+            "replaced a part of NumPy or of the suite; judge it in a process of its own (-n1, or cmd: for a text system)",
+        )
     judged = replace(
         blank,
         verdict=Verdict.PASS if worst.passed else Verdict.FAIL,
@@ -198,6 +205,16 @@ def examine(examination: Examination) -> Judgement:
     if judged.verdict is Verdict.FAIL:
         judged = replace(judged, resembles=resembling(implementation.system, check, case, examination.dtype, comparisons))
     return judged
+
+
+def tells_wrong_from_right() -> bool:
+    """Whether comparing still works in this process, in which strangers' code has run: a value known to be wrong fails."""
+    found = [
+        compare("one of them wrong", (1.0, math.nan, 3.0), (1.0, math.nan, 1.0), 1.0),
+        compare("right", (1.0, math.inf), (1.5, math.inf), 1.0),
+        equal("right", "a", "a"),
+    ]
+    return [c.margin for c in found] == [2.0, 0.5, 0.0] and worst_of(found) is found[0] and not found[0].passed
 
 
 def reproduction(examination: Examination) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Iterable
 
@@ -34,11 +35,15 @@ def league(judgements: Iterable[Judgement]) -> list[str]:
     return lines
 
 
+LONGEST_REASON = 160
+
+
 def _worst(judgements: list[Judgement]) -> str:
-    """The largest margin and its place; a dash where nothing was compared."""
+    """The largest margin and its place; where nothing was compared, the commonest reason why."""
     measured = [(judgement.margin, judgement) for judgement in judgements if judgement.margin is not None]
     if not measured:
-        return "-"
+        ((reason, _),) = Counter(judgement.message for judgement in judgements).most_common(1)
+        return f"- ({textwrap.shorten(reason, LONGEST_REASON, placeholder='...')})" if reason else "-"
     margin, worst = max(measured, key=lambda pair: pair[0])
     place = " ".join(part for part in (worst.requirement, worst.case, worst.dtype) if part)
     return f"{margin:.3g} ({place})" if margin > 0 else f"{margin:.3g}"

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
+import threading
+import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -97,6 +101,9 @@ def configure(config: pytest.Config) -> None:
     config.stash[BEGAN] = heading.Began()
     if config.getoption("--quick") and config.getoption("--thorough"):
         raise pytest.UsageError("found both --quick and --thorough; expected one of them, or neither")
+    for name in ("--records", "--xfails"):
+        if config.getoption(name) == "":
+            raise pytest.UsageError(f"{name}: found no name, expected that of a file: {name}=FILE")
     file = config.getoption("--xfails")
     try:
         config.stash[EXPECTED] = expected_failures.read(file) if file else ()
@@ -380,6 +387,24 @@ def finish(session: pytest.Session, exitstatus: int) -> None:
         except OSError as error:
             config.stash[UNWRITTEN] = str(error)
             session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+
+
+PATIENCE_S = 3.0
+
+
+def end_in_spite_of_threads(session: pytest.Session) -> None:
+    """Python waits for threads at its end, for ever if need be: those of strangers it is kept waiting for a moment only."""
+
+    def watch(leave: Callable[[int], NoReturn] = os._exit) -> None:
+        while threading.main_thread().is_alive():
+            time.sleep(0.1)
+        time.sleep(PATIENCE_S)
+        sys.stderr.write("threads that somebody who was judged left behind did not end; the run ends without them\n")
+        sys.stderr.flush()
+        leave(int(session.exitstatus))
+
+    if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
+        threading.Thread(target=watch, name="gaugeblock-end", daemon=True).start()
 
 
 def take_again(session: pytest.Session) -> list[dict[str, Any]]:

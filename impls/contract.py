@@ -9,6 +9,7 @@ import functools
 import importlib
 import importlib.util
 import sys
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -170,7 +171,7 @@ def _load_file(path: Path) -> Any:
         del sys.modules[name]
         if isinstance(error, KeyboardInterrupt):
             raise
-        raise PlugError(f"{str(path)!r} failed on import: {type(error).__name__}: {error}") from error
+        raise PlugError(_failed_on_import(f"{str(path)!r}", error)) from error
     finally:
         if added:
             sys.path.remove(folder)
@@ -186,8 +187,15 @@ def _load_module(name: str) -> Any:
                 f"no module named {error.name!r}; is its package installed in this environment ({sys.prefix})? "
                 f"For a loose file give its path: 'path/to/file.py:attribute'"
             ) from error
-        raise PlugError(f"module {name!r} failed on import: {type(error).__name__}: {error}") from error
+        raise PlugError(_failed_on_import(f"module {name!r}", error)) from error
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a module that calls sys.exit, say
-        raise PlugError(f"module {name!r} failed on import: {type(error).__name__}: {error}") from error
+        raise PlugError(_failed_on_import(f"module {name!r}", error)) from error
+
+
+def _failed_on_import(what: str, error: BaseException) -> str:
+    """With the place, which may be in another module; a SyntaxError says its own."""
+    frames = traceback.extract_tb(error.__traceback__)
+    at = f" ({frames[-1].filename}, line {frames[-1].lineno})" if not isinstance(error, SyntaxError) else ""
+    return f"{what} failed on import: {type(error).__name__}: {error}{at}; expected that {sys.executable} can import it"

@@ -12,6 +12,7 @@ import functools
 import importlib
 import re
 import shlex
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
@@ -165,9 +166,10 @@ def _resolve(spec: str, known: Sequence[Implementation]) -> Iterable[Implementat
     if not matches and spec not in KINDS:
         every = [implementation.name for implementation in known]
         near = difflib.get_close_matches(spec, every + [name.split("/", 1)[1] for name in every], n=3)
+        near = [f"'{spec}/*'"] if any(spec == system.name for system in SYSTEMS) else near
         raise PlugError(
             f"no listed implementation is called {spec!r}"
-            + (f"; did you mean {' or '.join(near)}?" if near else "")
+            + (f"; did you mean {' or '.join(near)}?" if near else ".")
             + " See --list-impls; for your own code give 'package.module:attribute' or 'path/to/file.py:attribute'"
         )
     return matches
@@ -194,6 +196,11 @@ def plug(spec: str) -> Implementation:
             raise PlugError(
                 f"found {spec!r}, whose command line cannot be split into words: {error}; check its quotes"
             ) from error
+        if shutil.which(words[0]) is None:
+            raise PlugError(
+                f"found the command {words[0]!r}, which cannot be started (looked from {Path.cwd()}); expected an executable "
+                f"file, by path or on PATH"
+            )
         slug = Path(next((word for word in reversed(words) if not word.startswith("-")), words[-1])).name
         return Implementation(
             name=f"{system}/cmd.{_safe(slug)}",
@@ -238,20 +245,13 @@ def _identify_object(loaded: Any, system: str | None, target: str, spec: str) ->
         if system is not None and loaded.system != system:
             raise PlugError(f"{target} is a record for {loaded.system}, but was given as {system}; drop '{system}='")
         return replace(loaded, spec=spec or loaded.spec)
-    candidates: dict[str, Mapping[str, Any]] = {}
-    refusals: list[PlugError] = []
-    for name in [system] if system else [s.name for s in SYSTEMS]:
-        try:
-            fields = importlib.import_module(f"impls.{name}.driver").recognise(loaded, target)
-        except PlugError as error:
-            refusals.append(error)
-            continue
-        if fields is not None:
-            candidates[name] = fields
+    every = [s.name for s in SYSTEMS]
+    candidates, refusals = _recognised(loaded, target, [system] if system else every)
     if len(candidates) != 1:
         if not candidates and refusals:
             raise refusals[0]
-        raise PlugError(_confusion(loaded, target, list(candidates), system))
+        others = list(_recognised(loaded, target, every)[0]) if system else []
+        raise PlugError(_confusion(loaded, target, list(candidates), system, others))
     ((name, fields),) = candidates.items()
     fields = {**fields, **_declared(loaded, target)}
     location, _, attribute = target.rpartition(":")
@@ -265,6 +265,21 @@ def _identify_object(loaded: Any, system: str | None, target: str, spec: str) ->
         "spec": spec,
     }
     return Implementation(**{**defaults, **fields})
+
+
+def _recognised(loaded: Any, target: str, systems: Iterable[str]) -> tuple[dict[str, Mapping[str, Any]], list[PlugError]]:
+    """What each of these systems that takes it for one of its own would record of it; and why others nearly do."""
+    candidates: dict[str, Mapping[str, Any]] = {}
+    refusals: list[PlugError] = []
+    for name in systems:
+        try:
+            fields = importlib.import_module(f"impls.{name}.driver").recognise(loaded, target)
+        except PlugError as error:
+            refusals.append(error)
+            continue
+        if fields is not None:
+            candidates[name] = fields
+    return candidates, refusals
 
 
 DECLARATION = "gaugeblock"
@@ -291,14 +306,27 @@ def _kind(loaded: Any) -> str:
     return "class" if isinstance(loaded, type) else "function" if callable(loaded) else "object"
 
 
-def _confusion(loaded: Any, target: str, candidates: list[str], system: str | None) -> str:
-    found = f"{target} is a {type(loaded).__name__}" if not callable(loaded) else f"{target} is a {_kind(loaded)}"
+FORMS = {
+    "ademamix": "a torch.optim.Optimizer subclass or an optax-style factory",
+    "sigmoid_attention": "f(q, k, v, ...)",
+    "rig": "parse(text) that returns a list of (query, value, start, end)",
+    "rag": "parse(text) that returns a list of strings",
+}
+"""What an object of each system may be, in a few words; docs/plugging-in.md has the rest."""
+
+
+def _confusion(loaded: Any, target: str, candidates: list[str], system: str | None, others: list[str]) -> str:
+    """Why it is not known what an object is; ``others`` are the systems that would take what was given as ``system``."""
+    what = f"a {_kind(loaded)}" if callable(loaded) else f"an object of type {type(loaded).__name__}"
+    found = f"{target} is {what}"
     if candidates:
         ways = " or ".join(f"--impl '{name}={target}'" for name in candidates)
         return f"{found} that could be {' or '.join(candidates)}; say which: {ways}"
-    wanted = (
-        "a torch.optim.Optimizer subclass or an optax-style factory (ademamix), f(q, k, v, ...) (sigmoid_attention), "
-        "parse(text) (rig, rag), or an Implementation record"
-    )
+    if others:
+        ways = " or ".join(f"--impl '{name}={target}'" for name in others)
+        said = f"{found} that was given as {system} and looks like {' or '.join(others)}"
+        return f"{said}; expected {FORMS[str(system)]}, or {ways}"
+    forms = {name: form for name, form in FORMS.items() if system in (None, name)}
+    wanted = ", ".join(f"{form} ({name})" for name, form in forms.items())
     which = f" as {system}" if system else ""
-    return f"{found}, which fits no known form{which}; expected {wanted}. See docs/plugging-in.md"
+    return f"{found}, which fits no known form{which}; expected {wanted}, or an Implementation record. See docs/plugging-in.md"

@@ -197,7 +197,7 @@ def test_wrong_plugs_get_one_line_each_and_the_rest_goes_on(outside: Path) -> No
         f"{outside}/broken.py:thing": "failed on import: ZeroDivisionError",
         "exits:thing": "failed on import: SystemExit: 4",
         f"{outside}/skips.py:parse": "raised Skipped: not today when asked",
-        f"{outside}/odd.py:THREE": "odd.py:THREE is a int",
+        f"{outside}/odd.py:THREE": "odd.py:THREE is an object of type int",
         f"{outside}/odd.py:nothing": "expected",
         f"{outside}/odd.py:two": "expected",
         f"{outside}/odd.py:NotAnOptimizer": "expected",
@@ -205,6 +205,9 @@ def test_wrong_plugs_get_one_line_each_and_the_rest_goes_on(outside: Path) -> No
         f"{outside}/odd.py:declares": "found the keys speed, expected",
         "nosuchsystem=theirs.optim:Theirs": "unknown system 'nosuchsystem'",
         "rig/refrence": "did you mean rig/reference",
+        "rag": "did you mean 'rag/*'?",
+        f"rag={outside}/parser.py:parse": "was given as rag and looks like rig; expected parse(text) that returns",
+        "cmd:./no-such-parser --fast": "found the command './no-such-parser', which cannot be started",
         ":": "expected 'package.module:attribute'",
     }
     arguments = [word for spec in wrong for word in ("--impl", spec)]
@@ -288,8 +291,8 @@ def test_many_workers_give_the_same_records(outside: Path) -> None:
 
 def test_a_crash_of_a_worker_is_an_error_of_whom_it_judged(outside: Path) -> None:
     (outside / "fatal.py").write_text(
-        "import os\nfrom parser import parse as honest\n"
-        "def parse(text):\n    if text.count('__DC__') > 1: os._exit(9)\n    return honest(text)\n"
+        "import os, signal\nfrom parser import parse as honest\n"
+        "def parse(text):\n    if text.count('__DC__') > 1: os.kill(os.getpid(), signal.SIGKILL)\n    return honest(text)\n"
     )
     done, found = run(outside, "--quick", "-n", "2", "-k", "RIG-0", "--impl", f"rig={outside}/fatal.py:parse")
     counts = verdicts(found, "rig/fatal.parse")
@@ -398,15 +401,19 @@ def test_records_go_where_they_were_asked_for_or_the_run_says_why_not(outside: P
 
 def test_what_one_does_to_the_process_is_not_met_by_another(outside: Path) -> None:
     (outside / "vandal.py").write_text(
-        "import locale, os, sys\nimport numpy as np\nfrom parser import parse as honest\n"
+        "import locale, os, signal, sys\nimport numpy as np\nfrom parser import parse as honest\n"
         "np.seterr(all='raise')\n"
         "def parse(text):\n"
         "    if 'reaching' not in text and np.geterr()['over'] != 'raise': raise AssertionError('its own state is gone')\n"
-        "    os.chdir('/')\n    os.environ.pop('PATH', None)\n    sys.setrecursionlimit(150)\n    return honest(text)\n"
+        "    os.chdir('/')\n    os.environ.pop('PATH', None)\n    sys.setrecursionlimit(150)\n"
+        "    signal.signal(signal.SIGINT, signal.SIG_IGN)\n    sys.stdout = open(os.devnull, 'w')\n    sys.argv.clear()\n"
+        "    sys.path[:] = ['/nowhere']\n    return honest(text)\n"
     )
     (outside / "witness.py").write_text(
-        "import os, sys\nimport numpy as np\nfrom parser import parse as honest\n"
+        "import os, signal, sys\nimport numpy as np\nfrom parser import parse as honest\n"
         "def parse(text):\n"
+        "    assert signal.getsignal(signal.SIGINT) is not signal.SIG_IGN and sys.stdout.name != os.devnull and sys.argv\n"
+        "    assert len(sys.path) > 1 and sys.path[-1] == '/nowhere'\n"
         "    assert np.geterr()['over'] == 'warn' and sys.getrecursionlimit() >= 1000\n"
         "    assert os.getcwd() != '/' and 'PATH' in os.environ\n    return honest(text)\n"
     )
@@ -414,6 +421,45 @@ def test_what_one_does_to_the_process_is_not_met_by_another(outside: Path) -> No
     done, found = run(outside, "--quick", "-k", "RIG-0", *plugs)
     assert done.returncode == 0, done.stdout
     assert verdicts(found, "rig/vandal.parse")["pass"] == verdicts(found, "rig/witness.parse")["pass"] > 5
+
+
+@pytest.mark.parametrize("workers", [[], ["-n1"]], ids=["alone", "worker"])
+def test_nobody_who_is_judged_ends_the_run(outside: Path, workers: list[str]) -> None:
+    (outside / "leaver.py").write_text(
+        "import os\nfrom parser import parse as honest\n"
+        "def parse(text):\n    if text.count('__DC__') > 1: os._exit(0)\n    return honest(text)\n"
+    )
+    done, found = run(outside, "--quick", "-k", "RIG-0", "--impl", f"rig={outside}/leaver.py:parse", *workers)
+    assert done.returncode == 1, done.stdout
+    assert verdicts(found, "rig/leaver.parse")["error"] > 0 < verdicts(found, "rig/leaver.parse")["pass"]
+    assert "it called os._exit(0), which would have ended the run" in done.stdout
+
+
+def test_who_replaces_what_judges_does_not_pass(outside: Path) -> None:
+    (outside / "judge.py").write_text(
+        "import numpy as np\nfrom conformance import judging\nfrom conformance.comparison import Comparison\n"
+        "def numpy(text):\n    np.isnan = lambda values: np.ones_like(values, bool)\n    return [('no', 'such', 0, 1)]\n"
+        "def suite(text):\n"
+        "    judging.worst_of = lambda comparisons: Comparison('', 0.0, '', '', '', '')\n    return [('no', 'such', 0, 1)]\n"
+    )
+    for name in ("numpy", "suite"):
+        done, found = run(outside, "--quick", "-k", "RIG-0", "--impl", f"rig={outside}/judge.py:{name}")
+        assert done.returncode == 1
+        assert set(verdicts(found, f"rig/judge.{name}")) == {"error"}, done.stdout
+        assert "no longer tells a wrong value from a right one" in done.stdout
+
+
+def test_a_thread_that_never_ends_does_not_keep_the_run(outside: Path) -> None:
+    (outside / "ghost.py").write_text(
+        "import threading, time\nfrom parser import parse as honest\n"
+        "def parse(text):\n"
+        "    if threading.active_count() < 3: threading.Thread(target=time.sleep, args=(600,)).start()\n"
+        "    return honest(text)\n"
+    )
+    done, found = run(outside, "--quick", "-k", "RIG-01", "--impl", f"rig={outside}/ghost.py:parse", timeout=120)
+    assert done.returncode == 0, done.stdout
+    assert verdicts(found, "rig/ghost.parse")["pass"] > 0
+    assert "threads that somebody who was judged left behind did not end" in done.stderr
 
 
 def test_torch_is_left_as_it_was() -> None:

@@ -49,13 +49,13 @@ def test_automatic_means_one_for_each_device(monkeypatch: pytest.MonkeyPatch) ->
 
 
 SPY = """
-import os
+import os, signal
 
 def parse(text):
     with open({log!r} + os.environ["PYTEST_XDIST_WORKER"], "a") as file:
         file.write(os.environ.get("CUDA_VISIBLE_DEVICES", "none") + "\\n")
     if os.environ["PYTEST_XDIST_WORKER"] == "gw0":
-        os._exit(1)
+        os.kill(os.getpid(), signal.SIGKILL)
     return []
 
 parse.gaugeblock = {{"devices": ["cpu", "cuda"]}}
@@ -124,7 +124,8 @@ def test_two_devices_measure_at_once() -> None:
 def test_workers_that_never_live_are_given_up(tmp_path: Path) -> None:
     """A replacement that dies as well is replaced again: only where one of them judged something is there hope."""
     (tmp_path / "deadly.py").write_text(
-        "import os\n\nif 'PYTEST_XDIST_WORKER' in os.environ:\n    os._exit(1)\n\ndef parse(text):\n    return []\n",
+        "import os, signal\n\nif 'PYTEST_XDIST_WORKER' in os.environ:\n    os.kill(os.getpid(), signal.SIGKILL)\n\n"
+        "def parse(text):\n    return []\n",
         encoding="utf-8",
     )
     code, text = run("conformance/rag", "-n1", f"--impl=rag={tmp_path / 'deadly.py'}:parse")
