@@ -24,13 +24,13 @@ report: export GAUGEBLOCK_PACKAGES := $(RELEASES)
 report: $(VENV)/.releases
 	@mkdir -p $(REPORT)
 	@echo "1 of 5: judging every implementation"
-	$(RUN) -m pytest conformance -n auto -q --no-header --tb=no -rN --records $(REPORT)/conformance.jsonl $(JUDGED)
+	$(RUN) -m pytest conformance -n auto -q --no-header --tb=no -rN --records=$(REPORT)/conformance.jsonl $(JUDGED)
 	@echo "2 of 5: measuring speed"
-	$(RUN) -m pytest --benchmark-only --quick -q --no-header --tb=no -rN --benchmark-columns=median,iqr,rounds --records $(REPORT)/speed.jsonl $(JUDGED)
+	$(RUN) -m pytest --benchmark-only --quick -q --no-header --tb=no -rN --benchmark-columns=median,iqr,rounds --records=$(REPORT)/speed.jsonl $(JUDGED)
 	@echo "3 of 5: measuring what the papers claim, in short"
-	$(RUN) -m conformance.claims --quick --records $(REPORT)/claims.jsonl $(JUDGED)
+	$(RUN) -m conformance.claims --quick --records=$(REPORT)/claims.jsonl $(JUDGED)
 	@echo "4 of 5: following the error along lengths, in short"
-	$(RUN) -m conformance.curves --quick --records $(REPORT)/curves.jsonl $(JUDGED)
+	$(RUN) -m conformance.curves --quick --records=$(REPORT)/curves.jsonl $(JUDGED)
 	@echo "5 of 5: writing the report"
 	$(RUN) -m reports $(foreach kind,conformance speed claims curves,$(REPORT)/$(kind).jsonl) -o $(REPORT)
 	@echo "The report is in $(REPORT)/index.html and $(REPORT)/README.md"

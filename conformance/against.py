@@ -93,7 +93,7 @@ def _files(name: str) -> list[Path]:
         return [path]
     files = sorted(path.glob("*.jsonl"))
     if not files:
-        raise RecordError(f"{name}: found no *.jsonl in this folder; expected record files, written by --records FILE")
+        raise RecordError(f"{name}: found no *.jsonl in this folder; expected record files, written by --records=FILE")
     return files
 
 

@@ -85,7 +85,7 @@ def _render(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m reports",
         description="Render record files of conformance runs as one page with its plots: README.md, and index.html beside it.",
-        epilog="Record files are written by `python -m pytest conformance --records FILE`. Files of several machines are "
+        epilog="Record files are written by `python -m pytest conformance --records=FILE`. Files of several machines are "
         "merged; what contradicts or does not belong together is refused. The same records always give the same bytes. "
         "`python -m reports diff A B` says in words what changed between two runs; `readme` and `shelf` write the figures "
         "of a README and the list of published reports.",

@@ -207,7 +207,7 @@ class Evidence:
 def load(paths: Sequence[str | Path]) -> Evidence:
     """Read and merge record files. RecordError names the file and what is wrong with it."""
     if not paths:
-        raise RecordError("no record file given; expected at least one, written by `pytest conformance --records FILE`")
+        raise RecordError("no record file given; expected at least one, written by `pytest conformance --records=FILE`")
     return merge([(Path(path).name, read(path)) for path in paths])
 
 

@@ -54,7 +54,7 @@ def _load(name: str) -> Evidence:
         return load([path])
     files = sorted(path.glob(RECORDS))
     if not files:
-        raise RecordError(f"{name}: found no {RECORDS} in this folder; expected record files, written by --records FILE")
+        raise RecordError(f"{name}: found no {RECORDS} in this folder; expected record files, written by --records=FILE")
     return load(files)
 
 

@@ -26,7 +26,7 @@ MEASURED = ("holds", "does not hold", "undecided")
 def claims(evidence: Evidence, gallery: Gallery) -> str:
     """A table per system, then each claim with its plot and its setting."""
     if not evidence.claims:
-        return "None of these runs measured what the papers claim (`python -m conformance.claims --records FILE` does)."
+        return "None of these runs measured what the papers claim (`python -m conformance.claims --records=FILE` does)."
     parts = [INTRODUCTION]
     for system in evidence.systems:
         own = [claim for claim in evidence.claims if claim.system == system.name]
