@@ -92,6 +92,8 @@ def test_a_repair_is_final_and_a_strict_reader_takes_it_whole(text: str) -> None
     ("a\x00?\n\nb?", "a\x00?\nb?\n"),
     ("\n".join(f"{n}. q{n}?" for n in range(30)), "".join(f"q{n}?\n" for n in range(25))),
     ("-\n*\n", ""),
+    # A line that no strict reader returns takes no place among the 25.
+    ("a\x00?\n* b?\n" + "".join(f"q{n}?\n" for n in range(30)), "a\x00?\nb?\n" + "".join(f"q{n}?\n" for n in range(24))),
 ])  # fmt: skip
 def test_queries_keep_their_words(text: str, fixed: str) -> None:
     assert fix(text) == fixed

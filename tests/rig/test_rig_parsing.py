@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import subprocess
 import sys
 import time
 import tracemalloc
@@ -19,6 +20,7 @@ from reference import rig
 from reference.rig import lenient
 from tests.rig.test_rig_laws import documents
 
+ROOT = Path(__file__).resolve().parents[2]
 PROFILES = [rig.STRICT, rig.OFFICIAL]
 profiles = st.sampled_from(PROFILES)
 bounds = st.sampled_from([None, 20, 30])
@@ -140,22 +142,68 @@ def test_nothing_recurses(profile: str) -> None:
         sys.setrecursionlimit(limit)
 
 
+BLOCK = ("prose \u2013 with [brackets] and _marks_ " * 40 + rig.serialise_annotation("what was it?", "5%")) * 16
+MEGABYTE = 2**20
+HELD = rig.DEFAULT_MAX_CANDIDATE + lenient.LONGEST_REGION + 2 * lenient.LONGEST_OPENER
+"""Code points that a reader may hold back, the lenient one."""
+
+
+def most_bytes(annotations: int) -> int:
+    """What reading a file may take, however long it is.
+
+    Of the chunk and what was held back there are at the most six copies of four bytes a code point: as bytes, decoded, joined,
+    cut into texts, held back again, and what lenient reading is looking at. Each annotation of a chunk is two events, of a
+    kilobyte.
+    """
+    return 6 * 4 * (parsing.CHUNK + HELD) + annotations * 2 * 2**10
+
+
 @pytest.mark.parametrize("profile", parsing.PROFILES)
 def test_a_long_document_is_read_in_the_memory_of_a_short_one(profile: str, tmp_path: Path) -> None:
-    megabytes = 8
-    block = ("prose \u2013 with [brackets] and _marks_ " * 40 + rig.serialise_annotation("what was it?", "5%")) * 16
+    blocks = 8 * MEGABYTE // len(BLOCK)
     path = tmp_path / "long.txt"
-    with path.open("w", encoding="utf-8", newline="") as file:
-        for _ in range(megabytes * 2**20 // len(block)):
-            file.write(block)
+    path.write_text(BLOCK * blocks, encoding="utf-8", newline="")
     tracemalloc.start()
     try:
         found = sum(isinstance(event, parsing.Annotation) for event in read_file(path, profile))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert found == 16 * (megabytes * 2**20 // len(block))
-    assert peak < 2**21
+    assert found == 16 * blocks
+    assert peak < most_bytes(16 * (parsing.CHUNK + HELD) // len(BLOCK))
+
+
+READING = """
+import resource, sys
+from impls.rig.parsing import Annotation, read_file
+short, long, profile = sys.argv[1:]
+def found(path):
+    return sum(isinstance(event, Annotation) for event in read_file(path, profile))
+found(short)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(found(long), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+@pytest.mark.parametrize(("what", "profile"), [
+    *(("answers", profile) for profile in parsing.PROFILES),
+    ("one query", "strict"), ("one value of half openers", "official"), ("one recovered value", "lenient"),
+])  # fmt: skip
+def test_a_hundred_megabytes_take_no_more_of_the_machine_than_one(what: str, profile: str, tmp_path: Path) -> None:
+    head, piece = ONE_CANDIDATE.get(what, ("", BLOCK))
+    piece *= max(1, 10_000 // len(piece))
+    for name, megabytes in (("short", 1), ("long", 100)):
+        with (tmp_path / name).open("w", encoding="utf-8", newline="") as file:
+            file.write(head)
+            written = len(piece.encode())
+            for _ in range(megabytes * MEGABYTE // written):
+                file.write(piece)
+    arguments = [sys.executable, "-c", READING, str(tmp_path / "short"), str(tmp_path / "long"), profile]
+    done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=True)
+    found, grown = map(int, done.stdout.split())
+    assert found == (0 if head else 16 * (100 * MEGABYTE // written))
+    # In kibibytes, but for macOS, which counts bytes. Reading the short one has taken all that is taken once.
+    assert grown * (1 if sys.platform == "darwin" else 2**10) < most_bytes(16 * (parsing.CHUNK + HELD) // len(BLOCK))
 
 
 def test_a_stream_can_be_cancelled_at_any_time() -> None:
