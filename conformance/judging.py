@@ -172,6 +172,7 @@ def examine(examination: Examination) -> Judgement:
             raise hindrance
         with surroundings_of(implementation.selector):
             comparisons = run_check(check, connect(implementation, examination.device), case, examination.dtype)
+        assure_wrong_fails()
     except Unsupported as reason:
         return replace(blank, verdict=Verdict.UNSUPPORTED, message=in_one_line(str(reason)))
     except NotRun as reason:
@@ -186,12 +187,6 @@ def examine(examination: Examination) -> Judgement:
         # SystemExit, and what pytest.skip and pytest.fail raise: whatever came, a verdict must not be missing.
         return replace(blank, verdict=Verdict.ERROR, message=last_line(error))
     worst = worst_of(comparisons)
-    if not tells_wrong_from_right():
-        return replace(
-            blank,
-            message="the suite no longer tells a wrong value from a right one: it, or something judged before it, has "
-            "replaced a part of NumPy or of the suite; judge it in a process of its own (-n1, or cmd: for a text system)",
-        )
     judged = replace(
         blank,
         verdict=Verdict.PASS if worst.passed else Verdict.FAIL,
@@ -207,14 +202,18 @@ def examine(examination: Examination) -> Judgement:
     return judged
 
 
-def tells_wrong_from_right() -> bool:
-    """Whether comparing still works in this process, in which strangers' code has run: a value known to be wrong fails."""
+def assure_wrong_fails() -> None:
+    """AssertionError where comparing no longer works in this process, in which strangers' code has run."""
     found = [
         compare("one of them wrong", (1.0, math.nan, 3.0), (1.0, math.nan, 1.0), 1.0),
         compare("right", (1.0, math.inf), (1.5, math.inf), 1.0),
         equal("right", "a", "a"),
     ]
-    return [c.margin for c in found] == [2.0, 0.5, 0.0] and worst_of(found) is found[0] and not found[0].passed
+    if [c.margin for c in found] != [2.0, 0.5, 0.0] or worst_of(found) is not found[0] or found[0].passed:
+        raise AssertionError(
+            "the suite no longer tells a wrong value from a right one: it, or something before it in this process, has "
+            "replaced a part of NumPy or of the suite; judge the others in a run without it"
+        )
 
 
 def reproduction(examination: Examination) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from conformance.check import worst_of
-from conformance.judging import obstacle
+from conformance.judging import assure_wrong_fails, obstacle
 from conformance.measuring import allocator, interference, memory, roofline, statistics
 from conformance.measuring.cache import CONDITIONS, cache_of
 from conformance.measuring.clock import GRAPH_BELOW_S, DeviceClock, HostClock, clock_for, nothing
@@ -331,6 +331,7 @@ def _verified(prepared: Prepared, *, timed: bool = False) -> float:
     comparisons = list(prepared.verify_timed() if timed and prepared.verify_timed else prepared.verify())
     if not comparisons:
         raise AssertionError("the workload's verification compared nothing")
+    assure_wrong_fails()
     worst = worst_of(comparisons)
     if worst.passed:
         return worst.margin
