@@ -175,9 +175,6 @@ class AdEMAMix(torch.optim.Optimizer):
                     self.state[parameter][name] = self._clock(int(value), parameter)
                 elif torch.is_tensor(value):
                     self.state[parameter][name] = value.detach().clone().to(parameter.device)
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                self._quantise(parameter, group)
         self._forget()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -243,6 +240,15 @@ class AdEMAMix(torch.optim.Optimizer):
                     key = (self._chosen(kind)[0], kind, parameter.device)
                     seen[look] = key, batches.setdefault(key, Batch(kind, parameter.device, keys=[]))
                 key, batch = seen[look]
+                kept = state["exp_avg_slow"]
+                if (
+                    kept.dtype != batch.kind.moment_dtype
+                    or kept.device != batch.device
+                    or (batch.kind.has_fast and "exp_avg_fast" not in state)
+                ):
+                    self._store_anew(parameter, group, state)
+                if gradient.dtype != parameter.dtype:
+                    gradient = gradient.to(parameter.dtype)
                 _append(batch, parameter, gradient, state)
                 if self.capturable:
                     clocks.setdefault(key, []).append((state["t"], state["t_switch"], group, number))
@@ -297,26 +303,28 @@ class AdEMAMix(torch.optim.Optimizer):
     def _clock(self, value: int, parameter: torch.Tensor) -> Any:
         return torch.tensor(value, dtype=torch.int64, device=parameter.device) if self.capturable else value
 
-    def _quantise(self, parameter: torch.Tensor, group: dict[str, Any]) -> None:
-        """Bring a state that was loaded with wide moments into 8 bits, where its group has them so."""
-        loaded = self.state.get(parameter)
-        if not loaded or "exp_avg_sq_scale" in loaded or self._kind(parameter, group).states != "8bit":
-            return
-        state = self._initial(parameter, group) | {name: loaded[name] for name in ("t", "t_switch")}
-        _put(state, *(loaded.get(name) for name, _ in _MOMENTS))
-        self.state[parameter] = state
+    def _store_anew(self, parameter: torch.Tensor, group: dict[str, Any], state: dict[str, Any]) -> None:
+        """Bring moments into the format and to the device that go with the parameter and its group as they are now.
+
+        A model that was moved or cast, or an option that was changed: a backend would take the memory for something else. A
+        fast EMA that was not kept so far starts at zero.
+        """
+        wide = _wide(state)
+        fresh = self._initial(parameter, group)
+        _put(fresh, *(wide.get(name) for name, _ in _MOMENTS))
+        clocks = {name: self._clock(int(state[name]), parameter) for name in ("t", "t_switch")}
+        state.clear()
+        state.update(fresh | clocks)
 
     def _initial(self, parameter: torch.Tensor, group: dict[str, Any]) -> dict[str, Any]:
         kind = self._kind(parameter, group)
-        wide = torch.float64 if parameter.dtype == torch.float64 else torch.float32
-        stored = {"float32": wide, "bfloat16": torch.bfloat16, "8bit": torch.uint8}[kind.states]
         if kind.states == "8bit":
             parameter = _local(parameter)  # blocks are of what this process has
         state: dict[str, Any] = {}
         for name, signed in _MOMENTS:
             if name == "exp_avg_fast" and not kind.has_fast:
                 continue
-            state[name] = torch.zeros_like(parameter, dtype=stored, memory_format=torch.preserve_format)
+            state[name] = torch.zeros_like(parameter, dtype=kind.moment_dtype, memory_format=torch.preserve_format)
             if kind.states == "8bit":
                 state[name].fill_(quantised.ZERO if signed else 0)
                 blocks = quantised.blocks_of(parameter.numel())
@@ -357,7 +365,7 @@ def _put(state: dict[str, Any], m1: torch.Tensor | None, m2: torch.Tensor | None
     given = {name: values for name, values in wide.items() if values is not None and name in state}
     if "exp_avg_sq_scale" not in state:
         for name, values in given.items():
-            state[name].copy_(values)
+            _local(state[name]).copy_(_local(values))
         return
     strides = state["exp_avg_sq"].stride()
     flat = {name: in_memory_order(_local(values), strides).float() for name, values in given.items()}
@@ -366,21 +374,35 @@ def _put(state: dict[str, Any], m1: torch.Tensor | None, m2: torch.Tensor | None
         quantised.encode_ratio(values, root, state[name], state[f"{name}_scale"])
 
 
+def _wide(state: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """The moments of a state, those in 8 bits decoded: float32, in the shape and order of what this process has."""
+    if "exp_avg_sq_scale" not in state:
+        return {name: _local(state[name]) for name, _ in _MOMENTS if name in state}
+    codes = state["exp_avg_sq"]
+    root = quantised.decode_root(codes, state["exp_avg_sq_scale"])
+    flat = {"exp_avg_sq": root * root}
+    for name in ("exp_avg_fast", "exp_avg_slow"):
+        if name in state:
+            flat[name] = quantised.decode_ratio(state[name], state[f"{name}_scale"], root)
+    return {name: torch.as_strided(values, codes.shape, codes.stride()) for name, values in flat.items()}
+
+
 def _distributed(parameter: Any, state: dict[str, Any]) -> dict[str, Any]:
     """The state of a distributed parameter with its 8-bit moments in float32, laid out and sharded as the parameter is."""
     from torch.distributed.tensor import DTensor
 
-    codes = state["exp_avg_sq"]
-    root = quantised.decode_root(codes, state["exp_avg_sq_scale"])
-    wide = {}
-    for name, signed in _MOMENTS:
-        if name in state:
-            flat = quantised.decode_ratio(state[name], state[f"{name}_scale"], root) if signed else root * root
-            wide[name] = DTensor.from_local(
-                torch.as_strided(flat, codes.shape, codes.stride()), parameter.device_mesh, parameter.placements,
-                run_check=False, shape=parameter.shape, stride=parameter.stride(),
-            )  # fmt: skip
-    return {**wide, "t": state["t"], "t_switch": state["t_switch"]}
+    def whole(local: torch.Tensor) -> torch.Tensor:
+        return DTensor.from_local(
+            local,
+            parameter.device_mesh,
+            parameter.placements,
+            run_check=False,
+            shape=parameter.shape,
+            stride=parameter.stride(),
+        )
+
+    clocks = {name: state[name] for name in ("t", "t_switch")}
+    return {name: whole(values) for name, values in _wide(state).items()} | clocks
 
 
 def _states(given: Any) -> str:

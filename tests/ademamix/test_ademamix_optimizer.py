@@ -306,6 +306,36 @@ def test_from_adamw_quantises_what_it_takes_over() -> None:
     optimizer.step()
 
 
+@pytest.mark.parametrize("backend", ["eager", "cpu"])
+def test_states_follow_a_model_that_is_cast_and_options_that_change(backend: str) -> None:
+    """Else a backend would take the memory of one format for another's, or read behind its end."""
+    parameter = torch.nn.Parameter(torch.ones(5000))
+    try:
+        optimizer = AdEMAMix([parameter], lr=1e-3, backend=backend)
+    except BackendUnavailable:
+        return
+    (group,) = optimizer.param_groups
+    changes: list[Any] = [
+        lambda: group.update(state_dtype="bfloat16"),
+        lambda: group.update(state_dtype="8bit"),
+        lambda: group.update(betas=(0.0, 0.999, 0.9999)),
+        lambda: group.update(betas=(0.9, 0.999, 0.9999), state_dtype="float32"),
+        lambda: setattr(parameter, "data", parameter.data.double()),
+        lambda: setattr(parameter, "data", parameter.data.bfloat16()),
+    ]
+    for step, change in enumerate(changes):
+        _give([parameter], step)
+        optimizer.step()
+        parameter.grad = None
+        change()
+    _give([parameter], 9)
+    optimizer.step()
+    assert optimizer.state[parameter]["exp_avg_slow"].dtype == torch.float32
+    assert optimizer.state[parameter]["t"] == 7
+    # Each step is of about the rate; nothing was flung away, and nothing stood still.
+    assert 1e-3 < float((parameter.detach().float() - 1).abs().max()) < 7 * 10 * 1e-3
+
+
 # --- Low precision -------------------------------------------------------------------------------------------------------
 
 

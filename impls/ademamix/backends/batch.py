@@ -28,6 +28,12 @@ class Kind(NamedTuple):
     """Whether scalars live on the device, for CUDA graphs."""
 
     @property
+    def moment_dtype(self) -> torch.dtype:
+        """Of the moments as they are kept, or of their codes."""
+        wide = torch.float64 if self.dtype == torch.float64 else torch.float32
+        return {"float32": wide, "bfloat16": torch.bfloat16, "8bit": torch.uint8}[self.states]
+
+    @property
     def draws(self) -> bool:
         """Whether random bits are needed: 8 bits always round what would stand still stochastically."""
         return self.stochastic or self.states == "8bit"
