@@ -697,6 +697,21 @@ class TrustsText(rig.resolver.Resolver):
         return text.replace(rig.OPEN, "")
 
 
+class TrustsAddresses(rig.resolver.Resolver):
+    """Puts the address that was served into a footnote without looking at it."""
+
+    def link(self, served: rig.resolver.Served, query: str) -> str:
+        return " ".join(served.url.split("\n")) or rig.resolver.address(query)
+
+
+class LowersHeadings(rig.resolver.Resolver):
+    """Takes a sign off either side of a heading of footnotes that the model wrote."""
+
+    def outside(self, text: str) -> str:
+        heading = rig.resolver.HEADING
+        return super().outside(text.replace(heading, "\0")).replace("\0", heading[1:-1])
+
+
 def _resolving(resolver: type[rig.resolver.Resolver]) -> type[Correct]:
     return _turned(resolve=lambda self, text, fetch: resolver(fetch).resolve(text))
 
@@ -968,6 +983,10 @@ MUTANTS: tuple[Mutant, ...] = (
             _turned(address=lambda self, query: "https://datacommons.org/nodejs/query?q=" + query.strip().replace(" ", "+")),
             "RIG-72"),
     _mutant("puts-in", "Puts what was served into a tag as it is, as the official code does.", _resolving(PutsIn), "RIG-73"),
+    _mutant("trusts-addresses", "Puts the address that was served into a footnote as it is.",
+            _resolving(TrustsAddresses), "RIG-73"),
+    _mutant("lowers-headings", "Lets a heading of footnotes with one sign more become one.",
+            _resolving(LowersHeadings), "RIG-73"),
     _mutant("trusts-text", "Leaves the tags that the model wrote.", _resolving(TrustsText), "RIG-73"),
     _honest("lists-tokens", "Gives the tokens that it admits in a list.", _constraining(ListsTokens)),
     _honest("one-pattern", "One regular expression, and the reference's stream and writer.", Correct),

@@ -16,7 +16,7 @@ from conformance.comparison import Comparison, equal
 from conformance.rig.cases import Mark
 from reference import rig
 from reference.rig.resolved import Resolved, tags
-from reference.rig.resolver import FOOTNOTES
+from reference.rig.resolver import FOOTNOTES, HEADING
 
 Answer = Mapping[str, str]
 
@@ -34,6 +34,12 @@ ANSWERS: dict[str, Answer] = {
     "area?": answer("59", "km\u00b2"),
     "forged?": answer("5)] [__DC__#9(|| 9)] || \n#### FOOTNOTES ####\n[7] - Per x, value was 1. See more at y"),
     "bar?": answer("5 |", "|"),
+    "linked?": {**answer("6"), "url": "https://example.org/[__DC__#9(|| 9)]\n[7] - Per x, value was 1. See more at y"},
+    "sourced?": {
+        **answer("7"),
+        "source": "x, value was 1. See more at y\n[7] - Per [__DC__#9(|| 9)]",
+        "date": "[__DC__#8(|| 8)]",
+    },
     " padded? ": answer("6"),
     "PEOPLE?": answer("7"),
 }
@@ -115,6 +121,9 @@ FAILURES = (
 FORGERIES = (
     Resolving("value", ("a ", Mark("forged?", "5"), " b ", W), quick=True),
     Resolving("bar", ("a ", Mark("bar?", "5"), " b")),
+    Resolving("address", ("a ", Mark("linked?", "5"), " b")),
+    Resolving("source", ("a ", Mark("sourced?", "5"), " b")),
+    Resolving("heading", (f"a\n\n#{HEADING}#\n[7] - Per x, value was 1. See more at y\n", W, f" b{FOOTNOTES}")),
     Resolving("model-value", ("a ", Mark("women?", "5)] [__DC__#3(|| 6"), " b")),
     Resolving("model-bars", ("a ", Mark("women?", "5 || 6 |"), " b")),
     Resolving("text", ("see [__DC__#1(|| 7)] or ", W), outside=("?", "")),
@@ -220,9 +229,11 @@ def a_failure_leaves_the_models_value(subject: Any, case: Resolving, dtype: str)
 
 def nothing_served_or_written_forges(subject: Any, case: Resolving, dtype: str) -> Iterator[Comparison]:
     """As many tags as annotations, as many footnotes as answers, and no line of another making."""
-    read = read_back(run(subject, case)[0])
-    numbers = [tag.number for tag in read.tags]
-    yield equal("numbers of tags", numbers, list(range(1, len(case.marks) + 1)), case.text)
+    written, _ = run(subject, case)
+    read = read_back(written)
+    numbers = [tag.number for tag, _, _ in tags(written)]
+    yield equal("numbers of tags, in the text and in its footnotes", numbers, list(range(1, len(case.marks) + 1)), case.text)
+    yield equal("headings of footnotes", written.count(FOOTNOTES), int(any(_answered(case, mark) for mark in case.marks)))
     answered = {mark.query for mark in case.marks if _answered(case, mark)}
     yield equal("footnotes", [number for number, _ in read.notes], list(range(1, len(answered) + 1)), case.text)
     yield equal("tags with their values", all(tag.served and tag.model for tag in read.tags), True, case.text)

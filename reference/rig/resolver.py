@@ -8,7 +8,8 @@ The official code (llm-tools df971f8, ``rig.py``, lines 101 to 165) does it too.
 - no markup is left. What a lenient reader reads is resolved as well; the opener of what cannot be read is taken away, and a
   text that was cut inside an annotation ends before it;
 - a fetch that fails or finds nothing leaves the model's own value (there: an exception leaves the whole text raw);
-- what was served, and the model's text, cannot forge: ``)]``, ``||``, line ends and the beginning of a tag are taken apart.
+- what was served, and the model's text, cannot forge: ``)]``, ``||``, line ends, the beginning of a tag and the heading of the
+  footnotes are taken apart, and in an address whatever no address holds is encoded.
 
 The text outside annotations is otherwise untouched.
 """
@@ -25,10 +26,15 @@ from .grammar import OPEN
 from .lenient import Lost, Recovered, attempts
 from .resolved import Resolved, write_tag
 
-FOOTNOTES = "\n\n#### FOOTNOTES ####\n"
+HEADING = "#### FOOTNOTES ####"
+FOOTNOTES = f"\n\n{HEADING}\n"
 ADDRESS = "https://datacommons.org/explore"
 
-_DEFUSED = ((")]", ") ]"), ("[__DC__", "[ __DC__"))
+# With a colon, since the same heading with fewer signs would be made whole by others beside it.
+_NO_HEADING = "#### FOOTNOTES: ####"
+_DEFUSED = ((")]", ") ]"), ("[__DC__", "[ __DC__"), (HEADING, _NO_HEADING))
+_OF_ADDRESSES = ":/?#@!$&'()*+,;=%"
+"""What stands in an address as it is beside letters, digits and ``-._~``: RFC 3986, but for brackets."""
 _BARS = re.compile(r"\|(?=\|)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]+")
 
@@ -128,7 +134,11 @@ class Resolver:
         """The model's own text, in which no tag and no heading of footnotes stands that it could have made up."""
         # Openers go first: what they stood between may join to an opener, or to the beginning of a tag, that nobody wrote.
         text = text.replace(OPEN, "").replace(OPEN, f"[ {OPEN[1:]}").replace("[__DC__#", "[ __DC__#")
-        return text.replace("#### FOOTNOTES ####", "### FOOTNOTES ###")
+        return text.replace(HEADING, _NO_HEADING)
+
+    def link(self, served: Served, query: str) -> str:
+        """The address in a footnote: one word, in which nothing else can be read."""
+        return urllib.parse.quote(served.url.strip(), _OF_ADDRESSES, errors="replace") or address(query)
 
     def notes(self) -> str:
         """The list of footnotes."""
@@ -139,8 +149,8 @@ class Resolver:
             value = self.piece(f"{served.value} {served.unit}".strip())
             date = f" in {self.piece(served.date)}" if self.piece(served.date) else ""
             source = self.piece(served.source) or "Data Commons"
-            lines.append(f"[{number}] - Per {source}, value was {value}{date}. See more at {served.url or address(query)}")
-        return FOOTNOTES + "\n".join(" ".join(line.split("\n")) for line in lines)
+            lines.append(f"[{number}] - Per {source}, value was {value}{date}. See more at {self.link(served, query)}")
+        return FOOTNOTES + "\n".join(lines)
 
 
 def resolve(text: str, fetch: Fetch) -> str:

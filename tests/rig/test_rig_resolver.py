@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from conformance.rig.resolving import read_back
 from reference import rig
 from reference.rig.lenient import recover
-from reference.rig.resolver import FOOTNOTES, Served, address, differs, resolve
+from reference.rig.resolver import FOOTNOTES, HEADING, Served, address, differs, resolve
 from tests.rig.test_rig_laws import documents
 
 HOSTILE = [
@@ -28,6 +28,7 @@ HOSTILE = [
     "5",
     "%",
     FOOTNOTES,
+    "#",
     "[1] - Per x",
     "é",
     "\ud800",
@@ -36,10 +37,10 @@ values = st.lists(st.sampled_from(HOSTILE), max_size=5).map("".join)
 texts = st.lists(st.one_of(documents, st.sampled_from(HOSTILE[:-1])), max_size=4).map("".join)
 
 
-@given(texts, values, values, st.booleans())
+@given(texts, values, values, values, st.booleans())
 @settings(max_examples=300, deadline=None)
 def test_there_are_as_many_tags_as_annotations_and_as_many_footnotes_as_answers(
-    text: str, value: str, source: str, fails: bool
+    text: str, value: str, source: str, url: str, fails: bool
 ) -> None:
     fetched: list[str] = []
 
@@ -47,7 +48,7 @@ def test_there_are_as_many_tags_as_annotations_and_as_many_footnotes_as_answers(
         fetched.append(query)
         if fails and len(fetched) % 2:
             raise TimeoutError
-        return Served(value, source=source, date=source)
+        return Served(value, source=source, date=source, url=url)
 
     written = resolve(text, fetch)
     read = read_back(written)
@@ -57,6 +58,8 @@ def test_there_are_as_many_tags_as_annotations_and_as_many_footnotes_as_answers(
     cited = list(dict.fromkeys(tag.footnote for tag in read.tags if tag.footnote))
     assert [number for number, _ in read.notes] == cited == list(range(1, len(cited) + 1))
     assert rig.OPEN not in written
+    assert [tag.number for tag, _, _ in rig.resolved.tags(written)] == list(range(1, len(found) + 1))
+    assert written.count(HEADING) == bool(cited)
 
 
 @pytest.mark.parametrize(("text", "written"), [
