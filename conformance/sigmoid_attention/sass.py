@@ -1,30 +1,50 @@
-"""What the compiler made of every Triton kernel of the room, read from its machine code; no GPU is needed.
+"""Every configuration of the Triton kernels that a call or the tuning can pick, compiled for sm_90a and read; needs no GPU.
 
-``python -m conformance.sigmoid_attention.sass`` compiles each configuration that `launch_options` can pick for sm_90a, reads
-its SASS and writes a table: does it use the matrix units (HGMMA) and bulk tensor copies (UTMALDG), does it spill, what does it
-hold, and what does one score cost in its innermost loop. From the last it predicts a ceiling: what the kernel could reach if
-nothing else cost anything. A prediction is not a measurement.
+``python -m conformance.sigmoid_attention.sass`` compiles each, reads its machine code and writes a table: does it use the
+matrix units (HGMMA) and bulk tensor copies (UTMALDG), does it spill, what does it hold, what does one score cost in its
+innermost loop, and by the model of `Machine` what share of the matrix units' peak that loop could reach. ``-o FOLDER`` writes
+the page (README.md) and the record of all counts (readings.json). It ends with 1 where a configuration has a fault: such a one
+is no candidate.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
+import hashlib
+import itertools
+import json
+import multiprocessing
 import os
-import re
-import subprocess
 import sys
-import tempfile
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-SHARED_LIMIT = 227 * 1024
-"""Bytes of shared memory that one block may have on sm_90."""
+from conformance.sigmoid_attention.candidates import KERNELS, candidates
+from conformance.sigmoid_attention.machine_code import SHARED_LIMIT, Machine, Reading, count, read_cubin
 
 DTYPES = {"bfloat16": "bf16", "float16": "fp16", "float32": "fp32"}
-DIMS = (16, 32, 64, 128, 256)
+DIMS = (16, 32, 64, 96, 128, 256)
+"""Head dims of the generic kernels: each size of tile, and one that fills none."""
+
+SITUATIONS: dict[str, tuple[int, int, bool, bool]] = {
+    "full": (1024, 1024, False, False),
+    "causal": (1024, 1024, True, False),
+    "causal, ends unaligned": (1000, 1013, True, False),
+    "ragged": (1000, 1000, False, False),
+    "ragged, grouped": (1000, 1000, False, True),
+}
+"""Lengths of queries and keys, causal, grouped: between them every way of masking that the Hopper kernels have. The last is
+the keys' gradient's alone; that of grouped heads under a causal mask is compiled as with unaligned ends."""
+
+PRODUCTS = {"forward": 2, "query": 3, "key": 4, "keys": 3, "values": 2}
+"""Matrix products in one turn of a kernel's loop."""
+
+USEFUL = {"forward": 2, "backward": 5}
+"""Those that a pass is counted by; computing scores and their gradients twice is not work done."""
 
 
 @dataclass(frozen=True)
@@ -32,123 +52,105 @@ class Configuration:
     """One kernel, as it would be compiled for one call."""
 
     kernel: str
+    """A key of `conformance.sigmoid_attention.candidates.KERNELS`."""
     dtype: str
     dim: int
-    options: bool
-    """With slopes, a bias tensor, lengths and packing (for the Hopper kernel: causal, with a tail), or with none of them."""
+    situation: str = "full"
+    options: bool = False
+    """With every option that the kernel has: slopes, a bias tensor, grouped heads, lengths and packing; or with none."""
+    change: tuple[tuple[str, Any], ...] = ()
+    """What the tuning would put in the place of launch options in use."""
+
+    @property
+    def name(self) -> str:
+        words = [self.kernel, self.dtype, f"D{self.dim}", self.situation, "all options" if self.options else "no options"]
+        return ", ".join([*words, *(f"{name} {value}" for name, value in self.change)])
 
 
-@dataclass(frozen=True)
-class Machine:
-    """What the model of the inner loop takes from an sm_90 chip; per SM and clock."""
+def configurations() -> Iterator[Configuration]:
+    """Everything that a call can pick, and everything that the tuning tries.
 
-    sms: int = 132
-    gigahertz: float = 1.755
-    tensor_flops: float = 4096
-    special: float = 16
-    lanes: float = 128
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What stands in one kernel's machine code."""
-
-    configuration: Configuration
-    registers: int
-    spilled: int
-    """Bytes of local memory and stack."""
-    shared: int
-    threads: int
-    loop: dict[str, int]
-    """How often each kind of instruction stands in the innermost loop that computes scores; by opcode."""
-    whole: dict[str, int]
-    """The same of the whole kernel."""
-    scores: float
-    """Scores that one thread computes in one turn of that loop."""
-    products: int
-    """Matrix products of tile size in one turn."""
-
-    def per_score(self, *opcodes: str) -> float:
-        """Instructions of a kind, for each score."""
-        return sum(count for opcode, count in self.loop.items() if opcode.split(".")[0] in opcodes) / self.scores
-
-    def clocks(self, machine: Machine) -> dict[str, float]:
-        """Clocks of an SM that one score costs, by what is busy."""
-        issued = sum(self.loop.values()) / self.scores
-        return {
-            "tensor": 2 * self.products * self.configuration.dim / machine.tensor_flops,
-            "special": self.per_score("MUFU") / machine.special,
-            "issue": issued / machine.lanes,
-        }
-
-    def ceiling(self, machine: Machine, *, overlapped: bool) -> float:
-        """TFLOP/s at most: with everything overlapped, or with the matrix units waiting for all else."""
-        clocks = self.clocks(machine)
-        rest = max(clocks["special"], clocks["issue"])
-        total = max(clocks["tensor"], rest) if overlapped else clocks["tensor"] + rest
-        return machine.sms * machine.gigahertz * 2 * self.products * self.configuration.dim / total / 1000
+    A candidate is compiled in bfloat16 alone, from which float16 differs in the name of the matrix instruction.
+    """
+    for kernel, dtype, options in itertools.product(KERNELS, DTYPES, (False, True)):
+        hopper = kernel.startswith("hopper")
+        for dim in (64, 128) if hopper else DIMS:
+            if (hopper and dtype == "float32") or not _launched(kernel, dim):
+                continue
+            for situation in SITUATIONS if hopper else ("full",):
+                if "grouped" not in situation or (kernel == "hopper-key" and not options):
+                    yield Configuration(kernel, dtype, dim, situation, options)
+    for kernel in KERNELS:
+        for dim in (64, 128) if kernel.startswith("hopper") else (64, 128, 256):
+            for situation in ("full", "causal") if kernel.startswith("hopper") else ("full",):
+                for change in candidates(kernel, dim, situation == "causal"):
+                    yield Configuration(kernel, "bfloat16", dim, situation, False, tuple(sorted(change.items())))
 
 
-def configurations(quick: bool = False) -> Iterator[Configuration]:
-    """Every configuration; or a few that between them use every kernel, dtype and switch."""
-    kernels = ("forward_kernel", "query_gradient_kernel", "key_gradient_kernel")
-    if quick:
-        yield Configuration("forward_kernel", "bfloat16", 128, False)
-        yield Configuration("forward_kernel", "float32", 64, True)
-        yield Configuration("query_gradient_kernel", "float16", 64, True)
-        yield Configuration("key_gradient_kernel", "bfloat16", 128, False)
-        yield Configuration("hopper_kernel", "bfloat16", 64, False)
-        return
-    for dtype in ("bfloat16", "float16"):
-        for dim in (64, 128):
-            for options in (False, True):
-                yield Configuration("hopper_kernel", dtype, dim, options)
-    for kernel in kernels:
-        for dtype in DTYPES:
-            for dim in DIMS:
-                for options in (False, True):
-                    yield Configuration(kernel, dtype, dim, options)
+def few() -> list[Configuration]:
+    """A handful that between them use every kernel, dtype and switch."""
+    return [
+        Configuration("forward", "bfloat16", 128),
+        Configuration("forward", "float32", 64, options=True),
+        Configuration("query", "float16", 64, options=True),
+        Configuration("key", "bfloat16", 128),
+        Configuration("hopper-forward", "bfloat16", 64),
+        Configuration("hopper-query", "float16", 128, "causal"),
+        Configuration("hopper-key", "bfloat16", 64, "causal, ends unaligned", True),
+    ]
 
 
-def read(configuration: Configuration) -> Reading:
-    """Compile one configuration and read it."""
+def in_turn(every: Sequence[Configuration], turn: int, turns: int) -> list[Configuration]:
+    """One share of all; the shares of ``turns`` turns are all of them."""
+    return list(every[turn % turns :: turns])
+
+
+def _launched(kernel: str, dim: int) -> bool:
+    return kernel.startswith("hopper") or kernel in ("forward", "query") or (kernel == "key") == (dim <= 128)
+
+
+def launch_options(configuration: Configuration) -> dict[str, Any]:
+    """As the implementation would launch it."""
     import torch
 
     from impls.sigmoid_attention import triton_hopper, triton_kernels
 
-    dtype, dim = getattr(torch, configuration.dtype), configuration.dim
-    if configuration.kernel == "hopper_kernel":
-        kernel = triton_hopper.hopper_kernel
-        meta = {**triton_hopper.launch_options(dim), "CAUSAL": configuration.options, "MASKED": configuration.options}
-    else:
-        kernel = getattr(triton_kernels, configuration.kernel)
-        meta = triton_kernels.launch_options(dtype, dim, dim, kernel=configuration.kernel.partition("_")[0])
-    tile = meta["BLOCK_M"] * meta["BLOCK_N"]
-    compiled = compile_for_hopper(kernel, configuration, meta)
-    resources = resources_of(compiled.asm["cubin"])
-    instructions = list(parse(disassemble(compiled.asm["cubin"])))
-    loop = innermost(instructions)
-    # A specialised kernel has a second group of warps that computes, and one more that only copies.
-    threads = 32 * meta["num_warps"] * (2 if meta.get("SPECIALISED") else 1)
-    return Reading(
-        configuration,
-        resources["REG"],
-        resources["LOCAL"] + resources["STACK"],
-        int(compiled.metadata.shared),
-        threads,
-        dict(Counter(opcode for _, opcode, _ in loop)),
-        dict(Counter(opcode for _, opcode, _ in instructions)),
-        tile / threads,
-        {"hopper_kernel": 2, "forward_kernel": 2, "query_gradient_kernel": 3, "key_gradient_kernel": 4}[configuration.kernel],
+    c = configuration
+    kernel = c.kernel.removeprefix("hopper-")
+    with triton_kernels.changed(dict(c.change)):
+        if not c.kernel.startswith("hopper"):
+            return triton_kernels.launch_options(getattr(torch, c.dtype), c.dim, c.dim, kernel=kernel)
+        nq, nk, causal, grouped = SITUATIONS[c.situation]
+        return triton_hopper.launch_options(c.dim, nq, nk, kernel=kernel, causal=causal, grouped=grouped, slopes=c.options)
+
+
+def read(configuration: Configuration) -> Reading:
+    """Compile one configuration and read it."""
+    meta = launch_options(configuration)
+    compiled = compile_for_hopper(configuration, meta)
+    kernel = configuration.kernel.removeprefix("hopper-")
+    # What Triton specialises has a group of four warps that only copies, beside those that compute.
+    warps = compiled.metadata.num_warps - (4 if compiled.metadata.num_warps > meta["num_warps"] else 0)
+    return read_cubin(
+        compiled.asm["cubin"],
+        dim=max(meta["BLOCK_D"], meta.get("BLOCK_DV", 0)),
+        products=PRODUCTS[kernel],
+        scores=meta["BLOCK_M"] * meta["BLOCK_N"] / (32 * warps),
+        shared=int(compiled.metadata.shared),
     )
 
 
-def compile_for_hopper(kernel: Any, configuration: Configuration, meta: dict[str, Any]) -> Any:
+def compile_for_hopper(configuration: Configuration, meta: dict[str, Any]) -> Any:
     """As a launch with contiguous 16-byte aligned tensors would be."""
     import triton
 
+    from impls.sigmoid_attention import triton_hopper, triton_kernels
+
+    module, name = KERNELS[configuration.kernel]
+    kernel = getattr({"generic": triton_kernels, "hopper": triton_hopper}[module], name)
     meta = dict(meta)
     launch = {name: meta.pop(name) for name in ("num_warps", "num_stages")}
+    nq, nk, _, grouped = SITUATIONS[configuration.situation]
     switches = dict.fromkeys(("HAS_SLOPES", "HAS_BIAS", "HAS_LENGTHS", "PACKED"), configuration.options)
     names = {parameter.name for parameter in kernel.params}
     types, constants = {}, {name: value for name, value in {**meta, **switches}.items() if name in names}
@@ -164,120 +166,209 @@ def compile_for_hopper(kernel: Any, configuration: Configuration, meta: dict[str
             types[name] = "*i32"
         elif name in ("scale", "scale2", "bias2"):
             types[name] = "fp32"
-        elif name.endswith("_d"):  # contiguous along the last axis, which a launch specialises on
-            types[name], constants[name] = "constexpr", 1
+        elif name.endswith("_d") or (name == "group" and not (grouped or configuration.options)):
+            types[name], constants[name] = "constexpr", 1  # what is 1, a launch makes a constant
         else:
             types[name] = "i32"
+    whole = {"d": configuration.dim, "dv": configuration.dim, "nq": nq, "nk": nk}
     divisible = {
         (i,): [["tt.divisibility", 16]]
         for i, (name, kind) in enumerate(types.items())
-        if kind.startswith("*") or name.endswith(("_b", "_h", "_n")) or name in ("d", "dv")
+        if kind.startswith("*") or (name.endswith(("_b", "_h", "_n")) and name != "slopes_b") or whole.get(name, 1) % 16 == 0
     }
     source = triton.compiler.ASTSource(kernel, types, constants, divisible)
     return triton.compile(source, target=triton.backends.compiler.GPUTarget("cuda", 90, 32), options=launch)
 
 
-Instruction = tuple[int, str, str]
-"""Address, opcode with its suffixes, operands."""
-
-
-def parse(listing: str) -> Iterator[Instruction]:
-    """The instructions of an nvdisasm listing with addresses."""
-    for match in re.finditer(r"/\*([0-9a-f]{4,})\*/\s+(?:@!?U?P\w+\s+)?([A-Z][A-Za-z0-9_.]*)([^;]*);", listing):
-        yield int(match[1], 16), match[2], match[3]
-
-
-def innermost(instructions: Sequence[Instruction]) -> list[Instruction]:
-    """The shortest loop that computes scores, that is with exponentials or a tanh in it; all of the kernel where none has.
-
-    A loop is what lies between a branch and the earlier address that it jumps to.
-    """
-    found: list[list[Instruction]] = []
-    for address, opcode, operands in instructions:
-        target = re.search(r"0x([0-9a-f]+)", operands)
-        if opcode.split(".")[0] != "BRA" or target is None or int(target[1], 16) >= address:
-            continue
-        body = [i for i in instructions if int(target[1], 16) <= i[0] <= address]
-        if any(i[1].startswith("MUFU") for i in body):
-            found.append(body)
-    return min(found, key=len) if found else list(instructions)
-
-
-def disassemble(cubin: bytes) -> str:
-    """The SASS of a cubin, by the disassembler that ships with Triton."""
-    return _tool("cuobjdump", cubin, "-sass")
-
-
-def resources_of(cubin: bytes) -> dict[str, int]:
-    """Registers, stack and local memory, as the assembler recorded them."""
-    report = _tool("cuobjdump", cubin, "-res-usage")
-    return {name: int(re.search(rf"{name}:(\d+)", report)[1]) for name in ("REG", "STACK", "LOCAL")}  # type: ignore[index]
-
-
-def _tool(name: str, cubin: bytes, *options: str) -> str:
-    import triton
-
-    path = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / name
-    with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
-        file.write(cubin)
-        file.flush()
-        return subprocess.run([str(path), *options, file.name], capture_output=True, text=True, check=True).stdout
-
-
-COLUMNS = (
-    "kernel", "dtype", "dim", "options", "registers", "spilled", "shared KiB", "HGMMA", "bulk copies",
-    "special/score", "issued/score", "ceiling TFLOP/s",
-)  # fmt: skip
-
-
-def row(reading: Reading, machine: Machine) -> list[str]:
-    """One line of the table."""
-    c, whole = reading.configuration, reading.whole
-
-    def count(*opcodes: str) -> int:
-        return sum(n for opcode, n in whole.items() if opcode.split(".")[0] in opcodes)
-
-    return [
-        c.kernel, c.dtype, str(c.dim), "all" if c.options else "none", str(reading.registers), str(reading.spilled),
-        f"{reading.shared / 1024:.0f}", str(count("HGMMA")), str(count("UTMALDG", "UBLKCP")),
-        f"{reading.per_score('MUFU'):.2f}", f"{sum(reading.loop.values()) / reading.scores:.1f}",
-        f"{reading.ceiling(machine, overlapped=False):.0f}-{reading.ceiling(machine, overlapped=True):.0f}",
-    ]  # fmt: skip
-
-
-def faults(reading: Reading) -> list[str]:
+def faults(configuration: Configuration, reading: Reading) -> list[str]:
     """What must not be in any configuration that could be picked."""
     found = []
     if reading.shared > SHARED_LIMIT:
         found.append(f"{reading.shared} bytes of shared memory, and a block may have {SHARED_LIMIT}")
-    if reading.configuration.dtype != "float32" and not any(opcode.startswith("HGMMA") for opcode in reading.whole):
+    if configuration.dtype != "float32" and not count(reading.whole, ("HGMMA",)):
         found.append("no HGMMA: the matrix units stand idle")
-    if reading.spilled:
-        found.append(f"{reading.spilled} bytes spilled")
+    if configuration.kernel.startswith("hopper"):
+        if not count(reading.whole, ("UTMALDG",)):
+            found.append("no UTMALDG: nothing is copied in bulk")
+        if dict(configuration.change).get("SPECIALISED", True) and not reading.specialised:
+            found.append("the compiler gave up specialising its warps")
+    if spilled := max(reading.spilled, count(reading.whole, ("STL", "LDL"))):
+        found.append(f"{spilled} bytes spilled")
+    if (special := reading.per_score(("MUFU",))) > 2:
+        found.append(f"{special:.2g} special-function operations for each score: it is computed more than once")
     return found
+
+
+Result = tuple[Configuration, Reading | None, list[str]]
+
+
+def attempt(configuration: Configuration) -> Result:
+    """Compile, read and look for faults; a compiler that gives up is one."""
+    # Before anything imports Triton, which settles then whether kernels are compiled.
+    os.environ["TRITON_INTERPRET"] = "0"
+    try:
+        reading = read(configuration)
+    except Exception as error:
+        return configuration, None, [f"does not compile: {type(error).__name__}: {str(error).partition(chr(10))[0]}"[:200]]
+    return configuration, reading, faults(configuration, reading)
+
+
+def attempts(chosen: Sequence[Configuration], jobs: int) -> Iterator[Result]:
+    """The results in the order of what was chosen, by so many processes at a time."""
+    if jobs <= 1:
+        yield from map(attempt, chosen)
+        return
+    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+        yield from pool.map(attempt, chosen)
+
+
+COLUMNS = (
+    "kernel", "dtype", "D", "situation", "options", "tile", "warps", "stages", "registers", "spilled", "shared KiB", "HGMMA",
+    "UTMALDG", "MUFU/score", "instr./score", "busiest", "ceiling",
+)  # fmt: skip
+
+
+def row(configuration: Configuration, reading: Reading, machine: Machine) -> list[str]:
+    """One line of the table."""
+    c, meta = configuration, launch_options(configuration)
+    clocks = reading.clocks(machine)
+    tile = f"{meta['BLOCK_M']}x{meta['BLOCK_N']}" + (f"+{meta['PEELED']}" if meta.get("PEELED") else "")
+    low, high = (reading.ceiling(machine, overlapped=overlapped) for overlapped in (False, True))
+    return [
+        c.kernel, c.dtype, str(c.dim), c.situation, "all" if c.options else "none", tile,
+        f"{meta['num_warps']}" + (" specialised" if reading.specialised else ""), str(meta["num_stages"]),
+        str(reading.registers), str(reading.spilled), f"{reading.shared / 1024:.0f}", str(count(reading.whole, ("HGMMA",))),
+        str(count(reading.whole, ("UTMALDG",))), f"{reading.per_score(('MUFU',)):.2f}", f"{reading.issued:.1f}",
+        max(clocks, key=lambda pipe: clocks[pipe]), f"{low:.0%}-{high:.0%}" if c.dtype != "float32" else "",
+    ]  # fmt: skip
+
+
+def passes(results: Sequence[Result], machine: Machine) -> list[list[str]]:
+    """What whole passes could reach, by the work that they are counted by: from the loops of their kernels."""
+    found = {c: reading for c, reading, _ in results if reading is not None and not c.change}
+    rows = []
+    for family, dims in (("hopper-", (64, 128)), ("", (64, 128, 256))):
+        for dim, (direction, useful) in itertools.product(dims, USEFUL.items()):
+            kernels = ["forward"] if direction == "forward" else ["query", *(k for k in PRODUCTS if k[:3] in ("key", "val"))]
+            kernels = [family + kernel for kernel in kernels if family + kernel in KERNELS and _launched(family + kernel, dim)]
+            parts = [found[c] for c in (Configuration(kernel, "bfloat16", dim) for kernel in kernels) if c in found]
+            if len(parts) < len(kernels):
+                continue
+            times = [sum(part.time(machine, overlapped=overlapped) for part in parts) for overlapped in (False, True)]
+            shares = [2 * useful * dim / machine.tensor_flops / time for time in times]
+            name = ("triton-hopper" if family else "triton", direction, str(dim))
+            rows.append([*name, "-".join(f"{x:.0%}" for x in shares), "-".join(f"{x * machine.peak:.0f}" for x in shares)])
+    return rows
+
+
+def page(results: Sequence[Result], machine: Machine, compiler: str) -> str:
+    """The published page."""
+    from reports.markup import table
+
+    used = [(c, reading) for c, reading, _ in results if reading is not None and not c.change]
+    tried = [(c, reading) for c, reading, _ in results if reading is not None and c.change]
+    complaints = [f"- {c.name}: {fault}" for c, _, found in results for fault in found]
+    m = machine
+    parts = [
+        "<!-- Rendered by `python -m conformance.sigmoid_attention.sass -o` of Gaugeblock; changes made here are lost. -->",
+        "# The kernels' machine code: compiled for sm_90a, not run",
+        f"Nothing on this page was measured. {len(results)} configurations of sigmoid attention's Triton kernels, all that a "
+        f"call or the tuning can pick, were compiled for sm_90a by {compiler}, and their machine code was read. All counts "
+        "are in [readings.json](readings.json).",
+        "## Faults",
+        "\n".join(complaints)
+        or "None: nothing spills, all fits a block's shared memory, 16-bit kernels use the matrix units.",
+        "## What the inner loops could reach",
+        "Of the shortest loop that computes scores, which masks nothing, the instructions are counted by the pipe that does "
+        f"them. A multiprocessor is taken to do {m.tensor_flops:.0f} matrix operations, {m.special:.0f} special "
+        f"functions, {m.multiply_add:.0f} float32 multiply-adds, {m.logic:.0f} comparisons, selections, conversions or "
+        f"integer operations, and to issue for {m.lanes:.0f} threads in a clock. The upper figure takes all pipes to run "
+        "beside one another, so that the busiest decides; the lower one the matrix units to wait for the busiest other. "
+        "Memory, launches, the ends of sequences and everything outside the loop cost nothing in it. A backward pass is "
+        "counted as five products, as the field counts it; the kernels do seven, or eight at head dim 256. TFLOP/s are at "
+        f"{m.sms} multiprocessors and {m.gigahertz} GHz, where the peak is {m.peak:.0f}.",
+        table(["implementation", "pass", "D", "share of the peak", "TFLOP/s"], passes(results, machine)),
+        "## In use",
+        "`tile` is queries x keys, and the steps written out behind the loop; `registers` are those a thread begins with, "
+        "before groups of warps hand theirs on.",
+        table(list(COLUMNS), [row(c, reading, machine) for c, reading in used]),
+        "## What the tuning tries",
+        table([*COLUMNS[:4], "change", *COLUMNS[5:]], [_changed(row(c, reading, machine), c) for c, reading in tried]),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _changed(cells: list[str], configuration: Configuration) -> list[str]:
+    return [*cells[:4], ", ".join(f"{name} {value}" for name, value in configuration.change), *cells[5:]]
+
+
+def record(results: Sequence[Result], machine: Machine, compiler: str) -> dict[str, Any]:
+    """All that was read, to be written as JSON."""
+    return {
+        "what": "compiled for sm_90a, not run",
+        "compiler": compiler,
+        "kernels": digest(),
+        "machine": asdict(machine),
+        "configurations": [
+            {
+                **asdict(c),
+                "change": dict(c.change),
+                "launch": launch_options(c),
+                "reading": None if reading is None else {**asdict(reading), "clocks": reading.clocks(machine)},
+                "faults": found,
+            }
+            for c, reading, found in results
+        ],
+    }
+
+
+def digest() -> str:
+    """Of the kernels' code, comments and docstrings apart: a record with the same is of the kernels that are there."""
+    from impls.sigmoid_attention import triton_hopper_kernels, triton_kernels
+
+    code = [triton_kernels._four(reciprocals) for reciprocals in range(5)]
+    for module in (triton_kernels, triton_hopper_kernels):
+        for node in ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.FunctionDef) and any(ast.unparse(d) == "triton.jit" for d in node.decorator_list):
+                if ast.get_docstring(node) is not None:
+                    node.body = node.body[1:]
+                code.append(ast.unparse(node))
+    return hashlib.sha256("\n".join(code).encode()).hexdigest()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the table; 1 where a configuration has a fault."""
     parser = argparse.ArgumentParser(prog="python -m conformance.sigmoid_attention.sass", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a few configurations that use every kernel, dtype and switch")
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="where the table goes; default: standard output")
+    chosen = parser.add_mutually_exclusive_group()
+    chosen.add_argument("--quick", action="store_true", help="a few configurations that use every kernel, dtype and switch")
+    chosen.add_argument("--share", metavar="N/M", help="one share of M, for instance 3/20: the Nth and every Mth after it")
+    parser.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="where README.md and readings.json go")
+    parser.add_argument("-j", "--jobs", type=int, default=os.cpu_count() or 1, help="processes; default: one for each core")
     given = parser.parse_args(arguments)
-    # Before anything imports Triton, which settles then whether kernels are compiled.
     os.environ["TRITON_INTERPRET"] = "0"
-    machine = Machine()
-    lines = ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
-    complaints = []
-    for configuration in configurations(given.quick):
-        reading = read(configuration)
-        lines.append("| " + " | ".join(row(reading, machine)) + " |")
-        complaints += [f"{' '.join(row(reading, machine)[:4])}: {fault}" for fault in faults(reading)]
-    text = "\n".join([*lines, "", *complaints, ""])
+    every = list(configurations())
+    if given.share:
+        turn, _, turns = given.share.partition("/")
+        if not (turn.isdigit() and turns.isdigit() and int(turns)):
+            parser.error(f"found --share {given.share}, expected two numbers as in 3/20")
+        every = in_turn(every, int(turn), int(turns))
+    results = []
+    for result in attempts(few() if given.quick else every, given.jobs):
+        results.append(result)
+        configuration, _, found = result
+        print(f"{configuration.name}: {'; '.join(found) or 'no fault'}", file=sys.stderr, flush=True)
+    import triton
+
+    machine, compiler = Machine(), f"Triton {triton.__version__}"
     if given.output:
-        given.output.write_text(text)
+        given.output.mkdir(parents=True, exist_ok=True)
+        (given.output / "README.md").write_text(page(results, machine, compiler), encoding="utf-8")
+        text = json.dumps(record(results, machine, compiler), indent=None, sort_keys=True)
+        (given.output / "readings.json").write_text(text.replace('{"change"', '\n{"change"') + "\n", encoding="utf-8")
     else:
-        sys.stdout.write(text)
-    return 1 if complaints else 0
+        lines = [COLUMNS, ("---",) * len(COLUMNS), *(row(c, r, machine) for c, r, _ in results if r is not None)]
+        sys.stdout.write("".join(f"| {' | '.join(cells)} |\n" for cells in lines))
+    return 1 if any(found for _, _, found in results) else 0
 
 
 if __name__ == "__main__":

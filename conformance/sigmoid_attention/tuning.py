@@ -1,8 +1,9 @@
-"""Which tiles are fastest: every candidate is timed on the device beside the one in use, and checked before it is timed.
+"""Which launch options are fastest: every candidate is timed on the device beside those in use, and checked before that.
 
-``python -m conformance.sigmoid_attention.tuning -o FILE`` sweeps block sizes, warps and stages of the forward kernels for head
-dims 64 and 128, causal and not, and writes a JSON line for each. It needs a CUDA device; it has never had one, so the tiles in
-use are those that the compiler's output speaks for (conformance.sigmoid_attention.sass).
+``python -m conformance.sigmoid_attention.tuning -o FILE`` goes over the forward kernels and those of the gradients, generic
+and Hopper's, at head dims 64, 128 and 256, causal and not, and writes a JSON line for each candidate and then one for the
+fastest of each. It needs a CUDA device; it has never had one, so the options in use are those that the compiler's output
+speaks for (conformance.sigmoid_attention.sass). ``GAUGEBLOCK_UNTIL`` ends it in time.
 """
 
 from __future__ import annotations
@@ -10,84 +11,151 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import math
+import os
+import statistics
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from conformance.measuring import UNTIL
+from conformance.sigmoid_attention.candidates import candidates
 from impls.contract import NotRun
+from reference.rounding import BFLOAT16, Format
 
 SAMPLES = 20
+WARM_UP = 3
+WIDTH = 2048
+"""Heads times head dim."""
+BATCH = 2
 
 
-def candidates(kernel: str) -> Iterator[dict[str, Any]]:
-    """What is tried; those that do not fit the device fail to compile or to launch, and say so in their line."""
-    if kernel == "hopper":
-        for m, n, specialised, newton in itertools.product((64, 128, 256), (64, 128), (True, False), (True, False)):
-            yield {
-                "BLOCK_M": m, "BLOCK_N": n, "SPECIALISED": specialised, "NEWTON": newton,
-                "num_warps": 4 if specialised else 8,
-            }  # fmt: skip
-        return
-    for m, n, warps, stages, split in itertools.product((64, 128), (32, 64, 128), (4, 8), (2, 3, 4), (True, False)):
-        yield {"BLOCK_M": m, "BLOCK_N": n, "num_warps": warps, "num_stages": stages, "SPLIT": split}
+class Job(NamedTuple):
+    """One kernel in one situation, for which candidates are tried."""
+
+    kernel: str
+    """A key of `conformance.sigmoid_attention.candidates.KERNELS`."""
+    dim: int
+    causal: bool
+
+
+def jobs() -> Iterator[Job]:
+    """What is tuned, what matters most first: an end in time leaves out the least."""
+    for dim, hopper, causal in itertools.product((128, 64, 256), (True, False), (False, True)):
+        for kernel in ("forward", "query", *(("key",) if dim <= 128 else ("keys", "values"))):
+            if not hopper or dim <= 128:
+                yield Job(f"hopper-{kernel}" if hopper else kernel, dim, causal)
 
 
 def tune(device: str, output: Path, length: int = 4096) -> int:
-    """Time every candidate: one JSON line each, with its ratio to the tiles in use (above 1 is faster). Gives how many ran."""
+    """Time every candidate: one JSON line each, with its ratio to the options in use (above 1 is faster). Gives how many ran.
+
+    A pair of the options in use with themselves is timed for each job (``"change": {}``), whose ratio is what noise does.
+    """
     import torch
 
     if device != "cuda" or not torch.cuda.is_available():
         raise NotRun("tuning needs a CUDA device: a time in the interpreter means nothing")
-    from impls.sigmoid_attention import triton_hopper, triton_kernels
-
-    ran = 0
+    until, ran, lines = float(os.environ.get(UNTIL) or math.inf), 0, []
     with output.open("w") as file:
-        for (name, module), dim, causal in itertools.product(
-            (("forward", triton_kernels), ("hopper", triton_hopper)), (64, 128), (False, True)
-        ):
-            q, k, v = (torch.randn(2, 2048 // dim, length, dim, dtype=torch.bfloat16, device=device) for _ in range(3))
-            used = module.launch_options
 
-            def call(change: dict[str, Any]) -> Any:
-                module.launch_options = lambda *given, **options: {**used(*given, **options), **change}  # type: ignore[attr-defined] # noqa: B023
-                try:
-                    return module.attention(q, k, v, causal=causal, bias=-8.0)  # noqa: B023
-                finally:
-                    module.launch_options = used  # type: ignore[attr-defined] # noqa: B023
+        def write(line: dict[str, Any]) -> None:
+            file.write(json.dumps(line) + "\n")
+            file.flush()
 
-            expected = call({})
-            for change in candidates(name):
-                line: dict[str, Any] = {"kernel": name, "dim": dim, "causal": causal, "length": length, **change}
+        for job in jobs():
+            call = prepare(job, length, device)
+            for change in ({}, *candidates(job.kernel, job.dim, job.causal)):
+                if time.time() > until:
+                    write({"error": "the time that this run was given is over"})
+                    return ran
+                line: dict[str, Any] = {**job._asdict(), "length": length, "change": change}
                 try:
-                    # The same rounding of the same weights, summed in another order: bfloat16's last place at most.
-                    worst = float((call(change) - expected).abs().max() / expected.abs().max())
-                    if worst > 2.0**-7:
-                        raise AssertionError(f"differs from the tiles in use by {worst:.3g} of the largest output")
-                    line["ratio"] = _ratio(lambda: call({}), lambda: call(change))  # noqa: B023
+                    line |= compared(call, change)
                     ran += 1
+                    lines.append(line)
                 except Exception as error:  # out of resources, or a compiler that gave up: a finding, not a fault
                     line["error"] = f"{type(error).__name__}: {error}"[:200]
-                file.write(json.dumps(line) + "\n")
-                file.flush()
+                write(line)
+        for line in best(lines):
+            write(line)
     return ran
 
 
-def _ratio(base: Any, other: Any) -> float:
+def best(lines: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The fastest of each job, and what the options in use came to against themselves."""
+    for key, group in itertools.groupby(lines, key=lambda line: (line["kernel"], line["dim"], line["causal"])):
+        tried = list(group)
+        fastest = max(tried, key=lambda line: line["ratio"])
+        noise = next((line["ratio"] for line in tried if not line["change"]), None)
+        kernel, dim, causal = key
+        found = {"best": fastest["change"], "ratio": fastest["ratio"], "noise": noise}
+        yield {"kernel": kernel, "dim": dim, "causal": causal, **found}
+
+
+Call = Callable[[dict[str, Any]], Any]
+
+
+def prepare(job: Job, length: int, device: str) -> Call:
+    """One kernel on inputs of its own, to be called with changes to its launch options; gives what it wrote."""
     import torch
 
+    from impls.sigmoid_attention import triton_hopper, triton_kernels
+    from impls.sigmoid_attention.operator import FAR, Options
+
+    module: Any = triton_hopper if job.kernel.startswith("hopper") else triton_kernels
+    shape = (BATCH, max(1, WIDTH // job.dim), length, job.dim)
+    dtype = torch.float16 if device == "cpu" else torch.bfloat16  # the interpreter has no bfloat16
+    q, k, v, grad = (torch.randn(shape, dtype=dtype, device=device) for _ in range(4))
+    options = Options(-math.log(length), None, None, None, None, job.dim**-0.5, FAR, 0 if job.causal else FAR)
+
+    def call(change: dict[str, Any]) -> Any:
+        with triton_kernels.changed(change):
+            match job.kernel.removeprefix("hopper-"):
+                case "forward":
+                    return module.forward(q, k, v, options)
+                case "query":
+                    found = module.query_gradient(grad, q, k, v, options)
+                    return found if torch.is_tensor(found) else found[0]
+                case "key":
+                    return torch.stack(module.key_gradients(grad, q, k, v, options))
+                case part:
+                    found = module.key_gradients(grad, q, k, v, options, parts=(part,))
+                    return found[("keys", "values").index(part)]
+
+    return call
+
+
+def allowed(expected: Any, stored: Format) -> float:
+    """How far two ways of computing the same may lie apart: each rounds its weights once, and its sums once."""
+    return 4 * stored.unit_roundoff * float(expected.abs().max())
+
+
+def compared(call: Call, change: dict[str, Any]) -> dict[str, float]:
+    """How much faster the change is, after what it computes was held against what the options in use compute."""
+    import torch
+
+    expected, found = call({}).float(), call(change).float()
+    most = allowed(expected, BFLOAT16)
+    if not (worst := float((found - expected).abs().max())) <= most:
+        raise AssertionError(f"differs from the options in use by {worst:.3g}; four roundings of the largest are {most:.3g}")
     times: tuple[list[float], list[float]] = ([], [])
-    for turn in range(SAMPLES + 3):
-        for call, kept in zip((base, other), times, strict=True):
+    for turn in range(WARM_UP + SAMPLES):
+        for options, kept in zip(({}, change), times, strict=True):
             start, stop = (torch.cuda.Event(enable_timing=True) for _ in range(2))
             start.record()
-            call()
+            call(options)
             stop.record()
             torch.cuda.synchronize()
-            if turn >= 3:
+            if turn >= WARM_UP:
                 kept.append(start.elapsed_time(stop))
-    ratios = sorted(a / b for a, b in zip(*times, strict=True))
-    return ratios[len(ratios) // 2]
+    base, other = times
+    return {
+        "ratio": statistics.median(a / b for a, b in zip(base, other, strict=True)),
+        "milliseconds": statistics.median(other),
+    }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -166,12 +166,26 @@ IMPLEMENTATIONS: tuple[Implementation, ...] = (
         system="sigmoid_attention",
         target="impls.sigmoid_attention.triton_hopper:attention",
         protocol="torch",
-        summary="Triton for Hopper: tensor copies, warp specialisation; head dims 64 and 128. It has never run on a GPU.",
+        summary="Triton for Hopper, forward and backward: bulk copies, specialised warps; D 64 and 128. Never run on a GPU.",
         requires=("torch", "triton"),
         settings={"interpreted_on_cpu": True},
         dtypes=("float16", "bfloat16"),
         devices=("cpu", "cuda"),
-        features=frozenset({"backward", "bias", "scale", "causal", "rectangular", "gqa", "strides"}),
+        # Gradients of bias and slopes, and those under slopes over grouped heads, are the generic kernels'.
+        features=frozenset(
+            {
+                "backward",
+                "bias",
+                "bias_gradient",
+                "scale",
+                "causal",
+                "rectangular",
+                "alibi",
+                "slope_gradient",
+                "gqa",
+                "strides",
+            }
+        ),
         documentation="docs/sigmoid-attention.md",
     ),
     _yardstick("softmax-fused", "torch's flash backend, FlashAttention-2 on a CUDA device", ("cpu", "cuda")),

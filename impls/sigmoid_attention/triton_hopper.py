@@ -1,15 +1,12 @@
-"""The forward pass for Hopper: bulk tensor copies by one warp, matrix products by the others; backward as in triton_kernels.
+"""Sigmoid attention by the Hopper kernels; what they do not take goes to the generic ones, or is refused.
 
-Written for sm_90's copy engine (TMA, through tensor descriptors) and for warp specialisation, both by Triton. It has been
-interpreted and compiled for sm_90a, and has never run on a GPU: `auto` does not pick it until somebody has measured it.
-
-One loop over keys for every mask: two loops, or an ``if`` inside one, end Triton's warp specialisation.
+It has been interpreted and compiled for sm_90a, and has never run on a GPU: `auto` does not pick it until somebody has
+measured it. Deterministic: every gradient is summed by one program in a fixed order.
 """
-
-# mypy: allow-untyped-defs
 
 from __future__ import annotations
 
+import contextvars
 import inspect
 from typing import Any
 
@@ -20,99 +17,194 @@ from impls._triton import interpreted, load_triton
 from impls.contract import Unsupported
 from impls.sigmoid_attention import triton_kernels
 from impls.sigmoid_attention.operator import FAR, Options, operator
-from impls.sigmoid_attention.triton_kernels import LOG2_E, _logistic, _logistic_newton
+from impls.sigmoid_attention.triton_hopper_kernels import hopper_forward_kernel, hopper_key_kernel, hopper_query_kernel
+from impls.sigmoid_attention.triton_kernels import LOG2_E
 
 triton = load_triton()
-import triton.language as tl  # noqa: E402
+
+DIMS = (64, 128)
+"""Head dims whose tiles fit beside two stages of copies."""
 
 
-@triton.jit
-def hopper_kernel(
-    Q, K, V, O,
-    q_b, q_h, q_n, k_b, k_h, k_n, v_b, v_h, v_n, o_b, o_h, o_n,
-    heads, group, nq, nk, scale2, bias2,
-    CAUSAL: tl.constexpr, MASKED: tl.constexpr, SPECIALISED: tl.constexpr, NEWTON: tl.constexpr,
-    BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_D: tl.constexpr,
-):  # fmt: skip
-    """One block of queries of one head against its keys; the longest rows of a causal mask are begun first."""
-    b = (tl.program_id(1) // heads).to(tl.int64)
-    h = (tl.program_id(1) % heads).to(tl.int64)
-    first = (tl.num_programs(0) - 1 - tl.program_id(0) if CAUSAL else tl.program_id(0)) * BLOCK_M
-    q_rows = tl.make_tensor_descriptor(Q + b * q_b + h * q_h, [nq, BLOCK_D], [q_n, 1], [BLOCK_M, BLOCK_D])
-    k_rows = tl.make_tensor_descriptor(K + b * k_b + h // group * k_h, [nk, BLOCK_D], [k_n, 1], [BLOCK_N, BLOCK_D])
-    v_rows = tl.make_tensor_descriptor(V + b * v_b + h // group * v_h, [nk, BLOCK_D], [v_n, 1], [BLOCK_N, BLOCK_D])
-    o_rows = tl.make_tensor_descriptor(O + b * o_b + h * o_h, [nq, BLOCK_D], [o_n, 1], [BLOCK_M, BLOCK_D])
-    last = nk
-    if CAUSAL:
-        last = tl.minimum(nk, tl.maximum(first + BLOCK_M + nk - nq, 0))
-    q = q_rows.load([first, 0])
-    positions = first + tl.arange(0, BLOCK_M) + nk - nq
-    total = tl.zeros([BLOCK_M, BLOCK_D], dtype=tl.float32)
-    for start in tl.range(0, last, BLOCK_N, warp_specialize=SPECIALISED):
-        k = k_rows.load([start, 0])
-        products = tl.dot(q, k.T)
-        z = products * -scale2 - bias2
-        p = _logistic_newton(z) if NEWTON else _logistic(z)
-        if MASKED or CAUSAL:
-            columns = start + tl.arange(0, BLOCK_N)
-            seen = columns[None, :] < nk
-            if CAUSAL:
-                seen = seen & (columns[None, :] <= positions[:, None])
-            p = tl.where(seen, p, 0.0)
-        v = v_rows.load([start, 0])
-        total = tl.dot(p.to(v.dtype), v, total)
-    o_rows.store([first, 0], total.to(O.dtype.element_ty))
+def tiles(d: int, *, kernel: str, peeled: bool = False) -> dict[str, Any]:
+    """Block sizes and warps for ``forward``, ``query`` or ``key`` (the gradients), chosen by what the compiler makes of them.
 
-
-def launch_options(d: int, *, specialised: bool = True) -> dict[str, Any]:
-    """Tiles that leave shared memory for two stages of keys and values, and registers for two consuming warp groups."""
+    Two warp groups share a tile of 128 queries (keys, for ``key``), 64 rows each. ``peeled``: with steps written out behind
+    the loop, which have shared memory of their own. Of four reciprocals the hardware does as many as leave its
+    special-function units and the issue of instructions equally busy. conformance.sigmoid_attention.sass shows it all.
+    """
+    small = d == 128 and (kernel != "forward" or peeled)
+    block_m, block_n = (64 if small else 128, 128) if kernel == "key" else (128, 64 if small else 128)
     return {
-        "BLOCK_M": 64 if interpreted() else 128,
-        "BLOCK_N": 64 if interpreted() else 128,
+        "BLOCK_M": 64 if interpreted() else block_m,
+        "BLOCK_N": 64 if interpreted() else block_n,
         "BLOCK_D": d,
-        "SPECIALISED": specialised and not interpreted(),
-        "NEWTON": d == 64,
-        "num_warps": 4 if specialised else 8,
+        "SPECIALISED": not interpreted(),
+        "RECIPROCALS": 1 if kernel == "forward" else 2,
+        "num_warps": 4,
         "num_stages": 2,
+        **triton_kernels._CHANGES.get(),
     }
 
 
+def launch_options(
+    d: int, nq: int, nk: int, *, kernel: str, causal: bool, grouped: bool, slopes: bool = False
+) -> dict[str, Any]:
+    """The `tiles` and the way of masking for one call: what is masked, and how many steps are written out behind the loop."""
+    meta = tiles(d, kernel=kernel, peeled=True)
+    along, tile, end = (meta["BLOCK_M"], meta["BLOCK_N"], nq) if kernel == "key" else (meta["BLOCK_N"], meta["BLOCK_M"], nk)
+    ragged = end % along != 0
+    if not causal and not ragged:
+        return {**tiles(d, kernel=kernel), "CAUSAL": False, "MASKED": False, "PEELED": 0}
+    # On the diagonal as many blocks as one tile has, if they begin where it does; at an end the last block.
+    written_out = tile // along if causal else 1
+    if causal and ((nk - nq) % along or tile % along or (kernel == "key" and ragged)):
+        written_out = 0
+    if kernel == "key" and (grouped or (slopes and d == 128)):
+        written_out = 0  # there are too many diagonals, or too few registers
+    if not written_out:
+        meta = tiles(d, kernel=kernel)
+    return {**meta, "CAUSAL": causal, "MASKED": True, "PEELED": written_out}
+
+
 def forward(q: Tensor, k: Tensor, v: Tensor, options: Options) -> Tensor:
-    """The output, (B, H, Nq, D), in q's dtype. Raises Unsupported for what the copy engine or this kernel does not take."""
+    """The output, (B, H, Nq, D), in q's dtype. Raises Unsupported for what the copy engine or these kernels do not take."""
     _require(q, k, v, options)
+    if not q.numel() or not k.numel():
+        return triton_kernels.forward(q, k, v, options)
     out = torch.empty(q.shape, dtype=q.dtype, device=q.device)
-    batch, heads, nq, d = q.shape
-    nk = k.shape[2]
-    meta = launch_options(d)
-    if not interpreted():
-        triton.set_allocator(lambda size, alignment, stream: torch.empty(size, device=q.device, dtype=torch.int8))
-    with torch.cuda.device_of(q):
-        hopper_kernel[(triton.cdiv(nq, meta["BLOCK_M"]), batch * heads)](
-            q, k, v, out, *q.stride()[:3], *k.stride()[:3], *v.stride()[:3], *out.stride()[:3],
-            heads, heads // k.shape[1], nq, nk, options.scale * LOG2_E, float(options.bias) * LOG2_E,
-            CAUSAL=options.right == 0, MASKED=nk % meta["BLOCK_N"] != 0, **meta,
-        )  # fmt: skip
+    meta = _meta(q, k, options, "forward")
+    _launch(
+        hopper_forward_kernel, _programs(q, meta["BLOCK_M"]), q,
+        (q, k, v, out, *_pointers(q, options), *_strides(q, k, v, out), _slope_stride(options)),
+        (*_sizes(q, k), *_scores(options)), {**_flags(options), **meta},
+    )  # fmt: skip
     return out
+
+
+def backward(
+    grad: Tensor, q: Tensor, k: Tensor, v: Tensor, options: Options, wants_bias: bool, wants_slopes: bool
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Gradients of q, k and v by the Hopper kernels; by the generic ones where bias or slopes ask for theirs.
+
+    They go there too with slopes over grouped heads, whose keys' gradient changes the slope within its loop.
+    """
+    grouped = q.shape[1] != k.shape[1]
+    if wants_bias or wants_slopes or (options.slopes is not None and grouped) or not q.numel() or not k.numel():
+        return triton_kernels.backward(grad, q, k, v, options, wants_bias, wants_slopes)
+    if not _copied(grad):
+        grad = grad.contiguous()
+    dq = query_gradient(grad, q, k, v, options)
+    return dq, *key_gradients(grad, q, k, v, options), q.new_empty(0), q.new_empty(0)
+
+
+def query_gradient(grad: Tensor, q: Tensor, k: Tensor, v: Tensor, options: Options) -> Tensor:
+    """dQ."""
+    dq = torch.empty(q.shape, dtype=q.dtype, device=q.device)
+    meta, tensors = _meta(q, k, options, "query"), (q, k, v, grad, dq)
+    _launch(
+        hopper_query_kernel, _programs(q, meta["BLOCK_M"]), q,
+        (*tensors, *_pointers(q, options), *_strides(*tensors), _slope_stride(options)),
+        (*_sizes(q, k), options.scale, *_scores(options)), {**_flags(options), **meta},
+    )  # fmt: skip
+    return dq
+
+
+def key_gradients(grad: Tensor, q: Tensor, k: Tensor, v: Tensor, options: Options) -> tuple[Tensor, Tensor]:
+    """dK and dV."""
+    dk, dv = (torch.empty(x.shape, dtype=x.dtype, device=x.device) for x in (k, v))
+    meta, tensors = _meta(q, k, options, "key"), (q, k, v, grad, dk, dv)
+    _launch(
+        hopper_key_kernel, _programs(k, meta["BLOCK_N"]), q,
+        (*tensors, *_pointers(q, options), *_strides(*tensors), _slope_stride(options)),
+        (*_sizes(q, k), options.scale, *_scores(options)), {**_flags(options), **meta},
+    )  # fmt: skip
+    return dk, dv
+
+
+def _launch(
+    kernel: Any, programs: int, q: Tensor, tensors: tuple[Any, ...], numbers: tuple[Any, ...], meta: dict[str, Any]
+) -> None:
+    def launch() -> None:
+        # Descriptors are made on the device, in memory that Triton asks for. The allocator belongs to a context, and a
+        # backward pass runs in a thread that has another: it is set for this launch, and the caller's is left as it was.
+        triton.set_allocator(lambda size, alignment, stream: torch.empty(size, device=q.device, dtype=torch.int8))
+        with torch.cuda.device_of(q):  # Triton launches on the current device, whatever the tensors are on
+            kernel[(programs,)](*tensors, *numbers, **meta)
+
+    contextvars.copy_context().run(launch)
+
+
+def _meta(q: Tensor, k: Tensor, options: Options, kernel: str) -> dict[str, Any]:
+    return launch_options(
+        q.shape[3], q.shape[2], k.shape[2], kernel=kernel,
+        causal=options.right == 0, grouped=q.shape[1] != k.shape[1], slopes=options.slopes is not None,
+    )  # fmt: skip
+
+
+def _programs(x: Tensor, block: int) -> int:
+    """One for each block of rows of each head, all along the grid's first axis: the others end at 65,535."""
+    return int(triton.cdiv(x.shape[2], block)) * x.shape[0] * x.shape[1]
+
+
+def _sizes(q: Tensor, k: Tensor) -> tuple[int, int, int, int]:
+    return q.shape[1], q.shape[1] // k.shape[1], q.shape[2], k.shape[2]
+
+
+def _scores(options: Options) -> tuple[float, float]:
+    """Scale and bias of base 2."""
+    return options.scale * LOG2_E, (0.0 if isinstance(options.bias, Tensor) else options.bias) * LOG2_E
+
+
+def _flags(options: Options) -> dict[str, bool]:
+    return {"HAS_SLOPES": options.slopes is not None, "HAS_BIAS": isinstance(options.bias, Tensor)}
+
+
+def _pointers(q: Tensor, options: Options) -> tuple[Tensor, Tensor]:
+    """Slopes and bias; q stands in for what is not given, and is not read as such."""
+    bias = options.bias if isinstance(options.bias, Tensor) else None
+    return tuple(q if x is None else x.contiguous() for x in (options.slopes, bias))  # type: ignore[return-value]
+
+
+def _slope_stride(options: Options) -> int:
+    slopes = options.slopes
+    return slopes.shape[1] if slopes is not None and slopes.ndim == 2 else 0
+
+
+def _strides(*tensors: Tensor) -> tuple[int, ...]:
+    """Of batch, head and row. That of an axis of one element says nothing, and may be no multiple of 16 bytes."""
+    return tuple(
+        stride if size > 1 else x.shape[3] for x in tensors for size, stride in zip(x.shape[:3], x.stride()[:3], strict=True)
+    )
+
+
+def _copied(x: Tensor) -> bool:
+    """Whether the copy engine takes it: rows that begin at multiples of 16 bytes, of adjacent elements, each in its place."""
+    strides = _strides(x)
+    return (
+        x.stride(3) == 1
+        and x.data_ptr() % 16 == 0
+        and all(stride * x.element_size() % 16 == 0 for stride in strides)
+        and strides[1] > 0
+        and strides[2] >= x.shape[3]
+    )
 
 
 def _require(q: Tensor, k: Tensor, v: Tensor, options: Options) -> None:
     triton_kernels._require(q)
     if q.dtype == torch.float32:
         raise Unsupported("takes float16 and bfloat16: the matrix units would cut float32 to TF32")
-    if q.shape[3] not in (64, 128) or v.shape[3] != q.shape[3]:
+    if q.device.type == "cuda" and (found := torch.cuda.get_device_capability(q.device))[0] != 9:
+        raise Unsupported(f"is written for compute capability 9.0, and this device has {found[0]}.{found[1]}")
+    if q.shape[3] not in DIMS or v.shape[3] != q.shape[3]:
         raise Unsupported(f"takes head dims 64 and 128, the same for values; found {q.shape[3]} and {v.shape[3]}")
-    if isinstance(options.bias, Tensor):
-        raise Unsupported("takes a bias that is a number")
-    given = (options.slopes, options.lengths, options.cu_q)
-    if any(x is not None for x in given) or options.left != FAR or options.right not in (0, FAR):
-        raise Unsupported("takes causal masks, and neither windows, slopes, lengths nor packed sequences")
-    for x in (q, k, v):
-        steps = [stride * x.element_size() for stride in x.stride()[:3]]
-        if x.stride(3) != 1 or any(step % 16 for step in steps) or x.data_ptr() % 16:
-            raise Unsupported("takes rows that begin at multiples of 16 bytes and whose elements are adjacent")
+    if options.lengths is not None or options.cu_q is not None or options.left != FAR or options.right not in (0, FAR):
+        raise Unsupported("takes causal masks, and neither windows, lengths nor packed sequences")
+    if not all(_copied(x) for x in (q, k, v)):
+        raise Unsupported("takes rows that begin at multiples of 16 bytes and whose elements are adjacent")
 
 
-_attention: Any = operator("sigmoid_attention_hopper", forward, triton_kernels.backward)
+_attention: Any = operator("sigmoid_attention_hopper", forward, backward)
 
 
 def attention(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Tensor:

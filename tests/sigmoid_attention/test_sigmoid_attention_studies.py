@@ -10,10 +10,11 @@ import pytest
 
 from conformance.comparison import compare
 from conformance.sigmoid_attention import claims, curves, tuning
+from conformance.sigmoid_attention.candidates import KERNELS
 from conformance.studies import Effort
 from impls.contract import NotRun, Unsupported
 from impls.sigmoid_attention import IMPLEMENTATIONS
-from reference.rounding import FLOAT32, FLOAT64, gamma
+from reference.rounding import FLOAT16, FLOAT32, FLOAT64, gamma
 from reference.sigmoid_attention import log_length_bias
 
 QUICK = Effort(quick=True)
@@ -68,27 +69,98 @@ def test_the_jacobian_s_norm_is_that_of_the_whole_matrix(bias: float | None) -> 
     assert compare("norm", found, exact, gamma(10**4, FLOAT64.unit_roundoff) * exact).passed
 
 
-def test_the_theorem_s_bound_is_held_and_would_be_missed_if_it_were_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("broken", ["theorem", "ball_bound"])
+def test_the_theorem_s_bound_is_held_and_would_be_missed_if_it_were_broken(
+    broken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert claims.run_regularity(QUICK).verdict == "holds"
-    bound = claims.theorem
-    monkeypatch.setattr(claims, "theorem", lambda *arguments: bound(*arguments) / 10)
+    bound = getattr(claims, broken)
+    monkeypatch.setattr(claims, broken, lambda *arguments: bound(*arguments) / 10)
     assert claims.run_regularity(QUICK).verdict == "does not hold"
 
 
+def test_the_ball_s_bound_is_above_that_of_every_point_in_it() -> None:
+    rng = np.random.default_rng(0)
+    n = 12
+    wq, wk, wv = (np.linalg.qr(rng.normal(size=(4, 4)))[0] for _ in range(3))
+    for radius in (0.2, 1.0, 3.0):
+        for _ in range(20):
+            x = rng.normal(size=(n, 4))
+            x *= radius / np.linalg.norm(x, axis=1).max()
+            assert claims.theorem(x, (wq, wk, wv), log_length_bias(n)) <= claims.ball_bound(radius, n)
+
+
+def test_a_search_goes_uphill_and_stays_within_the_ball() -> None:
+    rng = np.random.default_rng(0)
+    start = rng.normal(size=(5, 3)) / 10
+    visited = []
+
+    def first(x: np.ndarray) -> float:
+        visited.append(float(np.linalg.norm(x, axis=1).max()))
+        return float(x[:, 0].sum())
+
+    value, where = claims.climb(first, start, 0.5, 200, rng)
+    assert first(where) == value > first(start)
+    assert value > 0.9 * 5 * 0.5
+    assert max(visited) <= 0.5 * (1 + gamma(10, FLOAT64.unit_roundoff))
+
+
 def test_the_small_model_trains_with_every_kind() -> None:
-    for kind in ("softmax", "sigmoid, b = -log n", "sigmoid, b = 0"):
-        losses = claims.train(kind, 6, 0)
+    for kind in (claims.SOFTMAX, claims.BIASED, claims.PLAIN):
+        losses, first = claims.train(kind, 1e-2, 6, 0)
         assert len(losses) == 6
         assert all(math.isfinite(loss) for loss in losses)
-        assert losses == claims.train(kind, 6, 0)
+        assert first > 0
+        assert (losses, first) == claims.train(kind, 1e-2, 6, 0)
 
 
-def test_tuning_asks_for_a_device_and_tries_the_tiles_in_use(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("end", "verdict"),
+    # The loss at which runs without the bias end, after a rise; those with it fall from 3 to 1.
+    [(2.0, "holds"), (0.5, "does not hold"), (math.nan, "holds")],
+)
+def test_training_is_compared_run_by_run(end: float, verdict: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def train(kind: str, rate: float, steps: int, seed: int) -> tuple[list[float], float]:
+        rest = [9.0, end] if kind == claims.PLAIN else [2.0, 1.0]
+        return [3.0, rest[0], *rest[1:] * (steps - 2)], 1.0
+
+    monkeypatch.setattr(claims, "train", train)
+    finding = claims.run_training(QUICK)
+    assert finding.verdict == verdict
+    for series in finding.series:
+        series.to_json()
+
+
+def test_tuning_asks_for_a_device(tmp_path: Path) -> None:
     with pytest.raises(NotRun, match="CUDA"):
         tuning.tune("cpu", tmp_path / "tuning.jsonl")
     assert tuning.main(["-o", str(tmp_path / "tuning.jsonl")]) == 1
-    hopper = list(tuning.candidates("hopper"))
-    assert {"BLOCK_M": 128, "BLOCK_N": 128, "SPECIALISED": True, "NEWTON": True, "num_warps": 4} in hopper
+
+
+def test_every_kernel_that_is_tuned_runs_alone_and_with_other_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = list(tuning.jobs())
+    assert {job.kernel for job in jobs} == set(KERNELS)
+    assert jobs[0] == ("hopper-forward", 128, False)
+    monkeypatch.setattr(tuning, "WIDTH", 1)
+    monkeypatch.setattr(tuning, "BATCH", 1)
+    for job in jobs:
+        if job.dim == 128 and not job.kernel.startswith("hopper"):
+            continue
+        call = tuning.prepare(job, 40, "cpu")
+        plain = call({})
+        assert plain.isfinite().all()
+        change = {"RECIPROCALS": 4} if job.causal else {"BLOCK_M": 32, "BLOCK_N": 32}
+        assert float((call(change).float() - plain.float()).abs().max()) <= tuning.allowed(plain, FLOAT16)
+
+
+def test_the_fastest_of_each_kernel_is_told_beside_what_noise_does() -> None:
+    line = {"kernel": "key", "dim": 64, "causal": True}
+    lines = [{**line, "change": {}, "ratio": 1.01}, {**line, "change": {"num_stages": 3}, "ratio": 1.2}]
+    lines += [{**line, "dim": 128, "change": {}, "ratio": 0.99}]
+    assert list(tuning.best(lines)) == [
+        {**line, "best": {"num_stages": 3}, "ratio": 1.2, "noise": 1.01},
+        {**line, "dim": 128, "best": {}, "ratio": 0.99, "noise": 0.99},
+    ]
 
 
 def test_a_claim_about_a_gpu_is_not_run_without_one() -> None:
