@@ -18,9 +18,9 @@ from impls.sigmoid_attention.operator import Options, operator
 from impls.sigmoid_attention.packed import sequences
 
 QUERIES, KEYS = 512, 512
-QUERIES_MASKED = 256
-"""Queries and keys in a tile. Large enough for matrix products at their full rate; smaller where a mask makes the tiles on
-its edge lost work."""
+QUERIES_MASKED = 64, 256
+"""Queries and keys in a tile, large enough for matrix products at their full rate. Where a mask makes the tiles on its edge lost
+work, a sixteenth of the keys in reach, within these limits: what is lost and what Python costs between tiles are then alike."""
 
 MOST_SCORES = 2**20
 """Scores of the heads that are computed together: what keeps every core busy, at 4 MiB of float32."""
@@ -70,7 +70,11 @@ class _Heads(NamedTuple):
         """Rows of tiles."""
         nq = self.q.shape[2]
         masked = min(self.left, self.right) < max(nq, self.k.shape[1])
-        step = max(16, (QUERIES_MASKED if masked else QUERIES) // self.q.shape[1])
+        step = QUERIES
+        if masked:
+            fewest, most = QUERIES_MASKED
+            step = min(max(fewest, min(self.left + self.right, self.k.shape[1]) // 16), most)
+        step = max(16, step // self.q.shape[1])
         for start in range(0, nq, step):
             yield slice(start, min(start + step, nq))
 
