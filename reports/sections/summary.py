@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from conformance.verdict import JUDGED, Verdict
 from reports.anchors import finding, link
 from reports.markup import code, fold, plain, table
 from reports.merging import Evidence, System
-from reports.numbers import count, listing, percent, ratio
+from reports.numbers import count, listing, margin, percent, ratio
 from reports.sections.claims import tally
-from reports.standing import MainWorkload, Standing, Status, fastest, main_workload, requirement_named, standings
+from reports.standing import (
+    MainWorkload,
+    Standing,
+    Status,
+    fastest,
+    main_workload,
+    ranking_dtype,
+    requirement_named,
+    standings,
+)
 
 SHOWN_IDS = 3
-"""So many failed rules are named on the first screen."""
+"""So many failed rules, and so many in which it crashes, are named on the first screen beside the first one."""
 SHOWN_REQUIREMENTS = 12
 """So many failed rules are spelled out per implementation; the findings hold the rest."""
 
@@ -81,15 +91,16 @@ def _system(evidence: Evidence, system: System) -> str:
     conforming = [row for row in rows if row.status is Status.CONFORMS]
     judged = [row for row in rows if row.status is not Status.NOT_JUDGED]
     if conforming:
-        lines.append(f"- **Conform:** {listing(_name(row) + _gaps(row) for row in conforming)}.")
+        lines.append(_conform(conforming, ranking_dtype(evidence, system.name)))
     elif judged:
         lines.append(f"- **Conform:** none of the {len(judged)} judged.")
     why = []
     for status, words in ((Status.FAILS, "Do not conform"), (Status.CRASHES, "Crash")):
         found = [row for row in rows if row.status is status]
         if found:
-            lines.append(f"- **{words}:** {listing(f'{_name(row)} ({_ids(row)})' for row in found)}.")
-            why += [f"- {_name(row)}: {_why(evidence, row)}" for row in found]
+            lines.append(f"- **{words}:**")
+            lines += [f"  - {_name(row)}: {_broken(evidence, row)}." for row in found]
+            why += [f"- {_name(row)}: {_why(evidence, row)}" for row in found if len(_in_order(row)) > 1]
     absent = [row for row in rows if row.status is Status.NOT_JUDGED]
     if absent:
         lines.append(f"- **Not judged:** {listing(_name(row) for row in absent)}; the league table says why.")
@@ -101,14 +112,50 @@ def _system(evidence: Evidence, system: System) -> str:
     return f"{text}\n\n{fold('Which rules, in words', chr(10).join(why))}" if why else text
 
 
-def _ids(row: Standing) -> str:
-    """The rules, each a link to its finding."""
+def _conform(rows: Sequence[Standing], dtype: str) -> str:
+    """Everybody with the worst margin, unless all of them are exact."""
+    exact = all(row.ranked_margin == 0 for row in rows)
+    where = f" in {plain(dtype)}" if dtype else ""
+    words = "Conform exactly" if exact else f"Conform (worst margin{where}; up to 1 passes)"
+    found = []
+    for row in rows:
+        noted = [] if exact else [margin(row.ranked_margin)]
+        noted += [f"{percent(row.judged_cases / row.all_cases)} judged"] if row.judged_cases < row.all_cases else []
+        found.append(f"{_name(row)} ({', '.join(noted)})" if noted else _name(row))
+    return f"- **{words}:** {listing(found)}."
+
+
+def _broken(evidence: Evidence, row: Standing) -> str:
+    """The first rule that it breaks in words, with the margin where it has one; the others by name.
+
+    The first by its number, since rules stand in the order of the algorithm: what is at its heart comes before its edges.
+    """
     ids = _in_order(row)
     if row.counts[Verdict.PASS] == row.counts[Verdict.FAIL] == 0:
         return f"in every judged case, of {count(len(ids), 'requirement')}"
-    shown = [link(plain(id_), finding(row.implementation.name, id_)) for id_ in ids[:SHOWN_IDS]]
+    first, *others = ids
+    failed = [j for j in evidence.judgements_of(row.implementation.name) if j.verdict is Verdict.FAIL]
+    margins = [j.margin for j in failed if j.requirement == first and j.margin is not None]
+    by = f" by a margin of {margin(max(margins))}" if margins and math.isfinite(max(margins)) else ""
+    parts = [f"{_link(row, first)}{by}, {_statement(evidence, row, first)}"]
+    failing, crashing = [id_ for id_ in others if id_ in row.failing], [id_ for id_ in others if id_ not in row.failing]
+    parts += [f"also {_few(row, failing)}"] if failing else []
+    parts += [f"{'crashes in' if row.failing else 'also'} {_few(row, crashing)}"] if crashing else []
+    return "; ".join(parts)
+
+
+def _few(row: Standing, ids: Sequence[str]) -> str:
     rest = len(ids) - SHOWN_IDS
-    return ", ".join(shown) + (f" and {rest} more" if rest > 0 else "")
+    return listing([_link(row, id_) for id_ in ids[:SHOWN_IDS]] + ([f"{rest} more"] if rest > 0 else []))
+
+
+def _link(row: Standing, id_: str) -> str:
+    return link(plain(id_), finding(row.implementation.name, id_))
+
+
+def _statement(evidence: Evidence, row: Standing, id_: str) -> str:
+    statement = plain(requirement_named(evidence, row.implementation.system, id_).statement).rstrip(".")
+    return f"“{statement}”"
 
 
 def _in_order(row: Standing) -> list[str]:
@@ -121,23 +168,14 @@ def _name(row: Standing) -> str:
     return f"{code(row.implementation.slug)}{version}"
 
 
-def _gaps(row: Standing) -> str:
-    if row.judged_cases >= row.all_cases:
-        return ""
-    return f" ({percent(row.judged_cases / row.all_cases)} judged)"
-
-
 def _why(evidence: Evidence, row: Standing) -> str:
-    system = row.implementation.system
     ids = _in_order(row)
     if row.counts[Verdict.PASS] == row.counts[Verdict.FAIL] == 0:
         return f"in every judged case, of {count(len(ids), 'requirement')}."
     words = []
     for id_ in ids[:SHOWN_REQUIREMENTS]:
-        statement = plain(requirement_named(evidence, system, id_).statement).rstrip(".")
         crash = " (crashes)" if row.failing and id_ not in row.failing else ""
-        place = link(plain(id_), finding(row.implementation.name, id_))
-        words.append(f"{place}{crash}, “{statement}”")
+        words.append(f"{_link(row, id_)}{crash}, {_statement(evidence, row, id_)}")
     rest = len(ids) - SHOWN_REQUIREMENTS
     more = f"; and {count(rest, 'requirement')} more" if rest > 0 else ""
     return f"{'; '.join(words)}{more}."
