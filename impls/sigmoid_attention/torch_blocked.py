@@ -19,8 +19,9 @@ from impls.sigmoid_attention.packed import sequences
 
 QUERIES, KEYS = 512, 512
 QUERIES_MASKED = 64, 256
-"""Queries and keys in a tile, large enough for matrix products at their full rate. Where a mask makes the tiles on its edge lost
-work, a sixteenth of the keys in reach, within these limits: what is lost and what Python costs between tiles are then alike."""
+"""Queries and keys in a tile, large enough for matrix products at their full rate. Where a mask makes the tiles on its edge
+lost work, as many queries as a sixteenth of the keys in reach, within these limits: no more than Python's steps between tiles
+ask for."""
 
 MOST_SCORES = 2**20
 """Scores of the heads that are computed together: what keeps every core busy, at 4 MiB of float32."""
