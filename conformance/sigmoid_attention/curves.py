@@ -72,7 +72,7 @@ CURVES: tuple[Curve, ...] = (
     Curve(
         name="error-against-length",
         system="sigmoid_attention",
-        title="Worst relative error of an attention weight, with b = -log n",
+        title="Worst relative error of 64 attention weights, with b = -log n",
         axes=Axes("length n", "largest |error| / weight", "xy"),
         run=error_against_length,
         quick=True,

@@ -17,8 +17,10 @@ class NumpySubject:
 
     def __init__(self, function: Any, numerical_class: str = "", settings: dict[str, Any] | None = None) -> None:
         self.numerical_class = numerical_class
-        self._function = function
         self._names = (settings or {}).get("names")
+        self._function, self._arguments = function, Arguments(function, self._names)
+        self._backward: Any = getattr(function, "backward", None)
+        self._backward_arguments = Arguments(self._backward, self._names) if self._backward is not None else None
 
     def forward(self, problem: Problem) -> Result:
         """The output alone."""
@@ -36,18 +38,17 @@ class NumpySubject:
 
     def _forward(self, problem: Problem, before_reading: Callable[[], Any]) -> Result:
         guarded = _Guarded(problem, ("q", "k", "v"))
-        out = self._call(self._function, problem, guarded)
+        out = self._call(problem, guarded)
         before_reading()
         return Result(_image(out), _dtype_name(out, problem), mutated=guarded.mutated())
 
     def _forward_backward(self, problem: Problem, before_reading: Callable[[], Any]) -> Result:
-        backward = getattr(self._function, "backward", None)
-        if backward is None:
+        if self._backward_arguments is None:
             raise Unsupported("has no 'backward' beside it")
         guarded = _Guarded(problem, ("q", "k", "v", "grad"))
-        out = self._call(self._function, problem, guarded)
+        out = self._call(problem, guarded)
         before_reading()
-        gradients = self._call(backward, problem, guarded)
+        gradients = self._call(problem, guarded, self._backward_arguments)
         before_reading()
         wanted = (*problem.differentiated, *problem.wanted)
         for name in wanted:
@@ -65,8 +66,8 @@ class NumpySubject:
         """The load made ready to be run over and over."""
         return NumpyWork(self._function, self._names, load)
 
-    def _call(self, function: Any, problem: Problem, guarded: _Guarded) -> Any:
-        arguments = Arguments(function, self._names)
+    def _call(self, problem: Problem, guarded: _Guarded, backward: Arguments | None = None) -> Any:
+        arguments = backward or self._arguments
         options = problem.options()
         if options["alibi_slopes"] is not None:
             options["alibi_slopes"] = options["alibi_slopes"].astype(_numpy_dtype(problem.dtype, narrow=False))
@@ -83,9 +84,9 @@ class NumpySubject:
                 raise Unsupported("NumPy has no bfloat16, and it does not accept storage='bfloat16'")
             options["storage"] = "bfloat16"
         views = [guarded.views[name] for name in ("q", "k", "v")]
-        if function is not self._function:
-            views.append(guarded.views["grad"])
-        return function(*views, **arguments.keywords(options))
+        if backward is None:
+            return self._function(*views, **arguments.keywords(options))
+        return self._backward(*views, guarded.views["grad"], **arguments.keywords(options))
 
 
 class NumpyWork:

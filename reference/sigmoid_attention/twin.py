@@ -24,6 +24,7 @@ B is the working precision's share. Only classes that store nothing but those tw
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -78,16 +79,21 @@ class Product:
 
     def spread_limit(self, alpha: float = FALSE_ALARM) -> float:
         """What the root of the sum of ``(e / sigma)^2`` exceeds with probability at most alpha."""
+        trace, square, norm, linear = self._spread
+        t = math.log(1 / alpha)
+        return math.sqrt(trace + 2 * math.sqrt(square * t) + 2 * norm * t) + linear
+
+    @functools.cached_property
+    def _spread(self) -> tuple[float, float, float, float]:
+        """Of the covariance in units of sigma: trace, trace of the square, norm; and the working precision's share."""
         sigma = np.maximum(self.sigma(), np.finfo(np.float64).tiny)
         # Rows are independent; within one, channels share the roundings of its weights.
         covariance = np.einsum("bhij,bhjc,bhjd->bhicd", self._stored() ** 2, self.right, self.right) / 3
         covariance += (self._rounded() ** 2 / 3)[..., None] * np.eye(self.value.shape[-1])
         covariance /= sigma[..., :, None] * sigma[..., None, :]
         squares = (covariance**2).sum(axis=(-1, -2))
-        trace, square, norm = float(self.value.size), float(squares.sum()), math.sqrt(float(squares.max()))
-        t = math.log(1 / alpha)
-        random = math.sqrt(trace + 2 * math.sqrt(square * t) + 2 * norm * t)
-        return random + float(np.sqrt(((self.working / sigma) ** 2).sum()))
+        linear = float(np.sqrt(((self.working / sigma) ** 2).sum()))
+        return float(self.value.size), float(squares.sum()), math.sqrt(float(squares.max())), linear
 
     def _stored(self) -> Array:
         return self.store.unit_roundoff * np.abs(self.left)

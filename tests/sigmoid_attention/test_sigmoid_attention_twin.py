@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pytest
 
 from conformance.comparison import compare
+from conformance.sigmoid_attention.calibration import REQUIREMENTS, calibrate
 from conformance.sigmoid_attention.checks import CHECKS
 from impls.sigmoid_attention import IMPLEMENTATIONS
 from reference.rounding import FLOAT32, FLOAT64, Format, format_of, gamma
@@ -162,6 +163,22 @@ def test_a_false_alarm_in_a_whole_run_is_one_in_a_hundred_thousand() -> None:
     )
     planted_as_well = 50
     assert situations * statistics_each * (len(IMPLEMENTATIONS) + planted_as_well) * FALSE_ALARM < 1e-5 * 2
+
+
+def test_calibration_counts_alarms_and_catches() -> None:
+    tallies = {tally.mutant.name: tally for tally in calibrate(1)}
+    assert {name: tally.condemned for name, tally in tallies.items() if tally.mutant.honest and tally.condemned} == {}
+    assert tallies["coarse-weights"].by_requirement == {"SIG-44": 0, "SIG-45": 1, "SIG-46": 0}
+    assert tallies["truncated-weights"].condemned == 1
+    assert 0 < tallies["base-two"].largest <= 1 < tallies["bias-in-input-dtype"].largest
+    assert "materialised" not in tallies
+    assert tallies["base-two"].statistics == sum(
+        len(list(check.run(tallies["base-two"].mutant.subject(), case, dtype)))
+        for check in CHECKS
+        if check.requirement in REQUIREMENTS
+        for case in check.cases
+        for dtype in case.dtypes
+    )
 
 
 def test_what_stores_more_is_not_modelled() -> None:
