@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from reports.markup import plain, table
 from reports.merging import Evidence, load
 from reports.numbers import count, listing
-from reports.sections.summary import machines, verdict
+from reports.sections.summary import days, devices, machine_names, verdict_words
 
 SIGNATURE = (
     "<!-- Rendered by `python -m reports shelf` of Gaugeblock; changes made here are lost when it is rendered again. -->"
 )
 FINDINGS = "findings"
 """The folder of write-ups, beside the folders of the reports."""
+MACHINE_CODE = "sass"
+"""The folder of what was read from compiled kernels, likewise."""
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.md")
 
 
@@ -63,24 +64,23 @@ def shelf(folder: Path) -> str:
         parts.append(
             f"What was found in published implementations is [written up]({FINDINGS}/README.md), each with its evidence."
         )
+    if (folder / MACHINE_CODE / "README.md").is_file():
+        parts.append(
+            f"What sigmoid attention's GPU kernels come to in machine code is [tabulated]({MACHINE_CODE}/README.md): compiled "
+            "for sm_90a, not run."
+        )
     return "\n\n".join(parts) + "\n"
 
 
 def _row(evidence: Evidence) -> list[str]:
-    days = sorted({str(source.header.get("started", ""))[:10] for source in evidence.sources})
-    runs = count(len(evidence.sources), "run")
+    found = days(evidence)
     return [
-        plain(" to ".join(dict.fromkeys((days[0], days[-1])))),
-        f"{verdict(evidence).strip('*')} ({runs})",
-        machines(evidence).partition(": ")[2].partition(". **")[0].rstrip("."),
+        plain(" to ".join(dict.fromkeys((found[0], found[-1])))) if found else "-",
+        f"{verdict_words(evidence)} ({count(len(evidence.sources), 'run')})",
+        "; ".join(machine_names(evidence)),
         plain(listing(sorted(_devices(evidence)))),
     ]
 
 
 def _devices(evidence: Evidence) -> set[str]:
-    found: set[str] = set()
-    for source in evidence.sources:
-        options = source.header.get("options")
-        devices = options.get("device") if isinstance(options, Mapping) else None
-        found |= {str(device) for device in devices} if isinstance(devices, list) and devices else {"cpu"}
-    return found
+    return {device for source in evidence.sources for device in devices(source)}

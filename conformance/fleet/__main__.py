@@ -105,7 +105,10 @@ def run(plan: Plan) -> int:
     code = FAILED if bad else PASSED
     footer = {**began.footer(code), "fleet": {"shards": len(shards), "lost": len(lost) + len(lost_bugs)}}
     own = {} if any(each.run for each in done) else heading.header(began, {"device": []}, ())
-    written = merging.merge(plan, listing, done, footer, began.at, own)
+    try:
+        written = merging.merge(plan, listing, done, footer, began.at, own)
+    except OSError as error:
+        raise RecordError(f"--records {plan.records}: not written: {error}") from error
     lines = [line for each in done for line in (each.run.lines if each.run else each.lines)]
     for row in league(Judgement.from_json(line) for line in lines if line["record"] == "verdict"):
         _say(row)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from conformance.verdict import JUDGED, Verdict
 from reports.anchors import finding, link
 from reports.markup import code, fold, plain, table
-from reports.merging import Evidence, System
+from reports.merging import Evidence, Source, System
 from reports.numbers import count, listing, margin, percent, ratio
 from reports.sections.claims import tally
 from reports.standing import (
@@ -38,7 +38,12 @@ def summary(evidence: Evidence) -> str:
 
 
 def verdict(evidence: Evidence) -> str:
-    """One sentence over all systems."""
+    """One sentence over all systems, bold."""
+    return f"**{verdict_words(evidence)}**"
+
+
+def verdict_words(evidence: Evidence) -> str:
+    """How many conform, and how many do not."""
     rows = [row for system in evidence.systems for row in standings(evidence, system.name)]
     number = {status: sum(row.status is status for row in rows) for status in Status}
     judged = len(rows) - number[Status.NOT_JUDGED]
@@ -51,7 +56,7 @@ def verdict(evidence: Evidence) -> str:
         rest.append(f"{number[Status.CRASHES]} {'crashes' if number[Status.CRASHES] == 1 else 'crash'}")
     conform = "conforms" if number[Status.CONFORMS] == 1 else "conform"
     said = f"{number[Status.CONFORMS]} of {count(judged, 'judged implementation')} {conform}"
-    return f"**{'; '.join([said, *([listing(rest)] if rest else [])])}.**"
+    return f"{'; '.join([said, *([listing(rest)] if rest else [])])}."
 
 
 def _overview(evidence: Evidence) -> str:
@@ -225,26 +230,48 @@ def headline(evidence: Evidence) -> str:
 
 def period(evidence: Evidence) -> str:
     """`` of 2026-11-23``, or from the first day to the last."""
-    days = sorted({str(source.header.get("started", ""))[:10] for source in evidence.sources} - {""})
-    if len(days) == 1:
-        return f" of {plain(days[0])}"
-    return f" from {plain(days[0])} to {plain(days[-1])}" if days else ""
+    found = days(evidence)
+    if len(found) == 1:
+        return f" of {plain(found[0])}"
+    return f" from {plain(found[0])} to {plain(found[-1])}" if found else ""
+
+
+def days(evidence: Evidence) -> list[str]:
+    """The days on which runs began, in order."""
+    return sorted({str(source.header.get("started", ""))[:10] for source in evidence.sources} - {""})
 
 
 def machines(evidence: Evidence) -> str:
     """On what it ran, and whether a GPU was there: the first thing that a reader of speeds must know."""
-    found: dict[str, None] = {}
-    on_gpu = False
-    for source in evidence.sources:
-        environment, options = source.header.get("environment"), source.header.get("options")
-        environment = environment if isinstance(environment, Mapping) else {}
-        devices = options.get("device") if isinstance(options, Mapping) else []
-        gpu = environment.get("gpu")
-        cores = f", {environment['cores']} cores" if environment.get("cores") else ""
-        text = f"{plain(str(environment.get('cpu') or 'a CPU of unknown make'))}{plain(cores)}"
-        if isinstance(gpu, Mapping) and isinstance(devices, list) and "cuda" in devices:
-            on_gpu = True
-            text += f" with {plain(str(gpu.get('name') or 'a GPU of unknown make'))}"
-        found.setdefault(text)
-    where = f"Machine: {'; '.join(found)}." if len(found) < 2 else f"Machines: {'; '.join(found)}."
-    return where if on_gpu else f"{where} **Nothing here ran on a GPU.**"
+    found = machine_names(evidence)
+    where = f"Machine{'s' * (len(found) != 1)}: {'; '.join(found)}."
+    return where if any(_on_gpu(source) for source in evidence.sources) else f"{where} **Nothing here ran on a GPU.**"
+
+
+def machine_names(evidence: Evidence) -> list[str]:
+    """Each machine once, in the order of the runs; with its GPU where that was run on."""
+    return list(dict.fromkeys(_machine(source) for source in evidence.sources))
+
+
+def _machine(source: Source) -> str:
+    environment = source.header.get("environment")
+    environment = environment if isinstance(environment, Mapping) else {}
+    cores = f", {environment['cores']} cores" if environment.get("cores") else ""
+    text = f"{plain(str(environment.get('cpu') or 'a CPU of unknown make'))}{plain(cores)}"
+    gpu = environment.get("gpu")
+    if _on_gpu(source) and isinstance(gpu, Mapping):
+        text += f" with {plain(str(gpu.get('name') or 'a GPU of unknown make'))}"
+    return text
+
+
+def _on_gpu(source: Source) -> bool:
+    """Whether a GPU was asked for, and there."""
+    environment = source.header.get("environment")
+    return "cuda" in devices(source) and isinstance(environment, Mapping) and isinstance(environment.get("gpu"), Mapping)
+
+
+def devices(source: Source) -> list[str]:
+    """The devices that a run was asked to be on."""
+    options = source.header.get("options")
+    found = options.get("device") if isinstance(options, Mapping) else None
+    return [str(device) for device in found] if isinstance(found, list) and found else ["cpu"]
