@@ -66,6 +66,7 @@ _ALL = (
     *map(_heavyball, ("3.0.0", "3.1.1", "3.2.0")),
     Release("pylocron", "0.3.0", "holocron/optim/ademamix.py:AdEMAMix"),
     Release("zij", "0.1.1", "zij:AdEMAMix"),
+    Release("adv_optm", "2.2.3", "adv_optm:AdamW_adv"),  # the last that has AdEMAMix; later ones leave it out
 )
 RELEASES = {release.attribute: release for release in _ALL}
 
