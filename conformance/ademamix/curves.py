@@ -4,6 +4,8 @@ Gradients are given (normal deviates with some drift), so that no loss pulls a t
 whole run. Each element has a scale of its own, whose logarithm is normal: its deviation is the spread, which is what moments
 that share a block's scale suffer from. The error is the distance of the whole tensor from the law's, relative to the way that
 the law has made; of several seeds the median is drawn, with the least and the largest.
+
+One curve more shows how the cost of a step grows with ranks.
 """
 
 from __future__ import annotations
@@ -14,12 +16,13 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 
+from conformance.comparison import compare
 from conformance.curves import Curve, Trace
 from conformance.judging import connect
 from conformance.studies import Axes, Effort
-from impls.ademamix.problem import Group, Problem, Tensor
+from impls.ademamix.problem import Group, Problem, Ranks, Tensor
 from impls.contract import Implementation, NotRun, Unsupported
-from reference.ademamix import Hyperparameters, trajectory
+from reference.ademamix import Hyperparameters, bounded_trajectory, numerical_class, trajectory
 from reference.rounding import FLOAT32
 
 Array = npt.NDArray[np.float64]
@@ -34,6 +37,10 @@ SPREAD, SCALE = 1.0, 1e-3
 """Where the other one is followed."""
 SHORT = 300
 """Steps after which spreads and scales are compared."""
+RANKS = (1, 2, 4)
+SHARDED_SIDE = 1024
+FIRST_STEPS, TIMED_STEPS = 2, 7
+"""The first steps allocate moments, and may meet a compiler."""
 SEEDS, QUICK_SEEDS, QUICK_STEPS = 3, 1, 100
 
 
@@ -116,6 +123,45 @@ def problem_of(marks: tuple[int, ...], spread: float, scale: float, seed: int) -
     return Problem("float32", (Group((Tensor(start, tuple(gradients)),), hyper, rates),)), expected
 
 
+def step_against_ranks(implementation: Implementation, effort: Effort) -> Iterator[Trace]:
+    """CPU time of one step of the slowest rank, where each has its share of one sharded tensor (FSDP2, gloo).
+
+    Not the time that passes: on a machine with fewer CPUs than ranks that would tell how they are shared. What is left of the
+    step as shares become smaller is what every rank pays again. A run counts only if it follows the law.
+    """
+    if "torch" not in implementation.requires or "float32" not in implementation.dtypes:
+        raise Unsupported("torch.distributed shards float32 parameters of a torch.optim.Optimizer")
+    if "untimed" in implementation.settings:
+        raise Unsupported(implementation.settings["untimed"])
+    subject = connect(implementation, effort.device)
+    if subject.interpreted:
+        raise NotRun("a speed in Triton's interpreter means nothing")
+    steps = FIRST_STEPS + TIMED_STEPS
+    rng = np.random.default_rng(0)
+    start, gradient = (FLOAT32.round(rng.standard_normal((SHARDED_SIDE, SHARDED_SIDE))) for _ in range(2))
+    hyper, rates = Hyperparameters(alpha=8.0), (RATE,) * steps
+    problem = Problem("float32", (Group((Tensor(start, (gradient,) * steps),), hyper, rates),))
+    jobs = tuple((problem, Ranks("fsdp", world)) for world in RANKS)
+    numerical, rows = numerical_class(implementation.numerical_class), slice(8)  # of the first rank, in whole blocks
+    *_, law = bounded_trajectory(start[rows], [gradient[rows]] * steps, rates, hyper, "float32", numerical)
+    times = []
+    for number, world in enumerate(RANKS):
+        effort.say(f"{world} ranks")
+        outcome = subject.run_in_processes(jobs, number)
+        found = compare("sharded parameter", outcome.parameters[0][-1][rows], law.theta, law.theta_bound)
+        if not found.passed:
+            raise AssertionError(f"{world} ranks: {found.quantity} {found.worst} is {found.got}, expected {found.expected}")
+        times.append(np.max(outcome.cpu_seconds, axis=0)[FIRST_STEPS:])
+    yield Trace(
+        x=RANKS,
+        y=[float(np.median(own)) for own in times],
+        low=[float(own.min()) for own in times],
+        high=[float(own.max()) for own in times],
+        dtype="float32",
+        settings={"parameters": SHARDED_SIDE**2, "steps": TIMED_STEPS, "threads of a rank": 1},
+    )
+
+
 _OFF = "distance from the law / way made"
 
 CURVES: tuple[Curve, ...] = (
@@ -142,5 +188,13 @@ CURVES: tuple[Curve, ...] = (
         axes=Axes("scale of the gradients", _OFF, "xy"),
         run=error_against_scale,
         quick=True,
+    ),
+    Curve(
+        name="step-against-ranks",
+        system="ademamix",
+        title="What one rank's step of a sharded tensor costs",
+        axes=Axes("ranks", "CPU seconds of a step, the slowest rank", "xy"),
+        run=step_against_ranks,
+        devices=("cpu",),
     ),
 )

@@ -137,7 +137,8 @@ class Outcome:
     ``changed_gradients`` names (tensor, step) pairs whose gradient was not, after the step, what had been handed over.
     ``refused`` is the message of an error that ended a run with gradients or parameters which may be refused.
     ``closures`` holds per step: how often the closure was called, whether gradients were recorded in it, whether its loss
-    came back. ``replicas`` are the parameters of the other ranks, which should be those of the first.
+    came back. ``replicas`` are the parameters of the other ranks, which should be those of the first, and ``cpu_seconds`` what
+    each step took of a CPU on each rank, the gradients aside.
     """
 
     parameters: tuple[tuple[Array, ...], ...]
@@ -146,6 +147,7 @@ class Outcome:
     refused: str = ""
     closures: tuple[tuple[int, bool, bool], ...] = ()
     replicas: tuple[tuple[tuple[Array, ...], ...], ...] = ()
+    cpu_seconds: tuple[tuple[float, ...], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

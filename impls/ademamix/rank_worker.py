@@ -13,6 +13,7 @@ import os
 import pickle
 import socket
 import sys
+import time
 import traceback
 import warnings
 from collections.abc import Iterator, Mapping
@@ -78,7 +79,8 @@ def _rank(place: Path, rank: int) -> None:
             if not (dist.is_available() and dist.is_gloo_available()):
                 raise NotRun("torch was built without gloo; install a build that has torch.distributed")
             loaded = loaded or _load(target, settings)
-            answer = ("outcome", _Job(place / f"job-{number}", rank, loaded, settings, problem, ranks).history())
+            job = _Job(place / f"job-{number}", rank, loaded, settings, problem, ranks)
+            answer = ("outcome", (job.history(), tuple(job.cpu_seconds)))
         except Unsupported as reason:
             answer = ("unsupported", str(reason))
         except NotRun as reason:
@@ -132,6 +134,7 @@ class _Job:
         self.problem, self.ranks, self.world = problem, ranks, ranks.world
         self.dtype: torch.dtype = getattr(torch, problem.dtype)
         (self.group,) = problem.groups
+        self.cpu_seconds: list[float] = []
 
     def history(self) -> tuple[tuple[Array, ...], ...]:
         """The whole tensors after each step; where the run goes on with fewer ranks, those that leave know less of it."""
@@ -182,7 +185,9 @@ class _Job:
             group["lr"] = self.group.learning_rates[step]
         optimizer.zero_grad()
         model(gradients).backward()
+        began = time.process_time()  # the ranks may be more than the CPUs: what a step waits for one is not its own
         optimizer.step()
+        self.cpu_seconds.append(time.process_time() - began)
 
     def _values(self, model: Any) -> Iterator[Array]:
         for parameter in model.parameters():

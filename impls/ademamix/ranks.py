@@ -104,6 +104,6 @@ def _outcome(folder: Path, number: int, ranks: Ranks, message: str) -> tuple[str
         # The first to fail had a reason; the others then missed it in a collective call.
         rank, value = min(broken, key=lambda each: ("gloo" in each[1] or "finish" in each[1], each[0]))
         return "error", in_one_line(f"rank {rank} of {ranks.world}: {value}")
-    histories = [value for _, value in found]
+    histories, seconds = zip(*(value for _, value in found), strict=True)
     last = ranks.then or ranks.world
-    return "outcome", Outcome(histories[0], replicas=tuple(histories[1:last]))
+    return "outcome", Outcome(histories[0], replicas=histories[1:last], cpu_seconds=seconds)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -48,3 +50,18 @@ def test_ours_in_8_bits_is_ahead_of_bitsandbytes_wherever_it_is_followed() -> No
         assert ahead.min() > 1, (follow.__name__, ahead)
         if follow is curves.error_against_spread:
             assert ahead[-1] > 3  # where neighbours differ most
+
+
+def test_step_of_a_rank_is_timed_where_it_follows_the_law_and_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("SHARDED_SIDE", 64), ("RANKS", (1, 2)), ("FIRST_STEPS", 1), ("TIMED_STEPS", 3)):
+        monkeypatch.setattr(curves, name, value)
+    ours = BY_NAME["torch-eager"]
+    (trace,) = curves.step_against_ranks(ours, Effort())
+    assert trace.x == (1, 2)
+    assert all(0 < low <= y <= high for low, y, high in zip(trace.low or (), trace.y, trace.high or (), strict=True))
+    wrong = replace(ours, settings={**ours.settings, "arguments": {"backend": "eager", "maximize": True}})
+    with pytest.raises(AssertionError, match="1 ranks: sharded parameter"):
+        list(curves.step_against_ranks(wrong, Effort()))
+    for name in ("optax", "cuda-host", "numpy"):
+        with pytest.raises(Unsupported):
+            list(curves.step_against_ranks(BY_NAME[name], Effort()))
