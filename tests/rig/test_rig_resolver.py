@@ -67,8 +67,9 @@ def test_there_are_as_many_tags_as_annotations_and_as_many_footnotes_as_answers(
     ('[__DC__([__DC__([__DC__("") --> ""]" x', '[__DC__() --> ""]" x'),
     ('a [__D[__DC__("C__#1(2 || 3)]\n b', "a [ __DC__#1(2 || 3)]\n b"),
     ('[__D[__D[__DC__("C__("C__#1(2 || 3)]\n b', "[ __DC__#1(2 || 3)]\n b"),
+    ("\n\n##### FOOTNOTES #####\n[1] - Per x", "\n\n##### FOOTNOTES: #####\n[1] - Per x"),
 ])  # fmt: skip
-def test_what_an_opener_stood_between_does_not_join_to_markup(text: str, written: str) -> None:
+def test_what_is_taken_apart_or_away_does_not_join_to_markup(text: str, written: str) -> None:
     assert resolve(text, lambda query: None) == written
 
 
