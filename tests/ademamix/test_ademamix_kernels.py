@@ -73,6 +73,24 @@ def test_chunks_cover_every_element_of_every_tensor_once() -> None:
     assert pointers.tables_of(pointers.walkable(batch), 256) is tables
 
 
+def test_tables_of_a_recorded_graph_outlive_those_of_other_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    for kept in ("_KEPT", "_RECORDED"):
+        monkeypatch.setattr(pointers, kept, {})
+    batches = [_batches([torch.nn.Parameter(torch.zeros(300))])[0][1] for _ in range(100)]
+    works = [pointers.walkable(batch) for batch in batches]
+    first = pointers.tables_of(works[0], 256)
+    assert not pointers._RECORDED
+    with monkeypatch.context() as recording:
+        recording.setattr(torch.cuda, "is_initialized", lambda: True)
+        recording.setattr(torch.cuda, "is_current_stream_capturing", lambda: True)
+        assert pointers.tables_of(works[0], 256) is first
+    for work in works[1:]:
+        pointers.tables_of(work, 256)
+    assert all(kept is not first for kept in pointers._KEPT.values())
+    (recorded,) = pointers._RECORDED.values()
+    assert recorded is first
+
+
 def test_triton_kernel_for_hopper_moves_sixteen_bytes_at_once_and_spills_nothing() -> None:
     environment = {**os.environ, "TRITON_INTERPRET": "0", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, str(ROOT / "tests" / "ademamix" / "compile_for_hopper.py")]

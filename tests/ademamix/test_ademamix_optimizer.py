@@ -7,6 +7,8 @@ import ctypes
 import io
 import math
 import pickle
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -334,6 +336,49 @@ def test_states_follow_a_model_that_is_cast_and_options_that_change(backend: str
     assert optimizer.state[parameter]["t"] == 7
     # Each step is of about the rate; nothing was flung away, and nothing stood still.
     assert 1e-3 < float((parameter.detach().float() - 1).abs().max()) < 7 * 10 * 1e-3
+
+
+def test_examples_of_the_page_run_as_they_stand() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "ademamix.md").read_text(encoding="utf-8")
+    examples = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert examples
+    for example in examples:
+        model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.GELU(), torch.nn.Linear(8, 1))
+        names: dict[str, Any] = {"model": model}
+        exec(example, names)
+        for _ in range(3):
+            names["optimizer"].zero_grad()
+            model(torch.ones(2, 4)).sum().backward()
+            names["optimizer"].step()
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        lambda o: torch.optim.lr_scheduler.OneCycleLR(o, max_lr=1e-2, total_steps=30),
+        lambda o: torch.optim.lr_scheduler.CyclicLR(o, 1e-3, 1e-2),
+        lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, 20),
+        lambda o: torch.optim.swa_utils.SWALR(o, swa_lr=1e-3),
+    ],
+    ids=["one-cycle", "cyclic", "cosine", "swa"],
+)
+def test_schedulers_of_torch_move_rates_and_betas_of_a_model_that_learns(schedule: Any) -> None:
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(8, 64), torch.nn.GELU(), torch.nn.LayerNorm(64), torch.nn.Linear(64, 1))
+    inputs = torch.randn(64, 8)
+    wanted = inputs[:, :1].sin()
+    optimizer = AdEMAMix(model.named_parameters(), lr=1e-2)
+    scheduler = schedule(optimizer)
+    losses = []
+    for _ in range(20):
+        optimizer.zero_grad(set_to_none=False)
+        loss = (model(inputs) - wanted).pow(2).mean()
+        loss.backward()
+        optimizer.step()
+        scheduler.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0] / 2
+    assert len(optimizer.param_groups[0]["betas"]) == 3
 
 
 # --- Low precision -------------------------------------------------------------------------------------------------------

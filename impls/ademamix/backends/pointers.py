@@ -102,6 +102,8 @@ class Tables:
 
 _KEPT: dict[tuple[torch.device, int, bytes], Tables] = {}
 """Tables of lists seen lately: addresses rarely change, and a recorded graph may not copy from the host."""
+_RECORDED: dict[tuple[torch.device, int, bytes], Tables] = {}
+"""Tables that a graph was recorded with: it reads them at every replay, whatever lists were seen meanwhile."""
 
 
 def tables_of(work: Walkable, chunk: int) -> Tables:
@@ -125,6 +127,8 @@ def tables_of(work: Walkable, chunk: int) -> Tables:
                 table = np.stack([index, first], axis=1).astype(np.int32)
                 launches.append((torch.from_numpy(table).to(device), which))
         _KEPT[key] = Tables(torch.from_numpy(addresses).to(device), tuple(launches))
+    if torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing():
+        _RECORDED[key] = _KEPT[key]
     return _KEPT[key]
 
 
@@ -132,11 +136,13 @@ def scalars_of(work: Walkable) -> tuple[torch.Tensor, torch.Tensor]:
     """float32 rows and int32 keys on the device."""
     batch = work.batch
     if batch.rows is not None:
-        everything = len(work.numbers) == len(batch.theta)
-        index = None if everything else torch.tensor(work.numbers, device=batch.device)
-        rows = batch.rows if index is None else batch.rows[index]
-        if isinstance(batch.keys, torch.Tensor):
-            keys = batch.keys if index is None else batch.keys[index]
+        # By number, one by one, where some tensor is empty: an index would be copied from the host.
+        rows, keys = batch.rows, batch.keys
+        if len(work.numbers) < len(batch.theta):
+            rows = torch.stack([batch.rows[n] for n in work.numbers])
+            if isinstance(keys, torch.Tensor):
+                keys = torch.stack([keys[n] for n in work.numbers])
+        if isinstance(keys, torch.Tensor):
             # The words' bits as signed numbers: a plain conversion would not be defined for the upper half.
             return rows.to(torch.float32), torch.where(keys >= 2**31, keys - 2**32, keys).to(torch.int32)
         return rows.to(torch.float32), rows.new_zeros((len(work.numbers), 2), dtype=torch.int32)
