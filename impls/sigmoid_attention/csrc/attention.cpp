@@ -9,7 +9,8 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
-#include <type_traits>
+#include <new>
+#include <utility>
 #include <vector>
 #ifdef _OPENMP
 #include <omp.h>
@@ -252,8 +253,9 @@ struct Tensor {  // (batch, heads, length, dim); strides in elements, neighbours
 };
 
 struct Sequence {  // one row of the batch, or one of the sequences packed into it
-    index batch, slopes_row, query, queries, key, keys;
-    index seen;  // so many of the keys count; the rest are for alignment alone
+    index batch, slopes_row;
+    index query, queries, key, keys;  // where they begin, and how many there are
+    index seen;                       // so many of the keys count; the rest are for alignment alone
 };
 
 struct Call {
@@ -267,11 +269,7 @@ struct Call {
     float scale, bias;
 };
 
-}  // namespace
-
 // --- Tiles -----------------------------------------------------------------------------------------------------------------
-
-namespace {
 
 constexpr index KEYS = 64;      // in a tile
 constexpr index QUERIES = 192;  // in a block, at most
@@ -671,13 +669,26 @@ bool backward(const Call& call) {
 
 }  // namespace
 
+namespace {
+
+template <typename Function>
+int told(Function function) {
+    try {
+        return !function();
+    } catch (const std::bad_alloc&) {
+        return 1;
+    }
+}
+
+}  // namespace
+
 // 0 where it is done, 1 where memory is missing.
 extern "C" int sigmoid_attention_forward(const Call* call) {
-    return !(call->dtype ? forward<bfloat16>(*call) : forward<float>(*call));
+    return told([&] { return call->dtype ? forward<bfloat16>(*call) : forward<float>(*call); });
 }
 
 extern "C" int sigmoid_attention_backward(const Call* call) {
-    return !(call->dtype ? backward<bfloat16>(*call) : backward<float>(*call));
+    return told([&] { return call->dtype ? backward<bfloat16>(*call) : backward<float>(*call); });
 }
 
 extern "C" int sigmoid_attention_size() { return sizeof(Call); }
