@@ -4,40 +4,32 @@ Ten thousand documents as a rule, a million where asked::
 
     HYPOTHESIS_PROFILE=nightly pytest tests/rig/test_rig_differential.py
 
-Each document goes through the law, the fast parser whole and in chunks, the exported regular expressions in `re` and RE2, the
-pattern of well-formedness, the lenient reader whole and in chunks, and the guide of constrained decoding.
+Each document goes through the law, the fast parser whole and in chunks, the lenient reader whole and in chunks, the guide of
+constrained decoding, and the exported grammars in every engine that is installed here: those that read annotations, and those
+that say whether a document is well formed.
 """
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from impls.rig import by_regular_expression, fast, parsing, recovering
+from impls.rig import fast, parsing, recovering
 from impls.rig.constraining import State, step
 from reference import rig
-from reference.rig import constraint, export, lenient
+from reference.rig import constraint, lenient
+from tests.rig.engines import MEMBERS, READERS, Engine
 
 DOCUMENTS = {"ci": 10_000, "nightly": 1_000_000, "quick": 200}
 """How many documents each profile of HYPOTHESIS_PROFILE draws; the others are the default's."""
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "ci")
 BATCH = 20
 """Documents of one example: what Hypothesis itself costs is shared by so many."""
-
-try:
-    import re2
-except ImportError:
-    _RE2 = _WELL_FORMED_RE2 = None
-else:
-    _RE2 = re2.compile(export.annotation_pattern("braces"))
-    _WELL_FORMED_RE2 = re2.compile(export.well_formed_pattern("braces"))
-
-_RE = re.compile(by_regular_expression.PATTERN)
-_WELL_FORMED = re.compile(export.well_formed_pattern())
 
 PIECES = (
     rig.OPEN, rig.OPEN, rig.ARROW, rig.ARROW, rig.CLOSE, rig.CLOSE, '"', "[", "]", ")", "(", "_", " ", "a", "5%", "\\", "\n",
@@ -49,26 +41,27 @@ PIECES = (
 documents = st.lists(st.lists(st.sampled_from(PIECES), max_size=10).map("".join), min_size=BATCH, max_size=BATCH)
 
 
-def spans(found: Any) -> list[tuple[str, str, int, int]]:
-    return [(m[1], m[2], m.start(), m.end()) for m in found]
+Engines = list[tuple[str, Callable[[str], Any]]]
 
 
-def agree(text: str, cut: int) -> None:
+def built(chosen: Iterable[Engine]) -> Engines:
+    return [(engine.name, engine.build()) for engine in chosen if engine.installed]
+
+
+def agree(text: str, cut: int, readers: Engines, members: Engines) -> None:
     """One document through everything."""
     events = rig.parse(text)
     law = [(e.query, e.value, e.span.start, e.span.end) for e in events if isinstance(e, rig.Annotation)]
     assert fast.find_annotations(text) == law
-    assert spans(_RE.finditer(text)) == law
-    if _RE2 is not None:
-        assert spans(_RE2.finditer(text)) == law
+    for name, read in readers:
+        assert read(text) == law, name
     pieces = [text[at : at + cut] for at in range(0, len(text), cut)]
     assert rig.coalesce(list(parsing.read(pieces, max_candidate=None))) == events  # type: ignore[arg-type]
-    official = spans(re.finditer(rig.official.PATTERN, text))
+    official = [(m[1], m[2], *m.span()) for m in re.finditer(rig.official.PATTERN, text)]
     assert fast.find_annotations(text, rig.OFFICIAL) == official
     well_formed = rig.is_well_formed(text)
-    assert (_WELL_FORMED.fullmatch(text) is not None) == well_formed
-    if _WELL_FORMED_RE2 is not None:
-        assert (_WELL_FORMED_RE2.fullmatch(text) is not None) == well_formed
+    for name, is_member in members:
+        assert is_member(text) == well_formed, name
     attempts = list(lenient.attempts(text))
     assert list(recovering.attempts(text)) == attempts
     reader = recovering.LenientStream(None)
@@ -84,6 +77,7 @@ def agree(text: str, cut: int) -> None:
 
 def test_everything_reads_every_document_alike() -> None:
     wanted = DOCUMENTS.get(PROFILE, DOCUMENTS["ci"])
+    readers, members = built(READERS), built(MEMBERS)
     put = 0
 
     @given(documents, st.integers(1, 9))
@@ -96,7 +90,7 @@ def test_everything_reads_every_document_alike() -> None:
     def check(texts: list[str], cut: int) -> None:
         nonlocal put
         for text in texts:
-            agree(text, cut)
+            agree(text, cut, readers, members)
         put += len(texts)
 
     check()
