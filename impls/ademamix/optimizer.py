@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from impls.ademamix import quantised
-from impls.ademamix.backends import BACKENDS, Batch, Kind, UnsupportedByBackend, backend_named, choose
+from impls.ademamix.backends import BACKENDS, Batch, Kind, UnsupportedByBackend, backend_named, choose, recording
 from impls.ademamix.backends.eager import in_memory_order
 from impls.ademamix.scalars import GOLDEN, Scalars, base_key, constants_of, key_at, rows_on_device, scalars_of
 
@@ -192,6 +192,7 @@ class AdEMAMix(torch.optim.Optimizer):
         """Drop what was worked out from parameters and options."""
         self._choices: dict[Kind, tuple[str, str]] = {}
         self._constants: dict[Any, torch.Tensor] = {}
+        self._recorded = False  # whether a graph reads them
 
     def _chosen(self, kind: Kind) -> tuple[str, str]:
         if kind not in self._choices:
@@ -295,9 +296,10 @@ class AdEMAMix(torch.optim.Optimizer):
         """A tensor made once and kept, because a recorded graph may not copy from the host."""
         key = (values, dtype, device)
         if key not in self._constants:
-            if len(self._constants) > 1000:  # rates that change at every step, in no graph
+            if len(self._constants) > 1000 and not self._recorded:  # rates that change at every step, in no graph
                 self._constants.clear()
             self._constants[key] = torch.tensor(values, dtype=dtype, device=device)
+        self._recorded = self._recorded or recording()
         return self._constants[key]
 
     def _clock(self, value: int, parameter: torch.Tensor) -> Any:

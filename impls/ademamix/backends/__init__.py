@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from impls.ademamix.backends.batch import Batch, Kind
+from impls.ademamix.backends.batch import Batch, Kind, recording
 from impls.ademamix.build import BackendUnavailable
 from impls.contract import Unsupported
 
@@ -27,7 +27,7 @@ BACKENDS = {
 PREFERRED = {"cuda": ("triton", "cuda", "foreach", "eager"), "cpu": ("cpu", "foreach", "eager")}
 """What "auto" tries, best first, by the type of device; the last can step anything."""
 
-__all__ = ["BACKENDS", "Batch", "Kind", "UnsupportedByBackend", "backend_named", "choose"]
+__all__ = ["BACKENDS", "Batch", "Kind", "UnsupportedByBackend", "backend_named", "choose", "recording"]
 
 
 class UnsupportedByBackend(Unsupported, ValueError):

@@ -39,6 +39,11 @@ class Kind(NamedTuple):
         return self.stochastic or self.states == "8bit"
 
 
+def recording() -> bool:
+    """Whether a CUDA graph is being recorded, which will read at every replay what is read now."""
+    return torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing()
+
+
 @dataclass
 class Batch:
     """Tensors of one kind on one device. Lists run in parallel; those that the kind has no use for are empty.

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from impls.ademamix.backends.batch import Batch
+from impls.ademamix.backends.batch import Batch, recording
 from impls.ademamix.scalars import ROW
 
 FIELDS = ("theta", "g", "m1", "m2", "nu", "m1_scale", "m2_scale", "nu_scale")
@@ -127,7 +127,7 @@ def tables_of(work: Walkable, chunk: int) -> Tables:
                 table = np.stack([index, first], axis=1).astype(np.int32)
                 launches.append((torch.from_numpy(table).to(device), which))
         _KEPT[key] = Tables(torch.from_numpy(addresses).to(device), tuple(launches))
-    if torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing():
+    if recording():
         _RECORDED[key] = _KEPT[key]
     return _KEPT[key]
 
