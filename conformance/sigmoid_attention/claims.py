@@ -207,7 +207,7 @@ def run_regularity(effort: Effort) -> Finding:
         ),
         series=(
             *(Series(name, radii, values) for name, values in found.items()),
-            Series("sigmoid, the theorem's bound for the ball", radii, limits),
+            Series("sigmoid, bound for the ball", radii, limits),
         ),
         axes=Axes("radius of the ball of inputs", "spectral norm of the Jacobian", "y"),
         settings={"length": n, "width": d, "starts": starts, "tries": tries, "bias": "-log n"},
@@ -285,8 +285,9 @@ def run_training(effort: Effort) -> Finding:
     biased, plain = kinds.index(BIASED), kinds.index(PLAIN)
     # A loss that is no number is higher than any.
     ends, rises = (np.nan_to_num(x, nan=math.inf, posinf=math.inf) for x in (ends, rises))
-    better = int(((ends[biased] < ends[plain]) & (rises[biased] < rises[plain])).sum())
-    pairs = len(rates) * seeds
+    ahead = (ends[biased] < ends[plain]) & (rises[biased] < rises[plain])
+    better, pairs = int(ahead.sum()), ahead.size
+    by_rate = ", ".join(f"{count} at {rate:g}" for rate, count in zip(rates, ahead.sum(axis=1), strict=True))
     told = "; ".join(
         f"{kind}: first gradient {starts[k].mean():.3g}, best end {ends[k].mean(1).min():.3g}, "
         f"rises by up to {rises[k].max():.2g}"
@@ -296,8 +297,8 @@ def run_training(effort: Effort) -> Finding:
         measured=f"steadier and lower with the bias in {better} of {pairs} pairs of runs",
         verdict="holds" if better == pairs else "undecided" if better > pairs / 2 else "does not hold",
         message=(
-            f"Two layers, width 32, length 128, {steps} steps of AdamW at {len(rates)} learning rates, {seeds} seeds. {told}. "
-            "A rise is one above the lowest loss before it. A model of this size says nothing of large ones."
+            f"Two layers, width 32, length 128, {steps} steps of AdamW, {seeds} seeds at each learning rate: {by_rate}. "
+            f"{told}. A rise is one above the lowest loss before it. A model of this size says nothing of large ones."
         ),
         series=tuple(
             Series(kind, rates, ends[k].mean(1).tolist(), ends[k].min(1).tolist(), ends[k].max(1).tolist())
