@@ -121,7 +121,7 @@ def launch_options(configuration: Configuration) -> dict[str, Any]:
         if not c.kernel.startswith("hopper"):
             return triton_kernels.launch_options(getattr(torch, c.dtype), c.dim, c.dim, kernel=kernel)
         nq, nk, causal, grouped = SITUATIONS[c.situation]
-        return triton_hopper.launch_options(c.dim, nq, nk, kernel=kernel, causal=causal, grouped=grouped, slopes=c.options)
+        return triton_hopper.launch_options(c.dim, nq, nk, kernel=kernel, causal=causal, grouped=grouped)
 
 
 def read(configuration: Configuration) -> Reading:
@@ -152,6 +152,8 @@ def compile_for_hopper(configuration: Configuration, meta: dict[str, Any]) -> An
     launch = {name: meta.pop(name) for name in ("num_warps", "num_stages")}
     nq, nk, _, grouped = SITUATIONS[configuration.situation]
     switches = dict.fromkeys(("HAS_SLOPES", "HAS_BIAS", "HAS_LENGTHS", "PACKED"), configuration.options)
+    if (configuration.kernel, configuration.dim) == ("hopper-key", 128):
+        switches["HAS_SLOPES"] = False  # they go to the generic kernel
     names = {parameter.name for parameter in kernel.params}
     types, constants = {}, {name: value for name, value in {**meta, **switches}.items() if name in names}
     for parameter in kernel.params:
@@ -314,12 +316,20 @@ def record(results: Sequence[Result], machine: Machine, compiler: str) -> dict[s
                 **asdict(c),
                 "change": dict(c.change),
                 "launch": launch_options(c),
-                "reading": None if reading is None else {**asdict(reading), "clocks": reading.clocks(machine)},
+                "reading": None if reading is None else _brief(reading, machine),
                 "faults": found,
             }
             for c, reading, found in results
         ],
     }
+
+
+def _brief(reading: Reading, machine: Machine) -> dict[str, Any]:
+    """Of the whole kernel only the kinds that something is said of."""
+    whole = {
+        kind: count(reading.whole, (kind,)) for kind in ("HGMMA", "LDL", "MUFU", "STL", "USETMAXREG", "UTMALDG", "UTMASTG")
+    }
+    return {**asdict(reading), "whole": whole, "clocks": reading.clocks(machine)}
 
 
 def digest() -> str:

@@ -171,7 +171,7 @@ IMPLEMENTATIONS: tuple[Implementation, ...] = (
         settings={"interpreted_on_cpu": True},
         dtypes=("float16", "bfloat16"),
         devices=("cpu", "cuda"),
-        # Gradients of bias and slopes, and those under slopes over grouped heads, are the generic kernels'.
+        # Gradients of bias and slopes are the generic kernels', and under slopes some of k and v: see its backward().
         features=frozenset(
             {
                 "backward",

@@ -47,9 +47,7 @@ def tiles(d: int, *, kernel: str, peeled: bool = False) -> dict[str, Any]:
     }
 
 
-def launch_options(
-    d: int, nq: int, nk: int, *, kernel: str, causal: bool, grouped: bool, slopes: bool = False
-) -> dict[str, Any]:
+def launch_options(d: int, nq: int, nk: int, *, kernel: str, causal: bool, grouped: bool) -> dict[str, Any]:
     """The `tiles` and the way of masking for one call: what is masked, and how many steps are written out behind the loop."""
     meta = tiles(d, kernel=kernel, peeled=True)
     along, tile, end = (meta["BLOCK_M"], meta["BLOCK_N"], nq) if kernel == "key" else (meta["BLOCK_N"], meta["BLOCK_M"], nk)
@@ -60,8 +58,8 @@ def launch_options(
     written_out = tile // along if causal else 1
     if causal and ((nk - nq) % along or tile % along or (kernel == "key" and ragged)):
         written_out = 0
-    if kernel == "key" and (grouped or (slopes and d == 128)):
-        written_out = 0  # there are too many diagonals, or too few registers
+    if kernel == "key" and grouped:
+        written_out = 0
     if not written_out:
         meta = tiles(d, kernel=kernel)
     return {**meta, "CAUSAL": causal, "MASKED": True, "PEELED": written_out}
@@ -87,15 +85,16 @@ def backward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Gradients of q, k and v by the Hopper kernels; by the generic ones where bias or slopes ask for theirs.
 
-    They go there too with slopes over grouped heads, whose keys' gradient changes the slope within its loop.
+    So are those of k and v with slopes over grouped heads, whose slope would change within the loop, and at head dim 128,
+    where there are too few registers.
     """
-    grouped = q.shape[1] != k.shape[1]
-    if wants_bias or wants_slopes or (options.slopes is not None and grouped) or not q.numel() or not k.numel():
+    if wants_bias or wants_slopes or not q.numel() or not k.numel():
         return triton_kernels.backward(grad, q, k, v, options, wants_bias, wants_slopes)
     if not _copied(grad):
         grad = grad.contiguous()
-    dq = query_gradient(grad, q, k, v, options)
-    return dq, *key_gradients(grad, q, k, v, options), q.new_empty(0), q.new_empty(0)
+    generic = options.slopes is not None and (q.shape[1] != k.shape[1] or q.shape[3] == 128)
+    of_keys = (triton_kernels.key_gradients if generic else key_gradients)(grad, q, k, v, options)
+    return query_gradient(grad, q, k, v, options), *of_keys, q.new_empty(0), q.new_empty(0)
 
 
 def query_gradient(grad: Tensor, q: Tensor, k: Tensor, v: Tensor, options: Options) -> Tensor:
@@ -137,9 +136,8 @@ def _launch(
 
 def _meta(q: Tensor, k: Tensor, options: Options, kernel: str) -> dict[str, Any]:
     return launch_options(
-        q.shape[3], q.shape[2], k.shape[2], kernel=kernel,
-        causal=options.right == 0, grouped=q.shape[1] != k.shape[1], slopes=options.slopes is not None,
-    )  # fmt: skip
+        q.shape[3], q.shape[2], k.shape[2], kernel=kernel, causal=options.right == 0, grouped=q.shape[1] != k.shape[1]
+    )
 
 
 def _programs(x: Tensor, block: int) -> int:

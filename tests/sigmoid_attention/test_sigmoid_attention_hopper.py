@@ -103,23 +103,28 @@ def test_masks_are_written_out_where_blocks_meet_them(
     assert found["SPECIALISED"]
 
 
-def test_an_infinite_query_stays_in_its_row() -> None:
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("name", ["q", "k"])
+def test_what_is_infinite_reaches_nothing_through_the_ends_of_sequences(name: str, causal: bool) -> None:
     # The copies fill the end of a sequence with zeros, and zero times infinity is NaN.
-    q, k, v, grad = (x.detach() for x in halves((1, 1, 70, 64), (1, 1, 90, 64), (1, 1, 90, 64), (1, 1, 70, 64)))
-    q[..., 3, 0] = torch.inf
-    k = torch.where(k == 0, torch.ones_like(k), k)
-    got = triton_hopper.attention(q, k, v).double().numpy()
-    given = [x.double().numpy() for x in (q, k, v)]
-    expected = forward(*given, bias=0.0)
-    assert np.isfinite(expected).all()
-    finite = [*given]
-    finite[0] = np.where(np.isinf(given[0]), 2.0**15, given[0])  # far enough out for weights of 0 and 1
-    assert compare("output", got, expected, forward_bound(*finite, dtype="float16", bias=0.0)).passed
-    for causal in (False, True):
-        leaves = [x.clone().requires_grad_() for x in (q, k, v)]
-        found = torch.autograd.grad(triton_hopper.attention(*leaves, causal=causal), leaves, grad)
-        # 0 times infinity is in the law of k's gradient, at the infinite query; in no other.
-        assert found[2].isfinite().all()
+    shapes = ((1, 1, 70, 64), (1, 1, 90, 64), (1, 1, 90, 64), (1, 1, 70, 64))
+    q, k, v, grad = (torch.where(x == 0, torch.ones_like(x), x).detach() for x in halves(*shapes))
+    given = {"q": q, "k": k, "v": v}
+    given[name][..., 3, 0] = torch.inf
+    arrays = {key: x.double().numpy() for key, x in given.items()}
+    expected = forward(**arrays, bias=0.0, causal=causal)
+    # Of a number so large that nearly all weights are 0 and 1 too.
+    stand_in = {key: np.where(np.isinf(x), 2.0**15, x) for key, x in arrays.items()}
+    bound = forward_bound(**stand_in, dtype="float16", bias=0.0, causal=causal)
+    assert compare("output", triton_hopper.attention(**given, causal=causal).double().numpy(), expected, bound).passed
+    leaves = {key: x.clone().requires_grad_() for key, x in given.items()}
+    out = triton_hopper.attention(**leaves, causal=causal)
+    found = dict(zip(leaves, torch.autograd.grad(out, list(leaves.values()), grad), strict=True))
+    # 0 times infinity is in the law of the one's gradient at every row of the other, and nowhere else.
+    assert found["v"].isfinite().all()
+    rows = torch.ones(found[name].shape[2], dtype=torch.bool)
+    rows[3] = False
+    assert found[name][:, :, rows].isfinite().all()
 
 
 def test_a_call_is_one_graph_with_its_gradients() -> None:
