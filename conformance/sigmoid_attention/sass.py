@@ -265,8 +265,6 @@ def passes(results: Sequence[Result], machine: Machine) -> list[list[str]]:
 
 def page(results: Sequence[Result], machine: Machine, compiler: str) -> str:
     """The published page."""
-    from reports.markup import table
-
     used = [(c, reading) for c, reading, _ in results if reading is not None and not c.change]
     tried = [(c, reading) for c, reading, _ in results if reading is not None and c.change]
     complaints = [f"- {c.name}: {fault}" for c, _, found in results for fault in found]
@@ -289,15 +287,19 @@ def page(results: Sequence[Result], machine: Machine, compiler: str) -> str:
         "Memory, launches, the ends of sequences and everything outside the loop cost nothing in it. A backward pass is "
         "counted as five products, as the field counts it; the kernels do seven, or eight at head dim 256. TFLOP/s are at "
         f"{m.sms} multiprocessors and {m.gigahertz} GHz, where the peak is {m.peak:.0f}.",
-        table(["implementation", "pass", "D", "share of the peak", "TFLOP/s"], passes(results, machine)),
+        _table(["implementation", "pass", "D", "share of the peak", "TFLOP/s"], passes(results, machine)),
         "## In use",
         "`tile` is queries x keys, and the steps written out behind the loop; `registers` are those a thread begins with, "
         "before groups of warps hand theirs on.",
-        table(list(COLUMNS), [row(c, reading, machine) for c, reading in used]),
+        _table(list(COLUMNS), [row(c, reading, machine) for c, reading in used]),
         "## What the tuning tries",
-        table([*COLUMNS[:4], "change", *COLUMNS[5:]], [_changed(row(c, reading, machine), c) for c, reading in tried]),
+        _table([*COLUMNS[:4], "change", *COLUMNS[5:]], [_changed(row(c, reading, machine), c) for c, reading in tried]),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (headers, ["---"] * len(headers), *rows))
 
 
 def _changed(cells: list[str], configuration: Configuration) -> list[str]:
@@ -376,8 +378,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         text = json.dumps(record(results, machine, compiler), indent=None, sort_keys=True)
         (given.output / "readings.json").write_text(text.replace('{"change"', '\n{"change"') + "\n", encoding="utf-8")
     else:
-        lines = [COLUMNS, ("---",) * len(COLUMNS), *(row(c, r, machine) for c, r, _ in results if r is not None)]
-        sys.stdout.write("".join(f"| {' | '.join(cells)} |\n" for cells in lines))
+        rows = [row(configuration, reading, machine) for configuration, reading, _ in results if reading is not None]
+        sys.stdout.write(_table(COLUMNS, rows) + "\n")
     return 1 if any(found for _, _, found in results) else 0
 
 
