@@ -125,6 +125,10 @@ def _gradients(case: TensorCase, steps: int, rng: np.random.Generator) -> Array:
         "pauses": np.where((count + np.arange(magnitude.size).reshape(case.shape)) % 3 * (count % 5 - 4) == 0, 0.0, signs),
         "varied": rng.standard_normal(shape) * 2.0 ** rng.integers(-3, 4, shape),
         "wide-range": signs * magnitude * 2.0 ** rng.integers(-12, 13, shape),
+        # from one end to the other 24 powers of two, and neighbours up to 8 apart
+        "graded": signs
+        * magnitude
+        * 2.0 ** (rng.integers(-4, 5, case.shape) - 24 * np.arange(magnitude.size).reshape(case.shape) // max(magnitude.size, 1)),
         "drift": rng.standard_normal(shape) + 0.5,
         # few bits, so that the means of data-parallel training are exact
         "coarse": BFLOAT16.round(rng.standard_normal(shape)),
@@ -349,6 +353,8 @@ RANGE = (
     single("huge", EXACT, "varied", 4, scale=2.0**58),
     single("below-eps", replace(EXACT, eps=1e-8), "signs", 4, scale=1e-18, rates=2.0**30),
     single("many-magnitudes", EXACT, "wide-range", 12, shape=(64,), quick=False),
+    # of moments in 8 bits: each block by its own scale, and codes that lie closer beside 0
+    single("large-and-graded", EXACT, "graded", 6, shape=(4100,), dtypes=("float32",), quick=False),
     # squares of 1e-60 are nothing in float32, and eps is what is left of the denominator
     single("of-1e-30", replace(EXACT, eps=1e-8), "varied", 4, scale=1e-30, rates=2.0**72, start=2.0**-6, dtypes=WIDE),
     single("of-1e30", replace(EXACT, eps=1e-8), "varied", 4, scale=1e30, dtypes=("float64",)),

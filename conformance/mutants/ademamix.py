@@ -15,6 +15,7 @@ from impls.ademamix.driver import Connected
 from impls.ademamix.numpy_optimizer import AdEMAMix, Floats, Moments
 from impls.ademamix.numpy_rehearsal import SparseGradient
 from reference.ademamix import Hyperparameters
+from reference.ademamix.companding import SMALLEST_ROOT
 from reference.rounding import BFLOAT16, Format
 
 _ALL_DTYPES = ("float64", "float32", "bfloat16", "float16")
@@ -1210,6 +1211,55 @@ class MomentsByChance(ByChance):
     def average(self, m: Floats, x: Floats, beta: float) -> Floats:
         new = super().average(m, x, beta)
         return new if self.dtype == "float64" else by_chance(new, BFLOAT16, self.draws(np.shape(new))).astype(self.compute)
+
+
+@_honest(numerical_class="ratios-8bit")
+class RatiosInEightBits(AdEMAMix):
+    """Large tensors keep roots and ratios in 8 bits, rounded to nearest."""
+
+    block = 256
+    root_codes, ratio_codes = 255, 127
+    root_power = 3
+
+    def advance(self, theta: Floats, g: Floats, kept: Moments, hyper: Hyperparameters, lr: float) -> Floats:
+        new = super().advance(theta, g, kept, hyper, lr)
+        if np.size(theta) >= 4096:
+            root = self.coded(np.sqrt(kept.nu), self.root_codes, self.root_power)
+            beside = np.maximum(root, SMALLEST_ROOT)
+            kept.m1, kept.m2 = (self.coded(m / beside, self.ratio_codes, 2) * beside for m in (kept.m1, kept.m2))
+            kept.nu = root * root
+        return new
+
+    def coded(self, values: Floats, codes: int, power: int) -> Floats:
+        flat = np.ravel(values)
+        padded = np.pad(flat, (0, -flat.size % self.block)).reshape(-1, self.block)
+        largest = np.max(np.abs(padded), axis=1, keepdims=True)
+        share = np.abs(padded) / np.where(largest > 0, largest, 1)
+        below = np.floor(codes * share ** (1 / power))
+        low, high = (below / codes) ** power, (np.minimum(below + 1, codes) / codes) ** power
+        nearest = np.where(share - low > high - share, high, low)
+        return np.reshape((np.sign(padded) * nearest * largest).ravel()[: flat.size], values.shape).astype(self.compute)
+
+
+@_bug("ADM-26", numerical_class="ratios-8bit")
+class RootsOnEqualSteps(RatiosInEightBits):
+    """Codes of 8 bits lie on equal steps, where the class says that the small ones lie closer."""
+
+    root_power = 1
+
+
+@_bug("ADM-26", numerical_class="ratios-8bit")
+class OneScaleForAll(RatiosInEightBits):
+    """One scale serves a whole tensor in 8 bits, where the class says that blocks have their own."""
+
+    block = 1 << 20
+
+
+@_bug("ADM-26", numerical_class="ratios-8bit")
+class RatiosInFourBits(RatiosInEightBits):
+    """First moments have codes of 4 bits, where the class says 8."""
+
+    ratio_codes = 7
 
 
 @_bug("ADM-64", numerical_class="stochastic-rounding")
