@@ -113,6 +113,7 @@ def _gradients(case: TensorCase, steps: int, rng: np.random.Generator) -> Array:
     magnitude = rng.uniform(1.0, 2.0, case.shape)  # fixed over the run: nu / correction is then exactly its square
     signs = rng.choice([-1.0, 1.0], shape)
     count = np.arange(steps).reshape(-1, *(1 for _ in case.shape))
+    place = np.arange(magnitude.size).reshape(case.shape)
     made: dict[str, Array] = {
         "normal": rng.standard_normal(shape),
         "constant": np.broadcast_to(magnitude * signs[0], shape),
@@ -122,22 +123,20 @@ def _gradients(case: TensorCase, steps: int, rng: np.random.Generator) -> Array:
         "late-burst": np.where(count >= 40, magnitude * signs, 0.0),
         "very-late-burst": np.where(count >= 2050, magnitude * signs, 0.0),
         # each element pauses at every third step, and all of them at every fifth
-        "pauses": np.where((count + np.arange(magnitude.size).reshape(case.shape)) % 3 * (count % 5 - 4) == 0, 0.0, signs),
+        "pauses": np.where((count + place) % 3 * (count % 5 - 4) == 0, 0.0, signs),
         "varied": rng.standard_normal(shape) * 2.0 ** rng.integers(-3, 4, shape),
         "wide-range": signs * magnitude * 2.0 ** rng.integers(-12, 13, shape),
         # from one end to the other 24 powers of two, and neighbours up to 8 apart
-        "graded": signs
-        * magnitude
-        * 2.0 ** (rng.integers(-4, 5, case.shape) - 24 * np.arange(magnitude.size).reshape(case.shape) // max(magnitude.size, 1)),
+        "graded": magnitude * signs * 2.0 ** (rng.integers(-4, 5, case.shape) - 24 * place // max(place.size, 1)),
         "drift": rng.standard_normal(shape) + 0.5,
         # few bits, so that the means of data-parallel training are exact
         "coarse": BFLOAT16.round(rng.standard_normal(shape)),
         # three gradients, then nothing
         "early-burst": np.where(count < 3, magnitude * signs[0], 0.0),
         # the same for 500 steps, then of the other sign in every second element
-        "turning": magnitude * np.where((count >= 500) & (np.arange(magnitude.size).reshape(case.shape) % 2 == 1), -1.0, 1.0),
+        "turning": magnitude * np.where((count >= 500) & (place % 2 == 1), -1.0, 1.0),
         # one element whose square no float32 holds, among others
-        "one-enormous": np.where(np.arange(magnitude.size).reshape(case.shape) == 2, 1e30, magnitude) * signs,
+        "one-enormous": np.where(place == 2, 1e30, magnitude) * signs,
     }
     values = np.asarray(made[case.gradients] * case.scale, dtype=np.float64)
     return np.repeat(values[..., :1], case.shape[-1], axis=-1) if case.expanded else values
@@ -467,7 +466,11 @@ RESUME = (
         quick=False,
     ),
 )
-RESTORED = (single("from-other-ones", replace(EXACT, weight_decay=0.125), "normal", 6, resume_after=3, rebuilt_otherwise=True, dtypes=WIDE),)
+RESTORED = (
+    single(
+        "from-other-ones", replace(EXACT, weight_decay=0.125), "normal", 6, resume_after=3, rebuilt_otherwise=True, dtypes=WIDE
+    ),
+)
 LATE = (
     RunCase(
         "joins-at-step-4",
