@@ -66,10 +66,11 @@ def launch_options(d: int, nq: int, nk: int, *, kernel: str, causal: bool, group
 
 
 def forward(q: Tensor, k: Tensor, v: Tensor, options: Options) -> Tensor:
-    """The output, (B, H, Nq, D), in q's dtype. Raises Unsupported for what the copy engine or these kernels do not take."""
+    """The output, (B, H, Nq, D), in q's dtype. Raises Unsupported for what these kernels do not take."""
     _require(q, k, v, options)
     if not q.numel() or not k.numel():
         return triton_kernels.forward(q, k, v, options)
+    q, k, v = map(_for_copies, (q, k, v))
     out = torch.empty(q.shape, dtype=q.dtype, device=q.device)
     meta = _meta(q, k, options, "forward")
     _launch(
@@ -90,8 +91,7 @@ def backward(
     """
     if wants_bias or wants_slopes or not q.numel() or not k.numel():
         return triton_kernels.backward(grad, q, k, v, options, wants_bias, wants_slopes)
-    if not _copied(grad):
-        grad = grad.contiguous()
+    grad, q, k, v = map(_for_copies, (grad, q, k, v))
     generic = options.slopes is not None and (q.shape[1] != k.shape[1] or q.shape[3] == 128)
     of_keys = (triton_kernels.key_gradients if generic else key_gradients)(grad, q, k, v, options)
     return query_gradient(grad, q, k, v, options), *of_keys, q.new_empty(0), q.new_empty(0)
@@ -188,6 +188,11 @@ def _copied(x: Tensor) -> bool:
     )
 
 
+def _for_copies(x: Tensor) -> Tensor:
+    """Itself, or a copy where the copy engine cannot take it."""
+    return x if _copied(x) else x.clone(memory_format=torch.contiguous_format)
+
+
 def _require(q: Tensor, k: Tensor, v: Tensor, options: Options) -> None:
     triton_kernels._require(q)
     if q.dtype == torch.float32:
@@ -195,19 +200,26 @@ def _require(q: Tensor, k: Tensor, v: Tensor, options: Options) -> None:
     if q.device.type == "cuda" and (found := torch.cuda.get_device_capability(q.device))[0] != 9:
         raise Unsupported(f"is written for compute capability 9.0, and this device has {found[0]}.{found[1]}")
     if q.shape[3] not in DIMS or v.shape[3] != q.shape[3]:
-        raise Unsupported(f"takes head dims 64 and 128, the same for values; found {q.shape[3]} and {v.shape[3]}")
+        raise Unsupported(f"takes head dims up to {DIMS[-1]}; found {q.shape[3]} and {v.shape[3]}")
     if options.lengths is not None or options.cu_q is not None or options.left != FAR or options.right not in (0, FAR):
         raise Unsupported("takes causal masks, and neither windows, lengths nor packed sequences")
-    if not all(_copied(x) for x in (q, k, v)):
-        raise Unsupported("takes rows that begin at multiples of 16 bytes and whose elements are adjacent")
 
 
 _attention: Any = operator("sigmoid_attention_hopper", forward, backward)
 
 
 def attention(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Tensor:
-    """As `impls.sigmoid_attention.triton_kernels.attention`, for fewer situations: see `forward`."""
-    return _attention(q, k, v, **options)
+    """As `impls.sigmoid_attention.triton_kernels.attention`, for fewer situations: see `forward`.
+
+    Head dims between those of the tiles are filled up with zeros, which no score and no gradient notices.
+    """
+    d, dv = q.shape[3], v.shape[3]
+    width = next((dim for dim in DIMS if max(d, dv) <= dim), None)
+    if width is None or d == dv == width:
+        return _attention(q, k, v, **options)
+    options["scale"] = d**-0.5 if options.get("scale") is None else options["scale"]
+    q, k, v = (torch.nn.functional.pad(x, (0, width - x.shape[3])) for x in (q, k, v))
+    return _attention(q, k, v, **options)[..., :dv]
 
 
 attention.__signature__ = inspect.signature(_attention)  # type: ignore[attr-defined]

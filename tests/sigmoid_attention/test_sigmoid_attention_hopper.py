@@ -150,20 +150,35 @@ def test_the_operator_keeps_torch_s_rules() -> None:
         assert set(torch.library.opcheck(operator, arguments).values()) == {"SUCCESS"}
 
 
-def test_what_the_copies_do_not_take_is_refused() -> None:
+def test_what_the_kernels_do_not_take_is_refused() -> None:
     q, k, v = (x.detach() for x in halves((1, 2, 70, 64), (1, 2, 70, 64), (1, 2, 70, 64)))
     triton_hopper.attention(q, k, v, causal=True)
     refused: list[tuple[str, Any, dict[str, Any]]] = [
-        ("16 bytes", (q, k, torch.empty(1, 2, 70, 65, dtype=torch.float16)[..., 1:]), {}),
-        ("16 bytes", (q, k[:, :, :1].expand(-1, -1, 70, -1), v), {}),
         ("float32", (q.float(), k.float(), v.float()), {}),
-        ("head dims", (q[..., :32], k[..., :32], v), {}),
+        ("head dims", (q, k, torch.zeros(1, 2, 70, 192, dtype=torch.float16)), {}),
         ("windows", (q, k, v), {"window": (3, 3)}),
         ("lengths", (q, k, v), {"key_lengths": torch.tensor([3])}),
     ]
     for message, inputs, options in refused:
         with pytest.raises(Unsupported, match=message):
             triton_hopper.attention(*inputs, **options)
+
+
+def test_what_the_copy_engine_cannot_take_is_copied_or_filled_up_first() -> None:
+    q, k, v = halves((1, 2, 70, 64), (1, 2, 70, 64), (1, 2, 70, 64))
+    whole = triton_hopper.attention(q, k, v, causal=True)
+    one_byte_off = torch.cat([torch.zeros_like(v[..., :1]), v], dim=-1)[..., 1:]
+    assert not triton_hopper._copied(one_byte_off)
+    assert torch.equal(triton_hopper.attention(q, k, one_byte_off, causal=True), whole)
+    same_keys = k[:, :, :1].expand(-1, -1, 70, -1)
+    assert torch.equal(triton_hopper.attention(q, same_keys, v), triton_hopper.attention(q, same_keys.contiguous(), v))
+    # narrower queries than values: as if the missing numbers were 0, but by a scale of their own
+    narrow = triton_hopper.attention(q[..., :24], k[..., :24], v[..., :48])
+    zeros = torch.cat([q[..., :24], torch.zeros_like(q[..., 24:])], dim=-1)
+    assert torch.equal(narrow, triton_hopper.attention(zeros, k, v, scale=24**-0.5)[..., :48])
+    (gradient,) = torch.autograd.grad(narrow.float().sum(), q)
+    assert gradient[..., :24].count_nonzero()
+    assert not gradient[..., 24:].count_nonzero()
 
 
 def test_the_stride_of_one_element_says_nothing() -> None:
