@@ -132,6 +132,7 @@ class SharesItsList(Correct):
         self.list: list[Found] = []
 
     def finish(self, found: list[Found]) -> list[Found]:
+        del self.list[:-100]  # or comparing millions of them would be most of a run
         self.list += found
         return self.list
 
@@ -917,7 +918,7 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant("translates-newlines", "Translates line ends first.", TranslatedNewlines, "RIG-39"),
     _mutant("trims", "Trims the text first.", TrimsText, "RIG-39"),
     _mutant("leaves-the-cut", "Keeps what one document left unfinished for the next one.", LeavesTheCut, "RIG-40"),
-    _mutant("shares-its-list", "Collects all its annotations in one list for ever.", SharesItsList, "RIG-40"),
+    _mutant("shares-its-list", "Collects its annotations in one list, document after document.", SharesItsList, "RIG-40"),
     _mutant("limited", "Allows 4096 characters in a string.",
             _turned(query=rf'(?=[^"]{{1,4096}}"){Correct.query}', value=rf"{_CHARACTER}{{0,4096}}"), "RIG-41"),
     _mutant("recursive", "Calls itself for each annotation.", Recurses, "RIG-41"),
