@@ -119,6 +119,7 @@ class Measurement:
     copy_bytes_per_s: float | None = None
     update_bytes_per_s: float | None = None
     matmul_flops_per_s: float | None = None
+    multiply_add_flops_per_s: float | None = None
     roofline_share: float | None = None
     margin: float | None = None
     compile_s: float | None = None
@@ -467,6 +468,7 @@ def _measurement(line: dict[str, Any], run: str) -> Measurement:
         copy_bytes_per_s=_number(roofline.get("copy_bytes_per_s")),
         update_bytes_per_s=_number(roofline.get("update_bytes_per_s")),
         matmul_flops_per_s=_number(roofline.get("matmul_flops_per_s")),
+        multiply_add_flops_per_s=_number(roofline.get("multiply_add_flops_per_s")),
         takes=tuple(take for other in line.get("takes") or () if (take := figure_of({**line, **other})) is not None),
         again=bool(line.get("aa")),
     )

@@ -42,12 +42,12 @@ def roofline_charts(evidence: Evidence, system: System) -> list[RooflineChart | 
     charts: list[RooflineChart | ShareChart] = []
     groups: dict[tuple[str, str, str], list[Measurement]] = {}
     for m in timed:
-        if m.flops and m.bytes_moved and m.matmul_flops_per_s and _memory_rate(m):
+        if m.flops and m.bytes_moved and _operation_rate(m) and _memory_rate(m):
             groups.setdefault((m.run, m.device, m.dtype), []).append(m)
     for (run, device, dtype), members in sorted(groups.items()):
         cache = min((m.cache for m in members), key=cache_order)
         chosen = _ranked([m for m in members if m.cache == cache], rows)
-        roof = Roof(max(_memory_rate(m) for m in chosen), max(m.matmul_flops_per_s or 0.0 for m in chosen))
+        roof = Roof(max(_memory_rate(m) for m in chosen), max(_operation_rate(m) for m in chosen))
         spots = tuple(_spot(m, rows) for m in chosen)
         title = f"{system.title}: speed under the roof"
         where = _where(f"{dtype} on {device}" if dtype else f"on {device}", f"{cache} cache" if cache else "", f"run {run}")
@@ -142,6 +142,10 @@ def _ranked(measurements: Sequence[Measurement], rows: Sequence[Standing]) -> li
 
 def _memory_rate(m: Measurement) -> float:
     return max(m.copy_bytes_per_s or 0.0, m.update_bytes_per_s or 0.0)
+
+
+def _operation_rate(m: Measurement) -> float:
+    return max(m.matmul_flops_per_s or 0.0, m.multiply_add_flops_per_s or 0.0)
 
 
 def _spot(m: Measurement, rows: Sequence[Standing]) -> Spot:

@@ -129,8 +129,8 @@ def _rates(size: int, device: str, cache: str) -> dict[str, Any]:
     return {name: _said(rate) for name, rate in roofline.memory_rates(size, device, cache).items()}
 
 
-def _product(dtype: str, device: str) -> dict[str, float]:
-    return _said(roofline.matmul_rate(dtype, device, "warm"))
+def _product(dtype: str, device: str) -> dict[str, Any]:
+    return {name: _said(rate) for name, rate in roofline.product_rates(dtype, device, "warm").items()}
 
 
 def _said(rate: roofline.Rate) -> dict[str, float]:

@@ -241,6 +241,7 @@ def _limits(rows: list[Measurement]) -> str:
         ("copies", "B/s", [m.copy_bytes_per_s for m in rows]),
         ("updates in place", "B/s", [m.update_bytes_per_s for m in rows]),
         ("multiplies matrices at", "FLOP/s", [m.matmul_flops_per_s for m in rows]),
+        ("multiplies and adds in registers at", "FLOP/s", [m.multiply_add_flops_per_s for m in rows]),
     )
     words = []
     for verb, unit, found in rates:

@@ -7,6 +7,7 @@ import pytest
 from conformance.measuring import roofline
 from conformance.measuring.roofline import HEADROOM, Rate, judged
 from conformance.workload import Workload
+from impls import compiling
 from tests.core.said import said
 
 WORKLOAD = Workload(
@@ -73,6 +74,24 @@ def test_operations_count_as_well_as_bytes() -> None:
     found = judged(PRODUCT, 2.0, 2.0, STEADY, product, "warm")
     assert said(found.fields["roofline_share"]) == said(0.5)
     assert "1e+12 FLOP in 0.5 s" in judged(PRODUCT, 0.5, 0.5, STEADY, product, "warm").fault
+
+
+def test_a_library_s_product_is_no_ceiling_for_what_was_compiled_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    rates = roofline.product_rates("float32", "cpu", "warm")
+    assert set(rates) == {"matmul_flops_per_s", "multiply_add_flops_per_s"}
+    # No product is done without multiplying and adding; the two are of different moments, so by their scatter and no more.
+    product, registers = rates["matmul_flops_per_s"], rates["multiply_add_flops_per_s"]
+    assert product.typical < registers.best * registers.scatter * HEADROOM
+    slow = {"matmul_flops_per_s": Rate(1e11, 1e11)}
+    assert judged(PRODUCT, 3.0, 3.0, STEADY, slow, "warm").fault
+    assert not judged(PRODUCT, 3.0, 3.0, STEADY, {**slow, "multiply_add_flops_per_s": Rate(4e11, 4e11)}, "warm").fault
+    assert set(roofline.product_rates("float64", "cpu", "warm")) == {"matmul_flops_per_s"}
+
+    def missing(source: object) -> None:
+        raise compiling.BackendUnavailable("no compiler")
+
+    monkeypatch.setattr(compiling, "library", missing)
+    assert set(roofline.product_rates("float32", "cpu", "warm")) == {"matmul_flops_per_s"}
 
 
 def test_without_a_floor_nothing_is_claimed() -> None:
