@@ -276,7 +276,9 @@ def outside() -> dict[str, str]:
 
 
 def pytest_run(folder: Path, *arguments: str, slowed: float = 1, drop: int = 0) -> tuple[int, str]:
-    reader = folder / "reader.py"
+    # Each in a folder of its own: what is written anew within a second, and is as long, Python takes for what it has compiled.
+    reader = folder / f"{slowed}-{drop}" / "reader.py"
+    reader.parent.mkdir(exist_ok=True)
     reader.write_text(READER.format(slowed=slowed, drop=drop), encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--quick", f"--impl=rag={reader}:parse"]
     done = subprocess.run(
@@ -295,7 +297,7 @@ def test_a_run_that_lost_verdicts_ends_badly_and_names_them(tmp_path: Path) -> N
     assert code == 1
     assert "LOST rag/reader.parse RAG-" in text
     assert records.read(later).footer["against"]["lost"] > 0
-    code, text = pytest_run(tmp_path, "conformance", f"--against={tmp_path / 'reader.py'}")
+    code, text = pytest_run(tmp_path, "conformance", f"--against={next(tmp_path.glob('*/reader.py'))}")
     assert code == pytest.ExitCode.USAGE_ERROR
     assert "--against" in text
     assert "not JSON" in text
