@@ -436,6 +436,16 @@ inline View view_of(const Call& call, const Sequence& sequence, index first, ind
             sequence.seen};
 }
 
+// Keys and values of a tile, in float32, filled up with zeros to whole vectors and to ROWS.
+template <typename T>
+void read_tile(const Call& call, const Sizes& s, const Sequence& sequence, index key_head, Range tile, float* keys,
+               float* values) {
+    const index row = sequence.key + tile.start, count = tile.stop - tile.start, padded = up(count, ROWS);
+    read(row_of<const T>(call.k, sequence.batch, key_head, row), call.k.row, count, call.dim, 1.0f, keys, s.dim, padded, s.dim);
+    read(row_of<const T>(call.v, sequence.batch, key_head, row), call.v.row, count, call.value_dim, 1.0f, values, s.value_dim,
+         padded, s.value_dim);
+}
+
 constexpr index SLACK = 16 * 16;  // for pieces that are rounded up to whole cache lines
 
 // Cuts `count` floats off the front of memory, on whole cache lines.
@@ -470,11 +480,7 @@ void forward_block(const Call& call, const Sizes& s, const Sequence& sequence, i
         for (index d = 0; d < s.value_dim; ++d) std::fill(total + d * s.ld, total + d * s.ld + width, 0.0f);
     for (index start = seen.start; start < seen.stop; start += KEYS) {
         const Range tile{start, std::min(start + KEYS, seen.stop)};
-        const index count = tile.stop - tile.start, padded = up(count, ROWS);
-        read(row_of<const T>(call.k, sequence.batch, key_head, sequence.key + start), call.k.row, count, call.dim, 1.0f, keys,
-             s.dim, padded, s.dim);
-        read(row_of<const T>(call.v, sequence.batch, key_head, sequence.key + start), call.v.row, count, call.value_dim, 1.0f,
-             values, s.value_dim, padded, s.value_dim);
+        read_tile<T>(call, s, sequence, key_head, tile, keys, values);
         products(view, tile, keys, s.dim, call.dim, queries, s.ld, scores);
         activate(view, tile, activation, scores, s.ld);
         if (start == seen.start)
@@ -520,11 +526,7 @@ void backward_block(const Call& call, const Sizes& s, const Sequence& sequence, 
         for (index d = 0; d < s.dim; ++d) std::fill(total + d * s.ld, total + d * s.ld + width, 0.0f);
     for (index start = seen.start; start < seen.stop; start += KEYS) {
         const Range tile{start, std::min(start + KEYS, seen.stop)};
-        const index count = tile.stop - tile.start, padded = up(count, ROWS);
-        read(row_of<const T>(call.k, sequence.batch, key_head, sequence.key + start), call.k.row, count, call.dim, 1.0f, keys,
-             s.dim, padded, s.dim);
-        read(row_of<const T>(call.v, sequence.batch, key_head, sequence.key + start), call.v.row, count, call.value_dim, 1.0f,
-             values, s.value_dim, padded, s.value_dim);
+        read_tile<T>(call, s, sequence, key_head, tile, keys, values);
         products(view, tile, keys, s.dim, call.dim, queries, s.ld, weights);
         activate(view, tile, activation, weights, s.ld);
         add_to_keys(view, tile, weights, s.ld, grad_rows, s.value_dim, value_total + start * s.value_dim);
