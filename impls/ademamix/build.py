@@ -6,9 +6,6 @@ import ctypes
 from pathlib import Path
 
 from impls import compiling
-from impls.compiling import BackendUnavailable, cache_folder, compiler
-
-__all__ = ["SOURCES", "BackendUnavailable", "cache_folder", "compiler", "library"]
 
 SOURCES = Path(__file__).parent / "csrc"
 

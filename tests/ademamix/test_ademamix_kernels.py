@@ -108,14 +108,14 @@ def test_missing_compilers_are_said(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     monkeypatch.setenv("CXX", "no-such-compiler")
     compiling.library.cache_clear()
     try:
-        with pytest.raises(build.BackendUnavailable, match="needs a C\\+\\+ compiler"):
+        with pytest.raises(compiling.BackendUnavailable, match="needs a C\\+\\+ compiler"):
             build.library("host.cpp")
         failing = tmp_path / "c++"
         failing.write_text("#!/bin/sh\necho 'error: this is no compiler' >&2\nexit 1\n")
         failing.chmod(0o755)
         monkeypatch.setenv("CXX", str(failing))
         if sys.platform != "win32":
-            with pytest.raises(build.BackendUnavailable, match=r"cannot compile host\.cpp: error: this is no compiler"):
+            with pytest.raises(compiling.BackendUnavailable, match=r"cannot compile host\.cpp: error: this is no compiler"):
                 build.library("host.cpp")
     finally:
         compiling.library.cache_clear()
@@ -143,13 +143,13 @@ def test_cuda_source_compiles_for_hopper_and_spills_nothing(
 def test_run_time_compiler_makes_the_same_kernel_or_says_what_is_missing() -> None:
     try:
         cuda.compiler()
-    except build.BackendUnavailable as reason:
+    except compiling.BackendUnavailable as reason:
         assert "run-time compiler" in str(reason)  # noqa: PT017
         return
     code = cuda.compile_kernel(cuda.options(FLOAT32, "sm_90a"))
     assert code[:4] == b"\x7fELF"
     assert b"ademamix_step" in code
-    with pytest.raises(build.BackendUnavailable, match="cannot compile"):
+    with pytest.raises(compiling.BackendUnavailable, match="cannot compile"):
         cuda.compile_kernel([*cuda.options(FLOAT32, "sm_90a"), "-DMOMENT=Nothing"])
 
 
@@ -178,7 +178,7 @@ class _Device:
 
 
 def test_what_is_handed_to_the_driver_is_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    if not build.compiler():
+    if not compiling.compiler():
         return
     device = _Device(FLOAT32)
     monkeypatch.setattr(cuda, "_driver", lambda: device)

@@ -17,9 +17,9 @@ import torch
 from impls._triton import choose_interpreter
 from impls.ademamix import build, quantised, stochastic
 from impls.ademamix.backends import BACKENDS, Kind, UnsupportedByBackend, choose
-from impls.ademamix.build import BackendUnavailable
 from impls.ademamix.optimizer import AdEMAMix
 from impls.ademamix.scalars import key_at
+from impls.compiling import BackendUnavailable
 
 choose_interpreter()
 

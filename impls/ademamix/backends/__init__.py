@@ -12,7 +12,7 @@ import importlib
 from typing import Any
 
 from impls.ademamix.backends.batch import Batch, Kind, recording
-from impls.ademamix.build import BackendUnavailable
+from impls.compiling import BackendUnavailable
 from impls.contract import Unsupported
 
 BACKENDS = {

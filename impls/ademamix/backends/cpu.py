@@ -10,6 +10,7 @@ import torch
 from impls.ademamix import build
 from impls.ademamix.backends.batch import Batch, Kind
 from impls.ademamix.backends.pointers import walkable
+from impls.compiling import BackendUnavailable
 
 PARAMETERS = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2, torch.float64: 3}
 STATES = {"float32": 0, "bfloat16": 1, "8bit": 2}
@@ -29,7 +30,7 @@ def obstacle(kind: Kind) -> Exception | None:
         return UnsupportedByBackend("its scalars are on the host; capturable=True is for devices")
     try:
         build.library("host.cpp")
-    except build.BackendUnavailable as error:
+    except BackendUnavailable as error:
         return error
     return None
 

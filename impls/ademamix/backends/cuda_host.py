@@ -11,6 +11,7 @@ from impls.ademamix import build
 from impls.ademamix.backends import cpu
 from impls.ademamix.backends.batch import Batch, Kind
 from impls.ademamix.backends.pointers import scalars_of, tables_of, walkable
+from impls.compiling import BackendUnavailable
 
 _FLAGS = ("-O1", "-Wno-unknown-pragmas")
 
@@ -25,7 +26,7 @@ def obstacle(kind: Kind) -> Exception | None:
         return UnsupportedByBackend(f"the kernel computes in float32; {kind.dtype} parameters need more")
     try:
         _library()
-    except build.BackendUnavailable as error:
+    except BackendUnavailable as error:
         return error
     return None
 

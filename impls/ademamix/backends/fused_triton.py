@@ -19,7 +19,7 @@ import torch
 from impls._triton import interpreted
 from impls.ademamix.backends.batch import Batch, Kind
 from impls.ademamix.backends.pointers import scalars_of, tables_of, walkable
-from impls.ademamix.build import BackendUnavailable
+from impls.compiling import BackendUnavailable
 
 PARAMETERS = {torch.float32: "float32", torch.bfloat16: "bfloat16", torch.float16: "float16"}
 
