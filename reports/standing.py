@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from conformance.verdict import Judgement, Verdict
+from conformance.verdict import JUDGED, Judgement, Verdict
 from reports.merging import Evidence, Implementation, Measurement, Requirement
 
 
@@ -29,8 +29,6 @@ STATUS_WORDS = {
     Status.CRASHES: "crashes",
     Status.NOT_JUDGED: "not judged",
 }
-
-_JUDGED = (Verdict.PASS, Verdict.FAIL, Verdict.ERROR)
 
 
 @dataclass(frozen=True)
@@ -85,7 +83,7 @@ def ranking_dtype(evidence: Evidence, system: str) -> str:
         (judgement.dtype, implementation.name)
         for implementation in evidence.implementations_of(system)
         for judgement in evidence.judgements_of(implementation.name)
-        if judgement.verdict in _JUDGED
+        if judgement.verdict in JUDGED
     ]
     verdicts = Counter(dtype for dtype, _ in judged)
     judges = Counter(dtype for dtype, _ in set(judged))
@@ -224,7 +222,7 @@ def _standing(implementation: Implementation, evidence: Evidence, all_cases: int
     judgements = evidence.judgements_of(implementation.name)
     counted = Counter(judgement.verdict for judgement in judgements)
     counts = {verdict: counted[verdict] for verdict in Verdict}
-    measured = [judgement for judgement in judgements if judgement.margin is not None and judgement.verdict in _JUDGED]
+    measured = [judgement for judgement in judgements if judgement.margin is not None and judgement.verdict in JUDGED]
     failing = tuple(sorted({j.requirement for j in judgements if j.verdict is Verdict.FAIL}))
     crashing = tuple(sorted({j.requirement for j in judgements if j.verdict is Verdict.ERROR}))
     if failing:
@@ -243,7 +241,7 @@ def _standing(implementation: Implementation, evidence: Evidence, all_cases: int
         counts=counts,
         worst=worst,
         ranked=min(in_dtype, key=worst_first, default=worst),
-        judged_cases=len({_case(judgement) for judgement in judgements if judgement.verdict in _JUDGED}),
+        judged_cases=len({_case(judgement) for judgement in judgements if judgement.verdict in JUDGED}),
         all_cases=all_cases,
         failing=failing,
         crashing=crashing,

@@ -7,11 +7,10 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 
-from conformance.verdict import Judgement, Verdict
+from conformance.verdict import JUDGED, RED, Judgement, Verdict
 from reports.markup import code, plain
 from reports.merging import Evidence, Implementation
 
-_WRONG = (Verdict.FAIL, Verdict.ERROR)
 _Key = tuple[str, str, str, str]
 
 INTRODUCTION = "Releases of the same package, in their order, by the cases that were put to both of two neighbours."
@@ -29,7 +28,7 @@ def _families(evidence: Evidence, system: str) -> list[str]:
     for latest in listed:
         # An earlier release is listed under the name of the latest one, followed by its version.
         family = [each for each in listed if each is latest or _is_release_of(each, latest)]
-        judged = [each for each in family if any(j.verdict in (*_WRONG, Verdict.PASS) for j in _of(evidence, each).values())]
+        judged = [each for each in family if any(j.verdict in JUDGED for j in _of(evidence, each).values())]
         if latest.version and len(judged) > 1:
             texts.append(_family(evidence, latest, sorted(judged, key=lambda each: _order(each.version or ""))))
     return texts
@@ -53,9 +52,9 @@ def _family(evidence: Evidence, latest: Implementation, judged: list[Implementat
     for earlier, later in itertools.pairwise(judged):
         before, after = _of(evidence, earlier), _of(evidence, later)
         both = [key for key in before if key in after]
-        fixed = [key for key in both if before[key].verdict in _WRONG and after[key].verdict is Verdict.PASS]
-        broken = [key for key in both if before[key].verdict is Verdict.PASS and after[key].verdict in _WRONG]
-        wrong = [key for key in both if before[key].verdict in _WRONG]
+        fixed = [key for key in both if before[key].verdict in RED and after[key].verdict is Verdict.PASS]
+        broken = [key for key in both if before[key].verdict is Verdict.PASS and after[key].verdict in RED]
+        wrong = [key for key in both if before[key].verdict in RED]
         old, new = plain(earlier.version or ""), plain(later.version or "")
         if fixed:
             lines.append(f"- Fixed in {new}, wrong in {old}: {_counted(fixed, wrong)}.")
