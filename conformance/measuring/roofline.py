@@ -3,8 +3,8 @@
 A copy alone is no ceiling on a CPU: its target is first read into the cache before it is overwritten, traffic that nobody
 counts and that work in place does not have. So the memory's rate is the better of the two. Nor is a library's matrix product
 one for what was compiled for this very processor: beside it stand multiply-adds from registers alone, where there is a
-compiler to make them. What claims to be faster than the
-ceiling allows, with room for the ceiling's own scatter, has not been measured: it is a fault, and no speed.
+compiler to make them. What claims to be faster than the ceiling allows, with room for the ceiling's own scatter, has not been
+measured: it is a fault, and no speed.
 """
 
 from __future__ import annotations
