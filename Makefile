@@ -28,9 +28,9 @@ report: $(VENV)/.releases
 	@echo "2 of 5: measuring speed"
 	$(RUN) -m pytest --benchmark-only --quick -q --no-header --tb=no -rN --benchmark-columns=median,iqr,rounds --records=$(REPORT)/speed.jsonl $(JUDGED)
 	@echo "3 of 5: measuring what the papers claim, in short"
-	$(RUN) -m conformance.claims --quick --records=$(REPORT)/claims.jsonl $(JUDGED)
+	$(RUN) -m conformance.studies.claims --quick --records=$(REPORT)/claims.jsonl $(JUDGED)
 	@echo "4 of 5: following the error along lengths, in short"
-	$(RUN) -m conformance.curves --quick --records=$(REPORT)/curves.jsonl $(JUDGED)
+	$(RUN) -m conformance.studies.curves --quick --records=$(REPORT)/curves.jsonl $(JUDGED)
 	@echo "5 of 5: writing the report"
 	$(RUN) -m reports $(foreach kind,conformance speed claims curves,$(REPORT)/$(kind).jsonl) -o $(REPORT)
 	@echo "The report is in $(REPORT)/index.html and $(REPORT)/README.md"
@@ -45,7 +45,7 @@ publish: $(VENV)/.tests
 	$(RUN) -m reports readme $(PUBLISHED) README.md
 
 gpu:
-	$(PYTHON) -m conformance.gpu -o $(OUT)
+	$(PYTHON) -m conformance.runners.gpu -o $(OUT)
 
 lint: $(VENV)/.tests
 	$(RUN) -m ruff check .
@@ -65,9 +65,9 @@ $(VENV)/.peers: $(VENV)/.tests
 	$(INSTALL) -e '.[torch,dev,peers]'
 	@touch $@
 
-$(VENV)/.releases: $(VENV)/.peers impls/ademamix/other_versions.py
+$(VENV)/.releases: $(VENV)/.peers impls/ademamix/adapters/releases.py
 	@echo "installing other releases of some of them (half a minute)"
-	@$(RUN) -m impls.ademamix.other_versions $(RELEASES) && touch $@ || echo "what could not be installed will be reported as not run"
+	@$(RUN) -m impls.ademamix.adapters.releases $(RELEASES) && touch $@ || echo "what could not be installed will be reported as not run"
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

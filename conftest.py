@@ -1,4 +1,4 @@
-"""The pytest options and fixtures; what they do stands in conformance/plugin.py."""
+"""The pytest options and fixtures; what they do stands in conformance/pytest_plugin/plugin.py."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from conformance import plugin, workers
-from conformance.judging import Examination, LeftOut
-from conformance.measuring import Measurement, measure
+from conformance.benchmark.benchmark import Measurement, measure
+from conformance.engine.mutation import Mutant
+from conformance.engine.runner import RuledOut, TestCase
+from conformance.pytest_plugin import plugin, workers
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -69,15 +70,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 @pytest.fixture
-def judge(request: pytest.FixtureRequest) -> Callable[[Examination | LeftOut], None]:
+def judge(request: pytest.FixtureRequest) -> Callable[[TestCase | RuledOut], None]:
     """Examines, keeps the verdict for the records, and gives pytest its outcome."""
     return lambda one: plugin.take_up(one, request.node)
 
 
 @pytest.fixture
-def keep_trial(request: pytest.FixtureRequest) -> Callable[[Any], None]:
-    """Keeps what came of a planted bug for the records."""
-    return lambda trial: plugin.keep(request.node, trial.to_json())
+def judge_mutant(request: pytest.FixtureRequest) -> Callable[[Mutant], None]:
+    """Run every check on a mutant, and keep what came of it for the records."""
+    return lambda mutant: plugin.judge_mutant(mutant, request.node)
 
 
 @pytest.fixture

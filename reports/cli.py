@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from conformance.records import RecordError
+from conformance.records.io import RecordError
 
 
 def _diff(arguments: Sequence[str]) -> int:

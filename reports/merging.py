@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from conformance.measuring.regression import Figure, figure_of
-from conformance.measuring.statistics import decide
-from conformance.records import KINDS, RecordError, Run, dump, read, refuse_strangers
-from conformance.verdict import Judgement, Verdict
+from conformance.benchmark.statistics import decide
+from conformance.records.io import KINDS, RecordError, Run, dump, read, refuse_strangers
+from conformance.records.schema import Verdict, VerdictRecord
+from conformance.regression.speeds import Figure, figure_of
 from reports import studied
 from reports.reading import number as _number
 from reports.studied import PaperClaim, Trace
@@ -182,12 +182,12 @@ class Evidence:
     systems: tuple[System, ...]
     requirements: tuple[Requirement, ...]
     implementations: tuple[Implementation, ...]
-    judgements: tuple[Judgement, ...]
+    results: tuple[VerdictRecord, ...]
     mutants: tuple[Killed, ...]
     measurements: tuple[Measurement, ...]
     claims: tuple[PaperClaim, ...] = ()
     traces: tuple[Trace, ...] = ()
-    by_implementation: dict[str, tuple[Judgement, ...]] = field(default_factory=dict)
+    by_implementation: dict[str, tuple[VerdictRecord, ...]] = field(default_factory=dict)
     cases: dict[str, int] = field(default_factory=dict)
     """How many cases (requirement, case and dtype) the suite has for each system, as the headers say."""
 
@@ -195,7 +195,7 @@ class Evidence:
         """By the files that it was merged from, so that what is drawn from it again and again is drawn once."""
         return hash((self.suite, tuple(source.digest for source in self.sources)))
 
-    def judgements_of(self, implementation: str) -> tuple[Judgement, ...]:
+    def judgements_of(self, implementation: str) -> tuple[VerdictRecord, ...]:
         return self.by_implementation.get(implementation, ())
 
     def implementations_of(self, system: str) -> list[Implementation]:
@@ -245,7 +245,7 @@ class _Merger:
         self.systems: dict[str, System] = {}
         self.requirements: dict[tuple[str, str], Requirement] = {}
         self.implementations: dict[str, tuple[Implementation, str]] = {}
-        self.judgements: dict[tuple[str, ...], tuple[Judgement, str]] = {}
+        self.results: dict[tuple[str, ...], tuple[VerdictRecord, str]] = {}
         self.mutants: dict[tuple[str, str], tuple[Killed, str]] = {}
         self.measurements: list[Measurement] = []
         self.claims: list[PaperClaim] = []
@@ -291,12 +291,12 @@ class _Merger:
             (known, first), (new, name), key=lambda item: (len(item[0].missing), item[0].version is None, repr(item[0]))
         )
 
-    def _add_judgement(self, new: Judgement, name: str) -> None:
+    def _add_judgement(self, new: VerdictRecord, name: str) -> None:
         key = (new.implementation, new.requirement, new.case, new.dtype, new.device)
-        if key not in self.judgements:
-            self.judgements[key] = (new, name)
+        if key not in self.results:
+            self.results[key] = (new, name)
             return
-        known, first = self.judgements[key]
+        known, first = self.results[key]
         verdicts = {known.verdict, new.verdict} - {Verdict.NOT_RUN}
         if len(verdicts) > 1 and name == first:
             raise RecordError(
@@ -311,7 +311,7 @@ class _Merger:
                 f"so render the two files apart"
             )
         # A verdict outweighs "not run"; of two equal verdicts the one with the larger margin is kept.
-        self.judgements[key] = max((known, first), (new, name), key=lambda item: _weight(item[0]))
+        self.results[key] = max((known, first), (new, name), key=lambda item: _weight(item[0]))
 
     def _add_measurements(self, label: str, run: Run) -> None:
         for line in run.of_kind("measurement"):
@@ -344,13 +344,13 @@ class _Merger:
     def evidence(self, suite: str, sources: tuple[Source, ...]) -> Evidence:
         rank = {name: place for place, name in enumerate(self.systems)}
         last = len(rank)
-        judgements = tuple(judgement for _, (judgement, _) in sorted(self.judgements.items()))
-        grouped: dict[str, list[Judgement]] = {}
-        for judgement in judgements:
-            grouped.setdefault(judgement.implementation, []).append(judgement)
-            if judgement.implementation not in self.implementations:
-                described = Implementation(judgement.implementation, judgement.system)
-                self.implementations[judgement.implementation] = (described, "")
+        results = tuple(result for _, (result, _) in sorted(self.results.items()))
+        grouped: dict[str, list[VerdictRecord]] = {}
+        for result in results:
+            grouped.setdefault(result.implementation, []).append(result)
+            if result.implementation not in self.implementations:
+                described = Implementation(result.implementation, result.system)
+                self.implementations[result.implementation] = (described, "")
         return Evidence(
             suite=suite,
             sources=sources,
@@ -364,7 +364,7 @@ class _Merger:
                     self.implementations.values(), key=lambda item: (rank.get(item[0].system, last), item[0].name)
                 )
             ),
-            judgements=judgements,
+            results=results,
             mutants=tuple(killed for _, (killed, _) in sorted(self.mutants.items())),
             measurements=tuple(sorted(self.measurements, key=_measurement_order)),
             claims=studied.best_claims(self.claims),
@@ -381,29 +381,29 @@ def _labels() -> Iterable[str]:
             yield letter if turn == 1 else f"{letter}{turn}"
 
 
-def _weight(judgement: Judgement) -> tuple[bool, float, str]:
+def _weight(result: VerdictRecord) -> tuple[bool, float, str]:
     return (
-        judgement.verdict is not Verdict.NOT_RUN,
-        -1.0 if judgement.margin is None else judgement.margin,
-        json.dumps(judgement.to_json(), sort_keys=True),
+        result.verdict is not Verdict.NOT_RUN,
+        -1.0 if result.margin is None else result.margin,
+        json.dumps(result.to_json(), sort_keys=True),
     )
 
 
-def _judgement(line: dict[str, Any]) -> Judgement:
-    judgement = Judgement.from_json({**line, "margin": _number(line["margin"])})
+def _judgement(line: dict[str, Any]) -> VerdictRecord:
+    result = VerdictRecord.from_json({**line, "margin": _number(line["margin"])})
     words = ("implementation", "system", "requirement", "case", "dtype", "device", "quantity", "worst", "got", "expected")
     for word in (*words, "bound", "message", "resembles", "reproduce"):
-        if not isinstance(getattr(judgement, word), str):
-            raise TypeError(f"{word} is {getattr(judgement, word)!r}, expected a text")
-    passes = judgement.margin is not None and 0 <= judgement.margin <= 1
-    fails = judgement.margin is not None and judgement.margin > 1
-    if (judgement.verdict is Verdict.PASS and not passes) or (judgement.verdict is Verdict.FAIL and not fails):
+        if not isinstance(getattr(result, word), str):
+            raise TypeError(f"{word} is {getattr(result, word)!r}, expected a text")
+    passes = result.margin is not None and 0 <= result.margin <= 1
+    fails = result.margin is not None and result.margin > 1
+    if (result.verdict is Verdict.PASS and not passes) or (result.verdict is Verdict.FAIL and not fails):
         raise ValueError(
-            f"found the verdict {judgement.verdict.value!r} with the margin {line['margin']}, which decides otherwise"
+            f"found the verdict {result.verdict.value!r} with the margin {line['margin']}, which decides otherwise"
         )
-    if judgement.system != judgement.implementation.partition("/")[0]:
-        raise ValueError(f"found a verdict of {judgement.system} on {judgement.implementation}, which is of another system")
-    return judgement
+    if result.system != result.implementation.partition("/")[0]:
+        raise ValueError(f"found a verdict of {result.system} on {result.implementation}, which is of another system")
+    return result
 
 
 def _implementation(row: dict[str, Any]) -> Implementation:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from conformance.verdict import JUDGED, Judgement, Verdict
+from conformance.records.schema import JUDGED, Verdict, VerdictRecord
 from reports.merging import Evidence, Implementation, Measurement, Requirement
 
 
@@ -38,9 +38,9 @@ class Standing:
     implementation: Implementation
     status: Status
     counts: dict[Verdict, int]
-    worst: Judgement | None
+    worst: VerdictRecord | None
     """The passed or failed case with the largest margin."""
-    ranked: Judgement | None
+    ranked: VerdictRecord | None
     """The same within the dtype that implementations are ranked in; of one that fails, or has no case there, `worst`."""
     judged_cases: int
     all_cases: int
@@ -64,7 +64,7 @@ def standings(evidence: Evidence, system: str) -> tuple[Standing, ...]:
     implementations = evidence.implementations_of(system)
     asked: set[tuple[str, str, str]] = set()
     for implementation in implementations:
-        asked |= {_case(judgement) for judgement in evidence.judgements_of(implementation.name)}
+        asked |= {_case(result) for result in evidence.judgements_of(implementation.name)}
     # A quick run, or one of a single requirement, has not covered the suite by putting all of its few cases.
     all_cases = max(len(asked), evidence.cases.get(system, 0))
     dtype = ranking_dtype(evidence, system)
@@ -80,24 +80,24 @@ def ranking_dtype(evidence: Evidence, system: str) -> str:
     margin of everybody near 1, and a worst margin over all dtypes would tell nobody from anybody.
     """
     judged = [
-        (judgement.dtype, implementation.name)
+        (result.dtype, implementation.name)
         for implementation in evidence.implementations_of(system)
-        for judgement in evidence.judgements_of(implementation.name)
-        if judgement.verdict in JUDGED
+        for result in evidence.judgements_of(implementation.name)
+        if result.verdict in JUDGED
     ]
     verdicts = Counter(dtype for dtype, _ in judged)
     judges = Counter(dtype for dtype, _ in set(judged))
     return min(verdicts, key=lambda dtype: (-judges[dtype], -verdicts[dtype], dtype), default="")
 
 
-def worst_first(judgement: Judgement) -> tuple[float, bool, str, str, str]:
+def worst_first(result: VerdictRecord) -> tuple[float, bool, str, str, str]:
     """A sorting key: the largest margin first, then a fixed order among equals (quick to read: the shorter case first)."""
-    margin = -1.0 if judgement.margin is None else judgement.margin
-    return (-margin, judgement.quantity == "", judgement.case, judgement.dtype, judgement.device)
+    margin = -1.0 if result.margin is None else result.margin
+    return (-margin, result.quantity == "", result.case, result.dtype, result.device)
 
 
-def of_requirement(judgements: Iterable[Judgement], requirement: str) -> list[Judgement]:
-    return [judgement for judgement in judgements if judgement.requirement == requirement]
+def of_requirement(results: Iterable[VerdictRecord], requirement: str) -> list[VerdictRecord]:
+    return [result for result in results if result.requirement == requirement]
 
 
 def requirement_named(evidence: Evidence, system: str, id_: str) -> Requirement:
@@ -214,17 +214,17 @@ def _top(measurement: Measurement) -> float:
     return measurement.ratio_high
 
 
-def _case(judgement: Judgement) -> tuple[str, str, str]:
-    return judgement.requirement, judgement.case, judgement.dtype
+def _case(result: VerdictRecord) -> tuple[str, str, str]:
+    return result.requirement, result.case, result.dtype
 
 
 def _standing(implementation: Implementation, evidence: Evidence, all_cases: int, dtype: str) -> Standing:
-    judgements = evidence.judgements_of(implementation.name)
-    counted = Counter(judgement.verdict for judgement in judgements)
+    results = evidence.judgements_of(implementation.name)
+    counted = Counter(result.verdict for result in results)
     counts = {verdict: counted[verdict] for verdict in Verdict}
-    measured = [judgement for judgement in judgements if judgement.margin is not None and judgement.verdict in JUDGED]
-    failing = tuple(sorted({j.requirement for j in judgements if j.verdict is Verdict.FAIL}))
-    crashing = tuple(sorted({j.requirement for j in judgements if j.verdict is Verdict.ERROR}))
+    measured = [result for result in results if result.margin is not None and result.verdict in JUDGED]
+    failing = tuple(sorted({j.requirement for j in results if j.verdict is Verdict.FAIL}))
+    crashing = tuple(sorted({j.requirement for j in results if j.verdict is Verdict.ERROR}))
     if failing:
         status = Status.FAILS
     elif crashing:
@@ -234,28 +234,28 @@ def _standing(implementation: Implementation, evidence: Evidence, all_cases: int
     else:
         status = Status.NOT_JUDGED
     worst = min(measured, key=worst_first, default=None)
-    in_dtype = [] if failing else [judgement for judgement in measured if judgement.dtype == dtype]
+    in_dtype = [] if failing else [result for result in measured if result.dtype == dtype]
     return Standing(
         implementation=implementation,
         status=status,
         counts=counts,
         worst=worst,
         ranked=min(in_dtype, key=worst_first, default=worst),
-        judged_cases=len({_case(judgement) for judgement in judgements if judgement.verdict in JUDGED}),
+        judged_cases=len({_case(result) for result in results if result.verdict in JUDGED}),
         all_cases=all_cases,
         failing=failing,
         crashing=crashing,
-        reason=_reason(implementation, judgements) if status is Status.NOT_JUDGED else "",
+        reason=_reason(implementation, results) if status is Status.NOT_JUDGED else "",
     )
 
 
-def _reason(implementation: Implementation, judgements: tuple[Judgement, ...]) -> str:
-    if not judgements:
+def _reason(implementation: Implementation, results: tuple[VerdictRecord, ...]) -> str:
+    if not results:
         missing = ", ".join(implementation.missing)
         return f"not installed: {missing}" if missing else "it was listed, but no case was put to it"
-    messages = Counter(judgement.message for judgement in judgements if judgement.message)
+    messages = Counter(result.message for result in results if result.message)
     if not messages:
-        gaps = all(judgement.verdict is Verdict.UNSUPPORTED for judgement in judgements)
+        gaps = all(result.verdict is Verdict.UNSUPPORTED for result in results)
         return "every case is a gap that it declares" if gaps else "no reason was recorded"
     top = max(messages.values())
     return min(message for message, number in messages.items() if number == top)

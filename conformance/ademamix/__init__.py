@@ -1,1 +1,1 @@
-"""How an AdEMAMix is judged: the rules, the situations that tell them apart, and the workloads."""
+"""How an AdEMAMix is judged: the rules, the cases that tell them apart, and the workloads."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from conformance.measuring import Measurement, replay_timer
+from conformance.benchmark.benchmark import Measurement, replay_timer
 
 SYSTEM = "ademamix"
 

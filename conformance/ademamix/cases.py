@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from impls.ademamix.problem import Array, Group, Huge, Problem, Ranks, Tensor
+from conformance.ademamix.harness.problem import Array, Group, Huge, Problem, Ranks, Tensor
 from reference.ademamix import Hyperparameters, Snapshot, bounded_trajectory, numerical_class
 from reference.rounding import BFLOAT16, format_of
 
@@ -43,7 +43,7 @@ class TensorCase:
 
 @dataclass(frozen=True)
 class GroupCase:
-    """``rates``: one learning rate, or one per step. ``changes``: see `impls.ademamix.problem.Group`."""
+    """``rates``: one learning rate, or one per step. ``changes``: see `conformance.ademamix.harness.problem.Group`."""
 
     hyper: Hyperparameters
     tensors: tuple[TensorCase, ...] = (TensorCase(),)
@@ -53,7 +53,7 @@ class GroupCase:
 
 @dataclass(frozen=True)
 class RunCase:
-    """One run; see `impls.ademamix.problem.Problem` for what its fields ask of an optimizer."""
+    """One run; see `conformance.ademamix.harness.problem.Problem` for what its fields ask of an optimizer."""
 
     id: str
     groups: tuple[GroupCase, ...]
@@ -740,7 +740,7 @@ IN_PROCESSES = (*DATA_PARALLEL, *SHARDED, *RESHARDED)
 
 @dataclass(frozen=True)
 class HugeCase:
-    """One tensor too large for arrays; see `impls.ademamix.problem.Huge`."""
+    """One tensor too large for arrays; see `conformance.ademamix.harness.problem.Huge`."""
 
     id: str
     huge: Huge

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from conformance.ademamix import cases, chance
+from conformance.ademamix import cases, stochastic_rounding
 from conformance.ademamix.cases import HugeCase, RunCase, law_of, problem_of
-from conformance.check import Checks
-from conformance.comparison import Comparison, compare, equal
-from impls.ademamix.problem import Array, Outcome, Problem
-from impls.contract import Unsupported
+from conformance.ademamix.harness.problem import Array, Outcome, Problem
+from conformance.engine.check import Checks
+from conformance.engine.comparison import Comparison, compare, equal
+from impls.implementation import Unsupported
 from reference.ademamix import Snapshot, bounded_trajectory, numerical_class, trajectory
 from reference.rounding import format_of
 
@@ -264,8 +264,8 @@ for _requirement, _cases in (("ADM-58", cases.DATA_PARALLEL), ("ADM-59", cases.S
     CHECKS.add(_requirement, cases=_cases)(in_processes)
 
 
-CHECKS.add("ADM-64", cases=chance.MEANS)(chance.keeps_the_mean)
-CHECKS.add("ADM-65", cases=chance.DRAWS)(chance.draws_anew)
+CHECKS.add("ADM-64", cases=stochastic_rounding.MEANS)(stochastic_rounding.keeps_the_mean)
+CHECKS.add("ADM-65", cases=stochastic_rounding.DRAWS)(stochastic_rounding.draws_anew)
 
 
 @CHECKS.add("ADM-69", cases=cases.SIDE_BY_SIDE)

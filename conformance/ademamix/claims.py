@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from conformance.claims import Claim, Finding
-from conformance.studies import Axes, Effort, Series
+from conformance.studies.claims import Claim, Finding
+from conformance.studies.study import Axes, Effort, Series
 from reference.ademamix import Hyperparameters, State, adamw_step, step
 
 SYSTEM = "ademamix"
@@ -266,8 +266,8 @@ def run_memory(effort: Effort) -> Finding:
     """Bytes of optimizer state per float32 parameter, of torch's AdamW and of the first listed torch AdEMAMix."""
     import torch
 
-    from impls.ademamix import IMPLEMENTATIONS
-    from impls.ademamix.driver import connect
+    from conformance.ademamix.harness.subject import connect
+    from impls.ademamix.registry import IMPLEMENTATIONS
 
     listed = next(i for i in IMPLEMENTATIONS if i.protocol == "torch-optimizer" and i.origin.kind == "built in")
     loaded: Any = connect(listed, effort.device).loaded

@@ -16,12 +16,12 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 
-from conformance.comparison import compare
-from conformance.curves import Curve, Trace
-from conformance.judging import connect
-from conformance.studies import Axes, Effort
-from impls.ademamix.problem import Group, Problem, Ranks, Tensor
-from impls.contract import Implementation, NotRun, Unsupported
+from conformance.ademamix.harness.problem import Group, Problem, Ranks, Tensor
+from conformance.engine.comparison import compare
+from conformance.engine.runner import connect
+from conformance.studies.curves import Curve, Trace
+from conformance.studies.study import Axes, Effort
+from impls.implementation import Implementation, NotRun, Unsupported
 from reference.ademamix import Hyperparameters, bounded_trajectory, numerical_class, trajectory
 from reference.rounding import FLOAT32
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conformance.requirement import Requirement
+from conformance.engine.requirement import Requirement
 
 REQUIREMENTS: tuple[Requirement, ...] = (
     Requirement(

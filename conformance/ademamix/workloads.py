@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from conformance.comparison import Comparison, compare, equal
-from conformance.workload import Prepared, Workload
-from impls.ademamix.driver import connect
-from impls.ademamix.problem import Load
-from impls.contract import Implementation, Unsupported
+from conformance.ademamix.harness.problem import Load
+from conformance.ademamix.harness.subject import connect
+from conformance.benchmark.workload import Prepared, Workload
+from conformance.engine.comparison import Comparison, compare, equal
+from impls.implementation import Implementation, Unsupported
 from reference.ademamix import Hyperparameters, NumericalClass, bounded_trajectory, numerical_class
 from reference.rounding import format_of
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from conformance.linting.findings import Linter, Severity
 from conformance.linting.inputs import FIELDS, STANDARD_INPUT, InputError, content, documents, with_texts, write
 from conformance.linting.inputs import shown as shown_name
-from conformance.linting.rendering import FORMATS, FileResult, locate
+from conformance.linting.output import FORMATS, FileResult, locate
 
 CLEAN, FOUND, BAD_INPUT = 0, 1, 2
 SECONDS_BETWEEN_REPORTS = 2.0

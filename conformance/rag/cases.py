@@ -6,7 +6,7 @@ import functools
 import random
 from dataclasses import dataclass, replace
 
-from impls.contract import Unsupported
+from impls.implementation import Unsupported
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def lines(name: str, *queries: str) -> Case:
     return both(name, "\n".join(queries), *queries)
 
 
-def left_out(name: str, *others: str) -> Case:
+def ruled_out(name: str, *others: str) -> Case:
     """Lines that only the official reader returns, before one that both do."""
     return differ(name, "\n".join((*others, FEMALES)), (FEMALES,), (*others, FEMALES))
 
@@ -128,14 +128,14 @@ VECTORS: dict[str, tuple[Case, ...]] = {
         differ("dash", f"- {POPULATION}\n{FEMALES}\n", (FEMALES,), (f"- {POPULATION}", FEMALES)),
         differ("star", f"* {POPULATION}\n+ {AGE}\n{FEMALES}", (FEMALES,), (f"* {POPULATION}", f"+ {AGE}", FEMALES)),
         differ("bullet", f"  \u2022\u00a0{POPULATION}\n{FEMALES}", (FEMALES,), (f"\u2022\u00a0{POPULATION}", FEMALES)),
-        left_out("each", "- a", "* b", "+ c", "\u2022 d", "*", "+", "\u2022", "-\u00a0e", "- - f", "*\u3000g"),
+        ruled_out("each", "- a", "* b", "+ c", "\u2022 d", "*", "+", "\u2022", "-\u00a0e", "- - f", "*\u3000g"),
         differ("bare-dash", f"-\n{FEMALES}", (FEMALES,), ("-", FEMALES)),
     ),
     "RAG-13": group(
         differ("dot", f"1. {POPULATION}\n{FEMALES}\n", (FEMALES,), (f"1. {POPULATION}", FEMALES)),
         differ("two-digits", f"12) {POPULATION}\n{FEMALES}", (FEMALES,), (f"12) {POPULATION}", FEMALES)),
-        left_out("one-digit", "1. a", "1) b", "(1) c", "0. d", "9)\u00a0e", "(0)\u3000f", "1.", "1)", "(1)"),
-        left_out("two-digits-each", "12. a", "12) b", "(12) c", "00. d", "99)\u00a0e", "12.", "12)", "(12)"),
+        ruled_out("one-digit", "1. a", "1) b", "(1) c", "0. d", "9)\u00a0e", "(0)\u3000f", "1.", "1)", "(1)"),
+        ruled_out("two-digits-each", "12. a", "12) b", "(12) c", "00. d", "99)\u00a0e", "12.", "12)", "(12)"),
         differ("parentheses", f"(3) {POPULATION}\n{FEMALES}", (FEMALES,), (f"(3) {POPULATION}", FEMALES)),
     ),
     "RAG-14": group(
@@ -159,7 +159,7 @@ VECTORS: dict[str, tuple[Case, ...]] = {
         differ("carriage-return", "a?\rb?\nc?\n", ("c?",), ("a?\rb?", "c?")),
         differ("vertical-tab-form-feed", "a\x0bb?\na\x0cb?\nc?", ("c?",), ("a\x0bb?", "a\x0cb?", "c?")),
         differ("nul-delete", "a\x00?\nb\x7f?\nc?", ("c?",), ("a\x00?", "b\x7f?", "c?")),
-        left_out("each", *(f"a{control}?" for control in _CONTROLS)),
+        ruled_out("each", *(f"a{control}?" for control in _CONTROLS)),
         differ(
             "information-separators-outside",
             "\x1ca?\nb?\x1d\n\x1e\n \x1f \nc?",

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from conformance._texts import Plain, equal_lists, shown
-from conformance.check import Checks
-from conformance.comparison import Comparison, equal
+from conformance.engine.check import Checks
+from conformance.engine.comparison import Comparison, equal
+from conformance.engine.text_comparison import Plain, equal_lists, shown
 from conformance.rag.cases import GENERATED, ORDER, VECTORS, Case, Generated, generated
-from impls._text import TimeLimitExceeded
+from conformance.rig.harness.text import TimeLimitExceeded
 from reference import rag
 
 CHECKS = Checks()

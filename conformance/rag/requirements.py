@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from conformance.requirement import Requirement
+from conformance.engine.requirement import Requirement
 
 REQUIREMENTS: tuple[Requirement, ...] = (
     Requirement("RAG-01", "Each line of an answer is a query.", "p. 9: one per line", "a reader that does not read lines"),

@@ -12,12 +12,12 @@ import random
 from collections.abc import Iterable
 from typing import Any
 
-from conformance._texts import equal_lists
-from conformance.comparison import Comparison, equal
-from conformance.workload import Prepared, Workload
-from impls._text import as_queries
-from impls.contract import Implementation
-from impls.rag.driver import connect
+from conformance.benchmark.workload import Prepared, Workload
+from conformance.engine.comparison import Comparison, equal
+from conformance.engine.text_comparison import equal_lists
+from conformance.rag.harness.subject import connect
+from conformance.rig.harness.text import as_queries
+from impls.implementation import Implementation
 from reference import rag
 
 BASELINE = "rag/reference"

@@ -12,7 +12,7 @@ import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from impls.contract import Unsupported
+from impls.implementation import Unsupported
 from reference import rig
 
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from conformance._texts import Plain, equal_lists, shown
-from conformance.check import Checks
-from conformance.comparison import Comparison, equal
-from conformance.rig import resolving, vectors
+from conformance.engine.check import Checks
+from conformance.engine.comparison import Comparison, equal
+from conformance.engine.text_comparison import Plain, equal_lists, shown
+from conformance.rig import resolution, vectors
 from conformance.rig.cases import (
     GENERATED,
     HOSTILE,
@@ -34,7 +34,7 @@ from conformance.rig.cases import (
     law,
     marks,
 )
-from conformance.rig.deciding import (
+from conformance.rig.constrained_decoding import (
     BAD,
     GOOD,
     WALKS,
@@ -45,8 +45,8 @@ from conformance.rig.deciding import (
     what_is_not_well_formed_cannot_be_written,
     what_is_written_at_random_is_well_formed,
 )
-from impls._text import TimeLimitExceeded
-from impls.contract import Unsupported
+from conformance.rig.harness.text import TimeLimitExceeded
+from impls.implementation import Unsupported
 from reference import rig
 
 CHECKS = Checks()
@@ -265,7 +265,7 @@ CHECKS.add("RIG-62", GOOD)(every_well_formed_document_can_be_written)
 CHECKS.add("RIG-63", GOOD)(the_end_is_admitted_where_the_text_is_well_formed)
 CHECKS.add("RIG-64", GOOD)(long_tokens_are_admitted_as_their_bytes_are)
 CHECKS.add("RIG-65", GOOD[:5])(annotations_stay_reachable)
-for _requirement, _cases_of_rule, _check in resolving.CHECKED:
+for _requirement, _cases_of_rule, _check in resolution.CHECKED:
     CHECKS.add(_requirement, _cases_of_rule)(_check)
 
 

@@ -1,13 +1,13 @@
 """What the paper says of the answer that a reader is shown, held against what the published reader does to a text.
 
-The paper's other figures are of trained models and of human judgement, which no suite of formats can measure.
+The paper's other figures are of trained models and of human result, which no suite of formats can measure.
 """
 
 from __future__ import annotations
 
 import random
 
-from conformance.claims import Axes, Claim, Effort, Finding, Series
+from conformance.studies.claims import Axes, Claim, Effort, Finding, Series
 from reference.rig import official
 
 SEED = 20240913

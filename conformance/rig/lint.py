@@ -7,9 +7,9 @@ from collections import Counter
 
 from conformance.linting.findings import Lint, Linter, Severity
 from conformance.rig.unannotated import SCALE, numbers
-from impls.rig import fast, recovering
-from impls.rig.diagnosing import diagnostics
-from impls.rig.repairing import CURRENCY, REST_OF_LINE, repaired
+from impls.rig import lenient, strict
+from impls.rig.diagnostics import diagnostics
+from impls.rig.repair import CURRENCY, REST_OF_LINE, repaired
 from reference import rig
 from reference.rig import resolved
 from reference.rig.lenient import Defect, Lost, Recovered
@@ -57,7 +57,7 @@ def lint(text: str) -> Lint:
     found = Lint()
     text = _without_surrogates(text, found)
     # Files end in a line end, which must not hide that the answer ends inside an annotation.
-    attempts = list(recovering.attempts(text.rstrip()))
+    attempts = list(lenient.attempts(text.rstrip()))
     tags = resolved.tags(text)
     values: dict[str, tuple[str, int]] = {}
     covered = sorted([_extent(a, text) for a in attempts] + [(start, end) for _, start, end in tags])
@@ -200,7 +200,7 @@ def _numbers(text: str, start: int, end: int, limit: int, found: Lint) -> None:
 def fix(text: str) -> str:
     """The answer with everything repaired that has one repair; what is left is for a person."""
     try:
-        attempts = recovering.recover(text)
+        attempts = lenient.recover(text)
     except ValueError:
         return text
     pieces: list[str] = []
@@ -217,7 +217,7 @@ def fix(text: str) -> str:
         at = attempt.end
     fixed = "".join([*pieces, text[at:]])
     # Next to an opener that could not be repaired, a repair might read as something else. Then nothing is touched.
-    return fixed if [(query, value) for query, value, _, _ in fast.find_annotations(fixed)] == wanted else text
+    return fixed if [(query, value) for query, value, _, _ in strict.find_annotations(fixed)] == wanted else text
 
 
 def ratios(counts: Counter[str]) -> dict[str, float | None]:
@@ -239,7 +239,7 @@ def ratios(counts: Counter[str]) -> dict[str, float | None]:
 
 def forgiven(text: str, found: Lint) -> Lint:
     """Errors about annotations that the official reader extracts as well are warnings, and so are lone surrogates."""
-    official = {start for _, _, start, _ in fast.find_annotations(text, rig.OFFICIAL)}
+    official = {start for _, _, start, _ in strict.find_annotations(text, rig.OFFICIAL)}
     return found.forgive(lambda finding: finding.start in official or finding.codes == ("lone-surrogate",))
 
 

@@ -6,7 +6,7 @@ strict one, the statement says both.
 
 from __future__ import annotations
 
-from conformance.requirement import Requirement
+from conformance.engine.requirement import Requirement
 
 REQUIREMENTS: tuple[Requirement, ...] = (
     Requirement(

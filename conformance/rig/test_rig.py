@@ -1,13 +1,18 @@
-"""Every selected implementation is put to every requirement of RIG annotations."""
+"""Test every selected implementation on every requirement of RIG, and the suite itself on every mutant."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from conformance.judging import Examination, LeftOut
+from conformance.engine.mutation import Mutant
+from conformance.engine.runner import RuledOut, TestCase
 
 SYSTEM = "rig"
 
 
-def test_conforms(examination: Examination | LeftOut, judge: Callable[[Examination | LeftOut], None]) -> None:
-    judge(examination)
+def test_conforms(test_case: TestCase | RuledOut, judge: Callable[[TestCase | RuledOut], None]) -> None:
+    judge(test_case)
+
+
+def test_mutant(mutant: Mutant, judge_mutant: Callable[[Mutant], None]) -> None:
+    judge_mutant(mutant)

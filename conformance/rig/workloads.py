@@ -14,12 +14,12 @@ import random
 from collections.abc import Iterable
 from typing import Any
 
-from conformance._texts import equal_lists
-from conformance.comparison import Comparison, equal
-from conformance.workload import Prepared, Workload
-from impls._text import Found, TimeLimitExceeded, as_annotations
-from impls.contract import Implementation, Unsupported
-from impls.rig.driver import connect
+from conformance.benchmark.workload import Prepared, Workload
+from conformance.engine.comparison import Comparison, equal
+from conformance.engine.text_comparison import equal_lists
+from conformance.rig.harness.subject import connect
+from conformance.rig.harness.text import Found, TimeLimitExceeded, as_annotations
+from impls.implementation import Implementation, Unsupported
 from reference import rig
 
 BASELINE = "rig/re"

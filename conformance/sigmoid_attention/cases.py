@@ -1,4 +1,4 @@
-"""The situations that sigmoid attention is put into, and what the law says about each; nothing is computed until asked."""
+"""The cases that sigmoid attention is put into, and what the law says about each; nothing is computed until asked."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from impls.sigmoid_attention.problem import MOST_SCORES, Problem
+from conformance.sigmoid_attention.harness.problem import MOST_SCORES, Problem
 from reference.rounding import FLOAT32, format_of
 from reference.sigmoid_attention import (
     Gradients,
@@ -71,7 +71,7 @@ class AttentionCase:
 
     @property
     def needs(self) -> frozenset[str]:
-        """The feature words of impls/sigmoid_attention/driver.py that follow from the case."""
+        """The feature words of conformance/sigmoid_attention/harness/subject.py that follow from the case."""
         conditions = {
             "backward": self.backward,
             "bias": self.bias != 0,

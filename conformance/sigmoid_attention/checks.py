@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from conformance.check import Checks
-from conformance.comparison import Comparison, compare, equal
+from conformance.engine.check import Checks
+from conformance.engine.comparison import Comparison, compare, equal
 from conformance.sigmoid_attention import cases
 from conformance.sigmoid_attention.cases import AttentionCase
-from conformance.sigmoid_attention.sampling import compare_places, places
-from impls.contract import Unsupported
-from impls.sigmoid_attention.problem import Array, Result
+from conformance.sigmoid_attention.harness.problem import Array, Result
+from conformance.sigmoid_attention.statistical_check import compare_places, places
+from impls.implementation import Unsupported
 from reference.sigmoid_attention import Product, is_modelled, uniform_forward, uniform_forward_bound
 
 CHECKS = Checks()

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from conformance.claims import Claim, Finding
-from conformance.studies import Axes, Effort, Series
-from impls.contract import NotRun
+from conformance.studies.claims import Claim, Finding
+from conformance.studies.study import Axes, Effort, Series
+from impls.implementation import NotRun
 from reference.sigmoid_attention import forward, log_length_bias, sigmoid
 
 Array = npt.NDArray[np.float64]
@@ -315,8 +315,8 @@ def run_speed(effort: Effort) -> Finding:
         raise NotRun("needs a CUDA device: the claim is about a GPU kernel against FlashAttention-2")
     import torch
 
+    from impls.sigmoid_attention.adapters.softmax import fused
     from impls.sigmoid_attention.api import sigmoid_attention
-    from impls.sigmoid_attention.softmax_yardstick import fused
 
     if not torch.cuda.is_available():
         raise NotRun("needs a CUDA device, and torch finds none here")

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from conformance.curves import Curve, Trace
-from conformance.judging import connect
-from conformance.studies import Axes, Effort
-from impls.contract import Implementation, Unsupported
-from impls.sigmoid_attention.problem import Problem
+from conformance.engine.runner import connect
+from conformance.sigmoid_attention.harness.problem import Problem
+from conformance.studies.curves import Curve, Trace
+from conformance.studies.study import Axes, Effort
+from impls.implementation import Implementation, Unsupported
 from reference.rounding import FLOAT32
 from reference.sigmoid_attention import forward, log_length_bias
 

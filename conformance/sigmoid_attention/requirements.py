@@ -6,7 +6,7 @@ which the paper's kernel sections refer; "law" is reference/sigmoid_attention, f
 
 from __future__ import annotations
 
-from conformance.requirement import Requirement
+from conformance.engine.requirement import Requirement
 
 REQUIREMENTS: tuple[Requirement, ...] = (
     Requirement(

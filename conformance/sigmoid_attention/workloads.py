@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from conformance.comparison import Comparison, compare, equal
-from conformance.sigmoid_attention.sampling import compare_places, places
-from conformance.workload import Prepared, Workload
-from impls.contract import Implementation, Unsupported
-from impls.sigmoid_attention.driver import connect
-from impls.sigmoid_attention.problem import Load
+from conformance.benchmark.workload import Prepared, Workload
+from conformance.engine.comparison import Comparison, compare, equal
+from conformance.sigmoid_attention.harness.problem import Load
+from conformance.sigmoid_attention.harness.subject import connect
+from conformance.sigmoid_attention.statistical_check import compare_places, places
+from impls.implementation import Implementation, Unsupported
 from reference.sigmoid_attention import log_length_bias, softmax_row, softmax_row_bound
 
 BASELINE = "sigmoid_attention/softmax-fused"

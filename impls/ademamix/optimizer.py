@@ -50,7 +50,7 @@ class AdEMAMix(torch.optim.Optimizer):
 
     Every parameter has a clock of its own, which stands still while it has no gradient. Raises ValueError for hyperparameters
     out of range, RuntimeError for sparse gradients and complex parameters, `impls.ademamix.backends.UnsupportedByBackend` or
-    `impls.compiling.BackendUnavailable` where a backend was asked for that cannot do it.
+    `impls.compiler.BackendUnavailable` where a backend was asked for that cannot do it.
     """
 
     def __init__(

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from impls._triton import choose_interpreter
+from impls.triton_support import choose_interpreter
 
 choose_interpreter()
 

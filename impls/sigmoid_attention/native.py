@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from impls import compiling
+from impls import compiler
 from impls.sigmoid_attention.operator import Options, operator
 from impls.sigmoid_attention.packed import sequences
 
@@ -25,7 +25,7 @@ DTYPES = {torch.float32: 0, torch.bfloat16: 1}
 
 SOURCE = Path(__file__).parent / "csrc" / "attention.cpp"
 FLAGS: tuple[str, ...] = ()
-"""What the compiler is given besides `impls.compiling`'s options; our tests make it take narrower vectors."""
+"""What the compiler is given besides `impls.compiler`'s options; our tests make it take narrower vectors."""
 
 
 class _Tensor(ctypes.Structure):
@@ -48,11 +48,11 @@ class _Call(ctypes.Structure):
     )  # fmt: skip
 
 
-def obstacle() -> compiling.BackendUnavailable | None:
+def obstacle() -> compiler.BackendUnavailable | None:
     """Why it cannot compute on this machine; None where it can. Builds the library the first time."""
     try:
-        compiling.library(SOURCE, FLAGS)
-    except compiling.BackendUnavailable as error:
+        compiler.library(SOURCE, FLAGS)
+    except compiler.BackendUnavailable as error:
         return error
     return None
 
@@ -127,7 +127,7 @@ def _run(
         bias=float(options.bias),
         **{name: _Tensor(x.data_ptr(), *x.stride()[:3]) for name, x in {"q": q, "k": k, "v": v, **others}.items()},
     )
-    if getattr(compiling.library(SOURCE, FLAGS), f"sigmoid_attention_{which}")(ctypes.byref(call)):
+    if getattr(compiler.library(SOURCE, FLAGS), f"sigmoid_attention_{which}")(ctypes.byref(call)):
         raise MemoryError("no memory for the sums of the gradients")
 
 

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from impls.contract import Unsupported
+from conformance.sigmoid_attention.harness.problem import MOST_SCORES
+from impls.implementation import Unsupported
 from impls.sigmoid_attention.packed import sequences
-from impls.sigmoid_attention.problem import MOST_SCORES
 from reference.rounding import Format, format_of
 
 Values = npt.NDArray[Any]

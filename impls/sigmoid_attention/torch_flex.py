@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.attention.flex_attention import AuxRequest, create_block_mask, flex_attention
 from torch.nn.functional import logsigmoid
 
-from impls.contract import Unsupported
+from impls.implementation import Unsupported
 from impls.sigmoid_attention.operator import FAR, reach
 from impls.sigmoid_attention.packed import bounds_of
 

@@ -13,12 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from impls._triton import interpreted, load_triton
-from impls.contract import Unsupported
+from impls.implementation import Unsupported
 from impls.sigmoid_attention import triton_kernels
 from impls.sigmoid_attention.operator import FAR, Options, operator
 from impls.sigmoid_attention.triton_hopper_kernels import hopper_forward_kernel, hopper_key_kernel, hopper_query_kernel
 from impls.sigmoid_attention.triton_kernels import LOG2_E
+from impls.triton_support import interpreted, load_triton
 
 triton = load_triton()
 
@@ -31,7 +31,7 @@ def tiles(d: int, *, kernel: str, peeled: bool = False) -> dict[str, Any]:
 
     Two warp groups share a tile of 128 queries (keys, for ``key``), 64 rows each. ``peeled``: with steps written out behind
     the loop, which have shared memory of their own. Of four reciprocals the hardware does as many as leave its
-    special-function units and the issue of instructions equally busy. conformance.sigmoid_attention.sass shows it all.
+    special-function units and the issue of instructions equally busy. tools.attention_sass shows it all.
     """
     small = d == 128 and (kernel != "forward" or peeled)
     block_m, block_n = (64 if small else 128, 128) if kernel == "key" else (128, 64 if small else 128)
@@ -209,7 +209,7 @@ _attention: Any = operator("sigmoid_attention_hopper", forward, backward)
 
 
 def attention(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Tensor:
-    """As `impls.sigmoid_attention.triton_kernels.attention`, for fewer situations: see `forward`.
+    """As `impls.sigmoid_attention.triton_kernels.attention`, for fewer selected_cases: see `forward`.
 
     Head dims between those of the tiles are filled up with zeros, which no score and no gradient notices.
     """

@@ -16,8 +16,8 @@ Three kernels: the output; dQ of a block of queries; dK and dV of a block of key
 
 from __future__ import annotations
 
-from impls._triton import load_triton
 from impls.sigmoid_attention.triton_kernels import _logistic
+from impls.triton_support import load_triton
 
 triton = load_triton()
 import triton.language as tl  # noqa: E402

@@ -21,10 +21,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from impls._triton import interpreted, load_triton, require_computed_loops
-from impls.contract import Unsupported
+from impls.implementation import Unsupported
 from impls.sigmoid_attention.operator import Options, operator
 from impls.sigmoid_attention.packed import sequences
+from impls.triton_support import interpreted, load_triton, require_computed_loops
 
 triton = load_triton()
 import triton.language as tl  # noqa: E402  (whether kernels are interpreted is settled by the line above)
@@ -574,7 +574,7 @@ def launch_options(dtype: torch.dtype, d: int, dv: int, *, kernel: str) -> dict[
     """Block sizes and warps for ``forward``, ``query`` or ``key`` (the gradients; see `key_parts`), chosen by what the
     compiler makes of them.
 
-    They fit a Hopper's shared memory and registers; conformance.sigmoid_attention.sass shows it. Dims go up to a power of two.
+    They fit a Hopper's shared memory and registers; tools.attention_sass shows it. Dims go up to a power of two.
     ``SPLIT`` leaves the mask out of the blocks that need none, in a loop of their own, where registers suffice for it.
     """
     block_d, block_dv = max(16, triton.next_power_of_2(d)), max(16, triton.next_power_of_2(dv))

@@ -1,9 +1,6 @@
 """The law of AdEMAMix (Pagliardini, Ablin and Grangier, arXiv:2409.03137): schedules, a step, a run, and their bounds."""
 
-from reference.ademamix.bounds import Snapshot, bounded_trajectory
-from reference.ademamix.classes import NUMERICAL_CLASSES, STRICT, NumericalClass, numerical_class
-from reference.ademamix.codebook import dynamic_code_book, quantisation_error
-from reference.ademamix.law import (
+from reference.ademamix.algorithm import (
     Coefficients,
     Hyperparameters,
     State,
@@ -13,6 +10,9 @@ from reference.ademamix.law import (
     switch,
     trajectory,
 )
+from reference.ademamix.bounds import Snapshot, bounded_trajectory
+from reference.ademamix.classes import NUMERICAL_CLASSES, STRICT, NumericalClass, numerical_class
+from reference.ademamix.codebook import dynamic_code_book, quantisation_error
 from reference.ademamix.schedules import alpha_schedule, beta3_schedule, beta_of_half_life, bias_correction, half_life
 
 __all__ = [

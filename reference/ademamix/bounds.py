@@ -1,6 +1,6 @@
 """How far an honest implementation may be off after t steps, element by element: a running error analysis of the whole run.
 
-Beside each quantity x of `reference.ademamix.law` runs a number E(x) with |computed x - x| <= E(x) for every implementation
+Beside each quantity x of `algorithm` runs a number E(x) with |computed x - x| <= E(x) for every implementation
 of the declared numerical class, whatever its order of operations. Each step takes E through the same equations: the error
 already there is propagated, and what this step adds is ``gamma(n) * (magnitudes)`` for n roundings. The counts below are those
 of the longest order of operations that we know (read off published code and our own), plus one or two; they are stated
@@ -13,7 +13,7 @@ where they are used. Five things make it more than the usual first-order estimat
 - Second moments are taken to be averaged as a sum of products. A lerp is honest for the gradient; for its square it can turn
   negative where beta2 is near 0, and its square root NaN.
 - The denominator is an interval, because sqrt magnifies an error of nu near zero. Where its lower end is not positive there is
-  no bound (inf), and `conformance.comparison.compare` makes no claim.
+  no bound (inf), and `conformance.engine.comparison.compare` makes no claim.
 - Underflow. Results below the smallest normal number may be flushed to zero, as JAX does on CPUs and some GPU instructions do.
 - Overflow. Where an intermediate exceeds the format (g**2, for one), float32 is no longer AdEMAMix and the bound is inf.
 
@@ -30,7 +30,7 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
-from reference.ademamix import law
+from reference.ademamix import algorithm
 from reference.ademamix.classes import STRICT, NumericalClass
 from reference.ademamix.codebook import quantisation_error
 from reference.ademamix.companding import ROOT_CODES, SMALLEST_ROOT, ratio_gap, root_gap
@@ -71,7 +71,7 @@ def bounded_trajectory(
     theta: npt.ArrayLike,
     gradients: Sequence[npt.ArrayLike | None],
     etas: Sequence[float],
-    hyper: law.Hyperparameters | Sequence[law.Hyperparameters],
+    hyper: algorithm.Hyperparameters | Sequence[algorithm.Hyperparameters],
     dtype: str,
     numerical: NumericalClass = STRICT,
     *,
@@ -79,14 +79,14 @@ def bounded_trajectory(
     group_clock: bool = False,
     writes: Mapping[int, npt.ArrayLike] = MappingProxyType({}),
 ) -> Iterator[Snapshot]:
-    """`law.trajectory` with bounds: one Snapshot per step.
+    """`algorithm.trajectory` with bounds: one Snapshot per step.
 
     ``theta``, ``gradients`` and ``writes`` must be values of ``dtype`` (the parameter's and gradient's own format): a bound
     starts from exact inputs. Raises ValueError where they are not.
     """
-    hypers = law.each_step(hyper, len(etas))
+    hypers = algorithm.each_step(hyper, len(etas))
     analysis = _Analysis(format_of(dtype), numerical, np.asarray(theta, dtype=np.float64))
-    steps = law.trajectory(theta, gradients, etas, hypers, switch_at=switch_at, group_clock=group_clock, writes=writes)
+    steps = algorithm.trajectory(theta, gradients, etas, hypers, switch_at=switch_at, group_clock=group_clock, writes=writes)
     for index, ((new_theta, state), g, eta, hyper_now) in enumerate(zip(steps, gradients, etas, hypers, strict=True)):
         if index in writes:
             analysis.place(np.asarray(writes[index], dtype=np.float64))
@@ -99,7 +99,7 @@ def bounded_trajectory(
 class _Analysis:
     """The errors of one parameter along its run."""
 
-    hyper: law.Hyperparameters
+    hyper: algorithm.Hyperparameters
     """Those of the step at hand."""
 
     def __init__(self, parameter: Format, numerical: NumericalClass, theta: Array) -> None:
@@ -114,7 +114,7 @@ class _Analysis:
         self.unit = self.operations.unit_roundoff * (2 if self.operations is FLOAT64 else 1)
         self.tiny = max(self.operations.smallest_normal, wide.smallest_normal)
         zeros = np.zeros(theta.shape)
-        self.state, self.m1_error, self.m2_error, self.nu_error = law.State.zeros(theta.shape), zeros, zeros, zeros
+        self.state, self.m1_error, self.m2_error, self.nu_error = algorithm.State.zeros(theta.shape), zeros, zeros, zeros
         self.place(theta)
 
     def place(self, theta: Array) -> None:
@@ -124,13 +124,13 @@ class _Analysis:
         self.theta, self.theta_error = theta, np.zeros(theta.shape)
 
     def advance(
-        self, g: Array, eta: float, hyper: law.Hyperparameters, state: law.State, theta: Array, plain_adamw: bool
+        self, g: Array, eta: float, hyper: algorithm.Hyperparameters, state: algorithm.State, theta: Array, plain_adamw: bool
     ) -> None:
         """Take the errors through one step whose outcome in the law is ``theta`` and ``state``."""
         if not np.array_equal(self.parameter.round(g), g, equal_nan=True):
             raise ValueError(f"a gradient holds values that {self.parameter.name} does not; round them first")
         self.hyper = hyper
-        c = law.coefficients(hyper, state.t, state.t_switch)
+        c = algorithm.coefficients(hyper, state.t, state.t_switch)
         alpha = 0.0 if plain_adamw else c.alpha
         off = self._coefficient_errors(c, state.t, state.t - state.t_switch)
         before = self.state
@@ -166,7 +166,7 @@ class _Analysis:
             s.m2, _claim(s.m2, self.m2_error), s.nu, _claim(s.nu, self.nu_error),
         )  # fmt: skip
 
-    def _coefficient_errors(self, c: law.Coefficients, t: int, scheduled: int) -> _CoefficientErrors:
+    def _coefficient_errors(self, c: algorithm.Coefficients, t: int, scheduled: int) -> _CoefficientErrors:
         hyper = self.hyper
         betas = (hyper.beta1, hyper.beta2, c.beta3)
         warming = bool(hyper.t_beta3) and scheduled < (hyper.t_beta3 or 0)
@@ -227,7 +227,9 @@ class _Analysis:
         u, bins = FLOAT32.unit_roundoff, self.numerical.quantiser_resolution
         return error + high * (quantisation_error(share * (1 + gamma(2, u)) + bins, signed) + bins + gamma(3, u))
 
-    def _store_ratios(self, state: law.State, m1_error: Array, m2_error: Array, nu_error: Array) -> tuple[Array, Array, Array]:
+    def _store_ratios(
+        self, state: algorithm.State, m1_error: Array, m2_error: Array, nu_error: Array
+    ) -> tuple[Array, Array, Array]:
         """Errors after the root of nu and the ratios of m1 and m2 to it are kept in 8 bits, each as one of its neighbours.
 
         Up to eight roundings each: the root, the block's scale and its inverse, the place among the codes, and three products
@@ -267,11 +269,11 @@ class _Analysis:
 
     def _direction(
         self,
-        state: law.State,
+        state: algorithm.State,
         m1_error: Array,
         m2_error: Array,
         nu_error: Array,
-        c: law.Coefficients,
+        c: algorithm.Coefficients,
         alpha: float,
         off: _CoefficientErrors,
     ) -> tuple[Array, Array]:

@@ -55,7 +55,7 @@ class StreamingParser:
         self._from = 0
         """Index in the buffer of the first character not handed out; differs from 0 inside a feed only."""
         self._at = 0
-        """Index in the buffer of the next character to examine."""
+        """Index in the buffer of the next character to run_test_case."""
         self._emitted = (0, 0, 0)
         """How much of the document has been handed out, in code points, bytes and UTF-16 units."""
         self._begin()

@@ -17,7 +17,7 @@ from reference.sigmoid_attention.packed import (
 )
 from reference.sigmoid_attention.softmax import softmax_row, softmax_row_bound
 from reference.sigmoid_attention.stabilisers import layer_scale, layer_scale_gradients, qk_norm, qk_norm_gradients
-from reference.sigmoid_attention.twin import FALSE_ALARM, Product, is_modelled, products
+from reference.sigmoid_attention.statistical_model import FALSE_ALARM, Product, is_modelled, products
 from reference.sigmoid_attention.uniform import uniform_forward, uniform_forward_bound
 
 __all__ = [

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from conformance.records import RecordError
+from conformance.records.io import RecordError
 from reports.comparing import inventory
 from reports.comparing.change import Change, shown
 from reports.comparing.speeds import compare_speeds

@@ -1,6 +1,6 @@
 """A speed changed where the rule for regressions says so; on one machine and without noise that is proof.
 
-The rule stands in conformance/measuring/regression.py. Records cannot be measured again, so a loss beyond the rule's threshold
+The rule stands in conformance/regression/speeds.py. Records cannot be measured again, so a loss beyond the rule's threshold
 counts here as it is, unless the second run took it again itself (`--against`) and one of those takes does not show it.
 """
 
@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from conformance.measuring import regression
-from conformance.measuring.regression import Figure
+from conformance.regression import speeds
+from conformance.regression.speeds import Figure
 from reports.comparing.change import Change, shown
 from reports.merging import Evidence, Measurement
 from reports.numbers import ratio
@@ -41,15 +41,15 @@ def compare_speeds(old: Evidence, new: Evidence) -> Speeds:
         for side, noise in ((before, pairs[0]), (after, pairs[1]))
     )
     again = {_figure(after[key]).key: after[key].takes for key in comparable}
-    changes = {change.now.key: change for change in regression.compare([earlier], now, again)}
+    changes = {change.now.key: change for change in speeds.compare([earlier], now, again)}
     for key in comparable:
         _tell(found, old, new, before[key], after[key], changes[_figure(after[key]).key])
     return found
 
 
-def _pairs(measurements: Iterable[Measurement]) -> dict[regression.Place, Figure]:
+def _pairs(measurements: Iterable[Measurement]) -> dict[speeds.Place, Figure]:
     """The A/A pairs of one side, at each place the noisiest."""
-    pairs: dict[regression.Place, Figure] = {}
+    pairs: dict[speeds.Place, Figure] = {}
     for measured in measurements:
         if measured.again and _timed(measured):
             figure = _figure(measured)
@@ -110,9 +110,7 @@ def _words(measured: Measurement) -> str:
     return f"{shown(measured.implementation)} on {where}"
 
 
-def _tell(
-    found: Speeds, old: Evidence, new: Evidence, before: Measurement, after: Measurement, change: regression.Change
-) -> None:
+def _tell(found: Speeds, old: Evidence, new: Evidence, before: Measurement, after: Measurement, change: speeds.Change) -> None:
     apart = (after.ratio_high or 0.0) < (before.ratio_low or 0.0) or (before.ratio_high or 0.0) < (after.ratio_low or 0.0)
     proven = change.word in ("slower", "faster")
     if not apart and not proven:
@@ -131,7 +129,7 @@ def _tell(
     (found.slower if slower else found.faster).append(Change(text, worse=slower and proven and not doubts))
 
 
-def _doubt(change: regression.Change) -> str:
+def _doubt(change: speeds.Change) -> str:
     """Which part of the rule a change whose intervals lie apart does not pass."""
     if change.takes > 1:
         return "measured again it was not slower"

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from conformance.verdict import RED, Judgement, Verdict
+from conformance.records.schema import RED, Verdict, VerdictRecord
 from reports.comparing.change import Change, shown, some
 from reports.merging import Evidence
 from reports.numbers import count, margin
@@ -37,9 +37,9 @@ class Verdicts:
     """How many cases both runs put."""
 
 
-Pair = tuple[Judgement, Judgement]
-Cell = Mapping[tuple[str, str, str], Judgement]
-"""The judgements of one implementation on one requirement by case, dtype and device."""
+Pair = tuple[VerdictRecord, VerdictRecord]
+Cell = Mapping[tuple[str, str, str], VerdictRecord]
+"""The results of one implementation on one requirement by case, dtype and device."""
 
 
 def compare_verdicts(old: Evidence, new: Evidence) -> Verdicts:
@@ -59,10 +59,10 @@ def compare_verdicts(old: Evidence, new: Evidence) -> Verdicts:
     return found
 
 
-def _cells(evidence: Evidence, name: str) -> dict[str, dict[tuple[str, str, str], Judgement]]:
-    cells: dict[str, dict[tuple[str, str, str], Judgement]] = {}
-    for judgement in evidence.judgements_of(name):
-        cells.setdefault(judgement.requirement, {})[judgement.case, judgement.dtype, judgement.device] = judgement
+def _cells(evidence: Evidence, name: str) -> dict[str, dict[tuple[str, str, str], VerdictRecord]]:
+    cells: dict[str, dict[tuple[str, str, str], VerdictRecord]] = {}
+    for result in evidence.judgements_of(name):
+        cells.setdefault(result.requirement, {})[result.case, result.dtype, result.device] = result
     return cells
 
 
@@ -103,7 +103,7 @@ def _compare_cell(found: Verdicts, words: str, before: Cell, after: Cell) -> Non
         text = f"{_verbs(EVER, [old for old, _ in other])}, now {_verbs(NOW, [new for _, new in other])}"
         found.otherwise.append(Change(f"{words}: {text} in {_where(other)}"))
     gone = [before[key] for key in sorted(before.keys() - after.keys()) if before[key].verdict in RED]
-    if gone and not any(judgement.verdict in RED for judgement in after.values()):
+    if gone and not any(result.verdict in RED for result in after.values()):
         worst = min(gone, key=worst_first)
         found.otherwise.append(Change(f"{words}: {BEFORE[worst.verdict]} in {_named(gone, worst)} that was not put again"))
     idle = [pair for pair in pairs if pair[0].verdict is not Verdict.NOT_RUN and pair[1].verdict is Verdict.NOT_RUN]
@@ -126,8 +126,8 @@ def _lost(words: str, pairs: Sequence[Pair]) -> Change:
     return Change(text, worse=True, again=new.reproduce)
 
 
-def _verbs(verbs: Mapping[Verdict, str], judgements: Sequence[Judgement]) -> str:
-    present = {judgement.verdict for judgement in judgements}
+def _verbs(verbs: Mapping[Verdict, str], results: Sequence[VerdictRecord]) -> str:
+    present = {result.verdict for result in results}
     return " or ".join(verb for verdict, verb in verbs.items() if verdict in present)
 
 
@@ -136,17 +136,17 @@ def _where(pairs: Sequence[Pair], first: Pair | None = None) -> str:
     return f"{count(len(pairs), 'case')}: {some([_place(new) for _, new in ordered], 2)}"
 
 
-def _named(judgements: Sequence[Judgement], first: Judgement) -> str:
-    ordered = sorted(judgements, key=lambda judgement: judgement != first)
-    return f"{count(len(judgements), 'case')} ({some([_place(judgement) for judgement in ordered], 2)})"
+def _named(results: Sequence[VerdictRecord], first: VerdictRecord) -> str:
+    ordered = sorted(results, key=lambda result: result != first)
+    return f"{count(len(results), 'case')} ({some([_place(result) for result in ordered], 2)})"
 
 
-def _place(judgement: Judgement) -> str:
-    return " ".join(shown(word) for word in (judgement.case, judgement.dtype, judgement.device) if word)
+def _place(result: VerdictRecord) -> str:
+    return " ".join(shown(word) for word in (result.case, result.dtype, result.device) if word)
 
 
-def _margin_of(judgement: Judgement) -> str:
-    return "" if judgement.margin is None else f", margin {margin(judgement.margin)}"
+def _margin_of(result: VerdictRecord) -> str:
+    return "" if result.margin is None else f", margin {margin(result.margin)}"
 
 
 def _moved(id_: str, before: Cell, after: Cell) -> Iterator[str]:

@@ -26,7 +26,9 @@ MEASURED = ("holds", "does not hold", "undecided")
 def claims(evidence: Evidence, gallery: Gallery) -> str:
     """A table per system, then each claim with its plot and its setting."""
     if not evidence.claims:
-        return "None of these runs measured what the papers claim (`python -m conformance.claims --records=FILE` does)."
+        return (
+            "None of these runs measured what the papers claim (`python -m conformance.studies.claims --records=FILE` does)."
+        )
     parts = [INTRODUCTION]
     for system in evidence.systems:
         own = [claim for claim in evidence.claims if claim.system == system.name]
@@ -71,7 +73,7 @@ def _claim(claim: PaperClaim, gallery: Gallery) -> str:
     ]
     facts += [["Device", plain(claim.device) or "-"], ["Run", f"{claim.run}, {si(claim.seconds, 's')}"]]
     device = f" --device {claim.device}" if claim.device not in ("", "cpu") else ""
-    command = block(f"python -m conformance.claims {claim.id}{' --quick' if claim.quick else ''}{device}", "sh")
+    command = block(f"python -m conformance.studies.claims {claim.id}{' --quick' if claim.quick else ''}{device}", "sh")
     parts.append(fold("Setting, and the command that measures it again", f"{table(facts[0], facts[1:])}\n\n{command}"))
     return "\n\n".join(parts)
 

@@ -19,7 +19,10 @@ MOST_COLUMNS = 9
 def curves(evidence: Evidence, gallery: Gallery) -> str:
     """A plot per curve, device and dtype."""
     if not evidence.traces:
-        return "None of these runs followed the error along a length (`python -m conformance.curves --records=FILE` does)."
+        return (
+            "None of these runs followed the error along a length "
+            "(`python -m conformance.studies.curves --records=FILE` does)."
+        )
     parts = [INTRODUCTION]
     for system in evidence.systems:
         pictures = gallery.curves.get(system.name, [])

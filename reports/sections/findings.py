@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from conformance.verdict import JUDGED, Judgement, Verdict
+from conformance.records.schema import JUDGED, Verdict, VerdictRecord
 from reports.anchors import finding, mark
 from reports.markup import block, code, fold, plain, table
 from reports.merging import Evidence, Implementation
@@ -32,7 +32,7 @@ def findings(evidence: Evidence, written: Sequence[WriteUp] = ()) -> str:
             if ids:
                 parts.append(_implementation(evidence, row.implementation, ids))
     if not parts:
-        judged = any(j.verdict in JUDGED for j in evidence.judgements)
+        judged = any(j.verdict in JUDGED for j in evidence.results)
         return "No deviation was found." if judged else "No case was judged in these runs, so there can be no finding."
     texts = [f"- [{plain(text.title)}]({text.path})" for text in written]
     more = ["Written up at length:\n\n" + "\n".join(texts)] if texts else []
@@ -55,27 +55,27 @@ def _implementation(evidence: Evidence, implementation: Implementation, ids: lis
         if len(together) == 1:
             parts.append(_finding(evidence, implementation, together[0], by_id[together[0]]))
         else:
-            parts.append(_crashes(implementation.name, together, [judgement for id_ in together for judgement in by_id[id_]]))
+            parts.append(_crashes(implementation.name, together, [result for id_ in together for result in by_id[id_]]))
     return "\n\n".join(parts)
 
 
-def _same_crash(by_id: Mapping[str, list[Judgement]]) -> list[list[str]]:
+def _same_crash(by_id: Mapping[str, list[VerdictRecord]]) -> list[list[str]]:
     """Requirements on which nothing but one kind of crash was seen stand together; every other one by itself.
 
     Messages that differ in their numbers alone (shapes, sizes, addresses) are of one kind.
     """
     groups: dict[str, list[str]] = {}
-    for id_, judgements in by_id.items():
-        messages = {_NUMBER.sub("0", judgement.message) for judgement in judgements if judgement.verdict is Verdict.ERROR}
-        failed = any(judgement.verdict is Verdict.FAIL for judgement in judgements)
+    for id_, results in by_id.items():
+        messages = {_NUMBER.sub("0", result.message) for result in results if result.verdict is Verdict.ERROR}
+        failed = any(result.verdict is Verdict.FAIL for result in results)
         groups.setdefault(f"alone: {id_}" if failed or len(messages) != 1 else f"crash: {min(messages)}", []).append(id_)
     return list(groups.values())
 
 
-def _crashes(implementation: str, ids: list[str], judgements: list[Judgement]) -> str:
-    crashed = [judgement for judgement in judgements if judgement.verdict is Verdict.ERROR]
-    judged = [judgement for judgement in judgements if judgement.verdict in JUDGED]
-    first = min(crashed, key=lambda judgement: (judgement.requirement, worst_first(judgement)))
+def _crashes(implementation: str, ids: list[str], results: list[VerdictRecord]) -> str:
+    crashed = [result for result in results if result.verdict is Verdict.ERROR]
+    judged = [result for result in results if result.verdict in JUDGED]
+    first = min(crashed, key=lambda result: (result.requirement, worst_first(result)))
     places = "".join(mark(finding(implementation, id_)) for id_ in ids)
     parts = [
         f"#### {count(len(ids), 'requirement')}, one kind of crash {places}",
@@ -85,11 +85,11 @@ def _crashes(implementation: str, ids: list[str], judgements: list[Judgement]) -
     return "\n\n".join([*parts, *_worst(first, "First case", code_list(first.requirement, *_case(first)), "")])
 
 
-def _finding(evidence: Evidence, implementation: Implementation, id_: str, judgements: list[Judgement]) -> str:
+def _finding(evidence: Evidence, implementation: Implementation, id_: str, results: list[VerdictRecord]) -> str:
     requirement = requirement_named(evidence, implementation.system, id_)
-    judged = [j for j in judgements if j.verdict in JUDGED]
-    failed = [j for j in judgements if j.verdict is Verdict.FAIL]
-    crashed = [j for j in judgements if j.verdict is Verdict.ERROR]
+    judged = [j for j in results if j.verdict in JUDGED]
+    failed = [j for j in results if j.verdict is Verdict.FAIL]
+    crashed = [j for j in results if j.verdict is Verdict.ERROR]
     worst = min(failed or crashed, key=worst_first)
     numbers = []
     if failed:
@@ -118,23 +118,23 @@ def _finding(evidence: Evidence, implementation: Implementation, id_: str, judge
     return "\n\n".join([*parts, *_worst(worst, kind, code_list(*_case(worst)), also, requirement.catches)])
 
 
-def _worst(judgement: Judgement, kind: str, place: str, also: str, catches: str = "") -> list[str]:
+def _worst(result: VerdictRecord, kind: str, place: str, also: str, catches: str = "") -> list[str]:
     """The command that shows it again in sight; what it will show folded beneath."""
-    facts = _facts(judgement) + ([["The rule catches", plain(catches)]] if catches else [])
-    parts = [block(judgement.reproduce, "sh")] if judgement.reproduce else []
+    facts = _facts(result) + ([["The rule catches", plain(catches)]] if catches else [])
+    parts = [block(result.reproduce, "sh")] if result.reproduce else []
     told = table([kind, place], facts)
     return [*parts, fold(f"The {kind.lower()} in numbers", f"{told}\n\n{also}".strip())]
 
 
-def _case(judgement: Judgement) -> tuple[str, str, str]:
-    return judgement.case, judgement.dtype, judgement.device
+def _case(result: VerdictRecord) -> tuple[str, str, str]:
+    return result.case, result.dtype, result.device
 
 
 def code_list(*words: str) -> str:
     return ", ".join(code(word) for word in words if word) or "-"
 
 
-def _facts(worst: Judgement) -> list[list[str]]:
+def _facts(worst: VerdictRecord) -> list[list[str]]:
     rows = []
     if worst.quantity:
         place = f" at {code(worst.worst)}" if worst.worst else ""

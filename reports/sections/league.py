@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conformance.verdict import Verdict
+from conformance.records.schema import Verdict
 from reports.markup import code, plain, table
 from reports.merging import Evidence, Implementation, System
 from reports.numbers import margin, percent, ratio

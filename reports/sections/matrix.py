@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from conformance.verdict import Judgement, Verdict
+from conformance.records.schema import Verdict, VerdictRecord
 from reports.anchors import finding, link
 from reports.markup import code, fold, plain, table
 from reports.merging import Evidence, Implementation, Requirement, System
@@ -64,10 +64,10 @@ def _table(evidence: Evidence, requirements: Sequence[Requirement], columns: Seq
 
 
 def _cell(evidence: Evidence, implementation: str, requirement: str) -> str:
-    judgements: Sequence[Judgement] = of_requirement(evidence.judgements_of(implementation), requirement)
-    verdicts = {judgement.verdict for judgement in judgements}
+    results: Sequence[VerdictRecord] = of_requirement(evidence.judgements_of(implementation), requirement)
+    verdicts = {result.verdict for result in results}
     partly = " †" if verdicts & {Verdict.UNSUPPORTED, Verdict.NOT_RUN} else ""
-    measured = [j for j in judgements if j.verdict in (Verdict.PASS, Verdict.FAIL)]
+    measured = [j for j in results if j.verdict in (Verdict.PASS, Verdict.FAIL)]
     worst = margin(min(measured, key=worst_first).margin) if measured else ""
     if Verdict.FAIL in verdicts:
         return f"**{link(f'FAIL {worst}', finding(implementation, requirement))}**{partly}"

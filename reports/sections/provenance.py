@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from conformance.records import KINDS
+from conformance.records.io import KINDS
 from reports.markup import block, code, plain, table
 from reports.merging import Evidence, Source
 from reports.numbers import si, significant

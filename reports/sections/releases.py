@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 
-from conformance.verdict import JUDGED, RED, Judgement, Verdict
+from conformance.records.schema import JUDGED, RED, Verdict, VerdictRecord
 from reports.markup import code, plain
 from reports.merging import Evidence, Implementation
 
@@ -42,7 +42,7 @@ def _order(version: str) -> list[int]:
     return [int(number) for number in re.findall(r"\d+", version)]
 
 
-def _of(evidence: Evidence, implementation: Implementation) -> Mapping[_Key, Judgement]:
+def _of(evidence: Evidence, implementation: Implementation) -> Mapping[_Key, VerdictRecord]:
     return {(j.requirement, j.case, j.dtype, j.device): j for j in evidence.judgements_of(implementation.name)}
 
 

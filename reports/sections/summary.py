@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from conformance.verdict import JUDGED, Verdict
+from conformance.records.schema import JUDGED, Verdict
 from reports.anchors import finding, link
 from reports.markup import code, fold, plain, table
 from reports.merging import Evidence, Source, System
@@ -218,7 +218,7 @@ def _slug(name: str) -> str:
 
 def headline(evidence: Evidence) -> str:
     """The lines under the title: how much was judged, when, and on what."""
-    verdicts = sum(j.verdict in JUDGED for j in evidence.judgements)
+    verdicts = sum(j.verdict in JUDGED for j in evidence.results)
     unusable = sum(len(source.header.get("plug_failures") or []) for source in evidence.sources)
     plugs = f" {count(unusable, 'plug')} could not be used: see the environment of its run." if unusable else ""
     return (

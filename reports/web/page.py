@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-from impls.contract import is_installed
+from impls.implementation import is_installed
 from reports.web.convert import Converter, Heading
 from reports.web.figures import inline
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conformance.mutants.ademamix import MUTANTS
+from conformance.ademamix.mutants import MUTANTS
 from impls.ademamix.numpy_optimizer import AdEMAMix
 from reference import ademamix as law
 from reference.ademamix import Hyperparameters

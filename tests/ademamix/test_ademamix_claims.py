@@ -9,7 +9,7 @@ import pytest
 
 from conformance.ademamix import character_model as model
 from conformance.ademamix import claims
-from conformance.studies import Effort
+from conformance.studies.study import Effort
 from reference.ademamix import Hyperparameters
 from reference.rounding import FLOAT64, gamma
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from conformance.ademamix import curves
-from conformance.studies import Effort
-from impls.ademamix import IMPLEMENTATIONS
-from impls.contract import Unsupported
-from impls.surroundings import surroundings_of
+from conformance.engine.isolation import process_state_of
+from conformance.studies.study import Effort
+from impls.ademamix.registry import IMPLEMENTATIONS
+from impls.implementation import Unsupported
 
 BY_NAME = {each.name.partition("/")[2]: each for each in IMPLEMENTATIONS}
 QUICK = Effort(quick=True)
@@ -39,7 +39,7 @@ def test_ours_in_8_bits_is_ahead_of_bitsandbytes_wherever_it_is_followed() -> No
     for follow in (curves.error_against_spread, curves.error_against_scale, curves.error_against_steps):
         errors = {}
         for name in ("cpu-8bit", "bitsandbytes-8bit"):
-            with surroundings_of(BY_NAME[name].selector):
+            with process_state_of(BY_NAME[name].selector):
                 (trace,) = follow(BY_NAME[name], QUICK)
             errors[name] = np.array(trace.y)
         ahead = errors["bitsandbytes-8bit"] / errors["cpu-8bit"]

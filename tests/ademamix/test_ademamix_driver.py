@@ -9,14 +9,16 @@ import numpy as np
 import pytest
 import torch
 
-from conformance.ademamix import cases, chance, checks, requirements
-from conformance.comparison import Comparison
-from conformance.situations import is_thorough
-from impls import contract
-from impls.ademamix import IMPLEMENTATIONS, driver, numpy_driver, torch_driver
-from impls.ademamix.arguments import Arguments
+from conformance.ademamix import cases, checks, requirements, stochastic_rounding
+from conformance.ademamix.harness import numpy_backend, torch_backend
+from conformance.ademamix.harness import subject as driver
+from conformance.ademamix.harness.arguments import Arguments
+from conformance.ademamix.harness.problem import Group, Problem, Tensor
+from conformance.engine.comparison import Comparison
+from conformance.engine.selection import is_thorough
+from impls import implementation
 from impls.ademamix.optimizer import AdEMAMix
-from impls.ademamix.problem import Group, Problem, Tensor
+from impls.ademamix.registry import IMPLEMENTATIONS
 from reference.ademamix import Hyperparameters
 
 HYPER = Hyperparameters(alpha=4.0, weight_decay=0.1, t_alpha=3, t_beta3=3)
@@ -56,9 +58,9 @@ def test_one_warmup_length_serves_both_or_the_case_is_unsupported() -> None:
     arguments = Arguments.of(OneLength, {})
     without_decay = replace(HYPER, weight_decay=0.0)
     assert arguments.keywords(without_decay, 0.5)["T_alpha_beta3"] == 3
-    with pytest.raises(contract.Unsupported, match="one warm-up length, 'T_alpha_beta3'"):
+    with pytest.raises(implementation.Unsupported, match="one warm-up length, 'T_alpha_beta3'"):
         arguments.keywords(replace(without_decay, t_alpha=4), 0.5)
-    with pytest.raises(contract.Unsupported, match="OneLength takes no argument for weight_decay"):
+    with pytest.raises(implementation.Unsupported, match="OneLength takes no argument for weight_decay"):
         arguments.keywords(HYPER, 0.5)
 
 
@@ -68,7 +70,7 @@ def test_missing_warmups_are_unsupported_only_where_a_case_needs_them() -> None:
 
     arguments = Arguments.of(Constant, {})
     assert "betas" in arguments.keywords(replace(HYPER, t_alpha=None, t_beta3=0), 0.5)
-    with pytest.raises(contract.Unsupported, match="takes no warm-up length t_alpha"):
+    with pytest.raises(implementation.Unsupported, match="takes no warm-up length t_alpha"):
         arguments.keywords(HYPER, 0.5)
 
 
@@ -76,7 +78,7 @@ def test_names_can_be_given_where_they_are_not_recognised() -> None:
     class Odd(torch.optim.SGD):
         def __init__(self, params: Any, lr: float, betas: Any, gamma: float, eps: float, weight_decay: float) -> None: ...
 
-    with pytest.raises(contract.PlugError, match="no argument for the mixing coefficient alpha"):
+    with pytest.raises(implementation.PlugError, match="no argument for the mixing coefficient alpha"):
         Arguments.of(Odd, {})
     assert Arguments.of(Odd, {"alpha": "gamma"}).keywords(replace(HYPER, t_alpha=None, t_beta3=None), 0.1)["gamma"] == 4.0
 
@@ -94,13 +96,15 @@ def test_recognise_tells_optimizers_factories_and_the_rest_apart() -> None:
     assert driver.recognise(lambda q, k, v: q, "mine") is None
     assert driver.recognise(len, "mine") is None
     assert driver.recognise(42, "mine") is None
-    with pytest.raises(contract.PlugError, match="expected 'alpha'"):
+    with pytest.raises(implementation.PlugError, match="expected 'alpha'"):
         driver.recognise(torch.optim.AdamW, "mine")
 
 
 def test_unknown_protocol_is_refused_with_the_known_ones() -> None:
     record = replace(IMPLEMENTATIONS[0], protocol="keras")
-    with pytest.raises(contract.PlugError, match="found protocol 'keras', expected one of torch-optimizer, optax, numpy"):
+    with pytest.raises(
+        implementation.PlugError, match="found protocol 'keras', expected one of torch-optimizer, optax, numpy"
+    ):
         driver.connect(record, "cpu")
 
 
@@ -133,7 +137,7 @@ class Toy(torch.optim.Optimizer):
 
 
 def _run(optimizer: type[Toy], problem: Problem) -> Any:
-    return torch_driver.run(optimizer, {}, "cpu", problem)
+    return torch_backend.run(optimizer, {}, "cpu", problem)
 
 
 def test_parameters_are_read_after_every_step_from_the_one_they_join_at() -> None:
@@ -212,23 +216,23 @@ def test_rate_that_cannot_change_and_groups_that_cannot_differ_are_unsupported()
             torch.optim.Optimizer.__init__(self, params, {})
 
     changing = Problem("float32", (Group((_tensor(2),), HYPER, (0.5, 0.25)),))
-    with pytest.raises(contract.Unsupported, match="cannot change per step"):
+    with pytest.raises(implementation.Unsupported, match="cannot change per step"):
         _run(NoGroups, changing)
     two = Problem("float32", (Group((_tensor(1),), HYPER, (0.5,)), Group((_tensor(1),), replace(HYPER, eps=1e-3), (0.5,))))
-    with pytest.raises(contract.Unsupported, match="takes no 'eps' per parameter group"):
+    with pytest.raises(implementation.Unsupported, match="takes no 'eps' per parameter group"):
         _run(NoGroups, two)
 
 
 def test_switch_needs_from_adamw() -> None:
-    with pytest.raises(contract.Unsupported, match="no class method from_adamw"):
+    with pytest.raises(implementation.Unsupported, match="no class method from_adamw"):
         _run(Toy, _problem((_tensor(3),), 3, switch_at=2))
 
 
 def test_problems_survive_their_runs() -> None:
     problem = _problem((_tensor(2, strided=True),), 2)
     before = [problem.tensors[0].start.copy(), *(np.array(g) for g in problem.tensors[0].gradients)]
-    for run in (torch_driver.run, numpy_driver.run):
-        loaded = AdEMAMix if run is torch_driver.run else driver.load_target(IMPLEMENTATIONS[0].target)
+    for run in (torch_backend.run, numpy_backend.run):
+        loaded = AdEMAMix if run is torch_backend.run else driver.load_target(IMPLEMENTATIONS[0].target)
         run(loaded, {}, "cpu", problem)
         after = [problem.tensors[0].start, *problem.tensors[0].gradients]
         np.testing.assert_array_equal(before, after)
@@ -268,7 +272,7 @@ def test_margins_of_the_eager_optimizer_are_neither_tiny_nor_near_one() -> None:
         for case in check.cases:
             if "float32" not in case.dtypes or is_thorough(case) or getattr(case, "options", ()):
                 continue
-            if isinstance(case, chance.ChanceCase) or case in cases.SIDE_BY_SIDE:  # of other roundings
+            if isinstance(case, stochastic_rounding.ChanceCase) or case in cases.SIDE_BY_SIDE:  # of other roundings
                 continue
             found: list[Comparison] = list(check.run(subject, case, "float32"))
             margins.extend(c.margin for c in found if c.margin)
@@ -294,7 +298,7 @@ def test_hyperparameters_change_in_param_groups_or_the_case_is_unsupported() -> 
             super().add_param_group(group)
             del group["alpha"]
 
-    with pytest.raises(contract.Unsupported, match="Forgets keeps no 'alpha' in its param_groups"):
+    with pytest.raises(implementation.Unsupported, match="Forgets keeps no 'alpha' in its param_groups"):
         _run(Forgets, problem)
 
 

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 import torch
 
-from impls import compiling
-from impls._triton import choose_interpreter
+from impls import compiler
 from impls.ademamix import build
 from impls.ademamix.backends import Batch, Kind, backend_named, cuda, fused_triton, pointers
 from impls.ademamix.optimizer import AdEMAMix
+from impls.triton_support import choose_interpreter
 from reference.ademamix import Hyperparameters, bounded_trajectory, numerical_class
 
 choose_interpreter()
@@ -106,19 +106,19 @@ def test_triton_kernel_for_hopper_moves_sixteen_bytes_at_once_and_spills_nothing
 def test_missing_compilers_are_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("GAUGEBLOCK_CACHE", str(tmp_path))
     monkeypatch.setenv("CXX", "no-such-compiler")
-    compiling.library.cache_clear()
+    compiler.library.cache_clear()
     try:
-        with pytest.raises(compiling.BackendUnavailable, match="needs a C\\+\\+ compiler"):
+        with pytest.raises(compiler.BackendUnavailable, match="needs a C\\+\\+ compiler"):
             build.library("host.cpp")
         failing = tmp_path / "c++"
         failing.write_text("#!/bin/sh\necho 'error: this is no compiler' >&2\nexit 1\n")
         failing.chmod(0o755)
         monkeypatch.setenv("CXX", str(failing))
         if sys.platform != "win32":
-            with pytest.raises(compiling.BackendUnavailable, match=r"cannot compile host\.cpp: error: this is no compiler"):
+            with pytest.raises(compiler.BackendUnavailable, match=r"cannot compile host\.cpp: error: this is no compiler"):
                 build.library("host.cpp")
     finally:
-        compiling.library.cache_clear()
+        compiler.library.cache_clear()
 
 
 def _toolkits() -> list[str]:
@@ -143,13 +143,13 @@ def test_cuda_source_compiles_for_hopper_and_spills_nothing(
 def test_run_time_compiler_makes_the_same_kernel_or_says_what_is_missing() -> None:
     try:
         cuda.compiler()
-    except compiling.BackendUnavailable as reason:
+    except compiler.BackendUnavailable as reason:
         assert "run-time compiler" in str(reason)  # noqa: PT017
         return
     code = cuda.compile_kernel(cuda.options(FLOAT32, "sm_90a"))
     assert code[:4] == b"\x7fELF"
     assert b"ademamix_step" in code
-    with pytest.raises(compiling.BackendUnavailable, match="cannot compile"):
+    with pytest.raises(compiler.BackendUnavailable, match="cannot compile"):
         cuda.compile_kernel([*cuda.options(FLOAT32, "sm_90a"), "-DMOMENT=Nothing"])
 
 
@@ -178,7 +178,7 @@ class _Device:
 
 
 def test_what_is_handed_to_the_driver_is_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    if not compiling.compiler():
+    if not compiler.compiler():
         return
     device = _Device(FLOAT32)
     monkeypatch.setattr(cuda, "_driver", lambda: device)
@@ -207,13 +207,13 @@ def test_what_is_handed_to_the_driver_is_the_step(monkeypatch: pytest.MonkeyPatc
 def test_tuning_tries_every_shape_holds_it_against_eager_and_keeps_the_best(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from conformance.ademamix import tuning
+    from tools import ademamix_tuning
 
-    monkeypatch.setattr(tuning, "TRITON", ((512, 4), (1024, 4)))
-    monkeypatch.setattr(tuning, "CUDA", ((1024, 128),))
-    monkeypatch.setattr(tuning, "KINDS", (("float32", "bfloat16"), ("8bit", "float32")))
-    monkeypatch.setattr(tuning, "LISTS", {"one": 1})
-    found = tuning.tune("cpu", tmp_path / "tuning.json", count=5000, samples=2)
+    monkeypatch.setattr(ademamix_tuning, "TRITON", ((512, 4), (1024, 4)))
+    monkeypatch.setattr(ademamix_tuning, "CUDA", ((1024, 128),))
+    monkeypatch.setattr(ademamix_tuning, "KINDS", (("float32", "bfloat16"), ("8bit", "float32")))
+    monkeypatch.setattr(ademamix_tuning, "LISTS", {"one": 1})
+    found = ademamix_tuning.tune("cpu", tmp_path / "tuning.json", count=5000, samples=2)
     assert (tmp_path / "tuning.json").is_file()
     assert len(found["tried"]) == 3 * 2
     # on a CPU Triton interprets, and CUDA says why not
@@ -222,5 +222,5 @@ def test_tuning_tries_every_shape_holds_it_against_eager_and_keeps_the_best(
     assert len(found["best"]) == 2
     assert "ADEMAMIX_TRITON_SHAPE" not in os.environ
     monkeypatch.setenv("GAUGEBLOCK_UNTIL", "0")
-    late = tuning.tune("cpu", tmp_path / "tuning.json", count=5000, samples=2)
+    late = ademamix_tuning.tune("cpu", tmp_path / "tuning.json", count=5000, samples=2)
     assert all("time" in line["fault"] for line in late["tried"])

@@ -14,12 +14,13 @@ from typing import Any
 import pytest
 import torch
 
-from impls._triton import choose_interpreter
-from impls.ademamix import build, quantised, stochastic
+from impls.ademamix import build, quantised
+from impls.ademamix import stochastic_rounding as stochastic
 from impls.ademamix.backends import BACKENDS, Kind, UnsupportedByBackend, choose
 from impls.ademamix.optimizer import AdEMAMix
 from impls.ademamix.scalars import key_at
-from impls.compiling import BackendUnavailable
+from impls.compiler import BackendUnavailable
+from impls.triton_support import choose_interpreter
 
 choose_interpreter()
 

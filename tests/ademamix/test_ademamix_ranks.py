@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from impls.ademamix import ranks
-from impls.ademamix.driver import _from_anywhere
-from impls.ademamix.problem import Group, Problem, Ranks, Tensor
-from impls.contract import Unsupported
+from conformance.ademamix.harness import ranks
+from conformance.ademamix.harness.problem import Group, Problem, Ranks, Tensor
+from conformance.ademamix.harness.subject import _from_anywhere
+from impls.implementation import Unsupported
 from reference.ademamix import Hyperparameters, bounded_trajectory, numerical_class
 from reference.rounding import FLOAT32
 
@@ -53,7 +53,7 @@ class Raises(Plain):
 
 class Declines(Plain):
     def one(self, p, total, lr):
-        from impls.contract import Unsupported
+        from impls.implementation import Unsupported
         raise Unsupported("not under torch.distributed")
 '''
 
@@ -146,7 +146,7 @@ def test_torch_without_gloo_is_not_run(monkeypatch: pytest.MonkeyPatch, tmp_path
 
     import torch.distributed as dist
 
-    from impls.ademamix import rank_worker
+    from conformance.ademamix.harness import rank_worker
 
     monkeypatch.setattr(dist, "is_gloo_available", lambda: False)
     problem = _problem()

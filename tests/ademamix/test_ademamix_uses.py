@@ -10,11 +10,13 @@ import pytest
 import torch
 
 from conformance.ademamix import cases, checks
-from conformance.check import run_check, worst_of
-from conformance.judging import connect
-from impls.ademamix import IMPLEMENTATIONS, driver, torch_driver, torch_huge, torch_media, torch_uses
-from impls.ademamix.problem import Group, Huge, Problem, Tensor
-from impls.contract import NotRun, Unsupported
+from conformance.ademamix.harness import checkpointing, large_tensors, torch_backend, torch_usage
+from conformance.ademamix.harness import subject as driver
+from conformance.ademamix.harness.problem import Group, Huge, Problem, Tensor
+from conformance.engine.check import run_check, worst_of
+from conformance.engine.runner import connect
+from impls.ademamix.registry import IMPLEMENTATIONS
+from impls.implementation import NotRun, Unsupported
 from reference.ademamix import Hyperparameters
 
 HYPER = Hyperparameters(alpha=4.0)
@@ -52,7 +54,7 @@ def _problem(steps: int = 2, **options: Any) -> Problem:
 
 
 def _run(optimizer: type, problem: Problem, **settings: Any) -> Any:
-    return torch_driver.run(optimizer, settings, "cpu", problem)
+    return torch_backend.run(optimizer, settings, "cpu", problem)
 
 
 def test_use_that_nobody_knows_is_refused_with_the_known_ones() -> None:
@@ -131,7 +133,7 @@ def test_compiled_steps_are_captured_with_the_rate_of_each_step() -> None:
 def test_graphs_need_a_device() -> None:
     if not torch.cuda.is_available():
         with pytest.raises(NotRun, match="need a CUDA device"):
-            torch_uses.loop_of("graph", "cpu")
+            torch_usage.loop_of("graph", "cpu")
 
 
 def test_refusal_is_kept_with_the_parameter_as_it_was_left() -> None:
@@ -185,17 +187,17 @@ def test_state_survives_safetensors_with_the_types_that_it_had() -> None:
         "state": {0: {"m": torch.arange(3.0), "step": 4, "rate": 0.1, "on": True, "none": None}},
         "param_groups": [{"betas": (0.9, 0.99), "params": [0], "name": "a"}],
     }
-    back = torch_media.through_safetensors(state, torch.device("cpu"))
+    back = checkpointing.through_safetensors(state, torch.device("cpu"))
     assert torch.equal(back["state"][0].pop("m"), state["state"][0].pop("m"))
     assert back == state
     assert type(back["param_groups"][0]["betas"]) is tuple
     with pytest.raises(TypeError, match="the state holds set"):
-        torch_media.through_safetensors({"state": {0: {"seen": {1}}}}, torch.device("cpu"))
+        checkpointing.through_safetensors({"state": {0: {"seen": {1}}}}, torch.device("cpu"))
 
 
 def test_tensors_that_share_memory_are_saved_all_the_same() -> None:
     whole = torch.arange(6.0)
-    back = torch_media.through_safetensors({"a": whole[:3], "b": whole, "c": whole[::2]}, torch.device("cpu"))
+    back = checkpointing.through_safetensors({"a": whole[:3], "b": whole, "c": whole[::2]}, torch.device("cpu"))
     assert back["c"].tolist() == [0.0, 2.0, 4.0]
 
 
@@ -205,12 +207,12 @@ def test_tensors_that_share_memory_are_saved_all_the_same() -> None:
 def test_huge_values_are_the_same_on_the_device_and_at_the_sampled_places() -> None:
     huge = Huge(10_007, HYPER, (0.5, 0.25))
     for salt in range(3):
-        filled = torch_huge._filled(huge, salt, "cpu").double().numpy()
+        filled = large_tensors._filled(huge, salt, "cpu").double().numpy()
         np.testing.assert_array_equal(filled, huge.values(np.arange(huge.count), salt))
 
 
 def test_sampled_places_hold_both_sides_of_each_power_of_two_and_the_end() -> None:
-    places = set(torch_huge.sampled_places(2**20 + 77).tolist())
+    places = set(large_tensors.sampled_places(2**20 + 77).tolist())
     assert {0, 255, 2**19 - 1, 2**19, 2**20 - 1, 2**20, 2**20 + 76} <= places
     assert max(places) == 2**20 + 76
 
@@ -222,7 +224,7 @@ def test_update_that_stops_short_of_the_end_is_seen() -> None:
 
     huge = Huge(2**13 + 300, HYPER, (0.5,))
     for optimizer, same in ((Plain, True), (Short, False)):
-        [start], [gradient], [got] = torch_huge.sampled(optimizer, {}, "cpu", huge)
+        [start], [gradient], [got] = large_tensors.sampled(optimizer, {}, "cpu", huge)
         assert np.array_equal(got, start - 0.5 * gradient) is same
 
 
@@ -256,7 +258,7 @@ def test_numpy_optimizers_are_not_judged_on_what_torch_alone_has() -> None:
 
 
 def test_slow_moments_that_stand_still_are_measured_where_they_are_declared_and_failed_where_not() -> None:
-    from conformance.mutants import mutants_of, subject_of
+    from conformance.engine.mutation import mutants_of, subject_of
 
     (check,) = [c for c in checks.CHECKS if c.requirement == "ADM-48"]
     case = next(c for c in check.cases if c.id == "forgets")

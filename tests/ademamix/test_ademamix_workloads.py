@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from conformance.ademamix import workloads
-from impls.ademamix import IMPLEMENTATIONS
-from impls.contract import Unsupported
+from impls.ademamix.registry import IMPLEMENTATIONS
+from impls.implementation import Unsupported
 from reference.rounding import BFLOAT16
 
 BY_NAME = {implementation.name: implementation for implementation in IMPLEMENTATIONS}
@@ -71,7 +71,7 @@ def test_right_step_verifies(name: str, workload: workloads.Workload) -> None:
 
 @pytest.mark.parametrize("bug", ["TailForgotten", "SchedulesFromZero", "NumeratorCorrected", "CoupledDecay"])
 def test_wrong_step_does_not(bug: str) -> None:
-    wrong = replace(BY_NAME["ademamix/numpy"], target=f"conformance.mutants.ademamix:{bug}")
+    wrong = replace(BY_NAME["ademamix/numpy"], target=f"conformance.ademamix.mutants:{bug}")
     assert not all(c.passed for c in workloads.prepare(wrong, SMALL, "cpu").verify())
 
 

@@ -1,6 +1,6 @@
 """A cluster of several processes on this machine that loses a node while a shard runs on it; run by test_fleet.py.
 
-Arguments: the file that the slow plug touches once it runs, then those of ``python -m conformance.fleet``.
+Arguments: the file that the slow plug touches once it runs, then those of ``python -m conformance.runners.ray_cluster``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,16 @@ def main(touched: Path, arguments: list[str]) -> int:
     # The head only leads: what runs shards can be lost.
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     first = cluster.add_node(num_cpus=1)
-    command = [sys.executable, "-m", "conformance.fleet", "--address", cluster.address, "--checkout", str(ROOT), *arguments]
+    command = [
+        sys.executable,
+        "-m",
+        "conformance.runners.ray_cluster",
+        "--address",
+        cluster.address,
+        "--checkout",
+        str(ROOT),
+        *arguments,
+    ]
     fleet = subprocess.Popen(command, cwd=ROOT)
     while fleet.poll() is None and not touched.exists():
         time.sleep(0.05)

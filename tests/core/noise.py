@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from conformance.measuring.regression import Figure
+from conformance.regression.speeds import Figure
 
 
 @dataclass(frozen=True)

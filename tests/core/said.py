@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conformance.measuring.taking import rounded
+from conformance.benchmark.measurement import rounded
 
 
 def said(*values: float) -> list[float]:

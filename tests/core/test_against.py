@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from conformance import against, records
-from conformance.against import Findings, Selected
-from conformance.records import RecordError
-from conformance.verdict import Verdict
+from conformance.records import io as records
+from conformance.records.io import RecordError
+from conformance.records.schema import Verdict
+from conformance.regression import compare
+from conformance.regression.compare import Findings, Selected
 from tests.reports import records_for_tests as made
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -23,7 +24,7 @@ ALL = Selected((), whole=True, quick=False)
 
 
 def verdict(state: Verdict = Verdict.PASS, margin: float | None = 0.5, **changes: Any) -> dict[str, Any]:
-    return made.judgement(NAME, "ADM-01", changes.pop("case", "d8"), "float32", 0.3, verdict=state, margin=margin, **changes)
+    return made.result(NAME, "ADM-01", changes.pop("case", "d8"), "float32", 0.3, verdict=state, margin=margin, **changes)
 
 
 def speed(ratio: float | None = 2.0, name: str = NAME, **changes: Any) -> dict[str, Any]:
@@ -45,8 +46,8 @@ def compared(
         file = tmp_path / f"{number}.jsonl"
         made.write(file, lines, started=f"2026-11-0{number + 1}T08:00:00Z", **(earlier_header or {}))
         files.append(str(file))
-    return against.findings(
-        against.read(files, "0.1.0"), made.header(**(header or {})), now, selected, forgiven or []
+    return compare.findings(
+        compare.read(files, "0.1.0"), made.header(**(header or {})), now, selected, forgiven or []
     )  # fmt: skip
 
 
@@ -81,8 +82,8 @@ def test_the_latest_run_that_judged_a_case_speaks_for_it(tmp_path: Path) -> None
 
 
 def test_what_quick_leaves_out_and_what_was_not_put_are_not_lost(tmp_path: Path) -> None:
-    left_out = verdict(Verdict.NOT_RUN, None, message="left out by --quick: compiles")
-    found = compared(tmp_path, [verdict(), verdict(case="big")], [left_out], Selected((), whole=True, quick=True))
+    ruled_out = verdict(Verdict.NOT_RUN, None, message="left out by --quick: compiles")
+    found = compared(tmp_path, [verdict(), verdict(case="big")], [ruled_out], Selected((), whole=True, quick=True))
     assert not found.worse
     assert found.remarks == ["1 verdicts compared, 0 lost, 0 won, 1 left out by --quick, 1 that passed were not put this time"]
 
@@ -111,7 +112,7 @@ def test_a_speed_that_is_none_now_is_lost(tmp_path: Path, word: str) -> None:
 
 
 def taken(ratio: float) -> dict[str, Any]:
-    return against.take_of(speed(ratio))
+    return compare.take_of(speed(ratio))
 
 
 def test_a_slowdown_is_named_when_every_take_shows_it(tmp_path: Path) -> None:
@@ -225,12 +226,12 @@ def test_a_record_cannot_write_to_the_terminal(tmp_path: Path) -> None:
 def test_what_does_not_belong_is_refused(tmp_path: Path) -> None:
     other = made.write(tmp_path / "other.jsonl", [], suite="0.0.9")
     with pytest.raises(RecordError, match=r"other\.jsonl: was written by suite 0\.0\.9, but this is suite 0\.1\.0"):
-        against.read([str(other)], "0.1.0")
+        compare.read([str(other)], "0.1.0")
     (tmp_path / "none").mkdir()
     with pytest.raises(RecordError, match=r"none: found no \*\.jsonl"):
-        against.read([str(tmp_path / "none")], "0.1.0")
+        compare.read([str(tmp_path / "none")], "0.1.0")
     file = made.write(tmp_path / "a.jsonl", [])
-    assert len(against.read([str(file), str(file)], "0.1.0")) == 1
+    assert len(compare.read([str(file), str(file)], "0.1.0")) == 1
 
 
 @pytest.mark.parametrize(
@@ -246,7 +247,7 @@ def test_lines_that_cannot_be_compared_are_refused_before_anything_runs(
 ) -> None:
     file = made.write(tmp_path / "odd.jsonl", [line])
     with pytest.raises(RecordError, match=rf"odd\.jsonl: {reason}"):
-        against.read([str(file)], "0.1.0")
+        compare.read([str(file)], "0.1.0")
 
 
 def test_speeds_that_were_not_measured_this_time_are_counted(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from conformance.comparison import compare, equal
+from conformance.engine.comparison import compare, equal
 
 INF, NAN = math.inf, math.nan
 

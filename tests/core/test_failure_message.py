@@ -7,12 +7,12 @@ from pathlib import Path
 
 from syrupy.assertion import SnapshotAssertion
 
-from conformance.judging import Examination, examine, explain
-from conformance.situations import checks_of
-from conformance.verdict import Judgement, Verdict
-from impls.contract import Implementation
+from conformance.engine.runner import TestCase, explain, run_test_case
+from conformance.engine.selection import checks_of
+from conformance.records.schema import Verdict, VerdictRecord
+from impls.implementation import Implementation
 
-FAILURE = Judgement(
+FAILURE = VerdictRecord(
     implementation="ademamix/theirs",
     system="ademamix",
     requirement="ADM-04",
@@ -64,10 +64,10 @@ def test_what_the_judge_itself_produces(snapshot: SnapshotAssertion) -> None:
         spec="rig=strips_values.py:parse",
     )
     failures = [
-        judgement
+        result
         for check in checks_of("rig")
         for case in check.cases
-        if (judgement := examine(Examination(implementation, check, case, "", "cpu"))).verdict is Verdict.FAIL
-        and "strips" in judgement.resembles
+        if (result := run_test_case(TestCase(implementation, check, case, "", "cpu"))).verdict is Verdict.FAIL
+        and "strips" in result.resembles
     ]
     assert _without_statement(explain(failures[0])) == snapshot

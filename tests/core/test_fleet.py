@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from conformance import records
-from conformance.fleet import __main__ as command
-from conformance.fleet.merging import Done, merge
-from conformance.fleet.running import run_shard
-from conformance.fleet.shards import BUGS, JUDGE, MEASURE, Plan, Shard, lines_without, plan_shards
-from conformance.records import RecordError, Run
+from conformance.records import io as records
+from conformance.records.io import RecordError, Run
+from conformance.runners.ray_cluster import __main__ as command
+from conformance.runners.ray_cluster.merge import Done, merge
+from conformance.runners.ray_cluster.shards import BUGS, JUDGE, MEASURE, Plan, Shard, lines_without, plan_shards
+from conformance.runners.ray_cluster.worker import run_shard
 from impls.systems import SYSTEMS
 from tests.reports import records_for_tests as made
 
@@ -150,7 +150,7 @@ def judged(name: str, folder: Path, lines: list[dict[str, Any]], kind: str = JUD
 
 
 def verdict(name: str, case: str = "a") -> dict[str, Any]:
-    return made.judgement(name, "RIG-01", case, "", 0.0)
+    return made.result(name, "RIG-01", case, "", 0.0)
 
 
 def merged(tmp_path: Path, done: list[Done], names: list[str]) -> list[Run]:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from conformance import gpu
-from conformance.gpu import Step
-from conformance.measuring import UNTIL, machine
+from conformance.benchmark import machine
+from conformance.benchmark.benchmark import UNTIL
+from conformance.runners import gpu
+from conformance.runners.gpu import Step
 
 
 def names(device: str, tmp_path: Path) -> list[str]:
@@ -27,7 +28,7 @@ def test_on_a_device_only_what_runs_on_it_is_a_step(tmp_path: Path) -> None:
 
 
 def test_a_room_that_knows_launch_shapes_is_asked_to_try_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gpu, "is_installed", lambda module: module == "conformance.sigmoid_attention.tuning")
+    monkeypatch.setattr(gpu, "is_installed", lambda module: module == "tools.attention_tuning")
     (step,) = [step for step in gpu.steps("cuda", [], False, tmp_path) if step.name.startswith("tuning")]
     assert step.name == "tuning-sigmoid_attention"
     assert step.command[1].endswith(f"tune('cuda', Path({str(tmp_path / 'tuning-sigmoid_attention.json')!r}))")

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from conformance.claims import claims
-from conformance.curves import curves
-from conformance.judging import requirements_of
-from conformance.mutants import mutants_of
-from conformance.situations import checks_of, is_thorough
+from conformance.engine.mutation import mutants_of
+from conformance.engine.runner import requirements_of
+from conformance.engine.selection import checks_of, is_thorough
+from conformance.studies.claims import claims
+from conformance.studies.curves import curves
 from impls.systems import SYSTEMS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -66,7 +66,7 @@ def test_rooms_are_the_same_on_every_storey() -> None:
 def test_listing_imports_neither_torch_nor_jax_nor_a_peer() -> None:
     code = (
         "import sys\n"
-        "from impls.discovery import listed\n"
+        "from conformance.engine.discovery import listed\n"
         "for implementation in listed(): implementation.missing()\n"
         "print(sorted(set(sys.modules) & {'torch', 'jax', 'triton', 'optax', 'bitsandbytes', 'heavyball', "
         "'pytorch_optimizer', 'x_transformers', 'triton_sigmoid', 'numpy', 'regex', 're2', 'lark'}))"
@@ -79,8 +79,8 @@ def test_listing_imports_neither_torch_nor_jax_nor_a_peer() -> None:
 def test_collecting_a_room_imports_no_framework(system: str) -> None:
     code = (
         f"import sys, conformance.{system}.checks, conformance.{system}.workloads, conformance.mutants.{system}\n"
-        "import conformance.claims, conformance.curves\n"
-        "conformance.claims.claims(), conformance.curves.curves()\n"
+        "import conformance.studies.claims, conformance.studies.curves\n"
+        "conformance.studies.claims.claims(), conformance.studies.curves.curves()\n"
         "print(sorted(set(sys.modules) & {'torch', 'jax', 'triton'}))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -173,13 +173,13 @@ def test_no_tolerance_is_a_literal() -> None:
 
 
 def test_nothing_is_skipped_out_of_sight() -> None:
-    # A skip is a verdict that the report shows; only conformance/plugin.py may pronounce one.
+    # A skip is a verdict that the report shows; only conformance/pytest_plugin/plugin.py may pronounce one.
     wrong = []
     for file, tree in sources("conformance", "tests"):
         for node in ast.walk(tree):
             if isinstance(node, ast.Attribute) and node.attr in {"skip", "xfail", "skipif", "importorskip"}:
                 wrong.append(str(file.relative_to(ROOT)))
-    assert set(wrong) <= {"conformance/plugin.py", "tests/core/test_house.py"}
+    assert set(wrong) <= {"conformance/pytest_plugin/plugin.py", "tests/core/test_house.py"}
 
 
 def test_no_sentence_names_the_place_where_it_was_written() -> None:

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conformance.measuring import interference, taking
-from conformance.measuring.clock import HostClock, Work
-from conformance.workload import Prepared, Workload
-from impls.contract import Implementation
-from impls.discovery import select
+from conformance.benchmark import interference, measurement
+from conformance.benchmark.timer import HostClock, Work
+from conformance.benchmark.workload import Prepared, Workload
+from conformance.engine.discovery import select
+from impls.implementation import Implementation
 
 
 def test_replacing_the_clock_of_the_time_module_does_not_stop_ours(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,14 +157,14 @@ def made_ready(system: str, file: Path, text: str, name: str) -> Prepared:
 @pytest.mark.parametrize(("name", "right"), [("Honest", True), ("EverySecond", False), ("Late", False)])
 def test_an_optimizer_stands_where_all_its_timed_steps_lead(tmp_path: Path, name: str, right: bool) -> None:
     prepared = made_ready("ademamix", tmp_path / "optimizers.py", OPTIMIZERS, name)
-    assert taking._verified(prepared) <= 1
+    assert measurement._verified(prepared) <= 1
     for _ in range(9):
         prepared.run()
     if right:
-        assert taking._verified(prepared, timed=True) <= 1
+        assert measurement._verified(prepared, timed=True) <= 1
     else:
-        with pytest.raises(taking.WrongAnswer, match="timed"):
-            taking._verified(prepared, timed=True)
+        with pytest.raises(measurement.WrongAnswer, match="timed"):
+            measurement._verified(prepared, timed=True)
 
 
 def test_where_no_bound_reaches_parameters_must_be_finite_at_least() -> None:
@@ -185,33 +185,33 @@ def test_the_last_timed_attention_is_held_against_the_law(tmp_path: Path, name: 
         prepared.renew(number)
         prepared.run()
     if right:
-        assert taking._verified(prepared, timed=True) <= 1
+        assert measurement._verified(prepared, timed=True) <= 1
     else:
-        with pytest.raises(taking.WrongAnswer):
-            taking._verified(prepared, timed=True)
+        with pytest.raises(measurement.WrongAnswer):
+            measurement._verified(prepared, timed=True)
 
 
 def test_a_result_that_a_later_call_writes_over_is_wrong(tmp_path: Path) -> None:
-    taking._verified(made_ready("sigmoid_attention", tmp_path / "honest.py", ATTENTIONS, "honest"))
-    with pytest.raises(taking.WrongAnswer, match="output of an earlier call"):
-        taking._verified(made_ready("sigmoid_attention", tmp_path / "reused.py", ATTENTIONS, "reused"))
+    measurement._verified(made_ready("sigmoid_attention", tmp_path / "honest.py", ATTENTIONS, "honest"))
+    with pytest.raises(measurement.WrongAnswer, match="output of an earlier call"):
+        measurement._verified(made_ready("sigmoid_attention", tmp_path / "reused.py", ATTENTIONS, "reused"))
 
 
 def test_flags_that_slow_all_of_torch_down_are_left_to_who_set_them() -> None:
     import torch
 
-    from impls.surroundings import surroundings_of
+    from conformance.engine.isolation import process_state_of
 
     def flags() -> tuple[Any, ...]:
         return torch.is_anomaly_enabled(), torch.get_float32_matmul_precision(), torch.are_deterministic_algorithms_enabled()
 
     before = flags()
-    with surroundings_of("a/culprit"):
+    with process_state_of("a/culprit"):
         torch.autograd.set_detect_anomaly(True)
         torch.set_float32_matmul_precision("medium")
         torch.use_deterministic_algorithms(True)
     assert flags() == before
-    with surroundings_of("a/culprit"):
+    with process_state_of("a/culprit"):
         assert flags() == (True, "medium", True)
     assert flags() == before
 

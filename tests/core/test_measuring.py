@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conformance import measuring
-from conformance.comparison import Comparison, equal
-from conformance.measuring import allocator, cache, memory, pinning, roofline, sampling, taking
-from conformance.measuring.clock import DeviceClock, Work, nothing
-from conformance.measuring.sampling import Buffers, Plan
-from conformance.measuring.telemetry import Told
-from conformance.workload import Prepared, Workload
-from impls.contract import Implementation
+from conformance.benchmark import affinity, allocator, benchmark, cache, memory, roofline, sampler
+from conformance.benchmark import measurement as taking
+from conformance.benchmark.sampler import Buffers, Plan
+from conformance.benchmark.telemetry import Told
+from conformance.benchmark.timer import DeviceClock, Work, nothing
+from conformance.benchmark.workload import Prepared, Workload
+from conformance.engine.comparison import Comparison, equal
+from impls.implementation import Implementation
 from tests.core.said import said
 from tests.core.test_measuring_clock import MadeUpDevice
 
@@ -55,17 +55,17 @@ def buffers(name: str, calls: int = 1, **more: Any) -> Buffers:
 def test_quads_are_a_b_b_a_or_their_mirror_image() -> None:
     clock = ScriptedClock({"own": 1.0, "baseline": 2.0})
     plan = Plan(1, 1, (4,), 0.95)
-    sampling.sample([buffers("own")], [buffers("baseline")], sampling.taker(clock, nothing), plan, 1.0)
+    sampler.sample([buffers("own")], [buffers("baseline")], sampler.taker(clock, nothing), plan, 1.0)
     letters = "".join({"own": "b", "baseline": "a"}[name] for name in clock.order)
     assert letters == "abba" + "baab" + "baab" + "abba"
 
 
 def test_the_process_comes_to_rest_whenever_the_other_side_takes_its_turn() -> None:
     clock = ScriptedClock({"own": 1.0, "baseline": 2.0})
-    sampling.sample(
+    sampler.sample(
         [buffers("own")],
         [buffers("baseline")],
-        sampling.taker(clock, nothing),
+        sampler.taker(clock, nothing),
         Plan(1, 1, (2,), 0.95),
         1.0,
         rest=lambda: clock.order.append("rest"),
@@ -77,8 +77,8 @@ def test_the_process_comes_to_rest_whenever_the_other_side_takes_its_turn() -> N
 def test_samples_are_seconds_per_call() -> None:
     # Powers of two, so that scaling by the number of calls and back is exact.
     clock = ScriptedClock({"own": 0.25, "baseline": 0.5})
-    found = sampling.sample(
-        [buffers("own", 8)], [buffers("baseline", 4)], sampling.taker(clock, nothing), Plan(8, 4, (2,), 0.95), 1.0
+    found = sampler.sample(
+        [buffers("own", 8)], [buffers("baseline", 4)], sampler.taker(clock, nothing), Plan(8, 4, (2,), 0.95), 1.0
     )
     assert (found.own, found.baseline) == ([0.25] * 4, [0.5] * 4)
 
@@ -86,7 +86,7 @@ def test_samples_are_seconds_per_call() -> None:
 def test_each_quad_is_taken_on_the_next_set_of_buffers() -> None:
     clock = ScriptedClock({f"{side}{i}": 1.0 for side in ("own", "baseline") for i in range(3)})
     own, other = ([buffers(f"{side}{i}") for i in range(3)] for side in ("own", "baseline"))
-    sampling.sample(own, other, sampling.taker(clock, nothing), Plan(1, 1, (6,), 0.95), 1.0)
+    sampler.sample(own, other, sampler.taker(clock, nothing), Plan(1, 1, (6,), 0.95), 1.0)
     assert [{name[-1] for name in clock.order[4 * q : 4 * q + 4]} for q in range(6)] == [{"0"}, {"1"}, {"2"}] * 2
 
 
@@ -95,7 +95,7 @@ def test_every_sample_gets_inputs_that_no_other_saw() -> None:
     seen: list[int] = []
     for evict in (None, nothing):
         sides = [buffers(name, renew=seen.append) for name in ("own", "baseline")]
-        sampling.sample(sides[:1], sides[1:], sampling.taker(clock, evict), Plan(1, 1, (8,), 0.95), 1.0)
+        sampler.sample(sides[:1], sides[1:], sampler.taker(clock, evict), Plan(1, 1, (8,), 0.95), 1.0)
     assert len(seen) == len(set(seen)) == 2 * 8 * 4
 
 
@@ -103,10 +103,10 @@ def test_warm_means_right_after_the_same_work_and_cold_after_emptying_the_cache(
     happened: list[str] = []
     work = Buffers(Work(lambda: happened.append("timed") or "own", 1), lambda: happened.append("untimed"))
     clock = ScriptedClock({"own": 1.0})
-    sampling.taker(clock, None, lambda: happened.append("mark"))(work, 1)
+    sampler.taker(clock, None, lambda: happened.append("mark"))(work, 1)
     assert happened == ["untimed", "mark", "timed"]
     happened.clear()
-    sampling.taker(clock, lambda: happened.append("evict"), lambda: happened.append("mark"))(work, 1)
+    sampler.taker(clock, lambda: happened.append("evict"), lambda: happened.append("mark"))(work, 1)
     assert happened == ["evict", "mark", "timed"]
 
 
@@ -117,24 +117,24 @@ def test_a_pilot_that_was_too_hopeful_gives_up_the_looks_to_come() -> None:
         now[0] += 1.0
         return 1.0 + number % 7  # far from tight
 
-    found = sampling.sample(
+    found = sampler.sample(
         [buffers("own")], [buffers("baseline")], take, Plan(1, 1, (8, 16, 32, 64), 0.9875), 60.0, lambda: now[0]
     )
     assert (found.looks, found.stopped, len(found.own)) == (2, "budget", 32)
 
 
 def test_the_plan_follows_from_the_pilot() -> None:
-    assert sampling.plan_for(1, 1, 0.01, 0.7).looks == (8, 16, 32, 64)
+    assert sampler.plan_for(1, 1, 0.01, 0.7).looks == (8, 16, 32, 64)
     for quad_s in (1e-6, 1e-3, 0.02, 0.05, 0.3, 100.0):
-        plan = sampling.plan_for(1, 1, quad_s, 1.0)
+        plan = sampler.plan_for(1, 1, quad_s, 1.0)
         assert plan.enough == (plan.looks[-1] >= 6)
-        assert plan.looks[-1] * quad_s <= max(1.0, sampling.PATIENCE, 2 * quad_s)
-    assert not sampling.plan_for(1, 1, 1.0, 1.0).enough
+        assert plan.looks[-1] * quad_s <= max(1.0, sampler.PATIENCE, 2 * quad_s)
+    assert not sampler.plan_for(1, 1, 1.0, 1.0).enough
 
 
 def test_short_calls_are_repeated_within_a_sample() -> None:
-    assert sampling.calls_for(1e-6) * 1e-6 >= sampling.SHORTEST_SAMPLE_S / 2
-    assert sampling.calls_for(1.0) == 1
+    assert sampler.calls_for(1e-6) * 1e-6 >= sampler.SHORTEST_SAMPLE_S / 2
+    assert sampler.calls_for(1.0) == 1
 
 
 IMPLEMENTATIONS = {
@@ -163,7 +163,7 @@ def measured(
     quads: int = 64,
     alone: float | None = None,
     **prepared: Any,
-) -> tuple[measuring.Outcome, ScriptedClock]:
+) -> tuple[benchmark.Outcome, ScriptedClock]:
     """An outcome whose times are those of a scripted clock, with time for so many quads, where A/A pairs showed this noise."""
     clock = ScriptedClock(seconds)
 
@@ -175,10 +175,10 @@ def measured(
     monkeypatch.setattr(taking.importlib, "import_module", lambda name: room_of(prepare))
     monkeypatch.setattr(taking, "_NOISE", {("rig", "w", "cpu", state): noise for state in cache.CONDITIONS})
     monkeypatch.setattr(taking, "_ALONE", {("rig", "w", "cpu", state): alone for state in cache.CONDITIONS} if alone else {})
-    monkeypatch.setattr(taking, "plan_for", lambda a, b, quad_s, budget_s: Plan(a, b, *sampling.planned_looks(quads)))
+    monkeypatch.setattr(taking, "plan_for", lambda a, b, quad_s, budget_s: Plan(a, b, *sampler.planned_looks(quads)))
     monkeypatch.setattr(taking, "cache_of", lambda _: SimpleNamespace(evict=nothing, bytes=2**25, assumed=False))
-    measurement = measuring.Measurement(IMPLEMENTATIONS[own], IMPLEMENTATIONS["baseline"], workload, "cpu", True)
-    return measuring.measure(measurement), clock
+    measurement = benchmark.Measurement(IMPLEMENTATIONS[own], IMPLEMENTATIONS["baseline"], workload, "cpu", True)
+    return benchmark.measure(measurement), clock
 
 
 def test_one_measurement_gives_a_line_for_each_state_of_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,7 +222,7 @@ def test_an_a_a_pair_that_differs_is_called_noisy_and_remembered(monkeypatch: py
     monkeypatch.setattr(taking, "clock_for", lambda device, synchronous=False: clock)
     monkeypatch.setattr(taking.importlib, "import_module", lambda name: room_of(prepare))
     baseline = IMPLEMENTATIONS["baseline"]
-    outcome = measuring.measure(measuring.Measurement(baseline, baseline, WORKLOAD, "cpu", True))
+    outcome = benchmark.measure(benchmark.Measurement(baseline, baseline, WORKLOAD, "cpu", True))
     assert "the baseline differs from itself by 20.0% or more here: this place is noisy" in outcome.line["warnings"]
     assert said(taking._NOISE["rig", "w", "cpu", "cold"]) == said(1.2)
 
@@ -317,7 +317,7 @@ def test_sets_of_buffers_are_made_for_both_sides_alike(monkeypatch: pytest.Monke
 
 
 def test_a_run_whose_time_is_spent_begins_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(measuring.UNTIL, "1.5")
+    monkeypatch.setenv(benchmark.UNTIL, "1.5")
     outcome, clock = measured(monkeypatch, {"own": 1.0, "baseline": 1.0})
     assert [line["verdict"] for line in outcome.lines] == ["not run"] * 2
     assert "time that the run was given is spent" in outcome.line["message"]
@@ -343,7 +343,7 @@ def test_a_collector_that_was_let_in_is_told() -> None:
 
 def on_device(
     monkeypatch: pytest.MonkeyPatch, device: MadeUpDevice, kernels: dict[str, int], waits: bool = False
-) -> measuring.Outcome:
+) -> benchmark.Outcome:
     """A CUDA measurement from end to end, on a device that is made up."""
 
     def prepare(implementation: Implementation, of: Workload, where: str) -> Prepared:
@@ -368,7 +368,7 @@ def on_device(
     taking._reader.cache_clear()
     own, baseline = (replace(IMPLEMENTATIONS[name], devices=("cuda",)) for name in ("own", "baseline"))
     try:
-        return measuring.measure(measuring.Measurement(own, baseline, WORKLOAD, "cuda", True))
+        return benchmark.measure(benchmark.Measurement(own, baseline, WORKLOAD, "cuda", True))
     finally:
         taking._reader.cache_clear()
 
@@ -415,13 +415,13 @@ def test_threads_and_affinity_are_pinned_recorded_and_put_back() -> None:
     before, cpus = torch.get_num_threads(), os.sched_getaffinity(0)
     torch.set_num_threads(before + 1)
     try:
-        with pinning.pinned() as pins:
-            assert torch.get_num_threads() == pins.threads["torch"] == pinning.wanted_threads()
+        with affinity.pinned() as pins:
+            assert torch.get_num_threads() == pins.threads["torch"] == affinity.wanted_threads()
             assert pins.affinity == tuple(sorted(cpus))
             assert "blas" in pins.threads
         assert torch.get_num_threads() == before + 1
         assert pins.warnings == []
-        with pinning.pinned() as changed:
+        with affinity.pinned() as changed:
             torch.set_num_threads(changed.threads["torch"] + 1)
         assert "the number of torch's threads was changed" in changed.warnings[0]
     finally:
@@ -431,11 +431,11 @@ def test_threads_and_affinity_are_pinned_recorded_and_put_back() -> None:
 
 def test_the_wanted_threads_are_the_variables_or_one_for_each_core(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "3,1")
-    assert pinning.wanted_threads() == 3
+    assert affinity.wanted_threads() == 3
     monkeypatch.setenv("OMP_NUM_THREADS", "many")
-    monkeypatch.setattr(pinning, "allowed_cpus", lambda: (0, 1, 2, 3))
-    monkeypatch.setattr(pinning, "siblings", lambda cpus: ((0, 2), (1, 3)))
-    assert pinning.wanted_threads() == 2
+    monkeypatch.setattr(affinity, "allowed_cpus", lambda: (0, 1, 2, 3))
+    monkeypatch.setattr(affinity, "siblings", lambda cpus: ((0, 2), (1, 3)))
+    assert affinity.wanted_threads() == 2
 
 
 def test_siblings_and_caches_are_read_from_the_system(tmp_path: Path) -> None:
@@ -448,15 +448,15 @@ def test_siblings_and_caches_are_read_from_the_system(tmp_path: Path) -> None:
             folder.mkdir(parents=True)
             for name, text in (("level", level), ("type", kind), ("size", size), ("shared_cpu_list", shared)):
                 (folder / name).write_text(f"{text}\n")
-    assert pinning.siblings((0, 1, 4), tmp_path) == ((0, 4), (1,))
-    assert pinning.siblings((0, 7), tmp_path) is None
+    assert affinity.siblings((0, 1, 4), tmp_path) == ((0, 4), (1,))
+    assert affinity.siblings((0, 7), tmp_path) is None
     assert cache.last_level_bytes((0, 1, 4), tmp_path) == 32 * 2**20
     assert cache.last_level_bytes((0, 2), tmp_path) == 64 * 2**20, "two caches, both of which must be emptied"
     assert cache.last_level_bytes((9,), tmp_path) is None
 
 
 def test_emptying_the_cache_reads_enough_on_every_cpu() -> None:
-    cpus = pinning.allowed_cpus()
+    cpus = affinity.allowed_cpus()
     emptied = cache.HostCache(cpus, 2**20)
     read = sum(reader._words for reader in emptied._readers) * 8
     assert read >= max(2 * 2**20, cache.PRIVATE_BYTES * len(cpus))
@@ -498,10 +498,10 @@ def test_the_allocator_keeps_what_is_freed() -> None:
 
 def test_replay_gives_back_exactly_the_samples() -> None:
     samples = [0.25, 0.5, 0.125]
-    measuring._REPLAY.load(samples)
+    benchmark._REPLAY.load(samples)
     seen = []
     for _ in samples:
-        started = measuring.replay_timer()
-        measuring._REPLAY.advance()
-        seen.append(measuring.replay_timer() - started)
+        started = benchmark.replay_timer()
+        benchmark._REPLAY.advance()
+        seen.append(benchmark.replay_timer() - started)
     assert seen == samples

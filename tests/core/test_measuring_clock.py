@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from conformance.measuring.clock import LONGEST_AHEAD_S, DeviceClock, HostClock, nothing
+from conformance.benchmark.timer import LONGEST_AHEAD_S, DeviceClock, HostClock, nothing
 from tests.core.said import said
 
 

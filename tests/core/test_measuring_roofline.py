@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.measuring import roofline
-from conformance.measuring.roofline import HEADROOM, Rate, judged
-from conformance.workload import Workload
-from impls import compiling
+from conformance.benchmark import roofline
+from conformance.benchmark.roofline import HEADROOM, Rate, judged
+from conformance.benchmark.workload import Workload
+from impls import compiler
 from tests.core.said import said
 
 WORKLOAD = Workload(
@@ -88,9 +88,9 @@ def test_a_library_s_product_is_no_ceiling_for_what_was_compiled_here(monkeypatc
     assert set(roofline.product_rates("float64", "cpu", "warm")) == {"matmul_flops_per_s"}
 
     def missing(source: object) -> None:
-        raise compiling.BackendUnavailable("no compiler")
+        raise compiler.BackendUnavailable("no compiler")
 
-    monkeypatch.setattr(compiling, "library", missing)
+    monkeypatch.setattr(compiler, "library", missing)
     assert set(roofline.product_rates("float32", "cpu", "warm")) == {"matmul_flops_per_s"}
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from conformance.measuring import sampling, statistics
+from conformance.benchmark import sampler, statistics
 from tests.core.said import said
 
 Array = npt.NDArray[np.float64]
@@ -42,26 +42,26 @@ class Machine:
 
     def __init__(self, kind: str, correlation: float, seed: int, ratio: float = 1.0, loudness: float = 1.0) -> None:
         generator = np.random.default_rng(seed)
-        count = 4 * sampling.MOST_QUADS
+        count = 4 * sampler.MOST_QUADS
         common = loudness * correlated(generator, count, 0.9, 0.1)
         self.baseline = np.exp(loudness * noise(kind, generator, count) + common) * ratio
         own = noise(kind, generator, count) + correlated(generator, count, correlation, 0.02)
         self.own = np.exp(loudness * own + common)
         self.asked = 0
 
-    def take(self, buffers: sampling.Buffers, number: int) -> float:
+    def take(self, buffers: sampler.Buffers, number: int) -> float:
         assert number == self.asked + 1
         self.asked = number
         return float((self.own if buffers is OWN else self.baseline)[number - 1])
 
 
-WORK = sampling.Work(lambda: None, 1)
-OWN, BASELINE = sampling.Buffers(WORK, lambda: None), sampling.Buffers(WORK, lambda: None)
+WORK = sampler.Work(lambda: None, 1)
+OWN, BASELINE = sampler.Buffers(WORK, lambda: None), sampler.Buffers(WORK, lambda: None)
 
 
-def run(machine: Machine, affordable: int = sampling.MOST_QUADS) -> tuple[sampling.Samples, float, float, float]:
-    plan = sampling.Plan(1, 1, *sampling.planned_looks(affordable))
-    samples = sampling.sample([OWN], [BASELINE], machine.take, plan, budget_s=1e9, now=lambda: 0.0)
+def run(machine: Machine, affordable: int = sampler.MOST_QUADS) -> tuple[sampler.Samples, float, float, float]:
+    plan = sampler.Plan(1, 1, *sampler.planned_looks(affordable))
+    samples = sampler.sample([OWN], [BASELINE], machine.take, plan, budget_s=1e9, now=lambda: 0.0)
     return samples, *statistics.ratio_interval(samples.baseline, samples.own, plan.confidence)
 
 
@@ -148,14 +148,14 @@ def test_the_interval_of_few_samples_holds_them_all() -> None:
 
 def test_planned_looks_double_and_share_the_confidence() -> None:
     for affordable in range(1, 200):
-        looks, confidence = sampling.planned_looks(affordable)
+        looks, confidence = sampler.planned_looks(affordable)
         assert said(1 - confidence) == said((1 - statistics.CONFIDENCE) / len(looks))
-        assert looks[-1] == max(2, min(affordable, sampling.MOST_QUADS))
+        assert looks[-1] == max(2, min(affordable, sampler.MOST_QUADS))
         assert all(after // 2 == before for before, after in itertools.pairwise(looks))
         if affordable >= 6:
             assert looks[0] >= statistics.fewest_quads(confidence)
-    assert sampling.planned_looks(64)[0] == (8, 16, 32, 64)
-    assert sampling.planned_looks(6) == ((6,), 0.95)
+    assert sampler.planned_looks(64)[0] == (8, 16, 32, 64)
+    assert sampler.planned_looks(6) == ((6,), 0.95)
 
 
 @pytest.mark.parametrize("kind", ["heavy", "spikes", "skewed"])

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from conformance.measuring import telemetry
-from conformance.measuring.telemetry import DeviceWatch, HostWatch, NvmlReader, Reading, SmiReader
+from conformance.benchmark import telemetry
+from conformance.benchmark.telemetry import DeviceWatch, HostWatch, NvmlReader, Reading, SmiReader
 
 TICK = os.sysconf("SC_CLK_TCK")
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from conformance import records
-from impls.surroundings import surroundings_of
+from conformance.engine.isolation import process_state_of
+from conformance.records import io as records
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -437,7 +437,7 @@ def test_nobody_who_is_judged_ends_the_run(outside: Path, workers: list[str]) ->
 
 def test_who_replaces_what_judges_does_not_pass(outside: Path) -> None:
     (outside / "judge.py").write_text(
-        "import numpy as np\nfrom conformance import judging\nfrom conformance.comparison import Comparison\n"
+        "import numpy as np\nfrom conformance import judging\nfrom conformance.engine.comparison import Comparison\n"
         "def numpy(text):\n    np.isnan = lambda values: np.ones_like(values, bool)\n    return [('no', 'such', 0, 1)]\n"
         "def suite(text):\n"
         "    judging.worst_of = lambda comparisons: Comparison('', 0.0, '', '', '', '')\n    return [('no', 'such', 0, 1)]\n"
@@ -466,10 +466,10 @@ def test_torch_is_left_as_it_was() -> None:
     import torch
 
     before = torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_num_threads()
-    with surroundings_of("somebody"):
+    with process_state_of("somebody"):
         torch.set_default_dtype(torch.float64)
         torch.set_grad_enabled(False)
     assert (torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_num_threads()) == before
-    with surroundings_of("somebody"):
+    with process_state_of("somebody"):
         assert torch.get_default_dtype() == torch.float64
     assert torch.get_default_dtype() == before[0]

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from conformance import records
-from conformance.verdict import Judgement, Verdict
+from conformance.records import io as records
+from conformance.records.schema import Verdict, VerdictRecord
 
 HEADER = {"suite": "0.1.0", "requirements": []}
 FOOTER = {"exit": 0}
 
 
-def judgement(case: str, margin: float | None = 0.5) -> Judgement:
-    return Judgement(
+def result(case: str, margin: float | None = 0.5) -> VerdictRecord:
+    return VerdictRecord(
         implementation="rig/x",
         system="rig",
         requirement="RIG-01",
@@ -34,7 +34,7 @@ def judgement(case: str, margin: float | None = 0.5) -> Judgement:
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "run.jsonl"
-    records.write(path, HEADER, [judgement(c).to_json() for c in "bac"], FOOTER)
+    records.write(path, HEADER, [result(c).to_json() for c in "bac"], FOOTER)
     return path
 
 
@@ -42,18 +42,18 @@ def test_round_trip(file: Path) -> None:
     run = records.read(file)
     assert [line["case"] for line in run.of_kind("verdict")] == ["a", "b", "c"]
     assert run.footer["counts"]["verdict"] == 3
-    assert Judgement.from_json(run.lines[0]) == judgement("a")
+    assert VerdictRecord.from_json(run.lines[0]) == result("a")
 
 
 def test_an_infinite_margin_survives_strict_json() -> None:
-    line = json.loads(records.dump(judgement("a", float("inf")).to_json()))
+    line = json.loads(records.dump(result("a", float("inf")).to_json()))
     assert line["margin"] == "inf"
-    assert Judgement.from_json(line).margin == float("inf")
+    assert VerdictRecord.from_json(line).margin == float("inf")
 
 
 def test_order_of_arrival_does_not_show(tmp_path: Path, file: Path) -> None:
     other = tmp_path / "other.jsonl"
-    records.write(other, HEADER, [judgement(c).to_json() for c in "cab"], FOOTER)
+    records.write(other, HEADER, [result(c).to_json() for c in "cab"], FOOTER)
     assert other.read_bytes() == file.read_bytes()
 
 
@@ -175,7 +175,7 @@ def test_a_full_disk_leaves_what_was_there(file: Path, monkeypatch: pytest.Monke
 
 
 def test_what_no_utf_8_can_carry_is_written_and_read_back(tmp_path: Path) -> None:
-    line = {**judgement("a").to_json(), "message": "\ud800\U0001f600"}
+    line = {**result("a").to_json(), "message": "\ud800\U0001f600"}
     records.write(tmp_path / "run.jsonl", HEADER, [line], FOOTER)
     assert list(records.read(tmp_path / "run.jsonl").lines) == [line]
 
@@ -191,5 +191,5 @@ def test_an_implementation_that_replaces_json_does_not_write_our_records(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(json, "dumps", lambda *arguments, **options: "{}")
-    records.write(tmp_path / "run.jsonl", HEADER, [judgement("a").to_json()], FOOTER)
+    records.write(tmp_path / "run.jsonl", HEADER, [result("a").to_json()], FOOTER)
     assert len(records.read(tmp_path / "run.jsonl").lines) == 1

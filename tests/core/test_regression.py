@@ -10,8 +10,8 @@ import mpmath
 import numpy as np
 import pytest
 
-from conformance.measuring import regression
-from conformance.measuring.regression import Change, Figure, Key, compare, figure_of, student_quantile, suspects
+from conformance.regression import speeds
+from conformance.regression.speeds import Change, Figure, Key, compare, figure_of, student_quantile, suspects
 from tests.core.noise import Machine, figures
 
 WORKLOADS = 12
@@ -28,7 +28,7 @@ def run_against(
     before = [figures(machine, generator, WORKLOADS) for _ in range(earlier)]
     now = figures(machine, generator, WORKLOADS, slowed)
     again: dict[Key, list[Figure]] = {}
-    for _ in range(regression.TAKES - 1):
+    for _ in range(speeds.TAKES - 1):
         wanted = {change.now.key for change in suspects(compare(before, now, again))}
         if not wanted:
             break
@@ -49,7 +49,7 @@ def test_unchanged_code_is_not_accused(machine: Machine) -> None:
     runs = 2000
     alarms = sum(bool(proven(run_against(machine, generator))) for _ in range(runs))
     # A run in a thousand is what sampling is allowed, and two standard deviations more; the rest of the rule only lowers it.
-    allowed = runs * regression.FALSE_ALARM
+    allowed = runs * speeds.FALSE_ALARM
     assert alarms <= allowed + 2 * math.sqrt(allowed)
 
 

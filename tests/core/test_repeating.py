@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from conformance import records
-from conformance.measuring import repeating
+from conformance.records import io as records
+from conformance.regression import repeat
 from tests.reports import records_for_tests as made
 
 
@@ -24,8 +24,8 @@ def test_alarms_are_counted_and_end_it_badly(
         footer = {"exit": int(slow), "against": {"slower": int(slow), "lost": 0}}
         records.write(file, made.header(), [line], footer)
 
-    monkeypatch.setattr(repeating, "_measure", measure)
-    assert repeating.main(["--repeats", "3", "--folder", str(tmp_path), "--", "--quick"]) == 1
+    monkeypatch.setattr(repeat, "_measure", measure)
+    assert repeat.main(["--repeats", "3", "--folder", str(tmp_path), "--", "--quick"]) == 1
     said = capsys.readouterr().out
     assert "2: 1 slower, 0 lost, 1 measured again" in said
     assert "1 of 3 runs called unchanged code slower" in said
@@ -40,5 +40,5 @@ def test_no_alarm_ends_it_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         footer = {"exit": 0, "against": {"slower": 0, "lost": 0}}
         records.write(file, made.header(), [made.measurement("ademamix/numpy", 2.0)], footer)
 
-    monkeypatch.setattr(repeating, "_measure", measure)
-    assert repeating.main(["--repeats", "2", "--folder", str(tmp_path)]) == 0
+    monkeypatch.setattr(repeat, "_measure", measure)
+    assert repeat.main(["--repeats", "2", "--folder", str(tmp_path)]) == 0

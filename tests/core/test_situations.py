@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from conformance import situations as module
-from conformance.check import Check
-from conformance.judging import Examination, divided, examinations, examine, reproduction
-from conformance.situations import Options, situations
-from conformance.verdict import Verdict
-from impls.contract import Implementation
+from conformance.engine import selection as module
+from conformance.engine.check import Check
+from conformance.engine.runner import TestCase, divided, reproduction, run_test_case, test_cases
+from conformance.engine.selection import Options, selected_cases
+from conformance.records.schema import Verdict
+from impls.implementation import Implementation
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ CHECK = Check("ADM-01", lambda subject, case, dtype: [], (Plain("fast", quick=Tr
 
 def chosen(monkeypatch: pytest.MonkeyPatch, options: Options) -> list[tuple[str, str]]:
     monkeypatch.setattr(module, "checks_of", lambda system: [CHECK])
-    return [(case.id, dtype) for _, case, dtype in situations("ademamix", options)]
+    return [(case.id, dtype) for _, case, dtype in selected_cases("ademamix", options)]
 
 
 def test_long_cases_are_left_to_thorough_runs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,7 +45,7 @@ def test_long_cases_are_left_to_thorough_runs(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_long_case_is_reproduced_by_a_thorough_run() -> None:
     implementation = Implementation(name="ademamix/x", system="ademamix", target="m:a", protocol="", summary="")
-    commands = [reproduction(Examination(implementation, CHECK, case, "float32", "cpu", False)) for case in CHECK.cases]
+    commands = [reproduction(TestCase(implementation, CHECK, case, "float32", "cpu", False)) for case in CHECK.cases]
     assert ["--thorough" in command for command in commands] == [False, False, True]
 
 
@@ -63,7 +63,7 @@ def test_a_quick_run_puts_each_case_in_one_dtype_and_the_dtypes_take_turns(monke
     )
 
     def dtypes(implementation: Implementation, options: Options) -> list[str]:
-        return [e.dtype for e in examinations("ademamix", [implementation], options)]
+        return [e.dtype for e in test_cases("ademamix", [implementation], options)]
 
     assert dtypes(both, Options(quick=True)) == ["float32", "bfloat16", "float32", "bfloat16"]
     assert dtypes(narrow, Options(quick=True)) == ["bfloat16"] * 4
@@ -78,14 +78,14 @@ def test_a_quick_run_puts_each_case_in_one_dtype_and_the_dtypes_take_turns(monke
 def test_what_a_declaration_rules_out_is_gathered_and_nothing_of_it_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "checks_of", lambda system: [CHECK])
     implementations = [named("both", ("float32", "bfloat16")), named("narrow", ("bfloat16",))]
-    found = list(examinations("ademamix", implementations, Options(thorough=True)))
-    seated, left_out = divided(found)
-    assert [(e.implementation.name, e.dtype) for e in seated if e.case.id == "fast"] == [
+    found = list(test_cases("ademamix", implementations, Options(thorough=True)))
+    runnable, ruled_out = divided(found)
+    assert [(e.implementation.name, e.dtype) for e in runnable if e.case.id == "fast"] == [
         ("ademamix/both", "float32"),
         ("ademamix/both", "bfloat16"),
         ("ademamix/narrow", "bfloat16"),
     ]
-    (absent,) = left_out
-    assert (absent.id, [e.dtype for e in absent.examinations]) == ("left-out-ademamix/narrow", ["float32"] * 3)
-    assert len(seated) + len(absent.examinations) == len(found)
-    assert {examine(e).verdict for e in absent.examinations} == {Verdict.UNSUPPORTED}
+    (absent,) = ruled_out
+    assert (absent.id, [e.dtype for e in absent.test_cases]) == ("left-out-ademamix/narrow", ["float32"] * 3)
+    assert len(runnable) + len(absent.test_cases) == len(found)
+    assert {run_test_case(e).verdict for e in absent.test_cases} == {Verdict.UNSUPPORTED}

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from conformance import claims, curves, records
-from conformance.claims import Axes, Claim, Effort, Finding, Series
-from conformance.curves import Curve, Trace
-from conformance.studies import BAD_INPUT, BROKEN, HELD, INTERRUPTED
-from impls.contract import Implementation, NotRun, Unsupported
+from conformance.records import io as records
+from conformance.studies.claims import Axes, Claim, Effort, Finding, Series
+from conformance.studies.curves import Curve, Trace
+from conformance.studies.study import BAD_INPUT, BROKEN, HELD, INTERRUPTED, claims, curves
+from impls.implementation import Implementation, NotRun, Unsupported
 from reports.merging import load
 
 
@@ -184,7 +184,7 @@ def test_a_plug_that_cannot_be_used_is_one_line(rooms: Callable[..., None], caps
 def test_progress_is_said_to_those_who_wait(
     rooms: Callable[..., None], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("conformance.studies._QUIET_S", 0)
+    monkeypatch.setattr("conformance.studies.study._QUIET_S", 0)
 
     def run(effort: Effort) -> Finding:
         effort.say("step 1\nof 2")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from conformance import workers
+from conformance.pytest_plugin import workers
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

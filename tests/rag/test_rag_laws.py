@@ -78,9 +78,9 @@ def test_strict_queries_read_again_give_themselves(text: str) -> None:
 def test_every_line_is_returned_or_reported(text: str) -> None:
     found = rag.parse(text)
     kept = {Defect.SURROUNDING_SPACE}
-    left_out = [v for v in found.violations if v.defect not in kept]
+    ruled_out = [v for v in found.violations if v.defect not in kept]
     lines = text.split("\n")
-    assert len(found.queries) + len(left_out) == len(lines) - (lines[-1] == "")
+    assert len(found.queries) + len(ruled_out) == len(lines) - (lines[-1] == "")
 
 
 @given(answers)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conformance.rag.lint import LINTER, fix, lint
-from impls._text import time_limit
+from conformance.rig.harness.text import time_limit
 from reference import rag
 
 POPULATION, AGE = "What is the population of Paris?", "How has the median age changed over time in Paris?"

@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from conformance import records
-from conformance.verdict import Judgement, Verdict
+from conformance.records import io as records
+from conformance.records.schema import Verdict, VerdictRecord
 
 STARTED = "2026-11-23T08:00:00Z"
 
@@ -144,7 +144,7 @@ def implementation(name: str, kind: str = "built in", distribution: str | None =
     }
 
 
-def judgement(name: str, requirement: str, case: str, dtype: str, comfort: float, **changes: Any) -> dict[str, Any]:
+def result(name: str, requirement: str, case: str, dtype: str, comfort: float, **changes: Any) -> dict[str, Any]:
     key = (name, requirement)
     fields: dict[str, Any] = {
         "implementation": name,
@@ -177,12 +177,12 @@ def judgement(name: str, requirement: str, case: str, dtype: str, comfort: float
             resembles=f"{fields['system']}/planted: A planted bug of {requirement}.",
         )
     fields.update(changes)
-    return Judgement(**fields).to_json()
+    return VerdictRecord(**fields).to_json()
 
 
 def verdict_lines() -> list[dict[str, Any]]:
     return [
-        judgement(name, id_, case, dtype, comfort)
+        result(name, id_, case, dtype, comfort)
         for name, _, _, _, comfort in IMPLEMENTATIONS
         for system, id_, *_ in REQUIREMENTS
         if name.startswith(f"{system}/")

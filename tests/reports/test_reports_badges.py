@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from conformance.verdict import Verdict
+from conformance.records.schema import Verdict
 from reports.badges import GROUNDS, LABEL_GROUND, badges, draw
 from reports.canvas import SIGNATURE
 from reports.merging import load
@@ -64,8 +64,8 @@ def test_it_says_more_to_those_who_hear_it(drawn: dict[str, bytes]) -> None:
 
 
 def test_a_margin_is_told_with_the_dtype_that_it_is_of(tmp_path: Path) -> None:
-    others = [made.judgement(f"ademamix/{name}", "ADM-01", "d8-t1", "float32", 0.4) for name in ("numpy", "torch")]
-    alone = made.judgement("ademamix/triton", "ADM-01", "d8-t1", "bfloat16", 0.4, margin=0.75)
+    others = [made.result(f"ademamix/{name}", "ADM-01", "d8-t1", "float32", 0.4) for name in ("numpy", "torch")]
+    alone = made.result("ademamix/triton", "ADM-01", "d8-t1", "bfloat16", 0.4, margin=0.75)
     found = badges(load([made.write(tmp_path / "a.jsonl", [*others, alone])]))
     assert "worst margin 0.750 in bfloat16" in title(found["badges/ademamix/triton.svg"])
 
@@ -100,7 +100,7 @@ def test_a_hostile_name_is_text(text: str) -> None:
 
 def test_no_name_leads_out_of_its_folder_or_onto_another(tmp_path: Path) -> None:
     names = [f"ademamix/{slug}" for slug in ("../../x", "..", ".", "a/b", "a-b", "a.b", "a b", "", "~", "con:", EVIL)]
-    body = [made.judgement(name, "ADM-01", "d8-t1", "float32", 0.4, verdict=Verdict.PASS) for name in names]
+    body = [made.result(name, "ADM-01", "d8-t1", "float32", 0.4, verdict=Verdict.PASS) for name in names]
     found = badges(
         load([made.write(tmp_path / "r.jsonl", body, implementations=[made.implementation(name) for name in names])])
     )

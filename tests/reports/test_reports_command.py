@@ -34,7 +34,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture
 def record(tmp_path: Path) -> Path:
-    return made.write(tmp_path / "run.jsonl", [made.judgement("ademamix/torch", "ADM-01", "d8-t1", "float32", 0.4)])
+    return made.write(tmp_path / "run.jsonl", [made.result("ademamix/torch", "ADM-01", "d8-t1", "float32", 0.4)])
 
 
 def test_it_writes_the_page_and_its_plots(record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from conformance.verdict import Verdict
+from conformance.records.schema import Verdict
 from reports import cli
 from reports.comparing.command import BAD_INPUT, NOTHING_WORSE, WORSE
 from tests.reports import records_for_tests as made
@@ -42,7 +42,7 @@ def diff(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Diff:
 
 
 def case(state: dict[str, Any], requirement: str = "ADM-01", name: str = NAME, id_: str = "d8-t1") -> dict[str, Any]:
-    return made.judgement(name, requirement, id_, "float32", 0.25, **state)
+    return made.result(name, requirement, id_, "float32", 0.25, **state)
 
 
 def test_the_same_run_has_not_changed(diff: Diff) -> None:
@@ -283,7 +283,7 @@ def test_a_folder_is_all_of_its_records_and_the_order_of_lines_does_not_matter(
 
 def test_a_record_cannot_write_to_the_terminal(diff: Diff) -> None:
     name = f"ademamix/{EVIL}"
-    old = made.judgement(name, "ADM-01", EVIL, EVIL, 0.4, device=EVIL)
+    old = made.result(name, "ADM-01", EVIL, EVIL, 0.4, device=EVIL)
     new = {**old, "verdict": "error", "margin": None, "message": EVIL, "reproduce": EVIL}
     code, text = diff([old], [new])
     assert code == WORSE

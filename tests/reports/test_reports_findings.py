@@ -17,11 +17,11 @@ from pathlib import Path
 
 import pytest
 
-from conformance.judging import requirements_of
-from impls._triton import choose_interpreter
-from impls.ademamix import other_versions
-from impls.discovery import listed
+from conformance.engine.discovery import listed
+from conformance.engine.runner import requirements_of
+from impls.ademamix.adapters import releases
 from impls.systems import SYSTEMS
+from impls.triton_support import choose_interpreter
 
 FOLDER = Path(__file__).resolve().parents[2] / "reports" / "published" / "findings"
 PUBLISHED = FOLDER.parent / "cpu" / "conformance.jsonl"
@@ -53,8 +53,8 @@ def _installed(text: str) -> bool:
 
 def _folder_of(text: str) -> Path | None:
     """Where that version lies, if in a folder of its own from which the whole package can be imported."""
-    base, name = os.environ.get(other_versions.VARIABLE), "-".join(_found_in(text))
-    whole = any(each.folder == name and ".py:" not in each.target for each in other_versions.RELEASES.values())
+    base, name = os.environ.get(releases.VARIABLE), "-".join(_found_in(text))
+    whole = any(each.folder == name and ".py:" not in each.target for each in releases.RELEASES.values())
     return Path(base) / name if base and whole and (Path(base) / name).is_dir() else None
 
 

@@ -135,7 +135,7 @@ def test_shares_of_any_size_are_drawn() -> None:
 
 
 def evidence(tmp_path: Any, body: list[dict[str, Any]]) -> Any:
-    from conformance.records import read
+    from conformance.records.io import read
 
     return merge([("a.jsonl", read(made.write(tmp_path / "a.jsonl", body)))])
 
@@ -295,7 +295,7 @@ def test_of_two_runs_of_a_claim_what_says_more_is_shown(
     ],
 )
 def test_lines_that_make_no_sense_are_refused(tmp_path: Any, line: dict[str, Any]) -> None:
-    from conformance.records import RecordError
+    from conformance.records.io import RecordError
 
     with pytest.raises(RecordError, match=r"a\.jsonl: a line is not what this version expects"):
         evidence(tmp_path, [line])

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from conformance.records import RecordError
-from conformance.verdict import Verdict
+from conformance.records.io import RecordError
+from conformance.records.schema import Verdict
 from reports.merging import load
 from reports.numbers import percent
 from reports.sections.provenance import reproduction
@@ -24,7 +24,7 @@ LATER = "2026-11-24T08:00:00Z"
 
 
 def one_verdict(**changes: Any) -> list[dict[str, Any]]:
-    return [made.judgement("ademamix/torch", "ADM-01", "d8-t1", "float32", 0.4, **changes)]
+    return [made.result("ademamix/torch", "ADM-01", "d8-t1", "float32", 0.4, **changes)]
 
 
 @pytest.fixture
@@ -67,22 +67,22 @@ def test_a_part_beside_the_whole_that_it_was_merged_into_is_measured_once(tmp_pa
 
 def test_the_same_verdict_twice_keeps_the_worse_margin(tmp_path: Path, first: Path) -> None:
     other = second(tmp_path, one_verdict(margin=0.875))
-    (judgement,) = load([first, other]).judgements
-    assert judgement.margin == 0.875
+    (result,) = load([first, other]).results
+    assert result.margin == 0.875
 
 
 def test_margins_are_compared_as_numbers(tmp_path: Path) -> None:
     margins = (9.0, 10.0)
     body = [one_verdict(verdict=Verdict.FAIL, margin=margin) for margin in margins]
     paths = [made.write(tmp_path / "a.jsonl", body[0]), second(tmp_path, body[1])]
-    (judgement,) = load(paths).judgements
-    assert judgement.margin == max(margins)
+    (result,) = load(paths).results
+    assert result.margin == max(margins)
 
 
 def test_a_verdict_outweighs_not_run(tmp_path: Path, first: Path) -> None:
     other = second(tmp_path, one_verdict(verdict=Verdict.NOT_RUN, margin=None, message="no such device"))
-    (judgement,) = load([other, first]).judgements
-    assert judgement.verdict is Verdict.PASS
+    (result,) = load([other, first]).results
+    assert result.verdict is Verdict.PASS
 
 
 def test_the_installed_version_outweighs_the_missing_package(tmp_path: Path) -> None:

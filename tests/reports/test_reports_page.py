@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from conformance.verdict import Judgement, Verdict
+from conformance.records.schema import Verdict, VerdictRecord
 from reports.anchors import finding
 from reports.merging import load
 from reports.page import render
@@ -90,7 +90,7 @@ GOLDEN = {
         "![ADM-C1: The statement of ADM-C1. (cpu, run C): loss against step, 2 lines. AdamW from 2.00 at 0 to 0.243 at 2000 and AdEMAMix",
         "](plots/claim-ADM-C1.svg)",
         "| Learning rate | 0.00100 |",
-        "```sh\npython -m conformance.claims ADM-C1\n```",
+        "```sh\npython -m conformance.studies.claims ADM-C1\n```",
         "| **RIG-C1** | left out by --quick: it has no short form |",
     ],
     "Accuracy against length": [
@@ -166,7 +166,7 @@ GOLDEN = {
     ],
     "How to reproduce": [
         "python -m pytest conformance --device cuda --impl triton",
-        "python -m conformance.claims ademamix --device cpu --records=c.jsonl",
+        "python -m conformance.studies.claims ademamix --device cpu --records=c.jsonl",
         "python -m reports a.jsonl b.jsonl c.jsonl -o report",
     ],
     "Record files": [
@@ -241,7 +241,7 @@ def test_every_table_row_has_the_columns_of_its_header(page: str) -> None:
 
 def test_many_implementations_are_split_over_tables(tmp_path: Path) -> None:
     names = [f"ademamix/number-{i:02}" for i in range(30)]
-    body = [made.judgement(name, "ADM-01", "d8-t1", "float32", 0.4) for name in names]
+    body = [made.result(name, "ADM-01", "d8-t1", "float32", 0.4) for name in names]
     text = section(page_of(tmp_path, body, implementations=[made.implementation(name) for name in names]), "Requirements")
     headers = [line for line in text.split("\n") if "`number-" in line]
     assert [line.count("`number-") for line in headers] == [8, 8, 8, 6]
@@ -249,8 +249,8 @@ def test_many_implementations_are_split_over_tables(tmp_path: Path) -> None:
 
 def test_what_was_partly_unsupported_has_a_dagger(tmp_path: Path) -> None:
     body = [
-        made.judgement("ademamix/torch", "ADM-01", "d8-t1", "float32", 0.4, margin=0.25),
-        made.judgement("ademamix/torch", "ADM-01", "d8-t1", "float64", 0.4, verdict=Verdict.UNSUPPORTED, margin=None),
+        made.result("ademamix/torch", "ADM-01", "d8-t1", "float32", 0.4, margin=0.25),
+        made.result("ademamix/torch", "ADM-01", "d8-t1", "float64", 0.4, verdict=Verdict.UNSUPPORTED, margin=None),
     ]
     assert "| **ADM-01** | 0.250 † |" in squeezed(section(page_of(tmp_path, body), "Requirements"))
 
@@ -264,7 +264,7 @@ def test_a_wrong_answer_shows_no_speed_anywhere(tmp_path: Path) -> None:
 def test_a_noisy_run_says_so(tmp_path: Path, page: str) -> None:
     lines = [
         made.measurement("ademamix/torch", 0.7, decision="baseline", aa=True, ratio_low=0.65, ratio_high=0.98),
-        made.judgement("ademamix/torch", "ADM-01", "d8-t1", "float32", 0.4),
+        made.result("ademamix/torch", "ADM-01", "d8-t1", "float32", 0.4),
     ]
     noisy = page_of(tmp_path, lines)
     assert "`torch`, the baseline itself, on `step-1m` (cpu, float32, run A); the run was noisy, " in section(noisy, "Summary")
@@ -275,7 +275,7 @@ def test_a_noisy_run_says_so(tmp_path: Path, page: str) -> None:
 def test_a_difference_that_the_rule_calls_the_same_is_no_noise(tmp_path: Path) -> None:
     lines = [
         made.measurement("ademamix/torch", 0.998, decision="baseline", aa=True, ratio_low=0.997, ratio_high=0.999),
-        made.judgement("ademamix/torch", "ADM-01", "d8-t1", "float32", 0.4),
+        made.result("ademamix/torch", "ADM-01", "d8-t1", "float32", 0.4),
     ]
     assert "noisy" not in page_of(tmp_path, lines)
 
@@ -293,7 +293,7 @@ def test_empty_sections_say_why(tmp_path: Path) -> None:
 
 def test_one_kind_of_crash_is_told_once(tmp_path: Path) -> None:
     def crash(requirement: str, message: str) -> dict[str, Any]:
-        return made.judgement(
+        return made.result(
             *("ademamix/torch", requirement, "d8-t1", "float32", 0.4), verdict=Verdict.ERROR, margin=None, message=message
         )
 
@@ -319,7 +319,7 @@ def test_plugs_that_could_not_be_used_are_named(tmp_path: Path) -> None:
 
 
 def test_a_clean_run_says_so(tmp_path: Path) -> None:
-    body = [made.judgement("ademamix/torch", "ADM-01", "d8-t1", "float32", 0.4)]
+    body = [made.result("ademamix/torch", "ADM-01", "d8-t1", "float32", 0.4)]
     assert "No deviation was found." in section(page_of(tmp_path, body), "Findings")
 
 
@@ -331,10 +331,10 @@ def evil_records() -> tuple[list[dict[str, Any]], dict[str, Any]]:
     name = f"ademamix/{EVIL}"
     words = dict.fromkeys(("quantity", "worst", "got", "expected", "bound", "message", "resembles"), EVIL)
     body = [
-        made.judgement(
+        made.result(
             name, "ADM-01", EVIL, EVIL, 0.4, device=EVIL, verdict=Verdict.FAIL, margin=2.0, reproduce="```\n" + EVIL, **words
         ),
-        made.judgement(name, EVIL, EVIL, EVIL, 0.4, device=EVIL, verdict=Verdict.ERROR, margin=None, message=EVIL),
+        made.result(name, EVIL, EVIL, EVIL, 0.4, device=EVIL, verdict=Verdict.ERROR, margin=None, message=EVIL),
         made.mutant("ademamix", EVIL, EVIL, [EVIL], {EVIL: 2.0}, [EVIL]),
         made.mutant("ademamix", EVIL + "2", EVIL, [EVIL], {}, [EVIL], verdict="survived"),
         made.measurement(name, 2.0, workload=EVIL, description=EVIL, device=EVIL, unit=EVIL, decision=EVIL, baseline=EVIL),
@@ -433,7 +433,7 @@ def test_the_same_records_render_to_the_same_bytes_anywhere(tmp_path: Path) -> N
 def release(version: str, verdicts: dict[tuple[str, str], str]) -> list[dict[str, Any]]:
     name = "ademamix/optax" if version == "0.2.11" else f"ademamix/optax-{version}"
     return [
-        Judgement(
+        VerdictRecord(
             implementation=name,
             system="ademamix",
             requirement=requirement,

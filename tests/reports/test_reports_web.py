@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from conformance.verdict import Verdict
+from conformance.records.schema import Verdict
 from reports.canvas import CARD
 from reports.merging import load
 from reports.page import render
@@ -184,10 +184,10 @@ def test_hostile_records_stay_text(tmp_path: Path, tree: Tree) -> None:
 )
 def test_not_even_our_own_tags_can_be_had(tmp_path: Path, text: str) -> None:
     body = [
-        made.judgement(
+        made.result(
             "ademamix/torch", "ADM-01", text, text, 0.4, verdict=Verdict.FAIL, margin=2.0, reproduce=text, message=text
         ),
-        made.judgement(f"ademamix/{text}", "ADM-01", "d8-t1", "float32", 0.4, verdict=Verdict.FAIL, margin=2.0),
+        made.result(f"ademamix/{text}", "ADM-01", "d8-t1", "float32", 0.4, verdict=Verdict.FAIL, margin=2.0),
         made.measurement("ademamix/torch", 1.0, workload=text, description=text),
     ]
     page = Tree(render(load([made.write(tmp_path / "run.jsonl", body)]))["index.html"].decode())

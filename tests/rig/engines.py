@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from reference.rig import Profile, annotations, export, to_code_points
+from impls.rig import export
+from reference.rig import Profile, annotations, to_code_points
 from reference.rig.grammar import STRICT
 
 Member = Callable[[str], bool]

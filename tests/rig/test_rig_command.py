@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from impls import _text
-from impls._command import Command, CommandError
-from impls.contract import PlugError, Unsupported
-from impls.discovery import plug
-from impls.rag import driver as rag_driver
-from impls.rig import driver
+from conformance.engine.command import Command, CommandError
+from conformance.engine.discovery import plug
+from conformance.rag.harness import subject as rag_driver
+from conformance.rig.harness import subject
+from conformance.rig.harness import text as _text
+from impls.implementation import PlugError, Unsupported
 from reference import rig
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -122,7 +122,7 @@ def test_big_texts_and_floods_do_not_deadlock(command: Callable[..., Command]) -
 
 
 def test_an_endless_line_is_cut_off(command: Callable[..., Command], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("impls._command.LONGEST_ANSWER", 10**6)
+    monkeypatch.setattr("conformance.engine.command.LONGEST_ANSWER", 10**6)
     with pytest.raises(CommandError, match=r"found 10\d{5} bytes without a line end"):
         command("while True: sys.stdout.write('x' * 65536)").ask(REQUEST)
 
@@ -153,7 +153,7 @@ def test_a_process_ends_with_the_interpreter(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(HEAD + "for r in answers(): say(id=r['id'], pid=os.getpid())\ntime.sleep(60)")
     code = (
-        "import sys\nfrom impls._command import Command\n"
+        "import sys\nfrom conformance.engine.command import Command\n"
         f"c = Command([sys.executable, {str(program)!r}], 10.0)\nprint(c.ask({REQUEST!r})['pid'])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
@@ -198,7 +198,7 @@ def good(tmp_path: Path) -> str:
 
 
 def test_a_command_is_plugged_in_as_rig_or_as_rag(good: str) -> None:
-    parser = driver.connect(plug(good), "cpu")
+    parser = subject.connect(plug(good), "cpu")
     assert parser.parse(rig.EXAMPLE) == [("what was the percentage of females in Sunnyvale, CA in 2020?", "51.6%", 91, 175)]
     with pytest.raises(Unsupported):
         parser.stream()
@@ -213,7 +213,7 @@ def test_a_command_is_plugged_in_as_rig_or_as_rag(good: str) -> None:
 def test_the_profile_is_sent_and_may_be_declined(good: str) -> None:
     from dataclasses import replace
 
-    parser = driver.connect(replace(plug(good), numerical_class="official"), "cpu")
+    parser = subject.connect(replace(plug(good), numerical_class="official"), "cpu")
     with pytest.raises(Unsupported, match="only the strict profile"):
         parser.parse("x")
 
@@ -223,7 +223,7 @@ def test_the_time_limit_is_a_setting(tmp_path: Path, monkeypatch: pytest.MonkeyP
     path.write_text("import time\ntime.sleep(60)")
     monkeypatch.setenv("GAUGEBLOCK_TEXT_SECONDS", "0.3")
     with pytest.raises(CommandError, match=r"no answer within 0\.3 s"):
-        driver.connect(plug(f"cmd:{sys.executable} {path}"), "cpu").parse("x")
+        subject.connect(plug(f"cmd:{sys.executable} {path}"), "cpu").parse("x")
 
 
 def conforms(words: list[str], system: str) -> Any:

@@ -9,10 +9,11 @@ import re
 
 import pytest
 
-from conformance.rig.deciding import END, VOCABULARY
-from impls.rig.constraining import Constraint, State, step
+from conformance.rig.constrained_decoding import END, VOCABULARY
+from impls.rig import export
+from impls.rig.constraint import Constraint, State, step
 from reference import rig
-from reference.rig import constraint, export
+from reference.rig import constraint
 
 ALPHABET = [b'[__DC__("', b'") --> "', b'"]', b'"', b"[", b"q", b" ", b"\n", "\u00a0".encode(), b"\xc2", b"\xe6\xbc", b"\x80"]
 

@@ -20,8 +20,9 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from impls.rig import fast, parsing, recovering
-from impls.rig.constraining import State, step
+from impls.rig import lenient as recovering
+from impls.rig import parser, strict
+from impls.rig.constraint import State, step
 from reference import rig
 from reference.rig import constraint, lenient
 from tests.rig.engines import MEMBERS, READERS, Engine
@@ -76,13 +77,13 @@ def agree(text: str, cut: int, readers: Engines, members: Engines) -> None:
     """One document through everything."""
     events = rig.parse(text)
     law = [(e.query, e.value, e.span.start, e.span.end) for e in events if isinstance(e, rig.Annotation)]
-    assert fast.find_annotations(text) == law
+    assert strict.find_annotations(text) == law
     for name, read in readers:
         assert read(text) == law, name
     pieces = [text[at : at + cut] for at in range(0, len(text), cut)]
-    assert rig.coalesce(list(parsing.read(pieces, max_candidate=None))) == events  # type: ignore[arg-type]
+    assert rig.coalesce(list(parser.read(pieces, max_candidate=None))) == events  # type: ignore[arg-type]
     official = [(m[1], m[2], *m.span()) for m in re.finditer(rig.official.PATTERN, text)]
-    assert fast.find_annotations(text, rig.OFFICIAL) == official
+    assert strict.find_annotations(text, rig.OFFICIAL) == official
     well_formed = rig.is_well_formed(text)
     for name, is_member in members:
         assert is_member(text) == well_formed, name

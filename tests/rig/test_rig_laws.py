@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from impls.rig import by_regular_expression
+from impls.rig.adapters import re as by_regular_expression
 from reference import rig
 from reference.rig import Annotation, Incomplete, State, StreamingParser, Text
 

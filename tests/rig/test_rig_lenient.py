@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from impls._text import time_limit
+from conformance.rig.harness.text import time_limit
 from reference import rig
 from reference.rig.lenient import Defect, Lost, Recovered, attempts, recover
 

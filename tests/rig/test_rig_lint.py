@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conformance.linting.findings import Severity
+from conformance.rig.harness.text import time_limit
 from conformance.rig.lint import LINTER, fix, lint
 from conformance.rig.unannotated import numbers
-from impls._text import time_limit
 from reference import rig
 from reference.rig.lenient import recover
 

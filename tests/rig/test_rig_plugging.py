@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from impls import _text
-from impls.contract import Implementation, PlugError, Unsupported
-from impls.discovery import plug
-from impls.rag import driver as rag_driver
-from impls.rig import IMPLEMENTATIONS, driver
+from conformance.engine.discovery import plug
+from conformance.rag.harness import subject as rag_driver
+from conformance.rig.harness import subject as driver
+from conformance.rig.harness import text as _text
+from impls.implementation import Implementation, PlugError, Unsupported
+from impls.rig.registry import IMPLEMENTATIONS
 from reference import rig
 
 EXPECTED = [("what was the percentage of females in Sunnyvale, CA in 2020?", "51.6%", 91, 175)]
@@ -44,7 +45,7 @@ def subject(parse: Any, **declared: Any) -> driver.Subject:
 
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS, ids=lambda i: i.name)
 def test_every_listed_parser_reads_the_example(implementation: Implementation) -> None:
-    if implementation.target.startswith("impls.rig.engines:"):
+    if implementation.target.startswith("impls.rig.adapters.constrained_decoding:"):
         with pytest.raises(Unsupported, match="has no parse"):
             driver.connect(implementation, "cpu").parse(rig.EXAMPLE)
         return

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from impls._text import time_limit
+from conformance.rig.harness.text import time_limit
 from reference import rig
 from reference.rig.resolved import Resolved, tags, write_tag
 

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from conformance.judging import requirements_of
+from conformance.engine.runner import requirements_of
+from conformance.rig.harness.subject import Subject
 from conformance.rig.vectors import FOLDER, KINDS, READING, Vector, load, put, respanned
 from conformance.rig.vectors.flat import UNITS, flat
-from impls.rig.by_fast import FastParser
-from impls.rig.by_reference import ReferenceParser
-from impls.rig.driver import Subject
+from impls.rig.adapters.ours import FastParser
+from impls.rig.adapters.reference import ReferenceParser
 from reference import rig
 from reference.rig import length_in
 from tests.rig.vector_mutations import Mutant

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conformance._texts import LONGEST_SHOWN, equal_lists, shown
+from conformance.engine.text_comparison import LONGEST_SHOWN, equal_lists, shown
 
 
 def test_a_short_document_is_shown_whole() -> None:

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from conformance.rag import workloads as rag_workloads
+from conformance.rag.harness import subject as rag_driver
 from conformance.rig import workloads as rig_workloads
-from impls.rag import driver as rag_driver
-from impls.rig import driver as rig_driver
-from impls.rig.by_regular_expression import parse as annotations
+from conformance.rig.harness import subject as rig_driver
+from impls.rig.adapters.re import parse as annotations
 from reference import rag
 
 ROOMS = {"rig": (rig_workloads, rig_driver), "rag": (rag_workloads, rag_driver)}

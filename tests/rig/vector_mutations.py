@@ -530,7 +530,7 @@ class Mutant:
 
     def recover(self, text: str) -> list[Any]:
         """As a subject of the room."""
-        from impls.rig.by_fast import mended
+        from impls.rig.adapters.ours import mended
 
         return mended(self._recover(text))
 

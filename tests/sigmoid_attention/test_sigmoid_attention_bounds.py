@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from conformance.comparison import margins_of
+from conformance.engine.comparison import margins_of
 from reference.rounding import FLOAT32, FLOAT64, Format, format_of
 from reference.sigmoid_attention import (
     NUMERICAL_CLASSES,

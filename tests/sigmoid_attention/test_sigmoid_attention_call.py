@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 import torch
 
-from conformance.comparison import compare
+from conformance.engine.comparison import compare
 from conformance.sigmoid_attention import cases
 from conformance.sigmoid_attention.cases import AttentionCase
 from conformance.sigmoid_attention.checks import gradient, output
-from impls import compiling
-from impls.contract import NotRun
+from conformance.sigmoid_attention.harness.torch_backend import TorchSubject
+from impls import compiler as compiling
+from impls.implementation import NotRun
 from impls.sigmoid_attention import native, torch_blocked, triton_kernels
 from impls.sigmoid_attention.api import BACKENDS, choose, sigmoid_attention
 from impls.sigmoid_attention.module import SigmoidSelfAttention
-from impls.sigmoid_attention.torch_driver import TorchSubject
 from reference.rounding import FLOAT64, gamma
 from reference.sigmoid_attention import (
     backward,

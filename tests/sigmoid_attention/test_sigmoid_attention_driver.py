@@ -16,20 +16,20 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conformance.comparison import compare
-from conformance.mutants import mutants_of
+from conformance.engine.comparison import compare
+from conformance.engine.mutation import mutants_of
 from conformance.sigmoid_attention import cases
 from conformance.sigmoid_attention.cases import AttentionCase
 from conformance.sigmoid_attention.checks import CHECKS, gradient, output
+from conformance.sigmoid_attention.harness.arguments import Arguments
+from conformance.sigmoid_attention.harness.numpy_backend import NumpySubject
+from conformance.sigmoid_attention.harness.problem import LAYOUTS, Load, place
+from conformance.sigmoid_attention.harness.subject import ALL_FEATURES, connect, recognise
 from conformance.sigmoid_attention.requirements import REQUIREMENTS
 from conformance.sigmoid_attention.workloads import BASELINE, WORKLOADS, prepare
-from impls.contract import Implementation, NotRun, PlugError, Unsupported
-from impls.sigmoid_attention import IMPLEMENTATIONS
-from impls.sigmoid_attention.arguments import Arguments
-from impls.sigmoid_attention.driver import ALL_FEATURES, connect, recognise
+from impls.implementation import Implementation, NotRun, PlugError, Unsupported
 from impls.sigmoid_attention.numpy_attention import attention as numpy_attention
-from impls.sigmoid_attention.numpy_driver import NumpySubject
-from impls.sigmoid_attention.problem import LAYOUTS, Load, place
+from impls.sigmoid_attention.registry import IMPLEMENTATIONS
 from reference.sigmoid_attention import forward, forward_bound
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,7 +37,7 @@ PLAIN = AttentionCase(id="plain", nq=5, nk=6, d=16, dv=16)
 
 
 def torch_subject(function: Any, **settings: Any) -> Any:
-    from impls.sigmoid_attention.torch_driver import TorchSubject
+    from conformance.sigmoid_attention.harness.torch_backend import TorchSubject
 
     return TorchSubject(function, "cpu", "", settings)
 

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from conformance.comparison import compare
+from conformance.engine.comparison import compare
 from conformance.sigmoid_attention import cases
 from conformance.sigmoid_attention.cases import AttentionCase
 from conformance.sigmoid_attention.checks import gradient, output
-from impls.contract import Unsupported
+from conformance.sigmoid_attention.harness.torch_backend import TorchSubject
+from impls.implementation import Unsupported
 from impls.sigmoid_attention import triton_hopper, triton_kernels
 from impls.sigmoid_attention.operator import FAR, Options
-from impls.sigmoid_attention.torch_driver import TorchSubject
 from reference.sigmoid_attention import forward, forward_bound
 
 triton = triton_kernels.triton

@@ -15,9 +15,9 @@ import torch
 from conformance.sigmoid_attention import cases
 from conformance.sigmoid_attention.cases import AttentionCase
 from conformance.sigmoid_attention.checks import gradient, output
-from impls import compiling
+from conformance.sigmoid_attention.harness.torch_backend import TorchSubject
+from impls import compiler
 from impls.sigmoid_attention import native
-from impls.sigmoid_attention.torch_driver import TorchSubject
 from reference.rounding import FLOAT32
 from reference.sigmoid_attention.attention import sigmoid
 
@@ -102,4 +102,4 @@ def test_what_it_cannot_compute_is_refused() -> None:
 
 
 def test_fields_lie_where_the_library_looks_for_them() -> None:
-    assert compiling.library(native.SOURCE, native.FLAGS).sigmoid_attention_size() == ctypes.sizeof(native._Call)
+    assert compiler.library(native.SOURCE, native.FLAGS).sigmoid_attention_size() == ctypes.sizeof(native._Call)

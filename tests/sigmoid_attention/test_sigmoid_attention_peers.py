@@ -17,12 +17,12 @@ import pytest
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
-from conformance.judging import declared_obstacle
+from conformance.engine.runner import declared_obstacle
 from conformance.sigmoid_attention.checks import CHECKS
+from conformance.sigmoid_attention.harness.subject import connect
 from conformance.sigmoid_attention.workloads import WORKLOADS, prepare
-from impls.contract import Implementation, NotRun, Unsupported
-from impls.sigmoid_attention import IMPLEMENTATIONS
-from impls.sigmoid_attention.driver import connect
+from impls.implementation import Implementation, NotRun, Unsupported
+from impls.sigmoid_attention.registry import IMPLEMENTATIONS
 from impls.sigmoid_attention.torch_eager import attention as eager
 
 
@@ -115,11 +115,11 @@ def test_flash_sigmoid_gets_every_option_by_its_own_name(monkeypatch: pytest.Mon
         return out
 
     install(monkeypatch, "flash_sigmoid", flash_attn_func=flash_attn_func)
-    monkeypatch.delitem(sys.modules, "impls.sigmoid_attention.apple", raising=False)
+    monkeypatch.delitem(sys.modules, "impls.sigmoid_attention.adapters.apple", raising=False)
     found = dict(judged(named("flash-sigmoid"), "float16"))
     assert [case for case, passed in found.items() if not passed] == []
     assert {"SIG-17 both", "SIG-20 more-keys", "SIG-33 alibi", "SIG-34 four-over-one", "SIG-04 negative"} <= set(found)
-    sys.modules.pop("impls.sigmoid_attention.apple")
+    sys.modules.pop("impls.sigmoid_attention.adapters.apple")
 
 
 # FlashInfer.
@@ -159,9 +159,9 @@ def test_flashinfer_is_given_a_variant_and_sequences_end_to_end(
     generation: int, backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install(monkeypatch, "flashinfer", BatchPrefillWithRaggedKVCacheWrapper=RaggedPrefill)
-    monkeypatch.delitem(sys.modules, "impls.sigmoid_attention.flashinfer", raising=False)
+    monkeypatch.delitem(sys.modules, "impls.sigmoid_attention.adapters.flashinfer", raising=False)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (generation, 0))
-    adapter = importlib.import_module("impls.sigmoid_attention.flashinfer")
+    adapter = importlib.import_module("impls.sigmoid_attention.adapters.flashinfer")
     # Most cases have a head dim that it does not take: with those taken too, all that it declares is put to the adapter.
     monkeypatch.setattr(adapter, "HEAD_DIMS", (16, *adapter.HEAD_DIMS))
     found = dict(judged(named("flashinfer"), "bfloat16" if backend == "fa3" else "float16"))
@@ -170,7 +170,7 @@ def test_flashinfer_is_given_a_variant_and_sequences_end_to_end(
     assert adapter._planned((0, 4), (0, 4), 1, 1, 64, False, torch.float16, torch.device("cpu")).backend == backend
     with pytest.raises(Unsupported, match="takes head dims"):
         adapter.attention(*(torch.zeros(1, 4, 1, 24) for _ in range(3)))
-    sys.modules.pop("impls.sigmoid_attention.flashinfer")
+    sys.modules.pop("impls.sigmoid_attention.adapters.flashinfer")
 
 
 # What is not there.

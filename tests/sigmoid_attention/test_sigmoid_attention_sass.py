@@ -17,13 +17,13 @@ import numpy as np
 import pytest
 import torch
 
-from conformance.comparison import compare
-from conformance.sigmoid_attention import sass
-from conformance.sigmoid_attention.candidates import KERNELS, candidates
-from conformance.sigmoid_attention.machine_code import Machine, Reading, innermost, parse
-from conformance.sigmoid_attention.sass import Configuration, configurations, faults, few, in_turn
+from conformance.engine.comparison import compare
 from impls.sigmoid_attention import triton_hopper, triton_kernels
 from reference.rounding import FLOAT32
+from tools import attention_sass
+from tools.attention_candidates import KERNELS, candidates
+from tools.attention_sass import Configuration, configurations, faults, few, in_turn
+from tools.machine_code import Machine, Reading, innermost, parse
 
 triton = triton_kernels.triton
 tl = triton_kernels.tl
@@ -131,14 +131,14 @@ def test_the_turns_come_to_everything() -> None:
     for kernel in KERNELS:
         tried = [c for c in every if c.kernel == kernel and c.change]
         assert len(tried) >= 2
-        assert all(sass.launch_options(c) != sass.launch_options(replace(c, change=())) for c in tried)
+        assert all(attention_sass.launch_options(c) != attention_sass.launch_options(replace(c, change=())) for c in tried)
 
 
 @pytest.mark.usefixtures("compiling")
 @pytest.mark.parametrize("kernel", ["forward", "query", "key"])
 def test_every_way_of_masking_is_among_the_situations(kernel: str) -> None:
     used = [c for c in configurations() if c.kernel == f"hopper-{kernel}" and not c.change]
-    read = {tuple(sass.launch_options(c).items()) for c in used}
+    read = {tuple(attention_sass.launch_options(c).items()) for c in used}
     lengths = (1, 64, 100, 128, 192, 320, 1000, 1024)
     for dim, nq, nk, causal, grouped in itertools.product((64, 128), lengths, lengths, *[(False, True)] * 2):
         options = triton_hopper.launch_options(dim, nq, nk, kernel=kernel, causal=causal, grouped=grouped)
@@ -162,7 +162,7 @@ def _compiled(pytestconfig: pytest.Config) -> list[dict[str, str]]:
         shares.append(["--share", f"{datetime.datetime.now(datetime.UTC).date().toordinal() % 12}/12"])
     rows = []
     for share in shares:
-        command = [sys.executable, "-m", "conformance.sigmoid_attention.sass", *share]
+        command = [sys.executable, "-m", "tools.attention_sass", *share]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=ROOT)
         found = [line for line in done.stderr.splitlines() if not line.endswith(FAULTLESS) and re.search(r", D\d+, ", line)]
@@ -195,10 +195,10 @@ def test_kernels_compile_for_hopper_without_a_fault(compiled: list[dict[str, str
 @pytest.mark.usefixtures("compiling")
 def test_the_published_table_is_of_the_kernels_that_are_there() -> None:
     found = json.loads((PUBLISHED / "readings.json").read_text(encoding="utf-8"))
-    again = "python -m conformance.sigmoid_attention.sass -o reports/published/sass writes it anew"
-    assert found["kernels"] == sass.digest(), again
+    again = "python -m tools.attention_sass -o reports/published/sass writes it anew"
+    assert found["kernels"] == attention_sass.digest(), again
     described = [(item["launch"], item["change"], item["faults"]) for item in found["configurations"]]
-    assert described == [(sass.launch_options(c), dict(c.change), []) for c in configurations()], again
+    assert described == [(attention_sass.launch_options(c), dict(c.change), []) for c in configurations()], again
     page = (PUBLISHED / "README.md").read_text(encoding="utf-8")
     assert "compiled for sm_90a, not run" in page
     assert f"{len(described)} configurations" in page
@@ -206,16 +206,16 @@ def test_the_published_table_is_of_the_kernels_that_are_there() -> None:
 
 def test_the_page_says_what_the_record_says() -> None:
     machine = Machine()
-    results: list[sass.Result] = [
+    results: list[attention_sass.Result] = [
         (PLAIN, reading(), []),
         (replace(PLAIN, change=(("num_stages", 2),)), reading(spilled=8), ["8 bytes spilled"]),
         (replace(PLAIN, dim=128), None, ["does not compile: RuntimeError: no"]),
     ]
-    page = sass.page(results, machine, "Triton 0.0")
+    page = attention_sass.page(results, machine, "Triton 0.0")
     assert "- forward, bfloat16, D64, full, no options, num_stages 2: 8 bytes spilled" in page
     assert "does not compile: RuntimeError: no" in page
     assert re.search(r"\| triton +\| forward +\| 64 +\| 33%-50% +\| 316-474 +\|", page)
-    found = json.loads(json.dumps(sass.record(results, machine, "Triton 0.0")))
+    found = json.loads(json.dumps(attention_sass.record(results, machine, "Triton 0.0")))
     assert [item["faults"] for item in found["configurations"]] == [
         [],
         ["8 bytes spilled"],

@@ -8,14 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conformance.comparison import compare
-from conformance.sigmoid_attention import claims, curves, tuning
-from conformance.sigmoid_attention.candidates import KERNELS
-from conformance.studies import Effort
-from impls.contract import NotRun, Unsupported
-from impls.sigmoid_attention import IMPLEMENTATIONS
+from conformance.engine.comparison import compare
+from conformance.sigmoid_attention import claims, curves
+from conformance.studies.study import Effort
+from impls.implementation import NotRun, Unsupported
+from impls.sigmoid_attention.registry import IMPLEMENTATIONS
 from reference.rounding import FLOAT16, FLOAT32, FLOAT64, gamma
 from reference.sigmoid_attention import log_length_bias
+from tools import attention_tuning
+from tools.attention_candidates import KERNELS
 
 QUICK = Effort(quick=True)
 
@@ -133,31 +134,31 @@ def test_training_is_compared_run_by_run(end: float, verdict: str, monkeypatch: 
 
 def test_tuning_asks_for_a_device(tmp_path: Path) -> None:
     with pytest.raises(NotRun, match="CUDA"):
-        tuning.tune("cpu", tmp_path / "tuning.jsonl")
-    assert tuning.main(["-o", str(tmp_path / "tuning.jsonl")]) == 1
+        attention_tuning.tune("cpu", tmp_path / "tuning.jsonl")
+    assert attention_tuning.main(["-o", str(tmp_path / "tuning.jsonl")]) == 1
 
 
 def test_every_kernel_that_is_tuned_runs_alone_and_with_other_options(monkeypatch: pytest.MonkeyPatch) -> None:
-    jobs = list(tuning.jobs())
+    jobs = list(attention_tuning.jobs())
     assert {job.kernel for job in jobs} == set(KERNELS)
     assert jobs[0] == ("hopper-forward", 128, False)
-    monkeypatch.setattr(tuning, "WIDTH", 1)
-    monkeypatch.setattr(tuning, "BATCH", 1)
+    monkeypatch.setattr(attention_tuning, "WIDTH", 1)
+    monkeypatch.setattr(attention_tuning, "BATCH", 1)
     for job in jobs:
         if job.dim == 128 and not job.kernel.startswith("hopper"):
             continue
-        call = tuning.prepare(job, 40, "cpu")
+        call = attention_tuning.prepare(job, 40, "cpu")
         plain = call({})
         assert plain.isfinite().all()
         change = {"RECIPROCALS": 4} if job.causal else {"BLOCK_M": 32, "BLOCK_N": 32}
-        assert float((call(change).float() - plain.float()).abs().max()) <= tuning.allowed(plain, FLOAT16)
+        assert float((call(change).float() - plain.float()).abs().max()) <= attention_tuning.allowed(plain, FLOAT16)
 
 
 def test_the_fastest_of_each_kernel_is_told_beside_what_noise_does() -> None:
     line = {"kernel": "key", "dim": 64, "causal": True}
     lines = [{**line, "change": {}, "ratio": 1.01}, {**line, "change": {"num_stages": 3}, "ratio": 1.2}]
     lines += [{**line, "dim": 128, "change": {}, "ratio": 0.99}]
-    assert list(tuning.best(lines)) == [
+    assert list(attention_tuning.best(lines)) == [
         {**line, "best": {"num_stages": 3}, "ratio": 1.2, "noise": 1.01},
         {**line, "dim": 128, "best": {}, "ratio": 0.99, "noise": 0.99},
     ]

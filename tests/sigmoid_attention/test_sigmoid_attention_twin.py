@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from conformance.comparison import compare
-from conformance.sigmoid_attention.calibration import REQUIREMENTS, calibrate
+from conformance.engine.comparison import compare
 from conformance.sigmoid_attention.checks import CHECKS
-from impls.sigmoid_attention import IMPLEMENTATIONS
+from impls.sigmoid_attention.registry import IMPLEMENTATIONS
 from reference.rounding import FLOAT32, FLOAT64, Format, format_of, gamma
 from reference.sigmoid_attention import FALSE_ALARM, Product, is_modelled, log_length_bias, products, weights
+from tools.attention_calibration import REQUIREMENTS, calibrate
 
 Array = npt.NDArray[np.float64]
 Round = Callable[[Array], Array]
@@ -158,11 +158,11 @@ def test_a_small_lean_shows_and_passes_the_worst_case() -> None:
 def test_a_false_alarm_in_a_whole_run_is_one_in_a_hundred_thousand() -> None:
     # Directions, the mean, the spread and the largest, of four results; in each case and dtype of the three requirements.
     statistics_each = 4 * 4
-    situations = sum(
+    selected_cases = sum(
         len(case.dtypes) for check in CHECKS if check.requirement in ("SIG-44", "SIG-45", "SIG-46") for case in check.cases
     )
     planted_as_well = 50
-    assert situations * statistics_each * (len(IMPLEMENTATIONS) + planted_as_well) * FALSE_ALARM < 1e-5 * 2
+    assert selected_cases * statistics_each * (len(IMPLEMENTATIONS) + planted_as_well) * FALSE_ALARM < 1e-5 * 2
 
 
 def test_calibration_counts_alarms_and_catches() -> None:

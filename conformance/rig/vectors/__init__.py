@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from conformance.comparison import Comparison, equal
+from conformance.engine.comparison import Comparison, equal
 from reference.rig import length_in
 
 FOLDER = Path(__file__).parent

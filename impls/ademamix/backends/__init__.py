@@ -12,8 +12,8 @@ import importlib
 from typing import Any
 
 from impls.ademamix.backends.batch import Batch, Kind, recording
-from impls.compiling import BackendUnavailable
-from impls.contract import Unsupported
+from impls.compiler import BackendUnavailable
+from impls.implementation import Unsupported
 
 BACKENDS = {
     "eager": "impls.ademamix.backends.eager",

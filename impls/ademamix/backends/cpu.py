@@ -10,7 +10,7 @@ import torch
 from impls.ademamix import build
 from impls.ademamix.backends.batch import Batch, Kind
 from impls.ademamix.backends.pointers import walkable
-from impls.compiling import BackendUnavailable
+from impls.compiler import BackendUnavailable
 
 PARAMETERS = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2, torch.float64: 3}
 STATES = {"float32": 0, "bfloat16": 1, "8bit": 2}

@@ -17,7 +17,7 @@ import torch
 from impls.ademamix.backends.batch import Batch, Kind
 from impls.ademamix.backends.pointers import scalars_of, tables_of, walkable
 from impls.ademamix.build import SOURCES
-from impls.compiling import BackendUnavailable
+from impls.compiler import BackendUnavailable
 
 CHUNK, THREADS = 4096, 256
 _PARAMETERS = {torch.float32: "Float32", torch.bfloat16: "BFloat16", torch.float16: "Float16"}

@@ -11,7 +11,7 @@ from impls.ademamix import build
 from impls.ademamix.backends import cpu
 from impls.ademamix.backends.batch import Batch, Kind
 from impls.ademamix.backends.pointers import scalars_of, tables_of, walkable
-from impls.compiling import BackendUnavailable
+from impls.compiler import BackendUnavailable
 
 _FLAGS = ("-O1", "-Wno-unknown-pragmas")
 

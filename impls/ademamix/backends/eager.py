@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from impls.ademamix import quantised, stochastic
+from impls.ademamix import quantised, stochastic_rounding
 from impls.ademamix.backends.batch import Batch, Kind
 from impls.ademamix.scalars import Scalars
 
@@ -40,7 +40,7 @@ def _plain(batch: Batch, number: int) -> None:
         moved = torch.where(skip, theta.to(wide), moved)
         for m, old in zip(computed, before, strict=True):
             m.copy_(torch.where(skip, old, m))
-    random = stochastic.draw(batch.key(number), theta.numel(), theta.device) if kind.stochastic else None
+    random = stochastic_rounding.draw(batch.key(number), theta.numel(), theta.device) if kind.stochastic else None
     _store(theta, moved, None if random is None else random[0])
     if computed[-1] is not nu:
         bits = [random[0] >> 16] if random is not None else [None]
@@ -64,7 +64,7 @@ def _quantised(batch: Batch, number: int) -> None:
     moved = advance(start, g, m.get("m1"), m["m2"], m["nu"], s)
     left = ~(g * g).isfinite()  # no scale could hold such an element beside its neighbours: it keeps what it had
     kept = {name: torch.where(left, before[name], value) for name, value in m.items()}
-    bits, more = stochastic.draw(batch.key(number), theta.numel(), theta.device)
+    bits, more = stochastic_rounding.draw(batch.key(number), theta.numel(), theta.device)
     old = [t.clone() for pair in codes.values() for t in pair] if kind.capturable else []
     of_root, of_slow = quantised.thresholds(bits, more)
     root = quantised.encode_root(kept["nu"], *codes["nu"], of_root)
@@ -106,7 +106,7 @@ def _store(target: torch.Tensor, value: torch.Tensor, random: torch.Tensor | Non
         target.copy_(value)
         return
     # Random bits are numbered in the order of the memory, as the fused backends walk it.
-    flat = stochastic.rounded(in_memory_order(value, _order(target)), target.dtype, random)
+    flat = stochastic_rounding.rounded(in_memory_order(value, _order(target)), target.dtype, random)
     target.copy_(torch.as_strided(flat, target.shape, _order(target)))
 
 

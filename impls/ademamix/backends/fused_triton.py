@@ -16,10 +16,10 @@ from dataclasses import dataclass
 
 import torch
 
-from impls._triton import interpreted
 from impls.ademamix.backends.batch import Batch, Kind
 from impls.ademamix.backends.pointers import scalars_of, tables_of, walkable
-from impls.compiling import BackendUnavailable
+from impls.compiler import BackendUnavailable
+from impls.triton_support import interpreted
 
 PARAMETERS = {torch.float32: "float32", torch.bfloat16: "bfloat16", torch.float16: "float16"}
 
@@ -33,7 +33,7 @@ class Shape:
 
 
 SHAPES = {"16": Shape(1024, 4), "8bit": Shape(2048, 8)}
-"""By the bits of a moment: what is used where `tune` (conformance/ademamix/tuning.py) was not asked."""
+"""By the bits of a moment: what is used where `tune` (tools/ademamix_tuning.py) was not asked."""
 INTERPRETED = Shape(8192, 4)
 """The interpreter takes a millisecond a program, whatever its size."""
 

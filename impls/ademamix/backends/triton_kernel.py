@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from impls._triton import load_triton
+from impls.triton_support import load_triton
 
 triton: Any = load_triton()
 tl: Any = triton.language

@@ -1,0 +1,1 @@
+"""Run a case of AdEMAMix on an implementation."""

@@ -1,0 +1,1 @@
+"""Measure speed: timer, sampler, statistics, roofline, telemetry."""

@@ -1,0 +1,124 @@
+"""What a stranger must know of the machine before believing a figure; no host name, no user, no path."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from conformance.benchmark import affinity
+from conformance.benchmark.cache import last_level_bytes
+
+_PACKAGES = (
+    "numpy",
+    "torch",
+    "triton",
+    "jax",
+    "jaxlib",
+    "optax",
+    "pytorch_optimizer",
+    "bitsandbytes",
+    "heavyball",
+    "x-transformers",
+    "triton-sigmoid",
+    "threadpoolctl",
+    "nvidia-ml-py",
+    "pytest",
+    "pytest-benchmark",
+    "matplotlib",
+)
+
+
+def describe(*, with_gpu: bool) -> dict[str, Any]:
+    """JSON-ready facts; ``with_gpu`` asks torch for the device, which imports torch."""
+    return {
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "cpu": _cpu(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "memory_gib": _memory_gib(),
+        "packages": {name: version for name in _PACKAGES if (version := _version(name)) is not None},
+        "gpu": _gpu() if with_gpu else None,
+        **affinity.describe(),
+        "caches": {"last_level_bytes": last_level_bytes(affinity.allowed_cpus())},
+        "huge_pages": _huge_pages(),
+        "commit": _commit(),
+    }
+
+
+def suite_version() -> str:
+    """The version in pyproject.toml, read from the checkout, since a bare checkout is not installed."""
+    import tomllib
+
+    text = (Path(__file__).resolve().parent.parent.parent / "pyproject.toml").read_text(encoding="utf-8")
+    return str(tomllib.loads(text)["project"]["version"])
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _cpu() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n"):
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or "unknown"
+
+
+def _memory_gib() -> float | None:
+    try:
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
+    except (ValueError, OSError, AttributeError):
+        return None
+
+
+def _huge_pages() -> str | None:
+    """Whether the kernel backs memory by huge pages: ``always``, ``madvise`` or ``never``."""
+    try:
+        text = Path("/sys/kernel/mm/transparent_hugepage/enabled").read_text(encoding="ascii")
+        return text[text.index("[") + 1 : text.index("]")]
+    except (OSError, ValueError):
+        return None
+
+
+def _gpu() -> dict[str, Any] | None:
+    try:
+        import torch
+    except ImportError:
+        return None
+    if not torch.cuda.is_available():
+        return None
+    properties = torch.cuda.get_device_properties(0)
+    return {
+        "name": properties.name,
+        "capability": f"{properties.major}.{properties.minor}",
+        "memory_gib": round(properties.total_memory / 2**30, 1),
+        "multiprocessors": properties.multi_processor_count,
+        "l2_bytes": getattr(properties, "L2_cache_size", None),
+        "cuda": torch.version.cuda,
+    }
+
+
+def _commit() -> str | None:
+    """The commit of the checkout, with ``+changes`` where files differ from it; None outside a git checkout."""
+    root = Path(__file__).resolve().parent.parent.parent
+    try:
+        commit = subprocess.run(
+            ["git", "-C", str(root), "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True, timeout=10
+        ).stdout.strip()
+        changed = subprocess.run(
+            ["git", "-C", str(root), "status", "--porcelain", "--untracked-files=no"],
+            capture_output=True, text=True, check=True, timeout=10,
+        ).stdout.strip()  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return commit + ("+changes" if changed else "")

@@ -1,0 +1,159 @@
+"""Samples are taken in quads with the baseline, A B B A, until the interval of the ratio is tight or the time is spent.
+
+Before the first sample it is fixed, from a pilot, at how many quads the interval may be looked at: four times at the most,
+each time with twice as many. Each look is made at the confidence that is left to it when all the planned looks together may
+be wrong one time in twenty, and sampling stops by the width of the interval alone, never by where it lies. So no look can be
+a lucky one, whichever is the last.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from conformance.benchmark import statistics
+from conformance.benchmark.timer import Clock, Work, nothing
+
+SHORTEST_SAMPLE_S = 2e-4
+"""A warm sample repeats short calls until it lasts this long, so that reading the clock costs nothing that matters."""
+
+MOST_LOOKS = 4
+MOST_QUADS = 64
+OVERRUN = 2.0
+"""By how much sampling may exceed its budget before the next look is given up, where the pilot was too hopeful."""
+PATIENCE = 4.0
+"""By how much it may for the sake of the fewest quads that give an interval at all."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Fixed before the first sample: calls in a sample of either side, the looks in quads, and the confidence of each."""
+
+    calls: int
+    baseline_calls: int
+    looks: tuple[int, ...]
+    confidence: float
+
+    @property
+    def enough(self) -> bool:
+        """Whether even the last look can have its confidence; work that takes very long leaves time for less."""
+        return self.looks[-1] >= statistics.fewest_quads(self.confidence)
+
+
+def planned_looks(affordable: int) -> tuple[tuple[int, ...], float]:
+    """When to look, given for how many quads there is time; and the confidence of each look's interval."""
+    last = max(2, min(affordable, MOST_QUADS))
+    for number in range(MOST_LOOKS, 0, -1):
+        # Bonferroni: the chances of being wrong add up to no more than 1 - CONFIDENCE, however the looks hang together.
+        confidence = 1 - (1 - statistics.CONFIDENCE) / number
+        looks = tuple(last // 2**i for i in reversed(range(number)))
+        if looks[0] >= statistics.fewest_quads(confidence):
+            return looks, confidence
+    return (last,), statistics.CONFIDENCE
+
+
+def plan_for(calls: int, baseline_calls: int, quad_s: float, budget_s: float) -> Plan:
+    """The plan where a quad takes ``quad_s`` with all that is off the clock."""
+    affordable = int(budget_s / quad_s) if quad_s > 0 else MOST_QUADS
+    fewest = statistics.fewest_quads(statistics.CONFIDENCE)
+    if affordable < fewest:
+        affordable = min(fewest, int(PATIENCE * budget_s / quad_s))
+    return Plan(calls, baseline_calls, *planned_looks(affordable))
+
+
+def calls_for(seconds: float) -> int:
+    """How many calls of this length make a sample that lasts long enough."""
+    return max(1, min(10_000, round(SHORTEST_SAMPLE_S / max(seconds, 1e-9))))
+
+
+@dataclass(frozen=True)
+class Buffers:
+    """One set of buffers of one side: its timed work, one call of it, and how its inputs are drawn anew, if they can be."""
+
+    work: Work
+    once: Callable[[], Any]
+    renew: Callable[[int], Any] | None = None
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Seconds per call of both sides, pair by pair in the order taken; the second is empty where there is no baseline."""
+
+    own: list[float]
+    baseline: list[float]
+    looks: int
+    stopped: str
+    """``tight``, ``budget`` or ``most``."""
+
+
+Taker = Callable[[Buffers, int], float]
+"""Seconds per call of one sample on these buffers; the number is different for every sample."""
+
+
+SEEDS_APART = 10**6
+
+
+def taker(clock: Clock, evict: Callable[[], Any] | None, mark: Callable[[], Any] = nothing) -> Taker:
+    """How a sample is taken: after an untimed call on the same buffers, or after ``evict`` where it is given."""
+    # So that no sample with a cold cache sees the inputs of one with a warm cache.
+    first = SEEDS_APART if evict is None else 2 * SEEDS_APART
+
+    def take(buffers: Buffers, number: int) -> float:
+        if buffers.renew is not None:
+            buffers.renew(first + number)
+
+        def before() -> None:
+            (evict or buffers.once)()
+            mark()
+
+        return clock.time(buffers.work, before) / buffers.work.calls
+
+    return take
+
+
+def order_of(quad: int) -> str:
+    """Who is sampled when: A B B A or its mirror image in the order of Thue and Morse, which cancels drifts that bend too."""
+    return "baab" if quad.bit_count() % 2 else "abba"
+
+
+def sample(
+    own: Sequence[Buffers],
+    baseline: Sequence[Buffers],
+    take: Taker,
+    plan: Plan,
+    budget_s: float,
+    now: Callable[[], float] = time.monotonic,
+    rest: Callable[[], Any] = nothing,
+) -> Samples:
+    """Take quads, each on the next set of buffers, and look when it was planned; ``rest`` before the other side's turn."""
+    seconds: tuple[list[float], list[float]] = ([], [])
+    began, number, quads, before = now(), 0, 0, ""
+    for place, look in enumerate(plan.looks):
+        while quads < look:
+            for side in order_of(quads) if baseline else "bb":
+                buffers, into = (own, seconds[0]) if side == "b" else (baseline, seconds[1])
+                number += 1
+                if before not in ("", side):
+                    rest()
+                before = side
+                into.append(take(buffers[quads % len(buffers)], number))
+            quads += 1
+        if place + 1 < len(plan.looks):
+            if width(seconds[0], seconds[1], plan.confidence) <= statistics.TIGHT:
+                return Samples(*seconds, place + 1, "tight")
+            if (now() - began) / quads * plan.looks[place + 1] > OVERRUN * budget_s:
+                return Samples(*seconds, place + 1, "budget")
+    if plan.enough and width(seconds[0], seconds[1], plan.confidence) <= statistics.TIGHT:
+        return Samples(*seconds, len(plan.looks), "tight")
+    return Samples(*seconds, len(plan.looks), "most" if quads >= MOST_QUADS else "budget")
+
+
+def width(own: Sequence[float], baseline: Sequence[float], confidence: float) -> float:
+    """The factor between the ends of the interval of the ratio, or of the median where there is no baseline."""
+    if baseline:
+        _, low, high = statistics.ratio_interval(baseline, own, confidence)
+    else:
+        _, low, high = statistics.median_interval(own, confidence)
+    return high / low

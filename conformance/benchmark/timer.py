@@ -1,0 +1,259 @@
+"""A clock times work on a device: on CUDA between two events that the device passes, with every launch queued beforehand.
+
+The device is first given a spell of spinning, behind which everything that is timed is queued. It comes to the first event
+only when the last launch has been made, so no launch is on the clock. Where the host cannot keep ahead (more launches than a
+queue holds, work that waits for the device) short work is captured into a graph and replayed; where that cannot be, the
+figure says that launches are in it, and why.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import perf_counter_ns, process_time_ns  # bound here: what is timed may replace those of the module
+from typing import Any, Protocol
+
+from impls.implementation import in_one_line
+
+FIRST_AHEAD_S = 1e-3
+LONGEST_AHEAD_S = 0.25
+"""The device spins for about as long as launching takes; never for longer than this."""
+ATTEMPTS = 3
+GRAPH_BELOW_S = 1e-4
+"""Shorter calls are replayed from a graph, where both sides of a comparison can be."""
+TOO_FAST = 0.5
+"""A replay that takes less than this share of the calls it was captured from did not do their work."""
+
+
+def nothing() -> None:
+    """What goes before, or is looked at meanwhile, where there is nothing to do."""
+
+
+@dataclass
+class Work:
+    """What is timed at once: ``launch`` makes ``calls`` calls. ``method`` is ``calls`` or ``graph``."""
+
+    launch: Callable[[], Any]
+    calls: int
+    method: str = "calls"
+    timed: int = 0
+    exposed: int = 0
+    """How many of the timings had a launch on the clock."""
+    ahead_s: float = FIRST_AHEAD_S
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    """On the host: how long the timings were in all, and how long all threads of the process were on a CPU meanwhile."""
+    hopeless: bool = False
+    """Whether it has been seen that the host cannot keep ahead."""
+
+
+class Clock(Protocol):
+    """``glance`` is called while timed work runs, so that the device's state is read beside each sample.
+
+    ``time`` gives the seconds of all calls of the work together; what ``before`` does is off the clock.
+    """
+
+    name: str
+    glance: Callable[[], Any]
+
+    def ready(self, run: Callable[[], Any], calls: int) -> Work: ...
+
+    def time(self, work: Work, before: Callable[[], Any] = nothing) -> float: ...
+
+
+def repeated(run: Callable[[], Any], calls: int) -> Callable[[], Any]:
+    """A function that makes the calls."""
+    if calls == 1:
+        return run
+
+    def launch() -> None:
+        for _ in range(calls):
+            run()
+
+    return launch
+
+
+class HostClock:
+    """The monotonic clock of the host; right for work that is finished when the call returns."""
+
+    name = "host"
+
+    def __init__(self, synchronize: Callable[[], Any] = nothing) -> None:
+        self.glance: Callable[[], Any] = nothing
+        self._synchronize = synchronize
+
+    def ready(self, run: Callable[[], Any], calls: int) -> Work:
+        return Work(repeated(run, calls), calls)
+
+    def time(self, work: Work, before: Callable[[], Any] = nothing) -> float:
+        before()
+        self._synchronize()
+        used = process_time_ns()
+        started = perf_counter_ns()
+        work.launch()
+        self._synchronize()
+        seconds = (perf_counter_ns() - started) * 1e-9
+        work.cpu_s += (process_time_ns() - used) * 1e-9
+        work.wall_s += seconds
+        work.timed += 1
+        self.glance()
+        return seconds
+
+
+class Device(Protocol):
+    """What the clock needs of a device; `TorchCuda` is it on CUDA, and a made-up one in our tests."""
+
+    def now(self) -> float: ...
+
+    def mark(self) -> Any: ...
+
+    def passed(self, event: Any) -> bool: ...
+
+    def between(self, start: Any, end: Any) -> float: ...
+
+    def synchronize(self) -> None: ...
+
+    def spin(self, seconds: float) -> None: ...
+
+    def capture(self, launch: Callable[[], Any]) -> Callable[[], Any]: ...
+
+
+class DeviceClock:
+    """Events of the device around the work, which is queued as a whole before the device begins it."""
+
+    name = "device events"
+
+    def __init__(self, device: Device) -> None:
+        self.glance: Callable[[], Any] = nothing
+        self.device = device
+
+    def ready(self, run: Callable[[], Any], calls: int) -> Work:
+        return Work(repeated(run, calls), calls)
+
+    def time(self, work: Work, before: Callable[[], Any] = nothing) -> float:
+        seconds, ahead = self._once(work, before)
+        for _ in range(ATTEMPTS - 1):
+            if ahead or work.hopeless:
+                break
+            seconds, ahead = self._once(work, before)
+        # Spinning longer did not help: then it never will, and the samples to come are not taken three times.
+        work.hopeless = work.hopeless or not ahead
+        work.timed += 1
+        work.exposed += not ahead
+        return seconds
+
+    def _once(self, work: Work, before: Callable[[], Any]) -> tuple[float, bool]:
+        """Seconds between the events, and whether all launches were queued before the device came to the first."""
+        device = self.device
+        device.synchronize()
+        began = device.now()
+        device.spin(work.ahead_s)
+        before()
+        start = device.mark()
+        work.launch()
+        end = device.mark()
+        ahead = not device.passed(start)
+        launching = device.now() - began
+        if not ahead:
+            work.ahead_s = min(2 * max(launching, work.ahead_s), LONGEST_AHEAD_S)
+        self.glance()
+        device.synchronize()
+        return device.between(start, end), ahead
+
+    def captured(self, run: Callable[[], Any], calls: int, seconds: float | None) -> Work | str:
+        """The calls as one graph, or why they cannot be one. ``seconds`` is what one call takes when queued, where known."""
+        try:
+            work = Work(self.device.capture(repeated(run, calls)), calls, "graph")
+            taken = min(self.time(work) for _ in range(3)) / calls
+        except Exception as error:
+            self.device.synchronize()
+            return f"it cannot be captured into a graph ({type(error).__name__}: {in_one_line(str(error))[:160]})"
+        if taken <= 0 or (seconds is not None and taken < TOO_FAST * seconds):
+            return (
+                f"a replay of its graph takes {taken:.3g} s where a call takes {seconds or 0:.3g} s, so work is missing in it"
+            )
+        work.timed = work.exposed = 0
+        return work
+
+    def launching_seconds(self, run: Callable[[], Any]) -> float:
+        """How long the host is busy with one call on an idle device: what the caller waits where it is not kept off."""
+        taken = []
+        for _ in range(3):
+            self.device.synchronize()
+            began = self.device.now()
+            run()
+            taken.append(self.device.now() - began)
+        self.device.synchronize()
+        return sorted(taken)[1]
+
+
+class TorchCuda:
+    """The current CUDA device as torch shows it; thin, since no test of ours can reach it without one."""
+
+    def __init__(self) -> None:
+        import torch
+
+        self._torch = torch
+        self._cycles_per_second = self._calibrate()
+
+    def now(self) -> float:
+        return time.perf_counter()
+
+    def mark(self) -> Any:
+        event = self._torch.cuda.Event(enable_timing=True)
+        event.record()
+        return event
+
+    def passed(self, event: Any) -> bool:
+        return bool(event.query())
+
+    def between(self, start: Any, end: Any) -> float:
+        return float(start.elapsed_time(end)) * 1e-3
+
+    def synchronize(self) -> None:
+        self._torch.cuda.synchronize()
+
+    def spin(self, seconds: float) -> None:
+        self._torch.cuda._sleep(int(seconds * self._cycles_per_second))
+
+    def capture(self, launch: Callable[[], Any]) -> Callable[[], Any]:
+        import warnings
+
+        cuda = self._torch.cuda
+        aside = cuda.Stream()
+        aside.wait_stream(cuda.current_stream())
+        with cuda.stream(aside):  # the warm-up that a capture wants, where lazy initialisation may still happen
+            launch()
+        cuda.current_stream().wait_stream(aside)
+        graph = cuda.CUDAGraph()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", message=".*[Gg]raph is empty.*")
+            with cuda.graph(graph):
+                launch()
+        graph.replay()
+        cuda.synchronize()
+        return graph.replay  # type: ignore[no-any-return]
+
+    def _calibrate(self) -> float:
+        """Cycles that a second of spinning needs; the first round wakes the clocks."""
+        cycles, seconds = 20_000_000, 1.0
+        for _ in range(2):
+            self.synchronize()
+            start = self.mark()
+            self._torch.cuda._sleep(cycles)
+            end = self.mark()
+            self.synchronize()
+            seconds = self.between(start, end)
+        return cycles / max(seconds, 1e-6)
+
+
+def clock_for(device: str, *, synchronous: bool = False) -> HostClock | DeviceClock:
+    """The clock of a device, ``cpu`` or ``cuda``; the host's for CUDA work that is not on torch's stream and waits itself."""
+    if device != "cuda":
+        return HostClock()
+    if not synchronous:
+        return DeviceClock(TorchCuda())
+    import torch
+
+    return HostClock(torch.cuda.synchronize)

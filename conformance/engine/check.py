@@ -1,0 +1,98 @@
+"""A check is how one requirement is put to one subject: a plain function of (subject, case), with its cases."""
+
+from __future__ import annotations
+
+import math
+import traceback
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from conformance.engine.comparison import Comparison
+from impls.implementation import in_one_line
+
+
+class Case(Protocol):
+    """The description of one situation: frozen, hashable, deterministic, cheap; arrays are made from it when needed."""
+
+    @property
+    def id(self) -> str:
+        """Stable, ASCII, without ':' '[' ']' and spaces; unique within its check."""
+
+    @property
+    def quick(self) -> bool:
+        """Whether it belongs to ``--quick``."""
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The features that an implementation must offer; those it declares not to have make the verdict unsupported."""
+
+    @property
+    def dtypes(self) -> tuple[str, ...]:
+        """The dtypes in which it is put; empty for text."""
+
+
+CheckFunction = Callable[[Any, Any, str], Iterable[Comparison]]
+"""``check(subject, case, dtype)``: yields comparisons. The subject is what the room's driver connects."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One requirement's test: what to run and on which cases."""
+
+    requirement: str
+    run: CheckFunction
+    cases: tuple[Any, ...]
+
+    def __post_init__(self) -> None:
+        ids = [case.id for case in self.cases]
+        if not ids or len(set(ids)) != len(ids):
+            raise ValueError(f"the check of {self.requirement} needs cases with distinct ids, found {ids}")
+
+
+class Checks:
+    """The checks of one system, gathered by decorator in the order of the file."""
+
+    def __init__(self) -> None:
+        self._checks: list[Check] = []
+
+    def add(self, requirement: str, cases: Iterable[Any]) -> Callable[[CheckFunction], CheckFunction]:
+        """Register the decorated function as a check of ``requirement`` on ``cases``."""
+
+        def register(function: CheckFunction) -> CheckFunction:
+            self._checks.append(Check(requirement, function, tuple(cases)))
+            return function
+
+        return register
+
+    def __iter__(self) -> Iterator[Check]:
+        return iter(self._checks)
+
+    def __len__(self) -> int:
+        return len(self._checks)
+
+
+def run_check(check: Check, subject: Any, case: Any, dtype: str) -> list[Comparison]:
+    """The comparisons of one check on one subject; an empty list would be a check that cannot fail, and is an error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        comparisons = list(check.run(subject, case, dtype))
+    if not comparisons:
+        raise AssertionError(f"the check of {check.requirement} compared nothing on case {case.id}")
+    return comparisons
+
+
+def worst_of(comparisons: Iterable[Comparison]) -> Comparison:
+    """The comparison with the largest margin; a margin that is not a number counts as infinite."""
+    return max(comparisons, key=lambda c: math.inf if math.isnan(c.margin) else c.margin)
+
+
+def last_line(error: BaseException) -> str:
+    """``file:line: Type: message`` of the innermost frame, with only the file's name: the same on every machine."""
+    text = in_one_line("".join(traceback.format_exception_only(error)).strip().split("\n")[-1])
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames:
+        return text
+    file = frames[-1].filename.replace("\\", "/").rsplit("/", 1)[-1]
+    return f"{file}:{frames[-1].lineno}: {text}"

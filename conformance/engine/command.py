@@ -1,0 +1,272 @@
+"""A parser in any language is a process that answers JSON lines: one request a line in, one answer a line out.
+
+What is sent, in ASCII (everything else escaped, so that no line reader can be confused by U+2028 or U+0085)::
+
+    {"id": 1, "system": "rig", "profile": "strict", "text": "..."}
+
+What is expected, in UTF-8, one line with the same id::
+
+    {"id": 1, "annotations": [{"query": "...", "value": "...", "start": 0, "end": 42}]}     for rig
+    {"id": 1, "queries": ["...", "..."]}                                                    for rag
+    {"id": 1, "unsupported": "only the strict profile"}                                     a declared gap
+    {"id": 1, "error": "..."}                                                               it failed and says so
+
+Offsets count code points unless the answer says ``"offsets": "utf8"`` or ``"utf16"``. The process lives as long as it
+likes: one that ends after an answer is started again for the next request. Requests come one at a time. Lone surrogates do
+not travel: a text that holds one is not sent, and an answer that holds one is an error. Whatever the process writes to
+its standard error is read, and its last line shown where it fails.
+
+Nothing here can hang: reading and writing are multiplexed, every request has a time limit, and the whole process group is
+killed at the end, after any failure, and when this interpreter exits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import selectors
+import signal
+import subprocess
+import time
+import weakref
+from collections.abc import Mapping, Sequence
+from typing import IO, Any
+
+from impls.implementation import NotRun, PlugError, Unsupported
+
+LONGEST_ANSWER = 64 * 2**20
+"""Bytes; an answer line longer than this is taken for a process that has lost its way."""
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_GRACE = 0.5
+"""Seconds that a process gets to end by itself after its input was closed, before its group is killed."""
+
+
+class CommandError(Exception):
+    """The process did not answer as the protocol asks: what it did instead."""
+
+
+class Command:
+    """One command line, spoken to by `ask`; started at the first request, and again whenever it has ended."""
+
+    def __init__(self, words: Sequence[str], seconds: float) -> None:
+        self.words = list(words)
+        self.seconds = seconds
+        self._running: _Running | None = None
+        self._next_id = 1
+
+    def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer to ``request`` (without its id). CommandError, Unsupported or PlugError where there is none."""
+        line = _encode({"id": self._next_id, **request})
+        try:
+            try:
+                return self._ask(line)
+            except _EndedQuietly:
+                # It answered before and then ended with code 0: a program that answers once per run.
+                return self._ask(line)
+        except _EndedQuietly as error:
+            raise CommandError(str(error)) from None
+        finally:
+            self._next_id += 1
+
+    def close(self) -> None:
+        """End the process, if there is one."""
+        if self._running is not None:
+            self._running.end()
+            self._running = None
+
+    def _ask(self, line: bytes) -> dict[str, Any]:
+        if self._running is None:
+            self._running = _Running(self.words)
+        try:
+            answer = _decode(self._running.exchange(line, self.seconds), self._next_id)
+            self._running.refuse_more()
+        except BaseException:
+            # Whatever state it is in now, the next request must not see it.
+            self.close()
+            raise
+        return answer
+
+
+class _EndedQuietly(CommandError):
+    """The process had ended with code 0, after answering earlier requests, before this one."""
+
+
+def _encode(request: Mapping[str, Any]) -> bytes:
+    for value in request.values():
+        if isinstance(value, str) and not _is_scalar(value):
+            raise Unsupported("the text holds a lone surrogate, which JSON lines do not carry")
+    return json.dumps(request).encode("ascii") + b"\n"
+
+
+def _decode(line: bytes, expected_id: int) -> dict[str, Any]:
+    try:
+        answer = json.loads(line.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise CommandError(
+            f"found {_shorten(line)} on standard output, expected one line of JSON ({type(error).__name__}: {error}); "
+            f"send diagnostics to standard error"
+        ) from None
+    if not isinstance(answer, dict):
+        raise CommandError(f"found {_shorten(line)}, expected a JSON object")
+    if type(answer.get("id")) is not int or answer["id"] != expected_id:
+        raise CommandError(f"found an answer with id {answer.get('id')!r}, expected id {expected_id}, that of the request")
+    if not _is_scalar(json.dumps(answer, ensure_ascii=False)):
+        raise CommandError(
+            f"found a lone surrogate in the answer {_shorten(line)}; a string was perhaps cut inside a UTF-16 pair"
+        )
+    return answer
+
+
+def _is_scalar(text: str) -> bool:
+    return _SURROGATE.search(text) is None
+
+
+def _shorten(line: bytes, limit: int = 120) -> str:
+    text = repr(line.decode("utf-8", "backslashreplace"))
+    return text if len(text) <= limit else f"{text[:limit]}... ({len(line)} bytes)"
+
+
+class _Running:
+    """One run of the process: its three pipes without blocking, and the end of its whole group."""
+
+    def __init__(self, words: Sequence[str]) -> None:
+        if os.name != "posix":
+            raise NotRun("cmd: needs pipes that can be waited on together (Linux, macOS); on Windows run it under WSL")
+        try:
+            self._process = subprocess.Popen(
+                words,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise PlugError(
+                f"found the command {words[0]!r}, which cannot be started ({error.strerror}, looked from {os.getcwd()}); "
+                f"expected an executable file, by path or on PATH"
+            ) from None
+        # Runs at interpreter exit too; holds the process and not self.
+        self.end = weakref.finalize(self, _end, self._process)
+        self._stdin, self._stdout, self._stderr = pipes = _pipes_of(self._process)
+        self._answered = 0
+        self._received = bytearray()
+        self._complaints = bytearray()
+        for pipe in pipes:
+            os.set_blocking(pipe.fileno(), False)
+
+    def exchange(self, line: bytes, seconds: float) -> bytes:
+        """Write ``line``, and return the line that comes back."""
+        deadline = time.monotonic() + seconds
+        to_write = memoryview(line)
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._stdin, selectors.EVENT_WRITE)
+            selector.register(self._stdout, selectors.EVENT_READ)
+            selector.register(self._stderr, selectors.EVENT_READ)
+            scanned = 0
+            while (newline := self._received.find(b"\n", scanned)) < 0:
+                scanned = len(self._received)
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise CommandError(f"no answer within {seconds:g} s{self._last_complaint()}")
+                for key, _ in selector.select(left):
+                    if key.fileobj is self._stdin:
+                        to_write = self._write(to_write)
+                        if not to_write:
+                            selector.unregister(self._stdin)
+                    elif key.fileobj is self._stderr:
+                        if not self._read_complaints():
+                            selector.unregister(self._stderr)
+                    elif not self._read_answer():
+                        raise self._ended(len(to_write) < len(line))
+        answer = bytes(self._received[:newline])
+        del self._received[: newline + 1]
+        self._answered += 1
+        return answer
+
+    def refuse_more(self) -> None:
+        """CommandError where something stands after the answer; judged after it, so that the first fault is the one named."""
+        if self._received:
+            second = _shorten(bytes(self._received))
+            raise CommandError(f"found more than one line for one request; the second begins {second}")
+
+    def _write(self, data: memoryview) -> memoryview:
+        try:
+            return data[os.write(self._stdin.fileno(), data[:65536]) :]
+        except BlockingIOError:
+            return data
+        except BrokenPipeError:
+            return data[:0]  # it reads no more; whether it answers nevertheless shows on its output
+
+    def _read_answer(self) -> bool:
+        chunk = _read(self._stdout.fileno())
+        if chunk is None:
+            return True
+        self._received += chunk
+        if len(self._received) > LONGEST_ANSWER:
+            raise CommandError(f"found {len(self._received)} bytes without a line end, expected an answer on one line")
+        return bool(chunk)
+
+    def _read_complaints(self) -> bool:
+        chunk = _read(self._stderr.fileno())
+        if chunk is None:
+            return True
+        self._complaints += chunk
+        del self._complaints[:-4096]
+        return bool(chunk)
+
+    def _ended(self, wrote: bool) -> CommandError:
+        try:
+            code: int | None = self._process.wait(_GRACE)
+        except subprocess.TimeoutExpired:
+            code = None
+        while _read(self._stderr.fileno(), self._complaints):
+            pass
+        if code == 0 and self._answered and not self._received:
+            return _EndedQuietly("ended with exit code 0 twice without answering")
+        if code is None:
+            how = "closed its standard output"
+        elif code < 0:
+            how = f"was ended by {signal.Signals(-code).name}"
+        else:
+            how = f"ended with exit code {code}"
+        rest = f" in the middle of the line {_shorten(bytes(self._received))}" if self._received else " without answering"
+        return CommandError(f"{how}{rest}{self._last_complaint()}")
+
+    def _last_complaint(self) -> str:
+        lines = self._complaints.decode("utf-8", "replace").strip().splitlines()
+        return f"; its standard error ends: {lines[-1]}" if lines else "; it wrote nothing to standard error"
+
+
+def _read(descriptor: int, into: bytearray | None = None) -> bytes | None:
+    """What is there: None where nothing is yet, empty at the end."""
+    try:
+        chunk = os.read(descriptor, 1 << 16)
+    except BlockingIOError:
+        return None
+    if into is not None:
+        into += chunk
+    return chunk
+
+
+def _pipes_of(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes], IO[bytes]]:
+    if process.stdin is None or process.stdout is None or process.stderr is None:
+        raise AssertionError("started without pipes")
+    return process.stdin, process.stdout, process.stderr
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Close its input, give it a moment, kill the whole group, reap it, close the pipes."""
+    stdin, stdout, stderr = _pipes_of(process)
+    with contextlib.suppress(OSError):
+        stdin.close()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(_GRACE)
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    stdout.close()
+    stderr.close()

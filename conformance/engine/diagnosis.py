@@ -1,0 +1,57 @@
+"""The likeliest reason of a failure: the planted bug that gives the very values that the implementation gave."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from conformance.engine.check import Check, run_check
+from conformance.engine.comparison import Comparison, margins_of
+from conformance.engine.mutation import mutants_of, subject_of
+from conformance.engine.selection import is_thorough
+
+MOST_SHOWN = 3
+"""A failure that looks like more than a few planted bugs has no likeliest reason, only a list."""
+
+
+def resembling(system: str, check: Check, case: Any, dtype: str, comparisons: list[Comparison]) -> str:
+    """``name: sentence`` of the planted bugs that this failure cannot be told from, joined by ``; or ``; "" if none.
+
+    A planted bug resembles the implementation where it fails the same check itself and no quantity of the two differs by
+    more than twice the bound: each may be off by one bound from the same wrong answer.
+    """
+    found = []
+    for mutant in mutants_of(system):
+        if mutant.honest or mutant.equivalent or (is_thorough(case) and not mutant.thorough):
+            continue  # on a case that takes long, only the bugs that are planted for such cases are worth their time
+        theirs = _comparisons(mutant, check, case, dtype)
+        if theirs is not None and any(not c.passed for c in theirs) and _alike(comparisons, theirs):
+            found.append(f"{mutant.name}: {mutant.sentence}")
+    shown = "; or ".join(found[:MOST_SHOWN])
+    return shown + (f"; or {len(found) - MOST_SHOWN} more" if len(found) > MOST_SHOWN else "")
+
+
+@functools.lru_cache(maxsize=4096)
+def _comparisons(mutant: Any, check: Check, case: Any, dtype: str) -> list[Comparison] | None:
+    try:
+        return run_check(check, subject_of(mutant), case, dtype)
+    except Exception:
+        return None  # it cannot sit this case, so it explains nothing here
+
+
+def _alike(ours: list[Comparison], theirs: list[Comparison]) -> bool:
+    by_quantity = {comparison.quantity: comparison for comparison in theirs}
+    return all(c.quantity in by_quantity and _same(c, by_quantity[c.quantity]) for c in ours)
+
+
+def _same(own: Comparison, other: Comparison) -> bool:
+    if not isinstance(own.got_values, np.ndarray) or not isinstance(other.got_values, np.ndarray):
+        return type(own.got_values) is type(other.got_values) and bool(own.got_values == other.got_values)
+    if own.got_values.shape != other.got_values.shape:
+        return False
+    bound = own.bound_values if own.bound_values is not None else other.bound_values
+    if bound is None:
+        return bool(np.array_equal(own.got_values, other.got_values, equal_nan=True))
+    return bool(np.all(margins_of(own.got_values, other.got_values, 2 * bound) <= 1))

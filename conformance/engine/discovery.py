@@ -1,0 +1,332 @@
+"""From what a user names to the implementations to judge: listed ones, installed plug-ins, and anything given by path.
+
+Listing reads tables and package metadata only. A stranger's code is imported when, and only when, it was asked for by
+``--impl`` or is about to be judged.
+"""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import functools
+import importlib
+import re
+import shlex
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from conformance.engine.isolation import process_state_of
+from impls.implementation import Implementation, Origin, PlugError, in_one_line, load_target
+from impls.systems import SYSTEMS, system_named
+
+ENTRY_POINT_GROUP = "gaugeblock.implementations"
+
+UNIDENTIFIED = "unidentified"
+"""The protocol of a plug-in whose object has not been looked at yet; `identify` looks."""
+
+KINDS = {"built-in": "built in", "peers": "package", "installed": "entry point"}
+"""What an ``--impl`` argument of one of these words selects: everything whose origin is of that kind."""
+
+
+@dataclass(frozen=True)
+class PlugFailure:
+    """A plug that cannot be used; the rest of the run goes on without it."""
+
+    spec: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The implementations to judge, in table order, and the plugs that could not be used."""
+
+    implementations: tuple[Implementation, ...]
+    failures: tuple[PlugFailure, ...] = ()
+
+
+@functools.lru_cache(maxsize=1)
+def tabled() -> tuple[Implementation, ...]:
+    """Every implementation that our own tables list, system by system."""
+    return tuple(
+        implementation
+        for system in SYSTEMS
+        for implementation in importlib.import_module(f"impls.{system.name}.registry").IMPLEMENTATIONS
+    )
+
+
+def installed() -> tuple[Implementation, ...]:
+    """Every implementation that an installed package offers under the entry-point group ``gaugeblock.implementations``.
+
+    An entry point is named ``system.slug`` (``ademamix.mine``); nothing is imported.
+    """
+    return _entry_points().implementations
+
+
+def misnamed() -> tuple[PlugFailure, ...]:
+    """The offers of installed packages that say no system that is judged here."""
+    return _entry_points().failures
+
+
+def _entry_points() -> Selection:
+    """What installed packages offer; a badly named offer is a failure of its own, and hides no other."""
+    found, failures = [], []
+    for entry_point in sorted(metadata.entry_points(group=ENTRY_POINT_GROUP), key=lambda e: e.name):
+        system, _, slug = entry_point.name.replace("/", ".", 1).partition(".")
+        distribution = entry_point.dist.name if entry_point.dist is not None else None
+        if system not in {s.name for s in SYSTEMS} or not slug:
+            known = ", ".join(s.name for s in SYSTEMS)
+            failures.append(
+                PlugFailure(
+                    ENTRY_POINT_GROUP,
+                    f"entry point {entry_point.name!r} of package {distribution}: expected a name 'system.slug', with system "
+                    f"one of {known}; rename it in the package's metadata, e.g. '{SYSTEMS[0].name}.{entry_point.name}'",
+                )
+            )
+            continue
+        found.append(
+            Implementation(
+                name=f"{system}/{_safe(slug)}",
+                system=system,
+                target=entry_point.value,
+                protocol=UNIDENTIFIED,
+                summary=f"Offered by the installed package {distribution}.",
+                origin=Origin("entry point", distribution),
+            )
+        )
+    return Selection(tuple(found), tuple(failures))
+
+
+def listed() -> tuple[Implementation, ...]:
+    """Tables and installed plug-ins, tables first; importing no implementation."""
+    return tabled() + installed()
+
+
+def select(specs: Sequence[str]) -> Selection:
+    """The implementations that ``--impl`` arguments name; all that are listed where there is no argument.
+
+    Each argument is a name or glob of listed ones (``ademamix/torch-eager``, ``ademamix/*``, ``triton``), a keyword
+    (``built-in``, ``peers``, ``installed``), or a plug (``package.module:attribute``, ``path/to/file.py:attribute``,
+    ``cmd:COMMAND``), before which ``SYSTEM=`` may stand.
+    """
+    offered = _entry_points()
+    known = tabled() + offered.implementations
+    # Who asked for one implementation by name is not told of a stranger's package.
+    failures = list(offered.failures) if not specs or {"*", "installed"} & set(specs) else []
+    chosen: dict[str, Implementation] = {}
+    for spec in specs or ["*"]:
+        try:
+            with process_state_of(spec):
+                resolved = _resolve(spec, known)
+            for implementation in resolved:
+                name = _unique(implementation, chosen)
+                alone = implementation.name if name != implementation.name else ""
+                chosen.setdefault(name, replace(implementation, name=name, name_alone=alone))
+        except Exception as error:
+            failures.append(_failure(spec, error))
+    identified = []
+    for implementation in chosen.values():
+        try:
+            with process_state_of(implementation.selector):
+                identified.append(identify(implementation))
+        except Exception as error:
+            failures.append(_failure(implementation.selector, error))
+    order = [system.name for system in SYSTEMS]
+    identified.sort(key=lambda implementation: order.index(implementation.system))
+    return Selection(tuple(identified), tuple(failures))
+
+
+def _failure(spec: str, error: Exception) -> PlugFailure:
+    """One line; what is no PlugError was raised by the object itself, while it was looked at."""
+    words = str(error) if isinstance(error, PlugError) else f"could not be looked at: {type(error).__name__}: {error}"
+    return PlugFailure(spec, in_one_line(words))
+
+
+def _safe(slug: str) -> str:
+    """A slug for names: they stand in the ids of tests and in commands, where a bracket or a quote would mean something."""
+    return re.sub(r"[^A-Za-z0-9._+-]", "-", slug)
+
+
+def _unique(implementation: Implementation, chosen: Mapping[str, Implementation]) -> str:
+    """Its name, numbered where a different plug already took it; the same plug given twice is one."""
+    name, number = implementation.name, 1
+    while name in chosen and chosen[name].selector != implementation.selector:
+        number += 1
+        name = f"{implementation.name}-{number}"
+    return name
+
+
+def _resolve(spec: str, known: Sequence[Implementation]) -> Iterable[Implementation]:
+    if ":" in spec:
+        return [plug(spec)]
+    matches = [implementation for implementation in known if names(spec, implementation.name, implementation.origin.kind)]
+    if not matches and spec not in KINDS:
+        every = [implementation.name for implementation in known]
+        near = difflib.get_close_matches(spec, every + [name.split("/", 1)[1] for name in every], n=3)
+        near = [f"'{spec}/*'"] if any(spec == system.name for system in SYSTEMS) else near
+        raise PlugError(
+            f"no listed implementation is called {spec!r}"
+            + (f"; did you mean {' or '.join(near)}?" if near else ".")
+            + " See --list-impls; for your own code give 'package.module:attribute' or 'path/to/file.py:attribute'"
+        )
+    return matches
+
+
+def names(spec: str, name: str, kind: str) -> bool:
+    """Whether an ``--impl`` argument that is no plug selects the listed implementation of this name and kind of origin."""
+    if spec in KINDS:
+        return KINDS[spec] == kind
+    return any(fnmatch.fnmatchcase(one, spec) for one in (name, name.partition("/")[2]))
+
+
+def plug(spec: str) -> Implementation:
+    """The implementation that one ``[SYSTEM=]TARGET`` argument describes; PlugError where it cannot be used."""
+    system, target = _split_system(spec)
+    if target.startswith("cmd:"):
+        # One command cannot say which system it speaks before it runs, so RIG is the default and RAG is said.
+        system = system or "rig"
+        if not target.removeprefix("cmd:").strip():
+            raise PlugError(f"found {spec!r}, expected a command line after 'cmd:', e.g. 'cmd:./my-parser'")
+        try:
+            words = shlex.split(target.removeprefix("cmd:"))
+        except ValueError as error:
+            raise PlugError(
+                f"found {spec!r}, whose command line cannot be split into words: {error}; check its quotes"
+            ) from error
+        if shutil.which(words[0]) is None:
+            raise PlugError(
+                f"found the command {words[0]!r}, which cannot be started (looked from {Path.cwd()}); expected an executable "
+                f"file, by path or on PATH"
+            )
+        slug = Path(next((word for word in reversed(words) if not word.startswith("-")), words[-1])).name
+        return Implementation(
+            name=f"{system}/cmd.{_safe(slug)}",
+            system=system,
+            target=target,
+            protocol="command",
+            summary=f"The command line {target.removeprefix('cmd:')!r}, spoken to in JSON lines.",
+            dtypes=(),
+            origin=Origin("command"),
+            spec=spec,
+        )
+    return _identify_object(load_target(target), system, target, spec)
+
+
+def _split_system(spec: str) -> tuple[str | None, str]:
+    head, separator, tail = spec.partition("=")
+    if separator and head.isidentifier():
+        try:
+            return system_named(head).name, tail
+        except ValueError as error:
+            raise PlugError(f"found {spec!r}: {error}") from None
+    return None, spec
+
+
+def identify(implementation: Implementation) -> Implementation:
+    """The same implementation with its protocol known; loads the object only where that is still open."""
+    if implementation.protocol != UNIDENTIFIED:
+        return implementation
+    found = _identify_object(load_target(implementation.target), implementation.system, implementation.target, "")
+    return replace(
+        found,
+        name=implementation.name,
+        name_alone=implementation.name_alone,
+        summary=found.summary if found.origin.kind == "record" else implementation.summary,
+        origin=implementation.origin,
+        spec="",
+    )
+
+
+def _identify_object(loaded: Any, system: str | None, target: str, spec: str) -> Implementation:
+    if isinstance(loaded, Implementation):
+        if system is not None and loaded.system != system:
+            raise PlugError(f"{target} is a record for {loaded.system}, but was given as {system}; drop '{system}='")
+        return replace(loaded, spec=spec or loaded.spec)
+    every = [s.name for s in SYSTEMS]
+    candidates, refusals = _recognised(loaded, target, [system] if system else every)
+    if len(candidates) != 1:
+        if not candidates and refusals:
+            raise refusals[0]
+        others = list(_recognised(loaded, target, every)[0]) if system else []
+        raise PlugError(_confusion(loaded, target, list(candidates), system, others))
+    ((name, fields),) = candidates.items()
+    fields = {**fields, **_declared(loaded, target)}
+    location, _, attribute = target.rpartition(":")
+    stem = Path(location).stem if location.endswith(".py") else location
+    defaults: dict[str, Any] = {
+        "name": f"{name}/{_safe(f'{stem}.{attribute}')}",
+        "system": name,
+        "target": target,
+        "summary": f"{_kind(loaded).capitalize()} {attribute} of {Path(location).name if stem != location else location}.",
+        "origin": Origin("path" if location.endswith(".py") else "module"),
+        "spec": spec,
+    }
+    return Implementation(**{**defaults, **fields})
+
+
+def _recognised(loaded: Any, target: str, systems: Iterable[str]) -> tuple[dict[str, Mapping[str, Any]], list[PlugError]]:
+    """What each of these systems that takes it for one of its own would record of it; and why others nearly do."""
+    candidates: dict[str, Mapping[str, Any]] = {}
+    refusals: list[PlugError] = []
+    for name in systems:
+        try:
+            fields = importlib.import_module(f"conformance.{name}.harness.subject").recognise(loaded, target)
+        except PlugError as error:
+            refusals.append(error)
+            continue
+        if fields is not None:
+            candidates[name] = fields
+    return candidates, refusals
+
+
+DECLARATION = "gaugeblock"
+"""The attribute, a plain dict, by which a plugged object says what defaults only guess, importing nothing of ours."""
+
+_DECLARABLE = ("dtypes", "devices", "features", "numerical_class", "settings", "summary", "documentation")
+
+
+def _declared(loaded: Any, target: str) -> dict[str, Any]:
+    declared = getattr(loaded, DECLARATION, {})
+    if not isinstance(declared, Mapping) or (unknown := sorted(set(map(str, declared)) - set(_DECLARABLE))):
+        found = f"the keys {', '.join(unknown)}" if isinstance(declared, Mapping) else f"a {type(declared).__name__}"
+        raise PlugError(f"{target}.{DECLARATION}: found {found}, expected a dict with keys among {', '.join(_DECLARABLE)}")
+    fields = dict(declared)
+    for name, container in (("dtypes", tuple), ("devices", tuple), ("features", frozenset)):
+        if isinstance(fields.get(name), str):
+            raise PlugError(f"{target}.{DECLARATION}[{name!r}]: found the text {fields[name]!r}, expected a list of words")
+        if fields.get(name) is not None:
+            fields[name] = container(fields[name])
+    return fields
+
+
+def _kind(loaded: Any) -> str:
+    return "class" if isinstance(loaded, type) else "function" if callable(loaded) else "object"
+
+
+FORMS = {
+    "ademamix": "a torch.optim.Optimizer subclass or an optax-style factory",
+    "sigmoid_attention": "f(q, k, v, ...)",
+    "rig": "parse(text) that returns a list of (query, value, start, end)",
+    "rag": "parse(text) that returns a list of strings",
+}
+"""What an object of each system may be, in a few words; docs/plugging-in.md has the rest."""
+
+
+def _confusion(loaded: Any, target: str, candidates: list[str], system: str | None, others: list[str]) -> str:
+    """Why it is not known what an object is; ``others`` are the systems that would take what was given as ``system``."""
+    what = f"a {_kind(loaded)}" if callable(loaded) else f"an object of type {type(loaded).__name__}"
+    found = f"{target} is {what}"
+    if candidates:
+        ways = " or ".join(f"--impl '{name}={target}'" for name in candidates)
+        return f"{found} that could be {' or '.join(candidates)}; say which: {ways}"
+    if others:
+        ways = " or ".join(f"--impl '{name}={target}'" for name in others)
+        said = f"{found} that was given as {system} and looks like {' or '.join(others)}"
+        return f"{said}; expected {FORMS[str(system)]}, or {ways}"
+    forms = {name: form for name, form in FORMS.items() if system in (None, name)}
+    wanted = ", ".join(f"{form} ({name})" for name, form in forms.items())
+    which = f" as {system}" if system else ""
+    return f"{found}, which fits no known form{which}; expected {wanted}, or an Implementation record. See docs/plugging-in.md"

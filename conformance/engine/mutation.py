@@ -1,0 +1,114 @@
+"""Planted bugs: the suite judges itself with small wrong implementations, one sentence each, and with honest variants."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from conformance.engine.check import last_line, run_check, worst_of
+from conformance.engine.selection import Options, Turns, selected_cases
+from impls.implementation import NotRun, Unsupported
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A wrong implementation, or (``honest``) a right one of unusual shape.
+
+    ``subject`` gives a subject of the system's room. ``killed_by`` names the requirements that must catch it.
+    ``equivalent`` is the proof, in words, that no case can tell it from a correct one; such a mutant may survive.
+    """
+
+    name: str
+    system: str
+    sentence: str
+    subject: Callable[[], Any]
+    killed_by: tuple[str, ...] = ()
+    honest: bool = False
+    equivalent: str = ""
+    thorough: bool = False
+    """Whether only a case of ``--thorough`` can catch it; then it is put to those as well, in such runs alone."""
+
+    def __post_init__(self) -> None:
+        if not self.honest and not self.equivalent and not self.killed_by:
+            raise ValueError(f"mutant {self.name!r} names no requirement that must catch it")
+
+
+@dataclass(frozen=True)
+class MutantResult:
+    """What came of putting every check to a mutant: ``killers`` maps requirement ids to worst margins (inf: it crashed)."""
+
+    mutant: Mutant
+    killers: dict[str, float]
+    checked: tuple[str, ...]
+
+    @property
+    def verdict(self) -> str:
+        """killed, survived, equivalent, honest or false alarm."""
+        if self.mutant.honest:
+            return "false alarm" if self.killers else "honest"
+        if self.killers:
+            return "killed"
+        return "equivalent" if self.mutant.equivalent else "survived"
+
+    @property
+    def missed(self) -> tuple[str, ...]:
+        """The requirements that had to catch it and did not."""
+        return tuple(requirement for requirement in self.mutant.killed_by if requirement not in self.killers)
+
+    def to_json(self) -> dict[str, Any]:
+        """The ``mutant`` line of a record file."""
+        return {
+            "record": "mutant",
+            "system": self.mutant.system,
+            "mutant": self.mutant.name,
+            "sentence": self.mutant.sentence,
+            "honest": self.mutant.honest,
+            "equivalent": self.mutant.equivalent,
+            "expected_killers": list(self.mutant.killed_by),
+            "killers": {r: "inf" if math.isinf(m) else m for r, m in sorted(self.killers.items())},
+            "checked": list(self.checked),
+            "verdict": self.verdict,
+        }
+
+
+def mutants_of(system: str) -> tuple[Mutant, ...]:
+    """The planted bugs and honest variants of one system."""
+    return importlib.import_module(f"conformance.{system}.mutants").MUTANTS
+
+
+@functools.cache
+def subject_of(mutant: Mutant) -> Any:
+    """The mutant's subject, made once."""
+    return mutant.subject()
+
+
+def run_mutant(mutant: Mutant, every_dtype: bool = True) -> MutantResult:
+    """Put every check and case of its system to a mutant. A crash of a planted bug is a kill with margin inf.
+
+    Without ``every_dtype`` each case comes in one dtype, in turn, which takes a third of the time.
+    """
+    turns = Turns()
+    killers: dict[str, float] = {}
+    checked: dict[str, None] = {}
+    subject = subject_of(mutant)
+    for check, case, dtype in selected_cases(mutant.system, Options(thorough=mutant.thorough)):
+        if not every_dtype and dtype != turns.of(check, case, case.dtypes):
+            continue
+        try:
+            worst = worst_of(run_check(check, subject, case, dtype))
+        except (Unsupported, NotRun):
+            continue
+        except Exception as error:
+            if mutant.honest:
+                raise AssertionError(f"{mutant.name} crashed on {check.requirement}, {case.id}: {last_line(error)}") from error
+            margin, passed = math.inf, False
+        else:
+            margin, passed = (math.inf if math.isnan(worst.margin) else worst.margin), worst.passed
+        checked[check.requirement] = None
+        if not passed:
+            killers[check.requirement] = max(margin, killers.get(check.requirement, 0.0))
+    return MutantResult(mutant, killers, tuple(checked))

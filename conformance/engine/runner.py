@@ -1,0 +1,260 @@
+"""Putting one case to one implementation, and saying what came of it."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import math
+import shlex
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from conformance.engine.check import Check, last_line, run_check, worst_of
+from conformance.engine.comparison import compare, equal
+from conformance.engine.diagnosis import resembling
+from conformance.engine.isolation import process_state_of
+from conformance.engine.requirement import Requirement
+from conformance.engine.selection import Options, Turns, is_thorough, selected_cases
+from conformance.records.schema import Verdict, VerdictRecord
+from impls.implementation import Implementation, NotRun, Unsupported, in_one_line
+from impls.systems import system_named
+
+
+@dataclass(frozen=True)
+class TestCase:
+    """One implementation, one check, one case, one dtype, one device."""
+
+    __test__ = False  # no test class, whatever pytest makes of its name
+
+    implementation: Implementation
+    check: Check
+    case: Any
+    dtype: str
+    device: str
+    quick: bool = False
+
+    @property
+    def id(self) -> str:
+        """Unique within the system's test; it reads from the requirement to the implementation."""
+        return "-".join(part for part in (self.case_id, self.implementation.name) if part)
+
+    @property
+    def case_id(self) -> str:
+        """The same for every implementation."""
+        return "-".join(part for part in (self.check.requirement, self.case.id, self.dtype, self.device) if part)
+
+
+@functools.cache
+def requirements_of(system: str) -> dict[str, Requirement]:
+    """The requirements of one system's room, by id."""
+    return {r.id: r for r in importlib.import_module(f"conformance.{system}.requirements").REQUIREMENTS}
+
+
+def test_cases(system: str, implementations: Sequence[Implementation], options: Options) -> Iterator[TestCase]:
+    """Every test_case of a run, case by case, so that what a case costs to prepare is shared by all who sit it."""
+    own = [implementation for implementation in implementations if implementation.system == system]
+    turns = Turns()
+    for check, case, dtype in selected_cases(system, options):
+        for device in options.devices:
+            for implementation in own:
+                if every_dtype(implementation, device, options) or dtype == turns.of(check, case, implementation.dtypes):
+                    yield TestCase(implementation, check, case, dtype, device, options.quick)
+
+
+def every_dtype(implementation: Implementation, device: str, options: Options) -> bool:
+    """Whether each case is put in each of its dtypes, or in one that comes in turn.
+
+    In turn is enough for a quick run, and for what an interpreter runs: there one dtype takes longer than all of the others'.
+    """
+    interpreted = device == "cpu" and bool(implementation.settings.get("interpreted_on_cpu"))
+    return bool(options.dtypes) or options.thorough or not (options.quick or interpreted)
+
+
+@dataclass(frozen=True)
+class RuledOut:
+    """The test_cases that what one implementation declares, or lacks here, keeps it from: nothing of them has to be run."""
+
+    implementation: Implementation
+    test_cases: tuple[TestCase, ...]
+
+    @property
+    def id(self) -> str:
+        """Unique within the system's test."""
+        return f"left-out-{self.implementation.name}"
+
+
+def divided(found: Iterable[TestCase]) -> tuple[list[TestCase], list[RuledOut]]:
+    """The test_cases that have to be sat, in order, and the others, gathered by implementation."""
+    runnable: list[TestCase] = []
+    absent: dict[str, list[TestCase]] = {}
+    for e in found:
+        if declared_obstacle(e.implementation, e.device, e.dtype, e.case.needs, e.quick) is None:
+            runnable.append(e)
+        else:
+            absent.setdefault(e.implementation.name, []).append(e)
+    return runnable, [RuledOut(own[0].implementation, tuple(own)) for own in absent.values()]
+
+
+@functools.lru_cache(maxsize=256)
+def connect(implementation: Implementation, device: str) -> Any:
+    """The room's subject for this implementation on this device, made once."""
+    with warnings.catch_warnings():
+        # What a peer's own imports warn of is not ours to show a hundred times.
+        warnings.simplefilter("ignore")
+        return importlib.import_module(f"conformance.{implementation.system}.harness.subject").connect(implementation, device)
+
+
+def obstacle(implementation: Implementation, device: str, dtype: str, needs: frozenset[str], quick: bool) -> Exception | None:
+    """Why this cannot be put to this implementation at all, as NotRun or Unsupported; None where nothing stands in the way."""
+    declared = declared_obstacle(implementation, device, dtype, needs, quick)
+    if declared is None and device == "cuda" and not _has_cuda():
+        return NotRun("needs a CUDA device, and torch finds none here")
+    return declared
+
+
+def declared_obstacle(
+    implementation: Implementation, device: str, dtype: str, needs: frozenset[str], quick: bool
+) -> Exception | None:
+    """What of `obstacle` can be told without importing anything: from the declaration and from what is installed."""
+    missing = implementation.missing()
+    if missing:
+        return NotRun(f"needs {', '.join(missing)}, not installed here; {_how_to_install(implementation)}")
+    if device not in implementation.devices:
+        return NotRun(f"runs on {', '.join(implementation.devices)} only, and this run judges on {device}; see --device")
+    if dtype and dtype not in implementation.dtypes:
+        return Unsupported(f"computes in {', '.join(implementation.dtypes)} only")
+    if implementation.features is not None and needs - implementation.features:
+        return Unsupported(f"declares no {', '.join(sorted(needs - implementation.features))}")
+    if quick and implementation.slow_start:
+        return NotRun(f"left out by --quick: {implementation.slow_start}")
+    return None
+
+
+def _how_to_install(implementation: Implementation) -> str:
+    if implementation.installing:
+        return implementation.installing
+    if implementation.origin.kind == "package":
+        return "python -m pip install -c constraints.txt '.[torch,peers]'"
+    return "python -m pip install -c constraints.txt '.[torch]'"
+
+
+@functools.lru_cache(maxsize=1)
+def _has_cuda() -> bool:
+    try:
+        import torch
+    except ImportError:
+        return False
+    return bool(torch.cuda.is_available())
+
+
+def unjudged(test_case: TestCase, verdict: Verdict, message: str = "") -> VerdictRecord:
+    """The result of a case that came to no margin: all that is known before it is put, and why it ended so."""
+    return VerdictRecord(
+        implementation=test_case.implementation.name,
+        system=test_case.implementation.system,
+        requirement=test_case.check.requirement,
+        case=test_case.case.id,
+        dtype=test_case.dtype,
+        device=test_case.device,
+        verdict=verdict,
+        message=message,
+        reproduce=reproduction(test_case),
+    )
+
+
+def run_test_case(test_case: TestCase) -> VerdictRecord:
+    """Put the case, and judge. Every exception of the implementation becomes a verdict; only an interrupt passes through."""
+    implementation, check, case = test_case.implementation, test_case.check, test_case.case
+    blank = unjudged(test_case, Verdict.ERROR)
+    try:
+        hindrance = obstacle(implementation, test_case.device, test_case.dtype, case.needs, test_case.quick)
+        if hindrance is not None:
+            raise hindrance
+        with process_state_of(implementation.selector):
+            comparisons = run_check(check, connect(implementation, test_case.device), case, test_case.dtype)
+        assure_wrong_fails()
+    except Unsupported as reason:
+        return replace(blank, verdict=Verdict.UNSUPPORTED, message=in_one_line(str(reason)))
+    except NotRun as reason:
+        return replace(blank, verdict=Verdict.NOT_RUN, message=in_one_line(str(reason)))
+    except NotImplementedError as error:
+        # How a stranger, who declared nothing, declares a gap. Somebody who declared the feature has broken his word instead.
+        verdict = Verdict.UNSUPPORTED if implementation.features is None else Verdict.ERROR
+        return replace(blank, verdict=verdict, message=last_line(error))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        # SystemExit, and what pytest.skip and pytest.fail raise: whatever came, a verdict must not be missing.
+        return replace(blank, verdict=Verdict.ERROR, message=last_line(error))
+    worst = worst_of(comparisons)
+    judged = replace(
+        blank,
+        verdict=Verdict.PASS if worst.passed else Verdict.FAIL,
+        margin=math.inf if math.isnan(worst.margin) else worst.margin,
+        quantity=worst.quantity,
+        worst=worst.worst,
+        got=worst.got,
+        expected=worst.expected,
+        bound=worst.bound,
+    )
+    if judged.verdict is Verdict.FAIL:
+        judged = replace(judged, resembles=resembling(implementation.system, check, case, test_case.dtype, comparisons))
+    return judged
+
+
+def assure_wrong_fails() -> None:
+    """AssertionError where comparing no longer works in this process, in which strangers' code has run."""
+    found = [
+        compare("one of them wrong", (1.0, math.nan, 3.0), (1.0, math.nan, 1.0), 1.0),
+        compare("right", (1.0, math.inf), (1.5, math.inf), 1.0),
+        equal("right", "a", "a"),
+    ]
+    if [c.margin for c in found] != [2.0, 0.5, 0.0] or worst_of(found) is not found[0] or found[0].passed:
+        raise AssertionError(
+            "the suite no longer tells a wrong value from a right one: it, or something before it in this process, has "
+            "replaced a part of NumPy or of the suite; judge the others in a run without it"
+        )
+
+
+def reproduction(test_case: TestCase) -> str:
+    """The one-line command that puts just this case to just this implementation, quoted for a POSIX shell."""
+    implementation = test_case.implementation
+    alone = replace(test_case, implementation=replace(implementation, name=implementation.name_alone or implementation.name))
+    node = f"conformance/{implementation.system}/test_{implementation.system}.py::test_conforms[{alone.id}]"
+    words = ["pytest", shlex.quote(node), "--impl", shlex.quote(implementation.selector)]
+    if is_thorough(test_case.case):
+        words.append("--thorough")
+    if test_case.device != "cpu":
+        words += ["--device", test_case.device]
+    return " ".join(words)
+
+
+def explain(result: VerdictRecord) -> str:
+    """A failure in words: what was judged, where it is worst, by how much, the likeliest reason, and how to see it again."""
+    requirement = requirements_of(result.system)[result.requirement]
+    rows = [
+        ("implementation", result.implementation),
+        ("case", " ".join(part for part in (result.case, result.dtype, result.device) if part)),
+    ]
+    if result.verdict is Verdict.FAIL:
+        margin = result.margin if result.margin is not None else math.nan
+        rows += [
+            ("quantity", result.quantity),
+            ("worst at", result.worst or "-"),
+            ("got", result.got),
+            ("expected", result.expected),
+            ("bound", result.bound),
+            ("margin", f"{margin:.3g} (|error| / bound; passes up to 1)"),
+            ("resembles", result.resembles or "no planted bug"),
+        ]
+    else:
+        rows.append(("error", result.message))
+    rows += [("catches", requirement.catches), ("reproduce", result.reproduce)]
+    width = max(len(name) for name, _ in rows)
+    head = (
+        f"{result.verdict.value.upper()} {requirement.id}: {requirement.statement} "
+        f"[{system_named(result.system).paper}, {requirement.source}]"
+    )
+    return "\n".join([head, *(f"  {name:<{width}}  {value}" for name, value in rows)])

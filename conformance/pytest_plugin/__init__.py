@@ -1,0 +1,1 @@
+"""The suite's pytest options, items, record gathering and terminal summary."""

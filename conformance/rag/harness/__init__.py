@@ -1,0 +1,1 @@
+"""Run a case of RAG on an implementation."""

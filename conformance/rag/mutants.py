@@ -1,0 +1,394 @@
+"""Small wrong readers of RAG: one correct reader whose every decision is a hook, and one hook turned in each."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from conformance.engine.mutation import Mutant
+from conformance.rag.harness.subject import Subject
+from reference import rag
+from reference.rig import STRICT, WHITE_SPACE
+
+_BLANKS = "".join(WHITE_SPACE)
+
+
+class Correct:
+    """A strict reader; each method is a place for one bug."""
+
+    limit = 25
+    marker = re.compile(r"(?:[-*+\u2022]|[0-9]{1,2}[.)]|\([0-9]{1,2}\))(?!\S)")
+
+    def parse(self, text: str) -> list[str]:
+        queries: list[str] = []
+        for line in self.lines(text):
+            query = self.trimmed(line)
+            if self.is_query(query) and not self.is_known(query, queries):
+                queries.append(self.given(query))
+        return self.finish(queries)
+
+    def lines(self, text: str) -> list[str]:
+        return text.split("\n")
+
+    def trimmed(self, line: str) -> str:
+        return line.strip(_BLANKS)
+
+    def is_query(self, query: str) -> bool:
+        return bool(query) and self.is_allowed(query) and not self.marker.match(query)
+
+    def is_allowed(self, query: str) -> bool:
+        return not re.search("[\x00-\x1f\x7f\ud800-\udfff]", query)
+
+    def is_known(self, query: str, before: list[str]) -> bool:
+        return query in before
+
+    def given(self, query: str) -> str:
+        return query
+
+    def finish(self, queries: list[str]) -> list[str]:
+        return queries[: self.limit]
+
+
+# Each class below is one bug, named in the table at the end of the file.
+
+
+class OneQuery(Correct):
+    def lines(self, text: str) -> list[str]:
+        return [text.replace("\n", " ")]
+
+
+class SplitsAtCommas(Correct):
+    def lines(self, text: str) -> list[str]:
+        return re.split(r"[\n,;]", text)
+
+
+class NeverEmpty(Correct):
+    def finish(self, queries: list[str]) -> list[str]:
+        return super().finish(queries) or [""]
+
+
+class KeepsReturns(Correct):
+    def trimmed(self, line: str) -> str:
+        return line.strip("".join(WHITE_SPACE - {"\r"}))
+
+    def is_allowed(self, query: str) -> bool:
+        return super().is_allowed(query.removesuffix("\r"))
+
+
+class NeedsLineEnds(Correct):
+    def lines(self, text: str) -> list[str]:
+        return text.split("\n")[:-1]
+
+
+class KeepsBlankLines(Correct):
+    def is_query(self, query: str) -> bool:
+        return not query or super().is_query(query)
+
+    def finish(self, queries: list[str]) -> list[str]:
+        return super().finish(queries if any(queries) else [])
+
+    def lines(self, text: str) -> list[str]:
+        return text.removesuffix("\n").split("\n")
+
+
+class StopsAtBlankLines(Correct):
+    def lines(self, text: str) -> list[str]:
+        return re.split(r"\n\s*\n", text.lstrip("\n"))[0].split("\n")
+
+
+class TrimsAsciiOnly(Correct):
+    def trimmed(self, line: str) -> str:
+        return line.strip(" \t\r\n\x0b\x0c")
+
+    def is_query(self, query: str) -> bool:
+        return super().is_query(query) and bool(query.strip(_BLANKS))
+
+
+class TrimsAsJavaScript(Correct):
+    def trimmed(self, line: str) -> str:
+        return line.strip(_BLANKS + "\ufeff")
+
+
+class TrimsAsPython(Correct):
+    def trimmed(self, line: str) -> str:
+        return line.strip()
+
+
+class TrimsCommonSpace(Correct):
+    def trimmed(self, line: str) -> str:
+        return line.strip("\t\n\x0b\x0c\r \x85\xa0\u2028\u2029\u3000")
+
+    def is_query(self, query: str) -> bool:
+        return super().is_query(query) and bool(query.strip(_BLANKS))
+
+
+class DropsSurrogates(Correct):
+    def lines(self, text: str) -> list[str]:
+        return super().lines(text.encode("utf-8", "ignore").decode())
+
+
+class ReadsJson(Correct):
+    def parse(self, text: str) -> list[str]:
+        try:
+            return list(map(str, json.loads(text))) or [text]
+        except (ValueError, TypeError):
+            return super().parse(text)
+
+
+class TrimsNothing(Correct):
+    def trimmed(self, line: str) -> str:
+        return line.removesuffix("\r") if line.strip(_BLANKS) else ""
+
+
+class Sorts(Correct):
+    def finish(self, queries: list[str]) -> list[str]:
+        return sorted(super().finish(queries))
+
+
+class Shuffles(Correct):
+    def finish(self, queries: list[str]) -> list[str]:
+        return sorted(super().finish(queries), key=lambda query: (sum(map(ord, query)) % 7, query))
+
+
+class KeepsTheLast(Correct):
+    def parse(self, text: str) -> list[str]:
+        queries = [q for line in self.lines(text) if self.is_query(q := self.trimmed(line))]
+        kept = set(list(dict.fromkeys(queries))[: self.limit])
+        return list(dict.fromkeys(q for q in reversed(queries) if q in kept))[::-1]
+
+
+class KeepsRepeats(Correct):
+    def is_known(self, query: str, before: list[str]) -> bool:
+        return False
+
+
+class KnowsUntrimmed(Correct):
+    """Looks for repeats before it trims."""
+
+    def parse(self, text: str) -> list[str]:
+        queries = [q for line in dict.fromkeys(self.lines(text)) if self.is_query(q := self.trimmed(line))]
+        return self.finish(queries)
+
+
+def _folded(fold: Callable[[str], str]) -> type[Correct]:
+    """A reader that takes queries for repeats whose folded forms are equal."""
+
+    class Folds(Correct):
+        def is_known(self, query: str, before: list[str]) -> bool:
+            return fold(query) in map(fold, before[:100])
+
+    return Folds
+
+
+class CutsLinesFirst(Correct):
+    def lines(self, text: str) -> list[str]:
+        return super().lines(text)[: self.limit]
+
+
+class CutsBeforeRepeats(Correct):
+    def parse(self, text: str) -> list[str]:
+        queries = [q for line in self.lines(text) if self.is_query(q := self.trimmed(line))]
+        return list(dict.fromkeys(queries[: self.limit]))
+
+
+class MendsBullets(Correct):
+    def trimmed(self, line: str) -> str:
+        return re.sub(r"^[-*+\u2022](?:\s+|\Z)", "", super().trimmed(line))
+
+
+class MendsNumbers(Correct):
+    def trimmed(self, line: str) -> str:
+        return re.sub(r"^(?:\d{1,2}[.)]|\(\d{1,2}\))\s+", "", super().trimmed(line))
+
+
+class SplitsLines(Correct):
+    def lines(self, text: str) -> list[str]:
+        return text.splitlines()
+
+
+class SplitsAtReturns(Correct):
+    def lines(self, text: str) -> list[str]:
+        return re.split("\r\n|\r|\n", text)
+
+
+class AllowsControls(Correct):
+    def is_allowed(self, query: str) -> bool:
+        return not re.search("[\ud800-\udfff]", query)
+
+
+class AllowsTabs(Correct):
+    def is_allowed(self, query: str) -> bool:
+        return super().is_allowed(query.replace("\t", " "))
+
+
+class NeedsAQuestionMark(Correct):
+    def is_query(self, query: str) -> bool:
+        return super().is_query(query) and query.endswith(("?", "؟"))
+
+
+class Unquotes(Correct):
+    def given(self, query: str) -> str:
+        return query.strip("\"'")
+
+
+class Lowers(Correct):
+    def given(self, query: str) -> str:
+        return query.lower()
+
+
+class Remembers(Correct):
+    def __init__(self) -> None:
+        self.before: set[str] = set()
+
+    def finish(self, queries: list[str]) -> list[str]:
+        fresh = [query for query in queries if query not in self.before]
+        self.before = set(queries) if len(queries) < 3 and all(len(query) == 2 for query in queries) else set()
+        return super().finish(fresh)
+
+
+class ShortLines(Correct):
+    def is_query(self, query: str) -> bool:
+        return len(query) <= 4096 and super().is_query(query)
+
+
+class PassesSurrogates(Correct):
+    def is_allowed(self, query: str) -> bool:
+        return not re.search("[\x00-\x1f\x7f]", query)
+
+
+class ByReference:
+    """An honest reader: the reference."""
+
+    def parse(self, text: str) -> list[str]:
+        return list(rag.parse(text).queries)
+
+
+class OnePass:
+    """An honest reader of another make: finds line feeds, and refuses what is no text."""
+
+    def parse(self, text: str) -> list[str]:
+        STRICT.refuse_unless_text(text)
+        found: dict[str, None] = {}
+        at = 0
+        while at <= len(text) and len(found) < rag.MAX_QUERIES:
+            end = text.find("\n", at)
+            end = len(text) if end < 0 else end
+            line, at = text[at:end].strip(_BLANKS), end + 1
+            if line and Correct().is_query(line):
+                found.setdefault(line)
+        return list(found)
+
+
+class Official:
+    """An honest reader of the official profile, in the order of the text."""
+
+    def choose(self, queries: list[str]) -> Iterable[str]:
+        return queries[: rag.MAX_QUERIES]
+
+    def parse(self, text: str) -> list[str]:
+        return list(self.choose(list(dict.fromkeys(q for line in text.split("\n") if (q := line.strip())))))
+
+
+class OfficialFromTheEnd(Official):
+    """An honest reader of the official profile that keeps the last 25."""
+
+    def choose(self, queries: list[str]) -> Iterable[str]:
+        return reversed(queries[-rag.MAX_QUERIES :])
+
+
+def _turned(**hooks: Any) -> type[Correct]:
+    """The correct reader with some attributes replaced."""
+    return type("Turned", (Correct,), hooks)
+
+
+def _mutant(name: str, sentence: str, reader: Callable[[], Any], *killed_by: str, **declared: Any) -> Mutant:
+    return Mutant(name, "rag", sentence, lambda: Subject(reader(), **declared), killed_by)
+
+
+def _honest(name: str, sentence: str, reader: Callable[[], Any], **declared: Any) -> Mutant:
+    return Mutant(name, "rag", sentence, lambda: Subject(reader(), **declared), honest=True)
+
+
+_NO_NUMBERS = re.compile(r"[-*+\u2022](?!\S)")
+_NO_BULLETS = re.compile(r"(?:[0-9]{1,2}[.)]|\([0-9]{1,2}\))(?!\S)")
+
+MUTANTS: tuple[Mutant, ...] = (
+    _mutant("one-query", "Takes the whole answer for one query.", OneQuery, "RAG-01", "RAG-21"),
+    _mutant("commas", "Splits at commas and semicolons too.", SplitsAtCommas, "RAG-17"),
+    _mutant("never-empty", "Returns an empty query where there is none.", NeverEmpty, "RAG-02"),
+    _mutant("keeps-returns", "Leaves the CR of CR LF on the query.", KeepsReturns, "RAG-03"),
+    _mutant("needs-line-ends", "Drops a last line without an end.", NeedsLineEnds, "RAG-04"),
+    _mutant("blank-lines", "Returns blank lines as empty queries.", KeepsBlankLines, "RAG-05"),
+    _mutant("first-paragraph", "Stops at the first blank line.", StopsAtBlankLines, "RAG-05"),
+    _mutant("ascii-trim", "Trims ASCII white space alone.", TrimsAsciiOnly, "RAG-06"),
+    _mutant("javascript-trim", "Trims U+FEFF too.", TrimsAsJavaScript, "RAG-06"),
+    _mutant("python-trim", "Trims as Python's str.strip does, U+001C to U+001F too.", TrimsAsPython, "RAG-16"),
+    _mutant("common-trim", "Trims the white space that is common.", TrimsCommonSpace, "RAG-06"),
+    _mutant("no-trim", "Trims nothing but CR.", TrimsNothing, "RAG-06"),
+    _mutant("sorted", "Returns the queries sorted.", Sorts, "RAG-07"),
+    _mutant("shuffled", "Returns the queries in an order of its own.", Shuffles, "RAG-07"),
+    _mutant("last-of-equals", "Keeps the last place of a repeated query.", KeepsTheLast, "RAG-07"),
+    _mutant("repeats", "Keeps repeated queries.", KeepsRepeats, "RAG-08"),
+    _mutant("repeats-untrimmed", "Looks for repeated lines before it trims them.", KnowsUntrimmed, "RAG-08"),
+    _mutant("folds-case", "Takes queries that differ in case for repeats.", _folded(str.casefold), "RAG-09"),
+    _mutant("folds-space", "Takes queries that differ in inner space for repeats.",
+            _folded(lambda q: " ".join(q.split())), "RAG-09"),
+    _mutant("folds-composition", "Takes queries that differ in composition for repeats.",
+            _folded(lambda q: unicodedata.normalize("NFC", q)), "RAG-09"),
+    _mutant("no-limit", "Returns every query.", _turned(limit=10**9), "RAG-10"),
+    _mutant("limit-20", "Returns 20 queries.", _turned(limit=20), "RAG-10", "RAG-11"),
+    _mutant("limit-26", "Returns 26 queries.", _turned(limit=26), "RAG-10"),
+    _mutant("cuts-lines-first", "Reads the first 25 lines.", CutsLinesFirst, "RAG-11"),
+    _mutant("cuts-before-repeats", "Keeps 25 queries, then drops repeats.", CutsBeforeRepeats, "RAG-11"),
+    _mutant("keeps-bullets", "Returns lines with bullets.", _turned(marker=_NO_BULLETS), "RAG-12"),
+    _mutant("mends-bullets", "Strips bullets.", MendsBullets, "RAG-12"),
+    _mutant("keeps-numbers", "Returns numbered lines.", _turned(marker=_NO_NUMBERS), "RAG-13"),
+    _mutant("mends-numbers", "Strips numbers.", MendsNumbers, "RAG-13"),
+    _mutant("one-digit", "Takes numbers of two digits for no list markers.",
+            _turned(marker=re.compile(r"(?:[-*+\u2022]|[0-9][.)]|[0-9]{2}\)|\([0-9]\))(?!\S)")), "RAG-13"),
+    _mutant("three-digits", "Takes numbers of three digits for list markers.",
+            _turned(marker=re.compile(r"(?:[-*+\u2022]|[0-9]{1,3}[.)]|\([0-9]{1,3}\))(?!\S)")), "RAG-14"),
+    _mutant("unicode-digits", "Takes the digits of other scripts for list markers.",
+            _turned(marker=re.compile(r"(?:[-*+\u2022]|\d{1,2}[.)]|\(\d{1,2}\))(?!\S)")), "RAG-14"),
+    _mutant("half-parentheses", "Takes '(1.' for a list marker.",
+            _turned(marker=re.compile(r"(?:[-*+\u2022]|\(?[0-9]{1,2}[.)])(?!\S)")), "RAG-14"),
+    _mutant("any-bullet", "Takes dashes and dots of every kind for bullets.",
+            _turned(marker=re.compile(r"(?:[-*+\u2022\u2013\u2014\u00b7\u25e6\u25aa]|[0-9]{1,2}[.)]|\([0-9]{1,2}\))(?!\S)")),
+            "RAG-14"),
+    _mutant("tight-bullets", "Takes a bullet for a list marker with nothing after it.",
+            _turned(marker=re.compile(r"\u2022|(?:[-*+]|[0-9]{1,2}[.)]|\([0-9]{1,2}\))(?!\S)")), "RAG-14"),
+    _mutant("headings", "Drops headings.", _turned(marker=re.compile(rf"#+\s|{Correct.marker.pattern}")), "RAG-14"),
+    _mutant("no-preamble", "Drops lines that end in a colon.",
+            _turned(is_query=lambda self, query: Correct.is_query(self, query) and not query.endswith(":")), "RAG-17"),
+    _mutant("json", "Reads a JSON list as a list of queries.", ReadsJson, "RAG-17"),
+    _mutant("any-marker", "Takes every leading digit or sign for a list marker.",
+            _turned(marker=re.compile(r"[-*+\u2022(\d]")), "RAG-14"),
+    _mutant("long-numbers", "Takes numbers of any length for list markers.",
+            _turned(marker=re.compile(r"(?:[-*+\u2022]|\(?\d+[.)])(?!\S)")), "RAG-14"),
+    _mutant("splitlines", "Splits the text with str.splitlines.", SplitsLines, "RAG-15", "RAG-16"),
+    _mutant("splits-at-returns", "Ends a line at a CR alone.", SplitsAtReturns, "RAG-16"),
+    _mutant("controls", "Returns lines with control characters.", AllowsControls, "RAG-16"),
+    _mutant("tabs", "Returns lines with tabs.", AllowsTabs, "RAG-16"),
+    _mutant("question-mark", "Drops lines without a question mark.", NeedsAQuestionMark, "RAG-17"),
+    _mutant("unquotes", "Strips quotation marks.", Unquotes, "RAG-17"),
+    _mutant("lowers", "Returns queries in lower case.", Lowers, "RAG-01", "RAG-17"),
+    _mutant("remembers", "Drops queries that the answer before held.", Remembers, "RAG-18"),
+    _mutant("short-lines", "Drops lines of more than 4096 characters.", ShortLines, "RAG-19"),
+    _mutant("surrogates", "Returns queries with lone surrogates.", PassesSurrogates, "RAG-20"),
+    _mutant("drops-surrogates", "Drops lone surrogates and reads the rest.", DropsSurrogates, "RAG-20"),
+    _mutant("undeclared", "Reads as the official reader does, without declaring it.", Official,
+            "RAG-12", "RAG-13", "RAG-16", "RAG-20"),
+    _mutant("official-unlimited", "Declares the official profile and returns every query.",
+            lambda: type("All", (Official,), {"choose": lambda self, queries: queries})(),
+            "RAG-10", numerical_class="official"),
+    _honest("turned-nowhere", "The correct reader as it stands.", Correct),
+    _honest("reference", "The reference.", ByReference),
+    _honest("one-pass", "Finds line feeds and refuses lone surrogates.", OnePass),
+    _honest("official-declared", "Reads as the official reader does, in the order of the text.", Official,
+            numerical_class="official"),
+    _honest("official-from-the-end", "Reads as the official reader does, and keeps the last 25, the last one first.",
+            OfficialFromTheEnd, numerical_class="official"),
+)  # fmt: skip

@@ -1,0 +1,1 @@
+"""Compare a run with earlier ones: lost verdicts and proven slowdowns."""

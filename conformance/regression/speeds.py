@@ -1,0 +1,248 @@
+"""A slowdown is proven when every take shows a loss beyond chance, beyond the noise of both runs, and beyond 3 %.
+
+Pure arithmetic on the figures of record lines; what is measured again, and when, is decided elsewhere. The rule, its
+reasons and its limits stand in docs/regressions.md. All differences are natural logarithms of ratios.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import NormalDist, median
+from typing import Any
+
+import numpy as np
+
+from conformance.benchmark.statistics import CONFIDENCE, SAME_WITHIN
+
+FALSE_ALARM = 1e-3
+"""The chance that one run of unchanged code is called slower anywhere, as far as sampling alone decides."""
+TAKES = 3
+"""A loss is proven by this many takes, each from a fresh start; the first is the run's own."""
+MIRRORED = 5
+"""From so few figures that got faster nothing is learnt about the noise between runs."""
+RESOLVED = math.log(1.1)
+"""A figure whose change certainly lies within this is called the same."""
+
+Key = tuple[str, str, str, str, str]
+Place = tuple[str, str, str, str]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured speed. ``ratio`` is the baseline's time by its own, with the ends of its interval; ``seconds`` its own."""
+
+    implementation: str
+    workload: str
+    dtype: str
+    device: str
+    cache: str
+    ratio: float
+    low: float
+    high: float
+    seconds: float
+    samples: int
+    again: bool = False
+    """The baseline beside itself (A/A): its ratio is noise and nothing else."""
+
+    @property
+    def key(self) -> Key:
+        """The same in every run that measures this."""
+        return self.implementation, self.workload, self.dtype, self.device, self.cache
+
+    @property
+    def place(self) -> Place:
+        """Where it was measured: what an A/A pair of the same place knows the noise of."""
+        return self.workload, self.dtype, self.device, self.cache
+
+    @property
+    def error(self) -> float:
+        """The standard error of log(ratio), from the wider side of its interval."""
+        wider = max(math.log(self.high / self.ratio), math.log(self.ratio / self.low))
+        return wider / NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
+
+    @property
+    def excursion(self) -> float:
+        """How far from 1 the interval of an A/A pair reaches."""
+        return max(abs(math.log(self.low)), abs(math.log(self.high)))
+
+
+def figure_of(line: Mapping[str, Any]) -> Figure | None:
+    """The figure of a measurement line; None where it holds no speed beside a baseline."""
+    numbers = [line.get(name) for name in ("ratio", "ratio_low", "ratio_high", "median_s")]
+    if line.get("verdict") != "measured" or not all(_positive(number) for number in numbers):
+        return None
+    ratio, low, high, seconds = (float(number) for number in numbers if number is not None)
+    if not low <= ratio <= high:
+        return None
+    return Figure(
+        *key_of(line), ratio, low, high, seconds, samples=int(line.get("samples") or 0), again=bool(line.get("aa"))
+    )  # fmt: skip
+
+
+def key_of(line: Mapping[str, Any]) -> Key:
+    """What a measurement line is a figure of; a line that names no state of the cache was taken with a warm one."""
+    return (
+        str(line["implementation"]),
+        str(line["workload"]),
+        str(line.get("dtype") or ""),
+        str(line.get("device") or ""),
+        str(line.get("cache") or "warm"),
+    )
+
+
+def _positive(number: Any) -> bool:
+    return isinstance(number, (int, float)) and not isinstance(number, bool) and 0 < number < math.inf
+
+
+@dataclass(frozen=True)
+class Change:
+    """What became of one figure between an earlier run and this one; ``now`` is the take that lost least.
+
+    ``word`` is ``slower``, ``faster``, ``same`` or ``undecided``. ``loss`` above zero is slower. The three that follow are
+    what a loss must exceed, on top of `SAME_WITHIN`: the largest of them counts.
+    """
+
+    before: Figure
+    now: Figure
+    takes: int
+    word: str
+    loss: float
+    chance: float
+    noise: float
+    scatter: float
+    reason: str = ""
+
+    @property
+    def threshold(self) -> float:
+        """A loss, or a gain, counts beyond this."""
+        return math.log(SAME_WITHIN) + max(self.chance, self.noise, self.scatter)
+
+    @property
+    def proven(self) -> bool:
+        """Whether it is slower in as many takes as a proof needs."""
+        return self.word == "slower" and self.takes >= TAKES
+
+
+def compare(
+    earlier: Sequence[Sequence[Figure]], now: Sequence[Figure], again: Mapping[Key, Sequence[Figure]] | None = None
+) -> list[Change]:
+    """Every figure of this run that an earlier one has too, in order; ``again`` holds the further takes of suspects.
+
+    Beside several earlier runs a figure is slower only where it is slower than in each of them, and faster likewise.
+    """
+    known = {figure.key for run in earlier for figure in run if not figure.again}
+    shared = [figure for figure in now if not figure.again and figure.key in known]
+    by_key: dict[Key, list[Change]] = {}
+    for run in earlier:
+        for change in _compare_with(run, now, again or {}, family=len(shared)):
+            by_key.setdefault(change.now.key, []).append(change)
+    return [_least(by_key[figure.key]) for figure in shared]
+
+
+def suspects(changes: Iterable[Change]) -> list[Change]:
+    """Those that would be called slower, had they been measured often enough."""
+    return [change for change in changes if change.word == "slower" and not change.proven]
+
+
+def _compare_with(
+    run: Sequence[Figure], now: Sequence[Figure], again: Mapping[Key, Sequence[Figure]], family: int
+) -> list[Change]:
+    before = {figure.key: figure for figure in run}
+    pairs = [(before[figure.key], figure) for figure in now if figure.key in before]
+    scatter = _scatter(pairs, family)
+    changes = []
+    for old, new in pairs:
+        if new.again or old.again:
+            continue
+        noise = _noise(new.place, [*run, *now])
+        takes = [new, *again.get(new.key, ())]
+        judged = [_judge(old, take, len(takes), noise, scatter[new.device], family) for take in takes]
+        changes.append(min(judged, key=lambda change: (_RANK[change.word], change.loss - change.threshold)))
+    return changes
+
+
+_RANK = {"undecided": 0, "same": 0, "faster": 0, "slower": 1}
+"""One take that shows no loss speaks for all of them."""
+
+
+def _judge(before: Figure, now: Figure, takes: int, noise: float, scatter: float, family: int) -> Change:
+    loss = math.log(before.ratio / now.ratio)
+    chance = _chance(before, now, FALSE_ALARM / max(1, family))
+    change = Change(before, now, takes, "undecided", loss, chance, noise, scatter)
+    if loss > change.threshold:
+        # The ratio fell; whose doing was it? Half of the loss at least must be time that this implementation takes longer.
+        if math.log(now.seconds / before.seconds) < loss / 2:
+            return replace(change, reason="its own time did not grow as its ratio fell: the baseline became faster")
+        return replace(change, word="slower")
+    if -loss > change.threshold:
+        return replace(change, word="faster")
+    within = _chance(before, now, (1 - CONFIDENCE) / 2)
+    return replace(change, word="same" if abs(loss) + within <= RESOLVED else "undecided")
+
+
+def _least(changes: Sequence[Change]) -> Change:
+    """Of the comparisons with several earlier runs, the one that says least."""
+    words = {change.word for change in changes}
+    if len(words) > 1 and words & {"slower", "faster"}:
+        changes = [change for change in changes if change.word not in ("slower", "faster")] or [
+            replace(change, word="undecided", reason="the earlier runs contradict each other") for change in changes
+        ]
+    return min(changes, key=lambda change: abs(change.loss) - change.threshold)
+
+
+def _chance(before: Figure, now: Figure, tail: float) -> float:
+    """What the sampling of both runs makes of no difference at all, with probability ``tail`` on this side."""
+    parts = (before.error**2, now.error**2)
+    total = sum(parts)
+    if total == 0:
+        return 0.0
+    # Welch and Satterthwaite: few samples know their own spread badly.
+    freedom = total**2 / sum(
+        part**2 / max(1, figure.samples - 1) for part, figure in zip(parts, (before, now), strict=True) if part
+    )
+    return student_quantile(tail, max(1, math.floor(freedom))) * math.sqrt(total)
+
+
+def _noise(place: Place, figures: Sequence[Figure]) -> float:
+    """How far the A/A pairs of this place reach in either run; where there is none, those of its device and cache."""
+    own = [figure.excursion for figure in figures if figure.again and figure.place == place]
+    others = [figure.excursion for figure in figures if figure.again and figure.place[2:] == place[2:]]
+    return max(own or others, default=0.0)
+
+
+def _scatter(pairs: Sequence[tuple[Figure, Figure]], family: int) -> dict[str, float]:
+    """By device: how much a figure may lose between runs for no reason, told from those that gained.
+
+    Noise has no side. What became faster without anybody's doing (an A/A pair whichever way it went) shows how far
+    unchanged figures wander between two runs, which the intervals inside one run cannot show; a slowdown does not hide in it.
+    """
+    found: dict[str, float] = {}
+    for device in {now.device for _, now in pairs}:
+        own = [(old, new) for old, new in pairs if new.device == device]
+        moves = [math.log(old.ratio / new.ratio) for old, new in own if old.again and new.again]
+        moves += [move for old, new in own if not new.again and (move := math.log(old.ratio / new.ratio)) < 0]
+        half = NormalDist().inv_cdf(0.75)
+        spread = median(abs(move) for move in moves) / half if len(moves) >= MIRRORED else 0.0
+        found[device] = spread * student_quantile(FALSE_ALARM / max(1, family), len(moves)) if spread else 0.0
+    return found
+
+
+@functools.lru_cache(maxsize=4096)
+def student_quantile(tail: float, freedom: int) -> float:
+    """The t that Student's distribution exceeds with probability ``tail``, below one half; NumPy has none.
+
+    With t = sqrt(freedom) tan(angle) the density is cos(angle)^(freedom - 1), which is integrated from the far end, so that
+    the smallest tails keep all their digits.
+    """
+    if freedom > 300:
+        return NormalDist().inv_cdf(1 - tail)
+    # Finer towards the far end, where small tails live.
+    angles = math.pi / 2 * (1 - np.linspace(0, 1, 8193) ** 3)
+    density = np.cos(angles) ** (freedom - 1)
+    steps = (density[1:] + density[:-1]) / 2 * -np.diff(angles)
+    mass = np.concatenate([[0.0], np.cumsum(steps)])
+    angle = float(np.interp(tail, mass / (2 * mass[-1]), angles))
+    return math.sqrt(freedom) * math.tan(angle)

@@ -1,0 +1,197 @@
+"""How constrained decoders are judged: by the bytes that they admit, and by texts that are written under them at random.
+
+The vocabulary is our own: the 256 bytes, and pieces that hold several characters, half a character's neighbours, or the end of
+one part of an annotation and the beginning of the next. No tokenizer and no model is needed.
+"""
+
+from __future__ import annotations
+
+import functools
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from conformance.engine.comparison import Comparison, equal
+from conformance.rig.cases import Q, R, written
+from impls.implementation import Unsupported
+from reference import rig
+from reference.rig.constraint import admits, may_end
+
+PIECES = (
+    rig.OPEN, rig.ARROW, rig.CLOSE, "[__", "DC", "__(", '("', '")', " -->", ' "', "]", '"] [', "[[", '"][', "[[__DC__(",
+    " the", "what is", " 5%", "51.6", "\n\n", "\u00e9", "\u6f22", "\u5b57", "\u6f22\u5b57", "\u00a0", "\u2028",
+    "\U0001f600", '")]', ") --> ", "__DC__(\"",
+)  # fmt: skip
+VOCABULARY = (*(bytes([value]) for value in range(256)), *(piece.encode() for piece in PIECES), b"<end>")
+END = len(VOCABULARY) - 1
+_WHOLE = {piece: 256 + index for index, piece in enumerate(PIECES)}
+
+
+@dataclass(frozen=True)
+class Written:
+    """A document, and whether it is well formed."""
+
+    id: str
+    text: str
+    quick: bool = False
+    needs: frozenset[str] = frozenset({"constrain"})
+    dtypes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Walks:
+    """Texts that are written at random."""
+
+    id: str
+    seed: int
+    count: int
+    tokens: int
+    thorough: bool = False
+    quick: bool = False
+    needs: frozenset[str] = frozenset({"constrain"})
+    dtypes: tuple[str, ...] = ()
+
+
+GOOD = (
+    Written("annotation", f"a {Q.text} b", quick=True),
+    Written("prose", 'Some [brackets] (and "quotes") --> _marks_ 5%.'),
+    Written("adjacent", Q.text + R.text),
+    Written("lines", f"one\n\n* {Q.text}\n\ttwo\r\n"),
+    Written("half-openers", f"[[_[__[__D [__DC__ [__DC__( {Q.text}"),
+    Written("opener-inside", '[__DC__("a[__DC__(") --> "b[__DC__("] c'),
+    Written("empty-value", '[__DC__(" q ") --> ""]'),
+    Written("accents", 'caf\u00e9 [__DC__("q1?") --> "\u00e9"]'),
+    Written("ideographs", '\u6f22\u5b57 [__DC__("\u6f22\u5b57?") --> "\u6f22"]'),
+    Written("astral", f'\U0001f600 {Q.text} \U0001f600'),
+    Written("blanks-in-query", '[__DC__("\u00a0 \u2028q") --> "5"]'),
+)  # fmt: skip
+BAD = (
+    Written("broken-arrow", '[__DC__("q") -> "5"]', quick=True),
+    Written("empty-query", '[__DC__("") --> "5"]'),
+    Written("blank-query", '[__DC__(" \u00a0") --> "5"]'),
+    Written("control", '[__DC__("q\n1") --> "5"]'),
+    Written("no-bracket", '[__DC__("q") --> "5" million'),
+    Written("nested", '[__DC__("a [__DC__("q") --> "5"]'),
+    Written("cut", 'x [__DC__("q") --> "5'),
+)
+WALKS = (Walks("short", 1, 4, 30, quick=True), Walks("long", 2, 20, 120, thorough=True))
+
+
+def tokens_of(text: str) -> list[int]:
+    """A text in tokens of one character: the piece where there is one, else its bytes."""
+    tokens: list[int] = []
+    for character in text:
+        tokens += [_WHOLE[character]] if character in _WHOLE and not character.isascii() else character.encode()
+    return tokens
+
+
+def follow(guide: Any, tokens: list[int]) -> int | None:
+    """How many tokens were admitted before one that was not; None where all were."""
+    for place, token in enumerate(tokens):
+        if token not in guide.allowed():
+            return place
+        guide.advance(token)
+    return None
+
+
+def _start(subject: Any) -> Any:
+    if subject.profile is not rig.STRICT:
+        raise Unsupported(f"a rule of the strict profile; this parser declares {subject.profile.name}")
+    return subject.constrain(VOCABULARY, END)
+
+
+def _said(tokens: list[int]) -> bytes:
+    return b"".join(VOCABULARY[token] for token in tokens)
+
+
+def what_is_not_well_formed_cannot_be_written(subject: Any, case: Written, dtype: str) -> Iterator[Comparison]:
+    """Some token of the document is refused, or its end."""
+    guide = _start(subject)
+    refused = follow(guide, tokens_of(case.text))
+    ended = refused is None and END in guide.allowed()
+    yield equal("written to its end", ended, False, repr(case.text))
+
+
+def what_is_written_at_random_is_well_formed(subject: Any, case: Walks, dtype: str) -> Iterator[Comparison]:
+    """Tokens are drawn from those admitted, openers more often than others; after a while the text is brought to an end."""
+    source = random.Random(case.seed)
+    # In a string its end, in a literal what comes next; and some byte that can end a character that has begun.
+    closing = [END, *(tokens_of(character)[0] for character in '"q)->] '), 0x80, 0xA0, 0x90]
+    for _ in range(case.count):
+        guide = _start(subject)
+        tokens: list[int] = []
+        for _ in range(case.tokens + 40):
+            allowed = guide.allowed()
+            if len(tokens) >= case.tokens:
+                token = next((token for token in closing if token in allowed), None)
+            else:
+                likely = [token for token in allowed if token >= 256 and token != END]
+                token = source.choice(sorted(likely if likely and source.random() < 0.5 else allowed - {END}) or [END])
+            if token is None or token == END:
+                break
+            tokens.append(token)
+            guide.advance(token)
+        yield equal("a text written under the mask", _judged(_said(tokens), END in guide.allowed()), "well formed")
+
+
+def _judged(written: bytes, ended: bool) -> str:
+    if not ended:
+        return f"{written!r}, which cannot be ended" if not admits(written) or len(written) > 20 else "too short to say"
+    return "well formed" if may_end(written) else f"{written!r}, which is not"
+
+
+def every_well_formed_document_can_be_written(subject: Any, case: Written, dtype: str) -> Iterator[Comparison]:
+    """Each token of the document is admitted after those before it."""
+    tokens = tokens_of(case.text)
+    refused = follow(_start(subject), tokens)
+    after = "everything" if refused is None else f"{_said(tokens[:refused])!r}, then {_said(tokens[refused : refused + 1])!r}"
+    yield equal("admitted", after, "everything", repr(case.text))
+
+
+def the_end_is_admitted_where_the_text_is_well_formed(subject: Any, case: Written, dtype: str) -> Iterator[Comparison]:
+    """After each token that was admitted."""
+    guide = _start(subject)
+    tokens = tokens_of(case.text)
+    wrong = []
+    for place in range(len(tokens) + 1):
+        allowed = guide.allowed()
+        if (END in allowed) != _may_end(_said(tokens[:place])):
+            wrong.append((_said(tokens[:place]), END in allowed))
+        if place == len(tokens) or tokens[place] not in allowed:
+            break
+        guide.advance(tokens[place])
+    yield equal("(text, whether it may end) wrongly", wrong[:2], [], repr(case.text))
+
+
+_may_end = functools.lru_cache(maxsize=4096)(may_end)
+_admits = functools.lru_cache(maxsize=65536)(admits)
+
+
+def long_tokens_are_admitted_as_their_bytes_are(subject: Any, case: Written, dtype: str) -> Iterator[Comparison]:
+    """After each token of the document, no piece is admitted whose bytes are not.
+
+    The other way round is not asked: an engine may insist on the tokenizer's own way of writing what can only come next.
+    """
+    guide = _start(subject)
+    tokens = tokens_of(case.text)
+    wrong = []
+    for place in range(len(tokens) + 1):
+        allowed = guide.allowed()
+        before = _said(tokens[:place])
+        wrong += [(before, VOCABULARY[t]) for t in allowed if 256 <= t < END and not _admits(before + VOCABULARY[t])]
+        if wrong or place == len(tokens) or tokens[place] not in allowed:
+            break
+        guide.advance(tokens[place])
+    yield equal("(text, token) wrongly admitted", wrong[:2], [], repr(case.text))
+
+
+def annotations_stay_reachable(subject: Any, case: Written, dtype: str) -> Iterator[Comparison]:
+    """At each place of the document where it could end, an annotation can be written next."""
+    tokens, annotation = tokens_of(case.text), tokens_of(written((Q,)))
+    places = [place for place in range(len(tokens) + 1) if _may_end(_said(tokens[:place]))]
+    for place in places if len(places) < 6 else places[:: max(1, len(places) // 5)]:
+        guide = _start(subject)
+        refused = follow(guide, tokens[:place] + annotation)
+        said = "reached" if refused is None else f"after {_said((tokens[:place] + annotation)[:refused])!r} it is not"
+        yield equal("an annotation", said, "reached", repr(case.text))

@@ -1,0 +1,1 @@
+"""Run a case of RIG on an implementation."""

@@ -1,0 +1,214 @@
+"""What the two text rooms share: calling ``parse(text)`` under a time limit, and telling what a parser is by its answer.
+
+A parser of RIG and a parser of RAG have the same signature. They differ in what they answer to one short document, which is
+at once an annotated text and a list of one line.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import operator
+import os
+import shlex
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from conformance.engine.command import Command
+from impls.implementation import Implementation, PlugError, Unsupported, load_target
+from reference.rig import EXAMPLE
+
+Found = tuple[str, str, int, int]
+"""An annotation as a driver returns it: query, value, and the span in code points."""
+
+FUNCTION, OBJECT, COMMAND = "function", "object", "command"
+"""Protocols: a ``parse(text)``; an object (or a class without required arguments) with ``parse`` and more; a process."""
+
+_FIELDS = ("query", "value", "start", "end")
+_NEVER_TEXT = {"params", "parameters", "learning_rate", "lr", "named_parameters", "model", "module", "schedule"}
+"""Names of a first parameter that is no text: calling such a function with a text would say nothing."""
+
+
+class AnswerError(Exception):
+    """A parser answered something that is no answer: what was found, and what was expected."""
+
+
+class TimeLimitExceeded(Exception):
+    """A parser did not come back in time."""
+
+
+def seconds_for(settings: Mapping[str, Any]) -> float:
+    """The time limit of one answer: the record's ``seconds``, else the environment's GAUGEBLOCK_TEXT_SECONDS, else 10."""
+    return float(settings.get("seconds") or os.environ.get("GAUGEBLOCK_TEXT_SECONDS") or 10.0)
+
+
+@contextlib.contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Raise TimeLimitExceeded in the body after ``seconds``, where the platform can interrupt it (POSIX, main thread).
+
+    `re` notices signals while it backtracks, so a catastrophic pattern is interrupted too. Elsewhere there is no limit.
+    """
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(signum: int, frame: Any) -> None:
+        raise TimeLimitExceeded(f"no answer within {seconds:g} s (GAUGEBLOCK_TEXT_SECONDS sets the limit)")
+
+    previous_handler = signal.signal(signal.SIGALRM, interrupt)
+    started = time.monotonic()
+    previous_delay, previous_interval = signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous_handler)
+        if previous_delay:
+            left = max(previous_delay - (time.monotonic() - started), 1e-3)
+            signal.setitimer(signal.ITIMER_REAL, left, previous_interval)
+
+
+def command_of(implementation: Implementation) -> Command:
+    """The process of a ``cmd:`` implementation, not started yet."""
+    return Command(shlex.split(implementation.target.removeprefix("cmd:")), seconds_for(implementation.settings))
+
+
+def loaded_parser(implementation: Implementation) -> Any:
+    """The object behind a record: a function becomes an object with ``parse``, a class is instantiated."""
+    loaded = load_target(implementation.target)
+    if implementation.protocol == FUNCTION:
+        return _Function(loaded)
+    return loaded() if isinstance(loaded, type) else loaded
+
+
+class _Function:
+    def __init__(self, parse: Callable[[str], Any]) -> None:
+        self.parse = parse
+
+
+def method(parser: Any, *names: str) -> Callable[..., Any] | None:
+    """The first callable attribute of these names, or None."""
+    return next((found for name in names if callable(found := getattr(parser, name, None))), None)
+
+
+def as_found(item: Any) -> Found:
+    """One annotation, from a tuple, a list, a mapping, or an object with those attributes; AnswerError where it is none."""
+    if isinstance(item, Mapping) and all(field in item for field in _FIELDS):
+        values = [item[field] for field in _FIELDS]
+    elif all(hasattr(item, field) for field in _FIELDS):
+        # Before tuples: a named tuple may have the four in another order.
+        values = [getattr(item, field) for field in _FIELDS]
+    elif isinstance(item, (tuple, list)) and len(item) == len(_FIELDS):
+        values = list(item)
+    else:
+        raise AnswerError(f"found {describe(item)} as an annotation, expected (query, value, start, end)")
+    query, value, start, end = values
+    if not isinstance(query, str) or not isinstance(value, str):
+        raise AnswerError(f"found query {query!r} and value {value!r}, expected two strings")
+    if isinstance(start, bool) or isinstance(end, bool):
+        raise AnswerError(f"found the span {start!r} to {end!r}, expected two integers")
+    try:
+        # Exact strings, so that it is not a subclass's own idea of equality that is asked.
+        return str.__str__(query), str.__str__(value), operator.index(start), operator.index(end)
+    except TypeError:
+        raise AnswerError(f"found the span {start!r} to {end!r}, expected two integers") from None
+
+
+def as_annotations(answer: Any) -> list[Found]:
+    """A parser's whole answer for RIG; AnswerError where it is none."""
+    if not isinstance(answer, (list, tuple)):
+        raise AnswerError(f"found {describe(answer)}, expected a list of (query, value, start, end)")
+    return [as_found(item) for item in answer]
+
+
+def as_queries(answer: Any) -> list[str]:
+    """A parser's whole answer for RAG; AnswerError where it is none."""
+    if not isinstance(answer, (list, tuple)) or not all(isinstance(item, str) for item in answer):
+        raise AnswerError(f"found {describe(answer)}, expected a list of strings")
+    return [str.__str__(item) for item in answer]
+
+
+def answered(answer: Mapping[str, Any], key: str) -> Any:
+    """What stands under ``key`` in the answer of a process; Unsupported or AnswerError where it says so."""
+    if "unsupported" in answer:
+        raise Unsupported(str(answer["unsupported"]))
+    if "error" in answer:
+        raise AnswerError(f"the command reports: {answer['error']}")
+    if key not in answer:
+        raise AnswerError(f"found the keys {sorted(answer)}, expected {key!r}, 'unsupported' or 'error'")
+    return answer[key]
+
+
+def describe(value: Any, limit: int = 80) -> str:
+    """A value in a message: its type, its length, and how it begins."""
+    if isinstance(value, (list, tuple)):
+        if not value:
+            return f"an empty {type(value).__name__}"
+        return f"a {type(value).__name__} of {len(value)} whose first item is {describe(value[0])}"
+    text = repr(value)
+    return f"{text if len(text) <= limit else text[:limit] + '...'} ({type(value).__name__})"
+
+
+def recognise_as(system: str, loaded: Any, name: str, features: Mapping[str, tuple[str, ...]]) -> dict[str, Any] | None:
+    """The record's fields where ``loaded`` is, or may be, a parser of ``system``; None where it is the other or no parser.
+
+    ``features`` gives the names of the methods that offer each feature. The parser is asked for the example document. An
+    empty answer fits both systems, and both say so: then the user is told to say which. Raises PlugError where the answer
+    fits neither.
+    """
+    protocol, parser = _as_parser(loaded)
+    if parser is None:
+        return None
+    try:
+        with time_limit(seconds_for({})):
+            answer = parser.parse(EXAMPLE)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise PlugError(
+            f"{name} raised {type(error).__name__}: {error} when asked to parse the example document; expected a list of "
+            f"(query, value, start, end) for rig or of strings for rag; make it parse {EXAMPLE[-60:]!r} first"
+        ) from None
+    fits = []
+    for fitting, convert in (("rig", as_annotations), ("rag", as_queries)):
+        with contextlib.suppress(AnswerError):
+            convert(answer)
+            fits.append(fitting)
+    if not fits:
+        if inspect.iscoroutine(answer):
+            answer.close()
+        raise PlugError(
+            f"{name} returned {describe(answer)} for the example document; expected a list of (query, value, start, end) "
+            f"(rig) or a list of strings (rag); return one of these, or wrap it in a function that does"
+        )
+    if system not in fits:
+        return None
+    offered = frozenset(feature for feature, names in features.items() if method(parser, *names))
+    return {"protocol": protocol, "dtypes": (), "devices": ("cpu",), "features": offered}
+
+
+def _as_parser(loaded: Any) -> tuple[str, Any]:
+    """(protocol, object with ``parse``), or ("", None) where this cannot be a parser of texts."""
+    if callable(getattr(loaded, "parse", None)):
+        if isinstance(loaded, type):
+            try:
+                return OBJECT, loaded()
+            except TypeError:
+                return "", None
+        return OBJECT, loaded
+    if isinstance(loaded, type) or not callable(loaded):
+        return "", None
+    try:
+        parameters = list(inspect.signature(loaded).parameters.values())
+    except (TypeError, ValueError):
+        # Compiled functions may hide their signature; their name is all there is to go by.
+        return (FUNCTION, _Function(loaded)) if "parse" in getattr(loaded, "__name__", "") else ("", None)
+    required = [p for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    if len(required) != 1 or required[0].kind is inspect.Parameter.KEYWORD_ONLY or required[0].name in _NEVER_TEXT:
+        return "", None
+    if required[0].annotation not in (inspect.Parameter.empty, str, "str", Any, "Any"):
+        return "", None
+    return FUNCTION, _Function(loaded)

@@ -1,0 +1,1 @@
+"""Run the suite elsewhere than in one pytest: on a GPU machine, on a Ray cluster."""

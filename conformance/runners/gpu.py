@@ -1,0 +1,195 @@
+"""One command does everything that needs the device, from a bare checkout with whatever Python the machine has.
+
+``python -m conformance.runners.gpu -o FOLDER`` tries the clock, judges, measures, checks the papers' claims, tunes, and writes
+records, report and a log of each step into FOLDER. Nothing is installed. A step that fails or runs out of time does not stop
+the next; the exit status says whether all went well. ``--budget SECONDS`` shares out a time that is not to be exceeded,
+``--steps GLOB`` takes a part of the steps: what earlier calls left in FOLDER is in the report too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from conformance.benchmark.benchmark import UNTIL
+from conformance.engine.discovery import listed
+from impls.implementation import is_installed
+from impls.systems import SYSTEMS
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+REPORT_S = 60.0
+"""Kept back of a budget for writing the report."""
+LAST_WORDS_S = 15.0
+"""Between asking a step to end and ending it."""
+FINISHING_S = 20.0
+"""So long before its time is over a measuring step begins nothing more, and writes its records."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A program of ours, run by itself. ``share`` is its part of a budget, ``fine`` are its exit codes that are results."""
+
+    name: str
+    command: tuple[str, ...]
+    share: float = 1.0
+    least: float = 0.0
+    """Seconds that it is given in any case."""
+    fine: tuple[int, ...] = (0,)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m conformance.runners.gpu", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("-o", "--output", type=Path, default=Path("gpu-results"), help="folder for records, report and logs")
+    parser.add_argument(
+        "--device", choices=["cuda", "cpu"], default="cuda", help="cpu rehearses the same steps without a device"
+    )
+    parser.add_argument("--impl", action="append", default=[], metavar="SPEC", help="what to judge, as for pytest; repeatable")
+    parser.add_argument("--quick", action="store_true", help="a small share of cases and workloads")
+    parser.add_argument(
+        "--budget", type=float, metavar="SECONDS", help="the time for everything; steps that exceed their share end"
+    )
+    parser.add_argument(
+        "--steps", action="append", default=[], metavar="GLOB", help="only these steps; repeatable; see --list"
+    )
+    parser.add_argument("--list", action="store_true", help="list the steps and exit")
+    options = parser.parse_args(arguments)
+    output: Path = options.output.resolve()
+    known = steps(options.device, options.impl, options.quick, output)
+    unknown = [glob for glob in options.steps if not any(fnmatch.fnmatch(step.name, glob) for step in known)]
+    if unknown:
+        parser.error(f"found --steps {unknown[0]}, which is no step; expected one of {', '.join(s.name for s in known)}")
+    chosen = [s for s in known if not options.steps or any(fnmatch.fnmatch(s.name, glob) for glob in options.steps)]
+    if options.list:
+        print("\n".join(f"{step.name}: python {' '.join(step.command)}" for step in chosen))
+        return 0
+    output.mkdir(parents=True, exist_ok=True)
+    if options.device == "cuda" and (fault := _device_fault()):
+        print(f"make gpu: {fault}", file=sys.stderr)
+        return 2
+    failed = carry_out(chosen, output, options.budget)
+    records = [str(file) for file in sorted(output.glob("*.jsonl"))]
+    if not records or not run(Step("report", ("-m", "reports", *records, "-o", str(output / "report"))), output, None):
+        failed.append("report")
+    print(f"records, report and logs are in {options.output}" + (f"; not well: {', '.join(failed)}" if failed else ""))
+    return 1 if failed else 0
+
+
+def steps(device: str, impl: Sequence[str], quick: bool, output: Path) -> list[Step]:
+    """Everything that has to do with the device, what matters most first."""
+    of_systems = [s.name for s in SYSTEMS if any(device in i.devices for i in listed() if i.system == s.name)]
+    short = ["--quick"] if quick else []
+    common = ["--device", device, "-q", "--no-header", "--tb=short", "-p", "no:cacheprovider"]
+    common += [word for spec in impl for word in ("--impl", spec)] + short
+    machine = ("-m", "conformance.benchmark.machine", "--device", device, "-o", str(output / "machine.json"))
+    found = [Step("machine", machine, 0.3, least=45.0)]
+    for kind, words, share in (("conformance", (), 1.0), ("speed", ("--benchmark-only",), 2.0)):
+        for system in of_systems:
+            name = f"{kind}-{system}"
+            # In one word: a file of its own words, outside the checkout, pytest takes for something to collect.
+            records = (f"--records={output / f'{name}.jsonl'}",)
+            # pytest answers 1 where some implementation failed: a verdict, and so a result; 5 where there was nothing to do.
+            pytest = ("-m", "pytest", f"conformance/{system}", "--rootdir", str(ROOT), *words, *common, *records)
+            found.append(Step(name, pytest, share, fine=(0, 1, 5)))
+    for kind in ("claims", "curves"):
+        for system in of_systems:
+            name = f"{kind}-{system}"
+            if is_installed(f"conformance.{system}.{kind}"):
+                command = ("-m", f"conformance.{kind}", system, *short, "--device", device)
+                found.append(Step(name, (*command, "--records", str(output / f"{name}.jsonl"))))
+    for system in of_systems:
+        # A room that knows launch shapes has `tune(device, output)`, which tries them and writes what it found to that file.
+        if device == "cuda" and is_installed(f"conformance.{system}.tuning"):
+            file = output / f"tuning-{system}.json"
+            program = f"from pathlib import Path; from conformance.{system}.tuning import tune; "
+            found.append(Step(f"tuning-{system}", ("-c", program + f"tune({device!r}, Path({str(file)!r}))")))
+    return found
+
+
+def carry_out(chosen: Sequence[Step], output: Path, budget: float | None) -> list[str]:
+    """Run the steps one after the other, each within its share of what is left; the names of those that gave no result."""
+    ends = None if budget is None else time.monotonic() + max(0.0, budget - REPORT_S)
+    failed = []
+    for place, step in enumerate(chosen):
+        limit = None if ends is None else share_of(ends - time.monotonic(), chosen[place:])
+        if not run(step, output, limit):
+            failed.append(step.name)
+    return failed
+
+
+def share_of(left: float, coming: Sequence[Step]) -> float:
+    """Seconds for the first of the steps to come: its share of what is left, so that time it does not need is theirs."""
+    return max(coming[0].least, left * coming[0].share / sum(step.share for step in coming))
+
+
+def run(step: Step, output: Path, limit: float | None) -> bool:
+    """Run one step, its output shown and kept in ``NAME.log``; True where it gave results."""
+    started = time.monotonic()
+    print(f"== {step.name}" + (f" (at most {limit:.0f} s)" if limit is not None else ""), flush=True)
+    variables = dict(os.environ)
+    if limit is not None:
+        variables[UNTIL] = str(time.time() + max(0.0, limit - FINISHING_S))
+    (output / f"{step.name}.jsonl").unlink(missing_ok=True)  # of an earlier call: what this one does not find is not there
+    with (output / f"{step.name}.log").open("w", encoding="utf-8") as log:
+        # A session of its own, so that whatever it starts ends with it.
+        process = subprocess.Popen(
+            [sys.executable, *step.command],
+            cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=variables, start_new_session=True,
+        )  # fmt: skip
+        overdue: list[str] = []
+        timer = None if limit is None else threading.Timer(limit, _end, (process, overdue))
+        if timer is not None:
+            timer.daemon = True
+            timer.start()
+        try:
+            assert process.stdout is not None
+            for line in process.stdout:
+                log.write(line)
+                print(line, end="", flush=True)
+            code = process.wait()
+        except BaseException:
+            _signal(process, signal.SIGKILL)
+            raise
+        finally:
+            if timer is not None:
+                timer.cancel()
+    words = f"exit {code} after {time.monotonic() - started:.0f} s" + (", for its time was over" if overdue else "")
+    print(f"== {step.name}: {words}", flush=True)
+    return code in step.fine and not overdue
+
+
+def _end(process: subprocess.Popen[str], overdue: list[str]) -> None:
+    """Ask it to end, as Ctrl-C does, so that it can keep what it has; then end it."""
+    overdue.append("asked")
+    _signal(process, signal.SIGINT)
+    try:
+        process.wait(LAST_WORDS_S)
+    except subprocess.TimeoutExpired:
+        _signal(process, signal.SIGKILL)
+
+
+def _signal(process: subprocess.Popen[str], which: signal.Signals) -> None:
+    if process.poll() is None:
+        os.killpg(process.pid, which)
+
+
+def _device_fault() -> str:
+    try:
+        import torch
+    except ImportError:
+        return "found no torch in this Python; run it with the Python that has it (make gpu PYTHON=...)"
+    if not torch.cuda.is_available():
+        return "torch finds no CUDA device here; run it on a machine that has one, or rehearse with --device cpu"
+    return ""
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

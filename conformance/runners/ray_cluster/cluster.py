@@ -1,0 +1,212 @@
+"""Shards on a Ray cluster: as many at once as it has room for, each again where its machine was lost, and none for ever.
+
+Ray retries nothing here. A shard that was lost is handed out again as a new one, so that every attempt is counted, and said.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.exceptions import RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from conformance.records import io as records
+from conformance.records.io import RecordError
+from conformance.runners.ray_cluster.merge import Done
+from conformance.runners.ray_cluster.shards import BUGS, MEASURE, Plan, Shard, lines_without
+from impls.implementation import in_one_line
+
+ROOT = Path(__file__).resolve().parent.parent.parent.parent
+RESULTS = (0, 1, 5)
+"""pytest's exit codes for all passed, some failed, and nothing to do: each of them is a result."""
+USAGE = 4
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+NOT_SENT = [".git", ".venv", "reports/published", "reports/latest", "**/__pycache__", ".mypy_cache", ".hypothesis"]
+
+
+class FleetError(RuntimeError):
+    """The run cannot go on; the message says why, and what to do."""
+
+
+@dataclass
+class _Attempt:
+    shard: Shard
+    number: int
+    node: str = ""
+    """The node that it must run on; only timings on a CPU have one."""
+
+
+def run_shards(plan: Plan, shards: Sequence[Shard], say: Callable[[str], None]) -> list[Done]:
+    """Run every shard on the cluster at ``plan.address``; a shard that cannot be brought to its end has lines that say so."""
+    _connect(plan.address, plan.checkout)
+    try:
+        return _Fleet(plan, shards, say).run()
+    finally:
+        ray.shutdown()
+
+
+def _connect(address: str, checkout: str) -> None:
+    settings: dict[str, Any] = {"log_to_driver": False, "logging_level": "critical", "configure_logging": True}
+    if address == "local":
+        # A cluster of its own, though another one may run on this machine.
+        ray.init(address="local", include_dashboard=False, **settings)
+        return
+    if not checkout:
+        settings["runtime_env"] = {"working_dir": str(ROOT), "excludes": NOT_SENT}
+    try:
+        ray.init(address=address, **settings)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise FleetError(
+            f"no cluster at {address!r}: {in_one_line(str(error))}; expected 'local', 'auto', HOST:PORT or ray://HOST:PORT"
+        ) from error
+
+
+class _Fleet:
+    """The state of one run."""
+
+    def __init__(self, plan: Plan, shards: Sequence[Shard], say: Callable[[str], None]) -> None:
+        self.plan = plan
+        self.waiting = deque(_Attempt(shard, 1) for shard in shards)
+        self.running: dict[Any, _Attempt] = {}
+        self.done: list[Done] = []
+        self.total = len(shards)
+        self.say = say
+        self.hopeless_since: dict[Shard, float] = {}
+        root = plan.checkout or (str(ROOT) if plan.address == "local" else "")
+        threads = {name: os.environ[name] for name in THREADS if name in os.environ}
+        timeout = plan.timeout_s
+
+        # Defined here, so that it travels by value: a node finds the checkout only once it was told where.
+        def task(arguments: tuple[str, ...]) -> dict[str, Any]:
+            import os
+            import sys
+
+            place = root or os.getcwd()
+            if place not in sys.path:
+                sys.path.insert(0, place)
+            from conformance.runners.ray_cluster.worker import run_shard
+
+            return run_shard(place, arguments, timeout, threads)
+
+        self.task = ray.remote(max_retries=0)(task)
+
+    def run(self) -> list[Done]:
+        while self.waiting or self.running:
+            self._hand_out()
+            ready = ray.wait(list(self.running), timeout=0.5)[0] if self.running else []
+            for reference in ready:
+                self._take_back(reference)
+            if not ready:
+                self._give_up_the_hopeless()
+                if not self.running:
+                    time.sleep(0.2)
+        return self.done
+
+    def _hand_out(self) -> None:
+        """Everything at once, which Ray queues; but timings on a CPU one at a time to a node, which they have alone."""
+        kept: deque[_Attempt] = deque()
+        while self.waiting:
+            attempt = self.waiting.popleft()
+            demand = self._demand(attempt)
+            if demand is None:
+                kept.append(attempt)
+            else:
+                self.running[self.task.options(**demand).remote(attempt.shard.arguments)] = attempt
+        self.waiting = kept
+
+    def _demand(self, attempt: _Attempt) -> dict[str, Any] | None:
+        """What an attempt asks of the cluster; None where it must wait for a node to be free of timings."""
+        shard = attempt.shard
+        if shard.device == "cuda":
+            return {"num_cpus": 1, "num_gpus": 1}
+        if shard.kind != MEASURE:
+            return {"num_cpus": 1}
+        busy = {other.node for other in self.running.values()}
+        for node in _alive():
+            cores = node["Resources"].get("CPU", 0)
+            if cores >= 1 and node["NodeID"] not in busy:
+                attempt.node = node["NodeID"]
+                return {"num_cpus": cores, "scheduling_strategy": NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)}
+        return None
+
+    def _take_back(self, reference: Any) -> None:
+        attempt = self.running.pop(reference)
+        try:
+            result = ray.get(reference)
+        except RayError as error:
+            self._lost(attempt, _cause(error))
+            return
+        if result["code"] == USAGE:
+            raise FleetError(f"{attempt.shard.title}: pytest refused its arguments: {in_one_line(result['tail'])}")
+        if result["code"] not in RESULTS or result["text"] is None:
+            self._lost(attempt, f"pytest ended with {result['code']} and left no records: {result['tail'][-300:]}")
+            return
+        try:
+            run = records.parse(attempt.shard.title, result["text"])
+        except RecordError as error:
+            self._lost(attempt, str(error))
+            return
+        self._finish(Done(attempt.shard, run), f"{_counts(run.lines)} in {result['seconds']:.1f} s")
+
+    def _lost(self, attempt: _Attempt, reason: str) -> None:
+        """Hand it out again, or give it up after as many attempts as the plan allows."""
+        shard, reason = attempt.shard, in_one_line(reason)
+        if attempt.number < self.plan.attempts:
+            self.say(f"{shard.title}: lost ({reason}); attempt {attempt.number + 1} of {self.plan.attempts}")
+            self.waiting.append(_Attempt(shard, attempt.number + 1))
+            return
+        message = f"the process that was running it was lost in each of {attempt.number} attempts: {reason}"
+        self._finish(Done(shard, None, list(lines_without(shard, self.plan, "error", message)), message), message)
+
+    def _give_up_the_hopeless(self) -> None:
+        """What no living node could ever run is not waited for longer than the plan's patience."""
+        nodes = [node["Resources"] for node in _alive()]
+        for reference, attempt in [*self.running.items(), *((None, waiting) for waiting in self.waiting)]:
+            wanted = "GPU" if attempt.shard.device == "cuda" else "CPU"
+            if any(resources.get(wanted, 0) >= 1 for resources in nodes):
+                self.hopeless_since.pop(attempt.shard, None)
+                continue
+            since = self.hopeless_since.setdefault(attempt.shard, time.monotonic())
+            if time.monotonic() - since < self.plan.patience_s:
+                continue
+            if reference is not None:
+                ray.cancel(reference, force=True)
+                del self.running[reference]
+            else:
+                self.waiting.remove(attempt)
+            message = f"no node of the cluster offers a {wanted}, {self.plan.patience_s:g} s long"
+            self._finish(
+                Done(attempt.shard, None, list(lines_without(attempt.shard, self.plan, "not run", message)), message), message
+            )
+
+    def _finish(self, done: Done, words: str) -> None:
+        self.done.append(done)
+        self.say(f"[{len(self.done)}/{self.total}] {done.shard.title}: {words}")
+
+
+def _alive() -> list[dict[str, Any]]:
+    return [node for node in ray.nodes() if node["Alive"]]
+
+
+def _cause(error: BaseException) -> str:
+    """Ray's messages are pages; their first line says it."""
+    lines = [line.strip() for line in str(error).split("\n") if line.strip()]
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def _counts(lines: Sequence[dict[str, Any]]) -> str:
+    counted = Counter(line["verdict"] for line in lines)
+    return ", ".join(f"{number} {verdict}" for verdict, number in counted.most_common()) or "nothing"
+
+
+def kinds(done: Sequence[Done]) -> tuple[list[Done], list[Done]]:
+    """The shards that no machine finished: of implementations, and of planted bugs, of which nothing is recorded."""
+    lost = [each for each in done if each.run is None]
+    return [each for each in lost if each.shard.kind != BUGS], [each for each in lost if each.shard.kind == BUGS]

@@ -1,0 +1,29 @@
+"""What a run would judge, as JSON in a file, from a process of its own: to list a plug is to import a stranger's code."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from conformance.engine.discovery import select
+from conformance.records.header import described
+
+
+def main(target: str, *specs: str) -> int:
+    """Write the selection that ``--impl`` arguments make."""
+    selection = select(specs)
+    found = {
+        "implementations": [
+            {**described(implementation), "name_alone": implementation.name_alone}
+            for implementation in selection.implementations
+        ],
+        "failures": [asdict(failure) for failure in selection.failures],
+    }
+    Path(target).write_text(json.dumps(found), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(*sys.argv[1:]))

@@ -1,0 +1,111 @@
+"""A shard is what one pytest of its own does: one implementation of one system on one device, or a system's planted bugs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from conformance.benchmark.benchmark import measurements, unmeasured
+from conformance.engine.mutation import mutants_of
+from conformance.engine.runner import test_cases, unjudged
+from conformance.engine.selection import Options
+from conformance.records.schema import Verdict
+from impls.implementation import Implementation
+from impls.systems import SYSTEMS
+
+JUDGE, MEASURE, BUGS = "judge", "measure", "planted bugs"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the whole run was asked for."""
+
+    address: str = "local"
+    specs: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ("cpu",)
+    dtypes: tuple[str, ...] = ()
+    quick: bool = False
+    thorough: bool = False
+    benchmark: bool = False
+    records: Path = Path("fleet.jsonl")
+    attempts: int = 3
+    """How often a shard is run before it is given up."""
+    timeout_s: float = 3600.0
+    """How long one attempt may take."""
+    patience_s: float = 120.0
+    """How long a shard may wait for a machine that can run it."""
+    checkout: str = ""
+    """Where the nodes have this checkout; empty: it is sent to them."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """``implementation`` is the row of the listing, None for planted bugs; ``arguments`` are pytest's."""
+
+    kind: str
+    system: str
+    device: str
+    arguments: tuple[str, ...]
+    name: str = ""
+    name_alone: str = ""
+    """What it is called where it is selected alone, if that is another name than beside the others."""
+    selector: str = ""
+
+    @property
+    def title(self) -> str:
+        what = self.name or f"{self.kind} of {self.system}"
+        return f"{what} on {self.device}" if self.kind != BUGS else what
+
+
+def plan_shards(plan: Plan, implementations: Iterable[Mapping[str, Any]]) -> list[Shard]:
+    """The shards of a run, the longest kinds first."""
+    common = [f"--dtype={dtype}" for dtype in plan.dtypes]
+    common += ["--quick"] * plan.quick + ["--thorough"] * plan.thorough
+    shards = []
+    # As in one process: planted bugs judge the suite, not somebody who came with one implementation.
+    if not plan.benchmark and not plan.quick and all(spec == "built-in" for spec in plan.specs):
+        for system in SYSTEMS:
+            own = [mutant for mutant in mutants_of(system.name) if plan.thorough or not mutant.thorough]
+            nodes = [f"conformance/{m.system}/test_{m.system}.py::test_mutant[{m.name}]" for m in own]
+            if nodes:
+                shards.append(Shard(BUGS, system.name, "cpu", (*nodes, "--impl=built-in", *common)))
+    for row in implementations:
+        system = row["system"]
+        for device in plan.devices:
+            arguments = [f"--impl={row['selector']}", f"--device={device}", *common]
+            if plan.benchmark:
+                arguments = [f"conformance/{system}/bench_{system}.py", "--benchmark-only", *arguments]
+            else:
+                # One worker, so that a crash of the implementation is one verdict and not the end of the shard.
+                arguments = [f"conformance/{system}/test_{system}.py", "-n1", *arguments]
+            kind = MEASURE if plan.benchmark else JUDGE
+            shards.append(
+                Shard(kind, system, device, tuple(arguments), row["name"], row.get("name_alone") or "", row["selector"])
+            )
+    return shards
+
+
+def lines_without(shard: Shard, plan: Plan, verdict: str, message: str) -> Iterator[dict[str, Any]]:
+    """What is recorded of everything that a shard would have judged or measured, had it come to its end."""
+    if shard.kind == BUGS:
+        return
+    stub = Implementation(
+        name=shard.name,
+        system=shard.system,
+        target="",
+        protocol="",
+        summary="",
+        spec=shard.selector,
+        name_alone=shard.name_alone,
+    )
+    options = Options((shard.device,), plan.dtypes, plan.quick, plan.thorough)
+    if shard.kind == JUDGE:
+        for test_case in test_cases(shard.system, [stub], options):
+            yield unjudged(test_case, Verdict(verdict), message).to_json()
+        return
+    for measurement in measurements(shard.system, [stub], options):
+        if measurement.implementation.name != shard.name:
+            continue
+        yield from unmeasured(measurement, verdict=verdict, message=message)

@@ -1,0 +1,1 @@
+"""Run a case of sigmoid attention on an implementation."""

@@ -1,0 +1,136 @@
+"""Connects a listed or plugged-in implementation of sigmoid attention to what the checks call.
+
+A subject has ``numerical_class``, ``forward(problem) -> Result`` and ``forward_backward(problem) -> Result``
+(problem.py); it may have ``interrupted(problem, other, backward) -> Result``: one of the two, with
+the other problem solved before anything is read. Inputs are fresh copies inside poisoned memory on every call; subjects
+keep no state.
+
+Protocols
+    torch    ``f(q, k, v, *, scale, bias, causal, window, alibi_slopes, key_lengths, ...)`` on torch tensors
+             (batch, heads, length, head_dim), gradients through autograd; `FEATURES` it lacks it simply does not accept
+    numpy    the same on NumPy arrays, with ``f.backward(q, k, v, grad, ...)`` -> dict where it has gradients
+             A record whose settings say ``yardstick`` (which function it is) is timed beside the others and judged by none of
+             the requirements: it computes something else
+    subject  an object that already is a subject, or a function of the device that makes one
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from conformance.sigmoid_attention.harness.arguments import NAMES, QUERY_NAMES, signature_of
+from impls.implementation import Implementation, PlugError, load_target
+
+FEATURES: dict[str, str] = {
+    "backward": "gradients of q, k and v",
+    "bias": "a bias other than 0",
+    "bias_gradient": "the gradient of the bias",
+    "scale": "a scale other than 1/sqrt(head_dim)",
+    "causal": "causal masks",
+    "rectangular": "a number of queries that is not the number of keys",
+    "window": "a sliding window (left, right)",
+    "alibi": "ALiBi slopes, one per head",
+    "slope_gradient": "the gradient of the slopes",
+    "gqa": "fewer key heads than query heads",
+    "key_lengths": "a number of valid keys per batch row",
+    "packed": "sequences of different lengths laid end to end, by cu_seqlens_q and cu_seqlens_k",
+    "long": "lengths whose score matrix fits no memory",
+    "unaligned": "inputs whose rows begin at no multiple of 16 bytes",
+    "value_dim": "values whose dim is not that of the keys",
+    "odd_head_dim": "head dims below 16 or that are no power of two",
+    "strides": "inputs that are views with gaps",
+}
+"""The feature words of this room and what each says."""
+
+ALL_FEATURES = frozenset(FEATURES)
+
+
+def connect(implementation: Implementation, device: str) -> Any:
+    """The subject for an implementation on a device. PlugError for a protocol that is not one of this room."""
+    settings = dict(implementation.settings)
+    if "yardstick" in settings:
+        from conformance.sigmoid_attention.harness.speed_baseline import Yardstick
+
+        return Yardstick(implementation.target, device, settings)
+    if implementation.protocol == "torch":
+        # Before the implementation: it settles how Triton runs.
+        from conformance.sigmoid_attention.harness.torch_backend import TorchSubject
+
+        loaded = load_target(implementation.target)
+        return TorchSubject(loaded, device, implementation.numerical_class, settings)
+    loaded = load_target(implementation.target)
+    if implementation.protocol == "numpy":
+        from conformance.sigmoid_attention.harness.numpy_backend import NumpySubject
+
+        return NumpySubject(loaded, implementation.numerical_class, settings)
+    if implementation.protocol == "subject":
+        return loaded if hasattr(loaded, "forward_backward") else loaded(device)
+    raise PlugError(
+        f"{implementation.name} declares protocol {implementation.protocol!r}; "
+        "sigmoid attention knows torch, numpy and subject"
+    )
+
+
+def recognise(loaded: Any, name: str) -> dict[str, Any] | None:
+    """What to assume of a plugged-in object: a function whose first three parameters are a query, a key and a value.
+
+    None where it is something else; PlugError where it is nearly one, with what would make it one.
+    """
+    if hasattr(loaded, "forward_backward") and hasattr(loaded, "numerical_class"):
+        return {"protocol": "subject", "dtypes": ("float32", "float16", "bfloat16"), "devices": ("cpu", "cuda")}
+    if type(loaded).__name__ in ("JITFunction", "Autotuner", "Heuristics", "InterpretedFunction"):
+        raise PlugError(
+            f"found {name}, a Triton kernel; expected the Python function f(q, k, v, ...) that launches it; name that function"
+        )
+    if inspect.isclass(loaded):
+        _refuse_class(loaded, name)
+        return None
+    if not callable(loaded):
+        return None
+    try:
+        parameters = list(signature_of(loaded).parameters.values())
+    except (TypeError, ValueError):
+        return None
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    if not _is_query_key_value([p.name for p in positional]):
+        return None
+    required = [p.name for p in positional[3:] if p.default is p.empty]
+    # A bias without a default is how it should be: every case gives one.
+    bias = NAMES["bias"]
+    required += [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is p.empty]
+    required = [argument for argument in required if argument not in bias]
+    if required:
+        raise PlugError(
+            f"found {name}(q, k, v, ...), which also requires {', '.join(required)}; expected every further argument to have "
+            f"a default; wrap it in a function that gives {required[0]}"
+        )
+    annotations = " ".join(str(p.annotation) for p in positional[:3])
+    protocol = "numpy" if "ndarray" in annotations or "ArrayLike" in annotations else "torch"
+    if "jax" in annotations:
+        raise PlugError(
+            f"found {name} on JAX arrays; expected torch tensors; plug in a function of torch tensors that calls it, "
+            f"or an impls.implementation.Implementation with protocol 'subject'"
+        )
+    return {
+        "protocol": protocol,
+        "dtypes": ("float32", "float16", "bfloat16") if protocol == "torch" else ("float64", "float32", "float16"),
+        "devices": ("cpu", "cuda") if protocol == "torch" else ("cpu",),
+    }
+
+
+def _is_query_key_value(names: list[str]) -> bool:
+    return len(names) >= 3 and all(name.lower() in known for name, known in zip(names, QUERY_NAMES, strict=False))
+
+
+def _refuse_class(loaded: type, name: str) -> None:
+    for method in ("forward", "__call__", "apply"):
+        function = loaded.__dict__.get(method)
+        if function is None or not inspect.isfunction(function):
+            continue
+        names = [p for p in inspect.signature(function).parameters if p not in ("self", "ctx")]
+        if _is_query_key_value(names):
+            raise PlugError(
+                f"found {name}, a class whose {method} takes {', '.join(names[:3])}; expected a function f(q, k, v, ...) on "
+                "tensors; name an instance, a bound method of one, or a function that calls it"
+            )

@@ -1,0 +1,1 @@
+"""Measure what the papers claim, and follow errors along curves."""

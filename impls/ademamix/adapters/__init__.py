@@ -1,0 +1,1 @@
+"""Other people's AdEMAMix optimizers, where one needs more than a line of the registry."""

@@ -1,0 +1,1 @@
+"""Developers' tools that no user needs: tuning and machine-code tables."""
