@@ -1,8 +1,39 @@
-"""A requirement is one rule with a stable id, a source, and the bug that it exists to catch."""
+"""A requirement is one rule with a stable id, a level and a source, declared beside the check that tests it.
+
+REQUIREMENTS = Requirements("ADM")
+
+@REQUIREMENTS.add(
+    "ADM-25",
+    Level.DEFINITION,
+    "A gradient of zero moves nothing.",
+    source="algorithm 1, line 13",
+    catches="eps added to the numerator",
+    cases=cases.ZERO_GRADIENTS,
+)
+def zero_gradients_move_nothing(subject, case, dtype): ...
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from conformance.engine.check import Check, CheckFunction
+
+
+class Level(StrEnum):
+    """What a requirement's verdict means for the implementation."""
+
+    DEFINITION = "definition"
+    """What the paper defines. Only this decides whether an implementation computes the paper's system."""
+    INTERFACE = "interface"
+    """What the host promises its users: torch.optim, autograd, strides, state dicts, compilation, distribution."""
+    ROBUSTNESS = "robustness"
+    """Extreme values and sizes, repeated calls, clear refusals."""
+    READING = "reading"
+    """The paper is silent or contradicts itself, and we had to choose. Never decides a verdict; shown as a difference."""
 
 
 @dataclass(frozen=True)
@@ -10,9 +41,55 @@ class Requirement:
     """``id`` never changes meaning once published; reports, expected-failure files and discussions speak in it."""
 
     id: str
+    level: Level
     statement: str
     """One sentence that an implementation satisfies or does not."""
     source: str
     """Where the rule stands: paper section, equation or algorithm line; or the declared behaviour it follows from."""
     catches: str
     """The bug that it exists to catch, as one phrase."""
+
+
+class Requirements:
+    """The requirements of one system, each with its checks, in the order of their ids."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self._by_id: dict[str, Requirement] = {}
+        self._checks: list[Check] = []
+
+    def add(
+        self, id_: str, level: Level, statement: str, *, source: str, catches: str, cases: Iterable[Any]
+    ) -> Callable[[CheckFunction], CheckFunction]:
+        """Declare a requirement; the decorated function is its check. ValueError where the id is wrong or taken."""
+        if not id_.startswith(f"{self._prefix}-") or id_ in self._by_id:
+            raise ValueError(f"found requirement id {id_!r}; expected one that begins with {self._prefix}- and is new")
+        self._by_id[id_] = Requirement(id_, level, statement, source, catches)
+        return self.check(id_, cases)
+
+    def check(self, id_: str, cases: Iterable[Any]) -> Callable[[CheckFunction], CheckFunction]:
+        """Register the decorated function as a further check of a requirement that is declared already."""
+        if id_ not in self._by_id:
+            raise ValueError(f"found a check of {id_!r}, which is not declared; declare it with add first")
+
+        def register(function: CheckFunction) -> CheckFunction:
+            self._checks.append(Check(id_, function, tuple(cases)))
+            return function
+
+        return register
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """Every check, in the order in which they were registered."""
+        return tuple(self._checks)
+
+    @property
+    def by_id(self) -> dict[str, Requirement]:
+        """Every requirement by its id, in the order of ids."""
+        return dict(sorted(self._by_id.items()))
+
+    def __iter__(self) -> Iterator[Requirement]:
+        return iter(self.by_id.values())
+
+    def __len__(self) -> int:
+        return len(self._by_id)

@@ -48,7 +48,7 @@ class TestCase:
 
 @functools.cache
 def requirements_of(system: str) -> dict[str, Requirement]:
-    """The requirements of one system's room, by id."""
+    """The requirements of one system, by id."""
     return {r.id: r for r in importlib.import_module(f"conformance.{system}.requirements").REQUIREMENTS}
 
 

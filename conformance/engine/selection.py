@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from conformance.engine.check import Check, Checks
+from conformance.engine.check import Check
+from conformance.engine.requirement import Requirements
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,13 @@ class Turns:
         return common[turn % len(common)]
 
 
-def checks_of(system: str) -> Checks:
-    """The checks of one system's room."""
-    return importlib.import_module(f"conformance.{system}.checks").CHECKS
+def checks_of(system: str) -> Iterable[Check]:
+    """The checks of one system."""
+    declared = importlib.import_module(f"conformance.{system}.requirements").REQUIREMENTS
+    if isinstance(declared, Requirements):
+        return declared.checks
+    checks: Iterable[Check] = importlib.import_module(f"conformance.{system}.checks").CHECKS
+    return checks
 
 
 def selected_cases(system: str, options: Options) -> Iterator[tuple[Check, Any, str]]:
