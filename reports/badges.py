@@ -8,7 +8,7 @@ from reports.anchors import file_name
 from reports.canvas import BLUE, INK, QUIET, SIGNATURE, drawable, text_width
 from reports.merging import Evidence, System
 from reports.numbers import count, margin, percent
-from reports.standing import STATUS_WORDS, Standing, Status, standings
+from reports.ranking import STATUS_WORDS, RankingRow, Status, ranking
 
 GROUNDS = {Status.CONFORMS: BLUE, Status.FAILS: "#a84300", Status.CRASHES: INK, Status.NOT_JUDGED: QUIET}
 """Grounds on which white text stands out at this size."""
@@ -22,13 +22,13 @@ def badges(evidence: Evidence) -> dict[str, bytes]:
     """A badge for every implementation that the records list, by relative path."""
     files: dict[str, bytes] = {}
     for system in evidence.systems:
-        for row in standings(evidence, system.name):
+        for row in ranking(evidence, system.name):
             path = f"badges/{file_name(system.name)}/{file_name(row.implementation.slug)}.svg"
             files[path] = draw(system.title, words(row), GROUNDS[row.status], _told(system, row))
     return files
 
 
-def words(row: Standing) -> str:
+def words(row: RankingRow) -> str:
     """The right half: ``conforms 0.216, 61.0 % judged``, ``fails ADM-09 and 2 more``, ``crashes ADM-42``, ``not judged``."""
     if row.status is Status.CONFORMS:
         partly = f", {percent(row.judged_cases / row.all_cases)} judged" if row.judged_cases < row.all_cases else ""
@@ -40,7 +40,7 @@ def words(row: Standing) -> str:
     return f"{'fails' if row.status is Status.FAILS else 'crashes'} {drawable(ids[0], LONGEST // 2)}{more}"
 
 
-def _told(system: System, row: Standing) -> str:
+def _told(system: System, row: RankingRow) -> str:
     """The badge for those who hear it or point at it."""
     version = f" {row.implementation.version}" if row.implementation.version else ""
     text = f"{row.implementation.name}{version} on {system.title}: {STATUS_WORDS[row.status]}"

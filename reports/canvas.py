@@ -18,7 +18,7 @@ from matplotlib.patches import FancyBboxPatch, Rectangle
 from matplotlib.textpath import TextPath
 
 from reports.markup import visible
-from reports.standing import Status
+from reports.ranking import Status
 
 SIGNATURE = "<!-- Rendered by Gaugeblock. -->"
 

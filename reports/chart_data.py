@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from reports.merging import Evidence, System
 from reports.numbers import count, listing, margin, significant
-from reports.standing import MainWorkload, Standing, Status, main_workload, ranking_dtype, standings
+from reports.ranking import MainWorkload, RankingRow, Status, main_workload, ranking, ranking_dtype
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Chart:
-    """``points`` are in the order of the league table."""
+    """``points`` are in the order of the ranking."""
 
     system: str
     title: str
@@ -37,7 +37,7 @@ class Chart:
 
 def chart(evidence: Evidence, system: System) -> Chart | None:
     """The chart of one system; None where no implementation has a margin."""
-    rows = [row for row in standings(evidence, system.name) if row.status is not Status.NOT_JUDGED]
+    rows = [row for row in ranking(evidence, system.name) if row.status is not Status.NOT_JUDGED]
     main = main_workload(evidence, system.name)
     points = tuple(_point(row, main) for row in rows if row.ranked_margin is not None)
     dtype = ranking_dtype(evidence, system.name)
@@ -60,7 +60,7 @@ def chart(evidence: Evidence, system: System) -> Chart | None:
     )
 
 
-def _point(row: Standing, main: MainWorkload | None) -> Point:
+def _point(row: RankingRow, main: MainWorkload | None) -> Point:
     assert row.ranked_margin is not None
     measured = main.measurements.get(row.implementation.name) if main is not None else None
     name = row.implementation.slug

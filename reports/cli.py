@@ -27,8 +27,8 @@ def _readme(arguments: Sequence[str]) -> int:
     parser.add_argument("page", metavar="PAGE", help="the Markdown file, beside which REPORT lies or above it")
     parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 where the page says something else")
     options = parser.parse_args(arguments)
-    from reports.front import FrontError, with_figures
     from reports.merging import load
+    from reports.readme import ReadmeError, with_figures
 
     report, page = Path(options.report), Path(options.page)
     try:
@@ -37,7 +37,7 @@ def _readme(arguments: Sequence[str]) -> int:
         after = with_figures(before, load(sorted(report.glob("*.jsonl"))), link)
         if not options.check:
             page.write_text(after, encoding="utf-8")
-    except (RecordError, FrontError, OSError) as error:
+    except (RecordError, ReadmeError, OSError) as error:
         print(f"python -m reports readme: {error}", file=sys.stderr)
         return BAD_INPUT
     if options.check and before != after:
@@ -54,7 +54,7 @@ def _shelf(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("folder", metavar="FOLDER", help="such as reports/published")
     options = parser.parse_args(arguments)
-    from reports.shelf import SIGNATURE, shelf
+    from reports.report_index import SIGNATURE, shelf
 
     target = Path(options.folder) / "README.md"
     try:
@@ -98,8 +98,8 @@ def _render(arguments: Sequence[str]) -> int:
     # Late, so that --help and a bad argument do not wait for matplotlib.
     from reports.merging import load
     from reports.page import render
-    from reports.publishing import PublishError, publish
-    from reports.shelf import write_ups
+    from reports.publish import PublishError, publish
+    from reports.report_index import write_ups
     from reports.web.page import NEEDS
 
     try:

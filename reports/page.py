@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from reports.badges import badges
 from reports.gallery import gallery
 from reports.merging import Evidence
-from reports.sections import bugs, charts, claims, curves, findings, league, matrix, provenance, speed, summary
-from reports.shelf import WriteUp
+from reports.report_index import WriteUp
+from reports.sections import bugs, charts, claims, curves, findings, matrix, provenance, rankings, speed, summary
 from reports.web import page as web
 
 SIGNATURE = "<!-- Rendered by `python -m reports` of Gaugeblock; changes made here are lost when it is rendered again. -->"
@@ -24,7 +24,7 @@ def render(evidence: Evidence, written: Sequence[WriteUp] = ()) -> dict[str, byt
     files = dict(hung.files)
     sections = [
         ("Summary", summary.summary(evidence)),
-        ("League tables", league.league(evidence)),
+        ("League tables", rankings.rankings(evidence)),
         ("Margin and speed", charts.charts(hung.margins)),
         ("Paper claims", claims.claims(evidence, hung)),
         ("Accuracy against length", curves.curves(evidence, hung)),

@@ -26,8 +26,8 @@ from reports.canvas import (
 from reports.chart_data import Chart, Point
 from reports.line_chart import wrapped
 from reports.placing import Anchor, Box, place
+from reports.ranking import Status
 from reports.scales import MarginScale, RatioScale, margin_scale, ratio_scale
-from reports.standing import Status
 
 WORDS = {Status.CONFORMS: "conforms", Status.FAILS: "does not conform", Status.CRASHES: "crashes"}
 

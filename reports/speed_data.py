@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from reports.growth import Family, Growth, cut_into_pieces, growth
 from reports.line_chart import LineChart, described
 from reports.merging import Evidence, Measurement, System
+from reports.ranking import RankingRow, Status, cache_order, main_workload, ranking
 from reports.roofline_chart import (
     Roof,
     RooflineChart,
@@ -16,7 +17,6 @@ from reports.roofline_chart import (
     roofline_words,
     share_words,
 )
-from reports.standing import Standing, Status, cache_order, main_workload, standings
 from reports.studied import Axes, Line
 
 FEWEST_SCALES = 2
@@ -38,7 +38,7 @@ def own_lines(measurements: Iterable[Measurement]) -> list[Measurement]:
 def roofline_charts(evidence: Evidence, system: System) -> list[RooflineChart | ShareChart]:
     """A roofline per run, device and dtype where both ceilings are known; else the shares on the main workload."""
     timed = own_lines(m for m in evidence.measurements if m.system == system.name)
-    rows = standings(evidence, system.name)
+    rows = ranking(evidence, system.name)
     charts: list[RooflineChart | ShareChart] = []
     groups: dict[tuple[str, str, str], list[Measurement]] = {}
     for m in timed:
@@ -77,7 +77,7 @@ def scaling_charts(evidence: Evidence, system: System) -> list[LineChart]:
 
     It shows a rate; of work that is cut into more pieces the smaller its scale is, what one of them costs.
     """
-    rows = standings(evidence, system.name)
+    rows = ranking(evidence, system.name)
     charts = []
     for (run, device, family, dtype, cache), members in _families(evidence, system).items():
         pieces = cut_into_pieces(members)
@@ -92,7 +92,7 @@ def scaling_charts(evidence: Evidence, system: System) -> list[LineChart]:
 
 def growths(evidence: Evidence, system: System) -> list[Growth]:
     """How the time of each implementation grows along each family that has three scales or more and is not cut into pieces."""
-    rows = standings(evidence, system.name)
+    rows = ranking(evidence, system.name)
     return [
         growth(family, labelled(own[0].implementation, rows), own)
         for family, members in _families(evidence, system).items()
@@ -112,21 +112,21 @@ def _families(evidence: Evidence, system: System) -> dict[Family, list[Measureme
     return {family: members for family, members in ordered if len({m.scale for m in members}) >= FEWEST_SCALES}
 
 
-def _lines_of(members: Sequence[Measurement], rows: Sequence[Standing]) -> list[list[Measurement]]:
-    """The measurements of each implementation, in the order of the league table and of their scales."""
+def _lines_of(members: Sequence[Measurement], rows: Sequence[RankingRow]) -> list[list[Measurement]]:
+    """The measurements of each implementation, in the order of the ranking and of their scales."""
     ordered = _ranked(members, rows)
     return [[m for m in ordered if m.implementation == name] for name in dict.fromkeys(m.implementation for m in ordered)]
 
 
-def labelled(name: str, rows: Sequence[Standing]) -> str:
+def labelled(name: str, rows: Sequence[RankingRow]) -> str:
     """An implementation's name in a legend, which says where its results do not conform."""
     status = {row.implementation.name: row.status for row in rows}.get(name, Status.NOT_JUDGED)
     slug = name.partition("/")[2] or name
     return {Status.FAILS: f"{slug} (fails)", Status.CRASHES: f"{slug} (crashes)"}.get(status, slug)
 
 
-def _ranked(measurements: Sequence[Measurement], rows: Sequence[Standing]) -> list[Measurement]:
-    """In the order of the league table, so that one implementation has one place, and then by cache and scale."""
+def _ranked(measurements: Sequence[Measurement], rows: Sequence[RankingRow]) -> list[Measurement]:
+    """In the order of the ranking, so that one implementation has one place, and then by cache and scale."""
     rank = {row.implementation.name: place for place, row in enumerate(rows)}
     return sorted(
         measurements,
@@ -148,7 +148,7 @@ def _operation_rate(m: Measurement) -> float:
     return max(m.matmul_flops_per_s or 0.0, m.multiply_add_flops_per_s or 0.0)
 
 
-def _spot(m: Measurement, rows: Sequence[Standing]) -> Spot:
+def _spot(m: Measurement, rows: Sequence[RankingRow]) -> Spot:
     assert m.flops is not None
     assert m.bytes_moved is not None
     assert m.median_s is not None

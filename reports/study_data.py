@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from reports.line_chart import LineChart, described
 from reports.merging import Evidence, System
+from reports.ranking import ranking
 from reports.speed_data import labelled
-from reports.standing import standings
 from reports.studied import Line, PaperClaim, Trace
 
 
@@ -20,7 +20,7 @@ def claim_chart(claim: PaperClaim) -> LineChart | None:
 
 def curve_charts(evidence: Evidence, system: System) -> list[tuple[LineChart, list[Trace]]]:
     """A chart per curve, device and dtype, with the traces that it draws."""
-    rows = standings(evidence, system.name)
+    rows = ranking(evidence, system.name)
     rank = {row.implementation.name: place for place, row in enumerate(rows)}
     groups: dict[tuple[str, str, str], list[Trace]] = {}
     for trace in evidence.traces:

@@ -10,7 +10,7 @@ from conformance.records.schema import RED, Verdict, VerdictRecord
 from reports.comparing.change import Change, shown, some
 from reports.merging import Evidence
 from reports.numbers import count, margin
-from reports.standing import requirement_named, worst_first
+from reports.ranking import requirement_named, worst_first
 
 ONE_BIT = 2.0
 """A worst margin that at least doubled or halved, a bit of accuracy lost or won, has moved notably ..."""

@@ -10,9 +10,9 @@ from reports.anchors import finding, mark
 from reports.markup import block, code, fold, plain, table
 from reports.merging import Evidence, Implementation
 from reports.numbers import count, margin
+from reports.ranking import of_requirement, ranking, requirement_named, worst_first
+from reports.report_index import WriteUp
 from reports.sections.releases import releases
-from reports.shelf import WriteUp
-from reports.standing import of_requirement, requirement_named, standings, worst_first
 
 _NUMBER = re.compile(r"0x[0-9a-f]+|[0-9]+", re.IGNORECASE)
 
@@ -24,10 +24,10 @@ INTRODUCTION = (
 
 
 def findings(evidence: Evidence, written: Sequence[WriteUp] = ()) -> str:
-    """Grouped by implementation, in the order of the league tables; ``written`` are texts that say more."""
+    """Grouped by implementation, in the order of the ranking; ``written`` are texts that say more."""
     parts = []
     for system in evidence.systems:
-        for row in standings(evidence, system.name):
+        for row in ranking(evidence, system.name):
             ids = sorted({*row.failing, *row.crashing})
             if ids:
                 parts.append(_implementation(evidence, row.implementation, ids))

@@ -10,7 +10,7 @@ from reports.anchors import finding, link
 from reports.markup import code, fold, plain, table
 from reports.merging import Evidence, Implementation, Requirement, System
 from reports.numbers import listing, margin
-from reports.standing import of_requirement, standings, worst_first
+from reports.ranking import of_requirement, ranking, worst_first
 
 COLUMNS = 8
 """So many implementations stand side by side before the table is split."""
@@ -40,8 +40,8 @@ def _system(evidence: Evidence, system: System) -> str:
         f"The {len(rules)} rules of {plain(system.title)} in words", table(["Id", "Requirement", "Source", "Catches"], rules)
     )
     parts = [heading, words]
-    # In the order of the league table, and without those that no case was put to: the league table gives their reasons.
-    judged = [row.implementation for row in standings(evidence, system.name) if any(row.counts.values())]
+    # In the order of the ranking, and without those that no case was put to: the league table gives their reasons.
+    judged = [row.implementation for row in ranking(evidence, system.name) if any(row.counts.values())]
     if not judged:
         parts.append("No case of this system was put to any implementation.")
     parts += [_table(evidence, requirements, judged[i : i + COLUMNS]) for i in range(0, len(judged), COLUMNS)]

@@ -136,7 +136,12 @@ def _command(source: Source) -> str:
     options = options if isinstance(options, Mapping) else {}
     study = options.get("command")
     if study in ("claims", "curves"):
-        words = ["python", "-m", f"conformance.{study}", *(shlex.quote(str(name)) for name in options.get("only") or [])]
+        words = [
+            "python",
+            "-m",
+            f"conformance.studies.{study}",
+            *(shlex.quote(str(name)) for name in options.get("only") or []),
+        ]
     else:
         words = ["python", "-m", "pytest", "conformance"]
     if options.get("quick"):

@@ -10,8 +10,8 @@ from reports.growth import Growth
 from reports.markup import code, fold, plain, table
 from reports.merging import Evidence, Measurement, System
 from reports.numbers import listing, margin, percent, ratio, si
+from reports.ranking import STATUS_WORDS, MainWorkload, Status, cache_order, main_workload, ranking
 from reports.speed_data import growths
-from reports.standing import STATUS_WORDS, MainWorkload, Status, cache_order, main_workload, standings
 
 INTRODUCTION = (
     "A ratio is the baseline's time divided by the implementation's own, with its 95 % interval; above 1 is faster. *A/A* is "
@@ -108,7 +108,7 @@ def _heading(m: Measurement) -> str:
 
 
 def _workload(evidence: Evidence, system: System, rows: list[Measurement]) -> str:
-    status = {row.implementation.name: row.status for row in standings(evidence, system.name)}
+    status = {row.implementation.name: row.status for row in ranking(evidence, system.name)}
     description = [plain(min(m.description for m in rows)).rstrip(".") + "."] if rows[0].description else []
     description.append(_limits(rows))
     parts = ["Workload: " + " ".join(text for text in description if text) if any(description) else ""]

@@ -10,17 +10,17 @@ from reports.anchors import finding, link
 from reports.markup import code, fold, plain, table
 from reports.merging import Evidence, Source, System
 from reports.numbers import count, listing, margin, percent, ratio
-from reports.sections.claims import tally
-from reports.standing import (
+from reports.ranking import (
     MainWorkload,
-    Standing,
+    RankingRow,
     Status,
     fastest,
     main_workload,
+    ranking,
     ranking_dtype,
     requirement_named,
-    standings,
 )
+from reports.sections.claims import tally
 
 SHOWN_IDS = 3
 """So many failed rules, and so many in which it crashes, are named on the first screen beside the first one."""
@@ -44,7 +44,7 @@ def verdict(evidence: Evidence) -> str:
 
 def verdict_words(evidence: Evidence) -> str:
     """How many conform, and how many do not."""
-    rows = [row for system in evidence.systems for row in standings(evidence, system.name)]
+    rows = [row for system in evidence.systems for row in ranking(evidence, system.name)]
     number = {status: sum(row.status is status for row in rows) for status in Status}
     judged = len(rows) - number[Status.NOT_JUDGED]
     if not judged:
@@ -62,7 +62,7 @@ def verdict_words(evidence: Evidence) -> str:
 def _overview(evidence: Evidence) -> str:
     rows = []
     for system in evidence.systems:
-        rows_of_system = standings(evidence, system.name)
+        rows_of_system = ranking(evidence, system.name)
         number = {status: sum(row.status is status for row in rows_of_system) for status in Status}
         judged = len(rows_of_system) - number[Status.NOT_JUDGED]
         others = (Status.FAILS, Status.CRASHES, Status.NOT_JUDGED)
@@ -78,7 +78,7 @@ def _overview(evidence: Evidence) -> str:
     return table(headers, rows, "lrlrrr")
 
 
-def _fastest_short(evidence: Evidence, system: System, rows: Sequence[Standing]) -> str:
+def _fastest_short(evidence: Evidence, system: System, rows: Sequence[RankingRow]) -> str:
     main = main_workload(evidence, system.name)
     first, _ = fastest(rows, main)
     if first is None or first.speed is None:
@@ -90,7 +90,7 @@ def _fastest_short(evidence: Evidence, system: System, rows: Sequence[Standing])
 
 
 def _system(evidence: Evidence, system: System) -> str:
-    rows = standings(evidence, system.name)
+    rows = ranking(evidence, system.name)
     paper = f" ({plain(system.paper)})" if system.paper else ""
     lines = [f"### {plain(system.title)}{paper}", ""]
     conforming = [row for row in rows if row.status is Status.CONFORMS]
@@ -117,7 +117,7 @@ def _system(evidence: Evidence, system: System) -> str:
     return f"{text}\n\n{fold('Which rules, in words', chr(10).join(why))}" if why else text
 
 
-def _conform(rows: Sequence[Standing], dtype: str) -> str:
+def _conform(rows: Sequence[RankingRow], dtype: str) -> str:
     """Everybody with the worst margin, unless all of them are exact."""
     exact = all(row.ranked_margin == 0 for row in rows)
     where = f" in {plain(dtype)}" if dtype else ""
@@ -130,7 +130,7 @@ def _conform(rows: Sequence[Standing], dtype: str) -> str:
     return f"- **{words}:** {listing(found)}."
 
 
-def _broken(evidence: Evidence, row: Standing) -> str:
+def _broken(evidence: Evidence, row: RankingRow) -> str:
     """The first rule that it breaks in words, with the margin where it has one; the others by name.
 
     The first by its number, since rules stand in the order of the algorithm: what is at its heart comes before its edges.
@@ -149,31 +149,31 @@ def _broken(evidence: Evidence, row: Standing) -> str:
     return "; ".join(parts)
 
 
-def _few(row: Standing, ids: Sequence[str]) -> str:
+def _few(row: RankingRow, ids: Sequence[str]) -> str:
     rest = len(ids) - SHOWN_IDS
     return listing([_link(row, id_) for id_ in ids[:SHOWN_IDS]] + ([f"{rest} more"] if rest > 0 else []))
 
 
-def _link(row: Standing, id_: str) -> str:
+def _link(row: RankingRow, id_: str) -> str:
     return link(plain(id_), finding(row.implementation.name, id_))
 
 
-def _statement(evidence: Evidence, row: Standing, id_: str) -> str:
+def _statement(evidence: Evidence, row: RankingRow, id_: str) -> str:
     statement = plain(requirement_named(evidence, row.implementation.system, id_).statement).rstrip(".")
     return f"“{statement}”"
 
 
-def _in_order(row: Standing) -> list[str]:
+def _in_order(row: RankingRow) -> list[str]:
     # Failures first: they are wrong values, and a crash at least does not go unnoticed.
     return [*row.failing, *(id_ for id_ in row.crashing if id_ not in row.failing)]
 
 
-def _name(row: Standing) -> str:
+def _name(row: RankingRow) -> str:
     version = f" {plain(row.implementation.version)}" if row.implementation.version else ""
     return f"{code(row.implementation.slug)}{version}"
 
 
-def _why(evidence: Evidence, row: Standing) -> str:
+def _why(evidence: Evidence, row: RankingRow) -> str:
     ids = _in_order(row)
     if row.counts[Verdict.PASS] == row.counts[Verdict.FAIL] == 0:
         return f"in every judged case, of {count(len(ids), 'requirement')}."
@@ -186,7 +186,7 @@ def _why(evidence: Evidence, row: Standing) -> str:
     return f"{'; '.join(words)}{more}."
 
 
-def _fastest_long(evidence: Evidence, system: System, rows: Sequence[Standing]) -> str:
+def _fastest_long(evidence: Evidence, system: System, rows: Sequence[RankingRow]) -> str:
     main = main_workload(evidence, system.name)
     if main is None:
         return "no speed was measured in these runs."

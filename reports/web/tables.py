@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 
-from reports.standing import STATUS_WORDS, Status
+from reports.ranking import STATUS_WORDS, Status
 
 PREFIXES = {"T": 1e12, "G": 1e9, "M": 1e6, "k": 1e3, "m": 1e-3, "µ": 1e-6, "n": 1e-9}
 _NUMBER = re.compile(r"(?P<number>inf|\d+(?:\.\d+)?(?:e-?\d+)?)(?: (?P<prefix>[TGMkmµn])(?=[A-Za-z]))?")

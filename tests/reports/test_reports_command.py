@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from reports import cli, publishing
+from reports import cli
+from reports import publish as publish_module
 from reports.canvas import SIGNATURE as PLOT_SIGNATURE
 from reports.page import SIGNATURE
-from reports.publishing import PublishError, publish
+from reports.publish import PublishError, publish
 from reports.web.page import SIGNATURE as WEB_SIGNATURE
 from tests.reports import records_for_tests as made
 
@@ -117,7 +118,7 @@ def test_an_interrupted_write_leaves_what_was_there(
     def full(path: Path, content: bytes) -> int:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(publishing.Path, "write_bytes", full)
+    monkeypatch.setattr(publish_module.Path, "write_bytes", full)
     with pytest.raises(PublishError, match="No space left"):
         publish(NEW, tmp_path / "out")
     assert contents(tmp_path) == before

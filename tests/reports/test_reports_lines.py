@@ -14,9 +14,9 @@ from reports.axes import Axis, axis, label
 from reports.line_chart import LineChart, described, draw, legend_rows, style, wrapped
 from reports.merging import Measurement, System, merge
 from reports.page import render
+from reports.ranking import main_workload
 from reports.roofline_chart import Roof, RooflineChart, Share, ShareChart, Spot, draw_roofline, draw_shares
 from reports.speed_data import growths, roofline_charts, scaling_charts
-from reports.standing import main_workload
 from reports.studied import Axes, Line
 from reports.study_data import claim_chart, curve_charts
 from tests.reports import records_for_tests as made

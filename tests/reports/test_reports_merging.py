@@ -15,9 +15,9 @@ from conformance.records.io import RecordError
 from conformance.records.schema import Verdict
 from reports.merging import load
 from reports.numbers import percent
+from reports.ranking import Status, fastest, main_workload, ranking
 from reports.sections.provenance import reproduction
 from reports.sections.summary import headline, summary
-from reports.standing import Status, fastest, main_workload, standings
 from tests.reports import records_for_tests as made
 
 LATER = "2026-11-24T08:00:00Z"
@@ -230,8 +230,8 @@ def test_nothing_is_refused() -> None:
         load([])
 
 
-def test_the_league_is_sorted_by_standing_then_margin(tmp_path: Path) -> None:
-    rows = standings(load([made.write(tmp_path / "a.jsonl")]), "ademamix")
+def test_the_league_is_sorted_by_status_then_margin(tmp_path: Path) -> None:
+    rows = ranking(load([made.write(tmp_path / "a.jsonl")]), "ademamix")
     assert [row.implementation.slug for row in rows] == [
         *("numpy", "torch", "triton"),
         *("heavyball", "optax", "pytorch-optimizer"),
@@ -246,7 +246,7 @@ def test_the_fastest_conforms_and_an_accelerator_is_the_main_workload(tmp_path: 
     main = main_workload(evidence, "sigmoid_attention")
     assert main is not None
     assert (main.device, main.run, main.baseline) == ("cuda", "B", "sigmoid_attention/torch")
-    rows = standings(evidence, "ademamix")
+    rows = ranking(evidence, "ademamix")
     first_place, level = fastest(rows, main_workload(evidence, "ademamix"))
     assert first_place is not None
     assert first_place.implementation == "ademamix/triton"
@@ -265,7 +265,7 @@ def test_the_baseline_has_speed_one_whatever_its_pair_says(tmp_path: Path) -> No
 
 def test_overlapping_intervals_cannot_be_told_apart(tmp_path: Path) -> None:
     evidence = load([made.write(tmp_path / "a.jsonl")])
-    first_place, level = fastest(standings(evidence, "sigmoid_attention"), main_workload(evidence, "sigmoid_attention"))
+    first_place, level = fastest(ranking(evidence, "sigmoid_attention"), main_workload(evidence, "sigmoid_attention"))
     assert first_place is not None
     assert first_place.implementation == "sigmoid_attention/triton"
     assert [row.implementation for row in level] == ["sigmoid_attention/triton-sigmoid"]
@@ -275,7 +275,7 @@ def test_a_wide_interval_does_not_make_anybody_the_fastest(tmp_path: Path) -> No
     wide = made.measurement("ademamix/numpy", 6.34, ratio_low=0.51, ratio_high=12.7, decision="undecided")
     body = [wide, made.measurement("ademamix/optax", 2.0), made.measurement("ademamix/torch", 1.0, aa=True)]
     evidence = load([made.write(tmp_path / "a.jsonl", body)])
-    rows = [replace(row, status=Status.CONFORMS) for row in standings(evidence, "ademamix")]
+    rows = [replace(row, status=Status.CONFORMS) for row in ranking(evidence, "ademamix")]
     first_place, level = fastest(rows, main_workload(evidence, "ademamix"))
     assert first_place is not None
     assert first_place.implementation == "ademamix/optax"
@@ -287,7 +287,7 @@ def test_a_ratio_to_a_slowed_baseline_makes_nobody_the_fastest(tmp_path: Path) -
     wide = {"ratio_low": 0.6, "ratio_high": 4.0, "decision": "undecided", "median_s": 1e-2, "low_s": 9e-3, "high_s": 2e-2}
     body = [disbelieved, made.measurement("ademamix/optax", 1.5, **wide), made.measurement("ademamix/torch", 1.0, aa=True)]
     evidence = load([made.write(tmp_path / "a.jsonl", body)])
-    rows = [replace(row, status=Status.CONFORMS) for row in standings(evidence, "ademamix")]
+    rows = [replace(row, status=Status.CONFORMS) for row in ranking(evidence, "ademamix")]
     first_place, level = fastest(rows, main_workload(evidence, "ademamix"))
     assert first_place is not None
     assert (first_place.implementation, level) == ("ademamix/torch", [])
@@ -314,7 +314,7 @@ def test_who_is_far_behind_by_its_own_time_is_not_first_whatever_its_ratio(tmp_p
     slowed = made.measurement("ademamix/numpy", 1.13, **wide)
     ahead = made.measurement("ademamix/optax", 0.96, ratio_low=0.95, ratio_high=0.97, median_s=6e-3, low_s=6e-3, high_s=6.1e-3)
     evidence = load([made.write(tmp_path / "a.jsonl", [slowed, ahead])])
-    rows = [replace(row, status=Status.CONFORMS) for row in standings(evidence, "ademamix")]
+    rows = [replace(row, status=Status.CONFORMS) for row in ranking(evidence, "ademamix")]
     first_place, level = fastest(rows, main_workload(evidence, "ademamix"))
     assert first_place is not None
     assert (first_place.implementation, level) == ("ademamix/optax", [])
@@ -323,7 +323,7 @@ def test_who_is_far_behind_by_its_own_time_is_not_first_whatever_its_ratio(tmp_p
 def test_a_run_of_a_few_cases_has_not_covered_the_suite(tmp_path: Path) -> None:
     """As after --quick, -k or -x: all of its cases passed, and most of the suite's were never put."""
     evidence = load([made.write(tmp_path / "quick.jsonl", one_verdict(), cases={"ademamix": 200})])
-    row = next(row for row in standings(evidence, "ademamix") if row.status is Status.CONFORMS)
+    row = next(row for row in ranking(evidence, "ademamix") if row.status is Status.CONFORMS)
     assert (row.judged_cases, row.all_cases) == (1, 200)
     assert f", {percent(1 / 200)} judged)" in summary(evidence)
 

@@ -15,8 +15,8 @@ from reports.chart_data import Chart, Point
 from reports.merging import Evidence, Killed, System
 from reports.placing import Anchor, Box, place
 from reports.plots import draw
+from reports.ranking import Status
 from reports.scales import margin_scale, power_of_ten, ratio_scale
-from reports.standing import Status
 
 margins = st.lists(st.floats(min_value=0, max_value=math.inf, allow_nan=False, allow_subnormal=False), min_size=1, max_size=8)
 

@@ -349,7 +349,7 @@ def test_counts_of_failures_are_marked_and_none_is_not(tree: Tree) -> None:
     assert kind("2", "Pass") == ""
     assert kind("-", "Fail") == "absent"
     rows = (row for row in tree.root.all("tr") if row.text.strip().startswith("heavyball 3.2.1\ndoes not conform"))
-    heavyball = next(rows)  # the league table comes first
+    heavyball = next(rows)  # the ranking comes first
     assert [cell.text for cell in heavyball.all("td") if "bad" in cell.classes()] == ["does not conform", "2"]
 
 

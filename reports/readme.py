@@ -9,14 +9,14 @@ from reports.chart_data import chart
 from reports.markup import code, plain, table
 from reports.merging import Evidence, System
 from reports.numbers import listing, margin, ratio
+from reports.ranking import RankingRow, Status, fastest, main_workload, ranking, ranking_dtype
 from reports.sections.summary import machines, period, verdict
-from reports.standing import Standing, Status, fastest, main_workload, ranking_dtype, standings
 
 BEGIN = "<!-- These figures are written by `make publish` from published records; changes made here are lost. -->"
 END = "<!-- End of the figures. -->"
 
 
-class FrontError(ValueError):
+class ReadmeError(ValueError):
     """A page that cannot take the figures; the message says what is missing."""
 
 
@@ -25,7 +25,7 @@ def with_figures(text: str, evidence: Evidence, report: str) -> str:
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise FrontError(f"found no place for the figures; expected a line {BEGIN!r} and, after it, {END!r}")
+        raise ReadmeError(f"found no place for the figures; expected a line {BEGIN!r} and, after it, {END!r}")
     return f"{before}{BEGIN}\n\n{figures(evidence, report)}\n\n{END}{after}"
 
 
@@ -50,7 +50,7 @@ def figures(evidence: Evidence, report: str) -> str:
 
 
 def _row(evidence: Evidence, system: System, page: str) -> list[str]:
-    rows = standings(evidence, system.name)
+    rows = ranking(evidence, system.name)
     dtype = ranking_dtype(evidence, system.name)
     conforming = [row for row in rows if row.status is Status.CONFORMS]
     told = []
@@ -68,7 +68,7 @@ def _row(evidence: Evidence, system: System, page: str) -> list[str]:
     ]
 
 
-def _fastest(evidence: Evidence, system: System, rows: Sequence[Standing]) -> str:
+def _fastest(evidence: Evidence, system: System, rows: Sequence[RankingRow]) -> str:
     main = main_workload(evidence, system.name)
     first, level = fastest(rows, main)
     if main is None or first is None or first.speed is None:

@@ -6,10 +6,10 @@ from conformance.records.schema import Verdict
 from reports.markup import code, plain, table
 from reports.merging import Evidence, Implementation, System
 from reports.numbers import margin, percent, ratio
-from reports.standing import STATUS_WORDS, MainWorkload, Standing, Status, main_workload, ranking_dtype, standings
+from reports.ranking import STATUS_WORDS, MainWorkload, RankingRow, Status, main_workload, ranking, ranking_dtype
 
 
-def league(evidence: Evidence) -> str:
+def rankings(evidence: Evidence) -> str:
     """One table per system, and a list of what was not judged with its reason."""
     parts = [_system(evidence, system) for system in evidence.systems]
     return "\n\n".join(parts) or "The records name no system, so there is no table."
@@ -17,7 +17,7 @@ def league(evidence: Evidence) -> str:
 
 def _system(evidence: Evidence, system: System) -> str:
     heading = f"### League: {plain(system.title)}"
-    rows = standings(evidence, system.name)
+    rows = ranking(evidence, system.name)
     if not rows:
         return f"{heading}\n\nNo implementation of this system was selected in these runs."
     main = main_workload(evidence, system.name)
@@ -40,7 +40,7 @@ COUNTED = {"Pass": Verdict.PASS, "Fail": Verdict.FAIL, "Error": Verdict.ERROR, "
 COUNTED |= {"Not run": Verdict.NOT_RUN}
 
 
-def _table(rows: list[Standing], main: MainWorkload | None, dtype: str) -> str:
+def _table(rows: list[RankingRow], main: MainWorkload | None, dtype: str) -> str:
     """Columns in which nothing would stand are left out."""
     counted = {header: verdict for header, verdict in COUNTED.items() if any(row.counts[verdict] for row in rows)}
     classes = any(row.implementation.numerical_class for row in rows)
@@ -66,7 +66,7 @@ def _table(rows: list[Standing], main: MainWorkload | None, dtype: str) -> str:
     return table(headers, body, "l" * words + "r" * (len(headers) - words))
 
 
-def _ranked(row: Standing, dtype: str) -> str:
+def _ranked(row: RankingRow, dtype: str) -> str:
     """The margin in the ranking dtype; a dash where it was not judged there, or fails anywhere."""
     return margin(row.ranked_margin) if row.ranked is not None and row.ranked.dtype == dtype and not row.failing else "-"
 
@@ -95,7 +95,7 @@ def _speed_note(main: MainWorkload | None) -> str:
     return f"Speed: ratio to {baseline} on {workload}; more is faster, and the section on speed has the intervals."
 
 
-def _classes(rows: list[Standing]) -> list[str]:
+def _classes(rows: list[RankingRow]) -> list[str]:
     """What the declared numerical classes mean, so that nobody buys leniency unseen."""
     classes = {
         row.implementation.numerical_class: row.implementation.class_description

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from reports import cli
-from reports.front import BEGIN, END, FrontError, figures, with_figures
 from reports.merging import load
 from reports.page import render
-from reports.shelf import shelf, write_ups
+from reports.readme import BEGIN, END, ReadmeError, figures, with_figures
+from reports.report_index import shelf, write_ups
 from reports.web.convert import Converter
 from tests.reports import records_for_tests as made
 
@@ -54,7 +54,7 @@ def test_one_record_more_changes_the_figures(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", f"{BEGIN}\n", f"{END}\n{BEGIN}\n"])
 def test_a_page_without_its_marks_is_refused(tmp_path: Path, text: str) -> None:
-    with pytest.raises(FrontError, match="no place for the figures"):
+    with pytest.raises(ReadmeError, match="no place for the figures"):
         with_figures(text, load([made.write(tmp_path / "a.jsonl")]), "r")
 
 

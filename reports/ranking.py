@@ -14,7 +14,7 @@ from reports.merging import Evidence, Implementation, Measurement, Requirement
 
 
 class Status(IntEnum):
-    """In the order of the league table."""
+    """In the order of the ranking."""
 
     CONFORMS = 0
     FAILS = 1
@@ -32,7 +32,7 @@ STATUS_WORDS = {
 
 
 @dataclass(frozen=True)
-class Standing:
+class RankingRow:
     """One implementation's verdicts, summed up."""
 
     implementation: Implementation
@@ -59,8 +59,8 @@ class Standing:
 
 
 @functools.lru_cache(maxsize=16)
-def standings(evidence: Evidence, system: str) -> tuple[Standing, ...]:
-    """The league table of one system: conforming first, then by worst margin in the ranking dtype, then by name."""
+def ranking(evidence: Evidence, system: str) -> tuple[RankingRow, ...]:
+    """The ranking of one system: conforming first, then by worst margin in the ranking dtype, then by name."""
     implementations = evidence.implementations_of(system)
     asked: set[tuple[str, str, str]] = set()
     for implementation in implementations:
@@ -68,8 +68,8 @@ def standings(evidence: Evidence, system: str) -> tuple[Standing, ...]:
     # A quick run, or one of a single requirement, has not covered the suite by putting all of its few cases.
     all_cases = max(len(asked), evidence.cases.get(system, 0))
     dtype = ranking_dtype(evidence, system)
-    found = [_standing(implementation, evidence, all_cases, dtype) for implementation in implementations]
-    return tuple(sorted(found, key=_league_order))
+    found = [_row(implementation, evidence, all_cases, dtype) for implementation in implementations]
+    return tuple(sorted(found, key=_order))
 
 
 @functools.lru_cache(maxsize=16)
@@ -114,7 +114,7 @@ CACHES = ("cold", "warm")
 
 @dataclass(frozen=True)
 class MainWorkload:
-    """The workload that the league table and the chart compare speeds on."""
+    """The workload that the ranking and the chart compare speeds on."""
 
     run: str
     workload: str
@@ -144,7 +144,7 @@ def main_workload(evidence: Evidence, system: str) -> MainWorkload | None:
     if not groups:
         return None
 
-    conforming = {row.implementation.name for row in standings(evidence, system) if row.status is Status.CONFORMS}
+    conforming = {row.implementation.name for row in ranking(evidence, system) if row.status is Status.CONFORMS}
 
     def preference(key: tuple[str, str, str, str, str]) -> tuple[bool, bool, int, float, int, tuple[str, ...]]:
         members = groups[key]
@@ -175,7 +175,7 @@ def cache_order(cache: str) -> int:
     return CACHES.index(cache) if cache in CACHES else len(CACHES)
 
 
-def fastest(standing: Sequence[Standing], main: MainWorkload | None) -> tuple[Measurement | None, list[Measurement]]:
+def fastest(rows: Sequence[RankingRow], main: MainWorkload | None) -> tuple[Measurement | None, list[Measurement]]:
     """The fastest conforming implementation, and those whose intervals reach into its own.
 
     Fastest is whose interval lies highest by its lower end: what it certainly reaches. A wide interval earns nothing, and nor
@@ -183,14 +183,14 @@ def fastest(standing: Sequence[Standing], main: MainWorkload | None) -> tuple[Me
     """
     if main is None:
         return None, []
-    conforming = {row.implementation.name for row in standing if row.status is Status.CONFORMS}
+    conforming = {row.implementation.name for row in rows if row.status is Status.CONFORMS}
     measured = [m for name, m in main.measurements.items() if name in conforming and m.speed is not None]
-    rows = [r for r in measured if r.decision != "undecided" or not any(_far_behind(r, other) for other in measured)]
-    rows.sort(key=lambda measurement: (-_bottom(measurement), measurement.implementation))
-    if not rows:
+    timed = [r for r in measured if r.decision != "undecided" or not any(_far_behind(r, other) for other in measured)]
+    timed.sort(key=lambda measurement: (-_bottom(measurement), measurement.implementation))
+    if not timed:
         return None, []
-    first = rows[0]
-    level = [row for row in rows[1:] if _top(row) >= _bottom(first) and not _far_behind(row, first)]
+    first = timed[0]
+    level = [row for row in timed[1:] if _top(row) >= _bottom(first) and not _far_behind(row, first)]
     return first, level
 
 
@@ -218,7 +218,7 @@ def _case(result: VerdictRecord) -> tuple[str, str, str]:
     return result.requirement, result.case, result.dtype
 
 
-def _standing(implementation: Implementation, evidence: Evidence, all_cases: int, dtype: str) -> Standing:
+def _row(implementation: Implementation, evidence: Evidence, all_cases: int, dtype: str) -> RankingRow:
     results = evidence.judgements_of(implementation.name)
     counted = Counter(result.verdict for result in results)
     counts = {verdict: counted[verdict] for verdict in Verdict}
@@ -235,7 +235,7 @@ def _standing(implementation: Implementation, evidence: Evidence, all_cases: int
         status = Status.NOT_JUDGED
     worst = min(measured, key=worst_first, default=None)
     in_dtype = [] if failing else [result for result in measured if result.dtype == dtype]
-    return Standing(
+    return RankingRow(
         implementation=implementation,
         status=status,
         counts=counts,
@@ -261,6 +261,6 @@ def _reason(implementation: Implementation, results: tuple[VerdictRecord, ...]) 
     return min(message for message, number in messages.items() if number == top)
 
 
-def _league_order(row: Standing) -> tuple[Status, float, int, str]:
+def _order(row: RankingRow) -> tuple[Status, float, int, str]:
     margin = math.inf if row.ranked_margin is None else row.ranked_margin
     return row.status, margin, -row.judged_cases, row.implementation.name
