@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from conformance.engine.mutation import Mutant, mutants_of
-from conformance.sigmoid_attention.checks import CHECKS
+from conformance.sigmoid_attention.requirements import REQUIREMENTS
 from reference.sigmoid_attention import FALSE_ALARM, is_modelled
 
-REQUIREMENTS = ("SIG-44", "SIG-45", "SIG-46")
+MODELLED = ("SIG-44", "SIG-45", "SIG-46")
 
 
 @dataclass
@@ -35,15 +35,15 @@ def subjects() -> Iterator[Mutant]:
     """Honest variants that are modelled, then planted bugs that the twin must catch."""
     known = mutants_of("sigmoid_attention")
     yield from (m for m in known if m.honest and is_modelled(m.subject().numerical_class))
-    yield from (m for m in known if set(m.killed_by) & set(REQUIREMENTS))
+    yield from (m for m in known if set(m.killed_by) & set(MODELLED))
 
 
 def calibrate(seeds: int, first: int = 1000) -> list[Tally]:
     """Every subject at every seed, in each case and dtype of the twin's requirements."""
     tallies = [(Tally(mutant), mutant.subject()) for mutant in subjects()]
-    checks = [check for check in CHECKS if check.requirement in REQUIREMENTS]
+    checks = [check for check in REQUIREMENTS.checks if check.requirement in MODELLED]
     for seed in range(first, first + seeds):
-        worst: list[dict[str, float]] = [dict.fromkeys(REQUIREMENTS, 0.0) for _ in tallies]
+        worst: list[dict[str, float]] = [dict.fromkeys(MODELLED, 0.0) for _ in tallies]
         for check in checks:
             for case in check.cases:
                 drawn = replace(case, seed=seed)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from conformance.sigmoid_attention.harness.problem import MOST_SCORES, Problem
+from conformance.sigmoid_attention.harness.problem import MOST_SCORES, AttentionProblem
 from reference.rounding import FLOAT32, format_of
 from reference.sigmoid_attention import (
     Gradients,
@@ -101,7 +101,7 @@ class AttentionCase:
 
 
 @functools.lru_cache(maxsize=512)
-def problem(case: AttentionCase, dtype: str) -> Problem:
+def problem(case: AttentionCase, dtype: str) -> AttentionProblem:
     """The case's inputs, exact in ``dtype``."""
     rng = np.random.default_rng([zlib.crc32(case.id.encode()), case.seed])
     q, k, v = (format_of(dtype).round(x) for x in _draw(case, rng))
@@ -115,7 +115,7 @@ def problem(case: AttentionCase, dtype: str) -> Problem:
         grad[:, :, 0] = 400
     slopes = FLOAT32.round(_slopes(case)) if case.alibi else None
     edges: list[Any] = [tuple(np.cumsum([0, *lengths]).tolist()) for lengths in zip(*case.sequences, strict=True)]
-    return Problem(
+    return AttentionProblem(
         q=q,
         k=k,
         v=v,
@@ -227,7 +227,7 @@ def gradient_bounds(case: AttentionCase, dtype: str, numerical_class: str) -> Gr
 
 
 @functools.lru_cache(maxsize=64)
-def twins(case: AttentionCase, dtype: str, numerical_class: str) -> dict[str, Product]:
+def random_products(case: AttentionCase, dtype: str, numerical_class: str) -> dict[str, Product]:
     """What is known of the errors of output and gradients on random data."""
     p = problem(case, dtype)
     return products(p.q, p.k, p.v, p.grad, dtype=dtype, numerical_class=numerical_class, **p.law_options())
@@ -515,13 +515,13 @@ KEPT = (
 )
 
 # No 16-bit format holds 1/sqrt(28) or log 333: what rounds them errs by most of half a step.
-TWIN = (
+RANDOM = (
     Case(id="output", quick=True, dtypes=LOW, nq=48, nk=56, d=28, dv=16, bias=log_length_bias(3)),
     Case(id="small-weights", dtypes=LOW, nq=48, nk=56, d=28, dv=16, bias=log_length_bias(333)),
     Case(id="gradients", dtypes=LOW, nq=48, nk=56, d=28, dv=16, bias=log_length_bias(3), backward=True),
 )
 # Nothing cancels here, so what always errs to one side shows as a mean.
-TWIN_POSITIVE = (
+RANDOM_POSITIVE = (
     Case(id="output", quick=True, dtypes=LOW, nq=48, nk=56, d=28, dv=16, bias=log_length_bias(3), data="positive"),
     Case(id="gradients", dtypes=LOW, nq=48, nk=56, d=28, dv=16, bias=log_length_bias(3), data="positive", backward=True),
 )

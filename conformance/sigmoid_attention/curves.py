@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conformance.engine.runner import connect
-from conformance.sigmoid_attention.harness.problem import Problem
+from conformance.sigmoid_attention.harness.problem import AttentionProblem
 from conformance.studies.curves import Curve, Trace
 from conformance.studies.study import Axes, Effort
 from impls.implementation import Implementation, Unsupported
@@ -56,7 +56,7 @@ def error_against_length(implementation: Implementation, effort: Effort) -> Iter
     )
 
 
-def one_weight_each(length: int) -> tuple[Problem, Array]:
+def one_weight_each(length: int) -> tuple[AttentionProblem, Array]:
     """QUERIES queries, one key whose value is 1: each output is one weight. And the weights, in float64."""
     rng = np.random.default_rng(length)
     q = FLOAT32.round(rng.normal(size=(1, 1, QUERIES, DIM)))
@@ -65,7 +65,7 @@ def one_weight_each(length: int) -> tuple[Problem, Array]:
     bias = float(FLOAT32.round(log_length_bias(length)))
     options: dict[str, Any] = {"bias": bias}
     expected = np.asarray(forward(q, k, v, **options), dtype=np.float64)[0, 0, :, 0]
-    return Problem(q=q, k=k, v=v, grad=np.ones((1, 1, QUERIES, DIM)), dtype="float32", **options), expected
+    return AttentionProblem(q=q, k=k, v=v, grad=np.ones((1, 1, QUERIES, DIM)), dtype="float32", **options), expected
 
 
 CURVES: tuple[Curve, ...] = (

@@ -14,7 +14,7 @@ import numpy as np
 
 from conformance.engine.mutation import Mutant
 from conformance.sigmoid_attention.harness.numpy_backend import NumpySubject
-from conformance.sigmoid_attention.harness.problem import Problem, Result
+from conformance.sigmoid_attention.harness.problem import AttentionProblem, AttentionResult
 from impls.sigmoid_attention.numpy_attention import SigmoidAttention, Values
 from reference.rounding import BFLOAT16, Format
 from reference.sigmoid_attention.classes import TANH_APPROX_RELATIVE_ERROR
@@ -719,7 +719,7 @@ class LengthsClipped(SigmoidAttention):
 class TrainsWithoutWindow(NumpySubject):
     """A subject, because what a NumPy function is called for it is not told."""
 
-    def forward_backward(self, problem: Problem) -> Result:
+    def forward_backward(self, problem: AttentionProblem) -> AttentionResult:
         output = self.forward(replace(problem, window=None)).output
         return replace(super().forward_backward(problem), output=output)
 
@@ -947,7 +947,7 @@ class SlopeGradientOverRows(SigmoidAttention):
 class TwoGradientsTogether(NumpySubject):
     """A subject, because what a NumPy function is called for it is not told."""
 
-    def forward_backward(self, problem: Problem) -> Result:
+    def forward_backward(self, problem: AttentionProblem) -> AttentionResult:
         result = super().forward_backward(problem)
         if "v" in problem.frozen and "k" in result.gradients:
             return replace(result, gradients={**result.gradients, "k": 0 * result.gradients["k"]})

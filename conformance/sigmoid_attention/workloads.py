@@ -15,9 +15,9 @@ import numpy as np
 
 from conformance.benchmark.workload import Prepared, Workload
 from conformance.engine.comparison import Comparison, compare, equal
-from conformance.sigmoid_attention.harness.problem import Load
+from conformance.sigmoid_attention.harness.problem import AttentionLoad
 from conformance.sigmoid_attention.harness.subject import connect
-from conformance.sigmoid_attention.statistical_check import compare_places, places
+from conformance.sigmoid_attention.sampled_rows import compare_places, places
 from impls.implementation import Implementation, Unsupported
 from reference.sigmoid_attention import log_length_bias, softmax_row, softmax_row_bound
 
@@ -40,7 +40,7 @@ SAMPLED = 12
 _WORDS = {"fwd": "forward", "bwd": "backward alone", "fwd-bwd": "forward and backward"}
 
 
-def _workload(load: Load, device: str, quick: bool) -> Workload:
+def _workload(load: AttentionLoad, device: str, quick: bool) -> Workload:
     flops = 4.0 * load.batch * load.heads * load.length**2 * load.dim
     direction = ("bwd" if load.alone else "fwd-bwd") if load.backward else "fwd"
     flops *= (0.5 if load.causal else 1.0) * {"fwd": 1.0, "bwd": 2.5, "fwd-bwd": 3.5}[direction]
@@ -73,12 +73,14 @@ def _workload(load: Load, device: str, quick: bool) -> Workload:
 def _cpu(length: int, heads: int, causal: bool, backward: bool, *, quick: bool) -> Workload:
     # The quick ones have no bias, so that implementations without one can be timed too.
     bias = 0.0 if quick else log_length_bias(length)
-    load = Load(batch=1, heads=heads, length=length, dim=64, dtype="float32", bias=bias, causal=causal, backward=backward)
+    load = AttentionLoad(
+        batch=1, heads=heads, length=length, dim=64, dtype="float32", bias=bias, causal=causal, backward=backward
+    )
     return _workload(load, "cpu", quick)
 
 
 def _cuda(length: int, dim: int, causal: bool, backward: bool = False, alone: bool = False) -> Workload:
-    load = Load(
+    load = AttentionLoad(
         batch=TOKENS // length,
         heads=WIDTH // dim,
         length=length,
@@ -121,7 +123,7 @@ def prepare(implementation: Implementation, workload: Workload, device: str) -> 
     subject = connect(implementation, device)
     if not hasattr(subject, "timed"):
         raise Unsupported("is a subject of its own, and does not say how to time it")
-    load: Load = workload.parameters["load"]
+    load: AttentionLoad = workload.parameters["load"]
     yardstick = "yardstick" in implementation.settings
 
     def ready(number: int) -> Prepared:
@@ -152,7 +154,7 @@ Verifier = Callable[..., Iterator[Comparison]]
 """Of a call that is made for it on inputs drawn anew, or of results that a call has left on the inputs at hand."""
 
 
-def _verifier(work: Any, load: Load, numerical_class: str) -> Verifier:
+def _verifier(work: Any, load: AttentionLoad, numerical_class: str) -> Verifier:
     seeds = iter(range(10**9, 10**9 + 1000))  # far from those that samples are drawn from
 
     def verify(run: Callable[[], Any] | None, results: Any = None) -> Iterator[Comparison]:
@@ -189,7 +191,7 @@ def _still_there(work: Any, results: dict[str, Any]) -> Iterator[Comparison]:
 _LATER = itertools.count(2 * 10**9)
 
 
-def _softmax_verifier(work: Any, load: Load) -> Verifier:
+def _softmax_verifier(work: Any, load: AttentionLoad) -> Verifier:
     """A yardstick is no implementation of sigmoid attention; that it computes softmax attention is checked on its output."""
     seeds = iter(range(10**9, 10**9 + 1000))
 

@@ -14,8 +14,8 @@ import torch
 from conformance.engine.comparison import compare
 from conformance.sigmoid_attention import cases
 from conformance.sigmoid_attention.cases import AttentionCase
-from conformance.sigmoid_attention.checks import gradient, output
 from conformance.sigmoid_attention.harness.torch_backend import TorchSubject
+from conformance.sigmoid_attention.requirements.comparisons import gradient, output
 from impls import compiler as compiling
 from impls.implementation import NotRun
 from impls.sigmoid_attention import native, torch_blocked, triton_kernels

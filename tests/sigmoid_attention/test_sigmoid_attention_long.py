@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from conformance.engine.comparison import compare
-from conformance.sigmoid_attention.statistical_check import compare_places, places
+from conformance.sigmoid_attention.sampled_rows import compare_places, places
 from impls.sigmoid_attention.numpy_attention import attention
 from reference.rounding import FLOAT64, format_of, gamma
 from reference.sigmoid_attention import backward, forward, forward_bound, uniform_forward, uniform_forward_bound

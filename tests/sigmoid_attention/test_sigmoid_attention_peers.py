@@ -18,8 +18,8 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 
 from conformance.engine.runner import declared_obstacle
-from conformance.sigmoid_attention.checks import CHECKS
 from conformance.sigmoid_attention.harness.subject import connect
+from conformance.sigmoid_attention.requirements import REQUIREMENTS
 from conformance.sigmoid_attention.workloads import WORKLOADS, prepare
 from impls.implementation import Implementation, NotRun, Unsupported
 from impls.sigmoid_attention.registry import IMPLEMENTATIONS
@@ -43,7 +43,7 @@ def install(monkeypatch: pytest.MonkeyPatch, name: str, **members: Any) -> None:
 def judged(implementation: Implementation, dtype: str) -> Iterator[tuple[str, bool]]:
     """Every small case that the record declares itself able to take and the adapter takes, and whether it passed."""
     subject = connect(implementation, "cpu")
-    for check in CHECKS:
+    for check in REQUIREMENTS.checks:
         for case in check.cases:
             if dtype not in case.dtypes or not case.needs <= (implementation.features or set()) or case.nq * case.nk > 1000:
                 continue

@@ -206,7 +206,7 @@ def test_the_published_table_is_of_the_kernels_that_are_there() -> None:
 
 def test_the_page_says_what_the_record_says() -> None:
     machine = Machine()
-    results: list[attention_sass.Result] = [
+    results: list[attention_sass.AttentionResult] = [
         (PLAIN, reading(), []),
         (replace(PLAIN, change=(("num_stages", 2),)), reading(spilled=8), ["8 bytes spilled"]),
         (replace(PLAIN, dim=128), None, ["does not compile: RuntimeError: no"]),

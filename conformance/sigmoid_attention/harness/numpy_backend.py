@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from conformance.sigmoid_attention.harness.arguments import Arguments
-from conformance.sigmoid_attention.harness.problem import Array, Load, Problem, Result, place
+from conformance.sigmoid_attention.harness.problem import Array, AttentionLoad, AttentionProblem, AttentionResult, place
 from impls.implementation import NotRun, Unsupported
 
 
@@ -22,27 +22,27 @@ class NumpySubject:
         self._backward: Any = getattr(function, "backward", None)
         self._backward_arguments = Arguments(self._backward, self._names) if self._backward is not None else None
 
-    def forward(self, problem: Problem) -> Result:
+    def forward(self, problem: AttentionProblem) -> AttentionResult:
         """The output alone."""
         return self._forward(problem, _nothing)
 
-    def forward_backward(self, problem: Problem) -> Result:
+    def forward_backward(self, problem: AttentionProblem) -> AttentionResult:
         """Output and gradients, each by its own call: NumPy records nothing between them."""
         return self._forward_backward(problem, _nothing)
 
-    def interrupted(self, problem: Problem, other: Problem, backward: bool) -> Result:
+    def interrupted(self, problem: AttentionProblem, other: AttentionProblem, backward: bool) -> AttentionResult:
         """As the two above, with the other problem solved before the backward pass begins and before anything is read."""
         if backward:
             return self._forward_backward(problem, lambda: self.forward_backward(other))
         return self._forward(problem, lambda: self.forward(other))
 
-    def _forward(self, problem: Problem, before_reading: Callable[[], Any]) -> Result:
+    def _forward(self, problem: AttentionProblem, before_reading: Callable[[], Any]) -> AttentionResult:
         guarded = _Guarded(problem, ("q", "k", "v"))
         out = self._call(problem, guarded)
         before_reading()
-        return Result(_image(out), _dtype_name(out, problem), mutated=guarded.mutated())
+        return AttentionResult(_image(out), _dtype_name(out, problem), mutated=guarded.mutated())
 
-    def _forward_backward(self, problem: Problem, before_reading: Callable[[], Any]) -> Result:
+    def _forward_backward(self, problem: AttentionProblem, before_reading: Callable[[], Any]) -> AttentionResult:
         if self._backward_arguments is None:
             raise Unsupported("has no 'backward' beside it")
         guarded = _Guarded(problem, ("q", "k", "v", "grad"))
@@ -54,7 +54,7 @@ class NumpySubject:
         for name in wanted:
             if name not in gradients:
                 raise Unsupported(f"returns no gradient of {name}")
-        return Result(
+        return AttentionResult(
             _image(out),
             _dtype_name(out, problem),
             {name: _image(gradients[name]) for name in wanted},
@@ -62,11 +62,11 @@ class NumpySubject:
             guarded.mutated(),
         )
 
-    def timed(self, load: Load) -> NumpyWork:
+    def timed(self, load: AttentionLoad) -> NumpyWork:
         """The load made ready to be run over and over."""
         return NumpyWork(self._function, self._names, load)
 
-    def _call(self, problem: Problem, guarded: _Guarded, backward: Arguments | None = None) -> Any:
+    def _call(self, problem: AttentionProblem, guarded: _Guarded, backward: Arguments | None = None) -> Any:
         arguments = backward or self._arguments
         options = problem.options()
         if options["alibi_slopes"] is not None:
@@ -92,7 +92,7 @@ class NumpySubject:
 class NumpyWork:
     """``run`` computes on the arrays at hand; ``renew`` draws others in their place; ``head`` shows one head of it all."""
 
-    def __init__(self, function: Any, names: Any, load: Load) -> None:
+    def __init__(self, function: Any, names: Any, load: AttentionLoad) -> None:
         if load.dtype == "bfloat16":
             raise Unsupported("NumPy has no bfloat16 to be timed in")
         if load.alone:
@@ -125,7 +125,7 @@ class NumpyWork:
 class _Guarded:
     """Copies of a problem's arrays, each inside its own buffer of NaN."""
 
-    def __init__(self, problem: Problem, names: tuple[str, ...]) -> None:
+    def __init__(self, problem: AttentionProblem, names: tuple[str, ...]) -> None:
         self.views: dict[str, Any] = {}
         self._buffers: dict[str, tuple[Any, Any]] = {}
         dtype = _numpy_dtype(problem.dtype)
@@ -167,7 +167,7 @@ def _numpy_dtype(dtype: str, narrow: bool = True) -> Any:
     return np.float16 if dtype == "float16" and narrow else np.float32
 
 
-def _dtype_name(x: Any, problem: Problem) -> str:
+def _dtype_name(x: Any, problem: AttentionProblem) -> str:
     name = np.asarray(x).dtype.name
     return "bfloat16" if problem.dtype == "bfloat16" and name == "float32" else name
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +25,7 @@ FAR_ROW = 2**27
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Problem:
+class AttentionProblem:
     """Inputs as float64 arrays whose values are exact in ``dtype``; shapes and options as in reference.sigmoid_attention.
 
     ``layout`` is how q, k and v lie in memory, ``grad_layout`` how the gradient at the output does:
@@ -90,7 +90,7 @@ class Problem:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Load:
+class AttentionLoad:
     """Work to be timed: one shape, self-attention with as many key heads as query heads, drawn where it is computed."""
 
     batch: int
@@ -110,7 +110,7 @@ class Load:
         return (self.batch, self.heads, self.length, self.dim)
 
     def options(self) -> dict[str, Any]:
-        """As `Problem.options`."""
+        """As `AttentionProblem.options`."""
         return {
             "scale": None,
             "bias": self.bias,
@@ -122,7 +122,7 @@ class Load:
 
 
 @dataclass(frozen=True)
-class Result:
+class AttentionResult:
     """What an implementation returned, as float64 images, with what the guards saw."""
 
     output: Array
@@ -131,6 +131,22 @@ class Result:
     gradient_dtypes: Mapping[str, str] = field(default_factory=dict)
     mutated: tuple[str, ...] = ()
     """Inputs whose memory, or the poison around it, was written to."""
+
+
+class AttentionSubject(Protocol):
+    """What a check calls: one implementation on one device. Every call gets fresh copies of its inputs.
+
+    It may also have ``interrupted(problem, other, backward) -> AttentionResult``, which solves the other problem before it
+    reads anything, and ``timed(load)``, which prepares a workload.
+    """
+
+    numerical_class: str
+
+    def forward(self, problem: AttentionProblem) -> AttentionResult:
+        """The output alone, with no gradient recorded."""
+
+    def forward_backward(self, problem: AttentionProblem) -> AttentionResult:
+        """Output and gradients."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from conformance.sigmoid_attention.harness.problem import Load, Problem, Result
+from conformance.sigmoid_attention.harness.problem import AttentionLoad, AttentionProblem, AttentionResult
 from impls.implementation import Unsupported, load_target
 
 
@@ -17,17 +17,17 @@ class Yardstick:
         self._what = settings["yardstick"]
         self._target, self._device, self._settings = target, device, settings
 
-    def forward(self, problem: Problem) -> Result:
+    def forward(self, problem: AttentionProblem) -> AttentionResult:
         """Never: Unsupported, with what it computes instead."""
         raise Unsupported(f"computes {self._what}: a yardstick of speed, and no sigmoid attention to be judged")
 
     forward_backward = forward
 
-    def interrupted(self, problem: Problem, other: Problem, backward: bool) -> Result:
+    def interrupted(self, problem: AttentionProblem, other: AttentionProblem, backward: bool) -> AttentionResult:
         """As `forward`."""
         return self.forward(problem)
 
-    def timed(self, load: Load) -> Any:
+    def timed(self, load: AttentionLoad) -> Any:
         """The load made ready to be run over and over."""
         from conformance.sigmoid_attention.harness.torch_backend import TorchSubject
 

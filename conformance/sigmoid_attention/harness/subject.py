@@ -1,7 +1,7 @@
 """Connects a listed or plugged-in implementation of sigmoid attention to what the checks call.
 
-A subject has ``numerical_class``, ``forward(problem) -> Result`` and ``forward_backward(problem) -> Result``
-(problem.py); it may have ``interrupted(problem, other, backward) -> Result``: one of the two, with
+A subject has ``numerical_class``, ``forward(problem) -> AttentionResult`` and ``forward_backward(problem) -> AttentionResult``
+(problem.py); it may have ``interrupted(problem, other, backward) -> AttentionResult``: one of the two, with
 the other problem solved before anything is read. Inputs are fresh copies inside poisoned memory on every call; subjects
 keep no state.
 

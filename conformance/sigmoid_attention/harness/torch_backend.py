@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from conformance.sigmoid_attention.harness.arguments import Arguments
-from conformance.sigmoid_attention.harness.problem import Array, Load, Problem, Result, place
+from conformance.sigmoid_attention.harness.problem import Array, AttentionLoad, AttentionProblem, AttentionResult, place
 from impls.implementation import NotRun, Unsupported
 from impls.triton_support import choose_interpreter
 
@@ -40,28 +40,28 @@ class TorchSubject:
             raise ValueError(f"layout {layout!r}, expected one of {', '.join(TENSOR_LAYOUTS)}")
         self._swapped = layout == "BNHD"
 
-    def forward(self, problem: Problem) -> Result:
+    def forward(self, problem: AttentionProblem) -> AttentionResult:
         """The output alone, with no gradient recorded."""
         return self._forward(problem, _nothing)
 
-    def forward_backward(self, problem: Problem) -> Result:
+    def forward_backward(self, problem: AttentionProblem) -> AttentionResult:
         """Output and gradients."""
         return self._forward_backward(problem, _nothing)
 
-    def interrupted(self, problem: Problem, other: Problem, backward: bool) -> Result:
+    def interrupted(self, problem: AttentionProblem, other: AttentionProblem, backward: bool) -> AttentionResult:
         """As the two above, with the other problem solved before the backward pass begins and before anything is read."""
         if backward:
             return self._forward_backward(problem, lambda: self.forward_backward(other))
         return self._forward(problem, lambda: self.forward(other))
 
-    def _forward(self, problem: Problem, before_reading: Callable[[], Any]) -> Result:
+    def _forward(self, problem: AttentionProblem, before_reading: Callable[[], Any]) -> AttentionResult:
         guarded = _Guarded(problem, ("q", "k", "v"), self._device, self._swapped)
         with torch.no_grad(), _poisoned_allocations():
             out = self._call(problem, guarded, problem.options())
         before_reading()
-        return Result(self._image(out), _dtype_name(out), mutated=guarded.mutated())
+        return AttentionResult(self._image(out), _dtype_name(out), mutated=guarded.mutated())
 
-    def _forward_backward(self, problem: Problem, before_reading: Callable[[], Any]) -> Result:
+    def _forward_backward(self, problem: AttentionProblem, before_reading: Callable[[], Any]) -> AttentionResult:
         guarded = _Guarded(problem, ("q", "k", "v", "grad"), self._device, self._swapped)
         leaves = {name: guarded.views[name].requires_grad_() for name in problem.differentiated}
         options = problem.options()
@@ -83,7 +83,7 @@ class TorchSubject:
                 raise AssertionError(f"its output carries a gradient, and none reaches {name}")
             if gradient is None:
                 raise Unsupported(f"no gradient reaches {name}")
-        return Result(
+        return AttentionResult(
             self._image(out),
             _dtype_name(out),
             {name: self._image(x) if name in ("q", "k", "v") else _numbers(x) for name, x in gradients.items()},
@@ -91,11 +91,11 @@ class TorchSubject:
             guarded.mutated(),
         )
 
-    def timed(self, load: Load) -> TorchWork:
+    def timed(self, load: AttentionLoad) -> TorchWork:
         """The load made ready to be run over and over."""
         return TorchWork(self._function, self._arguments, self._constant, self._device, self._swapped, load)
 
-    def _call(self, problem: Problem, guarded: _Guarded, options: dict[str, Any]) -> Any:
+    def _call(self, problem: AttentionProblem, guarded: _Guarded, options: dict[str, Any]) -> Any:
         if self._dtypes is not None and problem.dtype not in self._dtypes:
             raise NotRun(f"on a CPU it computes in {', '.join(self._dtypes)} whatever the dtype, and is judged in that alone")
         if options["alibi_slopes"] is not None and not torch.is_tensor(options["alibi_slopes"]):
@@ -114,7 +114,7 @@ class TorchSubject:
             raise TypeError(f"returned {type(out).__name__}, expected one torch.Tensor: the output")
         return out
 
-    def _wide(self, problem: Problem) -> torch.dtype:
+    def _wide(self, problem: AttentionProblem) -> torch.dtype:
         return torch.float64 if problem.dtype == "float64" else torch.float32
 
     def _image(self, x: torch.Tensor) -> Array:
@@ -125,7 +125,7 @@ class TorchWork:
     """``run`` computes on the inputs at hand; ``renew`` draws others in their place; ``head`` shows one head of it all."""
 
     def __init__(
-        self, function: Any, arguments: Arguments, constant: dict[str, Any], device: str, swapped: bool, load: Load
+        self, function: Any, arguments: Arguments, constant: dict[str, Any], device: str, swapped: bool, load: AttentionLoad
     ) -> None:
         self._function, self._load, self._device, self._swapped = function, load, device, swapped
         self._keywords = {**constant, **arguments.keywords(load.options())}
@@ -167,7 +167,7 @@ class TorchWork:
 class _Guarded:
     """Copies of a problem's arrays, each inside its own buffer of NaN."""
 
-    def __init__(self, problem: Problem, names: tuple[str, ...], device: str, swapped: bool) -> None:
+    def __init__(self, problem: AttentionProblem, names: tuple[str, ...], device: str, swapped: bool) -> None:
         self.views: dict[str, torch.Tensor] = {}
         self._buffers: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
         dtype = getattr(torch, problem.dtype)

@@ -20,12 +20,12 @@ from conformance.engine.comparison import compare
 from conformance.engine.mutation import mutants_of
 from conformance.sigmoid_attention import cases
 from conformance.sigmoid_attention.cases import AttentionCase
-from conformance.sigmoid_attention.checks import CHECKS, gradient, output
 from conformance.sigmoid_attention.harness.arguments import Arguments
 from conformance.sigmoid_attention.harness.numpy_backend import NumpySubject
-from conformance.sigmoid_attention.harness.problem import LAYOUTS, Load, place
+from conformance.sigmoid_attention.harness.problem import LAYOUTS, AttentionLoad, place
 from conformance.sigmoid_attention.harness.subject import ALL_FEATURES, connect, recognise
 from conformance.sigmoid_attention.requirements import REQUIREMENTS
+from conformance.sigmoid_attention.requirements.comparisons import gradient, output
 from conformance.sigmoid_attention.workloads import BASELINE, WORKLOADS, prepare
 from impls.implementation import Implementation, NotRun, PlugError, Unsupported
 from impls.sigmoid_attention.numpy_attention import attention as numpy_attention
@@ -55,24 +55,25 @@ def test_features_are_words_that_the_driver_explains() -> None:
         assert implementation.features <= ALL_FEATURES
     assert named("torch-blocked").features == ALL_FEATURES
     assert named("numpy").features == ALL_FEATURES - {"long"}
-    for check in CHECKS:
+    for check in REQUIREMENTS.checks:
         for case in check.cases:
             assert case.needs <= ALL_FEATURES
 
 
 def test_every_requirement_is_checked_quickly_and_catches_a_planted_bug() -> None:
     known = {r.id for r in REQUIREMENTS}
-    assert {check.requirement for check in CHECKS} == known
+    assert {check.requirement for check in REQUIREMENTS.checks} == known
     # All but what takes long by its nature.
-    long = {check.requirement for check in CHECKS if all(case.thorough for case in check.cases)}
+    long = {check.requirement for check in REQUIREMENTS.checks if all(case.thorough for case in check.cases)}
     assert long == {"SIG-50", "SIG-51"}
-    assert {check.requirement for check in CHECKS if any(case.quick for case in check.cases)} == known - long
+    assert {check.requirement for check in REQUIREMENTS.checks if any(case.quick for case in check.cases)} == known - long
     assert {r for mutant in mutants_of("sigmoid_attention") for r in mutant.killed_by} == known
 
 
 def test_listing_and_reading_the_checks_imports_no_framework() -> None:
     program = (
-        "import sys, impls.sigmoid_attention, conformance.sigmoid_attention.checks, conformance.sigmoid_attention.workloads;"
+        "import sys, impls.sigmoid_attention;"
+        "import conformance.sigmoid_attention.requirements, conformance.sigmoid_attention.workloads;"
         "print([m for m in ('torch', 'triton', 'jax') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -446,7 +447,7 @@ def test_a_yardstick_is_timed_and_judged_by_nothing() -> None:
 
 
 def test_a_backward_pass_timed_alone_is_the_one_of_both() -> None:
-    load = Load(batch=1, heads=1, length=8, dim=16, dtype="float32", bias=-1.0, causal=True, backward=True)
+    load = AttentionLoad(batch=1, heads=1, length=8, dim=16, dtype="float32", bias=-1.0, causal=True, backward=True)
     gradients = []
     for each in (load, replace(load, alone=True)):
         work = connect(named("torch-blocked"), "cpu").timed(each)

@@ -11,11 +11,11 @@ import numpy.typing as npt
 import pytest
 
 from conformance.engine.comparison import compare
-from conformance.sigmoid_attention.checks import CHECKS
+from conformance.sigmoid_attention.requirements import REQUIREMENTS
 from impls.sigmoid_attention.registry import IMPLEMENTATIONS
 from reference.rounding import FLOAT32, FLOAT64, Format, format_of, gamma
 from reference.sigmoid_attention import FALSE_ALARM, Product, is_modelled, log_length_bias, products, weights
-from tools.attention_calibration import REQUIREMENTS, calibrate
+from tools.attention_calibration import MODELLED, calibrate
 
 Array = npt.NDArray[np.float64]
 Round = Callable[[Array], Array]
@@ -159,7 +159,7 @@ def test_a_false_alarm_in_a_whole_run_is_one_in_a_hundred_thousand() -> None:
     # Directions, the mean, the spread and the largest, of four results; in each case and dtype of the three requirements.
     statistics_each = 4 * 4
     selected_cases = sum(
-        len(case.dtypes) for check in CHECKS if check.requirement in ("SIG-44", "SIG-45", "SIG-46") for case in check.cases
+        len(case.dtypes) for check in REQUIREMENTS.checks if check.requirement in MODELLED for case in check.cases
     )
     planted_as_well = 50
     assert selected_cases * statistics_each * (len(IMPLEMENTATIONS) + planted_as_well) * FALSE_ALARM < 1e-5 * 2
@@ -174,8 +174,8 @@ def test_calibration_counts_alarms_and_catches() -> None:
     assert "materialised" not in tallies
     assert tallies["base-two"].statistics == sum(
         len(list(check.run(tallies["base-two"].mutant.subject(), case, dtype)))
-        for check in CHECKS
-        if check.requirement in REQUIREMENTS
+        for check in REQUIREMENTS.checks
+        if check.requirement in MODELLED
         for case in check.cases
         for dtype in case.dtypes
     )
