@@ -2,7 +2,7 @@
 # make test     our own tests, and the suite on the built-in implementations
 # make publish  render reports/published/ and the README's first figures from the records in it (PUBLISHED=...)
 # make gpu      everything that needs the device, from a bare checkout, into one folder (OUT=...)
-# make lint     ruff and mypy
+# make lint     ruff, mypy and the import layers
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -51,6 +51,7 @@ lint: $(VENV)/.tests
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
+	$(VENV)/bin/lint-imports
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -70,4 +71,4 @@ $(VENV)/.releases: $(VENV)/.peers impls/ademamix/adapters/releases.py
 	@$(RUN) -m impls.ademamix.adapters.releases $(RELEASES) && touch $@ || echo "what could not be installed will be reported as not run"
 
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks

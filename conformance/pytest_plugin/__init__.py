@@ -1,1 +1,1 @@
-"""The suite's pytest options, items, record gathering and terminal summary."""
+"""The pytest plugin: options, items, records and terminal summary."""

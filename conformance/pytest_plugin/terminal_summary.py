@@ -1,4 +1,4 @@
-"""Every implementation in one line of a terminal: how many verdicts of each kind, and where it came nearest to failing."""
+"""The end of a run on the terminal: one line per implementation, and what else the user must know."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterable
 
+import pytest
+
+from conformance.engine import xfails
+from conformance.pytest_plugin.run import Run
 from conformance.records.schema import Verdict, VerdictRecord
+from impls.implementation import in_one_line
 from impls.systems import SYSTEMS
 
 COLUMNS = {
@@ -19,7 +24,7 @@ COLUMNS = {
 
 
 def summary_table(results: Iterable[VerdictRecord]) -> list[str]:
-    """A header and a line per implementation, system by system; nothing where there is no result."""
+    """A header and a line per implementation: the number of verdicts of each kind, and its worst margin."""
     by_implementation: dict[str, list[VerdictRecord]] = {}
     for result in results:
         by_implementation.setdefault(result.implementation, []).append(result)
@@ -47,3 +52,28 @@ def _worst(results: list[VerdictRecord]) -> str:
     margin, worst = max(measured, key=lambda pair: pair[0])
     place = " ".join(part for part in (worst.requirement, worst.case, worst.dtype) if part)
     return f"{margin:.3g} ({place})" if margin > 0 else f"{margin:.3g}"
+
+
+def summarise(terminal: pytest.TerminalReporter, run: Run) -> None:
+    """Write the table, stale expected failures, unusable plugs, what --against found, and where the records are."""
+    option = run.config.getoption
+    results = [VerdictRecord.from_json(line) for line in run.lines if line["record"] == "verdict"]
+    if results:
+        terminal.section("conformance")
+    for line in summary_table(results):
+        terminal.write_line(line)
+    for entry in xfails.stale(run.expected, results):
+        terminal.write_line(f"stale: line {entry.line} of {option('--xfails')}, {entry.text!r}, matched no failure")
+    for failure in run.selection_if_needed.failures:
+        terminal.write_line(f"ERROR: --impl {in_one_line(failure.spec)}: {failure.message}", red=True)
+    if run.findings is not None:
+        terminal.section(f"against {', '.join(option('--against'))}")
+        for line in [*run.findings.lost, *run.findings.slower]:
+            terminal.write_line(line, red=True)
+        for line in run.findings.remarks or ["nothing to compare"]:
+            terminal.write_line(line)
+    target = option("--records")
+    if target and not run.config.option.collectonly and run.unwritten:
+        terminal.write_line(f"ERROR: --records {target}: not written: {run.unwritten}", red=True)
+    elif target and not run.config.option.collectonly:
+        terminal.write_line(f"records: {target}; render them with: python -m reports {target} -o DIR")

@@ -1,7 +1,4 @@
-"""Several processes on one machine: one for each CUDA device that is visible, and never two timings at once on one CPU.
-
-What is asked of pytest-xdist, told through its hooks; without it nothing here is called.
-"""
+"""Worker processes of pytest-xdist: one for each visible CUDA device, and never two timings at once on one CPU."""
 
 from __future__ import annotations
 
@@ -75,6 +72,12 @@ def check(config: pytest.Config, devices: tuple[str, ...], measuring: bool) -> N
             )
     # pytest-benchmark switches itself off where workers are, unless it is told to skip, which --benchmark-only overrides.
     config.option.benchmark_skip = True
+
+
+def outlive_crashes(config: pytest.Config) -> None:
+    """Let pytest-xdist replace a crashed worker as often as it takes: a run that gives up has verdicts missing."""
+    if getattr(config.option, "maxworkerrestart", "") is None:
+        config.option.maxworkerrestart = "100000"
 
 
 def _asked(config: pytest.Config) -> int | str | None:

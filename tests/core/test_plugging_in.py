@@ -437,10 +437,10 @@ def test_nobody_who_is_judged_ends_the_run(outside: Path, workers: list[str]) ->
 
 def test_who_replaces_what_judges_does_not_pass(outside: Path) -> None:
     (outside / "judge.py").write_text(
-        "import numpy as np\nfrom conformance import judging\nfrom conformance.engine.comparison import Comparison\n"
+        "import numpy as np\nfrom conformance.engine import runner\nfrom conformance.engine.comparison import Comparison\n"
         "def numpy(text):\n    np.isnan = lambda values: np.ones_like(values, bool)\n    return [('no', 'such', 0, 1)]\n"
         "def suite(text):\n"
-        "    judging.worst_of = lambda comparisons: Comparison('', 0.0, '', '', '', '')\n    return [('no', 'such', 0, 1)]\n"
+        "    runner.worst_of = lambda comparisons: Comparison('', 0.0, '', '', '', '')\n    return [('no', 'such', 0, 1)]\n"
     )
     for name in ("numpy", "suite"):
         done, found = run(outside, "--quick", "-k", "RIG-0", "--impl", f"rig={outside}/judge.py:{name}")
@@ -459,7 +459,7 @@ def test_a_thread_that_never_ends_does_not_keep_the_run(outside: Path) -> None:
     done, found = run(outside, "--quick", "-k", "RIG-01", "--impl", f"rig={outside}/ghost.py:parse", timeout=120)
     assert done.returncode == 0, done.stdout
     assert verdicts(found, "rig/ghost.parse")["pass"] > 0
-    assert "threads that somebody who was judged left behind did not end" in done.stderr
+    assert "threads that an implementation left behind did not end" in done.stderr
 
 
 def test_torch_is_left_as_it_was() -> None:

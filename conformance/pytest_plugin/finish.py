@@ -1,0 +1,67 @@
+"""End a run: compare it with earlier ones, write the record file, and do not wait for threads that never end."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import NoReturn
+
+import pytest
+
+from conformance.pytest_plugin.against import MEASURED_AGAIN, compare_with_earlier, measure_again
+from conformance.pytest_plugin.run import Run, run_of
+from conformance.records import io as records
+
+PATIENCE_S = 3.0
+
+
+def finish(session: pytest.Session, exitstatus: int) -> None:
+    """Compare and write, unless the run was interrupted.
+
+    A plug that could not be used, a lost verdict and a proven slowdown make the exit status non-zero.
+    """
+    run, config = run_of(session.config), session.config
+    ended = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
+    if not ended or config.option.collectonly:
+        return
+    again = measure_again(session) if run.earlier else []
+    if hasattr(config, "workerinput"):
+        vars(config)["workeroutput"][MEASURED_AGAIN] = again
+        return
+    if run.earlier:
+        run.findings = compare_with_earlier(run)
+    if run.selection_if_needed.failures or (run.findings and run.findings.worse):
+        session.exitstatus = exitstatus = pytest.ExitCode.TESTS_FAILED
+    if run.target:
+        try:
+            _write(run, exitstatus)
+        except OSError as error:
+            run.unwritten = str(error)
+            session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+
+
+def _write(run: Run, exitstatus: int) -> None:
+    footer = run.began.footer(int(exitstatus))
+    if run.findings is not None:
+        footer["against"] = {"lost": len(run.findings.lost), "slower": len(run.findings.slower)}
+    if run.target is not None:
+        records.write(run.target, run.header, run.lines, footer)
+    run.unwritten = ""
+
+
+def end_despite_threads(session: pytest.Session) -> None:
+    """End the process a few seconds after the run although threads remain, for which Python would wait for ever."""
+
+    def watch(leave: Callable[[int], NoReturn] = os._exit) -> None:
+        while threading.main_thread().is_alive():
+            time.sleep(0.1)
+        time.sleep(PATIENCE_S)
+        sys.stderr.write("threads that an implementation left behind did not end; the run ends without them\n")
+        sys.stderr.flush()
+        leave(int(session.exitstatus))
+
+    if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
+        threading.Thread(target=watch, name="gaugeblock-end", daemon=True).start()

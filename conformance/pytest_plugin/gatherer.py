@@ -1,0 +1,65 @@
+"""Gather record lines from the reports of finished items, in this process and in workers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from conformance.engine.runner import test_cases, unjudged
+from conformance.pytest_plugin.options import options_of
+from conformance.pytest_plugin.run import run_of
+from conformance.records.schema import Verdict, VerdictRecord
+from impls.systems import SYSTEMS
+
+PROPERTY = "gaugeblock"
+"""The user property under which an item's record lines travel in its report, also from a worker."""
+NAME = "gaugeblock-gatherer"
+MOST_EARLY_DEATHS = 10
+
+
+def attach(item: pytest.Item, line: dict[str, Any]) -> None:
+    """Put a record line on the item's report."""
+    item.user_properties.append((PROPERTY, line))
+
+
+class Gatherer:
+    """A pytest plugin that appends the lines of every report to the run's."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._early_deaths = 0
+
+    def count_death(self) -> None:
+        """Count a crashed worker. End the run after many in a row that tested nothing: the next would crash too."""
+        self._early_deaths += 1
+        if self._early_deaths >= MOST_EARLY_DEATHS:
+            pytest.exit(
+                f"{self._early_deaths} workers in a row died before they judged anything; run without -n to see why",
+                pytest.ExitCode.INTERNAL_ERROR,
+            )
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take the lines. A crashed worker leaves none: record an error of the implementation that it was testing."""
+        self._early_deaths = 0
+        lines: list[Any] = [value for key, value in report.user_properties if key == PROPERTY]
+        if report.when == "call":
+            run_of(self._config).lines.extend(lines)
+        elif report.when not in ("setup", "teardown") and report.failed and not lines:
+            crash = self._crash(report)
+            if crash is not None:
+                self._keep_crash(crash.to_json())
+
+    def _crash(self, report: pytest.TestReport) -> VerdictRecord | None:
+        node = report.nodeid.partition("@")[0]
+        for system in SYSTEMS:
+            for case in test_cases(system.name, run_of(self._config).selection.implementations, options_of(self._config)):
+                if node.endswith(f"test_{system.name}.py::test_conforms[{case.id}]"):
+                    return unjudged(case, Verdict.ERROR, "the process that was judging it crashed")
+        return None
+
+    def _keep_crash(self, line: dict[str, Any]) -> None:
+        """Replace a verdict on the same test case that was recorded just before the crash."""
+        names = ("record", "implementation", "requirement", "case", "dtype", "device")
+        lines = run_of(self._config).lines
+        lines[:] = [*(x for x in lines if any(x.get(name) != line[name] for name in names)), line]

@@ -1,0 +1,86 @@
+"""The suite's pytest options: declare them, check them, and read them into plain objects."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from conformance.engine.selection import Options
+
+DTYPES = ("float64", "float32", "bfloat16", "float16")
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Declare the suite's options, in a group of their own."""
+    group = parser.getgroup("gaugeblock", "Gaugeblock: conformance and speed of published systems")
+    group.addoption(
+        "--impl",
+        action="append",
+        default=[],
+        metavar="SPEC",
+        help="what to test; repeatable. A listed name or glob ('ademamix/*', triton), 'built-in', 'peers', 'installed', or a "
+        "plug: package.module:attribute, path/to/file.py:attribute, 'cmd:COMMAND'; SYSTEM= may stand before a plug. "
+        "Default: all that is listed",
+    )
+    group.addoption(
+        "--device", action="append", choices=["cpu", "cuda"], default=[], help="device to test on; repeatable. Default: cpu"
+    )
+    group.addoption("--dtype", action="append", choices=DTYPES, default=[], help="only cases in this dtype; repeatable")
+    group.addoption(
+        "--quick",
+        action="store_true",
+        help="a small share of cases, each in one dtype, and of workloads; tests nothing that compiles first",
+    )
+    group.addoption(
+        "--thorough", action="store_true", help="also the cases that take long: thousands of steps, several processes"
+    )
+    group.addoption("--records", metavar="FILE", help="write the run's verdicts and measurements to FILE (JSON lines)")
+    group.addoption(
+        "--xfails", metavar="FILE", help="known failures: REQUIREMENT [IMPLEMENTATION [CASE]] a line, globs allowed"
+    )
+    group.addoption(
+        "--against",
+        action="append",
+        default=[],
+        metavar="RECORDS",
+        help="an earlier run, a record file or a folder of them; repeatable. A verdict lost, and a slowdown proven by "
+        "measuring again, make the exit status non-zero and are named",
+    )
+    group.addoption("--list-impls", action="store_true", help="list the implementations and exit, importing none of them")
+
+
+def check_options(config: pytest.Config) -> None:
+    """UsageError where options contradict each other or a file name is missing."""
+    if config.getoption("--quick") and config.getoption("--thorough"):
+        raise pytest.UsageError("found both --quick and --thorough; expected one of them, or neither")
+    for name in ("--records", "--xfails"):
+        if config.getoption(name) == "":
+            raise pytest.UsageError(f"{name}: found no name, expected that of a file: {name}=FILE")
+
+
+def options_of(config: pytest.Config) -> Options:
+    """Which cases this run was asked for."""
+    return Options(
+        devices=tuple(dict.fromkeys(config.getoption("--device"))) or ("cpu",),
+        dtypes=tuple(config.getoption("--dtype")),
+        quick=config.getoption("--quick"),
+        thorough=config.getoption("--thorough"),
+    )
+
+
+def measures_only(config: pytest.Config) -> bool:
+    """Whether this run measures speed instead of testing conformance."""
+    return bool(config.getoption("--benchmark-only", default=False))
+
+
+def records_target(config: pytest.Config) -> Path | None:
+    """The absolute path that --records names; UsageError where something other than a regular file is there."""
+    named = config.getoption("--records")
+    if not named:
+        return None
+    path = Path(named).absolute()
+    if path.exists() and not path.is_file():
+        found = "a folder" if path.is_dir() else "something that is no regular file"
+        raise pytest.UsageError(f"--records {named}: found {found}, expected the name of a file to write")
+    return path

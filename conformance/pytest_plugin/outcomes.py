@@ -1,0 +1,78 @@
+"""Run one item, attach its record lines to its report, and turn the result into a pytest outcome."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from conformance.benchmark.benchmark import Outcome, replay
+from conformance.engine import xfails
+from conformance.engine.mutation import Mutant, run_mutant
+from conformance.engine.runner import RuledOut, TestCase, explain, run_test_case
+from conformance.pytest_plugin.gatherer import attach
+from conformance.pytest_plugin.run import run_of
+from conformance.records.schema import Verdict, VerdictRecord
+
+
+def judge(one: TestCase | RuledOut, item: pytest.Item) -> None:
+    """Run a test case, or record why those of an implementation cannot run."""
+    if isinstance(one, RuledOut):
+        _skip_ruled_out(one, item)
+    else:
+        conclude(run_test_case(one), item)
+
+
+def conclude(result: VerdictRecord, item: pytest.Item) -> None:
+    """Record a verdict, and make it a pass, fail, skip or expected failure."""
+    attach(item, result.to_json())
+    if result.verdict in (Verdict.UNSUPPORTED, Verdict.NOT_RUN):
+        pytest.skip(f"{result.verdict.value}: {result.message}")
+    if result.verdict is Verdict.PASS:
+        return
+    entry = xfails.expected(run_of(item.config).expected, result)
+    if entry is not None:
+        pytest.xfail(f"expected by line {entry.line}, {entry.text!r}: {result.message or f'margin {result.margin}'}")
+    pytest.fail(explain(result), pytrace=False)
+
+
+def _skip_ruled_out(ruled_out: RuledOut, item: pytest.Item) -> None:
+    """Record a verdict for each test case, and skip once with the number of each reason."""
+    reasons: Counter[str] = Counter()
+    for test_case in ruled_out.test_cases:
+        result = run_test_case(test_case)
+        attach(item, result.to_json())
+        reasons[f"{result.verdict.value}: {result.message}"] += 1
+    pytest.skip("; ".join(f"{count} {reason}" for reason, count in reasons.most_common()))
+
+
+def conclude_measurement(outcome: Outcome, item: pytest.Item, benchmark: Any) -> None:
+    """Record a measurement and show it through pytest-benchmark. A wrong answer fails; what cannot run is skipped."""
+    line = outcome.line
+    for each in outcome.lines:
+        attach(item, each)
+    if line["verdict"] in ("unsupported", "not run"):
+        pytest.skip(f"{line['verdict']}: {line['message']}")
+    if line["verdict"] != "measured":
+        pytest.fail(
+            f"{line['verdict'].upper()}: {line['implementation']} on {line['workload']} ({line['device']}): {line['message']}",
+            pytrace=False,
+        )
+    replay(benchmark, outcome)
+
+
+def judge_mutant(mutant: Mutant, item: pytest.Item) -> None:
+    """Run every check on a mutant. Fail where a planted bug survives, or where an honest variant is called wrong."""
+    result = run_mutant(mutant, every_dtype=item.config.getoption("--thorough"))
+    if result.missed:
+        result = run_mutant(mutant)  # some show in one dtype alone
+    attach(item, result.to_json())
+    if mutant.honest and result.killers:
+        pytest.fail(f"FALSE ALARM: {mutant.name} is correct ({mutant.sentence}) yet fails {result.killers}", pytrace=False)
+    if result.missed:
+        pytest.fail(
+            f"SURVIVED: {mutant.name} ({mutant.sentence}) must be caught by {', '.join(result.missed)}; "
+            f"caught by {', '.join(result.killers) or 'nothing'}",
+            pytrace=False,
+        )

@@ -1,0 +1,97 @@
+"""The state of one pytest run: what was asked for, and what has been found so far."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conformance.benchmark import environment
+from conformance.engine import xfails
+from conformance.engine.discovery import Selection, select
+from conformance.engine.runner import requirements_of
+from conformance.engine.selection import Options, selected_cases
+from conformance.pytest_plugin.options import measures_only, options_of, records_target
+from conformance.records import header as heading
+from conformance.records import io as records
+from conformance.regression import compare
+from impls.systems import SYSTEMS
+
+
+@dataclass
+class Run:
+    """One run of the suite. ``lines`` gathers its record lines, also those of worker processes."""
+
+    config: pytest.Config
+    expected: tuple[xfails.Entry, ...]
+    """The failures that --xfails lists."""
+    earlier: tuple[records.Run, ...]
+    """The runs that --against names."""
+    target: Path | None
+    """Where --records writes. Absolute, since an implementation may change the working directory."""
+    began: heading.Began = field(default_factory=heading.Began)
+    lines: list[dict[str, Any]] = field(default_factory=list)
+    findings: compare.Findings | None = None
+    """What --against found, once the run has ended."""
+    unwritten: str = "the run did not come to its end"
+    """Why there are no records of this run; empty once they are written."""
+
+    @functools.cached_property
+    def selection(self) -> Selection:
+        """The implementations that this run tests; made on first use, since it may import third-party code."""
+        return select(self.config.getoption("--impl"))
+
+    @property
+    def selection_if_needed(self) -> Selection:
+        """The selection, or an empty one where the run needed none. The process that leads workers makes its own."""
+        option = self.config.getoption
+        return self.selection if "selection" in vars(self) or option("--impl") or option("--records") else Selection(())
+
+    @functools.cached_property
+    def header(self) -> dict[str, Any]:
+        """The first line of the record file; made when the run has ended, since it examines the whole machine."""
+        option, options = self.config.getoption, options_of(self.config)
+        asked = {
+            "quick": options.quick,
+            "thorough": options.thorough,
+            "device": list(options.devices),
+            "dtype": list(options.dtypes),
+            "impl": list(option("--impl")),
+            "benchmark": measures_only(self.config),
+            "keyword": option("keyword", "") or "",
+        }
+        return {
+            **heading.header(
+                self.began,
+                asked,
+                map(heading.described, self.selection.implementations),
+                map(asdict, self.selection.failures),
+                ({"system": s.name, **asdict(rule)} for s in SYSTEMS for rule in requirements_of(s.name).values()),
+            ),
+            "cases": {s.name: sum(1 for _ in selected_cases(s.name, Options(thorough=True))) for s in SYSTEMS},
+        }
+
+
+_RUN = pytest.StashKey[Run]()
+
+
+def start_run(config: pytest.Config) -> None:
+    """Read the files that the options name. UsageError for a bad one, before anything is tested."""
+    file = config.getoption("--xfails")
+    try:
+        expected = xfails.read(file) if file else ()
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from None
+    try:
+        earlier = compare.read(config.getoption("--against"), environment.suite_version())
+    except records.RecordError as error:
+        raise pytest.UsageError(f"--against {error}") from None
+    config.stash[_RUN] = Run(config, expected, earlier, records_target(config))
+
+
+def run_of(config: pytest.Config) -> Run:
+    """The state of the run that this configuration belongs to."""
+    return config.stash[_RUN]
