@@ -41,7 +41,7 @@ test: $(VENV)/.tests
 # Nothing is measured here: copy the records of a good run into $(PUBLISHED) first.
 publish: $(VENV)/.tests
 	$(RUN) -m reports $(PUBLISHED)/*.jsonl -o $(PUBLISHED)
-	$(RUN) -m reports shelf reports/published
+	$(RUN) -m reports index reports/published
 	$(RUN) -m reports readme $(PUBLISHED) README.md
 
 gpu:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from conformance.records.io import RecordError
 
+DIFFERS, BAD_INPUT = 1, 2
+
 
 def _diff(arguments: Sequence[str]) -> int:
     from reports.comparing.command import main as diff
@@ -18,7 +20,7 @@ def _diff(arguments: Sequence[str]) -> int:
 
 
 def _readme(arguments: Sequence[str]) -> int:
-    """Writes the first figures of a README, or says that they are not those of the records."""
+    """Write the first figures of a README, or say that they are not those of the records."""
     parser = argparse.ArgumentParser(
         prog="python -m reports readme",
         description="Write the first figures of a page, between their two marks, from the records of a published report.",
@@ -38,8 +40,7 @@ def _readme(arguments: Sequence[str]) -> int:
         if not options.check:
             page.write_text(after, encoding="utf-8")
     except (RecordError, ReadmeError, OSError) as error:
-        print(f"python -m reports readme: {error}", file=sys.stderr)
-        return BAD_INPUT
+        return _refuse(parser, error)
     if options.check and before != after:
         print(f"{page}: its figures are not those of {report}; run `make publish`")
         return DIFFERS
@@ -47,38 +48,24 @@ def _readme(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _shelf(arguments: Sequence[str]) -> int:
-    """Writes the page that lists published reports."""
+def _index(arguments: Sequence[str]) -> int:
+    """Write the page that lists published reports."""
     parser = argparse.ArgumentParser(
-        prog="python -m reports shelf", description="Write README.md of a folder whose subfolders are published reports."
+        prog="python -m reports index", description="Write README.md of a folder whose subfolders are published reports."
     )
     parser.add_argument("folder", metavar="FOLDER", help="such as reports/published")
     options = parser.parse_args(arguments)
-    from reports.report_index import SIGNATURE, shelf
+    from reports.report_index import SIGNATURE, report_index
 
     target = Path(options.folder) / "README.md"
     try:
         if target.exists() and not target.read_text(encoding="utf-8").startswith(SIGNATURE):
             raise OSError(f"{target} was not rendered by this command and is left alone")
-        target.write_text(shelf(Path(options.folder)), encoding="utf-8")
+        target.write_text(report_index(Path(options.folder)), encoding="utf-8")
     except (RecordError, OSError) as error:
-        print(f"python -m reports shelf: {error}", file=sys.stderr)
-        return BAD_INPUT
+        return _refuse(parser, error)
     print(f"wrote {target}")
     return 0
-
-
-SUBCOMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"diff": _diff, "readme": _readme, "shelf": _shelf}
-"""First words that are not a record file (write ``./NAME`` for a file of such a name)."""
-
-DIFFERS, BAD_INPUT = 1, 2
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Run the command; returns the exit code."""
-    if arguments and arguments[0] in SUBCOMMANDS:
-        return SUBCOMMANDS[arguments[0]](arguments[1:])
-    return _render(arguments)
 
 
 def _render(arguments: Sequence[str]) -> int:
@@ -87,7 +74,7 @@ def _render(arguments: Sequence[str]) -> int:
         description="Render record files of conformance runs as one page with its plots: README.md, and index.html beside it.",
         epilog="Record files are written by `python -m pytest conformance --records=FILE`. Files of several machines are "
         "merged; what contradicts or does not belong together is refused. The same records always give the same bytes. "
-        "`python -m reports diff A B` says in words what changed between two runs; `readme` and `shelf` write the figures "
+        "`python -m reports diff A B` says in words what changed between two runs; `readme` and `index` write the figures "
         "of a README and the list of published reports.",
     )
     parser.add_argument("records", nargs="+", metavar="RECORDS", help="a record file (JSON lines) of one run")
@@ -100,16 +87,27 @@ def _render(arguments: Sequence[str]) -> int:
     from reports.page import render
     from reports.publish import PublishError, publish
     from reports.report_index import write_ups
-    from reports.web.page import NEEDS
 
+    folder = Path(options.output)
     try:
-        files = render(load(options.records), write_ups(Path(os.path.abspath(options.output))))
-        publish(files, Path(options.output))
+        publish(render(load(options.records), write_ups(Path(os.path.abspath(folder)))), folder)
     except (RecordError, PublishError) as error:
-        print(f"python -m reports: {error}", file=sys.stderr)
-        return BAD_INPUT
-    pages = [str(Path(options.output) / name) for name in ("README.md", "index.html") if name in files]
-    print(f"wrote {' and '.join(pages)}")
-    if "index.html" not in files:
-        print(f"index.html was not written: it needs {NEEDS} (python -m pip install {NEEDS})", file=sys.stderr)
+        return _refuse(parser, error)
+    print(f"wrote {folder / 'README.md'} and {folder / 'index.html'}")
     return 0
+
+
+def _refuse(parser: argparse.ArgumentParser, error: Exception) -> int:
+    print(f"{parser.prog}: {error}", file=sys.stderr)
+    return BAD_INPUT
+
+
+SUBCOMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"diff": _diff, "index": _index, "readme": _readme}
+"""First words that are not a record file (write ``./NAME`` for a file of such a name)."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; returns the exit code."""
+    if arguments and arguments[0] in SUBCOMMANDS:
+        return SUBCOMMANDS[arguments[0]](arguments[1:])
+    return _render(arguments)

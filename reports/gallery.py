@@ -8,24 +8,12 @@ from reports import bug_chart, line_chart, plots, roofline_chart
 from reports.anchors import file_name
 from reports.bug_chart import BugChart
 from reports.chart_data import Chart, chart
-from reports.markup import plain
+from reports.document import Figure
 from reports.merging import Evidence
 from reports.roofline_chart import RooflineChart
 from reports.speed_data import roofline_charts, scaling_charts
 from reports.studied import PaperClaim, Trace
 from reports.study_data import claim_chart, curve_charts
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A plot and the words for those who cannot see it."""
-
-    path: str
-    description: str
-
-    @property
-    def markdown(self) -> str:
-        return f"![{plain(self.description)}]({self.path})"
 
 
 @dataclass
@@ -35,10 +23,10 @@ class Gallery:
     files: dict[str, bytes] = field(default_factory=dict)
     margins: list[tuple[Chart, str]] = field(default_factory=list)
     bugs: dict[str, tuple[BugChart, str]] = field(default_factory=dict)
-    roofs: dict[str, list[Picture]] = field(default_factory=dict)
-    scaling: dict[str, list[Picture]] = field(default_factory=dict)
-    claims: dict[tuple[str, str, str, str], Picture] = field(default_factory=dict)
-    curves: dict[str, list[tuple[Picture, list[Trace]]]] = field(default_factory=dict)
+    roofs: dict[str, list[Figure]] = field(default_factory=dict)
+    scaling: dict[str, list[Figure]] = field(default_factory=dict)
+    claims: dict[tuple[str, str, str, str], Figure] = field(default_factory=dict)
+    curves: dict[str, list[tuple[Figure, list[Trace]]]] = field(default_factory=dict)
 
     def hang(self, name: str, drawing: bytes) -> str:
         """The path of a new plot, which begins with ``name``."""
@@ -48,7 +36,7 @@ class Gallery:
         self.files[path] = drawing
         return path
 
-    def claim(self, claim: PaperClaim) -> Picture | None:
+    def claim(self, claim: PaperClaim) -> Figure | None:
         return self.claims.get(key_of(claim))
 
 
@@ -71,16 +59,16 @@ def gallery(evidence: Evidence) -> Gallery:
             rooflines = isinstance(roof, RooflineChart)
             drawn = roofline_chart.draw_roofline(roof) if isinstance(roof, RooflineChart) else roofline_chart.draw_shares(roof)
             path = hung.hang(f"{name}-{'roofline' if rooflines else 'shares'}", drawn)
-            hung.roofs.setdefault(system.name, []).append(Picture(path, roof.description))
+            hung.roofs.setdefault(system.name, []).append(Figure(path, roof.description))
         for scaling in scaling_charts(evidence, system):
             path = hung.hang(f"{name}-scaling", line_chart.draw(scaling))
-            hung.scaling.setdefault(system.name, []).append(Picture(path, scaling.description))
+            hung.scaling.setdefault(system.name, []).append(Figure(path, scaling.description))
         for curve, traces in curve_charts(evidence, system):
             path = hung.hang(f"{name}-{file_name(traces[0].name)}", line_chart.draw(curve))
-            hung.curves.setdefault(system.name, []).append((Picture(path, curve.description), traces))
+            hung.curves.setdefault(system.name, []).append((Figure(path, curve.description), traces))
     for claim in evidence.claims:
         drawing = claim_chart(claim)
         if drawing is not None:
             path = hung.hang(f"claim-{file_name(claim.id)}", line_chart.draw(drawing))
-            hung.claims[key_of(claim)] = Picture(path, drawing.description)
+            hung.claims[key_of(claim)] = Figure(path, drawing.description)
     return hung

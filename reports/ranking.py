@@ -108,6 +108,11 @@ def requirement_named(evidence: Evidence, system: str, id_: str) -> Requirement:
     return Requirement(system, id_, "(no statement in the records)", "", "")
 
 
+def short_name(implementation: str) -> str:
+    """The name without its system."""
+    return implementation.partition("/")[2] or implementation
+
+
 CACHES = ("cold", "warm")
 """In the order in which they are shown."""
 

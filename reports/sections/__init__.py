@@ -1,1 +1,1 @@
-"""One module per section of the page; each has one public function from the evidence to Markdown."""
+"""One module per section of the report; each has one public function from the evidence to the section's blocks."""

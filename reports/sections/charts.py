@@ -1,9 +1,9 @@
-"""The charts, each with the words for those who cannot see it."""
+"""The charts of margin and speed, each with the words for those who cannot see it."""
 
 from __future__ import annotations
 
 from reports.chart_data import Chart
-from reports.markup import plain
+from reports.document import Block, Figure, Section
 
 INTRODUCTION = (
     "Each implementation by its worst margin (left is more accurate; right of the line is a fail) and its speed (up is "
@@ -13,11 +13,8 @@ INTRODUCTION = (
 )
 
 
-def charts(drawn: list[tuple[Chart, str]]) -> str:
+def charts(drawn: list[tuple[Chart, str]]) -> list[Block]:
     """``drawn`` pairs each chart with the path of its file, relative to the page."""
     if not drawn:
-        return "No implementation was judged, so there is nothing to draw."
-    parts = [INTRODUCTION]
-    for chart, path in drawn:
-        parts.append(f"### Chart: {plain(chart.title)}\n\n![{plain(chart.description)}]({path})")
-    return "\n\n".join(parts)
+        return ["No implementation was judged, so there is nothing to draw."]
+    return [INTRODUCTION, *(Section(f"Chart: {chart.title}", [Figure(path, chart.description)]) for chart, path in drawn)]

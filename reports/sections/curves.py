@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from reports.document import Block, Code, Details, Inline, Section, Table, inline
 from reports.gallery import Gallery
-from reports.markup import code, fold, plain, table
-from reports.merging import Evidence, System
+from reports.merging import Evidence
 from reports.numbers import significant
+from reports.ranking import short_name
 from reports.studied import Trace, natural
 
 INTRODUCTION = (
@@ -13,53 +14,40 @@ INTRODUCTION = (
     "These are measured errors, not verdicts: what an honest implementation may be off by grows as well, and "
     "that is what the requirements judge."
 )
+COMMAND = "python -m conformance.studies.curves --records=FILE"
 MOST_COLUMNS = 9
 
 
-def curves(evidence: Evidence, gallery: Gallery) -> str:
+def curves(evidence: Evidence, gallery: Gallery) -> list[Block]:
     """A plot per curve, device and dtype."""
     if not evidence.traces:
-        return (
-            "None of these runs followed the error along a length "
-            "(`python -m conformance.studies.curves --records=FILE` does)."
-        )
-    parts = [INTRODUCTION]
+        return [inline("None of these runs followed the error along a length ({} does).", Code(COMMAND))]
+    parts: list[Block] = [INTRODUCTION]
     for system in evidence.systems:
-        pictures = gallery.curves.get(system.name, [])
+        body: list[Block] = []
+        for picture, traces in gallery.curves.get(system.name, []):
+            place = ", ".join(filter(None, (traces[0].title, traces[0].dtype, traces[0].device)))
+            body += [picture, Details(f"The numbers: {place}", _numbers(traces))]
         absent = [trace for trace in evidence.traces if trace.system == system.name and trace.verdict != "measured"]
-        if not pictures and not absent:
-            continue
-        parts.append(f"### Accuracy: {plain(system.title)}")
-        for picture, traces in pictures:
-            parts.append(picture.markdown)
-            parts.append(fold(f"The numbers: {plain(_place(traces[0]))}", _numbers(traces, system)))
         if absent:
-            rows = [[code(_slug(t, system)), plain(t.title), plain(t.verdict), plain(t.message) or "-"] for t in absent]
-            parts.append(fold("Not followed", table(["Implementation", "Curve", "Outcome", "Reason"], rows)))
-    return "\n\n".join(parts)
+            rows: list[list[Inline]] = [
+                [Code(short_name(t.implementation)), t.title, t.verdict, t.message or "-"] for t in absent
+            ]
+            body.append(Details("Not followed", [Table(["Implementation", "Curve", "Outcome", "Reason"], rows)]))
+        parts += [Section(f"Accuracy: {system.title}", body)] if body else []
+    return parts
 
 
-def _numbers(traces: list[Trace], system: System) -> str:
+def _numbers(traces: list[Trace]) -> list[Block]:
     xs = sorted({x for trace in traces for x in trace.line.x})
-    step = -(-len(xs) // MOST_COLUMNS)
-    shown = xs[::step] if xs[::step][-1] == xs[-1] else [*xs[::step], xs[-1]]
-    rows = []
+    shown = xs[:: -(-len(xs) // MOST_COLUMNS)]
+    shown += [] if shown[-1] == xs[-1] else xs[-1:]
+    rows: list[list[Inline]] = []
     for trace in traces:
         at = dict(zip(trace.line.x, trace.line.y, strict=True))
-        rows.append([code(_slug(trace, system)), *(significant(at[x]) if x in at else "-" for x in shown)])
-    first = traces[0]
+        rows.append([Code(short_name(trace.implementation)), *(significant(at[x]) if x in at else "-" for x in shown)])
     headers = ["Implementation", *(f"{x:.0f}" if x == round(x) and abs(x) < 1e7 else significant(x) for x in shown)]
     settings = sorted({f"{key} {value}" for trace in traces for key, value in trace.settings.items()}, key=natural)
-    said = f"{plain(first.axes.y)} at {plain(first.axes.x)}:"
-    parts = [said[:1].upper() + said[1:], table(headers, rows, "l" + "r" * len(shown))]
-    if settings:
-        parts.append(f"Settings: {', '.join(plain(setting) for setting in settings)}.")
-    return "\n\n".join(parts)
-
-
-def _place(trace: Trace) -> str:
-    return ", ".join(part for part in (trace.title, trace.dtype, trace.device) if part)
-
-
-def _slug(trace: Trace, system: System) -> str:
-    return trace.implementation.removeprefix(f"{system.name}/")
+    said = f"{traces[0].axes.y} at {traces[0].axes.x}:"
+    parts: list[Block] = [said[:1].upper() + said[1:], Table(headers, rows, "l" + "r" * len(shown))]
+    return [*parts, f"Settings: {', '.join(settings)}."] if settings else parts

@@ -4,156 +4,146 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from typing import Any
 
 from conformance.records.io import KINDS
-from reports.markup import block, code, plain, table
+from reports.document import Block, BulletList, Code, CodeBlock, Emphasis, Inline, Section, Strong, Table, inline, joined
 from reports.merging import Evidence, Source
 from reports.numbers import si, significant
 
-MEANINGS = """\
-A **margin** is the largest error divided by its bound over the elements of an outcome: the bound is how far an honest
-implementation of the same declared numerical class may be off at that very element, derived by rounding analysis and not
-tuned. Up to 1 passes, above 1 fails; 0 is exact, and *inf* is a wrong text, a wrong shape, or a value that is not a number.
-The verdicts:
 
-- **pass** and **fail**: the case was put, and the margin decided.
-- **error**: it raised an exception where it had declared no gap.
-- **unsupported**: a declared gap. It is neither a pass nor a fail, and it lowers the coverage.
-- **not run**: something outside the implementation was missing, a package or a device, or it was left out on request.
+def meanings() -> list[Block]:
+    """What the verdicts and the margin mean."""
+    return [
+        inline(
+            "A {} is the largest error divided by its bound over the elements of an outcome: the bound is how far an honest "
+            "implementation of the same declared numerical class may be off at that very element, derived by rounding "
+            "analysis and not tuned. Up to 1 passes, above 1 fails; 0 is exact, and {} is a wrong text, a wrong shape, or a "
+            "value that is not a number. The verdicts:",
+            *(Strong("margin"), Emphasis("inf")),
+        ),
+        BulletList(
+            [
+                inline("{} and {}: the case was tested, and the margin decided.", Strong("pass"), Strong("fail")),
+                inline("{}: it raised an exception where it had declared no gap.", Strong("error")),
+                inline(
+                    "{}: a declared gap. It is neither a pass nor a fail, and it lowers the coverage.", Strong("unsupported")
+                ),
+                inline(
+                    "{}: something outside the implementation was missing, a package or a device, or it was left out on "
+                    "request.",
+                    Strong("not run"),
+                ),
+            ]
+        ),
+        inline(
+            "An implementation {} when it passed at least one case and none failed or crashed. Its {} is the share of all "
+            "cases (requirement, case and dtype) that the suite has for its system in which it was judged: quick runs, and "
+            "runs of a few requirements, leave most of them out. That a case passed says that no difference was found there, "
+            "not that there is none anywhere.",
+            *(Strong("conforms"), Strong("coverage")),
+        ),
+    ]
 
-An implementation **conforms** when it passed at least one case and none failed or crashed. Its **coverage** is the share of
-all cases (requirement, case and dtype) that the suite has for its system in which it was judged: quick runs, and runs of a
-few requirements, leave most of them out. That a case passed says that no difference was found there, not that there is none
-anywhere."""
 
-
-def environment(evidence: Evidence) -> str:
+def environment(evidence: Evidence) -> list[Section]:
     """One table per run."""
-    return "\n\n".join(_run(source) for source in evidence.sources)
+    return [Section(f"Run {source.label}", [_run(source)]) for source in evidence.sources]
 
 
-def reproduction(evidence: Evidence) -> str:
+def reproduction(evidence: Evidence) -> list[Block]:
     """The commands, for each run and for the page."""
     commands = [f"# run {source.label}\n{_command(source)}" for source in evidence.sources]
     names = " ".join(shlex.quote(source.name) for source in evidence.sources)
-    commands.append(f"# this page\npython -m reports {names} -o report")
-    return block("\n".join(commands), "sh")
+    return [CodeBlock("\n".join([*commands, f"# this page\npython -m reports {names} -o report"]))]
 
 
-def meanings(evidence: Evidence) -> str:
-    """What the verdicts and the margin mean."""
-    return MEANINGS
-
-
-def record_files(evidence: Evidence) -> str:
+def record_files(evidence: Evidence) -> list[Block]:
     """What the page was rendered from; the digests say whether you hold the same files."""
-    rows = []
-    for source in evidence.sources:
-        counts = source.line_counts
-        rows.append(
-            [
-                source.label,
-                code(source.name),
-                plain(str(source.header.get("schema", "?"))),
-                plain(str(source.header.get("suite", "?"))),
-                *(str(counts[kind]) for kind in KINDS),
-                code(source.digest),
-            ]
-        )
-    headers = ["Run", "File", "Schema", "Suite", "Verdicts", "Planted bugs", "Measurements", "Claims", "Curves"]
-    headers.append("SHA-256 of its lines")
-    note = (
+    rows: list[list[Inline]] = [
+        [
+            *(source.label, Code(source.name), str(source.header.get("schema", "?")), str(source.header.get("suite", "?"))),
+            *(str(source.line_counts[kind]) for kind in KINDS),
+            Code(source.digest),
+        ]
+        for source in evidence.sources
+    ]
+    headers = ["Run", "File", "Schema", "Suite", "Verdicts", "Mutants", "Measurements", "Claims", "Curves"]
+    return [
+        Table([*headers, "SHA-256 of its lines"], rows, "llllrrrrrl"),
         "The digest is the one in each file's last line, over all lines before it. The same records render to the same bytes, "
-        "in whatever order they are given."
-    )
-    return f"{table(headers, rows, 'llllrrrrrl')}\n\n{note}"
+        "in whatever order they are given.",
+    ]
 
 
-def _run(source: Source) -> str:
+def _run(source: Source) -> Table:
     header, footer = source.header, source.footer
-    rows: list[list[str]] = [["Started", plain(str(header.get("started", "-")))]]
-    rows.append(["Finished", plain(str(footer.get("finished", "-")))])
+    rows: list[list[Inline]] = [["Started", str(header.get("started", "-"))], ["Finished", str(footer.get("finished", "-"))]]
     seconds = footer.get("seconds")
-    if isinstance(seconds, (int, float)):
-        rows.append(["Took", si(seconds, "s")])
-    if footer.get("exit") is not None:
-        rows.append(["Exit code", code(str(footer["exit"]))])
-    rows += [[plain(_title(key)), _value(key, value)] for key, value in _fields(header.get("environment"))]
-    rows += [[f"Option {code(key)}", _value(key, value)] for key, value in _fields(header.get("options")) if value]
-    for failure in header.get("plug_failures") or []:
-        if isinstance(failure, Mapping):
-            rows.append(
-                [f"Could not be plugged in: {code(str(failure.get('spec', '')))}", plain(str(failure.get("message", "")))]
-            )
-    return f"### Run {source.label}\n\n" + table([f"Run {source.label}", code(source.name)], rows)
+    rows += [["Took", si(seconds, "s")]] if isinstance(seconds, (int, float)) else []
+    rows += [["Exit code", Code(str(footer["exit"]))]] if footer.get("exit") is not None else []
+    rows += [[TITLES.get(key) or _spaced(key), _value(value)] for key, value in _fields(header.get("environment"))]
+    rows += [[("Option ", Code(key)), _value(value)] for key, value in _fields(header.get("options")) if value]
+    rows += [
+        [("Could not be plugged in: ", Code(str(failure.get("spec", "")))), str(failure.get("message", ""))]
+        for failure in header.get("plug_failures") or []
+        if isinstance(failure, Mapping)
+    ]
+    return Table([f"Run {source.label}", Code(source.name)], rows)
 
 
-_FIRST = (
-    *("platform", "cpu", "cores", "memory_gib", "gpu", "python", "packages"),
-    *("threads", "affinity", "pinned", "commit"),
-)
-_TITLES = {
+TITLES = {
+    "platform": "",
     "cpu": "CPU",
-    "gpu": "GPU",
+    "cores": "",
     "memory_gib": "Memory (GiB)",
-    "packages": "Packages",
+    "gpu": "GPU",
+    "python": "",
+    "packages": "",
     "threads": "Threads in force",
     "affinity": "Processors allowed (affinity)",
-    "pinned": "Pinned",
+    "pinned": "",
     "commit": "Commit of the suite",
 }
+"""The fields that come first, in their order, with titles where the name alone says too little."""
 
 
-def _fields(mapping: Any) -> list[tuple[str, Any]]:
-    if not isinstance(mapping, Mapping):
-        return []
-    rank = {name: place for place, name in enumerate(_FIRST)}
-    fields = [(str(key), value) for key, value in mapping.items()]
+def _fields(mapping: object) -> list[tuple[str, object]]:
+    rank = {name: place for place, name in enumerate(TITLES)}
+    fields = [(str(key), value) for key, value in mapping.items()] if isinstance(mapping, Mapping) else []
     return sorted(fields, key=lambda item: (rank.get(item[0], len(rank)), item[0]))
 
 
-def _title(key: str) -> str:
-    return _TITLES.get(key, key.replace("_", " ").capitalize())
+def _spaced(key: str) -> str:
+    return key.replace("_", " ").capitalize()
 
 
-def _value(key: str, value: Any) -> str:
+def _value(value: object) -> Inline:
     if value is None or value in ({}, [], ""):
         return "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return significant(value)
-    if isinstance(value, Mapping):
-        return ", ".join(f"{plain(str(name))} {_value(str(name), inner)}" for name, inner in sorted(value.items()))
-    if isinstance(value, list):
-        return ", ".join(code(str(item)) for item in value)
-    return plain(str(value))
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            return significant(value)
+        case Mapping():
+            return joined(", ", [(f"{name} ", _value(inner)) for name, inner in sorted(value.items())])
+        case list():
+            return joined(", ", [Code(str(item)) for item in value])
+        case _:
+            return str(value)
 
 
 def _command(source: Source) -> str:
     options = source.header.get("options")
     options = options if isinstance(options, Mapping) else {}
     study = options.get("command")
+    words = ["python", "-m", "pytest", "conformance"]
     if study in ("claims", "curves"):
-        words = [
-            "python",
-            "-m",
-            f"conformance.studies.{study}",
-            *(shlex.quote(str(name)) for name in options.get("only") or []),
-        ]
-    else:
-        words = ["python", "-m", "pytest", "conformance"]
-    if options.get("quick"):
-        words.append("--quick")
-    if options.get("thorough"):
-        words.append("--thorough")
+        words = ["python", "-m", f"conformance.studies.{study}", *(str(name) for name in options.get("only") or [])]
+    words += [f"--{name}" for name in ("quick", "thorough") if options.get(name)]
     for name in ("device", "dtype", "impl"):
         values = options.get(name) or []
-        for value in values if isinstance(values, list) else [values]:
-            words += [f"--{name}", shlex.quote(str(value))]
-    if options.get("keyword"):
-        words += ["-k", shlex.quote(str(options["keyword"]))]
-    if options.get("benchmark"):
-        words.append("--benchmark-only")
-    return " ".join([*words, shlex.quote(f"--records={source.name}")])
+        words += [word for value in (values if isinstance(values, list) else [values]) for word in (f"--{name}", str(value))]
+    words += ["-k", str(options["keyword"])] if options.get("keyword") else []
+    words += ["--benchmark-only"] if options.get("benchmark") else []
+    return shlex.join([*words, f"--records={source.name}"])

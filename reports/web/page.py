@@ -9,33 +9,20 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-from impls.implementation import is_installed
-from reports.web.convert import Converter, Heading
+from reports.document import Document
 from reports.web.figures import inline
+from reports.web.html import Heading, HtmlRenderer
 
-NEEDS = "markdown-it-py"
 SIGNATURE = "<!-- Rendered by `python -m reports` of Gaugeblock. -->"
 """Stands on the page's second line: only a page that has it there is ever overwritten."""
-TITLE = "Conformance report"
 FOLDER = Path(__file__).parent
 
 
-def available() -> bool:
-    """Whether the library that the page is converted with is installed."""
-    return is_installed("markdown_it")
-
-
-def page(
-    headline: str, sections: Sequence[tuple[str, str]], plots: Mapping[str, bytes], links: frozenset[str] = frozenset()
-) -> bytes:
-    """The page from the same Markdown as README.md: ``sections`` are titles and bodies, ``plots`` SVG by relative path.
-
-    ``links`` are the only places outside the page that it may lead to.
-    """
+def render(document: Document, plots: Mapping[str, bytes]) -> str:
+    """The page. ``plots`` are SVG by the path that the document's figures name."""
     drawn = {path: inline(svg, f"plot{number}.") for number, (path, svg) in enumerate(sorted(plots.items()), start=1)}
-    converter = Converter(drawn, links)
-    lead = converter.html(headline)
-    body = "".join(f"<section>\n{converter.html(f'## {title}')}{converter.html(text)}</section>\n" for title, text in sections)
+    renderer = HtmlRenderer(drawn)
+    lead, body = renderer.blocks([document.lead]), renderer.blocks(document.sections)
     style, script = _asset("style.css"), _asset("script.js")
     policy = (
         f"default-src 'none'; style-src 'unsafe-inline'; script-src '{_digest(script)}'; img-src data:; "
@@ -51,45 +38,45 @@ def page(
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <meta name="referrer" content="no-referrer">
-<title>{TITLE}</title>
+<title>{document.title}</title>
 <link rel="icon" href="data:,">
 <style>{style}</style>
 </head>
 <body>
 <a class="skip" href="#content">Skip to the report</a>
 <nav aria-label="Contents">
-{_contents(converter.headings)}</nav>
+{_contents(renderer.headings)}</nav>
 <main id="content" tabindex="-1">
 <header>
-<h1>{TITLE}</h1>
+<h1>{document.title}</h1>
 {lead}</header>
 {body}</main>
 <p id="status" class="unseen" role="status"></p>
 <script>{script}</script>
 </body>
 </html>
-""".encode()
+"""
 
 
 def _contents(headings: Sequence[Heading]) -> str:
     """Two levels; the inner one is left to wide screens by the style sheet."""
-    lines = ["<ul>"]
-    open_ = inner = False
+    entries: list[tuple[Heading, list[Heading]]] = []
     for heading in headings:
-        # Within its section "League: AdEMAMix" is AdEMAMix.
-        text = heading.text.partition(": ")[2] if heading.level == 3 and ": " in heading.text else heading.text
-        entry = f'<a href="#{heading.id}">{html.escape(text)}</a>'
         if heading.level == 2:
-            lines += ["</ul>"] if inner else []
-            lines += ["</li>"] if open_ else []
-            lines.append(f"<li>{entry}")
-            open_, inner = True, False
-        elif heading.level == 3 and open_:
-            lines += [] if inner else ["<ul>"]
-            lines.append(f"<li>{entry}</li>")
-            inner = True
-    lines += (["</ul>"] if inner else []) + (["</li>"] if open_ else []) + ["</ul>"]
-    return "\n".join(lines) + "\n"
+            entries.append((heading, []))
+        elif heading.level == 3:
+            entries[-1][1].append(heading)
+    items = ""
+    for heading, inner in entries:
+        # Within its section "Ranking: AdEMAMix" is AdEMAMix.
+        lines = "".join(f"<li>{_entry(each.id, each.text.partition(': ')[2] or each.text)}</li>\n" for each in inner)
+        below = f"\n<ul>\n{lines}</ul>\n" if lines else "\n"
+        items += f"<li>{_entry(heading.id, heading.text)}{below}</li>\n"
+    return f"<ul>\n{items}</ul>\n"
+
+
+def _entry(place: str, text: str) -> str:
+    return f'<a href="#{place}">{html.escape(text)}</a>'
 
 
 def _digest(script: str) -> str:

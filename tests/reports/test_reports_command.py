@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -48,20 +47,6 @@ def test_it_writes_the_page_and_its_plots(record: Path, tmp_path: Path, capsys: 
     said = capsys.readouterr()
     assert "README.md and " in said.out
     assert said.err == ""
-
-
-def test_without_its_library_the_html_page_is_left_out_in_one_line(
-    record: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert cli.main([str(record), "-o", str(tmp_path / "out")]) == 0
-    capsys.readouterr()
-    monkeypatch.setitem(sys.modules, "markdown_it", None)
-    assert cli.main([str(record), "-o", str(tmp_path / "out")]) == 0
-    said = capsys.readouterr()
-    assert said.err == "index.html was not written: it needs markdown-it-py (python -m pip install markdown-it-py)\n"
-    assert "index.html" not in said.out
-    # The one that stood there was of other records.
-    assert {name for name in contents(tmp_path / "out") if "badges/" not in name} == {"README.md", "plots/ademamix.svg"}
 
 
 def test_a_bad_file_is_one_line_and_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

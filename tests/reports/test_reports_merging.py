@@ -13,6 +13,7 @@ import pytest
 
 from conformance.records.io import RecordError
 from conformance.records.schema import Verdict
+from reports.markdown import blocks, inline
 from reports.merging import load
 from reports.numbers import percent
 from reports.ranking import Status, fastest, main_workload, ranking
@@ -325,7 +326,7 @@ def test_a_run_of_a_few_cases_has_not_covered_the_suite(tmp_path: Path) -> None:
     evidence = load([made.write(tmp_path / "quick.jsonl", one_verdict(), cases={"ademamix": 200})])
     row = next(row for row in ranking(evidence, "ademamix") if row.status is Status.CONFORMS)
     assert (row.judged_cases, row.all_cases) == (1, 200)
-    assert f", {percent(1 / 200)} judged)" in summary(evidence)
+    assert f", {percent(1 / 200)} judged)" in blocks(summary(evidence))
 
 
 @pytest.mark.parametrize("change", [{"margin": 1.5}, {"margin": "inf"}, {"ratio": -2.0}, {"median_s": 0}], ids=str)
@@ -357,10 +358,10 @@ def test_a_verdict_that_its_own_line_contradicts_is_refused(tmp_path: Path, chan
 def test_a_run_of_unusable_plugs_says_so_on_the_first_screen(tmp_path: Path) -> None:
     failures = [{"spec": "no:thing", "message": "no module named 'no'"}]
     evidence = load([made.write(tmp_path / "none.jsonl", [], implementations=[], plug_failures=failures)])
-    assert "1 plug could not be used" in headline(evidence)
+    assert "1 plug could not be used" in inline(headline(evidence))
     assert "could not be used" not in headline(load([made.write(tmp_path / "some.jsonl")]))
 
 
 def test_the_command_of_a_run_of_some_cases_says_which(tmp_path: Path) -> None:
     options = {**made.header()["options"], "keyword": "RIG-0 and not $HOME"}
-    assert "-k 'RIG-0 and not $HOME'" in reproduction(load([made.write(tmp_path / "some.jsonl", options=options)]))
+    assert "-k 'RIG-0 and not $HOME'" in blocks(reproduction(load([made.write(tmp_path / "some.jsonl", options=options)])))

@@ -64,12 +64,12 @@ GOLDEN = {
         "- **Conform exactly:** `regex`.",
         "- `optax` 0.2.8: [ADM-06](#finding.ademamix.optax.ADM-06), “alpha warms up linearly to its end value”; ",
         "- `bitsandbytes-32bit` 0.50.2: [ADM-07](#finding.ademamix.bitsandbytes-32bit.ADM-07), “beta3 warms up linearly in half-life”.",
-        "- **Not judged:** `apple`; the league table says why.",
+        "- **Not judged:** `apple`; the ranking says why.",
         "- **Fastest that conforms:** `triton`, 5.92× [5.68, 6.10] the speed of `torch` on `step-1m` (cpu, float32, run A).",
         "- **Fastest that conforms:** no speed was measured in these runs.",
         "- **Paper claims:** 1 holds (ADM-C1), 1 does not (ADM-C2) and 1 undecided (ADM-C10).",
     ],
-    "League tables": [
+    "Ranking": [
         "| Implementation | Verdict | In float32 | Worst margin | Speed | Pass | Fail | Error | Unsup. | Coverage |",
         "| `numpy` | conforms | 0.0995 | 0.108 | 0.140× | 28 | - | - | - | 100 % |",
         "| 1 (baseline) |",
@@ -104,7 +104,7 @@ GOLDEN = {
         "| ADM-04 | The slow EMA is not bias-corrected. | Alg. 1 | dividing the whole numerator by 1-beta1^t |",
         "| Id | `numpy` | `torch` | `triton` | `heavyball` | `optax` | `pytorch-optimizer` | `bitsandbytes-32bit` | `apple` |",
         "| **ADM-05** | 0.0933 | 0.306 | 0.379 | 0.514 | 0.672 | **[FAIL inf](#finding.ademamix.pytorch-optimizer.ADM-05)** | 0.783 | *n.r.* |",
-        "<details><summary>lines: no rule is broken; the margins</summary>",
+        "<details><summary>lines: no requirement is broken; the margins</summary>",
         "| **ADM-07** | 0.0799 | 0.317 | 0.371 | *unsup.* | **[FAIL 312](#finding.ademamix.optax.ADM-07)** | 0.466 | **[ERROR](#finding.ademamix.bitsandbytes-32bit.ADM-07)** | *n.r.* |",
     ],
     "Findings": [
@@ -116,7 +116,7 @@ GOLDEN = {
         "| Got | `0.1000000149011612` |",
         "| Margin | **1.30e4** |",
         "| Resembles | `ademamix/planted`: A planted bug of ADM-06. |",
-        "| The rule catches | a schedule that starts one step late |",
+        "| The requirement catches | a schedule that starts one step late |",
         "```sh\npytest conformance --impl ademamix/optax -k 'ADM-06 and d64-t40'\n```",
         "Of 4 judged cases, 4 crash. It raises <code>RuntimeError: expected a tensor of the same size &#124; got &#96;1&#96;</code>.",
         "| Message | <code>RuntimeError: expected a tensor of the same size &#124; got &#96;1&#96;</code> |",
@@ -147,7 +147,7 @@ GOLDEN = {
         "parameters per second against parameters, 3 lines. torch from 7.13e7 at 1000 to ",
         "](plots/ademamix-scaling-2.svg)",
     ],
-    "Planted bugs": [
+    "Mutants": [
         "- Planted bugs caught: 87.5 % (7/8).",
         "- Left out of that rate: 1 variant proven equivalent to a correct one.",
         "- False alarms over honest variants: 100 % (1/1).",
@@ -284,9 +284,9 @@ def test_empty_sections_say_why(tmp_path: Path) -> None:
     page = page_of(tmp_path, [])
     assert "No case was judged in these runs, so there can be no finding." in section(page, "Findings")
     assert "None of these runs measured a speed." in section(page, "Speed")
-    assert "None of these runs judged the suite by its planted bugs." in section(page, "Planted bugs")
+    assert "None of these runs tested the suite by its mutants." in section(page, "Mutants")
     assert "No implementation was judged, so there is nothing to draw." in section(page, "Margin and speed")
-    assert "it was listed, but no case was put to it" in section(page, "League tables")
+    assert "it was listed, but no case was put to it" in section(page, "Ranking")
     bare = page_of(tmp_path, [], systems=[], requirements=[], implementations=[])
     assert "The records name no system" in section(bare, "Summary")
 
@@ -309,7 +309,7 @@ def test_one_kind_of_crash_is_told_once(tmp_path: Path) -> None:
 def test_of_many_killers_a_few_are_named(tmp_path: Path) -> None:
     ids = [f"ADM-{number:02}" for number in range(1, 11)]
     body = [made.mutant("ademamix", "ademamix/all", "Is wrong everywhere.", ["ADM-05"], dict.fromkeys(ids, 2.0), ids)]
-    text = section(page_of(tmp_path, body), "Planted bugs")
+    text = section(page_of(tmp_path, body), "Mutants")
     assert "**ADM-05** (2.00), ADM-01 (2.00), ADM-02 (2.00), ADM-03 (2.00), ADM-04 (2.00), 5 more |" in squeezed(text)
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from reports import cli
+from reports.document import Link
 from reports.merging import load
 from reports.page import render
 from reports.readme import BEGIN, END, ReadmeError, figures, with_figures
-from reports.report_index import shelf, write_ups
-from reports.web.convert import Converter
+from reports.report_index import report_index, write_ups
+from reports.web.html import HtmlRenderer
 from tests.reports import records_for_tests as made
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -27,7 +28,7 @@ def test_the_readme_says_what_the_published_records_give() -> None:
 
 
 def test_the_list_of_published_reports_is_that_of_their_records() -> None:
-    assert shelf(PUBLISHED) == (PUBLISHED / "README.md").read_text(encoding="utf-8"), "run `make publish`"
+    assert report_index(PUBLISHED) == (PUBLISHED / "README.md").read_text(encoding="utf-8"), "run `make publish`"
 
 
 def squeezed(text: str) -> str:
@@ -79,7 +80,7 @@ def test_the_command_writes_between_the_marks_alone(tmp_path: Path, capsys: pyte
 def test_the_list_says_whether_a_gpu_was_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "cpu").mkdir()
     made.write(tmp_path / "cpu" / "a.jsonl")
-    assert cli.main(["shelf", str(tmp_path)]) == 0
+    assert cli.main(["index", str(tmp_path)]) == 0
     alone = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert "**Nothing has been measured on a GPU yet.**" in alone
     assert (
@@ -88,17 +89,17 @@ def test_the_list_says_whether_a_gpu_was_there(tmp_path: Path, capsys: pytest.Ca
     )
     (tmp_path / "gpu").mkdir()
     made.write_gpu_run(tmp_path / "gpu" / "b.jsonl")
-    assert cli.main(["shelf", str(tmp_path)]) == 0
+    assert cli.main(["index", str(tmp_path)]) == 0
     assert "written up" not in alone
     (tmp_path / "findings").mkdir()
     (tmp_path / "findings" / "README.md").write_text("# Findings\n", encoding="utf-8")
-    assert cli.main(["shelf", str(tmp_path)]) == 0
+    assert cli.main(["index", str(tmp_path)]) == 0
     both = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert "on a GPU yet" not in both
     assert "[written up](findings/README.md)" in both
     assert "| A CPU &#124; of some make, 2 cores with A GPU | cuda |" in squeezed(both)
     (tmp_path / "README.md").write_text("# Mine\n", encoding="utf-8")
-    assert cli.main(["shelf", str(tmp_path)]) == cli.BAD_INPUT
+    assert cli.main(["index", str(tmp_path)]) == cli.BAD_INPUT
     assert "left alone" in capsys.readouterr().err
 
 
@@ -120,6 +121,6 @@ def test_write_ups_beside_a_report_are_linked_from_it(tmp_path: Path) -> None:
     shutil.rmtree(folder)
     assert write_ups(tmp_path / "cpu") == ()
     assert b"findings/" not in render(load([record]))["index.html"]
-    # What the caller did not name is not linked.
-    assert "href" not in Converter({}).html("[x](../findings/x.md)")
-    assert "href" in Converter({}, frozenset({"../findings/x.md"})).html("[x](../findings/x.md)")
+    # Only what is made as a link is one.
+    assert "href" not in HtmlRenderer({}).blocks(["[x](../findings/x.md)"])
+    assert "href" in HtmlRenderer({}).blocks([Link("x", "../findings/x.md")])

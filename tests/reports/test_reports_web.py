@@ -17,9 +17,9 @@ from conformance.records.schema import Verdict
 from reports.canvas import CARD
 from reports.merging import load
 from reports.page import render
+from reports.web.cells import WORST, kind, sort_key
 from reports.web.figures import COLOURS, inline
 from reports.web.page import FOLDER, SIGNATURE
-from reports.web.tables import WORST, kind, sort_key
 from tests.reports import records_for_tests as made
 from tests.reports.test_reports_page import EVIL, evil_records, records_of
 
