@@ -32,6 +32,8 @@ LAST_WORDS_S = 15.0
 """Between asking a step to end and ending it."""
 FINISHING_S = 20.0
 """So long before its time is over a measuring step begins nothing more, and writes its records."""
+TUNING = {"ademamix": "tools.ademamix_tuning", "sigmoid_attention": "tools.attention_tuning"}
+"""Modules with a ``tune(device, output)``, which tries launch shapes and writes what it finds to that file."""
 
 
 @dataclass(frozen=True)
@@ -103,13 +105,12 @@ def steps(device: str, impl: Sequence[str], quick: bool, output: Path) -> list[S
         for system in of_systems:
             name = f"{kind}-{system}"
             if is_installed(f"conformance.{system}.{kind}"):
-                command = ("-m", f"conformance.{kind}", system, *short, "--device", device)
+                command = ("-m", f"conformance.studies.{kind}", system, *short, "--device", device)
                 found.append(Step(name, (*command, "--records", str(output / f"{name}.jsonl"))))
-    for system in of_systems:
-        # A room that knows launch shapes has `tune(device, output)`, which tries them and writes what it found to that file.
-        if device == "cuda" and is_installed(f"conformance.{system}.tuning"):
+    for system, module in TUNING.items():
+        if device == "cuda" and system in of_systems and is_installed(module):
             file = output / f"tuning-{system}.json"
-            program = f"from pathlib import Path; from conformance.{system}.tuning import tune; "
+            program = f"from pathlib import Path; from {module} import tune; "
             found.append(Step(f"tuning-{system}", ("-c", program + f"tune({device!r}, Path({str(file)!r}))")))
     return found
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -68,35 +72,68 @@ def test_a_step_that_fails_does_not_stop_the_next(tmp_path: Path) -> None:
     assert (tmp_path / "good.log").read_text() == "yes\n"
 
 
-def test_a_step_that_hangs_is_asked_to_end_and_keeps_what_it_has(tmp_path: Path) -> None:
+class EndOfTime:
+    """Stands in for ``threading.Timer``: its time is over once the step has said that it has begun, however long that took."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def __call__(self, limit: float, end: Callable[..., None], arguments: tuple[Any, ...]) -> threading.Thread:
+        def wait() -> None:
+            while not self.file.exists():
+                time.sleep(0.01)
+            end(*arguments)
+
+        self.thread = threading.Thread(target=wait)
+        self.thread.cancel = lambda: None  # type: ignore[attr-defined]
+        return self.thread
+
+
+def test_a_step_that_hangs_is_asked_to_end_and_keeps_what_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = tmp_path / "begun"
     program = (
-        "import time\ntry:\n    print('begun', flush=True)\n    time.sleep(60)\n"
+        f"import time\ntry:\n    print('begun', flush=True)\n    open({str(begun)!r}, 'w').close()\n    time.sleep(600)\n"
         "except KeyboardInterrupt:\n    print('kept', flush=True)"
     )
-    started = time.monotonic()
+    monkeypatch.setattr(gpu, "threading", SimpleNamespace(Timer=EndOfTime(begun)))
+    monkeypatch.setattr(gpu, "LAST_WORDS_S", 300.0)
     assert not gpu.run(Step("hangs", ("-c", program)), tmp_path, limit=1.0)
-    assert time.monotonic() - started < 30
     assert (tmp_path / "hangs.log").read_text() == "begun\nkept\n"
 
 
 def test_a_step_that_does_not_listen_is_ended_with_all_it_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gpu, "LAST_WORDS_S", 0.5)
+    begun = tmp_path / "begun"
     program = (
         "import signal, subprocess, sys, time\n"
         "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
-        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
-        "print('begun', flush=True)\ntime.sleep(60)"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(86400)'])\n"
+        f"print('begun', flush=True)\nopen({str(begun)!r}, 'w').close()\ntime.sleep(86400)"
     )
-    started = time.monotonic()
+    monkeypatch.setattr(gpu, "LAST_WORDS_S", 0.5)
+    monkeypatch.setattr(gpu, "threading", SimpleNamespace(Timer=EndOfTime(begun)))
+    # The child holds the pipe, so had it lived on the step would last a day.
     assert not gpu.run(Step("deaf", ("-c", program)), tmp_path, limit=1.0)
-    # The child holds the pipe, so had it lived on the step would have lasted a minute.
-    assert time.monotonic() - started < 30
+    assert (tmp_path / "deaf.log").read_text() == "begun\n"
 
 
-def test_a_measuring_step_is_told_until_when(tmp_path: Path) -> None:
+def test_the_time_of_a_step_is_kept_by_a_timer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits: list[float] = []
+
+    def made(limit: float, end: Callable[..., None], arguments: tuple[Any, ...]) -> threading.Timer:
+        limits.append(limit)
+        return threading.Timer(86400.0, end, arguments)
+
+    monkeypatch.setattr(gpu, "threading", SimpleNamespace(Timer=made))
+    assert gpu.run(Step("short", ("-c", "")), tmp_path, limit=7.0)
+    assert gpu.run(Step("free", ("-c", "")), tmp_path, None)
+    assert limits == [7.0]
+
+
+def test_a_measuring_step_is_told_until_when(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu.time, "time", lambda: 5000.0)
     assert gpu.run(Step("told", ("-c", f"import os; print(os.environ[{UNTIL!r}])")), tmp_path, limit=100.0)
     until = float((tmp_path / "told.log").read_text())
-    assert abs(until - (time.time() + 100.0 - gpu.FINISHING_S)) < 60
+    assert until == 5100.0 - gpu.FINISHING_S
 
 
 def test_what_an_earlier_call_found_is_not_taken_for_this_ones(tmp_path: Path) -> None:

@@ -6,12 +6,13 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from conformance.benchmark import interference, measurement
+from conformance.benchmark import interference, measurement, timer
 from conformance.benchmark.timer import HostClock, Work
 from conformance.benchmark.workload import Prepared, Workload
 from conformance.engine.discovery import select
@@ -19,17 +20,23 @@ from impls.implementation import Implementation
 
 
 def test_replacing_the_clock_of_the_time_module_does_not_stop_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = HostClock()
+    monkeypatch.setattr(timer, "perf_counter_ns", iter([10**9, 3 * 10**9]).__next__)
     monkeypatch.setattr(time, "perf_counter_ns", lambda: 10**30)
-    assert clock.time(clock.ready(lambda: sum(range(1000)), 1)) > 0
-
-
-def test_the_cpus_at_work_are_counted_beside_the_clock() -> None:
     clock = HostClock()
-    work = clock.ready(lambda: sum(range(100_000)), 1)
-    seconds = clock.time(work)
-    assert work.wall_s == seconds
-    assert work.cpu_s > 0
+    assert clock.time(clock.ready(int, 1)) == 2.0
+
+
+def test_the_clock_is_bound_before_anybody_can_replace_it() -> None:
+    assert (timer.perf_counter_ns, timer.process_time_ns) == (time.perf_counter_ns, time.process_time_ns)
+
+
+def test_the_cpus_at_work_are_counted_beside_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timer, "perf_counter_ns", iter([0, 2 * 10**9]).__next__)
+    monkeypatch.setattr(timer, "process_time_ns", iter([10**9, 4 * 10**9]).__next__)
+    clock = HostClock()
+    work = clock.ready(int, 1)
+    assert clock.time(work) == work.wall_s == 2.0
+    assert work.cpu_s == 3.0
 
 
 def test_more_cpus_than_threads_were_set_are_told() -> None:
@@ -223,31 +230,25 @@ def test_threads_that_spin_are_waited_for_but_not_for_ever(spinning: int, sleeps
     assert len(slept) == sleeps
 
 
-def test_a_thread_is_seen_from_the_moment_it_runs_and_not_when_its_time_is_booked() -> None:
-    stop, begun = threading.Event(), threading.Event()
-
-    def spin() -> None:
-        begun.set()
-        x = np.zeros(1000)
-        while not stop.is_set():
-            x += 1
-
-    interference.rest()
-    thread = threading.Thread(target=spin)
-    thread.start()
-    begun.wait()
-    try:
-        seen = [interference.others_running() for _ in range(50)]
-    finally:
-        stop.set()
-        thread.join()
-    assert max(seen) >= 1
-    interference.rest()  # a thread that has been joined may still be on its way out
-    assert interference.others_running() == 0
+def test_threads_that_run_or_wait_for_a_cpu_are_counted_the_calling_one_aside(tmp_path: Path) -> None:
+    """A folder of threads that is made up, as the kernel has it in ``/proc/self/task``."""
+    for number, state in ((threading.get_native_id(), "R"), (1, "R"), (2, "S"), (3, "R"), (4, "D")):
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / str(number) / "stat").write_text(f"{number} (a name) R) {state} 1 1 1")
+    (tmp_path / "5").mkdir()  # it has ended meanwhile
+    assert interference.others_running(tmp_path) == 2
+    assert interference.others_running() >= 0, "the machine's own are readable"
 
 
-def test_where_no_state_is_told_cpu_time_is_looked_at_for_long_enough(tmp_path: Path) -> None:
-    assert interference.others_running(tmp_path / "none") == 0
+def test_where_no_state_is_told_cpu_time_is_looked_at_for_long_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    used = [0.0]
+
+    def sleep(seconds: float) -> None:
+        used[0] += 3 * seconds
+
+    monkeypatch.setattr(interference, "time", SimpleNamespace(sleep=sleep, process_time=lambda: used[0]))
+    assert interference.others_running(tmp_path / "none") == 3
+    assert used[0] == 3 * interference.WATCHED_S
 
 
 @pytest.mark.parametrize(("word", "own", "beside", "alone", "undermined"), [

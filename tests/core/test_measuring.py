@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,7 +13,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 
 from conformance.benchmark import affinity, allocator, benchmark, cache, memory, roofline, sampler
@@ -24,6 +25,8 @@ from conformance.engine.comparison import Comparison, equal
 from impls.implementation import Implementation
 from tests.core.said import said
 from tests.core.test_measuring_clock import MadeUpDevice
+
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 class ScriptedClock:
@@ -172,6 +175,8 @@ def measured(
         return Prepared(**{"run": lambda: name, "verify": right, "inputs": "none", **prepared})
 
     monkeypatch.setattr(taking, "clock_for", lambda device, synchronous=False: clock)
+    monkeypatch.setattr(taking, "time", SimpleNamespace(monotonic=lambda: 0.0))
+    monkeypatch.setattr(taking.interference, "rest", nothing)
     monkeypatch.setattr(taking.importlib, "import_module", lambda name: room_of(prepare))
     monkeypatch.setattr(taking, "_NOISE", {("rig", "w", "cpu", state): noise for state in cache.CONDITIONS})
     monkeypatch.setattr(taking, "_ALONE", {("rig", "w", "cpu", state): alone for state in cache.CONDITIONS} if alone else {})
@@ -358,6 +363,7 @@ def on_device(
         return Prepared(run, right)
 
     monkeypatch.setattr(taking, "clock_for", lambda device_name, synchronous=False: DeviceClock(device))
+    monkeypatch.setattr(taking, "time", SimpleNamespace(monotonic=lambda: 0.0))
     monkeypatch.setattr(taking.importlib, "import_module", lambda name: room_of(prepare))
     monkeypatch.setattr(taking, "obstacle", lambda *_, **__: None)
     emptied = SimpleNamespace(evict=lambda: device.kernel(1e-3), bytes=2**25, assumed=False)
@@ -466,34 +472,52 @@ def test_emptying_the_cache_reads_enough_on_every_cpu() -> None:
     assert cache.HostCache(cpus, None).assumed
 
 
-def test_the_peak_of_a_call_is_what_it_takes_beyond_what_was_live() -> None:
-    kept = np.ones(2**22)
-    np.ones(2**24).sum()  # four times as much, given back before: a high-water mark of long ago is none of this call
-    size = 2**25
-    found = memory.on_host(lambda: np.ones(size // 8).sum())
-    assert found is not None
-    # The kernel's own count is exact to some hundred pages for each thread.
-    assert size - 2**22 < found < size + 2**22
-    assert kept[0] == 1
+def test_the_peak_of_a_call_is_what_it_takes_beyond_what_was_live(tmp_path: Path) -> None:
+    """A process that is made up: the kernel's files, and a call that rises above what was live by 700 KiB."""
+
+    def state(now: int, peak: int) -> None:
+        (tmp_path / "status").write_text(f"Name:\tpython\nVmHWM:\t{peak:8} kB\nVmRSS:\t{now:8} kB\n")
+
+    def call() -> None:
+        assert (tmp_path / "clear_refs").read_text() == "5", "a peak of long ago is none of this call"
+        state(400, 1000)
+
+    state(300, 300)
+    assert memory.on_host(call, tmp_path) == 700 * 1024
+    assert memory.on_host(lambda: state(100, 100), tmp_path) == 0
     assert memory.on_host(nothing, Path("/nowhere")) is None
 
 
 def test_the_allocator_keeps_what_is_freed() -> None:
     if allocator.keep_memory() != "glibc keeps freed memory":
         return  # another C library: then the record says so
-    import resource
+    # In a process of its own, whose C library has kept nothing else.
+    done = subprocess.run([sys.executable, "-c", KEEPING], cwd=ROOT, capture_output=True, text=True, check=True)
+    kept_before, kept_after = map(int, done.stdout.split())
+    assert kept_before < SIZE <= kept_after
 
-    def call() -> None:
-        one, two, three = (np.ones(10**6, np.float32) for _ in range(3))
-        one + two + three
 
-    for _ in range(3):
-        call()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    for _ in range(10):
-        call()
-    # 10 calls would take about ten thousand pages anew.
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before < 2000
+SIZE = 2**26  # beyond what glibc keeps of its own accord
+KEEPING = f"""
+import ctypes
+from conformance.benchmark import allocator
+
+class Counts(ctypes.Structure):  # glibc's struct mallinfo
+    _fields_ = [(name, ctypes.c_int) for name in (*"abcdefgh", "freed", "keepcost")]
+
+library = ctypes.CDLL(None)
+library.mallinfo.restype = Counts
+library.malloc.restype, library.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+library.free.argtypes = [ctypes.c_void_p]
+
+def kept():
+    library.free(library.malloc({SIZE}))
+    return library.mallinfo().freed
+
+print(kept())
+allocator.keep_memory()
+print(kept())
+"""
 
 
 def test_replay_gives_back_exactly_the_samples() -> None:

@@ -6,7 +6,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from conformance.benchmark.timer import LONGEST_AHEAD_S, DeviceClock, HostClock, nothing
+import pytest
+
+from conformance.benchmark import timer
+from conformance.benchmark.timer import LONGEST_AHEAD_S, DeviceClock, HostClock
 from tests.core.said import said
 
 
@@ -162,11 +165,17 @@ def test_how_long_launching_takes_is_told_beside() -> None:
     assert said(DeviceClock(device).launching_seconds(lambda: [device.kernel(1e-6)] * 1)) == said(3e-5)
 
 
-def test_the_host_clock_times_the_calls_alone() -> None:
+def test_the_host_clock_times_the_calls_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     order: list[str] = []
+    readings = iter([1 * 10**9, 5 * 10**9])
+
+    def now() -> int:
+        order.append("clock")
+        return next(readings)
+
+    monkeypatch.setattr(timer, "perf_counter_ns", now)
     clock = HostClock(lambda: order.append("synchronize"))
     clock.glance = lambda: order.append("glance")
     seconds = clock.time(clock.ready(lambda: order.append("call"), 2), lambda: order.append("before"))
-    assert order == ["before", "synchronize", "call", "call", "synchronize", "glance"]
-    assert seconds > 0
-    nothing()
+    assert order == ["before", "synchronize", "clock", "call", "call", "synchronize", "clock", "glance"]
+    assert seconds == 4.0

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
 import pytest
 
 from conformance.benchmark import roofline
 from conformance.benchmark.roofline import HEADROOM, Rate, judged
+from conformance.benchmark.timer import Work, nothing
 from conformance.benchmark.workload import Workload
 from impls import compiler
 from tests.core.said import said
@@ -77,11 +83,14 @@ def test_operations_count_as_well_as_bytes() -> None:
 
 
 def test_a_library_s_product_is_no_ceiling_for_what_was_compiled_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = EachCallTakes(0.5)
+    monkeypatch.setattr(roofline, "clock_for", lambda device: clock)
+    monkeypatch.setattr(roofline, "allowed_cpus", lambda: (0,))
     rates = roofline.product_rates("float32", "cpu", "warm")
-    assert set(rates) == {"matmul_flops_per_s", "multiply_add_flops_per_s"}
-    # No product is done without multiplying and adding; the two are of different moments, so by their scatter and no more.
-    product, registers = rates["matmul_flops_per_s"], rates["multiply_add_flops_per_s"]
-    assert product.typical < registers.best * registers.scatter * HEADROOM
+    assert rates.keys() == {"matmul_flops_per_s", "multiply_add_flops_per_s"}
+    operations, _ = multiply_adds(roofline.ROUNDS, 1)
+    assert rates["matmul_flops_per_s"] == Rate(2 * 1024**3 / 0.5, 2 * 1024**3 / 0.5)
+    assert rates["multiply_add_flops_per_s"] == Rate(operations / 0.5, operations / 0.5)
     slow = {"matmul_flops_per_s": Rate(1e11, 1e11)}
     assert judged(PRODUCT, 3.0, 3.0, STEADY, slow, "warm").fault
     assert not judged(PRODUCT, 3.0, 3.0, STEADY, {**slow, "multiply_add_flops_per_s": Rate(4e11, 4e11)}, "warm").fault
@@ -92,6 +101,41 @@ def test_a_library_s_product_is_no_ceiling_for_what_was_compiled_here(monkeypatc
 
     monkeypatch.setattr(compiler, "library", missing)
     assert set(roofline.product_rates("float32", "cpu", "warm")) == {"matmul_flops_per_s"}
+
+
+class EachCallTakes:
+    """A clock that makes no call and says that each took so long."""
+
+    name = "scripted"
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.glance: Callable[[], Any] = nothing
+
+    def ready(self, run: Callable[[], Any], calls: int) -> Work:
+        return Work(run, calls)
+
+    def time(self, work: Work, before: Callable[[], Any] = nothing) -> float:
+        return self.seconds * work.calls
+
+
+def multiply_adds(rounds: int, threads: int) -> tuple[float, float]:
+    """What the compiled multiply-adds count, and what they come to."""
+    result = ctypes.c_float()
+    function = compiler.library(roofline.SOURCE).multiply_adds
+    function.restype = ctypes.c_double
+    function.argtypes = [ctypes.c_int64, ctypes.c_int64, ctypes.c_float, ctypes.c_float, ctypes.POINTER(ctypes.c_float)]
+    return float(function(rounds, threads, 0.5, 1.0, result)), result.value
+
+
+def test_the_multiply_adds_that_are_counted_are_done_in_whole_vectors() -> None:
+    operations, total = multiply_adds(10, 1)
+    chains = np.arange(12.0)
+    for _ in range(10):
+        chains = chains * 0.5 + 1
+    assert said(total) == said(chains.sum())
+    assert operations / (2 * 12 * 10) in (4, 8, 16)
+    assert multiply_adds(30, 1)[0] == 3 * operations
 
 
 def test_without_a_floor_nothing_is_claimed() -> None:

@@ -49,13 +49,15 @@ def test_automatic_means_one_for_each_device(monkeypatch: pytest.MonkeyPatch) ->
 
 
 SPY = """
-import os, signal
+import os, signal, time
 
 def parse(text):
     with open({log!r} + os.environ["PYTEST_XDIST_WORKER"], "a") as file:
         file.write(os.environ.get("CUDA_VISIBLE_DEVICES", "none") + "\\n")
     if os.environ["PYTEST_XDIST_WORKER"] == "gw0":
         os.kill(os.getpid(), signal.SIGKILL)
+    while os.environ["PYTEST_XDIST_WORKER"] == "gw1" and not os.path.exists({log!r} + "gw2"):
+        time.sleep(0.01)  # so that there is work left for the one that takes the place of the first
     return []
 
 parse.gaugeblock = {{"devices": ["cpu", "cuda"]}}
@@ -67,8 +69,9 @@ def run(*arguments: str, devices: str = "7,9") -> tuple[int, str]:
     outside = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--quick", *arguments],
-        cwd=ROOT, env={**outside, "CUDA_VISIBLE_DEVICES": devices, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
-        timeout=100,
+        cwd=ROOT, env={**outside, "CUDA_VISIBLE_DEVICES": devices, "OMP_NUM_THREADS": "1", "GAUGEBLOCK_TEXT_SECONDS": "86400"},
+        capture_output=True, text=True,
+        timeout=3600,  # only what would never end is ended
     )  # fmt: skip
     return done.returncode, done.stdout + done.stderr
 

@@ -116,16 +116,16 @@ ONE_CANDIDATE = {
 @pytest.mark.parametrize("size", [1, 64, 10**6], ids=str)
 def test_time_grows_with_the_text_and_not_with_its_square(profile: str, size: int) -> None:
     # A reader whose time is the square of the text takes a thousand times as long for 32 times the text. A quarter of that is
-    # the bound: eight times what is proportional, in the processor's own time, so that a busy machine does not matter.
+    # the bound: eight times what is proportional, in this thread's own time, so that a busy machine does not matter.
     short = 1_000 if size == 1 else 4_000
 
     def seconds(family: str, length: int) -> float:
         head, piece = ONE_CANDIDATE.get(family, ("", family))
         text = head + piece * max(1, length // len(piece))
-        started = time.process_time()
+        started = time.thread_time()
         for _ in read((text[at : at + size] for at in range(0, len(text), size)), profile, None):
             pass
-        return time.process_time() - started
+        return time.thread_time() - started
 
     slow = [*FAMILIES, *ONE_CANDIDATE]
     for _ in range(4):

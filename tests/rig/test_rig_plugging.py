@@ -108,10 +108,9 @@ def test_a_parser_that_hangs_is_interrupted() -> None:
     def hangs(text: str) -> Any:
         return re.match(r"(a+)+$", "a" * 60 + "b")
 
-    started = time.monotonic()
+    # Left alone it would take 2^60 steps: that it comes back at all is the point.
     with pytest.raises(_text.TimeLimitExceeded, match=r"no answer within 0\.2 s"):
         subject(hangs, seconds=0.2).parse("x")
-    assert time.monotonic() - started < 5
 
 
 def test_a_time_limit_leaves_an_outer_one_running() -> None:

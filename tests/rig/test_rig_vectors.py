@@ -112,7 +112,7 @@ READ = sum(vector.kind in ("accept", "reject") for vector in VECTORS)
 
 def test_javascript_reads_them() -> None:
     for program in [program for program in ("node",) if shutil.which(program)]:
-        done = subprocess.run([program, str(ROOT / "examples" / "vectors.mjs")], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([program, str(ROOT / "examples" / "vectors.mjs")], capture_output=True, text=True)
         assert (done.returncode, done.stdout) == (0, f"{READ} passed, 0 failed\n")
 
 
@@ -130,9 +130,9 @@ def test_c_reads_them(compiler: str, parser: str, bug: str, caught: list[str], t
     (tmp_path / "rig_parser.h").write_text(header.replace(parser, bug) if parser else header)
     shutil.copy(ROOT / "examples" / "vectors.c", tmp_path)
     flags = ["-std=c99", "-O2", "-pedantic", "-Wall", "-Wextra", "-Werror"]
-    subprocess.run([compiler, *flags, "-o", "vectors", "vectors.c"], cwd=tmp_path, check=True, timeout=60)
+    subprocess.run([compiler, *flags, "-o", "vectors", "vectors.c"], cwd=tmp_path, check=True)
     lines = "".join(line + "\n" for line in flat(VECTORS))
-    done = subprocess.run([str(tmp_path / "vectors")], input=lines, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([str(tmp_path / "vectors")], input=lines, capture_output=True, text=True, check=False)
     assert done.returncode == bool(caught), done.stdout
     *failed, last = done.stdout.splitlines()
     assert last == f"{READ - len(failed)} passed, {len(failed)} failed"
