@@ -1,20 +1,21 @@
-"""A check is how one requirement is put to one subject: a plain function of (subject, case), with its cases."""
+"""Test one requirement on one implementation: a check is a function of (subject, case, dtype), with its cases."""
 
 from __future__ import annotations
 
 import math
 import traceback
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from conformance.engine.comparison import Comparison
+from conformance.engine.harness import AnySubject
 from impls.implementation import in_one_line
 
 
-class Case(Protocol):
-    """The description of one situation: frozen, hashable, deterministic, cheap; arrays are made from it when needed."""
+class Case(Hashable, Protocol):
+    """An input description: frozen, hashable, deterministic, cheap. Arrays are made from it when needed."""
 
     @property
     def id(self) -> str:
@@ -26,20 +27,20 @@ class Case(Protocol):
 
     @property
     def needs(self) -> frozenset[str]:
-        """The features that an implementation must offer; those it declares not to have make the verdict unsupported."""
+        """The features that an implementation must offer. Where it declares to lack one, the verdict is unsupported."""
 
     @property
     def dtypes(self) -> tuple[str, ...]:
-        """The dtypes in which it is put; empty for text."""
+        """The dtypes in which it is run; empty for text."""
 
 
 CheckFunction = Callable[[Any, Any, str], Iterable[Comparison]]
-"""``check(subject, case, dtype)``: yields comparisons. The subject is what the room's driver connects."""
+"""``check(subject, case, dtype)``: yields comparisons. The subject is what the system's harness connects."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One requirement's test: what to run and on which cases."""
+    """The code that tests one requirement, and the cases to run it on."""
 
     requirement: str
     run: CheckFunction
@@ -73,8 +74,8 @@ class Checks:
         return len(self._checks)
 
 
-def run_check(check: Check, subject: Any, case: Any, dtype: str) -> list[Comparison]:
-    """The comparisons of one check on one subject; an empty list would be a check that cannot fail, and is an error."""
+def run_check(check: Check, subject: AnySubject, case: Case, dtype: str) -> list[Comparison]:
+    """The comparisons of one check on one subject. AssertionError where there are none: such a check cannot fail."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         comparisons = list(check.run(subject, case, dtype))

@@ -1,4 +1,4 @@
-"""What was got, beside what was expected and how far off it may be: total on NaN, infinity and wrong shapes."""
+"""Compare what was got with what was expected, within a bound. NaN, infinity and wrong shapes have defined results."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Array = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Comparison:
-    """One quantity held against the law. ``margin`` is the largest |error| / bound; above 1 it fails."""
+    """One quantity compared with its expected value. ``margin`` is the largest |error| / bound; above 1 it fails."""
 
     quantity: str
     margin: float
@@ -34,11 +34,11 @@ class Comparison:
 
 
 def compare(quantity: str, got: npt.ArrayLike, expected: npt.ArrayLike, bound: npt.ArrayLike) -> Comparison:
-    """Hold ``got`` against ``expected``, elementwise, with the absolute ``bound`` (broadcast to the shape of expected).
+    """Compare ``got`` with ``expected`` elementwise, within the absolute ``bound`` (broadcast to the shape of expected).
 
-    An element agrees where both are NaN, or both the same infinity. Anything else that is not finite, a wrong shape, a
-    bound that is negative or not a number: margin inf. A bound of 0 asks for equality. Where ``bound`` is inf the law
-    makes no claim about the element, and any value passes with margin 0.
+    An element agrees where both are NaN, or both the same infinity. For anything else
+    that is not finite, a wrong shape, or a bound that is negative or NaN, the margin is inf. A bound of 0 asks for equality.
+    A bound of inf says that the element may have any value: its margin is 0.
     """
     got_array = np.asarray(got, dtype=np.float64)
     expected_array = np.asarray(expected, dtype=np.float64)
@@ -76,7 +76,7 @@ def margins_of(got: Array, expected: Array, bound: Array) -> Array:
 
 
 def equal(quantity: str, got: Any, expected: Any, where: str = "") -> Comparison:
-    """Hold discrete things (texts, lists, flags) against each other: margin 0 where equal, inf where not."""
+    """Compare discrete things (texts, lists, flags): margin 0 where equal, inf where not."""
     margin = 0.0 if type(got) is type(expected) and got == expected else math.inf
     return Comparison(quantity, margin, where, _shorten(got), _shorten(expected), "equality", got)
 

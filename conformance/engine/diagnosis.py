@@ -1,31 +1,30 @@
-"""The likeliest reason of a failure: the planted bug that gives the very values that the implementation gave."""
+"""Diagnose a failure: find the mutants that give the same values as the implementation."""
 
 from __future__ import annotations
 
 import functools
-from typing import Any
 
 import numpy as np
 
-from conformance.engine.check import Check, run_check
+from conformance.engine.check import Case, Check, run_check
 from conformance.engine.comparison import Comparison, margins_of
-from conformance.engine.mutation import mutants_of, subject_of
+from conformance.engine.mutation import Mutant, mutants_of, subject_of
 from conformance.engine.selection import is_thorough
 
 MOST_SHOWN = 3
-"""A failure that looks like more than a few planted bugs has no likeliest reason, only a list."""
+"""A failure that resembles more mutants than this has no likeliest reason; the rest are counted."""
 
 
-def resembling(system: str, check: Check, case: Any, dtype: str, comparisons: list[Comparison]) -> str:
-    """``name: sentence`` of the planted bugs that this failure cannot be told from, joined by ``; or ``; "" if none.
+def resembling(system: str, check: Check, case: Case, dtype: str, comparisons: list[Comparison]) -> str:
+    """``name: sentence`` of the mutants that this failure resembles, joined by ``; or ``; "" if none.
 
-    A planted bug resembles the implementation where it fails the same check itself and no quantity of the two differs by
-    more than twice the bound: each may be off by one bound from the same wrong answer.
+    A mutant resembles the implementation where it fails the same check and no quantity of the two differs by more than
+    twice the bound: each may be off by one bound from the same wrong answer.
     """
     found = []
     for mutant in mutants_of(system):
         if mutant.honest or mutant.equivalent or (is_thorough(case) and not mutant.thorough):
-            continue  # on a case that takes long, only the bugs that are planted for such cases are worth their time
+            continue  # a case that takes long is run only on the mutants that were made for such cases
         theirs = _comparisons(mutant, check, case, dtype)
         if theirs is not None and any(not c.passed for c in theirs) and _alike(comparisons, theirs):
             found.append(f"{mutant.name}: {mutant.sentence}")
@@ -34,11 +33,11 @@ def resembling(system: str, check: Check, case: Any, dtype: str, comparisons: li
 
 
 @functools.lru_cache(maxsize=4096)
-def _comparisons(mutant: Any, check: Check, case: Any, dtype: str) -> list[Comparison] | None:
+def _comparisons(mutant: Mutant, check: Check, case: Case, dtype: str) -> list[Comparison] | None:
     try:
         return run_check(check, subject_of(mutant), case, dtype)
     except Exception:
-        return None  # it cannot sit this case, so it explains nothing here
+        return None  # it cannot run this case, so it explains nothing here
 
 
 def _alike(ours: list[Comparison], theirs: list[Comparison]) -> bool:

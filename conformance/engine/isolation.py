@@ -1,9 +1,9 @@
-"""What an implementation does to the process is its own affair: it meets the surroundings that it left, and no other's.
+"""Save and restore process state per implementation.
 
-A stranger may change the working directory, where modules are looked for, the recursion limit, NumPy's error state, the
-locale or torch's defaults, by an import or by a call. Each finds again what itself set; the others find what they would have
-found without it. The command line, the standard streams and what Ctrl-C does are the run's own: they are put back for
-everybody. Nor can a call end the process: then `os._exit` raises SystemExit.
+An implementation may change the working directory, the module path, the recursion limit, NumPy's error state, the locale or
+torch's defaults, at import or in a call. Each implementation finds again what it set itself; the others find what they would
+have found without it. The command line, the standard streams and the signal handlers belong to the run and are restored for
+everybody. A call cannot end the process: `os._exit` raises SystemExit instead.
 """
 
 from __future__ import annotations
@@ -14,64 +14,54 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, NoReturn
 
 
-@dataclass(frozen=True)
-class Surroundings:
-    """The process-wide settings that are kept apart."""
+class Setting(NamedTuple):
+    """One process-wide setting, and its value in a library that has just been imported (None: leave it as it is)."""
 
-    folder: str
-    path: tuple[str, ...]
-    """Where modules are looked for."""
-    recursion_limit: int
-    numpy_errors: dict[str, Any] | None
-    """None where NumPy is not imported."""
-    locale: str
-    flags: tuple[Any, ...]
-    """Of torch: whether it looks for anomalies, how exactly it multiplies, whether it must be deterministic; () without it."""
-    torch: tuple[Any, bool, int] | None
-    """Default dtype, whether gradients are recorded, and threads; None where torch is not imported."""
+    read: Callable[[], Any]
+    write: Callable[[Any], Any]
+    default: Any = None
 
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGALRM") if hasattr(signal, name))
 """What interrupts a run, ends it, and ends an answer that takes too long."""
 
-_LEFT: dict[str, Surroundings] = {}
-"""What each implementation left behind, by its selector."""
+_LEFT: dict[str, dict[str, Any]] = {}
+"""The state that each implementation left behind, by its selector."""
 
 
 @contextlib.contextmanager
 def process_state_of(selector: str) -> Iterator[None]:
-    """Run the body as that implementation left the process, and leave it afterwards as it was."""
-    before, variables = _taken(), dict(os.environ)
+    """Run the body in the state that this implementation left, and restore the present one afterwards."""
+    before, variables = _state(), dict(os.environ)
     _restore(_LEFT.get(selector, before))
     try:
-        with _the_run_s_own():
+        with _state_of_the_run():
             yield
     finally:
-        left = _LEFT[selector] = _taken()
+        left = _LEFT[selector] = _state()
         _restore(before)
-        # As with variables, what it added stays; but behind what was there, so that it hides nothing.
-        sys.path += [folder for folder in left.path if folder not in before.path]
-        # What an import adds is left, since a library that several share adds it once; nothing is taken away or changed.
+        # Several implementations may share a library that adds to the path once. So additions stay, but behind what was there.
+        sys.path += [folder for folder in left["path"] if folder not in before["path"]]
+        # Likewise variables: additions stay, changes and removals are undone.
         for name in [name for name, value in variables.items() if os.environ.get(name) != value]:
             os.environ[name] = variables[name]
 
 
 @contextlib.contextmanager
-def _the_run_s_own() -> Iterator[None]:
-    """What belongs to the run and to nobody who is judged: how it was called, what it writes to, and how it ends."""
+def _state_of_the_run() -> Iterator[None]:
+    """Restore arguments, streams and signal handlers after the body, and forbid it to end the process."""
     arguments, streams, leave = list(sys.argv), (sys.stdin, sys.stdout, sys.stderr), os._exit
     process, thread = os.getpid(), threading.current_thread()
-    # Handlers are the main thread's alone to set; None is one that Python has not set, and cannot set again.
+    # Only the main thread can set handlers. None is a handler that Python did not set, and cannot set again.
     in_main = thread is threading.main_thread()
     handlers = {number: signal.getsignal(number) for number in SIGNALS} if in_main else {}
 
     def exit_or_raise(status: int) -> NoReturn:
-        # A child that was forked leaves, and so does whoever watches over this process from another thread.
+        # A forked child may leave, and so may a thread that watches over this process.
         if os.getpid() != process or threading.current_thread() is not thread:
             leave(status)
         raise SystemExit(f"it called os._exit({status}), which would have ended the run")
@@ -88,55 +78,41 @@ def _the_run_s_own() -> Iterator[None]:
                 signal.signal(number, handler)
 
 
-def _taken() -> Surroundings:
+def _settings() -> dict[str, Setting]:
+    """Every setting that can be read now: those of NumPy and torch only where they are imported."""
+    # The recursion limit comes first, since setting the others needs some depth.
+    found = {
+        "recursion limit": Setting(sys.getrecursionlimit, sys.setrecursionlimit),
+        "folder": Setting(_folder, _enter),
+        "path": Setting(lambda: list(sys.path), lambda path: sys.path.__setitem__(slice(None), path)),
+        "locale": Setting(lambda: locale.setlocale(locale.LC_ALL), lambda name: locale.setlocale(locale.LC_ALL, name)),
+    }
     numpy: Any = sys.modules.get("numpy")
-    torch: Any = sys.modules.get("torch")
-    return Surroundings(
-        folder=_folder(),
-        path=tuple(sys.path),
-        recursion_limit=sys.getrecursionlimit(),
-        numpy_errors=dict(numpy.geterr()) if hasattr(numpy, "geterr") else None,
-        locale=locale.setlocale(locale.LC_ALL),
-        flags=_flags(torch),
-        torch=(torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_num_threads()) if _is_whole(torch) else None,
-    )
-
-
-def _restore(state: Surroundings) -> None:
-    now = _taken()
-    # First, since what follows needs some depth itself.
-    if now.recursion_limit != state.recursion_limit:
-        sys.setrecursionlimit(state.recursion_limit)
-    if state.folder and now.folder != state.folder:
-        os.chdir(state.folder)
-    if now.path != state.path:
-        sys.path[:] = state.path
-    if now.numpy_errors is not None and now.numpy_errors != state.numpy_errors:
-        # Imported since: then NumPy had its own defaults before.
+    if hasattr(numpy, "geterr"):
         defaults = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
-        sys.modules["numpy"].seterr(**(state.numpy_errors or defaults))
-    if now.locale != state.locale:
-        locale.setlocale(locale.LC_ALL, state.locale)
-    if now.flags and now.flags != state.flags:
-        torch = sys.modules["torch"]
-        # Imported since: then it had its own defaults before.
-        anomalies, precision, deterministic = state.flags or (False, "highest", False)
-        torch.autograd.set_detect_anomaly(anomalies)
-        torch.set_float32_matmul_precision(precision)
-        torch.use_deterministic_algorithms(deterministic)
-    if now.torch is not None and now.torch != state.torch:
-        torch = sys.modules["torch"]
-        # Imported since: then it had its own defaults before.
-        dtype, gradients, threads = state.torch or (torch.float32, True, now.torch[2])
-        torch.set_default_dtype(dtype)
-        torch.set_grad_enabled(gradients)
-        torch.set_num_threads(threads)
+        found["NumPy errors"] = Setting(numpy.geterr, lambda errors: numpy.seterr(**errors), defaults)
+    torch: Any = sys.modules.get("torch")
+    if hasattr(torch, "get_default_dtype") and hasattr(torch, "get_num_threads"):  # imported to its end
+        found |= {
+            "anomalies": Setting(torch.is_anomaly_enabled, torch.autograd.set_detect_anomaly, False),
+            "precision": Setting(torch.get_float32_matmul_precision, torch.set_float32_matmul_precision, "highest"),
+            "determinism": Setting(torch.are_deterministic_algorithms_enabled, torch.use_deterministic_algorithms, False),
+            "dtype": Setting(torch.get_default_dtype, torch.set_default_dtype, torch.float32),
+            "gradients": Setting(torch.is_grad_enabled, torch.set_grad_enabled, True),
+            "threads": Setting(torch.get_num_threads, torch.set_num_threads),
+        }
+    return found
 
 
-def _flags(torch: Any) -> tuple[Any, ...]:
-    if not _is_whole(torch):
-        return ()
-    return torch.is_anomaly_enabled(), torch.get_float32_matmul_precision(), torch.are_deterministic_algorithms_enabled()
+def _state() -> dict[str, Any]:
+    return {name: setting.read() for name, setting in _settings().items()}
+
+
+def _restore(state: dict[str, Any]) -> None:
+    for name, setting in _settings().items():
+        wanted = state.get(name, setting.default)
+        if wanted is not None and setting.read() != wanted:
+            setting.write(wanted)
 
 
 def _folder() -> str:
@@ -147,6 +123,6 @@ def _folder() -> str:
         return ""
 
 
-def _is_whole(torch: Any) -> bool:
-    """Whether torch has been imported to its end."""
-    return hasattr(torch, "get_default_dtype") and hasattr(torch, "get_num_threads")
+def _enter(folder: str) -> None:
+    if folder:
+        os.chdir(folder)

@@ -1,4 +1,4 @@
-"""Planted bugs: the suite judges itself with small wrong implementations, one sentence each, and with honest variants."""
+"""Test the suite itself: on mutants (planted bugs), which it must catch, and on honest variants, which it must not accuse."""
 
 from __future__ import annotations
 
@@ -10,27 +10,28 @@ from dataclasses import dataclass
 from typing import Any
 
 from conformance.engine.check import last_line, run_check, worst_of
+from conformance.engine.harness import AnySubject
 from conformance.engine.selection import Options, Turns, selected_cases
 from impls.implementation import NotRun, Unsupported
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """A wrong implementation, or (``honest``) a right one of unusual shape.
+    """A planted bug: a wrong implementation, described in one sentence; or (``honest``) a right one that is unusual.
 
-    ``subject`` gives a subject of the system's room. ``killed_by`` names the requirements that must catch it.
+    ``subject`` makes its subject. ``killed_by`` names the requirements that must catch it.
     ``equivalent`` is the proof, in words, that no case can tell it from a correct one; such a mutant may survive.
     """
 
     name: str
     system: str
     sentence: str
-    subject: Callable[[], Any]
+    subject: Callable[[], AnySubject]
     killed_by: tuple[str, ...] = ()
     honest: bool = False
     equivalent: str = ""
     thorough: bool = False
-    """Whether only a case of ``--thorough`` can catch it; then it is put to those as well, in such runs alone."""
+    """Whether only a case of ``--thorough`` can catch it. Such a mutant is tested in such runs alone."""
 
     def __post_init__(self) -> None:
         if not self.honest and not self.equivalent and not self.killed_by:
@@ -39,7 +40,7 @@ class Mutant:
 
 @dataclass(frozen=True)
 class MutantResult:
-    """What came of putting every check to a mutant: ``killers`` maps requirement ids to worst margins (inf: it crashed)."""
+    """The result of every check on a mutant. ``killers`` maps requirement ids to worst margins (inf: it crashed)."""
 
     mutant: Mutant
     killers: dict[str, float]
@@ -76,20 +77,21 @@ class MutantResult:
 
 
 def mutants_of(system: str) -> tuple[Mutant, ...]:
-    """The planted bugs and honest variants of one system."""
-    return importlib.import_module(f"conformance.{system}.mutants").MUTANTS
+    """The mutants and honest variants of one system."""
+    mutants: tuple[Mutant, ...] = importlib.import_module(f"conformance.{system}.mutants").MUTANTS
+    return mutants
 
 
 @functools.cache
-def subject_of(mutant: Mutant) -> Any:
+def subject_of(mutant: Mutant) -> AnySubject:
     """The mutant's subject, made once."""
     return mutant.subject()
 
 
 def run_mutant(mutant: Mutant, every_dtype: bool = True) -> MutantResult:
-    """Put every check and case of its system to a mutant. A crash of a planted bug is a kill with margin inf.
+    """Run every check and case of its system on a mutant. A crash counts as a kill with margin inf.
 
-    Without ``every_dtype`` each case comes in one dtype, in turn, which takes a third of the time.
+    Without ``every_dtype`` each case runs in one dtype, in turn, which takes a third of the time.
     """
     turns = Turns()
     killers: dict[str, float] = {}

@@ -38,7 +38,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class Requirement:
-    """``id`` never changes meaning once published; reports, expected-failure files and discussions speak in it."""
+    """``id`` never changes meaning once published; reports, --xfails files and discussions refer to it."""
 
     id: str
     level: Level

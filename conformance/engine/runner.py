@@ -1,59 +1,50 @@
-"""Putting one case to one implementation, and saying what came of it."""
+"""Run one test case: one implementation, check, case, dtype and device; and give its verdict."""
 
 from __future__ import annotations
 
 import functools
-import importlib
 import math
 import shlex
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from conformance.engine.check import Check, last_line, run_check, worst_of
+from conformance.engine.check import Case, Check, last_line, run_check, worst_of
 from conformance.engine.comparison import compare, equal
 from conformance.engine.diagnosis import resembling
+from conformance.engine.harness import connect as connect
 from conformance.engine.isolation import process_state_of
-from conformance.engine.requirement import Requirement
 from conformance.engine.selection import Options, Turns, is_thorough, selected_cases
+from conformance.engine.selection import requirements_of as requirements_of
 from conformance.records.schema import Verdict, VerdictRecord
 from impls.implementation import Implementation, NotRun, Unsupported, in_one_line
-from impls.systems import system_named
 
 
 @dataclass(frozen=True)
 class TestCase:
     """One implementation, one check, one case, one dtype, one device."""
 
-    __test__ = False  # no test class, whatever pytest makes of its name
+    __test__ = False  # pytest must not take it for a class of tests
 
     implementation: Implementation
     check: Check
-    case: Any
+    case: Case
     dtype: str
     device: str
     quick: bool = False
 
     @property
     def id(self) -> str:
-        """Unique within the system's test; it reads from the requirement to the implementation."""
+        """Requirement, case, dtype, device and implementation; unique within a system."""
         return "-".join(part for part in (self.case_id, self.implementation.name) if part)
 
     @property
     def case_id(self) -> str:
-        """The same for every implementation."""
+        """The part of the id that is the same for every implementation."""
         return "-".join(part for part in (self.check.requirement, self.case.id, self.dtype, self.device) if part)
 
 
-@functools.cache
-def requirements_of(system: str) -> dict[str, Requirement]:
-    """The requirements of one system, by id."""
-    return {r.id: r for r in importlib.import_module(f"conformance.{system}.requirements").REQUIREMENTS}
-
-
-def test_cases(system: str, implementations: Sequence[Implementation], options: Options) -> Iterator[TestCase]:
-    """Every test_case of a run, case by case, so that what a case costs to prepare is shared by all who sit it."""
+def list_test_cases(system: str, implementations: Sequence[Implementation], options: Options) -> Iterator[TestCase]:
+    """Every test case of a run, case by case, so that what a case costs to prepare is shared by all implementations."""
     own = [implementation for implementation in implementations if implementation.system == system]
     turns = Turns()
     for check, case, dtype in selected_cases(system, options):
@@ -64,9 +55,9 @@ def test_cases(system: str, implementations: Sequence[Implementation], options: 
 
 
 def every_dtype(implementation: Implementation, device: str, options: Options) -> bool:
-    """Whether each case is put in each of its dtypes, or in one that comes in turn.
+    """Whether each case is run in each of its dtypes, and not in one of them in turn.
 
-    In turn is enough for a quick run, and for what an interpreter runs: there one dtype takes longer than all of the others'.
+    One in turn is enough for a quick run, and for what an interpreter runs, which takes very long.
     """
     interpreted = device == "cpu" and bool(implementation.settings.get("interpreted_on_cpu"))
     return bool(options.dtypes) or options.thorough or not (options.quick or interpreted)
@@ -74,7 +65,7 @@ def every_dtype(implementation: Implementation, device: str, options: Options) -
 
 @dataclass(frozen=True)
 class RuledOut:
-    """The test_cases that what one implementation declares, or lacks here, keeps it from: nothing of them has to be run."""
+    """The test cases that cannot run, by what an implementation declares or by what is not installed."""
 
     implementation: Implementation
     test_cases: tuple[TestCase, ...]
@@ -86,28 +77,17 @@ class RuledOut:
 
 
 def divided(found: Iterable[TestCase]) -> tuple[list[TestCase], list[RuledOut]]:
-    """The test_cases that have to be sat, in order, and the others, gathered by implementation."""
+    """The test cases that have to run, in order, and the others, grouped by implementation."""
     runnable: list[TestCase] = []
     absent: dict[str, list[TestCase]] = {}
-    for e in found:
-        if declared_obstacle(e.implementation, e.device, e.dtype, e.case.needs, e.quick) is None:
-            runnable.append(e)
-        else:
-            absent.setdefault(e.implementation.name, []).append(e)
+    for t in found:
+        ruled_out = declared_obstacle(t.implementation, t.device, t.dtype, t.case.needs, t.quick) is not None
+        (absent.setdefault(t.implementation.name, []) if ruled_out else runnable).append(t)
     return runnable, [RuledOut(own[0].implementation, tuple(own)) for own in absent.values()]
 
 
-@functools.lru_cache(maxsize=256)
-def connect(implementation: Implementation, device: str) -> Any:
-    """The room's subject for this implementation on this device, made once."""
-    with warnings.catch_warnings():
-        # What a peer's own imports warn of is not ours to show a hundred times.
-        warnings.simplefilter("ignore")
-        return importlib.import_module(f"conformance.{implementation.system}.harness.subject").connect(implementation, device)
-
-
 def obstacle(implementation: Implementation, device: str, dtype: str, needs: frozenset[str], quick: bool) -> Exception | None:
-    """Why this cannot be put to this implementation at all, as NotRun or Unsupported; None where nothing stands in the way."""
+    """Why this implementation cannot run such a case, as NotRun or Unsupported; None where it can."""
     declared = declared_obstacle(implementation, device, dtype, needs, quick)
     if declared is None and device == "cuda" and not _has_cuda():
         return NotRun("needs a CUDA device, and torch finds none here")
@@ -117,7 +97,7 @@ def obstacle(implementation: Implementation, device: str, dtype: str, needs: fro
 def declared_obstacle(
     implementation: Implementation, device: str, dtype: str, needs: frozenset[str], quick: bool
 ) -> Exception | None:
-    """What of `obstacle` can be told without importing anything: from the declaration and from what is installed."""
+    """What of `obstacle` can be told without importing anything: by the declaration and by what is installed."""
     missing = implementation.missing()
     if missing:
         return NotRun(f"needs {', '.join(missing)}, not installed here; {_how_to_install(implementation)}")
@@ -150,7 +130,7 @@ def _has_cuda() -> bool:
 
 
 def unjudged(test_case: TestCase, verdict: Verdict, message: str = "") -> VerdictRecord:
-    """The result of a case that came to no margin: all that is known before it is put, and why it ended so."""
+    """The record of a test case that gave no margin, with the reason."""
     return VerdictRecord(
         implementation=test_case.implementation.name,
         system=test_case.implementation.system,
@@ -165,7 +145,7 @@ def unjudged(test_case: TestCase, verdict: Verdict, message: str = "") -> Verdic
 
 
 def run_test_case(test_case: TestCase) -> VerdictRecord:
-    """Put the case, and judge. Every exception of the implementation becomes a verdict; only an interrupt passes through."""
+    """Run a test case and give the verdict. Every exception becomes a verdict, except an interrupt."""
     implementation, check, case = test_case.implementation, test_case.check, test_case.case
     blank = unjudged(test_case, Verdict.ERROR)
     try:
@@ -180,13 +160,13 @@ def run_test_case(test_case: TestCase) -> VerdictRecord:
     except NotRun as reason:
         return replace(blank, verdict=Verdict.NOT_RUN, message=in_one_line(str(reason)))
     except NotImplementedError as error:
-        # How a stranger, who declared nothing, declares a gap. Somebody who declared the feature has broken his word instead.
+        # An implementation that declares no features shows a gap in this way. One that declares it breaks its promise.
         verdict = Verdict.UNSUPPORTED if implementation.features is None else Verdict.ERROR
         return replace(blank, verdict=verdict, message=last_line(error))
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        # SystemExit, and what pytest.skip and pytest.fail raise: whatever came, a verdict must not be missing.
+        # SystemExit too, and what pytest.skip and pytest.fail raise: a verdict must never be missing.
         return replace(blank, verdict=Verdict.ERROR, message=last_line(error))
     worst = worst_of(comparisons)
     judged = replace(
@@ -204,22 +184,8 @@ def run_test_case(test_case: TestCase) -> VerdictRecord:
     return judged
 
 
-def assure_wrong_fails() -> None:
-    """AssertionError where comparing no longer works in this process, in which strangers' code has run."""
-    found = [
-        compare("one of them wrong", (1.0, math.nan, 3.0), (1.0, math.nan, 1.0), 1.0),
-        compare("right", (1.0, math.inf), (1.5, math.inf), 1.0),
-        equal("right", "a", "a"),
-    ]
-    if [c.margin for c in found] != [2.0, 0.5, 0.0] or worst_of(found) is not found[0] or found[0].passed:
-        raise AssertionError(
-            "the suite no longer tells a wrong value from a right one: it, or something before it in this process, has "
-            "replaced a part of NumPy or of the suite; judge the others in a run without it"
-        )
-
-
 def reproduction(test_case: TestCase) -> str:
-    """The one-line command that puts just this case to just this implementation, quoted for a POSIX shell."""
+    """The command that runs this test case alone, quoted for a POSIX shell."""
     implementation = test_case.implementation
     alone = replace(test_case, implementation=replace(implementation, name=implementation.name_alone or implementation.name))
     node = f"conformance/{implementation.system}/test_{implementation.system}.py::test_conforms[{alone.id}]"
@@ -231,30 +197,15 @@ def reproduction(test_case: TestCase) -> str:
     return " ".join(words)
 
 
-def explain(result: VerdictRecord) -> str:
-    """A failure in words: what was judged, where it is worst, by how much, the likeliest reason, and how to see it again."""
-    requirement = requirements_of(result.system)[result.requirement]
-    rows = [
-        ("implementation", result.implementation),
-        ("case", " ".join(part for part in (result.case, result.dtype, result.device) if part)),
+def assure_wrong_fails() -> None:
+    """AssertionError where comparison no longer works in this process, in which third-party code has run."""
+    found = [
+        compare("one of them wrong", (1.0, math.nan, 3.0), (1.0, math.nan, 1.0), 1.0),
+        compare("right", (1.0, math.inf), (1.5, math.inf), 1.0),
+        equal("right", "a", "a"),
     ]
-    if result.verdict is Verdict.FAIL:
-        margin = result.margin if result.margin is not None else math.nan
-        rows += [
-            ("quantity", result.quantity),
-            ("worst at", result.worst or "-"),
-            ("got", result.got),
-            ("expected", result.expected),
-            ("bound", result.bound),
-            ("margin", f"{margin:.3g} (|error| / bound; passes up to 1)"),
-            ("resembles", result.resembles or "no planted bug"),
-        ]
-    else:
-        rows.append(("error", result.message))
-    rows += [("catches", requirement.catches), ("reproduce", result.reproduce)]
-    width = max(len(name) for name, _ in rows)
-    head = (
-        f"{result.verdict.value.upper()} {requirement.id}: {requirement.statement} "
-        f"[{system_named(result.system).paper}, {requirement.source}]"
-    )
-    return "\n".join([head, *(f"  {name:<{width}}  {value}" for name, value in rows)])
+    if [c.margin for c in found] != [2.0, 0.5, 0.0] or worst_of(found) is not found[0] or found[0].passed:
+        raise AssertionError(
+            "the suite no longer tells a wrong value from a right one: it, or something before it in this process, has "
+            "replaced a part of NumPy or of the suite; judge the others in a run without it"
+        )

@@ -1,14 +1,14 @@
-"""Which cases a run consists of: every check of a system with every case and dtype that its options leave in."""
+"""Select the cases of a run: every check of a system, with the cases and dtypes that the options allow."""
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
-from conformance.engine.check import Check
-from conformance.engine.requirement import Requirements
+from conformance.engine.check import Case, Check
+from conformance.engine.requirement import Requirement, Requirements
 
 
 @dataclass(frozen=True)
@@ -22,21 +22,21 @@ class Options:
     """Also the cases that take long: thousands of steps, several processes, gigabytes."""
 
 
-def is_thorough(case: Any) -> bool:
-    """Whether a case is left to ``--thorough``: it carries a true ``thorough``; most have no such attribute."""
+def is_thorough(case: Case) -> bool:
+    """Whether a case runs under ``--thorough`` only. Most cases have no attribute ``thorough``."""
     return bool(getattr(case, "thorough", False))
 
 
 class Turns:
-    """Gives each case one of its dtypes: those that are asked for take turns from case to case, so that each is looked at."""
+    """Choose one dtype for each case. The dtypes take turns from case to case, so that each is used."""
 
     def __init__(self) -> None:
         self._turns: dict[tuple[str, str], int] = {}
 
-    def of(self, check: Check, case: Any, dtypes: Collection[str]) -> str:
-        """The dtype in which this case is put where it is put in one only; its first where none of ``dtypes`` is its own."""
+    def of(self, check: Check, case: Case, dtypes: Collection[str]) -> str:
+        """The one dtype to run this case in; its first where it has none of ``dtypes``."""
         turn = self._turns.setdefault((check.requirement, case.id), len(self._turns))
-        common = [dtype for dtype in case.dtypes if dtype in dtypes] or [*case.dtypes[:1], ""][:1]
+        common: list[str] = [dtype for dtype in case.dtypes if dtype in dtypes] or [*case.dtypes[:1], ""][:1]
         return common[turn % len(common)]
 
 
@@ -49,8 +49,8 @@ def checks_of(system: str) -> Iterable[Check]:
     return checks
 
 
-def selected_cases(system: str, options: Options) -> Iterator[tuple[Check, Any, str]]:
-    """Every check with every case and dtype that the options leave in; texts have the dtype ""."""
+def selected_cases(system: str, options: Options) -> Iterator[tuple[Check, Case, str]]:
+    """Every check with every case and dtype that the options allow; texts have the dtype ""."""
     for check in checks_of(system):
         for case in check.cases:
             if (options.quick and not case.quick) or (is_thorough(case) and not options.thorough):
@@ -58,3 +58,9 @@ def selected_cases(system: str, options: Options) -> Iterator[tuple[Check, Any, 
             for dtype in case.dtypes or ("",):
                 if not dtype or not options.dtypes or dtype in options.dtypes:
                     yield check, case, dtype
+
+
+@functools.cache
+def requirements_of(system: str) -> dict[str, Requirement]:
+    """The requirements of one system, by id."""
+    return {r.id: r for r in importlib.import_module(f"conformance.{system}.requirements").REQUIREMENTS}

@@ -1,4 +1,4 @@
-"""What the two text rooms share in judging: documents and lists shown by the part that matters, and the plainest case."""
+"""Compare documents and lists, showing the part that differs; and the simplest case. Shared by RIG and RAG."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ITEMS_SHOWN = 4
 
 
 def shown(text: str) -> str:
-    """A document as it would be written in Python, cut where it is long."""
+    """A document as a Python literal, cut where it is long."""
     written = repr(text)
     if len(written) <= LONGEST_SHOWN:
         return written
@@ -24,10 +24,10 @@ def shown(text: str) -> str:
 
 
 def equal_lists(quantity: str, got: Sequence[Any], expected: Sequence[Any], document: str = "") -> Comparison:
-    """Hold one list against another; where they are long and differ, from the first difference on."""
+    """Compare two lists; where they are long and differ, show them from the first difference on."""
     where = shown(document) if document else ""
     got, expected = list(got), list(expected)
-    # An item takes two characters at the least: very long lists need not be written out to know that they are long.
+    # An item takes at least two characters, so a very long list need not be written out to see that it is long.
     short = max(len(got), len(expected)) <= LONGEST_SHOWN and max(len(repr(got)), len(repr(expected))) <= LONGEST_SHOWN
     if got == expected or short:
         return equal(quantity, got, expected, where)

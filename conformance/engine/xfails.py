@@ -1,4 +1,4 @@
-"""A list of failures that a maintainer knows of, so that the suite can be adopted before everything is fixed.
+"""Read a list of known failures, so that the suite can be adopted before everything is fixed.
 
 One entry a line: a requirement id or glob, then, optionally, an implementation glob and a case glob.
 ``#`` begins a comment.
@@ -26,7 +26,7 @@ class Entry:
     case: str
 
     def matches(self, result: VerdictRecord) -> bool:
-        """Whether this entry speaks of that result, whatever its verdict."""
+        """Whether this entry names the test case of that result, whatever its verdict."""
         return (
             fnmatch.fnmatchcase(result.requirement, self.requirement)
             and fnmatch.fnmatchcase(result.implementation, self.implementation)
@@ -56,7 +56,7 @@ def read(path: str | Path) -> tuple[Entry, ...]:
 
 
 def expected(entries: tuple[Entry, ...], result: VerdictRecord) -> Entry | None:
-    """The entry that a failing result was expected by, if any."""
+    """The entry that expects this failing result, if any."""
     if result.verdict not in RED:
         return None
     return next((entry for entry in entries if entry.matches(result)), None)

@@ -9,7 +9,7 @@ import pytest
 from conformance.benchmark.benchmark import Measurement, measure
 from conformance.engine import xfails
 from conformance.pytest_plugin.items import parameters
-from conformance.pytest_plugin.run import Run, run_of
+from conformance.pytest_plugin.run_state import RunState, run_of
 from conformance.records.schema import VerdictRecord
 from conformance.regression import compare, speeds
 
@@ -17,7 +17,7 @@ MEASURED_AGAIN = "gaugeblock_measured_again"
 """The key under which a worker hands over the lines that it measured again."""
 
 
-def compare_with_earlier(run: Run) -> compare.Findings:
+def compare_with_earlier(run: RunState) -> compare.Findings:
     """What this run lost, and what it does slower, than the earlier ones."""
     option, config = run.config.getoption, run.config
     part = option("keyword", "") or option("markexpr", "") or option("lf", False) or any("::" in a for a in config.args)
@@ -25,7 +25,7 @@ def compare_with_earlier(run: Run) -> compare.Findings:
     return compare.findings(run.earlier, run.header, run.lines, selected, _expected_failures(run))
 
 
-def _expected_failures(run: Run) -> list[dict[str, Any]]:
+def _expected_failures(run: RunState) -> list[dict[str, Any]]:
     """The verdicts that --xfails expects to be red."""
     lines = [line for line in run.lines if line["record"] == "verdict"] if run.expected else []
     return [line for line in lines if xfails.expected(run.expected, VerdictRecord.from_json(line)) is not None]
@@ -58,7 +58,7 @@ def measure_again(session: pytest.Session) -> list[dict[str, Any]]:
     return list(gained.values())
 
 
-def merge_takes(run: Run, measured_again: list[dict[str, Any]]) -> None:
+def merge_takes(run: RunState, measured_again: list[dict[str, Any]]) -> None:
     """Put a worker's further takes into the lines that it reported earlier."""
     for line in measured_again:
         for own in run.lines:

@@ -12,7 +12,7 @@ from typing import NoReturn
 import pytest
 
 from conformance.pytest_plugin.against import MEASURED_AGAIN, compare_with_earlier, measure_again
-from conformance.pytest_plugin.run import Run, run_of
+from conformance.pytest_plugin.run_state import RunState, run_of
 from conformance.records import io as records
 
 PATIENCE_S = 3.0
@@ -43,7 +43,7 @@ def finish(session: pytest.Session, exitstatus: int) -> None:
             session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
 
 
-def _write(run: Run, exitstatus: int) -> None:
+def _write(run: RunState, exitstatus: int) -> None:
     footer = run.began.footer(int(exitstatus))
     if run.findings is not None:
         footer["against"] = {"lost": len(run.findings.lost), "slower": len(run.findings.slower)}

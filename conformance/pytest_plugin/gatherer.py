@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from conformance.engine.runner import test_cases, unjudged
+from conformance.engine.runner import list_test_cases, unjudged
 from conformance.pytest_plugin.options import options_of
-from conformance.pytest_plugin.run import run_of
+from conformance.pytest_plugin.run_state import run_of
 from conformance.records.schema import Verdict, VerdictRecord
 from impls.systems import SYSTEMS
 
@@ -53,7 +53,7 @@ class Gatherer:
     def _crash(self, report: pytest.TestReport) -> VerdictRecord | None:
         node = report.nodeid.partition("@")[0]
         for system in SYSTEMS:
-            for case in test_cases(system.name, run_of(self._config).selection.implementations, options_of(self._config)):
+            for case in list_test_cases(system.name, run_of(self._config).selection.implementations, options_of(self._config)):
                 if node.endswith(f"test_{system.name}.py::test_conforms[{case.id}]"):
                     return unjudged(case, Verdict.ERROR, "the process that was judging it crashed")
         return None

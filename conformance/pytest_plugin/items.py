@@ -10,9 +10,9 @@ import pytest
 
 from conformance.benchmark.benchmark import measurements
 from conformance.engine.mutation import mutants_of
-from conformance.engine.runner import divided, test_cases
+from conformance.engine.runner import divided, list_test_cases
 from conformance.pytest_plugin.options import measures_only, options_of
-from conformance.pytest_plugin.run import run_of
+from conformance.pytest_plugin.run_state import run_of
 
 PARAMETERS = ("test_case", "mutant", "measurement")
 """The arguments of the suite's own tests, one of which each item has."""
@@ -40,7 +40,7 @@ def _values(name: str, system: str, config: pytest.Config) -> Iterable[tuple[Any
     """The values of one parameter for one system, each with its id."""
     options = options_of(config)
     if name == "test_case":
-        runnable, ruled_out = divided(test_cases(system, run_of(config).selection.implementations, options))
+        runnable, ruled_out = divided(list_test_cases(system, run_of(config).selection.implementations, options))
         return [*((case, case.id) for case in runnable), *((group, group.id) for group in ruled_out)]
     if name == "measurement":
         return ((m, m.id) for m in measurements(system, run_of(config).selection.implementations, options))

@@ -9,10 +9,11 @@ import pytest
 
 from conformance.benchmark.benchmark import Outcome, replay
 from conformance.engine import xfails
+from conformance.engine.explanation import explain
 from conformance.engine.mutation import Mutant, run_mutant
-from conformance.engine.runner import RuledOut, TestCase, explain, run_test_case
+from conformance.engine.runner import RuledOut, TestCase, run_test_case
 from conformance.pytest_plugin.gatherer import attach
-from conformance.pytest_plugin.run import run_of
+from conformance.pytest_plugin.run_state import run_of
 from conformance.records.schema import Verdict, VerdictRecord
 
 

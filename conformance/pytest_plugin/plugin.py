@@ -16,7 +16,7 @@ from conformance.pytest_plugin import against, finish, options, outcomes, worker
 from conformance.pytest_plugin.gatherer import NAME, Gatherer
 from conformance.pytest_plugin.items import drop_empty, generate, ignores
 from conformance.pytest_plugin.list_impls import list_implementations
-from conformance.pytest_plugin.run import run_of, start_run
+from conformance.pytest_plugin.run_state import run_of, start_run
 from conformance.pytest_plugin.terminal_summary import summarise
 from impls.triton_support import interpret_without
 

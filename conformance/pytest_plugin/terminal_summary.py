@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import pytest
 
 from conformance.engine import xfails
-from conformance.pytest_plugin.run import Run
+from conformance.pytest_plugin.run_state import RunState
 from conformance.records.schema import Verdict, VerdictRecord
 from impls.implementation import in_one_line
 from impls.systems import SYSTEMS
@@ -54,7 +54,7 @@ def _worst(results: list[VerdictRecord]) -> str:
     return f"{margin:.3g} ({place})" if margin > 0 else f"{margin:.3g}"
 
 
-def summarise(terminal: pytest.TerminalReporter, run: Run) -> None:
+def summarise(terminal: pytest.TerminalReporter, run: RunState) -> None:
     """Write the table, stale expected failures, unusable plugs, what --against found, and where the records are."""
     option = run.config.getoption
     results = [VerdictRecord.from_json(line) for line in run.lines if line["record"] == "verdict"]

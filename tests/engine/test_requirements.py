@@ -9,8 +9,7 @@ from collections import Counter
 import pytest
 
 from conformance.engine.mutation import mutants_of
-from conformance.engine.runner import requirements_of
-from conformance.engine.selection import checks_of, is_thorough
+from conformance.engine.selection import checks_of, is_thorough, requirements_of
 from conformance.studies.claims import claims
 from conformance.studies.curves import curves
 from impls.systems import SYSTEMS

@@ -9,7 +9,7 @@ from typing import Any
 
 from conformance.benchmark.benchmark import measurements, unmeasured
 from conformance.engine.mutation import mutants_of
-from conformance.engine.runner import test_cases, unjudged
+from conformance.engine.runner import list_test_cases, unjudged
 from conformance.engine.selection import Options
 from conformance.records.schema import Verdict
 from impls.implementation import Implementation
@@ -102,7 +102,7 @@ def lines_without(shard: Shard, plan: Plan, verdict: str, message: str) -> Itera
     )
     options = Options((shard.device,), plan.dtypes, plan.quick, plan.thorough)
     if shard.kind == JUDGE:
-        for test_case in test_cases(shard.system, [stub], options):
+        for test_case in list_test_cases(shard.system, [stub], options):
             yield unjudged(test_case, Verdict(verdict), message).to_json()
         return
     for measurement in measurements(shard.system, [stub], options):

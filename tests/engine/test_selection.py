@@ -8,7 +8,7 @@ import pytest
 
 from conformance.engine import selection as module
 from conformance.engine.check import Check
-from conformance.engine.runner import TestCase, divided, reproduction, run_test_case, test_cases
+from conformance.engine.runner import TestCase, divided, list_test_cases, reproduction, run_test_case
 from conformance.engine.selection import Options, selected_cases
 from conformance.records.schema import Verdict
 from impls.implementation import Implementation
@@ -63,7 +63,7 @@ def test_a_quick_run_puts_each_case_in_one_dtype_and_the_dtypes_take_turns(monke
     )
 
     def dtypes(implementation: Implementation, options: Options) -> list[str]:
-        return [e.dtype for e in test_cases("ademamix", [implementation], options)]
+        return [e.dtype for e in list_test_cases("ademamix", [implementation], options)]
 
     assert dtypes(both, Options(quick=True)) == ["float32", "bfloat16", "float32", "bfloat16"]
     assert dtypes(narrow, Options(quick=True)) == ["bfloat16"] * 4
@@ -78,7 +78,7 @@ def test_a_quick_run_puts_each_case_in_one_dtype_and_the_dtypes_take_turns(monke
 def test_what_a_declaration_rules_out_is_gathered_and_nothing_of_it_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "checks_of", lambda system: [CHECK])
     implementations = [named("both", ("float32", "bfloat16")), named("narrow", ("bfloat16",))]
-    found = list(test_cases("ademamix", implementations, Options(thorough=True)))
+    found = list(list_test_cases("ademamix", implementations, Options(thorough=True)))
     runnable, ruled_out = divided(found)
     assert [(e.implementation.name, e.dtype) for e in runnable if e.case.id == "fast"] == [
         ("ademamix/both", "float32"),

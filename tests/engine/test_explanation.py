@@ -7,7 +7,8 @@ from pathlib import Path
 
 from syrupy.assertion import SnapshotAssertion
 
-from conformance.engine.runner import TestCase, explain, run_test_case
+from conformance.engine.explanation import explain
+from conformance.engine.runner import TestCase, run_test_case
 from conformance.engine.selection import checks_of
 from conformance.records.schema import Verdict, VerdictRecord
 from impls.implementation import Implementation

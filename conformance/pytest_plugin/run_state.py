@@ -12,8 +12,7 @@ import pytest
 from conformance.benchmark import environment
 from conformance.engine import xfails
 from conformance.engine.discovery import Selection, select
-from conformance.engine.runner import requirements_of
-from conformance.engine.selection import Options, selected_cases
+from conformance.engine.selection import Options, requirements_of, selected_cases
 from conformance.pytest_plugin.options import measures_only, options_of, records_target
 from conformance.records import header as heading
 from conformance.records import io as records
@@ -22,7 +21,7 @@ from impls.systems import SYSTEMS
 
 
 @dataclass
-class Run:
+class RunState:
     """One run of the suite. ``lines`` gathers its record lines, also those of worker processes."""
 
     config: pytest.Config
@@ -75,7 +74,7 @@ class Run:
         }
 
 
-_RUN = pytest.StashKey[Run]()
+_RUN = pytest.StashKey[RunState]()
 
 
 def start_run(config: pytest.Config) -> None:
@@ -89,9 +88,9 @@ def start_run(config: pytest.Config) -> None:
         earlier = compare.read(config.getoption("--against"), environment.suite_version())
     except records.RecordError as error:
         raise pytest.UsageError(f"--against {error}") from None
-    config.stash[_RUN] = Run(config, expected, earlier, records_target(config))
+    config.stash[_RUN] = RunState(config, expected, earlier, records_target(config))
 
 
-def run_of(config: pytest.Config) -> Run:
+def run_of(config: pytest.Config) -> RunState:
     """The state of the run that this configuration belongs to."""
     return config.stash[_RUN]

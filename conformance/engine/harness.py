@@ -1,0 +1,46 @@
+"""What the engine asks of each system's harness, ``conformance.<system>.harness.subject``."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import warnings
+from collections.abc import Mapping
+from typing import Any, Protocol, cast
+
+from impls.implementation import Implementation
+
+
+class AnySubject(Protocol):
+    """An implementation or a mutant in the form that its system's checks call; the rest of it is up to the system."""
+
+    @property
+    def numerical_class(self) -> str:
+        """The class, or for texts the profile, whose bounds apply; "" is the system's strictest."""
+
+
+class Harness(Protocol):
+    """Connects implementations of one system to its checks."""
+
+    def connect(self, implementation: Implementation, device: str) -> AnySubject:
+        """The subject of an implementation on a device; loads the implementation."""
+
+    def recognise(self, loaded: Any, name: str) -> Mapping[str, Any] | None:
+        """The fields of an `Implementation` for an object of this system, None for any other.
+
+        PlugError where the object is nearly one of this system; the message says what is missing.
+        """
+
+
+def harness_of(system: str) -> Harness:
+    """The harness of one system."""
+    return cast(Harness, importlib.import_module(f"conformance.{system}.harness.subject"))
+
+
+@functools.lru_cache(maxsize=256)
+def connect(implementation: Implementation, device: str) -> Any:
+    """The subject of this implementation on this device, made once. Its type is the system's own `AnySubject`."""
+    with warnings.catch_warnings():
+        # The warnings of a third party's imports are not ours to show a hundred times.
+        warnings.simplefilter("ignore")
+        return harness_of(implementation.system).connect(implementation, device)
