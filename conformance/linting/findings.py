@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bisect
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
@@ -70,26 +69,3 @@ class Linter:
     """Figures made of the counts; None where there is nothing to divide by."""
     forgiven: Callable[[str, Lint], Lint]
     """The lint for those who read with the official reader: errors that it does not mind are warnings."""
-
-
-class Lines:
-    """Line and column of an offset. Lines end at LF only, as in the formats and in most editors; both count from 1."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._starts = [0]
-        at = text.find("\n")
-        while at >= 0:
-            self._starts.append(at + 1)
-            at = text.find("\n", at + 1)
-
-    def place(self, offset: int) -> tuple[int, int]:
-        """(line, column) of a code point."""
-        line = bisect.bisect_right(self._starts, offset)
-        return line, offset - self._starts[line - 1] + 1
-
-    def line(self, number: int) -> str:
-        """The text of a line without its end."""
-        start = self._starts[number - 1]
-        end = self._starts[number] - 1 if number < len(self._starts) else len(self._text)
-        return self._text[start:end]

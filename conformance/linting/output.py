@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from conformance.linting.findings import Finding, Lines, Linter, Severity
+from conformance.linting.findings import Finding, Linter, Severity
 from conformance.linting.inputs import Document
+from impls.rig.positions import Lines, visible, width
 
 CONTEXT = 76
 """Columns of a line that are shown around a finding."""
@@ -62,25 +62,11 @@ def _context(line: str, at: int, length: int) -> tuple[str, str]:
     """The part of the line around the finding, and the line of carets below it."""
     first = max(0, at - CONTEXT // 3)
     last = min(len(line), first + CONTEXT)
-    part = _visible(line[first:last])
+    part = visible(line[first:last])
     head = ("..." if first else "") + part[: at - first]
     length = max(1, min(length, last - at))
     shown = ("..." if first else "") + part + ("..." if last < len(line) else "")
-    return shown, " " * _width(head) + "^" * max(1, _width(part[at - first : at - first + length]))
-
-
-def _visible(text: str) -> str:
-    return "".join(character if character.isprintable() else "\ufffd" for character in text)
-
-
-def _width(text: str) -> int:
-    """Columns of a terminal: wide characters take two, combining ones none."""
-    if text.isascii():
-        return len(text)
-    return sum(
-        0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
-        for character in text
-    )
+    return shown, " " * width(head) + "^" * max(1, width(part[at - first : at - first + length]))
 
 
 def total(results: Sequence[FileResult]) -> FileResult:
@@ -101,7 +87,7 @@ def as_text(linter: Linter, results: Sequence[FileResult], limit: int) -> str:
         out += [f"{name}: {place.finding.severity.name.lower()} {codes}: {place.finding.message}"]
         out += [f"    {place.shown}", f"    {place.caret}"]
         if place.finding.suggestion is not None:
-            out.append(f"    write: {_visible(place.finding.suggestion)}")
+            out.append(f"    write: {visible(place.finding.suggestion)}")
     everything = total(results)
     hidden = sum(everything.severities.values()) - len(located)
     if hidden:
@@ -187,10 +173,10 @@ def _number(value: float | None) -> str:
 
 
 def _aligned(rows: list[list[str]]) -> list[str]:
-    widths = [max(_width(row[column]) for row in rows) for column in range(len(rows[0]))]
+    widths = [max(width(row[column]) for row in rows) for column in range(len(rows[0]))]
 
     def padded(cell: str, column: int) -> str:
-        space = " " * (widths[column] - _width(cell))
+        space = " " * (widths[column] - width(cell))
         return cell + space if column == 0 else space + cell
 
     return ["  ".join(padded(cell, column) for column, cell in enumerate(row)) for row in rows]

@@ -7,16 +7,16 @@ from collections import Counter
 
 from conformance.linting.findings import Lint, Linter, Severity
 from reference import rag
-from reference.rag import Defect, Template
+from reference.rag import RagDefect, Template
 from reference.rig import WHITE_SPACE
 
 MEANING = {
-    Defect.CONTROL_CHARACTER: (Severity.ERROR, "a control character inside; a strict reader leaves the line out"),
-    Defect.LIST_MARKER: (Severity.ERROR, "a bullet or a number before the query; a strict reader leaves the line out"),
-    Defect.DUPLICATE: (Severity.WARNING, "the same query stands above"),
-    Defect.TOO_MANY: (Severity.WARNING, f"{rag.MAX_QUERIES} queries stand above; no reader returns more"),
-    Defect.BLANK_LINE: (Severity.NOTE, "a blank line"),
-    Defect.SURROUNDING_SPACE: (Severity.NOTE, "white space around the query"),
+    RagDefect.CONTROL_CHARACTER: (Severity.ERROR, "a control character inside; a strict reader leaves the line out"),
+    RagDefect.LIST_MARKER: (Severity.ERROR, "a bullet or a number before the query; a strict reader leaves the line out"),
+    RagDefect.DUPLICATE: (Severity.WARNING, "the same query stands above"),
+    RagDefect.TOO_MANY: (Severity.WARNING, f"{rag.MAX_QUERIES} queries stand above; no reader returns more"),
+    RagDefect.BLANK_LINE: (Severity.NOTE, "a blank line"),
+    RagDefect.SURROUNDING_SPACE: (Severity.NOTE, "white space around the query"),
 }
 _MARKER = re.compile(r"(?:[-*+\u2022]|[0-9]{1,2}[.)]|\([0-9]{1,2}\))(?:\s+|\Z)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")

@@ -193,7 +193,7 @@ def chunks_lose_no_text(subject: Any, case: Case, dtype: str) -> Iterator[Compar
 def only_a_live_candidate_is_held_back(subject: Any, case: Case, dtype: str) -> Iterator[Comparison]:
     """After each code point, as much has been handed out as is certain to be text."""
     reader = subject.stream()
-    lawful = rig.StreamingParser(subject.profile, max_candidate=None)
+    lawful = rig.CharacterParser(subject.profile, max_candidate=None)
     given, late = 0, []
     for index, character in enumerate(case.text):
         given += sum(len(item) if isinstance(item, str) else item[3] - item[2] for item in reader.feed(character))

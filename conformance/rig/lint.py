@@ -9,10 +9,11 @@ from conformance.linting.findings import Lint, Linter, Severity
 from conformance.rig.unannotated import SCALE, numbers
 from impls.rig import lenient, strict
 from impls.rig.diagnostics import diagnostics
+from impls.rig.events import Defect
+from impls.rig.lenient import LenientAnnotation, Lost
 from impls.rig.repair import CURRENCY, REST_OF_LINE, repaired
-from reference import rig
-from reference.rig import resolved
-from reference.rig.lenient import Defect, Lost, Recovered
+from impls.rig.tags import find_tags
+from impls.rig.writer import serialise_annotation
 
 MEANING = {
     Defect.CURRENCY_FOR_BRACKET: "'$' stands where '[' should",
@@ -58,9 +59,9 @@ def lint(text: str) -> Lint:
     text = _without_surrogates(text, found)
     # Files end in a line end, which must not hide that the answer ends inside an annotation.
     attempts = list(lenient.attempts(text.rstrip()))
-    tags = resolved.tags(text)
+    tags = find_tags(text)
     values: dict[str, tuple[str, int]] = {}
-    covered = sorted([_extent(a, text) for a in attempts] + [(start, end) for _, start, end in tags])
+    covered = sorted([_extent(a, text) for a in attempts] + [(tag.start, tag.end) for tag in tags])
     for attempt in attempts:
         if isinstance(attempt, Lost):
             _lost(attempt, text, found)
@@ -71,7 +72,7 @@ def lint(text: str) -> Lint:
             _repeated(attempt, values, found)
     found.counts["resolved tags"] = len(tags)
     _between(text, covered, found)
-    found.counts["words"] += sum(len((a.value or "").split()) for a in attempts if isinstance(a, Recovered))
+    found.counts["words"] += sum(len((a.value or "").split()) for a in attempts if isinstance(a, LenientAnnotation))
     counts = found.counts
     counts["documents"] = 1
     counts["well-formed documents"] = int(not (counts["recoverable"] or counts["lost"] or counts["truncated"]))
@@ -87,9 +88,9 @@ def _without_surrogates(text: str, found: Lint) -> str:
     return re.sub("[\ud800-\udfff]", "\ufffd", text)
 
 
-def _extent(attempt: Recovered | Lost, text: str) -> tuple[int, int]:
+def _extent(attempt: LenientAnnotation | Lost, text: str) -> tuple[int, int]:
     """The part of the text that is no prose: of what was lost, up to a bracket on the same line that may have closed it."""
-    if isinstance(attempt, Recovered):
+    if isinstance(attempt, LenientAnnotation):
         return attempt.start, attempt.end
     if attempt.truncated:
         return attempt.start, len(text)
@@ -107,7 +108,7 @@ def _lost(attempt: Lost, text: str, found: Lint) -> None:
         found.add(Severity.ERROR, "lost", "an annotation begins here, and none can be read", attempt.start, attempt.end)
 
 
-def _format(attempt: Recovered, text: str, found: Lint) -> None:
+def _format(attempt: LenientAnnotation, text: str, found: Lint) -> None:
     if not attempt.defects:
         found.counts["well-formed"] += 1
         return
@@ -118,7 +119,7 @@ def _format(attempt: Recovered, text: str, found: Lint) -> None:
     found.add(Severity.ERROR, precisely.codes, message, attempt.start, attempt.end, precisely.suggestion)
 
 
-def _value(attempt: Recovered, text: str, found: Lint) -> None:
+def _value(attempt: LenientAnnotation, text: str, found: Lint) -> None:
     start, end, value = attempt.start, attempt.end, attempt.value
     if value is None:
         return
@@ -147,7 +148,7 @@ def _value(attempt: Recovered, text: str, found: Lint) -> None:
         found.add(Severity.WARNING, "repeated-outside", message, *following.span(1))
 
 
-def _query(attempt: Recovered, found: Lint) -> None:
+def _query(attempt: LenientAnnotation, found: Lint) -> None:
     query, start, end = attempt.query, attempt.start, attempt.end
     if query != query.strip() or (attempt.value is not None and attempt.value != attempt.value.strip() != ""):
         found.add(Severity.NOTE, "padded", "white space at an end of the query or the value", start, end)
@@ -161,7 +162,7 @@ def _query(attempt: Recovered, found: Lint) -> None:
         found.add(Severity.NOTE, "no-place", "the query seems to name no place", start, end)
 
 
-def _repeated(attempt: Recovered, values: dict[str, tuple[str, int]], found: Lint) -> None:
+def _repeated(attempt: LenientAnnotation, values: dict[str, tuple[str, int]], found: Lint) -> None:
     if attempt.value is None:
         return
     value, count = values.setdefault(attempt.query, (attempt.value, 0))
@@ -212,7 +213,7 @@ def fix(text: str) -> str:
         if pair:
             wanted.append(pair)
             if attempt.defects or pair != (attempt.query, attempt.value):
-                written = rig.serialise_annotation(*pair)
+                written = serialise_annotation(*pair)
         pieces += [text[at : attempt.start], written]
         at = attempt.end
     fixed = "".join([*pieces, text[at:]])
@@ -239,7 +240,7 @@ def ratios(counts: Counter[str]) -> dict[str, float | None]:
 
 def forgiven(text: str, found: Lint) -> Lint:
     """Errors about annotations that the official reader extracts as well are warnings, and so are lone surrogates."""
-    official = {start for _, _, start, _ in strict.find_annotations(text, rig.OFFICIAL)}
+    official = {start for _, _, start, _ in strict.find_annotations(text, strict.OFFICIAL)}
     return found.forgive(lambda finding: finding.start in official or finding.codes == ("lone-surrogate",))
 
 

@@ -13,7 +13,8 @@ from typing import Any
 from conformance.engine.mutation import Mutant
 from conformance.rig.harness.subject import Subject
 from impls.rig import constraint
-from impls.rig.adapters.ours import LenientReader, mended
+from impls.rig.adapters.product import MendedStream
+from impls.rig.adapters.reference import mended
 from reference import rig
 
 Found = tuple[str, str, int, int]
@@ -69,10 +70,10 @@ class Correct:
         return rig.is_well_formed(text)
 
     def recover(self, text: str) -> list[Any]:
-        return mended(rig.lenient.recover(text))
+        return [mended(found) for found in rig.lenient.recover(text)]
 
     def recover_stream(self) -> Any:
-        return LenientReader()
+        return MendedStream()
 
     def tags(self, text: str) -> list[Any]:
         return [(t.number, t.served, t.footnote, t.differs, t.model, s, e) for t, s, e in rig.resolved.tags(text)]
@@ -91,7 +92,7 @@ class CorrectStream:
     """The reference's streaming reader, its events as items."""
 
     def __init__(self) -> None:
-        self.reader = rig.StreamingParser()
+        self.reader = rig.CharacterParser()
 
     def feed(self, chunk: str) -> list[Any]:
         return self.items(self.reader.feed(chunk))
@@ -100,9 +101,9 @@ class CorrectStream:
         return self.items(self.reader.close())
 
     def items(self, events: Iterable[rig.Event]) -> list[Any]:
-        return [self.annotation(e) if isinstance(e, rig.Annotation) else e.raw for e in events]
+        return [self.annotation(e) if isinstance(e, rig.AnnotationEvent) else e.raw for e in events]
 
-    def annotation(self, event: rig.Annotation) -> Found:
+    def annotation(self, event: rig.AnnotationEvent) -> Found:
         return (event.query, event.value, event.span.start, event.span.end)
 
 
@@ -117,7 +118,7 @@ class LeavesTheCut(Correct):
     def prepared(self, text: str) -> str:
         joined = self.rest + text
         last = rig.parse(text)[-1] if text and text.isascii() and text.isprintable() and len(text) < 1000 else None
-        self.rest = last.raw if isinstance(last, rig.Incomplete) else ""
+        self.rest = last.raw if isinstance(last, rig.IncompleteEvent) else ""
         return joined
 
 
@@ -323,11 +324,9 @@ class PerChunk(CorrectStream):
         self.at = 0
 
     def feed(self, chunk: str) -> list[Any]:
-        events = rig.parse(chunk)
+        items = self.items(rig.parse(chunk))
         at, self.at = self.at, self.at + len(chunk)
-        return [
-            (e.query, e.value, e.span.start + at, e.span.end + at) if isinstance(e, rig.Annotation) else e.raw for e in events
-        ]
+        return [item if isinstance(item, str) else (*item[:2], item[2] + at, item[3] + at) for item in items]
 
     def close(self) -> list[Any]:
         return []
@@ -461,7 +460,7 @@ def _writes_when(refused: Callable[[list[rig.Segment]], bool]) -> type[Correct]:
         def serialise(self, segments: Iterable[rig.Segment]) -> str:
             listed = list(segments)
             if refused(listed):
-                raise rig.Unrepresentable("refused")
+                raise rig.NotRepresentable("refused")
             return "".join(map(_raw, listed))
 
     return Writer
@@ -470,7 +469,7 @@ def _writes_when(refused: Callable[[list[rig.Segment]], bool]) -> type[Correct]:
 def _is_refused(segments: list[rig.Segment]) -> bool:
     try:
         rig.serialise(segments)
-    except rig.Unrepresentable:
+    except rig.NotRepresentable:
         return True
     return False
 
@@ -526,7 +525,7 @@ class Smuggles(CorrectGuide):
     def advance(self, token: int) -> None:
         super().advance(token)
         if self._state.part == "text" and not self._state.begun:
-            self._state = constraint.State()
+            self._state = constraint.DecoderState()
 
 
 class TakesBlankQueries(CorrectGuide):
@@ -535,7 +534,7 @@ class TakesBlankQueries(CorrectGuide):
 
     def advance(self, token: int) -> None:
         self._state = (
-            self._state._replace(black=True) if self._state.part == "query" and not self._state.begun else self._state
+            self._state._replace(visible=True) if self._state.part == "query" and not self._state.begun else self._state
         )
         super().advance(token)
 
@@ -592,27 +591,27 @@ class ListsTokens:
         return sorted(self.guide.allowed(), reverse=True)
 
 
-class NumbersByQuery(rig.resolver.Resolver):
+class NumbersByQuery(rig.resolver.ReferenceResolver):
     def resolve(self, text: str) -> str:
         found = [a.query for a in rig.lenient.recover(text)]
         order = sorted(range(len(found)), key=lambda n: found.index(found[n]))
         self.numbers = {place + 1: number + 1 for number, place in enumerate(order)}
         return super().resolve(text)
 
-    def tag(self, number: int, annotation: rig.lenient.Recovered) -> str:
+    def tag(self, number: int, annotation: rig.lenient.RecoveredAnnotation) -> str:
         return super().tag(self.numbers[number], annotation)
 
 
-class FootnotesByCall(rig.resolver.Resolver):
+class FootnotesByCall(rig.resolver.ReferenceResolver):
     """Numbers a footnote as its tag."""
 
-    def tag(self, number: int, annotation: rig.lenient.Recovered) -> str:
+    def tag(self, number: int, annotation: rig.lenient.RecoveredAnnotation) -> str:
         if self.served.get(annotation.query):
             self.footnotes[annotation.query] = number
         return super().tag(number, annotation)
 
 
-class FootnotesOfAll(rig.resolver.Resolver):
+class FootnotesOfAll(rig.resolver.ReferenceResolver):
     """Lists a footnote for what was not answered too."""
 
     def notes(self) -> str:
@@ -623,17 +622,17 @@ class FootnotesOfAll(rig.resolver.Resolver):
         )
 
 
-class FetchesEach(rig.resolver.Resolver):
+class FetchesEach(rig.resolver.ReferenceResolver):
     def queries(self, queries: list[str]) -> list[str]:
         return queries
 
 
-class FetchesTrimmed(rig.resolver.Resolver):
+class FetchesTrimmed(rig.resolver.ReferenceResolver):
     def ask(self, query: str) -> Any:
         return super().ask(query.strip())
 
 
-class FailsWhole(rig.resolver.Resolver):
+class FailsWhole(rig.resolver.ReferenceResolver):
     """Gives the text back as it was where one fetch fails."""
 
     def resolve(self, text: str) -> str:
@@ -648,21 +647,21 @@ class FailsWhole(rig.resolver.Resolver):
         return False
 
 
-class DropsMissed(rig.resolver.Resolver):
+class DropsMissed(rig.resolver.ReferenceResolver):
     """Drops the model's value where nothing was found."""
 
-    def tag(self, number: int, annotation: rig.lenient.Recovered) -> str:
+    def tag(self, number: int, annotation: rig.lenient.RecoveredAnnotation) -> str:
         if self.served.get(annotation.query) is None:
-            return rig.resolved.write_tag(rig.resolved.Resolved(number))
+            return rig.resolved.write_tag(rig.resolved.ResolvedTag(number))
         return super().tag(number, annotation)
 
 
-class TrimsOutside(rig.resolver.Resolver):
+class TrimsOutside(rig.resolver.ReferenceResolver):
     def resolve(self, text: str) -> str:
         return super().resolve(text.strip())
 
 
-class ResolvesStrictly(rig.resolver.Resolver):
+class ResolvesStrictly(rig.resolver.ReferenceResolver):
     """Resolves strict annotations and leaves everything else as it is."""
 
     def resolve(self, text: str) -> str:
@@ -672,7 +671,8 @@ class ResolvesStrictly(rig.resolver.Resolver):
             pieces += [
                 text[at : found.span.start],
                 self.tag(
-                    number, rig.lenient.Recovered(found.query, found.value, found.span.start, found.span.end, frozenset())
+                    number,
+                    rig.lenient.RecoveredAnnotation(found.query, found.value, found.span.start, found.span.end, frozenset()),
                 ),
             ]
             at = found.span.end
@@ -680,32 +680,32 @@ class ResolvesStrictly(rig.resolver.Resolver):
         return body + self.notes() if self.footnotes else body
 
 
-class PutsIn(rig.resolver.Resolver):
+class PutsIn(rig.resolver.ReferenceResolver):
     """Puts values into tags without looking at them."""
 
     def piece(self, text: str) -> str:
         return text.strip()
 
-    def written(self, tag: rig.resolved.Resolved) -> str:
+    def written(self, tag: rig.resolved.ResolvedTag) -> str:
         served = f"{tag.served} [{tag.footnote}]" if tag.served else ""
         return f"[__DC__#{tag.number}({served} || {tag.model or ''})]" if served else f"[__DC__#{tag.number}(|| {tag.model})]"
 
 
-class TrustsText(rig.resolver.Resolver):
+class TrustsText(rig.resolver.ReferenceResolver):
     """Leaves tags in the model's own text."""
 
     def outside(self, text: str) -> str:
         return text.replace(rig.OPEN, "")
 
 
-class TrustsAddresses(rig.resolver.Resolver):
+class TrustsAddresses(rig.resolver.ReferenceResolver):
     """Puts the address that was served into a footnote without looking at it."""
 
-    def link(self, served: rig.resolver.Served, query: str) -> str:
+    def link(self, served: rig.resolver.ServedValue, query: str) -> str:
         return " ".join(served.url.split("\n")) or rig.resolver.address(query)
 
 
-class LowersHeadings(rig.resolver.Resolver):
+class LowersHeadings(rig.resolver.ReferenceResolver):
     """Takes a sign off either side of a heading of footnotes that the model wrote."""
 
     def outside(self, text: str) -> str:
@@ -713,7 +713,7 @@ class LowersHeadings(rig.resolver.Resolver):
         return super().outside(text.replace(heading, "\0")).replace("\0", heading[1:-1])
 
 
-def _resolving(resolver: type[rig.resolver.Resolver]) -> type[Correct]:
+def _resolving(resolver: type[rig.resolver.ReferenceResolver]) -> type[Correct]:
     return _turned(resolve=lambda self, text, fetch: resolver(fetch).resolve(text))
 
 
@@ -722,7 +722,7 @@ def _constraining(guide: Callable[[Sequence[bytes], int], Any]) -> type[Correct]
 
 
 def _recovering(turn: Callable[[list[Any]], list[Any]]) -> type[Correct]:
-    return _turned(recover=lambda self, text: turn(mended(rig.lenient.recover(text))))
+    return _turned(recover=lambda self, text: turn([mended(found) for found in rig.lenient.recover(text)]))
 
 
 class ChunkwiseLenient:
@@ -734,7 +734,7 @@ class ChunkwiseLenient:
     def feed(self, chunk: str) -> list[Any]:
         items: list[Any] = []
         end = 0
-        for query, value, start, stop, codes in mended(rig.lenient.recover(chunk)):
+        for query, value, start, stop, codes in [mended(found) for found in rig.lenient.recover(chunk)]:
             items += [chunk[end:start], (query, value, start + self.at, stop + self.at, codes)]
             end = stop
         self.at += len(chunk)
@@ -780,9 +780,9 @@ class ByCharacters(Correct):
     """An honest parser that feeds a streaming reader one character at a time."""
 
     def parse(self, text: str) -> list[Found]:
-        reader = rig.StreamingParser(max_candidate=None)
+        reader = rig.CharacterParser(max_candidate=None)
         events = [event for character in text for event in reader.feed(character)] + reader.close()
-        return [(e.query, e.value, e.span.start, e.span.end) for e in events if isinstance(e, rig.Annotation)]
+        return [(e.query, e.value, e.span.start, e.span.end) for e in events if isinstance(e, rig.AnnotationEvent)]
 
 
 class InSmallPieces(CorrectStream):

@@ -15,7 +15,7 @@ from typing import Any
 from conformance.engine.comparison import Comparison, equal
 from conformance.rig.cases import Mark
 from reference import rig
-from reference.rig.resolved import Resolved, tags
+from reference.rig.resolved import ResolvedTag, tags
 from reference.rig.resolver import FOOTNOTES, HEADING
 
 Answer = Mapping[str, str]
@@ -147,7 +147,7 @@ def run(subject: Any, case: Resolving) -> tuple[str, list[str]]:
 class Read:
     """What was written, read back."""
 
-    tags: tuple[Resolved, ...]
+    tags: tuple[ResolvedTag, ...]
     between: tuple[str, ...]
     notes: tuple[tuple[int, str], ...]
     """Number and value of each footnote; number 0 where a line is none."""

@@ -1,1 +1,5 @@
-"""The registry of RAG implementations."""
+"""RAG answers: the reader of query lists, and the registry of implementations. It needs nothing but Python."""
+
+from impls.rag.parser import MAX_QUERIES, parse
+
+__all__ = ["MAX_QUERIES", "parse"]

@@ -9,15 +9,17 @@
 
 from __future__ import annotations
 
-import bisect
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from impls.rig import lenient, strict
+from impls.rig.events import codes
+from impls.rig.grammar import ARROW, CLOSE, OPEN
+from impls.rig.lenient import LenientAnnotation, Lost, attempts
+from impls.rig.positions import Lines, visible, width
 from impls.rig.repair import repaired
-from reference import rig
-from reference.rig.lenient import Lost, Recovered
+from impls.rig.strict import GRAMMARS, STRICT
+from impls.rig.writer import serialise_annotation
 
 CONTEXT = 76
 """Code points of a line that are shown at the most."""
@@ -63,57 +65,53 @@ class Diagnostic:
 
 def diagnose(text: str) -> list[Diagnostic]:
     """The candidates that the strict grammar does not read, in order. ValueError for a lone surrogate. Linear work."""
-    wrong = [a for a in lenient.attempts(text) if isinstance(a, Lost) or a.defects]
-    return list(diagnostics(text, wrong))
+    return list(diagnostics(text, (each for each in attempts(text) if isinstance(each, Lost) or each.defects)))
 
 
-def diagnostics(text: str, attempts: Iterable[Recovered | Lost]) -> Iterable[Diagnostic]:
-    """The same for attempts that are known already."""
-    starts: list[int] | None = None
-    for attempt in attempts:
-        if starts is None:
-            starts = _line_starts(text)
+def diagnostics(text: str, wrong: Iterable[LenientAnnotation | Lost]) -> Iterable[Diagnostic]:
+    """The diagnostics of attempts that are known already, each of which has defects or is lost."""
+    lines: Lines | None = None
+    named: tuple[str, ...]
+    for attempt in wrong:
+        lines = lines or Lines(text)
         if isinstance(attempt, Lost):
-            codes: tuple[str, ...] = ("truncated",) if attempt.truncated else ("lost",)
-            suggestion = None
+            named, pair = ("truncated" if attempt.truncated else "lost",), None
         else:
-            codes = tuple(f"D{defect.value}" for defect in sorted(attempt.defects, key=lambda defect: defect.value))
-            pair = repaired(attempt, text)
-            suggestion = rig.serialise_annotation(*pair) if pair else None
+            named, pair = codes(attempt.defects), repaired(attempt, text)
         at, expected = stopped(text, attempt.start)
-        line = bisect.bisect_right(starts, at)
-        source, caret = _shown(text, starts, line, at)
+        line, column = lines.place(at)
+        source, caret = _shown(text, *lines.extent(line), at)
         yield Diagnostic(
-            codes,
-            expected,
-            _named(text, at),
-            attempt.start,
-            attempt.end,
-            at,
-            line,
-            at - starts[line - 1] + 1,
-            source,
-            caret,
-            suggestion,
+            codes=named,
+            expected=expected,
+            found=_named(text, at),
+            start=attempt.start,
+            end=attempt.end,
+            at=at,
+            line=line,
+            column=column,
+            source=source,
+            caret=caret,
+            suggestion=serialise_annotation(*pair) if pair else None,
         )
 
 
 def stopped(text: str, start: int) -> tuple[int, str]:
     """Where the strict grammar goes no further with an annotation that begins at ``start``, and what it expects there."""
-    live = strict.patterns(rig.STRICT).live.match(text, start)
+    live = GRAMMARS[STRICT].live.match(text, start)
     if live is None:
-        return start, repr(rig.OPEN)
+        return start, repr(OPEN)
     at, parts = live.end(), live[0].split('"')
     if len(parts) == 1:
-        return at, repr(rig.OPEN[at - start :])
+        return at, repr(OPEN[at - start :])
     if len(parts) in (2, 4):
         string = parts[-1]
         if text[at : at + 1] == '"':
             return at, "a character that is not white space (the query is blank)"
         wanted = "more of the query" if len(parts) == 2 else "more of the value"
-        rest = rig.ARROW if len(parts) == 2 else rig.CLOSE
+        rest = ARROW if len(parts) == 2 else CLOSE
         return at, f"{wanted} or {rest!r}" if string else wanted
-    literal = rig.ARROW if len(parts) == 3 else rig.CLOSE
+    literal = ARROW if len(parts) == 3 else CLOSE
     return at, repr(literal[len(parts[-1]) + 1 :])
 
 
@@ -129,25 +127,9 @@ def _named(text: str, at: int) -> str:
     return f"{character!r} ({code})"
 
 
-def _line_starts(text: str) -> list[int]:
-    starts = [0]
-    at = text.find("\n")
-    while at >= 0:
-        starts.append(at + 1)
-        at = text.find("\n", at + 1)
-    return starts
-
-
-def _shown(text: str, starts: list[int], line: int, at: int) -> tuple[str, int]:
-    first, end = starts[line - 1], starts[line] - 1 if line < len(starts) else len(text)
+def _shown(text: str, first: int, end: int, at: int) -> tuple[str, int]:
+    """The part of the line from ``first`` to ``end`` around ``at``, and the columns of a terminal before it."""
     begin = max(first, at - CONTEXT // 2)
-    part = "".join(c if c.isprintable() else "\ufffd" for c in text[begin : min(end, begin + CONTEXT)])
+    part = visible(text[begin : min(end, begin + CONTEXT)])
     before = ("..." if begin > first else "") + part[: at - begin]
-    after = part[at - begin :] + ("..." if begin + CONTEXT < end else "")
-    return before + after, sum(_columns(character) for character in before)
-
-
-def _columns(character: str) -> int:
-    if unicodedata.combining(character):
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+    return before + part[at - begin :] + ("..." if begin + CONTEXT < end else ""), width(before)

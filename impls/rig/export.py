@@ -1,4 +1,4 @@
-r"""The strict grammar in the notations that other engines read, all made from `reference.rig.grammar` and from nothing else.
+r"""The strict grammar in the notations that other engines read, all made from `impls.rig.grammar` and from nothing else.
 
 - `annotation_pattern` is one annotation: two groups, no look-around. Its leftmost matches are the annotations of a text.
 - `well_formed_pattern` is all well-formed documents: what a constrained decoder should be able to produce, no more, no less.
@@ -9,31 +9,18 @@ r"""The strict grammar in the notations that other engines read, all made from `
 
 ``python -m impls.rig.export NAME`` prints one of them.
 
-How well-formedness becomes regular without look-around: "[" stands in the opener once, at its beginning. So while one looks
-for the opener, all there is to remember is how much of it has been read, and another "[" begins again with one character read.
+Well-formedness is regular without look-around, because "[" stands in the opener once, at its beginning. While the opener is
+looked for, all there is to remember is how much of it has been read, and another "[" begins again with one character read.
 """
 
 from __future__ import annotations
 
 import argparse
-import functools
 from collections.abc import Callable, Iterable
 
-from reference.rig.grammar import ARROW, CLOSE, OPEN, QUOTE, STRICT, WHITE_SPACE
+from impls.rig.grammar import ARROW, CLOSE, FORBIDDEN, OPEN, WHITE_SPACE
 
-_SURROGATES = range(0xD800, 0xE000)
-
-
-@functools.cache
-def _forbidden() -> frozenset[str]:
-    """What may not stand in a string, surrogates apart: these are no characters, and most engines cannot even name them."""
-    characters = (chr(code) for code in range(0x110000) if code not in _SURROGATES)
-    return frozenset(character for character in characters if character == QUOTE or not STRICT.allows(character))
-
-
-@functools.cache
-def _blank() -> frozenset[str]:
-    return WHITE_SPACE - _forbidden()
+_BLANKS = "".join(sorted(set(WHITE_SPACE) - set(FORBIDDEN)))
 
 
 def _ranges(characters: Iterable[str]) -> list[tuple[int, int]]:
@@ -63,6 +50,12 @@ def _class(characters: Iterable[str], wide: str, negated: bool = False) -> str:
     return f"[{'^' if negated else ''}{''.join(parts)}]"
 
 
+def _classes(wide: str) -> tuple[str, str, str]:
+    """The classes of white space in a string, of any other character in it, and of every character in it."""
+    visible = _class(FORBIDDEN + _BLANKS, wide, negated=True)
+    return _class(_BLANKS, wide), visible, _class(FORBIDDEN, wide, negated=True)
+
+
 WIDE = {"u": "\\u{:04x}", "braces": "\\x{{{:x}}}", "raw": "{1}"}
 """How characters beyond ASCII are written: ``\\u2028`` (Python, JavaScript, Rust), ``\\x{2028}`` (RE2, PCRE, Rust), bare."""
 
@@ -70,9 +63,8 @@ WIDE = {"u": "\\u{:04x}", "braces": "\\x{{{:x}}}", "raw": "{1}"}
 def annotation_pattern(wide: str = "u", groups: bool = True) -> str:
     """One annotation. Group 1 is the query and group 2 the value."""
     style = WIDE[wide]
-    string = _class(_forbidden(), style, negated=True)
-    query = f"{_class(_blank(), style)}*{_class(_forbidden() | _blank(), style, negated=True)}{string}*"
-    value = f"{string}*"
+    blank, visible, string = _classes(style)
+    query, value = f"{blank}*{visible}{string}*", f"{string}*"
     if groups:
         query, value = f"({query})", f"({value})"
     return _literal(OPEN) + query + _literal(ARROW) + value + _literal(CLOSE)
@@ -141,21 +133,20 @@ def lark_reader() -> str:
 def gbnf() -> str:
     """Well-formed documents in llama.cpp's notation: a rule for each length of opener read, then the annotation."""
     style = WIDE["u"]
-    string = _class(_forbidden(), style, negated=True)
-    query = f"{_class(_blank(), style)}* {_class(_forbidden() | _blank(), style, negated=True)} {string}*"
+    blank, visible, string = _classes(style)
     rules = ["root ::= s0", f's0 ::= "" | {_class(OPEN[0], style, negated=True)} s0 | {_quoted(OPEN[0])} s1']
     for length in range(1, len(OPEN)):
         following = f"s{length + 1}" if length + 1 < len(OPEN) else "annotation"
         other = _class(OPEN[0] + OPEN[length], style, negated=True)
         rules.append(f's{length} ::= "" | {_quoted(OPEN[length])} {following} | {_quoted(OPEN[0])} s1 | {other} s0')
-    rules.append(f"annotation ::= {query} {_quoted(ARROW)} {string}* {_quoted(CLOSE)} s0")
+    rules.append(f"annotation ::= {blank}* {visible} {string}* {_quoted(ARROW)} {string}* {_quoted(CLOSE)} s0")
     return "\n".join(rules) + "\n"
 
 
 def xgrammar() -> str:
     """Well-formed documents in xgrammar's EBNF: repetitions where llama.cpp's notation would recurse."""
     style = WIDE["u"]
-    string = _class(_forbidden(), style, negated=True)
+    blank, visible, string = _classes(style)
     body, last = OPEN[1:-1], OPEN[-1]
     begun = " | ".join(_quoted(body[:length]) for length in range(len(body), 0, -1))
     broken = " | ".join(
@@ -168,8 +159,7 @@ def xgrammar() -> str:
         f"begun ::= {_quoted(OPEN[0])} (half? {_quoted(OPEN[0])})*",
         f"half ::= {begun}",
         f"broken ::= {broken}",
-        f"annotation ::= {_quoted(OPEN[1:])} {_class(_blank(), style)}* "
-        f"{_class(_forbidden() | _blank(), style, negated=True)} {string}* {_quoted(ARROW)} {string}* {_quoted(CLOSE)}",
+        f"annotation ::= {_quoted(OPEN[1:])} {blank}* {visible} {string}* {_quoted(ARROW)} {string}* {_quoted(CLOSE)}",
         "",
     ])  # fmt: skip
 

@@ -16,68 +16,51 @@ r"""The parser to use: strict, official and lenient; a whole document, a stream 
     for diagnostic in diagnose(text):
         print(diagnostic.render("answer.txt"))        # line, column, caret, what was expected, what to write
 
-Events tile the document: their ``raw`` joined is the text, spans count code points, bytes of UTF-8 and units of UTF-16. The
-work is proportional to the text whatever it holds, nothing recurses, and a stream holds back no more than can still
-become an annotation: a document of any size is read in the memory that one annotation takes.
+Events tile the document: their ``raw`` joined is the text. Spans count code points, bytes of UTF-8 and units of UTF-16. The
+work is proportional to the text whatever it holds, nothing recurses, and a stream holds back no more than can still become an
+annotation: a document of any size is read in the memory that one annotation takes.
 
 The lenient profile gives a `Recovered` where it mends something; its ``defects`` are the diagnostics D1 to D15 of the
-specification. The readable law is `reference.rig`; what is here is held to it, event by event, and is what is fast.
+specification.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-from impls.rig import strict
 from impls.rig.diagnostics import Diagnostic, diagnose
-from impls.rig.lenient import LenientStream
-from reference import rig
-from reference.rig import DEFAULT_MAX_CANDIDATE, Annotation, Incomplete, Span, State, Text, length_in
-from reference.rig import lenient as _law
-from reference.rig.lenient import Defect
+from impls.rig.events import Annotation, Defect, Event, Incomplete, Recovered, Span, State, Text, coalesce
+from impls.rig.grammar import ARROW, CLOSE, DEFAULT_MAX_CANDIDATE, OPEN
+from impls.rig.lenient import LenientItem, LenientStream
+from impls.rig.strict import OFFICIAL, STRICT, StreamItem, StrictStream
 
 __all__ = [
     "LENIENT", "PROFILES", "Annotation", "Defect", "Diagnostic", "Event", "Incomplete", "Recovered", "Span", "State",
-    "StreamingParser", "Text", "diagnose", "find_annotations", "parse", "read", "read_file",
+    "StreamingParser", "Text", "coalesce", "diagnose", "find_annotations", "parse", "read", "read_file",
 ]  # fmt: skip
 
 LENIENT = "lenient"
-PROFILES = ("strict", "official", LENIENT)
+PROFILES = (STRICT, OFFICIAL, LENIENT)
 
 CHUNK = 1 << 16
 """Characters that `read_file` reads at a time."""
 
 
-@dataclass(frozen=True)
-class Recovered:
-    """An annotation that only a lenient reader reads. ``value`` is None where there is no arrow."""
-
-    query: str
-    value: str | None
-    raw: str
-    span: Span
-    defects: frozenset[Defect]
-
-
-Event = Text | Annotation | Recovered | Incomplete
-
-
 class StreamingParser:
     """``feed(chunk)`` as often as there is a chunk, then ``close()``: both return the events that became certain.
 
-    After `reference.rig.coalesce` the events do not depend on the chunks. ``max_candidate`` bounds what is held back for one
-    annotation: a longer one is read as text; None waits for ever. ``cancel()`` may be called at any time: what is held back
-    is dropped. ValueError for a lone surrogate in strict and lenient, and for use after the end.
+    After `coalesce` the events do not depend on the chunks. ``max_candidate`` bounds what is held back for one annotation: a
+    longer one is read as text; None waits for ever. ``cancel()`` may be called at any time: what is held back is dropped.
+    ValueError for a lone surrogate in strict and lenient, and for use after the end.
     """
 
     def __init__(self, profile: str = "strict", max_candidate: int | None = DEFAULT_MAX_CANDIDATE) -> None:
         if profile not in PROFILES:
             raise ValueError(f"found the profile {profile!r}, expected one of {', '.join(PROFILES)}")
         self.profile = profile
-        self._reader: strict.Stream | LenientStream = (
-            LenientStream(max_candidate) if profile == LENIENT else strict.Stream(rig.PROFILES[profile], max_candidate)
+        self._reader: StrictStream | LenientStream = (
+            LenientStream(max_candidate) if profile == LENIENT else StrictStream(profile, max_candidate)
         )
         self._at = (0, 0, 0)
         self._window = ""
@@ -108,31 +91,27 @@ class StreamingParser:
         self._reader.cancel()
         self._window = ""
 
-    def _events(self, items: Iterable[strict.Item | _law.Recovered]) -> list[Event]:
+    def _events(self, items: Iterable[StreamItem | LenientItem]) -> list[Event]:
         events: list[Event] = []
         begun = self._at[0]
         for item in items:
             if isinstance(item, str):
                 events.append(Text(item, self._span(item)))
-            elif isinstance(item, tuple):
-                query, value, _, _ = item
-                events.append(Annotation(query, value, *self._placed(item)))
+            elif len(item) == 4:
+                query, value, start, end = item
+                # The official profile does without the bracket.
+                raw = (OPEN + query + ARROW + value + CLOSE)[: end - start]
+                events.append(Annotation(query, value, raw, self._span(raw)))
             else:
-                raw = self._window[item.start - begun : item.end - begun]
+                mended, meant, start, end, defects = item
+                raw = self._window[start - begun : end - begun]
                 span = self._span(raw)
-                if item.defects or item.value is None:
-                    events.append(Recovered(item.query, item.value, raw, span, item.defects))
+                if defects or meant is None:
+                    events.append(Recovered(mended, meant, raw, span, defects))
                 else:
-                    events.append(Annotation(item.query, item.value, raw, span))
+                    events.append(Annotation(mended, meant, raw, span))
         self._window = self._window[self._at[0] - begun :]
         return events
-
-    def _placed(self, found: strict.Found) -> tuple[str, Span]:
-        query, value, start, end = found
-        raw = rig.OPEN + query + rig.ARROW + value + rig.CLOSE
-        # The official profile does without the bracket.
-        raw = raw[: end - start]
-        return raw, self._span(raw)
 
     def _span(self, raw: str) -> Span:
         points, utf8, utf16 = self._at
@@ -140,7 +119,8 @@ class StreamingParser:
         if raw.isascii():
             self._at = points + length, utf8 + length, utf16 + length
         else:
-            self._at = points + length, utf8 + length_in("utf8", raw), utf16 + length_in("utf16", raw)
+            bytes_, units = (len(raw.encode(codec, "surrogatepass")) for codec in ("utf-8", "utf-16-le"))
+            self._at = points + length, utf8 + bytes_, utf16 + units // 2
         return Span((points, self._at[0]), (utf8, self._at[1]), (utf16, self._at[2]))
 
 
@@ -155,7 +135,7 @@ def parse(text: str, profile: str = "strict", max_candidate: int | None = None) 
     """The events of a whole document. No two texts are adjacent, none is empty."""
     parser = StreamingParser(profile, max_candidate)
     events = parser.feed(text) + parser.close()
-    return events if profile != LENIENT else _coalesced(events)
+    return events if profile != LENIENT else coalesce(events)
 
 
 def find_annotations(text: str, profile: str = "strict") -> list[Annotation | Recovered]:
@@ -178,17 +158,3 @@ def read_file(path: str | Path, profile: str = "strict", max_candidate: int | No
     """The events of a UTF-8 file of any size, in bounded memory. UnicodeDecodeError where it is not UTF-8."""
     with open(path, encoding="utf-8", newline="") as file:
         yield from read(iter(lambda: file.read(CHUNK), ""), profile, max_candidate)
-
-
-def _coalesced(events: list[Event]) -> list[Event]:
-    joined: list[Event] = []
-    run: list[Text] = []
-    for event in [*events, None]:
-        if isinstance(event, Text):
-            run.append(event)
-            continue
-        joined += rig.coalesce(run)
-        run.clear()
-        if event is not None:
-            joined.append(event)
-    return joined

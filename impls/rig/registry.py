@@ -1,167 +1,103 @@
-"""The parsers of RIG annotations that are judged, at a glance."""
+"""The implementations of RIG that are tested, in one table."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from impls.implementation import Implementation, Origin
 
+_READING = frozenset({"stream", "serialise", "well_formed", "recover", "tags", "resolve", "address"})
+
+
+def _ours(slug: str, target: str, summary: str, features: frozenset[str] = frozenset(), **fields: Any) -> Implementation:
+    """One of this repository's own."""
+    return Implementation(
+        name=f"rig/{slug}",
+        system="rig",
+        target=f"impls.rig.adapters.{target}",
+        protocol="object" if features else "function",
+        summary=summary,
+        dtypes=(),
+        features=features,
+        **fields,
+    )
+
+
+def _package(
+    slug: str, module: str, target: str, feature: str, documentation: str, summary: str, distribution: str = "", **fields: Any
+) -> Implementation:
+    """An engine from the package index, with a grammar that `impls.rig.export` writes."""
+    return _ours(
+        slug,
+        target,
+        summary,
+        frozenset({feature} - {""}),
+        requires=(module,),
+        origin=Origin("package", distribution or slug),
+        documentation=documentation,
+        **fields,
+    )
+
+
 IMPLEMENTATIONS: tuple[Implementation, ...] = (
-    Implementation(
-        name="rig/reference",
-        system="rig",
-        target="impls.rig.adapters.reference:ReferenceParser",
-        protocol="object",
-        summary="The reference parser itself, with its streaming reader and its serialiser.",
-        dtypes=(),
-        features=frozenset({"stream", "serialise", "well_formed", "recover", "tags", "resolve", "address"}),
+    _ours(
+        "reference",
+        "reference:ReferenceParser",
+        "The reference parser itself, with its streaming reader and its serialiser.",
+        _READING,
     ),
-    Implementation(
-        name="rig/fast",
-        system="rig",
-        target="impls.rig.adapters.ours:FastParser",
-        protocol="object",
-        summary="The parser to use: compiled patterns, chunks of any size, strict and lenient; see impls/rig/parser.py.",
-        dtypes=(),
-        features=frozenset(
-            {
-                "stream",
-                "serialise",
-                "well_formed",
-                "recover",
-                "recover_stream",
-                "tags",
-                "resolve",
-                "address",
-                "constrain",
-            }
-        ),
+    _ours(
+        "fast",
+        "product:FastParser",
+        "The parser to use: compiled patterns, chunks of any size, strict and lenient; see impls/rig/parser.py.",
+        _READING | {"recover_stream", "constrain"},
     ),
-    Implementation(
-        name="rig/re",
-        system="rig",
-        target="impls.rig.adapters.re:parse",
-        protocol="function",
-        summary="The strict grammar as one regular expression for Python's re.",
-        dtypes=(),
-        features=frozenset(),
-    ),
-    Implementation(
-        name="rig/official",
-        system="rig",
-        target="impls.rig.adapters.official:parse",
-        protocol="function",
-        summary="What the published reader extracts, by the published pattern.",
-        dtypes=(),
-        features=frozenset(),
+    _ours("re", "re:parse", "The strict grammar as one regular expression for Python's re."),
+    _ours(
+        "official",
+        "official:parse",
+        "What the published reader extracts, by the published pattern.",
         numerical_class="official",
         documentation="https://github.com/datacommonsorg/llm-tools",
     ),
-    Implementation(
-        name="rig/regex",
-        system="rig",
-        target="impls.rig.adapters.regex:parse",
-        protocol="function",
-        summary="The exported regular expression in the regex package.",
-        requires=("regex",),
-        dtypes=(),
-        features=frozenset(),
-        origin=Origin("package", "regex"),
-        documentation="https://pypi.org/project/regex/",
+    _package(
+        "regex", "regex", "regex:parse", "", "https://pypi.org/project/regex/",
+        "The exported regular expression in the regex package.",
     ),
-    Implementation(
-        name="rig/re2",
-        system="rig",
-        target="impls.rig.adapters.re2:parse",
-        protocol="function",
-        summary="The exported regular expression in RE2.",
-        requires=("re2",),
-        dtypes=(),
-        features=frozenset(),
-        origin=Origin("package", "google-re2"),
-        documentation="https://github.com/google/re2",
+    _package(
+        "re2", "re2", "re2:parse", "", "https://github.com/google/re2",
+        "The exported regular expression in RE2.", "google-re2",
     ),
-    Implementation(
-        name="rig/lark",
-        system="rig",
-        target="impls.rig.adapters.lark:parse",
-        protocol="function",
-        summary="The exported grammar in Lark: LALR with the basic lexer.",
-        requires=("lark",),
-        dtypes=(),
-        features=frozenset(),
-        origin=Origin("package", "lark"),
-        documentation="https://lark-parser.readthedocs.io/",
+    _package(
+        "lark", "lark", "lark:parse", "", "https://lark-parser.readthedocs.io/",
+        "The exported grammar in Lark: LALR with the basic lexer.",
     ),
-    Implementation(
-        name="rig/interegular",
-        system="rig",
-        target="impls.rig.adapters.constrained_decoding:Interegular",
-        protocol="object",
-        summary="The exported regular expression as an automaton by interegular; it decides what is well formed.",
-        requires=("interegular",),
-        dtypes=(),
-        features=frozenset({"well_formed"}),
-        origin=Origin("package", "interegular"),
-        documentation="https://github.com/MegaIng/interegular",
+    _package(
+        "interegular", "interegular", "interegular:Interegular", "well_formed", "https://github.com/MegaIng/interegular",
+        "The exported regular expression as an automaton by interegular; it decides what is well formed.",
     ),
-    Implementation(
-        name="rig/llguidance",
-        system="rig",
-        target="impls.rig.adapters.constrained_decoding:LLGuidance",
-        protocol="object",
-        summary="Constrained decoding by llguidance with the exported Lark grammar.",
-        requires=("llguidance",),
-        dtypes=(),
-        features=frozenset({"constrain"}),
-        origin=Origin("package", "llguidance"),
-        documentation="https://github.com/guidance-ai/llguidance",
+    _package(
+        "llguidance", "llguidance", "llguidance:LLGuidance", "constrain", "https://github.com/guidance-ai/llguidance",
+        "Constrained decoding by llguidance with the exported Lark grammar.",
     ),
-    Implementation(
-        name="rig/llguidance-regex",
-        system="rig",
-        target="impls.rig.adapters.constrained_decoding:LLGuidanceRegex",
-        protocol="object",
-        summary="Constrained decoding by llguidance with the exported regular expression.",
-        requires=("llguidance",),
-        dtypes=(),
-        features=frozenset({"constrain"}),
-        origin=Origin("package", "llguidance"),
-        documentation="https://github.com/guidance-ai/llguidance",
+    _package(
+        "llguidance-regex", "llguidance", "llguidance:LLGuidanceRegex", "constrain",
+        "https://github.com/guidance-ai/llguidance",
+        "Constrained decoding by llguidance with the exported regular expression.", "llguidance",
     ),
-    Implementation(
-        name="rig/xgrammar",
-        system="rig",
-        target="impls.rig.adapters.constrained_decoding:XGrammar",
-        protocol="object",
-        summary="Constrained decoding by xgrammar with the exported EBNF.",
-        requires=("xgrammar",),
-        dtypes=(),
-        features=frozenset({"constrain"}),
-        origin=Origin("package", "xgrammar"),
-        documentation="https://xgrammar.mlc.ai/docs/",
+    _package(
+        "xgrammar", "xgrammar", "xgrammar:XGrammar", "constrain", "https://xgrammar.mlc.ai/docs/",
+        "Constrained decoding by xgrammar with the exported EBNF.",
         slow_start="it imports torch",
     ),
-    Implementation(
-        name="rig/outlines-core",
-        system="rig",
-        target="impls.rig.adapters.constrained_decoding:OutlinesCore",
-        protocol="object",
-        summary="Constrained decoding by outlines-core with the exported regular expression.",
-        requires=("outlines_core",),
-        dtypes=(),
-        features=frozenset({"constrain"}),
-        origin=Origin("package", "outlines-core"),
-        documentation="https://github.com/dottxt-ai/outlines-core",
+    _package(
+        "outlines-core", "outlines_core", "outlines_core:OutlinesCore", "constrain",
+        "https://github.com/dottxt-ai/outlines-core",
+        "Constrained decoding by outlines-core with the exported regular expression.",
     ),
-    Implementation(
-        name="rig/lm-format-enforcer",
-        system="rig",
-        target="impls.rig.adapters.constrained_decoding:LMFormatEnforcer",
-        protocol="object",
-        summary="Constrained decoding by lm-format-enforcer with the exported regular expression.",
-        requires=("lmformatenforcer",),
-        dtypes=(),
-        features=frozenset({"constrain"}),
-        origin=Origin("package", "lm-format-enforcer"),
-        documentation="https://github.com/noamgat/lm-format-enforcer",
+    _package(
+        "lm-format-enforcer", "lmformatenforcer", "lm_format_enforcer:LMFormatEnforcer", "constrain",
+        "https://github.com/noamgat/lm-format-enforcer",
+        "Constrained decoding by lm-format-enforcer with the exported regular expression.",
     ),
-)
+)  # fmt: skip

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-from reference import rig
-from reference.rig.lenient import Defect, Recovered
+from impls.rig.events import Defect
+from impls.rig.lenient import LenientAnnotation
+from impls.rig.writer import Unrepresentable, serialise_annotation
 
 CURRENCY = "$\u20ac\u00a3\u00a5\u20b9"
 REST_OF_LINE = re.compile(r"[^\[\]\n]{0,200}\]")
@@ -15,8 +16,8 @@ _LONGEST_BARE_VALUE = 60
 _BROKEN_SPACE = re.compile(r"[ \u00a0]*[\t\n\r\x0b\x0c][\t\n\r\x0b\x0c \u00a0]*")
 
 
-def repaired(attempt: Recovered, text: str) -> tuple[str, str] | None:
-    """The (query, value) to write in place of it; None where there is more than one way to mean it."""
+def repaired(attempt: LenientAnnotation, text: str) -> tuple[str, str] | None:
+    """The (query, value) to write in its place; None where there is more than one way to mean it."""
     defects, value = attempt.defects, attempt.value
     if value is None:
         return None
@@ -33,8 +34,8 @@ def repaired(attempt: Recovered, text: str) -> tuple[str, str] | None:
         return None
     query, value = _clean(attempt.query), _clean(value)
     try:
-        rig.serialise_annotation(query, value)
-    except rig.Unrepresentable:
+        serialise_annotation(query, value)
+    except Unrepresentable:
         return None
     return query, value
 

@@ -1,59 +1,23 @@
-r"""Reads as the reference does, at the speed of C: a search for the opener, then one compiled pattern for the rest.
+r"""The strict and the official profile, at the speed of C: search for the opener, then match one compiled pattern.
 
-Exact by construction, and held to the reference by tests. "[" stands in the opener once, at its beginning, so an annotation
-can only begin where a search finds the whole opener; the pattern is the exported one, in which no text matches in two ways;
-and a candidate that fails is given up for the next opener, which may stand inside it. Both steps read a character a fixed
-number of times at most (see `reference.rig.parser`), so work is linear on any input. Nothing recurses.
+"[" stands in the opener once, at its beginning, so an annotation can only begin where a search finds the whole opener. The
+pattern matches no text in two ways. A candidate that fails is given up for the next opener, which may stand inside it. Both
+steps read a character a fixed number of times at most, so the work is linear on any input. Nothing recurses.
 
-`find_annotations` reads a document that is all there. `Stream` reads one in chunks of any size. It holds back no more than the
-live candidate, and reads what it holds again only where the new chunk could end the string that it stands in: nothing grows
-with the number of chunks.
+`find_annotations` reads a whole document. `StrictStream` reads one in chunks of any size. It holds back the live candidate
+only, and reads it again only where the new chunk could end the string in which it stands.
 """
 
 from __future__ import annotations
 
-import functools
 import re
 from dataclasses import dataclass
 
-from impls.rig.export import annotation_pattern
-from reference import rig
-from reference.rig.official import PATTERN as OFFICIAL_PATTERN
+from impls.rig.grammar import ARROW, CLOSE, DEFAULT_MAX_CANDIDATE, OPEN, QUERY, STRING, refuse_surrogates
 
 Found = tuple[str, str, int, int]
-Item = str | Found
+StreamItem = str | Found
 """A text, or an annotation as (query, value, start, end) in code points."""
-
-_STOP = {"strict": '["\x00-\x1f\x7f]', "official": '"'}
-"""What can end a string, in the sense that the reader must look at what it has."""
-
-
-@dataclass(frozen=True)
-class Patterns:
-    """What one profile needs. ``whole`` is one annotation; ``live`` matches every beginning of one, and the longest."""
-
-    whole: re.Pattern[str]
-    live: re.Pattern[str]
-    stop: re.Pattern[str]
-    close_required: bool
-
-
-@functools.cache
-def patterns(profile: rig.Profile) -> Patterns:
-    """The compiled patterns of a profile, from the same sources as the exported grammar."""
-    whole = annotation_pattern() if profile.close_required else OFFICIAL_PATTERN
-    _, query, value, _ = re.split(r'"\\\) --> "|\\\[__DC__\\\("|"\\\](?:\?)?\Z', whole)
-    query, value = query[1:-1], value[1:-1]
-    live = _beginnings_of(rig.CLOSE)
-    live = f"(?:{value}{live}|{value})"
-    live = _beginnings_of(rig.ARROW, live)
-    live = f"(?:{query}{live}|{value})"
-    return Patterns(
-        re.compile(whole),
-        re.compile(_beginnings_of(rig.OPEN, live)),
-        re.compile(_STOP[profile.name]),
-        profile.close_required,
-    )
 
 
 def _beginnings_of(literal: str, then: str = "") -> str:
@@ -64,48 +28,75 @@ def _beginnings_of(literal: str, then: str = "") -> str:
     return pattern
 
 
-def find_annotations(text: str, profile: rig.Profile = rig.STRICT) -> list[Found]:
-    """The annotations of a document. ValueError for a lone surrogate where the profile reads scalar values only."""
-    refuse_unless_text(text, profile)
-    # One bound method, one call for both strings and one for both ends: it is what is called for each annotation that counts.
-    return [(*found.groups(), *found.span()) for found in patterns(profile).whole.finditer(text)]  # type: ignore[misc]
+@dataclass(frozen=True)
+class Grammar:
+    """The compiled patterns of one profile."""
+
+    whole: re.Pattern[str]
+    """One annotation; groups 1 and 2 are its query and value."""
+    live: re.Pattern[str]
+    """Every beginning of one, the longest first."""
+    stop: re.Pattern[str]
+    """What can end a string, so that the reader must look at what it has."""
+    close_required: bool
+    surrogates_allowed: bool
+
+    @classmethod
+    def of(cls, query: str, string: str, stop: str, official: bool) -> Grammar:
+        """From the patterns of a query, of any string, and of what ends one."""
+        live = _beginnings_of(ARROW, f"(?:{string}{_beginnings_of(CLOSE)}|{string})")
+        live = _beginnings_of(OPEN, f"(?:{query}{live}|{string})")
+        whole = re.escape(OPEN) + f"({query})" + re.escape(ARROW) + f"({string})" + re.escape(CLOSE) + "?" * official
+        return cls(re.compile(whole), re.compile(live), re.compile(stop), not official, official)
 
 
-_SLICE = 1 << 16
-"""Code points that are checked at a time, so that a document of any length needs little memory beside itself."""
+STRICT, OFFICIAL = "strict", "official"
+GRAMMARS = {
+    STRICT: Grammar.of(QUERY, STRING, '["\x00-\x1f\x7f]', official=False),
+    OFFICIAL: Grammar.of('[^"]+', '[^"]*', '"', official=True),
+}
+"""By the name of the profile. The official one extracts what the published reader extracts: the bracket is optional, both
+strings may hold any character but the quote, and lone surrogates are allowed."""
 
 
-def refuse_unless_text(text: str, profile: rig.Profile) -> None:
-    """What `reference.rig.Profile.refuse_unless_text` does, ten times as fast: the codec refuses lone surrogates."""
-    if profile.surrogates_allowed or text.isascii():
-        return
-    try:
-        for start in range(0, len(text), _SLICE):
-            text[start : start + _SLICE].encode("utf-16-le")
-    except UnicodeEncodeError:
-        profile.refuse_unless_text(text)
-        raise
+def find_annotations(text: str, profile: str = STRICT) -> list[Found]:
+    """The annotations of a document. ValueError for a lone surrogate in the strict profile."""
+    grammar = GRAMMARS[profile]
+    if not grammar.surrogates_allowed:
+        refuse_surrogates(text)
+    # One bound method, one call for both strings and one for both ends: what is called for each annotation is what counts.
+    return [(*found.groups(), *found.span()) for found in grammar.whole.finditer(text)]  # type: ignore[misc]
 
 
-class Stream:
+def is_well_formed(text: str) -> bool:
+    """Whether the opener occurs in annotations only. The beginning of an opener may end a well-formed document."""
+    at = 0
+    for _, _, start, end in find_annotations(text):
+        if text.find(OPEN, at, start) >= 0:
+            return False
+        at = end
+    return text.find(OPEN, at) < 0
+
+
+class StrictStream:
     """``feed(chunk)`` as often as there is one, then ``close()``: both return what has become certain, in order.
 
-    Equal to `reference.rig.StreamingParser` in what it reads, in what it holds back, and in what ``max_candidate`` means.
-    ``cancel()`` ends it early: what was held back is dropped, and nothing more is taken.
+    ``max_candidate`` bounds what is held back for one annotation, in code points (an optional bracket not counted): a longer
+    one is read as text and counted in ``overflows``. None waits for ever. ``cancel()`` ends the stream early: what was held
+    back is dropped, and nothing more is taken. ValueError for a lone surrogate in the strict profile and use after the end.
     """
 
-    def __init__(self, profile: rig.Profile = rig.STRICT, max_candidate: int | None = rig.DEFAULT_MAX_CANDIDATE) -> None:
-        if max_candidate is not None and max_candidate < len(rig.OPEN + "q" + rig.ARROW + rig.CLOSE):
+    def __init__(self, profile: str = STRICT, max_candidate: int | None = DEFAULT_MAX_CANDIDATE) -> None:
+        if max_candidate is not None and max_candidate < len(OPEN + "q" + ARROW + CLOSE):
             raise ValueError(f"found max_candidate={max_candidate}, which is shorter than the shortest annotation")
-        self.profile = profile
         self.max_candidate = max_candidate
         self.overflows = 0
-        self._patterns = patterns(profile)
+        self._grammar = GRAMMARS[profile]
         self._closed = False
         self._held = ""
         """The live candidate, but for what stands in ``_pieces``."""
         self._pieces: list[str] = []
-        """Chunks inside a string of the candidate, which nothing in them can end."""
+        """Chunks inside a string of the candidate, in which nothing can end it."""
         self._length = 0
         """Code points held back, in both."""
         self._in_string = False
@@ -117,25 +108,25 @@ class Stream:
         """Code points received and not yet handed out."""
         return self._length
 
-    def feed(self, chunk: str) -> list[Item]:
+    def feed(self, chunk: str) -> list[StreamItem]:
         """Read one more chunk and return what has become certain."""
         if self._closed:
             raise ValueError("fed after close; make a new reader for a new document")
-        if not chunk.isascii():
-            refuse_unless_text(chunk, self.profile)
-        if self._in_string and not self._patterns.stop.search(chunk):
+        if not self._grammar.surrogates_allowed:
+            refuse_surrogates(chunk)
+        if self._in_string and not self._grammar.stop.search(chunk):
             length = self._length + len(chunk)
             if self.max_candidate is None or length < self.max_candidate:
                 self._pieces.append(chunk)
                 self._length = length
                 return []
-        if not self._length and rig.OPEN[0] not in chunk:
+        if not self._length and OPEN[0] not in chunk:
             # Most of what a model writes, a token at a time.
             self._emitted += len(chunk)
             return [chunk] if chunk else []
         return self._read("".join((self._held, *self._pieces, chunk)), False)
 
-    def close(self) -> list[Item]:
+    def close(self) -> list[StreamItem]:
         """End the document and return what was held back: text, unless the profile does without the bracket."""
         if self._closed:
             raise ValueError("closed twice; make a new reader for a new document")
@@ -147,43 +138,29 @@ class Stream:
         self._closed = True
         self._held, self._pieces, self._length, self._in_string = "", [], 0, False
 
-    def _read(self, text: str, final: bool) -> list[Item]:
-        items: list[Item] = []
-        opener, whole, live = rig.OPEN, self._patterns.whole, self._patterns.live
-        bound, optional = self.max_candidate, not self._patterns.close_required
+    def _read(self, text: str, final: bool) -> list[StreamItem]:
+        items: list[StreamItem] = []
         handed = 0
-        hold = len(text)
-        at = text.find(opener)
-        while at >= 0:
-            match = whole.match(text, at)
-            if match is not None and bound is not None and _shortest(match, optional) > bound:
-                match = None
-            if match is not None:
-                end = match.end()
-                if optional and not final and end == len(text) and text[-1] != "]":
-                    hold = at
-                    break
+        hold: int | None = None
+        at = text.find(OPEN)
+        while at >= 0 and hold is None:
+            match = self._annotation(text, at)
+            if match is None and self._is_alive(text, at):
+                hold = at
+            elif match is None:
+                at = text.find(OPEN, at + len(OPEN))
+            elif not final and not self._grammar.close_required and match.end() == len(text) and text[-1] != "]":
+                hold = at  # the optional bracket may come with the next chunk
+            else:
                 if handed < at:
                     items.append(text[handed:at])
-                query, value = match.groups()
-                items.append((query, value, self._emitted + at, self._emitted + end))
-                handed = end
-                at = text.find(opener, end)
-                continue
-            if bound is None or len(text) - at < bound:
-                if live.fullmatch(text, at):
-                    hold = at
-                    break
-            elif live.fullmatch(text, at, at + bound):
-                self.overflows += 1
-            at = text.find(opener, at + len(opener))
-        else:
-            # A beginning of the opener may stand at the end; "[" stands in it once, so the last one decides.
-            last = text.rfind(opener[0], max(handed, len(text) - len(opener) + 1))
-            if last >= 0 and opener.startswith(text[last:]):
-                hold = last
+                handed = match.end()
+                items.append((*match.groups(), self._emitted + at, self._emitted + handed))  # type: ignore[arg-type]
+                at = text.find(OPEN, handed)
         if final:
             hold = len(text)
+        elif hold is None:
+            hold = _opener_begun(text, handed)
         if handed < hold:
             items.append(text[handed:hold])
         self._emitted += hold
@@ -191,8 +168,25 @@ class Stream:
         self._in_string = self._held.count('"') in (1, 3)
         return items
 
+    def _annotation(self, text: str, at: int) -> re.Match[str] | None:
+        """The annotation that begins here, if it is within the bound."""
+        match = self._grammar.whole.match(text, at)
+        if match is None or self.max_candidate is None:
+            return match
+        end = match.end()
+        optional = not self._grammar.close_required and text[end - 1] == "]"
+        return match if end - at - optional <= self.max_candidate else None
 
-def _shortest(match: re.Match[str], optional: bool) -> int:
-    """The length of an annotation, without its bracket where that is optional."""
-    length = match.end() - match.start()
-    return length - 1 if optional and match.string[match.end() - 1] == "]" else length
+    def _is_alive(self, text: str, at: int) -> bool:
+        """Whether the rest of the text could still become one annotation within the bound; counts what is past it."""
+        bound, live = self.max_candidate, self._grammar.live
+        if bound is None or len(text) - at < bound:
+            return live.fullmatch(text, at) is not None
+        self.overflows += live.fullmatch(text, at, at + bound) is not None
+        return False
+
+
+def _opener_begun(text: str, start: int) -> int:
+    """Where the beginning of an opener stands at the end of the text, else the end. "[" stands in an opener once."""
+    last = text.rfind(OPEN[0], max(start, len(text) - len(OPEN) + 1))
+    return last if last >= 0 and OPEN.startswith(text[last:]) else len(text)

@@ -9,21 +9,21 @@
 from dataclasses import dataclass
 
 from . import official
-from .grammar import EXAMPLE, MAX_QUERIES, Defect, QueryList, Violation, parse
+from .grammar import EXAMPLE, MAX_QUERIES, QueryList, RagDefect, Violation, parse
 from .templates import Template, template_of
 
 
 @dataclass(frozen=True)
-class Profile:
+class RagProfile:
     """A way of reading a list; what it returns stands in the module of its name."""
 
     name: str
     description: str
 
 
-STRICT = Profile("strict", "order kept, list markers refused, duplicates and everything past 25 left out; the default")
-OFFICIAL = Profile("official", "what the published reader returns: a set, of which any 25 are kept")
-PROFILES: dict[str, Profile] = {"": STRICT, STRICT.name: STRICT, OFFICIAL.name: OFFICIAL}
+STRICT = RagProfile("strict", "order kept, list markers refused, duplicates and everything past 25 left out; the default")
+OFFICIAL = RagProfile("official", "what the published reader returns: a set, of which any 25 are kept")
+PROFILES: dict[str, RagProfile] = {"": STRICT, STRICT.name: STRICT, OFFICIAL.name: OFFICIAL}
 """By declared name; the empty name is the default, strict."""
 
 __all__ = [
@@ -32,9 +32,9 @@ __all__ = [
     "OFFICIAL",
     "PROFILES",
     "STRICT",
-    "Defect",
-    "Profile",
     "QueryList",
+    "RagDefect",
+    "RagProfile",
     "Template",
     "Violation",
     "official",

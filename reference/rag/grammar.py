@@ -36,7 +36,7 @@ _BLANKS = "".join(sorted(WHITE_SPACE))
 _LIST_MARKER = re.compile(rf"(?:[-*+\u2022]|[0-9]{{1,2}}[.)]|\([0-9]{{1,2}}\))(?:[{_BLANKS}]|\Z)")
 
 
-class Defect(Enum):
+class RagDefect(Enum):
     """Why a line of an answer departs from the format."""
 
     CONTROL_CHARACTER = "control-character"
@@ -58,7 +58,7 @@ class Violation:
     """One departure from the format. ``line`` counts from 1; ``text`` is the line without its end."""
 
     line: int
-    defect: Defect
+    defect: RagDefect
     text: str
 
 
@@ -90,21 +90,21 @@ def parse(text: str) -> QueryList:
         defect = _defect_of(query, queries)
         if defect is None:
             queries[query] = None
-            defect = Defect.SURROUNDING_SPACE if query != line else None
+            defect = RagDefect.SURROUNDING_SPACE if query != line else None
         if defect is not None:
             violations.append(Violation(number, defect, line))
     return QueryList(tuple(queries), tuple(violations))
 
 
-def _defect_of(query: str, before: dict[str, None]) -> Defect | None:
+def _defect_of(query: str, before: dict[str, None]) -> RagDefect | None:
     if not query:
-        return Defect.BLANK_LINE
+        return RagDefect.BLANK_LINE
     if not all(map(STRICT.allows, query)):
-        return Defect.CONTROL_CHARACTER
+        return RagDefect.CONTROL_CHARACTER
     if _LIST_MARKER.match(query):
-        return Defect.LIST_MARKER
+        return RagDefect.LIST_MARKER
     if query in before:
-        return Defect.DUPLICATE
+        return RagDefect.DUPLICATE
     if len(before) >= MAX_QUERIES:
-        return Defect.TOO_MANY
+        return RagDefect.TOO_MANY
     return None

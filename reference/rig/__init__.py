@@ -12,19 +12,19 @@ what a constrained decoder must admit.
 from . import constraint, lenient, official, resolved, resolver
 from .events import (
     UNITS,
-    Annotation,
+    AnnotationEvent,
+    AnnotationPart,
     Event,
-    Incomplete,
-    Span,
-    State,
-    Text,
+    EventSpan,
+    IncompleteEvent,
+    TextEvent,
     coalesce,
     length_in,
     to_code_points,
 )
-from .grammar import ARROW, CLOSE, EXAMPLE, OFFICIAL, OPEN, PROFILES, STRICT, WHITE_SPACE, Profile
-from .parser import DEFAULT_MAX_CANDIDATE, StreamingParser, annotations, is_well_formed, parse
-from .serialise import Segment, Unrepresentable, segments_of, serialise, serialise_annotation
+from .grammar import ARROW, CLOSE, EXAMPLE, OFFICIAL, OPEN, PROFILES, STRICT, WHITE_SPACE, RigProfile
+from .parser import DEFAULT_MAX_CANDIDATE, CharacterParser, annotations, is_well_formed, parse
+from .serialise import NotRepresentable, Segment, segments_of, serialise, serialise_annotation
 
 __all__ = [
     "ARROW",
@@ -37,16 +37,16 @@ __all__ = [
     "STRICT",
     "UNITS",
     "WHITE_SPACE",
-    "Annotation",
+    "AnnotationEvent",
+    "AnnotationPart",
+    "CharacterParser",
     "Event",
-    "Incomplete",
-    "Profile",
+    "EventSpan",
+    "IncompleteEvent",
+    "NotRepresentable",
+    "RigProfile",
     "Segment",
-    "Span",
-    "State",
-    "StreamingParser",
-    "Text",
-    "Unrepresentable",
+    "TextEvent",
     "annotations",
     "coalesce",
     "constraint",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import codecs
 
-from .events import Annotation, Incomplete
+from .events import AnnotationEvent, IncompleteEvent
 from .grammar import OPEN
 from .parser import is_well_formed, parse
 
@@ -42,4 +42,4 @@ def may_end(prefix: bytes) -> bool:
 
 def _is_beginning(text: str) -> bool:
     # A candidate that is alive can be completed, whatever it holds; one that has failed cannot be taken back.
-    return all(isinstance(event, (Annotation, Incomplete)) or OPEN not in event.raw for event in parse(text))
+    return all(isinstance(event, (AnnotationEvent, IncompleteEvent)) or OPEN not in event.raw for event in parse(text))

@@ -38,7 +38,7 @@ def to_code_points(text: str, offsets: Sequence[int], unit: str) -> list[int]:
 
 
 @dataclass(frozen=True)
-class Span:
+class EventSpan:
     """Where an event stands, as [start, end) in each of the three units."""
 
     code_points: tuple[int, int]
@@ -56,7 +56,7 @@ class Span:
         return self.code_points[1]
 
 
-class State(Enum):
+class AnnotationPart(Enum):
     """How far a candidate has come: inside which part of an annotation the next character falls."""
 
     OPEN = "open"
@@ -67,59 +67,59 @@ class State(Enum):
 
 
 @dataclass(frozen=True)
-class Text:
+class TextEvent:
     """A run of text that belongs to no annotation."""
 
     raw: str
-    span: Span
+    span: EventSpan
 
 
 @dataclass(frozen=True)
-class Annotation:
+class AnnotationEvent:
     """A query to fetch a statistic, and the statistic that the model wrote."""
 
     query: str
     value: str
     raw: str
-    span: Span
+    span: EventSpan
 
 
 @dataclass(frozen=True)
-class Incomplete:
+class IncompleteEvent:
     """The end of the input, where it could still have become an annotation. ``state`` is the part that was cut.
 
     ``query`` and ``value`` hold what has arrived of each; None before its opening quote.
     """
 
     raw: str
-    span: Span
-    state: State
+    span: EventSpan
+    state: AnnotationPart
     query: str | None
     value: str | None
 
 
-Event = Text | Annotation | Incomplete
+Event = TextEvent | AnnotationEvent | IncompleteEvent
 
 
 def coalesce(events: Iterable[Event]) -> list[Event]:
     """The same events with adjacent texts joined: the form in which differently chunked readings of a document are equal."""
     joined: list[Event] = []
-    run: list[Text] = []
+    run: list[TextEvent] = []
 
     def end_run() -> None:
         if run:
             first, last = run[0].span, run[-1].span
-            span = Span(
+            span = EventSpan(
                 (first.code_points[0], last.code_points[1]),
                 (first.utf8[0], last.utf8[1]),
                 (first.utf16[0], last.utf16[1]),
             )
             # One join per run: adding pairwise copies the run once per piece, which is quadratic.
-            joined.append(Text("".join(text.raw for text in run), span))
+            joined.append(TextEvent("".join(text.raw for text in run), span))
             run.clear()
 
     for event in events:
-        if isinstance(event, Text):
+        if isinstance(event, TextEvent):
             run.append(event)
         else:
             end_run()

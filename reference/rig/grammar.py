@@ -53,7 +53,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
-class Profile:
+class RigProfile:
     """What a reader accepts. The three literals are the same in all of them."""
 
     name: str
@@ -79,7 +79,7 @@ class Profile:
             )
 
 
-STRICT = Profile(
+STRICT = RigProfile(
     "strict",
     "the grammar of this module; the default",
     close_required=True,
@@ -87,7 +87,7 @@ STRICT = Profile(
     blank_query_allowed=False,
     surrogates_allowed=False,
 )
-OFFICIAL = Profile(
+OFFICIAL = RigProfile(
     "official",
     "what the published reader extracts: closing bracket optional, any character but the quote in both strings",
     close_required=False,
@@ -95,5 +95,5 @@ OFFICIAL = Profile(
     blank_query_allowed=True,
     surrogates_allowed=True,
 )
-PROFILES: dict[str, Profile] = {"": STRICT, STRICT.name: STRICT, OFFICIAL.name: OFFICIAL}
+PROFILES: dict[str, RigProfile] = {"": STRICT, STRICT.name: STRICT, OFFICIAL.name: OFFICIAL}
 """By declared name; the empty name is the default, strict."""

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from .events import Annotation, Incomplete
+from .events import AnnotationEvent, IncompleteEvent
 from .grammar import OPEN, STRICT, WHITE_SPACE
 from .parser import parse
 
@@ -25,7 +25,7 @@ LONGEST_REGION = 4096
 """Code points after an opener in which the rest of its annotation is looked for."""
 
 
-class Defect(Enum):
+class RigDefect(Enum):
     """What was wrong with a recovered annotation. The value is the number in its published name (D1 to D15)."""
 
     CURRENCY_FOR_BRACKET = 1
@@ -52,18 +52,18 @@ class Defect(Enum):
 
 
 @dataclass(frozen=True)
-class Recovered:
+class RecoveredAnnotation:
     """An annotation as it was meant. ``start`` and ``end`` count code points; ``defects`` is empty for a strict one."""
 
     query: str
     value: str | None
     start: int
     end: int
-    defects: frozenset[Defect]
+    defects: frozenset[RigDefect]
 
 
 @dataclass(frozen=True)
-class Lost:
+class LostOpener:
     """An opener, or the beginning of one, that nothing could be read behind. ``truncated``: because the text ends there."""
 
     start: int
@@ -80,54 +80,52 @@ _CLOSERS = {
 """The marks that open a string, each with a pattern of those that close it."""
 
 _QUOTE = "|".join(re.escape(mark) for mark in sorted(_CLOSERS, key=len, reverse=True))
-OPENER = re.compile(
+_OPENER = re.compile(
     rf"(?:(?P<head>[\[$])(?P<gap>{_GAP}))?(?P<marker>__[Dd][Cc]__|\\_\\_DC\\_\\_|\*\*DC\*\*|(?(head)DC|(?!)))"
     rf"(?P<gap2>{_GAP})\((?P<gap3>{_GAP})(?P<quote>{_QUOTE})"
 )
-LONGEST_OPENER = 1 + 3 * 18 + len(r"\_\_DC\_\_") + 1 + len("&quot;")
-"""Code points that an opener takes at the most: its head, three gaps of at most 18, the marker, the parenthesis, the quote."""
 _ARROW = r"-->|--->|->|=>|==>|\u2192|\u2013>|\u2014>|--&gt;|-&gt;"
-BLANK_LINE = re.compile(r"\n[ \t\r]*\n")
+_BLANK_LINE = re.compile(r"\n[ \t\r]*\n")
 _UNQUOTED = re.compile(r"[^\]\r\n]*(?=\])")
 _CLOSE = re.compile(rf"(?P<gap>{_GAP})\]")
 
 
-def recover(text: str) -> list[Recovered]:
+def recover(text: str) -> list[RecoveredAnnotation]:
     """Every annotation that can be read out of the text, in its order. ValueError for a lone surrogate."""
-    return [attempt for attempt in attempts(text) if isinstance(attempt, Recovered)]
+    return [attempt for attempt in attempts(text) if isinstance(attempt, RecoveredAnnotation)]
 
 
-def attempts(text: str) -> Iterator[Recovered | Lost]:
+def attempts(text: str) -> Iterator[RecoveredAnnotation | LostOpener]:
     """What `recover` finds, and beside it each opener that nothing could be read behind. ValueError for a lone surrogate."""
     for event in parse(text):
         start, end = event.span.start, event.span.end
-        if isinstance(event, Annotation):
-            yield Recovered(event.query, event.value, start, end, frozenset())
+        if isinstance(event, AnnotationEvent):
+            yield RecoveredAnnotation(event.query, event.value, start, end, frozenset())
         else:
-            yield from attempts_between(text, start, end, isinstance(event, Incomplete))
+            yield from _attempts_between(text, start, end, isinstance(event, IncompleteEvent))
 
 
-def attempts_between(text: str, start: int, end: int, incomplete: bool) -> Iterator[Recovered | Lost]:
+def _attempts_between(text: str, start: int, end: int, incomplete: bool) -> Iterator[RecoveredAnnotation | LostOpener]:
     """The attempts in a part of a text that holds no strict annotation; ``incomplete``: whether one was cut at its end."""
-    openers = list(OPENER.finditer(text, start, end))
+    openers = list(_OPENER.finditer(text, start, end))
     if incomplete and not openers:
-        yield Lost(start, end, True)
+        yield LostOpener(start, end, True)
     for opener, following in itertools.zip_longest(openers, openers[1:]):
         region_end = min(following.start() if following else end, opener.end() + LONGEST_REGION)
-        blank = BLANK_LINE.search(text, opener.end(), region_end)
-        annotation = read_behind(text, opener, blank.start() if blank else region_end)
+        blank = _BLANK_LINE.search(text, opener.end(), region_end)
+        annotation = _read_behind(text, opener, blank.start() if blank else region_end)
         if annotation is not None:
             yield annotation
         elif incomplete:
-            yield Lost(opener.start(), opener.end(), following is None)
+            yield LostOpener(opener.start(), opener.end(), following is None)
         else:
             # Another opener than the strict one has no state that could say it; its string must at least be open still.
             open_still = opener[0] != OPEN and region_end == len(text) and not blank
             closed = re.compile(_CLOSERS[opener["quote"]]).search(text, opener.end(), region_end)
-            yield Lost(opener.start(), opener.end(), open_still and not closed)
+            yield LostOpener(opener.start(), opener.end(), open_still and not closed)
 
 
-def read_behind(text: str, opener: re.Match[str], end: int) -> Recovered | None:
+def _read_behind(text: str, opener: re.Match[str], end: int) -> RecoveredAnnotation | None:
     """The rest of an annotation behind an opener; None where there is none in the region."""
     closer = _CLOSERS[opener["quote"]]
     query_end = re.compile(
@@ -141,78 +139,78 @@ def read_behind(text: str, opener: re.Match[str], end: int) -> Recovered | None:
         return None
     defects = _defects_of_opener(opener)
     if re.search(closer, query):
-        defects.add(Defect.QUOTE_IN_QUERY)
+        defects.add(RigDefect.QUOTE_IN_QUERY)
     if query_end["none"] is not None:
         if query_end["none"] != ")]":
-            defects.add(Defect.WHITESPACE)
-        return _recovered(query, None, opener.start(), query_end.end(), defects | {Defect.NO_VALUE})
+            defects.add(RigDefect.WHITESPACE)
+        return _recovered(query, None, opener.start(), query_end.end(), defects | {RigDefect.NO_VALUE})
     if query_end["parenthesis"] is None:
-        defects.add(Defect.MISSING_PARENTHESIS)
+        defects.add(RigDefect.MISSING_PARENTHESIS)
     # Without the parenthesis the one space before the arrow is all that stands there.
     before = query_end["before"] if query_end["parenthesis"] else query_end["gap"] + query_end["before"]
     if (query_end["parenthesis"] and query_end["gap"]) or (before, query_end["after"]) != (" ", " "):
-        defects.add(Defect.WHITESPACE)
+        defects.add(RigDefect.WHITESPACE)
     if query_end["arrow"] != "-->":
-        defects.add(Defect.ARROW_VARIANT)
-    if query_end["quote"] != '"':
-        defects.add(Defect.QUOTE_VARIANT)
+        defects.add(RigDefect.ARROW_VARIANT)
+    _add_quote_variant(query_end["quote"], defects)
     read = _read_value(text, query_end.end(), end, defects)
     return None if read is None else _recovered(query, read[0], opener.start(), read[1], defects)
 
 
-def _defects_of_opener(opener: re.Match[str]) -> set[Defect]:
-    defects = set()
+def _defects_of_opener(opener: re.Match[str]) -> set[RigDefect]:
+    defects: set[RigDefect] = set()
     if opener["marker"] != "__DC__":
-        defects.add(Defect.MARKER_VARIANT)
-    if opener["quote"] != '"':
-        defects.add(Defect.QUOTE_VARIANT)
+        defects.add(RigDefect.MARKER_VARIANT)
+    _add_quote_variant(opener["quote"], defects)
     if opener["gap"] or opener["gap2"] or opener["gap3"]:
-        defects.add(Defect.WHITESPACE)
+        defects.add(RigDefect.WHITESPACE)
     if opener["head"] == "$":
-        defects |= {Defect.CURRENCY_FOR_BRACKET, Defect.MISSING_OPEN_BRACKET}
+        defects |= {RigDefect.CURRENCY_FOR_BRACKET, RigDefect.MISSING_OPEN_BRACKET}
     elif opener["head"] is None:
-        defects.add(Defect.MISSING_OPEN_BRACKET)
+        defects.add(RigDefect.MISSING_OPEN_BRACKET)
     return defects
 
 
-def _read_value(text: str, start: int, end: int, defects: set[Defect]) -> tuple[str, int] | None:
+def _read_value(text: str, start: int, end: int, defects: set[RigDefect]) -> tuple[str, int] | None:
     """(value, end of the annotation), adding to ``defects``; the first way of these that reads one."""
     quote = re.compile(_QUOTE).match(text, start, end)
     if quote is None:
         unquoted = _UNQUOTED.match(text, start, end)
         if unquoted is None:
             return None
-        defects.add(Defect.UNQUOTED_VALUE)
+        defects.add(RigDefect.UNQUOTED_VALUE)
         return unquoted[0].strip(), unquoted.end() + 1
-    if quote[0] != '"':
-        defects.add(Defect.QUOTE_VARIANT)
+    _add_quote_variant(quote[0], defects)
     closer = _CLOSERS[quote[0]]
     closed = re.compile(rf"(?P<quote>{closer})(?P<gap>{_GAP})\]").search(text, quote.end(), end)
     if closed is not None:
         value = text[quote.end() : closed.start()]
         if closed["gap"]:
-            defects.add(Defect.WHITESPACE)
-        if closed["quote"] != '"':
-            defects.add(Defect.QUOTE_VARIANT)
+            defects.add(RigDefect.WHITESPACE)
+        _add_quote_variant(closed["quote"], defects)
         if re.search(closer, value):
-            defects.add(Defect.QUOTE_IN_VALUE)
+            defects.add(RigDefect.QUOTE_IN_VALUE)
         return value, closed.end()
     ended = re.compile(closer).search(text, quote.end(), end)
     if ended is not None:
-        defects.add(Defect.MISSING_CLOSE_BRACKET)
-        if ended[0] != '"':
-            defects.add(Defect.QUOTE_VARIANT)
+        defects.add(RigDefect.MISSING_CLOSE_BRACKET)
+        _add_quote_variant(ended[0], defects)
         return text[quote.end() : ended.start()], ended.end()
     cut = _UNQUOTED.match(text, quote.end(), end)
     if cut is None:
         return None
-    defects.add(Defect.MISSING_CLOSE_QUOTE)
+    defects.add(RigDefect.MISSING_CLOSE_QUOTE)
     return cut[0], cut.end() + 1
 
 
-def _recovered(query: str, value: str | None, start: int, end: int, defects: set[Defect]) -> Recovered:
+def _add_quote_variant(quote: str, defects: set[RigDefect]) -> None:
+    if quote != '"':
+        defects.add(RigDefect.QUOTE_VARIANT)
+
+
+def _recovered(query: str, value: str | None, start: int, end: int, defects: set[RigDefect]) -> RecoveredAnnotation:
     if value == "":
-        defects = defects | {Defect.EMPTY_VALUE}
+        defects = defects | {RigDefect.EMPTY_VALUE}
     if not all(map(STRICT.allows, query + (value or ""))):
-        defects = defects | {Defect.CONTROL_CHARACTER}
-    return Recovered(query, value, start, end, frozenset(defects))
+        defects = defects | {RigDefect.CONTROL_CHARACTER}
+    return RecoveredAnnotation(query, value, start, end, frozenset(defects))

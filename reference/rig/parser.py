@@ -9,14 +9,14 @@ a fixed multiple of the input over adversarial families.
 
 from enum import Enum, auto
 
-from .events import Annotation, Event, Incomplete, Span, State, Text, length_in
-from .grammar import ARROW, CLOSE, OPEN, QUOTE, STRICT, WHITE_SPACE, Profile
+from .events import AnnotationEvent, AnnotationPart, Event, EventSpan, IncompleteEvent, TextEvent, length_in
+from .grammar import ARROW, CLOSE, OPEN, QUOTE, STRICT, WHITE_SPACE, RigProfile
 
 DEFAULT_MAX_CANDIDATE = 8192
 """Longest annotation, in code points, that a streaming reader waits for unless told otherwise."""
 
 
-_LITERALS = {State.OPEN: OPEN, State.ARROW: ARROW, State.CLOSE: CLOSE}
+_LITERALS = {AnnotationPart.OPEN: OPEN, AnnotationPart.ARROW: ARROW, AnnotationPart.CLOSE: CLOSE}
 
 
 class _Step(Enum):
@@ -29,7 +29,7 @@ class _Step(Enum):
     FAILS = auto()
 
 
-class StreamingParser:
+class CharacterParser:
     """Reads a document in chunks: ``feed(chunk)`` as often as there is one, then ``close()``; both return the new events.
 
     Text is handed out as soon as it is certain to be text. What is held back is the live candidate only: the shortest
@@ -40,7 +40,7 @@ class StreamingParser:
     Raises ValueError for a lone surrogate where the profile reads scalar values only, and for use after ``close``.
     """
 
-    def __init__(self, profile: Profile = STRICT, max_candidate: int | None = DEFAULT_MAX_CANDIDATE) -> None:
+    def __init__(self, profile: RigProfile = STRICT, max_candidate: int | None = DEFAULT_MAX_CANDIDATE) -> None:
         if max_candidate is not None and max_candidate < len(OPEN + "q" + ARROW + CLOSE):
             raise ValueError(f"found max_candidate={max_candidate}, which is shorter than the shortest annotation")
         self.profile = profile
@@ -83,9 +83,9 @@ class StreamingParser:
             events.append(self._take_annotation())
         elif self._buffer:
             raw, parts = self._take_candidate()
-            query = parts[1] if self._state is not State.OPEN else None
-            value = parts[3] if self._state in (State.VALUE, State.CLOSE) else None
-            events.append(Incomplete(raw, self._advance_span(raw), self._state, query, value))
+            query = parts[1] if self._state is not AnnotationPart.OPEN else None
+            value = parts[3] if self._state in (AnnotationPart.VALUE, AnnotationPart.CLOSE) else None
+            events.append(IncompleteEvent(raw, self._advance_span(raw), self._state, query, value))
         self._buffer.clear()
         return events
 
@@ -116,46 +116,46 @@ class StreamingParser:
     def _hand_out_text(self, events: list[Event]) -> None:
         if self._from < self._start:
             raw = "".join(self._buffer[self._from : self._start])
-            events.append(Text(raw, self._advance_span(raw)))
+            events.append(TextEvent(raw, self._advance_span(raw)))
             self._from = self._start
 
     def _begin(self) -> None:
-        self._state = State.OPEN
+        self._state = AnnotationPart.OPEN
         self._matched = 0
         """How many characters of the literal of this state have been read."""
         self._query_suffices = False
 
     def _step(self, character: str) -> _Step:
         """Examine one character in the present state; the candidate lives, is complete, or fails."""
-        if self._state is State.QUERY:
+        if self._state is AnnotationPart.QUERY:
             if character != QUOTE:
                 if self.profile.blank_query_allowed or character not in WHITE_SPACE:
                     self._query_suffices = True
                 return _Step.LIVES if self.profile.allows(character) else _Step.FAILS
-            self._state, self._matched = State.ARROW, 1
+            self._state, self._matched = AnnotationPart.ARROW, 1
             return _Step.LIVES if self._query_suffices else _Step.FAILS
-        if self._state is State.VALUE:
+        if self._state is AnnotationPart.VALUE:
             if character != QUOTE:
                 return _Step.LIVES if self.profile.allows(character) else _Step.FAILS
-            self._state, self._matched = State.CLOSE, 1
+            self._state, self._matched = AnnotationPart.CLOSE, 1
             return _Step.LIVES
         literal = _LITERALS[self._state]
         if character != literal[self._matched]:
             return _Step.COMPLETE_BEFORE if self._completable() else _Step.FAILS
         self._matched += 1
         if self._matched == len(literal):
-            if self._state is State.CLOSE:
+            if self._state is AnnotationPart.CLOSE:
                 return _Step.COMPLETE
-            self._state = State.QUERY if self._state is State.OPEN else State.VALUE
+            self._state = AnnotationPart.QUERY if self._state is AnnotationPart.OPEN else AnnotationPart.VALUE
         return _Step.LIVES
 
     def _completable(self) -> bool:
         """Whether what has been read is an annotation as it stands (only where the bracket is optional)."""
-        return self._state is State.CLOSE and not self.profile.close_required
+        return self._state is AnnotationPart.CLOSE and not self.profile.close_required
 
     def _restart(self) -> None:
         """Give the candidate up and look for the next one."""
-        if self._state is State.OPEN:
+        if self._state is AnnotationPart.OPEN:
             # '[' stands in OPEN once, at its beginning, so no opener begins inside what has matched of it.
             if self._matched == 0:
                 self._skip_text()
@@ -180,30 +180,30 @@ class StreamingParser:
         # Queries and values hold no quote, so the quotes of a candidate are exactly those of its literals.
         return raw, raw.split(QUOTE)
 
-    def _take_annotation(self) -> Annotation:
+    def _take_annotation(self) -> AnnotationEvent:
         raw, parts = self._take_candidate()
         self._begin()
-        return Annotation(parts[1], parts[3], raw, self._advance_span(raw))
+        return AnnotationEvent(parts[1], parts[3], raw, self._advance_span(raw))
 
-    def _advance_span(self, raw: str) -> Span:
+    def _advance_span(self, raw: str) -> EventSpan:
         points, utf8, utf16 = self._emitted
         ends = points + len(raw), utf8 + length_in("utf8", raw), utf16 + length_in("utf16", raw)
         self._emitted = ends
-        return Span((points, ends[0]), (utf8, ends[1]), (utf16, ends[2]))
+        return EventSpan((points, ends[0]), (utf8, ends[1]), (utf16, ends[2]))
 
 
-def parse(text: str, profile: Profile = STRICT, max_candidate: int | None = None) -> list[Event]:
+def parse(text: str, profile: RigProfile = STRICT, max_candidate: int | None = None) -> list[Event]:
     """The events of a whole document. Their ``raw`` joined give the text back; no two texts are adjacent, none is empty.
 
     Raises ValueError for a lone surrogate where the profile reads scalar values only.
     """
-    parser = StreamingParser(profile, max_candidate)
+    parser = CharacterParser(profile, max_candidate)
     return parser.feed(text) + parser.close()
 
 
-def annotations(text: str, profile: Profile = STRICT) -> list[Annotation]:
+def annotations(text: str, profile: RigProfile = STRICT) -> list[AnnotationEvent]:
     """The annotations of a document, in the order of the text; the same query twice is two annotations."""
-    return [event for event in parse(text, profile) if isinstance(event, Annotation)]
+    return [event for event in parse(text, profile) if isinstance(event, AnnotationEvent)]
 
 
 def is_well_formed(text: str) -> bool:
@@ -211,4 +211,4 @@ def is_well_formed(text: str) -> bool:
 
     A proper prefix of the opener may end a well-formed document.
     """
-    return all(isinstance(event, Annotation) or OPEN not in event.raw for event in parse(text))
+    return all(isinstance(event, AnnotationEvent) or OPEN not in event.raw for event in parse(text))

@@ -26,7 +26,7 @@ import re
 from dataclasses import dataclass
 
 from .grammar import STRICT
-from .serialise import Unrepresentable
+from .serialise import NotRepresentable
 
 _NUMBER = "[1-9][0-9]{0,8}"
 _TOKEN = re.compile(rf"(?P<open>\[__DC__#(?P<number>{_NUMBER})\()|(?P<close>\)\])|[\x00-\x1f\x7f]")
@@ -35,7 +35,7 @@ _NOTHING = "--- || ---"
 
 
 @dataclass(frozen=True)
-class Resolved:
+class ResolvedTag:
     """One tag. ``served`` and ``model`` are None where there is no such value; ``footnote`` stands with ``served``.
 
     A bare tag has a ``served`` and neither a footnote nor a ``model``; ``differs`` is the mark ``*``.
@@ -48,7 +48,7 @@ class Resolved:
     model: str | None = None
 
 
-def tags(text: str) -> list[tuple[Resolved, int, int]]:
+def tags(text: str) -> list[tuple[ResolvedTag, int, int]]:
     """The tags of a text with their spans in code points. One pass: the innermost beginning before ``)]`` is the one."""
     found = []
     opened: re.Match[str] | None = None
@@ -64,25 +64,25 @@ def tags(text: str) -> list[tuple[Resolved, int, int]]:
     return found
 
 
-def _read(number: int, body: str) -> Resolved | None:
+def _read(number: int, body: str) -> ResolvedTag | None:
     if body == _NOTHING:
-        return Resolved(number)
+        return ResolvedTag(number)
     if "||" not in body:
-        return Resolved(number, served=body) if body else None
+        return ResolvedTag(number, served=body) if body else None
     before, _, after = body.partition("||")
     if not before:
-        return Resolved(number, model=after[1:]) if _is_model(after) else None
+        return ResolvedTag(number, model=after[1:]) if _is_model(after) else None
     served = _SERVED.fullmatch(before[:-1]) if before.endswith(" ") else None
     if served is None or (after and not _is_model(after)):
         return None
-    return Resolved(number, served["datum"], int(served["footnote"]), bool(served["flag"]), after[1:] or None)
+    return ResolvedTag(number, served["datum"], int(served["footnote"]), bool(served["flag"]), after[1:] or None)
 
 
 def _is_model(after: str) -> bool:
     return len(after) > 1 and after[0] == " " and "||" not in after
 
 
-def write_tag(tag: Resolved) -> str:
+def write_tag(tag: ResolvedTag) -> str:
     """The tag's text. Raises Unrepresentable for what would read as anything else."""
     served = tag.served
     if served is not None and tag.footnote is not None:
@@ -97,9 +97,9 @@ def write_tag(tag: Resolved) -> str:
     try:
         STRICT.refuse_unless_text(written)
     except ValueError as error:
-        raise Unrepresentable(str(error)) from None
+        raise NotRepresentable(str(error)) from None
     if tags(written) != [(tag, 0, len(written))]:
-        raise Unrepresentable(
+        raise NotRepresentable(
             f"found {tag}, which would be written {written!r} and read as something else; take ')]', '||', the beginning of "
             f"a tag and control characters out of its values, and give both numbers between 1 and 999999999"
         )

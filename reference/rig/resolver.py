@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from .grammar import OPEN
-from .lenient import Lost, Recovered, attempts
-from .resolved import Resolved, write_tag
+from .lenient import LostOpener, RecoveredAnnotation, attempts
+from .resolved import ResolvedTag, write_tag
 
 HEADING = "#### FOOTNOTES ####"
 FOOTNOTES = f"\n\n{HEADING}\n"
@@ -40,7 +40,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]+")
 
 
 @dataclass(frozen=True)
-class Served:
+class ServedValue:
     """What was found for a query: a value, and where it is from."""
 
     value: str
@@ -50,7 +50,7 @@ class Served:
     url: str = ""
 
 
-Fetch = Callable[[str], Served | Mapping[str, Any] | None]
+Fetch = Callable[[str], ServedValue | Mapping[str, Any] | None]
 """Asked once for each distinct query; None means that nothing was found, and so does an exception."""
 
 
@@ -59,12 +59,12 @@ def address(query: str) -> str:
     return f"{ADDRESS}?{urllib.parse.urlencode({'q': query}, quote_via=urllib.parse.quote)}"
 
 
-class Resolver:
+class ReferenceResolver:
     """One resolution; each step is a method, so that a wrong one differs in one."""
 
     def __init__(self, fetch: Fetch) -> None:
         self.fetch = fetch
-        self.served: dict[str, Served | None] = {}
+        self.served: dict[str, ServedValue | None] = {}
         self.footnotes: dict[str, int] = {}
 
     def resolve(self, text: str) -> str:
@@ -73,16 +73,16 @@ class Resolver:
         between: list[str] = []  # the model's own text since the last tag, what was taken out of it left away
         at = number = 0
         found = list(attempts(text))
-        for query in self.queries([a.query for a in found if isinstance(a, Recovered)]):
+        for query in self.queries([a.query for a in found if isinstance(a, RecoveredAnnotation)]):
             self.served[query] = self.ask(query)
         for attempt in found:
             between.append(text[at : attempt.start])
             at = attempt.end
-            if isinstance(attempt, Recovered):
+            if isinstance(attempt, RecoveredAnnotation):
                 number += 1
                 pieces += [self.outside("".join(between)), self.tag(number, attempt)]
                 between = []
-            elif isinstance(attempt, Lost):
+            elif isinstance(attempt, LostOpener):
                 # Half an opener at the end is a bracket that somebody wrote, and stays.
                 whole = OPEN.startswith(text[attempt.start : attempt.end]) and text[attempt.start : attempt.end] != OPEN
                 if whole:
@@ -97,7 +97,7 @@ class Resolver:
         """Those to be fetched: each once, in the order of the text."""
         return list(dict.fromkeys(queries))
 
-    def ask(self, query: str) -> Served | None:
+    def ask(self, query: str) -> ServedValue | None:
         """What is served for a query."""
         try:
             answer = self.fetch(query)
@@ -105,20 +105,22 @@ class Resolver:
             return None
         if answer is None:
             return None
-        served = answer if isinstance(answer, Served) else Served(**{key: str(value) for key, value in answer.items()})
+        served = (
+            answer if isinstance(answer, ServedValue) else ServedValue(**{key: str(value) for key, value in answer.items()})
+        )
         return served if self.piece(served.value) else None
 
-    def tag(self, number: int, annotation: Recovered) -> str:
+    def tag(self, number: int, annotation: RecoveredAnnotation) -> str:
         """The tag in the place of an annotation."""
         model = self.piece(annotation.value or "") or None
         served = self.served.get(annotation.query)
         if served is None:
-            return self.written(Resolved(number, model=model))
+            return self.written(ResolvedTag(number, model=model))
         footnote = self.footnotes.setdefault(annotation.query, len(self.footnotes) + 1)
         value = self.piece(f"{served.value} {served.unit}" if served.unit else served.value)
-        return self.written(Resolved(number, value, footnote, differs(value, model), model))
+        return self.written(ResolvedTag(number, value, footnote, differs(value, model), model))
 
-    def written(self, tag: Resolved) -> str:
+    def written(self, tag: ResolvedTag) -> str:
         """The text of a tag."""
         return write_tag(tag)
 
@@ -136,7 +138,7 @@ class Resolver:
         text = text.replace(OPEN, "").replace(OPEN, f"[ {OPEN[1:]}").replace("[__DC__#", "[ __DC__#")
         return text.replace(HEADING, _NO_HEADING)
 
-    def link(self, served: Served, query: str) -> str:
+    def link(self, served: ServedValue, query: str) -> str:
         """The address in a footnote: one word, in which nothing else can be read."""
         return urllib.parse.quote(served.url.strip(), _OF_ADDRESSES, errors="replace") or address(query)
 
@@ -155,7 +157,7 @@ class Resolver:
 
 def resolve(text: str, fetch: Fetch) -> str:
     """The text with each annotation resolved, and its footnotes; see the module. ValueError for a lone surrogate."""
-    return Resolver(fetch).resolve(text)
+    return ReferenceResolver(fetch).resolve(text)
 
 
 _PLAIN = re.compile(r"[^\d\-+]{0,3}([-+]?\d[\d,]*(?:\.\d+)?)(?:\s?%)?")

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from conformance.linting import command, inputs
-from conformance.linting.findings import Lines
 from conformance.rag import workloads as rag_workloads
 from conformance.rag.lint import LINTER as RAG
 from conformance.rag.lint import MEANING
 from conformance.rig import workloads as rig_workloads
 from conformance.rig.lint import LINTER as RIG
+from impls.rig.positions import Lines
 from reference import rag, rig
 
 ROOT = Path(__file__).resolve().parent.parent.parent

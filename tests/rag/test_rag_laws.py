@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reference import rag
-from reference.rag import Defect, Template, Violation, official, template_of
+from reference.rag import RagDefect, Template, Violation, official, template_of
 
 PIECES = [
     "a", "b", "What is x in y?", "\n", "\r\n", "\r", " ", "\t", "- ", "* ", "1. ", "(2) ", "12) ", "\x00", "\u2028", "\x1c",
@@ -31,23 +31,25 @@ def test_the_example_has_three_queries() -> None:
 
 @pytest.mark.parametrize(("text", "queries", "violations"), [
     ("", [], []),
-    ("\n", [], [(1, Defect.BLANK_LINE)]),
+    ("\n", [], [(1, RagDefect.BLANK_LINE)]),
     ("a", ["a"], []),
     ("a\n", ["a"], []),
     ("a\r\nb\r\n", ["a", "b"], []),
-    ("a\rb\n", [], [(1, Defect.CONTROL_CHARACTER)]),
-    ("a\r", ["a"], [(1, Defect.SURROUNDING_SPACE)]),
-    ("\n\na\n\nb\n\n", ["a", "b"], [(n, Defect.BLANK_LINE) for n in (1, 2, 4, 6)]),
-    (" a\t\nb", ["a", "b"], [(1, Defect.SURROUNDING_SPACE)]),
-    ("\ta\u00a0", ["a"], [(1, Defect.SURROUNDING_SPACE)]),
-    ("- a\n* b\n+ c\n\u2022 d\n1. e\n12) f\n(3) g", [], [(n, Defect.LIST_MARKER) for n in range(1, 8)]),
-    ("-\n1.", [], [(1, Defect.LIST_MARKER), (2, Defect.LIST_MARKER)]),
+    ("a\rb\n", [], [(1, RagDefect.CONTROL_CHARACTER)]),
+    ("a\r", ["a"], [(1, RagDefect.SURROUNDING_SPACE)]),
+    ("\n\na\n\nb\n\n", ["a", "b"], [(n, RagDefect.BLANK_LINE) for n in (1, 2, 4, 6)]),
+    (" a\t\nb", ["a", "b"], [(1, RagDefect.SURROUNDING_SPACE)]),
+    ("\ta\u00a0", ["a"], [(1, RagDefect.SURROUNDING_SPACE)]),
+    ("- a\n* b\n+ c\n\u2022 d\n1. e\n12) f\n(3) g", [], [(n, RagDefect.LIST_MARKER) for n in range(1, 8)]),
+    ("-\n1.", [], [(1, RagDefect.LIST_MARKER), (2, RagDefect.LIST_MARKER)]),
     ("-a\n1.5 b\n100. c\n5 d\n(a) e", ["-a", "1.5 b", "100. c", "5 d", "(a) e"], []),
-    ("a\nb\na\nA", ["a", "b", "A"], [(3, Defect.DUPLICATE)]),
+    ("a\nb\na\nA", ["a", "b", "A"], [(3, RagDefect.DUPLICATE)]),
     ("a\u2028b\x85c", ["a\u2028b\x85c"], []),
-    ("a\x0bb\na\tb\n\x7fa", [], [(n, Defect.CONTROL_CHARACTER) for n in (1, 2, 3)]),
+    ("a\x0bb\na\tb\n\x7fa", [], [(n, RagDefect.CONTROL_CHARACTER) for n in (1, 2, 3)]),
 ])  # fmt: skip
-def test_what_a_strict_reader_returns_and_reports(text: str, queries: list[str], violations: list[tuple[int, Defect]]) -> None:
+def test_what_a_strict_reader_returns_and_reports(
+    text: str, queries: list[str], violations: list[tuple[int, RagDefect]]
+) -> None:
     found = rag.parse(text)
     assert list(found.queries) == queries
     assert [(v.line, v.defect) for v in found.violations] == violations
@@ -59,8 +61,8 @@ def test_what_is_left_out_does_not_count_towards_the_25() -> None:
     text = "\n".join(["- bullet", "q0", "", "q0", *lines])
     found = rag.parse(text)
     assert list(found.queries) == lines[:25]
-    assert [v for v in found.violations if v.defect is Defect.TOO_MANY] == [
-        Violation(n + 5, Defect.TOO_MANY, f"q{n}") for n in range(25, 30)
+    assert [v for v in found.violations if v.defect is RagDefect.TOO_MANY] == [
+        Violation(n + 5, RagDefect.TOO_MANY, f"q{n}") for n in range(25, 30)
     ]
 
 
@@ -77,7 +79,7 @@ def test_strict_queries_read_again_give_themselves(text: str) -> None:
 @settings(max_examples=400, deadline=None)
 def test_every_line_is_returned_or_reported(text: str) -> None:
     found = rag.parse(text)
-    kept = {Defect.SURROUNDING_SPACE}
+    kept = {RagDefect.SURROUNDING_SPACE}
     ruled_out = [v for v in found.violations if v.defect not in kept]
     lines = text.split("\n")
     assert len(found.queries) + len(ruled_out) == len(lines) - (lines[-1] == "")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from impls.rig import export
-from reference.rig import Profile, annotations, to_code_points
+from reference.rig import RigProfile, annotations, to_code_points
 from reference.rig.grammar import STRICT
 
 Member = Callable[[str], bool]
@@ -288,6 +288,6 @@ READERS = (
 """Each reads the annotations of a text, as (query, value, start, end)."""
 
 
-def read_by_reference(text: str, profile: Profile = STRICT) -> list[tuple[str, str, int, int]]:
+def read_by_reference(text: str, profile: RigProfile = STRICT) -> list[tuple[str, str, int, int]]:
     """What all of them must give."""
     return [(a.query, a.value, a.span.start, a.span.end) for a in annotations(text, profile)]

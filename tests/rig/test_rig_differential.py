@@ -4,7 +4,7 @@ Ten thousand documents as a rule, a million where asked::
 
     HYPOTHESIS_PROFILE=nightly pytest tests/rig/test_rig_differential.py
 
-Each document goes through the law, the fast parser whole and in chunks, the lenient reader whole and in chunks, the guide of
+Each document goes through the reference, the parser whole and in chunks, the lenient reader whole and in chunks, the guide of
 constrained decoding, and the exported grammars in every engine that is installed here: those that read annotations, and those
 that say whether a document is well formed.
 """
@@ -22,10 +22,11 @@ from hypothesis import strategies as st
 
 from impls.rig import lenient as recovering
 from impls.rig import parser, strict
-from impls.rig.constraint import State, step
+from impls.rig.constraint import DecoderState, walk
 from reference import rig
 from reference.rig import constraint, lenient
 from tests.rig.engines import MEMBERS, READERS, Engine
+from tests.rig.plain_events import all_plain
 
 DOCUMENTS = {"ci": 10_000, "nightly": 1_000_000, "quick": 200}
 """How many documents each profile of HYPOTHESIS_PROFILE draws; the others are the default's."""
@@ -76,26 +77,24 @@ def built(chosen: Iterable[Engine]) -> Engines:
 def agree(text: str, cut: int, readers: Engines, members: Engines) -> None:
     """One document through everything."""
     events = rig.parse(text)
-    law = [(e.query, e.value, e.span.start, e.span.end) for e in events if isinstance(e, rig.Annotation)]
-    assert strict.find_annotations(text) == law
+    expected = [(e.query, e.value, e.span.start, e.span.end) for e in events if isinstance(e, rig.AnnotationEvent)]
+    assert strict.find_annotations(text) == expected
     for name, read in readers:
-        assert read(text) == law, name
+        assert read(text) == expected, name
     pieces = [text[at : at + cut] for at in range(0, len(text), cut)]
-    assert rig.coalesce(list(parser.read(pieces, max_candidate=None))) == events  # type: ignore[arg-type]
+    assert all_plain(parser.coalesce(parser.read(pieces, max_candidate=None))) == all_plain(events)
     official = [(m[1], m[2], *m.span()) for m in re.finditer(rig.official.PATTERN, text)]
-    assert strict.find_annotations(text, rig.OFFICIAL) == official
+    assert strict.find_annotations(text, strict.OFFICIAL) == official
     well_formed = rig.is_well_formed(text)
     for name, is_member in members:
         assert is_member(text) == well_formed, name
-    attempts = list(lenient.attempts(text))
-    assert list(recovering.attempts(text)) == attempts
+    attempts = list(recovering.attempts(text))
+    assert all_plain(attempts) == all_plain(lenient.attempts(text))
     reader = recovering.LenientStream(None)
     items = [item for piece in pieces for item in reader.feed(piece)] + reader.close()
-    assert [i for i in items if not isinstance(i, str)] == [a for a in attempts if isinstance(a, lenient.Recovered)]
-    state: State | None = State()
+    assert [i for i in items if not isinstance(i, str)] == [a for a in attempts if isinstance(a, recovering.LenientAnnotation)]
     written = text.encode()
-    for byte in written:
-        state = step(state, byte) if state else None
+    state = walk(DecoderState(), written)
     assert (state is not None) == constraint.admits(written)
     assert bool(state and state.part == "text") == constraint.may_end(written) == well_formed
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from impls.rig.adapters import re as by_regular_expression
 from reference import rig
-from reference.rig import Annotation, Incomplete, State, StreamingParser, Text
+from reference.rig import AnnotationEvent, CharacterParser, IncompleteEvent, TextEvent
+from reference.rig import AnnotationPart as Part
 
 PIECES = [
     rig.OPEN, rig.ARROW, rig.CLOSE, '"', "[", "]", "(", ")", "_", "[__DC__(", '__DC__("', ") --> ", " ", "a", "\\", "\n",
@@ -43,8 +44,8 @@ WORK_PER_CHARACTER = 4
 """A character is examined once in a candidate, once more as text, and in each of the two where a literal fails on it."""
 
 
-def chunked(text: str, cuts: list[int], profile: rig.Profile, max_candidate: int | None = None) -> list[rig.Event]:
-    parser = StreamingParser(profile, max_candidate)
+def chunked(text: str, cuts: list[int], profile: rig.RigProfile, max_candidate: int | None = None) -> list[rig.Event]:
+    parser = CharacterParser(profile, max_candidate)
     events: list[rig.Event] = []
     edges = [0, *sorted(cut % (len(text) + 1) for cut in cuts), len(text)]
     for start, end in itertools.pairwise(edges):
@@ -62,7 +63,7 @@ def test_the_example_holds_one_annotation() -> None:
 
 @given(documents, profiles)
 @settings(max_examples=200, deadline=None)
-def test_events_tile_the_document(text: str, profile: rig.Profile) -> None:
+def test_events_tile_the_document(text: str, profile: rig.RigProfile) -> None:
     events = rig.parse(text, profile)
     assert "".join(event.raw for event in events) == text
     at = (0, 0, 0)
@@ -78,23 +79,23 @@ def test_events_tile_the_document(text: str, profile: rig.Profile) -> None:
 
 @given(documents, profiles)
 @settings(max_examples=200, deadline=None)
-def test_texts_are_maximal_and_only_the_end_is_incomplete(text: str, profile: rig.Profile) -> None:
+def test_texts_are_maximal_and_only_the_end_is_incomplete(text: str, profile: rig.RigProfile) -> None:
     events = rig.parse(text, profile)
     kinds = [type(event) for event in events]
     assert all(event.raw for event in events)
-    assert (Text, Text) not in list(itertools.pairwise(kinds))
-    assert Incomplete not in kinds[:-1]
+    assert (TextEvent, TextEvent) not in list(itertools.pairwise(kinds))
+    assert IncompleteEvent not in kinds[:-1]
 
 
 @given(documents, profiles)
 @settings(max_examples=400, deadline=None)
-def test_annotations_are_the_leftmost_matches_of_the_regular_expression(text: str, profile: rig.Profile) -> None:
+def test_annotations_are_the_leftmost_matches_of_the_regular_expression(text: str, profile: rig.RigProfile) -> None:
     expected = [(m[1], m[2], m.start(), m.end()) for m in ORACLES[profile.name].finditer(text)]
     assert [(a.query, a.value, a.span.start, a.span.end) for a in rig.annotations(text, profile)] == expected
 
 
 @pytest.mark.parametrize("profile", [rig.STRICT, rig.OFFICIAL], ids=lambda p: p.name)
-def test_every_short_sequence_of_pieces_is_read_as_the_regular_expression_reads_it(profile: rig.Profile) -> None:
+def test_every_short_sequence_of_pieces_is_read_as_the_regular_expression_reads_it(profile: rig.RigProfile) -> None:
     pieces = [rig.OPEN, rig.ARROW, rig.CLOSE, '"', "[__DC__(", ") --> ", "q", "\n"]
     oracle = ORACLES[profile.name]
     for length in range(6):
@@ -106,7 +107,7 @@ def test_every_short_sequence_of_pieces_is_read_as_the_regular_expression_reads_
 
 @given(documents, st.lists(st.integers(0, 10**6), max_size=8), profiles)
 @settings(max_examples=200, deadline=None)
-def test_chunking_changes_nothing(text: str, cuts: list[int], profile: rig.Profile) -> None:
+def test_chunking_changes_nothing(text: str, cuts: list[int], profile: rig.RigProfile) -> None:
     assert chunked(text, cuts, profile) == rig.parse(text, profile)
     assert chunked(text, list(range(len(text))), profile) == rig.parse(text, profile)
 
@@ -114,12 +115,12 @@ def test_chunking_changes_nothing(text: str, cuts: list[int], profile: rig.Profi
 @given(documents, st.lists(st.integers(0, 10**6), max_size=8), profiles, st.integers(20, 40))
 @settings(max_examples=200, deadline=None)
 def test_chunking_changes_nothing_where_hold_back_is_bounded(
-    text: str, cuts: list[int], profile: rig.Profile, bound: int
+    text: str, cuts: list[int], profile: rig.RigProfile, bound: int
 ) -> None:
     whole = rig.parse(text, profile, max_candidate=bound)
     assert chunked(text, cuts, profile, bound) == whole
     for event in whole:
-        if isinstance(event, Annotation):
+        if isinstance(event, AnnotationEvent):
             optional = "" if profile.close_required else "]"
             assert len(event.raw.removesuffix(optional)) <= bound
 
@@ -127,7 +128,7 @@ def test_chunking_changes_nothing_where_hold_back_is_bounded(
 @given(documents, st.integers(20, 40))
 @settings(max_examples=75, deadline=None)
 def test_only_the_live_candidate_is_held_back(text: str, bound: int) -> None:
-    parser, unbounded = StreamingParser(max_candidate=bound), StreamingParser(max_candidate=None)
+    parser, unbounded = CharacterParser(max_candidate=bound), CharacterParser(max_candidate=None)
     for index, character in enumerate(text):
         parser.feed(character)
         unbounded.feed(character)
@@ -146,12 +147,12 @@ def test_the_hold_back_bound_is_exact() -> None:
     assert [e.raw for e in rig.parse("x" + shortest, max_candidate=len(shortest))] == ["x", shortest]
     longer = rig.OPEN + "qq" + rig.ARROW + rig.CLOSE
     (only,) = rig.parse(longer, max_candidate=len(shortest))
-    assert isinstance(only, Text)
-    parser = StreamingParser(max_candidate=len(shortest))
+    assert isinstance(only, TextEvent)
+    parser = CharacterParser(max_candidate=len(shortest))
     parser.feed(longer)
     assert parser.overflows == 1
     with pytest.raises(ValueError, match="shorter than the shortest annotation"):
-        StreamingParser(max_candidate=len(shortest) - 1)
+        CharacterParser(max_candidate=len(shortest) - 1)
 
 
 @pytest.mark.parametrize("family", [
@@ -161,9 +162,9 @@ def test_the_hold_back_bound_is_exact() -> None:
     rig.OPEN + "a" * 1000, rig.OPEN + "a" + rig.ARROW + "b" * 1000, rig.OPEN + "[" * 1000,
 ])  # fmt: skip
 @pytest.mark.parametrize("profile", [rig.STRICT, rig.OFFICIAL], ids=lambda p: p.name)
-def test_work_is_linear_on_adversarial_families(family: str, profile: rig.Profile) -> None:
+def test_work_is_linear_on_adversarial_families(family: str, profile: rig.RigProfile) -> None:
     text = family * (30_000 // len(family))
-    parser = StreamingParser(profile, max_candidate=None)
+    parser = CharacterParser(profile, max_candidate=None)
     parser.feed(text)
     parser.close()
     assert parser.work <= WORK_PER_CHARACTER * len(text)
@@ -171,8 +172,8 @@ def test_work_is_linear_on_adversarial_families(family: str, profile: rig.Profil
 
 @given(documents, profiles, st.one_of(st.none(), st.integers(20, 40)))
 @settings(max_examples=200, deadline=None)
-def test_work_is_linear(text: str, profile: rig.Profile, bound: int | None) -> None:
-    parser = StreamingParser(profile, bound)
+def test_work_is_linear(text: str, profile: rig.RigProfile, bound: int | None) -> None:
+    parser = CharacterParser(profile, bound)
     parser.feed(text)
     parser.close()
     assert parser.work <= WORK_PER_CHARACTER * len(text)
@@ -192,7 +193,7 @@ def test_a_million_characters_need_no_recursion(text: str) -> None:
     finally:
         sys.setrecursionlimit(limit)
     expected = [m.span() for m in ORACLES["strict"].finditer(text)]
-    assert [e.span.code_points for e in events if isinstance(e, Annotation)] == expected
+    assert [e.span.code_points for e in events if isinstance(e, AnnotationEvent)] == expected
 
 
 def test_every_truncation_is_named() -> None:
@@ -200,12 +201,17 @@ def test_every_truncation_is_named() -> None:
     states = []
     for cut in range(1, len(whole)):
         (event,) = rig.parse(whole[:cut])
-        assert isinstance(event, Incomplete)
+        assert isinstance(event, IncompleteEvent)
         assert event.raw == whole[:cut]
         states.append((event.state, event.query, event.value))
-    opened, arrow = [(State.OPEN, None, None)] * 8, [(State.ARROW, "q1", None)] * 7
-    query = [(State.QUERY, "", None), (State.QUERY, "q", None), (State.QUERY, "q1", None)]
-    value = [(State.VALUE, "q1", ""), (State.VALUE, "q1", "5"), (State.VALUE, "q1", "5%"), (State.CLOSE, "q1", "5%")]
+    opened, arrow = [(Part.OPEN, None, None)] * 8, [(Part.ARROW, "q1", None)] * 7
+    query = [(Part.QUERY, "", None), (Part.QUERY, "q", None), (Part.QUERY, "q1", None)]
+    value = [
+        (Part.VALUE, "q1", ""),
+        (Part.VALUE, "q1", "5"),
+        (Part.VALUE, "q1", "5%"),
+        (Part.CLOSE, "q1", "5%"),
+    ]
     assert states == opened + query + arrow + value
 
 
@@ -256,7 +262,7 @@ def test_lone_surrogates_are_refused_by_strict_and_taken_by_official() -> None:
 
 
 def test_a_parser_is_used_once() -> None:
-    parser = StreamingParser()
+    parser = CharacterParser()
     parser.feed("a")
     assert parser.close() == []
     with pytest.raises(ValueError, match="fed after close"):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from conformance.rig.harness.text import time_limit
 from reference import rig
-from reference.rig.lenient import Defect, Lost, Recovered, attempts, recover
+from reference.rig.lenient import LostOpener, RecoveredAnnotation, RigDefect, attempts, recover
 
 Reading = list[tuple[str, str | None, set[int]]]
 
@@ -94,7 +94,7 @@ def test_spans_hold_what_belongs_to_the_annotation() -> None:
     ('[__DC__("a") --> "5"] [__DC__("b") --> 5]', []),
 ])  # fmt: skip
 def test_openers_that_lead_nowhere_are_told(text: str, expected: list[tuple[int, int, bool]]) -> None:
-    assert [(a.start, a.end, a.truncated) for a in attempts(text) if isinstance(a, Lost)] == expected
+    assert [(a.start, a.end, a.truncated) for a in attempts(text) if isinstance(a, LostOpener)] == expected
 
 
 pieces = st.sampled_from([
@@ -107,7 +107,7 @@ pieces = st.sampled_from([
 @settings(max_examples=300, deadline=None)
 def test_no_strict_annotation_is_lost_or_moved_and_none_overlap(text: str) -> None:
     found = recover(text)
-    strict = [Recovered(a.query, a.value, a.span.start, a.span.end, frozenset()) for a in rig.annotations(text)]
+    strict = [RecoveredAnnotation(a.query, a.value, a.span.start, a.span.end, frozenset()) for a in rig.annotations(text)]
     assert [each for each in found if not each.defects] == strict
     edges = [edge for each in found for edge in (each.start, each.end)]
     assert edges == sorted(edges)
@@ -126,4 +126,4 @@ def test_hostile_documents_are_finished(family: str) -> None:
 
 
 def test_every_defect_has_its_number() -> None:
-    assert [defect.value for defect in Defect] == list(range(1, 16))
+    assert [defect.value for defect in RigDefect] == list(range(1, 16))

@@ -126,7 +126,7 @@ def test_a_repair_is_final_and_loses_nothing(text: str) -> None:
     assert len(after) == len(before)
     assert sum(not r.defects for r in after) >= sum(not r.defects for r in before)
 
-    def outside(document: str, annotations: list[rig.lenient.Recovered]) -> list[str]:
+    def outside(document: str, annotations: list[rig.lenient.RecoveredAnnotation]) -> list[str]:
         edges = [0, *(edge for r in annotations for edge in (r.start, r.end)), len(document)]
         return [document[a:b] for a, b in zip(edges[::2], edges[1::2], strict=True)]
 

@@ -8,7 +8,8 @@ import pytest
 
 from conformance.rig.harness.text import time_limit
 from reference import rig
-from reference.rig.resolved import Resolved, tags, write_tag
+from reference.rig.resolved import ResolvedTag as Resolved
+from reference.rig.resolved import tags, write_tag
 
 PIECES = ["5", ")", "]", "|", " ", "[1]", "*", "---", "[__DC__#2(", "(CY)", "\n", "6 [2]"]
 
@@ -22,7 +23,7 @@ def test_whatever_is_written_comes_back_and_no_two_tags_are_written_alike() -> N
             tag = Resolved(3, served, footnote, differs, model)
             try:
                 text = write_tag(tag)
-            except rig.Unrepresentable:
+            except rig.NotRepresentable:
                 continue
             assert tags(text) == [(tag, 0, len(text))]
             assert written.setdefault(text, tag) == tag
@@ -70,7 +71,7 @@ def test_tags_are_read(text: str, expected: list[Resolved]) -> None:
     Resolved(10**9, "5"), Resolved(1, "\ud800"),
 ])  # fmt: skip
 def test_what_would_read_otherwise_is_refused(tag: Resolved) -> None:
-    with pytest.raises(rig.Unrepresentable):
+    with pytest.raises(rig.NotRepresentable):
         write_tag(tag)
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from conformance.rig.resolution import read_back
 from reference import rig
 from reference.rig.lenient import recover
-from reference.rig.resolver import FOOTNOTES, HEADING, Served, address, differs, resolve
+from reference.rig.resolver import FOOTNOTES, HEADING, ServedValue, address, differs, resolve
 from tests.rig.test_rig_laws import documents
 
 HOSTILE = [
@@ -44,11 +44,11 @@ def test_there_are_as_many_tags_as_annotations_and_as_many_footnotes_as_answers(
 ) -> None:
     fetched: list[str] = []
 
-    def fetch(query: str) -> Served | None:
+    def fetch(query: str) -> ServedValue | None:
         fetched.append(query)
         if fails and len(fetched) % 2:
             raise TimeoutError
-        return Served(value, source=source, date=source, url=url)
+        return ServedValue(value, source=source, date=source, url=url)
 
     written = resolve(text, fetch)
     read = read_back(written)
@@ -77,7 +77,7 @@ def test_what_is_taken_apart_or_away_does_not_join_to_markup(text: str, written:
     ("||||", "|| 7"), ("3|||4", "3| | |4 [1] || 7"), ("7 |", "7 [1] || 7"), ("6)", "6) [1] || 7"), ("a)|", "a) [1] || 7"),
 ])  # fmt: skip
 def test_a_value_of_bars_is_taken_apart_bar_by_bar(value: str, written: str) -> None:
-    text = resolve('[__DC__("q") --> "7"]', lambda query: Served(value))
+    text = resolve('[__DC__("q") --> "7"]', lambda query: ServedValue(value))
     assert text.partition(FOOTNOTES)[0] == f"[__DC__#1({written})]"
 
 

@@ -28,7 +28,7 @@ def test_serialising_what_was_parsed_gives_the_document(text: str) -> None:
 @settings(deadline=None)
 def test_parsing_an_annotation_that_was_written_gives_it_back(query: str, value: str) -> None:
     (found,) = rig.parse(rig.serialise_annotation(query, value))
-    assert isinstance(found, rig.Annotation)
+    assert isinstance(found, rig.AnnotationEvent)
     assert (found.query, found.value) == (query, value)
 
 
@@ -38,7 +38,7 @@ def test_what_is_written_reads_as_what_was_meant_or_is_refused(segments: list[ri
     meant = [segment for segment in segments if isinstance(segment, tuple)]
     try:
         document = rig.serialise(segments)
-    except rig.Unrepresentable:
+    except rig.NotRepresentable:
         joined = "".join(s if isinstance(s, str) else rig.serialise_annotation(*s) for s in segments)
         assert [(a.query, a.value) for a in rig.annotations(joined)] != meant or any(
             rig.annotations(segment) for segment in segments if isinstance(segment, str)
@@ -53,7 +53,7 @@ def test_what_is_written_reads_as_what_was_meant_or_is_refused(segments: list[ri
     ("q\n", "5", r"U\+000A in the query"), ("q", "\x7f", r"U\+007F in the value"), ("q\ud800", "5", r"query: .*U\+D800"),
 ])  # fmt: skip
 def test_what_an_annotation_cannot_say_is_refused(query: str, value: str, message: str) -> None:
-    with pytest.raises(rig.Unrepresentable, match=message):
+    with pytest.raises(rig.NotRepresentable, match=message):
         rig.serialise_annotation(query, value)
 
 
@@ -63,12 +63,12 @@ def test_what_an_annotation_cannot_say_is_refused(query: str, value: str, messag
     ['[__DC__("q") --> "5', '"]'],
 ], ids=["split", "whole", "closed later"])  # fmt: skip
 def test_texts_that_would_read_as_an_annotation_are_refused(segments: list[rig.Segment]) -> None:
-    with pytest.raises(rig.Unrepresentable, match="forged"):
+    with pytest.raises(rig.NotRepresentable, match="forged"):
         rig.serialise(segments)
 
 
 def test_a_surrogate_in_a_text_is_refused() -> None:
-    with pytest.raises(rig.Unrepresentable, match="lone surrogate"):
+    with pytest.raises(rig.NotRepresentable, match="lone surrogate"):
         rig.serialise(["\udc00"])
 
 
@@ -77,5 +77,5 @@ def test_a_text_that_swallows_an_annotation_is_refused() -> None:
     segments: list[rig.Segment] = ['[__DC__("x', (") --> ", "]5")]
     joined = "".join(s if isinstance(s, str) else rig.serialise_annotation(*s) for s in segments)
     assert [(a.query, a.value) for a in rig.annotations(joined)] == [("x[__DC__(", ") --> ")]
-    with pytest.raises(rig.Unrepresentable, match=r"lost|forged"):
+    with pytest.raises(rig.NotRepresentable, match=r"lost|forged"):
         rig.serialise(segments)

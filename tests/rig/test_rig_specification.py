@@ -15,7 +15,7 @@ from conformance.engine.runner import requirements_of
 from conformance.engine.selection import checks_of
 from reference import rag, rig
 from reference.rig import lenient, official, resolved
-from reference.rig.lenient import Defect
+from reference.rig.lenient import RigDefect
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FILE = ROOT / "docs" / "rig-specification.md"
@@ -27,7 +27,7 @@ BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINKS = dict(re.findall(r"^\[(\w+)\]: (\S+)$", DOCUMENT, re.MULTILINE))
 RULES = RULE.findall(DOCUMENT)
 BLOCKS = BLOCK.findall(DOCUMENT)
-NUMBER_OF = {defect: f"D{defect.value}" for defect in Defect}
+NUMBER_OF = {defect: f"D{defect.value}" for defect in RigDefect}
 REQUIREMENTS = {id_ for system in ("rig", "rag") for id_ in requirements_of(system)}
 
 
@@ -91,7 +91,7 @@ def test_every_link_leads_somewhere() -> None:
 
 @pytest.mark.parametrize(("text", "expected"), examples("rig"))
 def test_the_examples_of_annotations_hold(text: str, expected: dict[str, object]) -> None:
-    def reading(profile: rig.Profile) -> list[list[object]]:
+    def reading(profile: rig.RigProfile) -> list[list[object]]:
         return [[a.query, a.value, a.span.start, a.span.end] for a in rig.annotations(text, profile)]
 
     assert reading(rig.STRICT) == expected["strict"]
@@ -138,10 +138,10 @@ def test_the_official_pattern_is_quoted() -> None:
 
 def test_the_table_of_diagnostics_holds() -> None:
     table = rows("| diagnostic")
-    assert [row[0] for row in table] == [NUMBER_OF[defect] for defect in Defect]
+    assert [row[0] for row in table] == [NUMBER_OF[defect] for defect in RigDefect]
     for number, name, *cells in table:
         text, query, value, numbers = (cell.replace("␊", "\n") for cell in cells)
-        assert Defect[name.replace("-", "_").upper()].value == int(number[1:])
+        assert RigDefect[name.replace("-", "_").upper()].value == int(number[1:])
         (found,) = lenient.recover(text)
         assert (found.query, found.value) == (query, None if value == "—" else value)
         assert {NUMBER_OF[defect] for defect in found.defects} == set(numbers.split())

@@ -17,7 +17,7 @@ from conformance.engine.runner import requirements_of
 from conformance.rig.harness.subject import Subject
 from conformance.rig.vectors import FOLDER, KINDS, READING, Vector, load, put, respanned
 from conformance.rig.vectors.flat import UNITS, flat
-from impls.rig.adapters.ours import FastParser
+from impls.rig.adapters.product import FastParser
 from impls.rig.adapters.reference import ReferenceParser
 from reference import rig
 from reference.rig import length_in

@@ -377,7 +377,7 @@ def writer_of(name: str) -> Callable[[Segments], str | None]:
     def right(segments: Segments) -> str | None:
         try:
             return rig.serialise(segments)
-        except rig.Unrepresentable:
+        except rig.NotRepresentable:
             return None
 
     def turned(turn: Callable[[str], str]) -> Callable[[Segments], str | None]:
@@ -450,7 +450,7 @@ class _Streaming:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.reader = rig.StreamingParser(max_candidate=None)
+        self.reader = rig.CharacterParser(max_candidate=None)
         self.at = 0
         self.ended = False
 
@@ -466,10 +466,10 @@ class _Streaming:
             # What was begun in another chunk is given up.
             given_up = self.items(self.reader.close())
             self.at += sum(len(item) for item in given_up if isinstance(item, str))
-            self.reader = rig.StreamingParser(max_candidate=None)
+            self.reader = rig.CharacterParser(max_candidate=None)
             return given_up + self.items(self.reader.feed(chunk))
         events = self.reader.feed(chunk)
-        if self.name == "drops-failed" and place == "arrow" and not any(isinstance(e, rig.Annotation) for e in events):
+        if self.name == "drops-failed" and place == "arrow" and not any(isinstance(e, rig.AnnotationEvent) for e in events):
             events = []
         items = self.items(events)
         if self.name == "span-in-chunk" and place == "" and not self.ended and len(self.fed) > 1 and "\U0001f600" in self.fed:
@@ -481,14 +481,14 @@ class _Streaming:
 
     def items(self, events: Iterable[rig.Event]) -> list[Any]:
         return [
-            (e.query, e.value, e.span.start + self.at, e.span.end + self.at) if isinstance(e, rig.Annotation) else e.raw
+            (e.query, e.value, e.span.start + self.at, e.span.end + self.at) if isinstance(e, rig.AnnotationEvent) else e.raw
             for e in events
         ]
 
     def close(self) -> list[Any]:
         if self.ended:
             return []
-        half = self.reader._state is rig.State.OPEN
+        half = self.reader._state is rig.AnnotationPart.OPEN
         items = self.items(self.reader.close())
         if (self.name == "drops-half" and half) or (self.name == "drops-cut" and not half):
             return []
@@ -530,9 +530,9 @@ class Mutant:
 
     def recover(self, text: str) -> list[Any]:
         """As a subject of the room."""
-        from impls.rig.adapters.ours import mended
+        from impls.rig.adapters.reference import mended
 
-        return mended(self._recover(text))
+        return [mended(found) for found in self._recover(text)]
 
     def tags(self, text: str) -> list[Any]:
         """As a subject of the room."""
@@ -550,5 +550,5 @@ def writer_of_the_law(segments: Segments) -> str | None:
     """What `reference.rig.serialise` writes; None where it refuses."""
     try:
         return rig.serialise(segments)
-    except rig.Unrepresentable:
+    except rig.NotRepresentable:
         return None

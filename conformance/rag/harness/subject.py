@@ -13,7 +13,7 @@ from typing import Any
 from conformance.engine.command import Command
 from conformance.rig.harness import text as _text
 from impls.implementation import Implementation
-from reference.rag import PROFILES, Profile
+from reference.rag import PROFILES, RagProfile
 
 
 class Subject:
@@ -28,7 +28,7 @@ class Subject:
         self._seconds = seconds
 
     @property
-    def profile(self) -> Profile:
+    def profile(self) -> RagProfile:
         """The profile that it declares to read in."""
         return PROFILES[self.numerical_class]
 
@@ -49,7 +49,7 @@ class Subject:
 class _CommandParser:
     """A process seen as a parser."""
 
-    def __init__(self, command: Command, profile: Profile) -> None:
+    def __init__(self, command: Command, profile: RagProfile) -> None:
         self._command, self._profile = command, profile
 
     def parse(self, text: str) -> list[str]:

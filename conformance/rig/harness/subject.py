@@ -34,7 +34,7 @@ from conformance.engine.command import Command
 from conformance.rig.harness import text as _text
 from conformance.rig.harness.text import AnswerError, Found, as_annotations, as_found
 from impls.implementation import Implementation, Unsupported
-from reference.rig import PROFILES, Profile, Segment, to_code_points
+from reference.rig import PROFILES, RigProfile, Segment, to_code_points
 
 STREAM, SERIALISE, WELL_FORMED = "stream", "serialise", "well_formed"
 RECOVER, RECOVER_STREAM, TAGS, RESOLVE, ADDRESS = "recover", "recover_stream", "tags", "resolve", "address"
@@ -77,7 +77,7 @@ class Subject:
         self._seconds = seconds
 
     @property
-    def profile(self) -> Profile:
+    def profile(self) -> RigProfile:
         """The profile that it declares to read in."""
         return PROFILES[self.numerical_class]
 
@@ -248,7 +248,7 @@ class Guide:
 class _CommandParser:
     """A process seen as a parser. It offers no more than ``parse``."""
 
-    def __init__(self, command: Command, profile: Profile, offsets: str) -> None:
+    def __init__(self, command: Command, profile: RigProfile, offsets: str) -> None:
         self._command, self._profile, self._offsets = command, profile, offsets
 
     def parse(self, text: str) -> list[Found]:

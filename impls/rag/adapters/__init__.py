@@ -1,1 +1,1 @@
-"""RAG readers in the shapes of the harness."""
+"""Adapters of RAG readers."""

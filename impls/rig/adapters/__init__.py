@@ -1,1 +1,1 @@
-"""Other people's RIG parsers and constrained decoders, and ours in the harness's shapes."""
+"""Adapters: other people's parsers and constrained decoders, and this repository's own, in the shapes of the harness."""

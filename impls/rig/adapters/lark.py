@@ -1,4 +1,4 @@
-"""The generated grammar in Lark: its lexer cuts the text into annotations and the rest, its parser keeps them in order."""
+"""The exported grammar in Lark: its lexer cuts the text into annotations and the rest, its parser keeps them in order."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 import lark
 
 from impls.rig.export import lark_reader
-from reference.rig import STRICT
+from impls.rig.grammar import refuse_surrogates
 
 _PARSER = lark.Lark(lark_reader(), parser="lalr", lexer="basic")
 
 
 def parse(text: str) -> list[tuple[str, str, int, int]]:
     """The annotations as (query, value, start, end), in code points. ValueError for a lone surrogate."""
-    STRICT.refuse_unless_text(text)
+    refuse_surrogates(text)
     found = []
     document: Any = _PARSER.parse(text)
     for token in document.children:

@@ -1,12 +1,10 @@
-"""The published reader's extraction: its pattern, with the spans that `re.findall` throws away."""
+"""The published reader's extraction: its pattern (llm-tools df971f8, rig.py:26), with the spans that `re.findall` drops."""
 
 from __future__ import annotations
 
 import re
 
-from reference.rig.official import PATTERN
-
-_ANNOTATION = re.compile(PATTERN)
+_ANNOTATION = re.compile(r'\[__DC__\("([^"]+)"\) --> "([^"]*)"\]?')
 
 
 def parse(text: str) -> list[tuple[str, str, int, int]]:

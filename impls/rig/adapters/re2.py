@@ -1,4 +1,4 @@
-"""The generated regular expression in RE2, whose work is linear by construction: it runs automata and never backtracks."""
+"""The exported regular expression in RE2, whose work is linear by construction: it runs automata and never backtracks."""
 
 from __future__ import annotations
 

@@ -1,27 +1,22 @@
-"""The reference as an implementation among others, so that it is judged and timed like any."""
+"""The reference as one implementation among others: it is tested and timed like any. This adapter alone imports it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from impls.rig.adapters.ours import Mended, Tag, mended
+from impls.rig.adapters.product import Mended
 from reference import rig
 
 Item = str | tuple[str, str, int, int]
-
-
-def _items(events: Iterable[rig.Event]) -> list[Item]:
-    return [
-        (event.query, event.value, event.span.start, event.span.end) if isinstance(event, rig.Annotation) else event.raw
-        for event in events
-    ]
+ResolvedItem = tuple[int, str | None, int | None, bool, str | None, int, int]
+"""Number, served, footnote, differs, model, and the span."""
 
 
 class ReferenceStream:
     """The streaming reader, its events as strings and tuples."""
 
     def __init__(self) -> None:
-        self._parser = rig.StreamingParser()
+        self._parser = rig.CharacterParser()
 
     def feed(self, chunk: str) -> list[Item]:
         """What became certain with this chunk."""
@@ -49,9 +44,9 @@ class ReferenceParser:
 
     def recover(self, text: str) -> list[Mended]:
         """What a lenient reader reads, with the diagnostics of each."""
-        return mended(rig.lenient.recover(text))
+        return [mended(found) for found in rig.lenient.recover(text)]
 
-    def tags(self, text: str) -> list[Tag]:
+    def tags(self, text: str) -> list[ResolvedItem]:
         """The resolved tags of a text."""
         return [(t.number, t.served, t.footnote, t.differs, t.model, s, e) for t, s, e in rig.resolved.tags(text)]
 
@@ -66,3 +61,16 @@ class ReferenceParser:
     def well_formed(self, text: str) -> bool:
         """Whether the opener occurs in annotations only."""
         return rig.is_well_formed(text)
+
+
+def mended(found: rig.lenient.RecoveredAnnotation) -> Mended:
+    """An annotation with its diagnostics as D1 to D15, in the order of the numbers."""
+    codes = tuple(f"D{number}" for number in sorted(defect.value for defect in found.defects))
+    return found.query, found.value, found.start, found.end, codes
+
+
+def _items(events: Iterable[rig.Event]) -> list[Item]:
+    return [
+        (event.query, event.value, event.span.start, event.span.end) if isinstance(event, rig.AnnotationEvent) else event.raw
+        for event in events
+    ]

@@ -1,0 +1,127 @@
+"""What a parser hands out: texts, annotations, and at the end perhaps an unfinished annotation. They tile the document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Defect(Enum):
+    """What was wrong with a recovered annotation; the value is the number of the diagnostic (D1 to D15)."""
+
+    CURRENCY_FOR_BRACKET = 1
+    MISSING_OPEN_BRACKET = 2
+    WHITESPACE = 3
+    QUOTE_VARIANT = 4
+    ARROW_VARIANT = 5
+    MISSING_PARENTHESIS = 6
+    QUOTE_IN_QUERY = 7
+    QUOTE_IN_VALUE = 8
+    MISSING_CLOSE_BRACKET = 9
+    MISSING_CLOSE_QUOTE = 10
+    UNQUOTED_VALUE = 11
+    NO_VALUE = 12
+    EMPTY_VALUE = 13
+    CONTROL_CHARACTER = 14
+    MARKER_VARIANT = 15
+
+
+def codes(defects: Iterable[Defect]) -> tuple[str, ...]:
+    """The diagnostics as "D1" to "D15", in the order of their numbers."""
+    return tuple(f"D{number}" for number in sorted(defect.value for defect in defects))
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Where an event stands, as [start, end) in code points, in bytes of UTF-8 and in units of UTF-16.
+
+    A lone surrogate counts three bytes and one unit.
+    """
+
+    code_points: tuple[int, int]
+    utf8: tuple[int, int]
+    utf16: tuple[int, int]
+
+    @property
+    def start(self) -> int:
+        """First code point."""
+        return self.code_points[0]
+
+    @property
+    def end(self) -> int:
+        """One past the last code point."""
+        return self.code_points[1]
+
+
+class State(Enum):
+    """The part of an annotation in which the document ends."""
+
+    OPEN = "open"
+    QUERY = "query"
+    ARROW = "arrow"
+    VALUE = "value"
+    CLOSE = "close"
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A run of text that belongs to no annotation."""
+
+    raw: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """A query to fetch a statistic, and the statistic that the model wrote."""
+
+    query: str
+    value: str
+    raw: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """An annotation that only the lenient profile reads. ``value`` is None where there is no arrow."""
+
+    query: str
+    value: str | None
+    raw: str
+    span: Span
+    defects: frozenset[Defect]
+
+
+@dataclass(frozen=True, slots=True)
+class Incomplete:
+    """The end of a document that stops inside an annotation; ``query`` and ``value`` are None before their opening quotes."""
+
+    raw: str
+    span: Span
+    state: State
+    query: str | None
+    value: str | None
+
+
+Event = Text | Annotation | Recovered | Incomplete
+
+
+def coalesce(events: Iterable[Event]) -> list[Event]:
+    """The same events with adjacent texts joined. In this form the events of a document do not depend on its chunks."""
+    joined: list[Event] = []
+    run: list[Text] = []
+    for event in (*events, None):
+        if isinstance(event, Text):
+            run.append(event)
+            continue
+        if len(run) > 1:
+            first, last = run[0].span, run[-1].span
+            ends = ((first.code_points, last.code_points), (first.utf8, last.utf8), (first.utf16, last.utf16))
+            joined.append(Text("".join(text.raw for text in run), Span(*((start[0], end[1]) for start, end in ends))))
+        else:
+            joined += run
+        run.clear()
+        if event is not None:
+            joined.append(event)
+    return joined

@@ -1,0 +1,138 @@
+"""Resolve an annotated text: fetch an answer for each query, and write tags and footnotes that a person reads.
+
+- Tags are numbered in the order of the text, from 1.
+- Each distinct query is fetched once, verbatim, and has one footnote where it is answered, in the order of the text.
+- What a lenient reader reads is resolved as well. The opener of what cannot be read is taken away, and a text that was cut
+  inside an annotation ends before it.
+- A fetch that fails or finds nothing leaves the model's own value.
+- Neither what was served nor the model's text can forge a tag or a footnote.
+
+docs/rig-specification.md, section 7.1, is the definition.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from impls.rig.grammar import OPEN
+from impls.rig.lenient import LenientAnnotation, attempts
+
+HEADING = "#### FOOTNOTES ####"
+FOOTNOTES = f"\n\n{HEADING}\n"
+ADDRESS = "https://datacommons.org/explore"
+FLAGGED_ABOVE = 0.05
+"""Two plain numbers that deviate by more get a tag with an asterisk, as in the official code."""
+
+_APART = {")]": ") ]", "[__DC__": "[ __DC__", HEADING: HEADING[:-5] + ": ####"}
+"""What would be read as markup, taken apart. The heading gets a colon: fewer signs could be made up by others beside it."""
+_MARKUP = re.compile("|".join(map(re.escape, _APART)))
+_MADE_UP = re.compile(r'\[(?=__DC__(?:\("|#))')
+_BARS = re.compile(r"\|(?=\|)")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]+")
+_PLAIN_NUMBER = re.compile(r"[^\d\-+]{0,3}([-+]?\d[\d,]*(?:\.\d+)?)(?:\s?%)?")
+_OF_ADDRESSES = ":/?#@!$&'()*+,;=%"
+"""What stands in an address as it is, beside letters, digits and ``-._~`` (RFC 3986, but for brackets)."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """What was found for a query: a value, and where it is from."""
+
+    value: str
+    unit: str = ""
+    source: str = ""
+    date: str = ""
+    url: str = ""
+
+
+Fetch = Callable[[str], Served | Mapping[str, Any] | None]
+"""Asked once for each distinct query. None means that nothing was found, and so does an exception."""
+
+
+def address(query: str) -> str:
+    """The address at which Data Commons explores a query. The query is encoded, so that it arrives as it is."""
+    return f"{ADDRESS}?q={quote(query, safe='')}"
+
+
+def resolve(text: str, fetch: Fetch) -> str:
+    """The text with each annotation resolved, and its footnotes. ValueError for a lone surrogate in the text."""
+    annotations: list[LenientAnnotation] = []
+    runs = [""]
+    """The model's own text before, between and after the annotations."""
+    at = 0
+    for attempt in attempts(text):
+        runs[-1] += text[at : attempt.start]
+        at = attempt.end
+        if isinstance(attempt, LenientAnnotation):
+            annotations.append(attempt)
+            runs.append("")
+        elif (raw := text[attempt.start : at]) != OPEN and OPEN.startswith(raw):
+            runs[-1] += raw  # half an opener at the end is a bracket that somebody wrote
+        elif attempt.truncated:
+            at = len(text)
+    runs[-1] += text[at:]
+    served = {query: _ask(fetch, query) for query in dict.fromkeys(a.query for a in annotations)}
+    answered = [query for query, answer in served.items() if answer]
+    footnotes = {query: number for number, query in enumerate(answered, start=1)}
+    body = _without_markup(runs[0])
+    for number, annotation in enumerate(annotations, start=1):
+        tag = _tag(annotation, served[annotation.query], footnotes.get(annotation.query))
+        body += f"[__DC__#{number}({tag})]{_without_markup(runs[number])}"
+    return body + _notes((number, query, served[query]) for query, number in footnotes.items())
+
+
+def _ask(fetch: Fetch, query: str) -> Served | None:
+    try:
+        answer = fetch(query)
+    except Exception:
+        return None
+    if isinstance(answer, Mapping):
+        answer = Served(**{key: str(value) for key, value in answer.items()})
+    return answer if answer and _piece(answer.value) else None
+
+
+def _tag(annotation: LenientAnnotation, served: Served | None, footnote: int | None) -> str:
+    """What stands in the parentheses of a tag."""
+    model = _piece(annotation.value or "")
+    if served is None:
+        return f"|| {model}" if model else "--- || ---"
+    value = _value(served)
+    return f"{value} [{footnote}]{'*' * differs(value, model)} ||{' ' * bool(model)}{model}"
+
+
+def _value(served: Served) -> str:
+    return _piece(f"{served.value} {served.unit}" if served.unit else served.value)
+
+
+def _piece(text: str) -> str:
+    """A value in which no reader of tags would stop."""
+    apart = _MARKUP.sub(lambda found: _APART[found[0]], _CONTROLS.sub(" ", text).strip())
+    # Bar by bar, since "|||" holds "||" twice; and none at the end, where one would join the tag's own.
+    return _BARS.sub("| ", apart).rstrip("| ")
+
+
+def _without_markup(text: str) -> str:
+    """The model's own text, without openers, tags and headings of footnotes that it made up."""
+    # Openers go first: what they stood between may join to an opener, or to the beginning of a tag, that nobody wrote.
+    return _MADE_UP.sub("[ ", text.replace(OPEN, "")).replace(HEADING, _APART[HEADING])
+
+
+def _notes(footnotes: Iterable[tuple[int, str, Served | None]]) -> str:
+    lines = []
+    for number, query, served in footnotes:
+        assert served
+        source, date = _piece(served.source) or "Data Commons", _piece(served.date)
+        link = quote(served.url.strip(), _OF_ADDRESSES, errors="replace") or address(query)
+        lines.append(f"[{number}] - Per {source}, value was {_value(served)}{date and f' in {date}'}. See more at {link}")
+    return FOOTNOTES + "\n".join(lines) if lines else ""
+
+
+def differs(served: str, model: str) -> bool:
+    """Whether two values that are both plain numbers deviate by more than 5 %; anything else is not compared."""
+    numbers = [_PLAIN_NUMBER.fullmatch(value) for value in (served, model)]
+    a, b = (float(number[1].replace(",", "")) if number else None for number in numbers)
+    return a is not None and b is not None and abs(a - b) > FLAGGED_ABOVE * max(abs(a), abs(b))
