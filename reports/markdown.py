@@ -8,27 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from reports.document import (
-    Block,
-    BulletList,
-    Code,
-    CodeBlock,
-    Details,
-    Document,
-    Emphasis,
-    Figure,
-    Inline,
-    Link,
-    Number,
-    Section,
-    Span,
-    Strong,
-    Table,
-    monospace,
-    readable,
-    spans,
-    visible,
-)
+from reports import document as doc
 
 _MARKUP = r"[\\`*\[\]<>|~&#$@]"
 """Characters that start markup somewhere: Markdown, HTML, tables, strikethrough, references, mathematics, mentions."""
@@ -43,38 +23,38 @@ WIDEST_PADDED = 160
 """Characters of a table's row up to which its columns are aligned in the source as well."""
 
 
-def render(document: Document) -> str:
+def render(document: doc.Document) -> str:
     """The whole page, with links to its sections below the title."""
-    titles = [readable(section.title) for section in document.sections]
+    titles = [doc.readable(section.title) for section in document.sections]
     contents = " · ".join(f"[{title}](#{title.lower().replace(' ', '-')})" for title in titles)
     return "\n\n".join([f"# {document.title}", _block(document.lead, 2), contents, blocks(document.sections)]) + "\n"
 
 
-def blocks(body: Iterable[Block], level: int = 2) -> str:
+def blocks(body: Iterable[doc.Block], level: int = 2) -> str:
     """Blocks one below the other; the sections among them have headings of that level."""
     return "\n\n".join(_block(block, level) for block in body)
 
 
-def inline(content: Inline) -> str:
+def inline(content: doc.Inline) -> str:
     """What stands on one line."""
-    return "".join(_span(span) for span in spans(content))
+    return "".join(_span(span) for span in doc.spans(content))
 
 
-def _span(span: Span) -> str:
+def _span(span: doc.Span) -> str:
     match span:
         case str():
             return _IN_TEXT.sub(lambda found: _reference(found.group()), span)
-        case Code(text):
-            return _code(monospace(text))
-        case Number(text):
+        case doc.Code(text):
+            return _code(doc.monospace(text))
+        case doc.Number(text):
             return text
-        case Strong(content):
+        case doc.Strong(content):
             return f"**{inline(content).strip()}**"
-        case Emphasis(content):
+        case doc.Emphasis(content):
             return f"*{inline(content).strip()}*"
-        case Link(content, target):
+        case doc.Link(content, target):
             return f"[{inline(content)}]({target})"
-        case Figure(path, description):
+        case doc.Figure(path, description):
             return f"![{inline(description)}]({path})"
 
 
@@ -87,29 +67,29 @@ def _code(text: str) -> str:
     return f"<code>{_IN_CODE.sub(lambda found: _reference(found.group()), text)}</code>"
 
 
-def _block(block: Block, level: int) -> str:
+def _block(block: doc.Block, level: int) -> str:
     match block:
-        case Section():
+        case doc.Section():
             return _section(block, level)
-        case BulletList():
+        case doc.BulletList():
             return _list(block, "")
-        case Table():
+        case doc.Table():
             return _table(block)
-        case CodeBlock():
+        case doc.CodeBlock():
             return _fenced(block)
-        case Details(title, body):
+        case doc.Details(title, body):
             # Forges read a summary as HTML.
             return f"<details><summary>{inline(title)}</summary>\n\n{blocks(body, level)}\n\n</details>"
         case _:
             return _line(block)
 
 
-def _line(content: Inline) -> str:
+def _line(content: doc.Inline) -> str:
     """A paragraph or an item, which begins no list by itself."""
     return _FIRST.sub(lambda found: found[1] + _reference(found[2]), inline(content).strip())
 
 
-def _section(section: Section, level: int) -> str:
+def _section(section: doc.Section, level: int) -> str:
     places = "".join(f'<a id="{place}"></a>' for place in section.places)
     heading = f"{'#' * level} {inline(section.title).strip()}"
     # A forge's own name for a heading, which the contents link to, is spoilt by a tag in it.
@@ -117,13 +97,13 @@ def _section(section: Section, level: int) -> str:
     return "\n\n".join([heading, blocks(section.body, level + 1)])
 
 
-def _list(items: BulletList, indent: str) -> str:
+def _list(items: doc.BulletList, indent: str) -> str:
     return "\n".join(
-        _list(item, indent + "  ") if isinstance(item, BulletList) else f"{indent}- {_line(item)}" for item in items.items
+        _list(item, indent + "  ") if isinstance(item, doc.BulletList) else f"{indent}- {_line(item)}" for item in items.items
     )
 
 
-def _table(table: Table) -> str:
+def _table(table: doc.Table) -> str:
     rows = [[inline(cell).strip() for cell in row] for row in (table.headers, *table.rows)]
     fits = [str.rjust if side == "r" else str.ljust for side in table.align or "l" * len(table.headers)]
     columns = list(zip(*rows, strict=True))
@@ -138,9 +118,9 @@ def _table(table: Table) -> str:
     return "\n".join([lines[0], rule, *lines[1:]])
 
 
-def _fenced(block: CodeBlock) -> str:
+def _fenced(block: doc.CodeBlock) -> str:
     """The fence is longer than any run of backticks inside."""
-    body = visible(block.text, keep="\n\t").strip("\n")
+    body = doc.visible(block.text, keep="\n\t").strip("\n")
     fence = "`" * max(3, 1 + max((len(run) for run in re.findall(r"`+", body)), default=0))
     return f"{fence}{block.language}\n{body}\n{fence}"
 

@@ -9,8 +9,7 @@ DIGITS = 3
 DOUBLE_DIGITS = 17
 """Significant digits that tell any two float64 numbers apart."""
 
-_LARGE = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
-_SMALL = ((1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"))
+PREFIXES = {"T": 1e12, "G": 1e9, "M": 1e6, "k": 1e3, "": 1.0, "m": 1e-3, "µ": 1e-6, "n": 1e-9}
 
 
 def significant(value: float, digits: int = DIGITS) -> str:
@@ -75,13 +74,10 @@ def si(value: float, unit: str) -> str:
     """A quantity with an SI prefix: ``12.3 Gparameters/s``, ``417 µs``."""
     if not math.isfinite(value) or value == 0:
         return f"{significant(value)} {unit}"
-    for scale, prefix in (*_LARGE, *_SMALL):
-        # Compared after rounding, so that 999.9 k becomes 1.00 M.
-        scaled = float(f"{abs(value) / scale:.{DIGITS - 1}e}")
-        if scaled >= 1:
-            return f"{significant(value / scale)} {prefix}{unit}"
-    scale, prefix = _SMALL[-1]
-    return f"{significant(value / scale)} {prefix}{unit}"
+    # Compared after rounding, so that 999.9 k becomes 1.00 M.
+    reached = (prefix for prefix, scale in PREFIXES.items() if float(f"{abs(value) / scale:.{DIGITS - 1}e}") >= 1)
+    prefix = next(reached, "n")
+    return f"{significant(value / PREFIXES[prefix])} {prefix}{unit}"
 
 
 def count(number: int, singular: str, plural: str = "") -> str:

@@ -133,6 +133,11 @@ class MainWorkload:
     again: Measurement | None
     """The baseline timed against itself."""
 
+    @property
+    def place(self) -> str:
+        """``cpu, float32, cold cache, run A``."""
+        return ", ".join(filter(None, (self.device, self.dtype, self.cache and f"{self.cache} cache", f"run {self.run}")))
+
 
 @functools.lru_cache(maxsize=16)
 def main_workload(evidence: Evidence, system: str) -> MainWorkload | None:

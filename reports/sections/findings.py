@@ -121,19 +121,15 @@ def _codes(*words: str) -> Inline:
 
 
 def _facts(worst: VerdictRecord) -> list[list[Inline]]:
-    rows: list[list[Inline]] = []
-    if worst.quantity:
-        place = (" at ", Code(worst.worst)) if worst.worst else ""
-        rows.append(["Quantity", (Code(worst.quantity), place)])
-    if worst.got or worst.expected:
-        rows += [["Got", Code(worst.got)], ["Expected", Code(worst.expected)]]
-    if worst.bound:
-        rows.append(["Allowed error", Code(worst.bound)])
-    if worst.margin is not None:
-        rows.append(["Margin", Strong(margin(worst.margin))])
-    if worst.message:
-        rows.append(["Message", Code(worst.message)])
-    if worst.resembles:
-        name, colon, sentence = worst.resembles.partition(": ")
-        rows.append(["Resembles", (Code(name), f"{colon}{sentence}")])
-    return rows or [["Verdict", worst.verdict.value]]
+    values = worst.got or worst.expected
+    name, colon, sentence = worst.resembles.partition(": ")
+    facts: list[tuple[object, str, Inline]] = [
+        (worst.quantity, "Quantity", (Code(worst.quantity), (" at ", Code(worst.worst)) if worst.worst else "")),
+        (values, "Got", Code(worst.got)),
+        (values, "Expected", Code(worst.expected)),
+        (worst.bound, "Allowed error", Code(worst.bound)),
+        (worst.margin is not None, "Margin", Strong(margin(worst.margin))),
+        (worst.message, "Message", Code(worst.message)),
+        (worst.resembles, "Resembles", (Code(name), f"{colon}{sentence}")),
+    ]
+    return [[title, shown] for there, title, shown in facts if there] or [["Verdict", worst.verdict.value]]

@@ -84,10 +84,9 @@ def _speed(name: str, main: MainWorkload) -> Inline:
 def _speed_note(main: MainWorkload | None) -> Inline:
     if main is None:
         return "No speed was measured in these runs."
-    place = ", ".join(filter(None, (main.device, main.dtype, main.cache and f"{main.cache} cache", f"run {main.run}")))
     return inline(
         "Speed: ratio to {} on {} ({}); more is faster, and the section on speed has the intervals.",
-        *(Code(short_name(main.baseline)), Code(main.workload), place),
+        *(Code(short_name(main.baseline)), Code(main.workload), main.place),
     )
 
 

@@ -26,7 +26,6 @@ from reports.document import (
 from reports.merging import Evidence, Source, System
 from reports.numbers import count, listing, margin, percent, ratio
 from reports.ranking import (
-    MainWorkload,
     RankingRow,
     Status,
     fastest,
@@ -197,7 +196,7 @@ def _fastest_long(evidence: Evidence, system: System, rows: Sequence[RankingRow]
     first, level = fastest(rows, main)
     if first is None or first.speed is None:
         return inline("no conforming implementation was measured on {}.", Code(main.workload))
-    where = inline(" on {} ({})", Code(main.workload), _place(main))
+    where = inline(" on {} ({})", Code(main.workload), main.place)
     parts: list[Inline] = [Code(short_name(first.implementation))]
     if first.is_baseline:
         parts += [", the baseline itself,", where]
@@ -210,10 +209,6 @@ def _fastest_long(evidence: Evidence, system: System, rows: Sequence[RankingRow]
     if main.again is not None and main.again.noisy and main.again.ratio is not None:
         parts.append(f"; the run was noisy, the baseline beside itself {ratio(main.again.ratio)}")
     return (*parts, ".")
-
-
-def _place(main: MainWorkload) -> str:
-    return ", ".join(filter(None, (main.device, main.dtype, main.cache and f"{main.cache} cache", f"run {main.run}")))
 
 
 def headline(evidence: Evidence) -> Inline:

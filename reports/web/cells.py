@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import re
 
+from reports.numbers import PREFIXES
 from reports.ranking import STATUS_WORDS, Status
 
-PREFIXES = {"T": 1e12, "G": 1e9, "M": 1e6, "k": 1e3, "m": 1e-3, "µ": 1e-6, "n": 1e-9}
-_NUMBER = re.compile(r"(?P<number>inf|\d+(?:\.\d+)?(?:e-?\d+)?)(?: (?P<prefix>[TGMkmµn])(?=[A-Za-z]))?")
+_NUMBER = re.compile(r"(?:FAIL )?\[?(?P<number>inf|\d+(?:\.\d+)?(?:e-?\d+)?)(?: (?P<prefix>[TGMkmµn])(?=[A-Za-z]))?")
 WORST = 1e308
 """Where a crash sorts: beyond every margin but an infinite one."""
 
@@ -16,13 +15,9 @@ KINDS = {
     STATUS_WORDS[Status.CONFORMS]: "good",
     STATUS_WORDS[Status.FAILS]: "bad",
     STATUS_WORDS[Status.CRASHES]: "crash",
-    STATUS_WORDS[Status.NOT_JUDGED]: "absent",
-    "unsup.": "absent",
-    "n.r.": "absent",
-    "-": "absent",
+    **dict.fromkeys((STATUS_WORDS[Status.NOT_JUDGED], "unsup.", "n.r.", "-"), "absent"),
 }
 """Classes of the style sheet for cells that hold nothing but one of these texts; no class says what the text does not."""
-
 COUNTED = {"Do not conform": "bad", "Fail": "bad", "Crash": "crash", "Error": "crash"}
 """Classes of the numbers that stand under one of these headers."""
 
@@ -35,11 +30,8 @@ def kind(text: str, header: str = "") -> str:
     """
     if header in COUNTED and text.isdecimal():
         return COUNTED[header]
-    if text.startswith("FAIL "):
-        return "bad"
-    if text.partition(" ")[0] == "ERROR":
-        return "crash"
-    return KINDS.get(text, "")
+    found = {"FAIL": "bad", "ERROR": "crash"}.get(text.partition(" ")[0])
+    return found or KINDS.get(text, "")
 
 
 def sort_key(text: str) -> float | None:
@@ -50,9 +42,6 @@ def sort_key(text: str) -> float | None:
     """
     if kind(text) == "crash":
         return WORST
-    found = _NUMBER.match(text.removeprefix("FAIL ").removeprefix("["))
-    if found is None:
-        return None
-    value = float(found["number"]) * PREFIXES.get(found["prefix"] or "", 1.0)
+    found = _NUMBER.match(text)
     # Rounded as it is shown, so that the scaling leaves no digits behind.
-    return value if math.isinf(value) else float(f"{value:.15g}")
+    return float(f"{float(found['number']) * PREFIXES[found['prefix'] or '']:.15g}") if found else None

@@ -8,27 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, count
 
-from reports.document import (
-    Block,
-    BulletList,
-    Code,
-    CodeBlock,
-    Details,
-    Emphasis,
-    Figure,
-    Inline,
-    Link,
-    Number,
-    Section,
-    Span,
-    Strong,
-    Table,
-    monospace,
-    readable,
-    slug,
-    spans,
-    visible,
-)
+from reports import document as doc
 from reports.web.cells import kind, sort_key
 
 _WIDTH = re.compile(r'<svg[^>]* width="([0-9.]+)"')
@@ -55,28 +35,28 @@ class HtmlRenderer:
     headings: list[Heading] = field(default_factory=list)
     """Those rendered so far."""
 
-    def blocks(self, body: Iterable[Block], level: int = 2) -> str:
+    def blocks(self, body: Iterable[doc.Block], level: int = 2) -> str:
         """Blocks one below the other; the sections among them have headings of that level."""
         return "".join(self._block(block, level) for block in body)
 
-    def _block(self, block: Block, level: int) -> str:
+    def _block(self, block: doc.Block, level: int) -> str:
         match block:
-            case Section():
+            case doc.Section():
                 return self._section(block, level)
-            case BulletList():
+            case doc.BulletList():
                 return self._list(block)
-            case Table():
+            case doc.Table():
                 return self._table(block)
-            case CodeBlock(text):
-                body = _escaped(visible(text, keep="\n\t").strip("\n"))
+            case doc.CodeBlock(text):
+                body = _escaped(doc.visible(text, keep="\n\t").strip("\n"))
                 return f'<div class="command"><pre><code>{body}</code></pre></div>\n'
-            case Details(title, body):
+            case doc.Details(title, body):
                 return f"<details><summary>{self._inline(title)}</summary>\n{self.blocks(body, level)}</details>\n"
             case _:
                 return f"<p>{self._inline(block)}</p>\n"
 
-    def _section(self, section: Section, level: int) -> str:
-        text = readable(section.title)
+    def _section(self, section: doc.Section, level: int) -> str:
+        text = doc.readable(section.title)
         first, *places = section.places if section.framed else (self._free_id(text), *section.places)
         self.headings.append(Heading(level, first, text))
         marks = "".join(f'<a id="{place}"></a>' for place in places)
@@ -90,21 +70,21 @@ class HtmlRenderer:
         return f"<section>\n{body}</section>\n" if level == 2 else body
 
     def _free_id(self, text: str) -> str:
-        base = slug(text)
+        base = doc.slug(text)
         taken = {heading.id for heading in self.headings}
         # A counter could run into a name of its own: tried until it is free.
         return next(name for name in chain([base], (f"{base}-{number}" for number in count(2))) if name not in taken)
 
-    def _list(self, items: BulletList) -> str:
+    def _list(self, items: doc.BulletList) -> str:
         found: list[str] = []
         for item in items.items:
-            if isinstance(item, BulletList):
+            if isinstance(item, doc.BulletList):
                 found[-1] += f"\n{self._list(item)}"
             else:
                 found.append(f"<li>{self._inline(item)}")
         return "<ul>\n" + "".join(f"{item}</li>\n" for item in found) + "</ul>\n"
 
-    def _table(self, table: Table) -> str:
+    def _table(self, table: doc.Table) -> str:
         label = html.escape(f"Table: {self.headings[-1].text if self.headings else ''}")
         # A table of two columns is a list of facts: its rows have names, its columns have none.
         facts = len(table.headers) == 2
@@ -116,17 +96,17 @@ class HtmlRenderer:
             f"<thead>\n{head}</thead>\n<tbody>\n{''.join(body)}</tbody>\n</table></div>\n"
         )
 
-    def _row(self, table: Table, row: Sequence[Inline], facts: bool, sortable: bool) -> str:
+    def _row(self, table: doc.Table, row: Sequence[doc.Inline], facts: bool, sortable: bool) -> str:
         cells = []
         for column, content in enumerate(row):
-            text, numeric = readable(content), table.align[column : column + 1] == "r"
+            text, numeric = doc.readable(content), table.align[column : column + 1] == "r"
             names_row = column == 0 and (facts or row is not table.headers)
             names_column = row is table.headers and not facts
             attributes, classes = "", ["number"] if numeric else []
             if names_row or names_column:
                 attributes = f' scope="{"row" if names_row else "col"}"'
             elif row is not table.headers:
-                classes.append(kind(text, readable(table.headers[column])))
+                classes.append(kind(text, doc.readable(table.headers[column])))
                 key = sort_key(text) if numeric and sortable else None
                 attributes = "" if key is None else f' data-key="{"Infinity" if key == float("inf") else repr(key)}"'
             if names_row and not facts and len(text) > LONGEST_UNBROKEN_NAME:
@@ -139,30 +119,30 @@ class HtmlRenderer:
             cells.append(f"<{tag}{attributes}>{self._inline(content)}</{tag}>\n")
         return f"<tr>\n{''.join(cells)}</tr>\n"
 
-    def _inline(self, content: Inline) -> str:
-        return "".join(self._span(span) for span in spans(content)).strip()
+    def _inline(self, content: doc.Inline) -> str:
+        return "".join(self._span(span) for span in doc.spans(content)).strip()
 
-    def _span(self, span: Span) -> str:
+    def _span(self, span: doc.Span) -> str:
         match span:
-            case str() | Number():
+            case str() | doc.Number():
                 return _escaped(span if isinstance(span, str) else span.text)
-            case Code(text):
-                shown = _escaped(monospace(text))
+            case doc.Code(text):
+                shown = _escaped(doc.monospace(text))
                 return shown if shown == "-" else f"<code>{shown}</code>"
-            case Strong(content):
+            case doc.Strong(content):
                 return f"<strong>{self._inline(content)}</strong>"
-            case Emphasis(content):
+            case doc.Emphasis(content):
                 return f"<em>{self._inline(content)}</em>"
-            case Link(content, target):
+            case doc.Link(content, target):
                 return f'<a href="{html.escape(target)}">{self._inline(content)}</a>'
-            case Figure():
+            case doc.Figure():
                 return self._figure(span)
 
-    def _figure(self, figure: Figure) -> str:
+    def _figure(self, figure: doc.Figure) -> str:
         drawing = self.drawings[figure.path]
         width = _WIDTH.search(drawing)
         narrow = " narrow" if width is not None and float(width[1]) <= NARROW else ""
-        words = html.escape(readable(figure.description))
+        words = html.escape(doc.readable(figure.description))
         return f'<span class="plot{narrow}" role="img" aria-label="{words}" tabindex="0">{drawing}</span>'
 
 

@@ -1,82 +1,56 @@
 "use strict";
 // The page reads without this: it adds sorting, copying, and takes scroll areas that do not scroll out of the tab order.
+const all = (selector, root = document) => Array.from(root.querySelectorAll(selector));
 const say = (text) => { document.getElementById("status").textContent = text; };
-
-const keyOf = (row, column) => {
-  const cell = row.cells[column];
-  const key = cell.dataset.key;
-  return key === undefined ? { text: cell.textContent.trim().toLowerCase() } : { number: Number(key) };
+const button = (parent, ...content) => {
+  const made = document.createElement("button");
+  made.type = "button";
+  made.append(...content);
+  parent.append(made);
+  return made;
 };
 
-const before = (a, b, numeric, sign) => {
-  if (numeric) {
-    // What has no number stays at the end, whichever way the rest is sorted.
-    if (a.number === undefined || b.number === undefined) {
-      return (a.number === undefined) - (b.number === undefined);
-    }
-    return a.number === b.number ? 0 : sign * (a.number < b.number ? -1 : 1);
-  }
-  return sign * a.text.localeCompare(b.text, "en", { numeric: true });
+const compare = (a, b, numeric, sign) => {
+  if (!numeric) { return sign * a.textContent.localeCompare(b.textContent, "en", { numeric: true, sensitivity: "base" }); }
+  // What has no number stays at the end, whichever way the rest is sorted.
+  const [x, y] = [a, b].map((cell) => Number(cell.dataset.key ?? NaN));
+  if (isNaN(x) || isNaN(y)) { return isNaN(x) - isNaN(y); }
+  return x === y ? 0 : sign * (x < y ? -1 : 1);
 };
 
-for (const table of document.querySelectorAll("table.sortable")) {
-  const body = table.tBodies[0];
-  const original = Array.from(body.rows);
+for (const table of all("table.sortable")) {
+  const original = Array.from(table.tBodies[0].rows);
   const headers = Array.from(table.tHead.rows[0].cells);
   headers.forEach((header, column) => {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.append(...header.childNodes);
-    header.append(button);
-    button.addEventListener("click", () => {
+    button(header, ...header.childNodes).addEventListener("click", () => {
       const next = { none: "ascending", ascending: "descending", descending: "none" }[header.ariaSort || "none"];
       headers.forEach((other) => other.removeAttribute("aria-sort"));
       const rows = original.slice();
       if (next !== "none") {
         header.setAttribute("aria-sort", next);
-        const sign = next === "ascending" ? 1 : -1;
         const numeric = header.classList.contains("number");
-        const keys = new Map(rows.map((row) => [row, keyOf(row, column)]));
-        rows.sort((a, b) => before(keys.get(a), keys.get(b), numeric, sign));
+        rows.sort((a, b) => compare(a.cells[column], b.cells[column], numeric, next === "ascending" ? 1 : -1));
       }
-      body.append(...rows);
-      const name = header.textContent.trim();
-      say(next === "none" ? "In the report's own order" : `Sorted by ${name}, ${next}`);
+      table.tBodies[0].append(...rows);
+      say(next === "none" ? "In the report's own order" : `Sorted by ${header.textContent.trim()}, ${next}`);
     });
   });
 }
 
-const copy = async (text) => {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    // Where the page has no access to the clipboard: by way of a selection.
-    const area = document.createElement("textarea");
-    area.value = text;
-    area.className = "unseen";
-    document.body.append(area);
-    area.select();
-    const done = document.execCommand("copy");
-    area.remove();
-    return done;
-  }
-};
-
-for (const frame of document.querySelectorAll(".command")) {
-  const button = document.createElement("button");
-  button.type = "button";
-  button.className = "copy";
-  button.textContent = "Copy";
-  button.setAttribute("aria-label", "Copy this command");
-  frame.append(button);
-  button.addEventListener("click", async () => {
-    const done = await copy(frame.querySelector("code").textContent);
-    button.focus();
-    button.textContent = done ? "Copied" : "Press Ctrl+C";
+for (const frame of all(".command")) {
+  const code = frame.querySelector("code");
+  const copy = button(frame, "Copy");
+  copy.className = "copy";
+  copy.setAttribute("aria-label", "Copy this command");
+  copy.addEventListener("click", async () => {
+    // Selected first: where the page has no access to the clipboard, the reader copies it.
+    getSelection().selectAllChildren(code);
+    const write = navigator.clipboard?.writeText(code.textContent) ?? Promise.reject();
+    const done = await write.then(() => true, () => document.execCommand("copy"));
+    if (done) { getSelection().removeAllRanges(); }
+    copy.textContent = done ? "Copied" : "Press Ctrl+C";
     say(done ? "Copied" : "Copying is not allowed here");
-    if (!done) { getSelection().selectAllChildren(frame.querySelector("code")); }
-    setTimeout(() => { button.textContent = "Copy"; }, 2000);
+    setTimeout(() => { copy.textContent = "Copy"; }, 2000);
   });
 }
 
@@ -89,51 +63,38 @@ const reveal = () => {
 };
 addEventListener("hashchange", reveal);
 reveal();
-addEventListener("beforeprint", () => { for (const part of document.querySelectorAll("details")) { part.open = true; } });
+addEventListener("beforeprint", () => all("details").forEach((part) => { part.open = true; }));
 
-const areas = document.querySelectorAll(".scroll, .plot");
+const areas = all(".scroll, .plot");
 // Fades the edge beyond which there is more.
-const hint = (area) => {
-  area.classList.toggle("more", area.scrollLeft + area.clientWidth < area.scrollWidth - 1);
-};
-const settle = () => {
-  for (const area of areas) {
-    const scrolls = area.scrollWidth > area.clientWidth + 1 || area.scrollHeight > area.clientHeight + 1;
-    if (scrolls) { area.tabIndex = 0; } else { area.removeAttribute("tabindex"); }
-    hint(area);
-  }
-};
-for (const area of areas) { area.addEventListener("scroll", () => hint(area), { passive: true }); }
+const hint = (area) => area.classList.toggle("more", area.scrollLeft + area.clientWidth < area.scrollWidth - 1);
+const settle = () => areas.forEach((area) => {
+  const scrolls = area.scrollWidth > area.clientWidth + 1 || area.scrollHeight > area.clientHeight + 1;
+  if (scrolls) { area.tabIndex = 0; } else { area.removeAttribute("tabindex"); }
+  hint(area);
+});
+areas.forEach((area) => area.addEventListener("scroll", () => hint(area), { passive: true }));
 settle();
 addEventListener("resize", settle);
 // What is folded has no width until it is opened.
 document.addEventListener("toggle", settle, true);
 
 // Says in the contents where the reader is.
-const entries = new Map(Array.from(document.querySelectorAll("nav a"), (a) => [a.hash.slice(1), a]));
-const titles = Array.from(document.querySelectorAll("main h2, main h3")).filter((title) => entries.has(title.id));
-let current = null;
+const entries = new Map(all("nav a").map((entry) => [entry.hash.slice(1), entry]));
+const titles = all("main :is(h2, h3)").filter((title) => entries.has(title.id));
+let current, waiting = false;
 const follow = () => {
-  let found = null;
-  for (const title of titles) {
-    if (title.getBoundingClientRect().top > innerHeight / 3) { break; }
-    found = title;
-  }
-  const entry = found && entries.get(found.id);
+  waiting = false;
+  const entry = entries.get(titles.findLast((title) => title.getBoundingClientRect().top <= innerHeight / 3)?.id);
   if (entry === current) { return; }
-  if (current) { current.removeAttribute("aria-current"); }
-  if (entry) {
-    entry.setAttribute("aria-current", "location");
-    const list = entry.closest("nav");
-    const place = entry.getBoundingClientRect(), frame = list.getBoundingClientRect();
-    if (place.top < frame.top || place.bottom > frame.bottom) { list.scrollTop += place.top - frame.top - frame.height / 3; }
-  }
+  current?.removeAttribute("aria-current");
   current = entry;
+  entry?.setAttribute("aria-current", "location");
+  const list = document.querySelector("nav");
+  const place = entry?.getBoundingClientRect(), frame = list.getBoundingClientRect();
+  if (place && (place.top < frame.top || place.bottom > frame.bottom)) { list.scrollTop += place.top - frame.top - frame.height / 3; }
 };
-let waiting = false;
 addEventListener("scroll", () => {
-  if (waiting) { return; }
-  waiting = true;
-  requestAnimationFrame(() => { waiting = false; follow(); });
+  if (!waiting) { waiting = true; requestAnimationFrame(follow); }
 }, { passive: true });
 follow();
