@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from xml.sax.saxutils import escape, quoteattr
 
+from conformance.records.schema import SystemRecord
 from reports.anchors import file_name
 from reports.canvas import BLUE, INK, QUIET, SIGNATURE, drawable, text_width
-from reports.merging import Evidence, System
+from reports.evidence import Evidence
 from reports.numbers import count, margin, percent
 from reports.ranking import STATUS_WORDS, RankingRow, Status, ranking
 
@@ -40,7 +41,7 @@ def words(row: RankingRow) -> str:
     return f"{'fails' if row.status is Status.FAILS else 'crashes'} {drawable(ids[0], LONGEST // 2)}{more}"
 
 
-def _told(system: System, row: RankingRow) -> str:
+def _told(system: SystemRecord, row: RankingRow) -> str:
     """The badge for those who hear it or point at it."""
     version = f" {row.implementation.version}" if row.implementation.version else ""
     text = f"{row.implementation.name}{version} on {system.title}: {STATUS_WORDS[row.status]}"

@@ -7,6 +7,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from conformance.records.schema import MutantRecord, SystemRecord
 from reports.canvas import (
     BLUE,
     CARD,
@@ -25,7 +26,7 @@ from reports.canvas import (
     own_settings,
     text_width,
 )
-from reports.merging import Evidence, Killed, System
+from reports.evidence import Evidence
 from reports.numbers import count, listing, share
 
 LEFT, RIGHT, TOP, BOTTOM, ROW, WIDEST = 40.0, 26.0, 92.0, 20.0, 15.0, 30.0
@@ -37,14 +38,14 @@ class BugChart:
 
     title: str
     prefix: str
-    bugs: tuple[Killed, ...]
+    bugs: tuple[MutantRecord, ...]
     ids: tuple[str, ...]
     idle: frozenset[str]
     """The requirements that caught none of them."""
     description: str
 
 
-def bug_chart(evidence: Evidence, system: System) -> BugChart | None:
+def bug_chart(evidence: Evidence, system: SystemRecord) -> BugChart | None:
     """The chart of one system; None where no bug was planted."""
     bugs = planted(evidence, system)
     if not bugs:
@@ -68,27 +69,27 @@ def bug_chart(evidence: Evidence, system: System) -> BugChart | None:
     )
 
 
-def planted(evidence: Evidence, system: System) -> list[Killed]:
+def planted(evidence: Evidence, system: SystemRecord) -> list[MutantRecord]:
     """The bugs that a suite can be asked to catch."""
     of_system = (bug for bug in evidence.mutants if bug.system == system.name)
     return [bug for bug in of_system if not bug.honest and bug.verdict != "equivalent"]
 
 
-def columns(evidence: Evidence, system: System, bugs: list[Killed]) -> list[str]:
+def columns(evidence: Evidence, system: SystemRecord, bugs: list[MutantRecord]) -> list[str]:
     """The requirements that were put to the bugs, in the order of the suite."""
     known = [requirement.id for requirement in evidence.requirements_of(system.name)]
     seen = {id_ for bug in bugs for id_ in (*bug.checked, *bug.killers, *bug.expected_killers)}
     return [*(id_ for id_ in known if id_ in seen), *sorted(seen - set(known))]
 
 
-def idle(ids: list[str], bugs: list[Killed]) -> list[str]:
+def idle(ids: list[str], bugs: list[MutantRecord]) -> list[str]:
     """The requirements that were put to the bugs and caught none."""
     busy = {id_ for bug in bugs for id_ in bug.killers}
     checked = {id_ for bug in bugs for id_ in bug.checked}
     return [id_ for id_ in ids if id_ in checked - busy]
 
 
-def short_name(bug: Killed) -> str:
+def short_name(bug: MutantRecord) -> str:
     """The bug's name without its system."""
     return bug.mutant.removeprefix(f"{bug.system}/")
 
@@ -132,7 +133,7 @@ def _figure(chart: BugChart) -> Figure:
     return canvas.figure
 
 
-def _kind(bug: Killed, id_: str) -> str:
+def _kind(bug: MutantRecord, id_: str) -> str:
     expected = id_ in bug.expected_killers
     if id_ in bug.killers:
         return "meant" if expected else "also"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reports.merging import Evidence, System
+from conformance.records.schema import SystemRecord
+from reports.evidence import Evidence
 from reports.numbers import count, listing, margin, significant
 from reports.ranking import MainWorkload, RankingRow, Status, main_workload, ranking, ranking_dtype
 
@@ -35,7 +36,7 @@ class Chart:
     """The chart in words."""
 
 
-def chart(evidence: Evidence, system: System) -> Chart | None:
+def chart(evidence: Evidence, system: SystemRecord) -> Chart | None:
     """The chart of one system; None where no implementation has a margin."""
     rows = [row for row in ranking(evidence, system.name) if row.status is not Status.NOT_JUDGED]
     main = main_workload(evidence, system.name)
@@ -73,7 +74,7 @@ def _point(row: RankingRow, main: MainWorkload | None) -> Point:
 _VERBS = {Status.CONFORMS: "conform", Status.FAILS: "do not conform", Status.CRASHES: "crash"}
 
 
-def _describe(system: System, points: tuple[Point, ...], where: str, left_out: tuple[str, ...]) -> str:
+def _describe(system: SystemRecord, points: tuple[Point, ...], where: str, left_out: tuple[str, ...]) -> str:
     """Everything the chart says, as text."""
     sentences = [f"Worst margin and speed of {count(len(points), 'implementation')} of {system.title}"]
     if where:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from conformance.records.io import RecordError
+from conformance.records.fields import RecordError
 
 DIFFERS, BAD_INPUT = 1, 2
 
@@ -29,7 +29,7 @@ def _readme(arguments: Sequence[str]) -> int:
     parser.add_argument("page", metavar="PAGE", help="the Markdown file, beside which REPORT lies or above it")
     parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 where the page says something else")
     options = parser.parse_args(arguments)
-    from reports.merging import load
+    from reports.merge import load
     from reports.readme import ReadmeError, with_figures
 
     report, page = Path(options.report), Path(options.page)
@@ -83,7 +83,7 @@ def _render(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
 
     # Late, so that --help and a bad argument do not wait for matplotlib.
-    from reports.merging import load
+    from reports.merge import load
     from reports.page import render
     from reports.publish import PublishError, publish
     from reports.report_index import write_ups

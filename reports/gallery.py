@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from conformance.records.schema import ClaimRecord, CurveRecord
 from reports import bug_chart, line_chart, plots, roofline_chart
 from reports.anchors import file_name
 from reports.bug_chart import BugChart
 from reports.chart_data import Chart, chart
 from reports.document import Figure
-from reports.merging import Evidence
+from reports.evidence import Evidence
 from reports.roofline_chart import RooflineChart
 from reports.speed_data import roofline_charts, scaling_charts
-from reports.studied import PaperClaim, Trace
 from reports.study_data import claim_chart, curve_charts
 
 
@@ -26,7 +26,7 @@ class Gallery:
     roofs: dict[str, list[Figure]] = field(default_factory=dict)
     scaling: dict[str, list[Figure]] = field(default_factory=dict)
     claims: dict[tuple[str, str, str, str], Figure] = field(default_factory=dict)
-    curves: dict[str, list[tuple[Figure, list[Trace]]]] = field(default_factory=dict)
+    curves: dict[str, list[tuple[Figure, list[CurveRecord]]]] = field(default_factory=dict)
 
     def hang(self, name: str, drawing: bytes) -> str:
         """The path of a new plot, which begins with ``name``."""
@@ -36,11 +36,11 @@ class Gallery:
         self.files[path] = drawing
         return path
 
-    def claim(self, claim: PaperClaim) -> Figure | None:
+    def claim(self, claim: ClaimRecord) -> Figure | None:
         return self.claims.get(key_of(claim))
 
 
-def key_of(claim: PaperClaim) -> tuple[str, str, str, str]:
+def key_of(claim: ClaimRecord) -> tuple[str, str, str, str]:
     return claim.system, claim.id, claim.device, claim.run
 
 

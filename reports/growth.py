@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
-from reports.merging import Measurement
+from conformance.records.schema import MeasurementRecord
 
 
 class Family(NamedTuple):
@@ -40,13 +40,13 @@ class Growth:
     steepest: float
 
 
-def cut_into_pieces(members: Sequence[Measurement]) -> bool:
+def cut_into_pieces(members: Sequence[MeasurementRecord]) -> bool:
     """Whether the amount falls where the scale rises: the same work in larger pieces, of which each has a cost."""
     amounts = [m.amount for m in sorted(members, key=lambda m: m.scale or 0.0)]
     return amounts[0] > amounts[-1] > 0 and all(earlier >= later for earlier, later in pairwise(amounts))
 
 
-def growth(family: Family, label: str, measurements: Sequence[Measurement]) -> Growth:
+def growth(family: Family, label: str, measurements: Sequence[MeasurementRecord]) -> Growth:
     """``measurements`` of one implementation along a family: two scales at the least, in their order, with positive times."""
     xs = [math.log(m.scale or 1.0) for m in measurements]
     ys = [math.log(m.median_s or 1.0) for m in measurements]

@@ -10,6 +10,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from conformance.records.schema import Axes, Series
 from reports.axes import Axis, axis
 from reports.canvas import (
     CARD,
@@ -26,7 +27,6 @@ from reports.canvas import (
     text_width,
 )
 from reports.numbers import count, listing, significant
-from reports.studied import Axes, Line
 
 WIDTH = 540.0
 """Narrow, so that a telephone shows it whole and its letters stay readable."""
@@ -45,7 +45,7 @@ class LineChart:
     title: str
     subtitle: str
     axes: Axes
-    lines: tuple[Line, ...]
+    lines: tuple[Series, ...]
     description: str
     """The chart in words."""
     level: float | None = None
@@ -53,7 +53,7 @@ class LineChart:
     level_label: str = ""
 
 
-def described(what: str, axes: Axes, lines: Sequence[Line]) -> str:
+def described(what: str, axes: Axes, lines: Sequence[Series]) -> str:
     """A line chart in words: what each line begins and ends with."""
     ends = []
     for line in lines:
@@ -169,7 +169,7 @@ def frame(canvas: Canvas, across: Axis, up: Axis, axes: Axes, ticks: list[tuple[
     canvas.text(20, (bottom + top) / 2, upright, size, rotation=90, ha="center", va="center")
 
 
-def _own_ticks(lines: Sequence[Line], across: Axis) -> list[tuple[float, str]] | None:
+def _own_ticks(lines: Sequence[Series], across: Axis) -> list[tuple[float, str]] | None:
     """The measured sizes themselves (512, 1024, ...) where they are few, whole and stand apart; None otherwise."""
     values = sorted({x for line in lines for x in line.x})
     if not across.log or not all(x == round(x) and 1 <= x < MOST_SPELLED for x in values):
@@ -196,7 +196,7 @@ def mark(canvas: Canvas, xs: Sequence[float], ys: Sequence[float], look: dict[st
     )
 
 
-def _line(canvas: Canvas, across: Axis, up: Axis, line: Line, look: dict[str, Any]) -> None:
+def _line(canvas: Canvas, across: Axis, up: Axis, line: Series, look: dict[str, Any]) -> None:
     order = sorted(range(len(line.x)), key=lambda place: (line.x[place], place))
     points = [(across.at(line.x[place]), up.at(line.y[place])) for place in order]
     xs, ys = [x for x, _ in points], [y for _, y in points]

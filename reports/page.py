@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from reports import markdown
 from reports.badges import badges
 from reports.document import Document, Section
+from reports.evidence import Evidence
 from reports.gallery import gallery
-from reports.merging import Evidence
 from reports.report_index import WriteUp
 from reports.sections import bugs, charts, claims, curves, findings, matrix, provenance, rankings, speed, summary
 from reports.web import page as web

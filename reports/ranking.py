@@ -9,8 +9,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from conformance.records.schema import JUDGED, Verdict, VerdictRecord
-from reports.merging import Evidence, Implementation, Measurement, Requirement
+from conformance.records.schema import (
+    JUDGED,
+    ImplementationRecord,
+    MeasurementRecord,
+    RequirementRecord,
+    Verdict,
+    VerdictRecord,
+)
+from reports.evidence import Evidence
 
 
 class Status(IntEnum):
@@ -35,7 +42,7 @@ STATUS_WORDS = {
 class RankingRow:
     """One implementation's verdicts, summed up."""
 
-    implementation: Implementation
+    implementation: ImplementationRecord
     status: Status
     counts: dict[Verdict, int]
     worst: VerdictRecord | None
@@ -100,12 +107,12 @@ def of_requirement(results: Iterable[VerdictRecord], requirement: str) -> list[V
     return [result for result in results if result.requirement == requirement]
 
 
-def requirement_named(evidence: Evidence, system: str, id_: str) -> Requirement:
+def requirement_named(evidence: Evidence, system: str, id_: str) -> RequirementRecord:
     """The requirement of that id; one that the header does not list still gets a row, without a statement."""
     for requirement in evidence.requirements_of(system):
         if requirement.id == id_:
             return requirement
-    return Requirement(system, id_, "(no statement in the records)", "", "")
+    return RequirementRecord(system=system, id=id_, statement="(no statement in the records)", source="", catches="")
 
 
 def short_name(implementation: str) -> str:
@@ -128,9 +135,9 @@ class MainWorkload:
     cache: str
     description: str
     baseline: str
-    measurements: dict[str, Measurement]
+    measurements: dict[str, MeasurementRecord]
     """By implementation; measured ones only."""
-    again: Measurement | None
+    again: MeasurementRecord | None
     """The baseline timed against itself."""
 
     @property
@@ -146,7 +153,7 @@ def main_workload(evidence: Evidence, system: str) -> MainWorkload | None:
     Nobody chooses by the speed of what fails, and small work shows what a call costs more than what it computes. Of a cold and
     a warm cache the cold one: it is what the first use of data costs. Where nothing was judged, all that was measured counts.
     """
-    groups: dict[tuple[str, str, str, str, str], list[Measurement]] = {}
+    groups: dict[tuple[str, str, str, str, str], list[MeasurementRecord]] = {}
     for measurement in evidence.measurements:
         if measurement.system == system and measurement.speed is not None:
             key = (measurement.run, measurement.workload, measurement.device, measurement.dtype, measurement.cache)
@@ -185,7 +192,7 @@ def cache_order(cache: str) -> int:
     return CACHES.index(cache) if cache in CACHES else len(CACHES)
 
 
-def fastest(rows: Sequence[RankingRow], main: MainWorkload | None) -> tuple[Measurement | None, list[Measurement]]:
+def fastest(rows: Sequence[RankingRow], main: MainWorkload | None) -> tuple[MeasurementRecord | None, list[MeasurementRecord]]:
     """The fastest conforming implementation, and those whose intervals reach into its own.
 
     Fastest is whose interval lies highest by its lower end: what it certainly reaches. A wide interval earns nothing, and nor
@@ -207,18 +214,18 @@ def fastest(rows: Sequence[RankingRow], main: MainWorkload | None) -> tuple[Meas
 CERTAINLY_SLOWER = 2.0
 
 
-def _far_behind(row: Measurement, first: Measurement) -> bool:
+def _far_behind(row: MeasurementRecord, first: MeasurementRecord) -> bool:
     """Whether its own time says that it is not level, however wide the interval of its ratio is."""
     return row.low_s is not None and first.high_s is not None and row.low_s > CERTAINLY_SLOWER * first.high_s
 
 
-def _bottom(measurement: Measurement) -> float:
+def _bottom(measurement: MeasurementRecord) -> float:
     if measurement.is_baseline or measurement.ratio_low is None:
         return measurement.speed or 0.0
     return measurement.ratio_low
 
 
-def _top(measurement: Measurement) -> float:
+def _top(measurement: MeasurementRecord) -> float:
     if measurement.is_baseline or measurement.ratio_high is None:
         return measurement.speed or 0.0
     return measurement.ratio_high
@@ -228,7 +235,7 @@ def _case(result: VerdictRecord) -> tuple[str, str, str]:
     return result.requirement, result.case, result.dtype
 
 
-def _row(implementation: Implementation, evidence: Evidence, all_cases: int, dtype: str) -> RankingRow:
+def _row(implementation: ImplementationRecord, evidence: Evidence, all_cases: int, dtype: str) -> RankingRow:
     results = evidence.judgements_of(implementation.name)
     counted = Counter(result.verdict for result in results)
     counts = {verdict: counted[verdict] for verdict in Verdict}
@@ -259,7 +266,7 @@ def _row(implementation: Implementation, evidence: Evidence, all_cases: int, dty
     )
 
 
-def _reason(implementation: Implementation, results: tuple[VerdictRecord, ...]) -> str:
+def _reason(implementation: ImplementationRecord, results: tuple[VerdictRecord, ...]) -> str:
     if not results:
         missing = ", ".join(implementation.missing)
         return f"not installed: {missing}" if missing else "it was listed, but no case was put to it"

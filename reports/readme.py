@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
+from conformance.records.schema import SystemRecord
 from reports import markdown
 from reports.chart_data import chart
 from reports.document import Block, Code, Figure, Inline, Link, Number, Strong, Table, inline, joined, series
-from reports.merging import Evidence, System
+from reports.evidence import Evidence
 from reports.numbers import margin, ratio
 from reports.ranking import RankingRow, Status, fastest, main_workload, ranking, ranking_dtype, short_name
 from reports.sections.summary import machines, period, verdict
@@ -50,7 +51,7 @@ def figures(evidence: Evidence, report: str) -> str:
     return markdown.blocks(parts)
 
 
-def _row(evidence: Evidence, system: System) -> list[Inline]:
+def _row(evidence: Evidence, system: SystemRecord) -> list[Inline]:
     rows = ranking(evidence, system.name)
     dtype = ranking_dtype(evidence, system.name)
     conforming = [row for row in rows if row.status is Status.CONFORMS]
@@ -68,7 +69,7 @@ def _row(evidence: Evidence, system: System) -> list[Inline]:
     ]
 
 
-def _fastest(evidence: Evidence, system: System, rows: Sequence[RankingRow]) -> Inline:
+def _fastest(evidence: Evidence, system: SystemRecord, rows: Sequence[RankingRow]) -> Inline:
     main = main_workload(evidence, system.name)
     first, level = fastest(rows, main)
     if main is None or first is None or first.speed is None:

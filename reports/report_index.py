@@ -8,7 +8,8 @@ from pathlib import Path
 
 from reports import markdown
 from reports.document import Block, Code, Inline, Link, Strong, Table, inline
-from reports.merging import Evidence, load
+from reports.evidence import Evidence
+from reports.merge import load
 from reports.numbers import count, listing
 from reports.sections.summary import days, devices, machine_names, verdict
 

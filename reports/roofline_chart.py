@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
+from conformance.records.schema import Axes
 from reports.axes import axis
 from reports.canvas import FAINT, INK, PASS_GROUND, QUIET, RULE, Canvas, as_svg, drawable, own_settings, text_width
 from reports.line_chart import (
@@ -30,7 +31,6 @@ from reports.line_chart import (
     wrapped,
 )
 from reports.numbers import percent, si, significant
-from reports.studied import Axes
 
 ROW, LEGEND_MARK = 22.0, 24.0
 PERCENT = 100.0

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from conformance.records.schema import Axes, MeasurementRecord, Series, SystemRecord
+from reports.evidence import Evidence
 from reports.growth import Family, Growth, cut_into_pieces, growth
 from reports.line_chart import LineChart, described
-from reports.merging import Evidence, Measurement, System
 from reports.ranking import RankingRow, Status, cache_order, main_workload, ranking
 from reports.roofline_chart import (
     Roof,
@@ -17,16 +18,15 @@ from reports.roofline_chart import (
     roofline_words,
     share_words,
 )
-from reports.studied import Axes, Line
 
 FEWEST_SCALES = 2
 FEWEST_SCALES_OF_A_SLOPE = 3
 """Two points have a slope whatever lies between them."""
 
 
-def own_lines(measurements: Iterable[Measurement]) -> list[Measurement]:
+def own_lines(measurements: Iterable[MeasurementRecord]) -> list[MeasurementRecord]:
     """Measured ones, one per implementation, workload and cache: a baseline's A/A pair only where it has no other line."""
-    best: dict[tuple[str, ...], Measurement] = {}
+    best: dict[tuple[str, ...], MeasurementRecord] = {}
     for m in measurements:
         if m.verdict == "measured" and m.median_s is not None:
             key = (m.run, m.device, m.dtype, m.workload, m.cache, m.implementation)
@@ -35,12 +35,12 @@ def own_lines(measurements: Iterable[Measurement]) -> list[Measurement]:
     return list(best.values())
 
 
-def roofline_charts(evidence: Evidence, system: System) -> list[RooflineChart | ShareChart]:
+def roofline_charts(evidence: Evidence, system: SystemRecord) -> list[RooflineChart | ShareChart]:
     """A roofline per run, device and dtype where both ceilings are known; else the shares on the main workload."""
     timed = own_lines(m for m in evidence.measurements if m.system == system.name)
     rows = ranking(evidence, system.name)
     charts: list[RooflineChart | ShareChart] = []
-    groups: dict[tuple[str, str, str], list[Measurement]] = {}
+    groups: dict[tuple[str, str, str], list[MeasurementRecord]] = {}
     for m in timed:
         if m.flops and m.bytes_moved and _operation_rate(m) and _memory_rate(m):
             groups.setdefault((m.run, m.device, m.dtype), []).append(m)
@@ -72,7 +72,7 @@ def roofline_charts(evidence: Evidence, system: System) -> list[RooflineChart | 
     return charts
 
 
-def scaling_charts(evidence: Evidence, system: System) -> list[LineChart]:
+def scaling_charts(evidence: Evidence, system: SystemRecord) -> list[LineChart]:
     """A chart per family of workloads, run, device, dtype and cache, where it has more than one scale.
 
     It shows a rate; of work that is cut into more pieces the smaller its scale is, what one of them costs.
@@ -90,7 +90,7 @@ def scaling_charts(evidence: Evidence, system: System) -> list[LineChart]:
     return charts
 
 
-def growths(evidence: Evidence, system: System) -> list[Growth]:
+def growths(evidence: Evidence, system: SystemRecord) -> list[Growth]:
     """How the time of each implementation grows along each family that has three scales or more and is not cut into pieces."""
     rows = ranking(evidence, system.name)
     return [
@@ -102,9 +102,9 @@ def growths(evidence: Evidence, system: System) -> list[Growth]:
     ]
 
 
-def _families(evidence: Evidence, system: System) -> dict[Family, list[Measurement]]:
+def _families(evidence: Evidence, system: SystemRecord) -> dict[Family, list[MeasurementRecord]]:
     """What was timed at more than one scale, by run, device, family, dtype and cache, in this order."""
-    groups: dict[Family, list[Measurement]] = {}
+    groups: dict[Family, list[MeasurementRecord]] = {}
     for m in own_lines(m for m in evidence.measurements if m.system == system.name and m.family and m.scale is not None):
         if m.per_second is not None:
             groups.setdefault(Family(m.run, m.device, m.family, m.dtype, m.cache), []).append(m)
@@ -112,7 +112,7 @@ def _families(evidence: Evidence, system: System) -> dict[Family, list[Measureme
     return {family: members for family, members in ordered if len({m.scale for m in members}) >= FEWEST_SCALES}
 
 
-def _lines_of(members: Sequence[Measurement], rows: Sequence[RankingRow]) -> list[list[Measurement]]:
+def _lines_of(members: Sequence[MeasurementRecord], rows: Sequence[RankingRow]) -> list[list[MeasurementRecord]]:
     """The measurements of each implementation, in the order of the ranking and of their scales."""
     ordered = _ranked(members, rows)
     return [[m for m in ordered if m.implementation == name] for name in dict.fromkeys(m.implementation for m in ordered)]
@@ -125,7 +125,7 @@ def labelled(name: str, rows: Sequence[RankingRow]) -> str:
     return {Status.FAILS: f"{slug} (fails)", Status.CRASHES: f"{slug} (crashes)"}.get(status, slug)
 
 
-def _ranked(measurements: Sequence[Measurement], rows: Sequence[RankingRow]) -> list[Measurement]:
+def _ranked(measurements: Sequence[MeasurementRecord], rows: Sequence[RankingRow]) -> list[MeasurementRecord]:
     """In the order of the ranking, so that one implementation has one place, and then by cache and scale."""
     rank = {row.implementation.name: place for place, row in enumerate(rows)}
     return sorted(
@@ -140,32 +140,32 @@ def _ranked(measurements: Sequence[Measurement], rows: Sequence[RankingRow]) -> 
     )
 
 
-def _memory_rate(m: Measurement) -> float:
-    return max(m.copy_bytes_per_s or 0.0, m.update_bytes_per_s or 0.0)
+def _memory_rate(m: MeasurementRecord) -> float:
+    return max(m.roofline.copy_bytes_per_s or 0.0, m.roofline.update_bytes_per_s or 0.0)
 
 
-def _operation_rate(m: Measurement) -> float:
-    return max(m.matmul_flops_per_s or 0.0, m.multiply_add_flops_per_s or 0.0)
+def _operation_rate(m: MeasurementRecord) -> float:
+    return max(m.roofline.matmul_flops_per_s or 0.0, m.roofline.multiply_add_flops_per_s or 0.0)
 
 
-def _spot(m: Measurement, rows: Sequence[RankingRow]) -> Spot:
+def _spot(m: MeasurementRecord, rows: Sequence[RankingRow]) -> Spot:
     assert m.flops is not None
     assert m.bytes_moved is not None
     assert m.median_s is not None
     return Spot(labelled(m.implementation, rows), m.flops / m.bytes_moved, m.flops / m.median_s, m.workload)
 
 
-def _scaling_line(label: str, measurements: Sequence[Measurement], pieces: bool) -> Line:
+def _scaling_line(label: str, measurements: Sequence[MeasurementRecord], pieces: bool) -> Series:
     """``measurements`` in the order of their scales: what is done in a second, or how many microseconds a piece takes."""
 
-    def shown(m: Measurement, seconds: float | None) -> float:
+    def shown(m: MeasurementRecord, seconds: float | None) -> float:
         return 1e6 * (seconds or 0.0) / m.amount if pieces else m.amount / (seconds or 1.0)
 
     y = tuple(shown(m, m.median_s) if pieces else m.per_second or 0.0 for m in measurements)
     low, high = tuple(shown(m, m.low_s) for m in measurements), tuple(shown(m, m.high_s) for m in measurements)
     low, high = (low, high) if pieces else (high, low)
     ends = all(m.low_s and m.high_s for m in measurements)
-    return Line(label, tuple(m.scale or 0.0 for m in measurements), y, low if ends else (), high if ends else ())
+    return Series(label, tuple(m.scale or 0.0 for m in measurements), y, low if ends else (), high if ends else ())
 
 
 def _where(*parts: str) -> str:

@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from conformance.records.schema import Axes, Series
 from conformance.studies.claims import Claim, Finding
-from conformance.studies.study import Axes, Effort, Series
+from conformance.studies.study import Effort
 from reference.ademamix import Hyperparameters, State, adamw_step, step
 
 SYSTEM = "ademamix"

@@ -19,8 +19,9 @@ import numpy.typing as npt
 from conformance.ademamix.harness.problem import Group, Problem, Ranks, Tensor
 from conformance.engine.comparison import compare
 from conformance.engine.runner import connect
+from conformance.records.schema import Axes
 from conformance.studies.curves import Curve, Trace
-from conformance.studies.study import Axes, Effort
+from conformance.studies.study import Effort
 from impls.implementation import Implementation, NotRun, Unsupported
 from reference.ademamix import Hyperparameters, bounded_trajectory, numerical_class, trajectory
 from reference.rounding import FLOAT32

@@ -115,8 +115,8 @@ def describe() -> dict[str, Any]:
     cpus = allowed_cpus()
     groups = siblings(cpus)
     return {
-        "affinity": list(cpus),
-        "smt_siblings": None if groups is None else [list(group) for group in groups],
+        "affinity": tuple(cpus),
+        "smt_siblings": None if groups is None else tuple(tuple(group) for group in groups),
         "threads": {
             "sampling": wanted_threads(),
             **{name: os.environ[name] for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS") if name in os.environ},

@@ -23,6 +23,7 @@ from conformance.engine.check import last_line
 from conformance.engine.discovery import select
 from conformance.engine.isolation import process_state_of
 from conformance.engine.selection import Options
+from conformance.records.schema import MeasurementRecord
 from impls.implementation import Implementation, NotRun, Unsupported, in_one_line
 
 UNTIL = "GAUGEBLOCK_UNTIL"
@@ -49,14 +50,14 @@ class Measurement:
 class Outcome:
     """The record lines of a measurement, one for each state of the cache, and the samples behind the cold one."""
 
-    lines: list[dict[str, Any]]
+    lines: list[MeasurementRecord]
     samples: list[float] = field(default_factory=list)
     """Seconds per call."""
 
     @property
-    def line(self) -> dict[str, Any]:
+    def line(self) -> MeasurementRecord:
         """The line that decides what pytest says: the first that holds no speed, or else the last."""
-        return next((line for line in self.lines if line["verdict"] != "measured"), self.lines[-1])
+        return next((line for line in self.lines if line.verdict != "measured"), self.lines[-1])
 
 
 def measurements(system: str, implementations: Sequence[Implementation], options: Options) -> Iterator[Measurement]:
@@ -79,11 +80,10 @@ def measurements(system: str, implementations: Sequence[Implementation], options
                 yield Measurement(implementation, baseline, workload, device, options.quick)
 
 
-def _common(measurement: Measurement) -> dict[str, Any]:
-    """The record fields that are known before anything is timed."""
+def record_of(measurement: Measurement, **found: Any) -> MeasurementRecord:
+    """The record of a measurement: what is known before anything is timed, and the fields that were ``found``."""
     workload, baseline = measurement.workload, measurement.baseline
-    return {
-        "record": "measurement",
+    known: dict[str, Any] = {
         "system": workload.system,
         "implementation": measurement.implementation.name,
         "workload": workload.id,
@@ -96,21 +96,18 @@ def _common(measurement: Measurement) -> dict[str, Any]:
         "amount": workload.amount,
         "unit": workload.unit,
         "quick": measurement.quick,
-        "baseline": baseline.name if baseline else None,
+        "baseline": baseline.name if baseline else "",
         "bytes_moved": workload.bytes_moved,
         "flops": workload.flops,
         "verdict": "error",
-        "message": "",
-        "decision": "",
-        "reason": "",
-        "warnings": [],
-        "aa": baseline is not None and measurement.implementation.name == baseline.name,
+        "again": baseline is not None and measurement.implementation.name == baseline.name,
     }
+    return MeasurementRecord(**{**known, **found})
 
 
-def unmeasured(measurement: Measurement, **fields: Any) -> list[dict[str, Any]]:
-    """The record lines of what has no speed, one for each state of the cache; ``fields`` say why."""
-    return [{**_common(measurement), **fields, "cache": cache} for cache in CONDITIONS]
+def unmeasured(measurement: Measurement, **fields: Any) -> list[MeasurementRecord]:
+    """The records of what has no speed, one for each state of the cache; ``fields`` say why."""
+    return [record_of(measurement, **fields, cache=cache) for cache in CONDITIONS]
 
 
 def measure(measurement: Measurement) -> Outcome:
@@ -138,7 +135,7 @@ def measure(measurement: Measurement) -> Outcome:
         raise
     except BaseException as error:
         return both(verdict="error", message=last_line(error))
-    return Outcome([{**_common(measurement), **fields} for fields in found], samples)
+    return Outcome([record_of(measurement, **fields) for fields in found], samples)
 
 
 class _Replay:
@@ -168,8 +165,8 @@ def replay(benchmark: Any, outcome: Outcome) -> None:
     """Hand the samples of an outcome to pytest-benchmark's fixture: those with a cold cache, the warm ones in a summary."""
     if not outcome.samples:
         return
-    benchmark.group = f"{outcome.line['system']}: {outcome.line['workload']} on {outcome.line['device']}"
+    benchmark.group = f"{outcome.line.system}: {outcome.line.workload} on {outcome.line.device}"
     keys = ("median_s", "ratio", "ratio_low", "ratio_high", "decision", "margin")
-    benchmark.extra_info.update({line["cache"]: {key: line.get(key) for key in keys} for line in outcome.lines})
+    benchmark.extra_info.update({line.cache: {key: getattr(line, key) for key in keys} for line in outcome.lines})
     _REPLAY.load(outcome.samples)
     benchmark.pedantic(_REPLAY.advance, rounds=len(outcome.samples), iterations=1, warmup_rounds=0)

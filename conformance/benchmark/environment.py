@@ -7,10 +7,10 @@ import platform
 import subprocess
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from conformance.benchmark import affinity
 from conformance.benchmark.cache import last_level_bytes
+from conformance.records.schema import EnvironmentRecord, GpuRecord
 
 _PACKAGES = (
     "numpy",
@@ -32,21 +32,21 @@ _PACKAGES = (
 )
 
 
-def describe(*, with_gpu: bool) -> dict[str, Any]:
-    """JSON-ready facts; ``with_gpu`` asks torch for the device, which imports torch."""
-    return {
-        "python": platform.python_version(),
-        "platform": f"{platform.system()} {platform.machine()}",
-        "cpu": _cpu(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "memory_gib": _memory_gib(),
-        "packages": {name: version for name in _PACKAGES if (version := _version(name)) is not None},
-        "gpu": _gpu() if with_gpu else None,
+def describe(*, with_gpu: bool) -> EnvironmentRecord:
+    """The machine and the packages; ``with_gpu`` asks torch for the device, which imports torch."""
+    return EnvironmentRecord(
+        python=platform.python_version(),
+        platform=f"{platform.system()} {platform.machine()}",
+        cpu=_cpu(),
+        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        memory_gib=_memory_gib(),
+        packages={name: version for name in _PACKAGES if (version := _version(name)) is not None},
+        gpu=_gpu() if with_gpu else None,
         **affinity.describe(),
-        "caches": {"last_level_bytes": last_level_bytes(affinity.allowed_cpus())},
-        "huge_pages": _huge_pages(),
-        "commit": _commit(),
-    }
+        caches={"last_level_bytes": last_level_bytes(affinity.allowed_cpus())},
+        huge_pages=_huge_pages(),
+        commit=_commit(),
+    )
 
 
 def suite_version() -> str:
@@ -90,7 +90,7 @@ def _huge_pages() -> str | None:
         return None
 
 
-def _gpu() -> dict[str, Any] | None:
+def _gpu() -> GpuRecord | None:
     try:
         import torch
     except ImportError:
@@ -98,14 +98,14 @@ def _gpu() -> dict[str, Any] | None:
     if not torch.cuda.is_available():
         return None
     properties = torch.cuda.get_device_properties(0)
-    return {
-        "name": properties.name,
-        "capability": f"{properties.major}.{properties.minor}",
-        "memory_gib": round(properties.total_memory / 2**30, 1),
-        "multiprocessors": properties.multi_processor_count,
-        "l2_bytes": getattr(properties, "L2_cache_size", None),
-        "cuda": torch.version.cuda,
-    }
+    return GpuRecord(
+        name=properties.name,
+        capability=f"{properties.major}.{properties.minor}",
+        memory_gib=round(properties.total_memory / 2**30, 1),
+        multiprocessors=properties.multi_processor_count,
+        l2_bytes=getattr(properties, "L2_cache_size", None),
+        cuda=torch.version.cuda,
+    )
 
 
 def _commit() -> str | None:

@@ -56,7 +56,7 @@ def told(asked: dict[str, Callable[[], Any]]) -> Iterator[tuple[str, Any]]:
 def parts(device: str) -> dict[str, Callable[[], Any]]:
     """What is tried on a device."""
     asked: dict[str, Callable[[], Any]] = {
-        "environment": partial(environment.describe, with_gpu=device == "cuda"),
+        "environment": lambda: environment.describe(with_gpu=device == "cuda").to_json(),
         "last-level cache, bytes": lambda: cache_of(device).bytes,
         "host": _host,
     }

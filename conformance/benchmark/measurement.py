@@ -86,12 +86,12 @@ class Take:
             # anything is put back, so that nothing tells this call from one that is timed.
             margin = max(margin, *(_verified(prepared, timed=True) for prepared in mine), _verified(own))
             pins.warnings += self._interfered(own, other)
-        shared["margin"] = "inf" if math.isinf(margin) else rounded(margin)
-        shared |= {"threads": pins.threads, "affinity": list(pins.affinity)}
+        shared["margin"] = rounded(margin)
+        shared |= {"threads": pins.threads, "affinity": tuple(pins.affinity)}
         lines = []
         for cache, (fields, _) in zip(CONDITIONS, found, strict=True):
-            fields["warnings"] += pins.warnings
-            lines.append({**shared, **fields, "cache": cache})
+            warnings = (*fields["warnings"], *pins.warnings)
+            lines.append({**shared, **fields, "warnings": warnings, "cache": cache})
         return lines, found[-1][1].own
 
     def _prepare_baseline(self) -> Prepared | None:
@@ -338,7 +338,7 @@ def _verified(prepared: Prepared, *, timed: bool = False) -> float:
     raise WrongAnswer(
         {
             "verdict": "wrong answer",
-            "margin": "inf" if not math.isfinite(worst.margin) else rounded(worst.margin),
+            "margin": rounded(worst.margin) if math.isfinite(worst.margin) else math.inf,
             "message": f"{worst.quantity} {worst.worst}: got {worst.got}, expected {worst.expected} within {worst.bound}",
         }
     )

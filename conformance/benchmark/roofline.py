@@ -25,6 +25,7 @@ from conformance.benchmark.cache import cache_of
 from conformance.benchmark.sampler import Buffers, calls_for, taker
 from conformance.benchmark.timer import clock_for
 from conformance.benchmark.workload import Workload
+from conformance.records.schema import RooflineRecord
 from impls import compiler
 
 REPETITIONS = 9
@@ -107,7 +108,7 @@ def judged(
         return Place({})
     share = max(need[0] for need in needs) / seconds
     fields = {
-        "roofline": {name: float(f"{rate.best:.4g}") for name, rate in {**memory, **product}.items()},
+        "roofline": RooflineRecord(**{name: float(f"{rate.best:.4g}") for name, rate in {**memory, **product}.items()}),
         "roofline_share": float(f"{share:.4g}"),
     }
     least, allowed, amount, unit, rate = max(needs, key=lambda need: need[1])

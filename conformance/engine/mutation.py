@@ -7,11 +7,11 @@ import importlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from conformance.engine.check import last_line, run_check, worst_of
 from conformance.engine.harness import AnySubject
 from conformance.engine.selection import Options, Turns, selected_cases
+from conformance.records.schema import MutantRecord
 from impls.implementation import NotRun, Unsupported
 
 
@@ -60,20 +60,19 @@ class MutantResult:
         """The requirements that had to catch it and did not."""
         return tuple(requirement for requirement in self.mutant.killed_by if requirement not in self.killers)
 
-    def to_json(self) -> dict[str, Any]:
-        """The ``mutant`` line of a record file."""
-        return {
-            "record": "mutant",
-            "system": self.mutant.system,
-            "mutant": self.mutant.name,
-            "sentence": self.mutant.sentence,
-            "honest": self.mutant.honest,
-            "equivalent": self.mutant.equivalent,
-            "expected_killers": list(self.mutant.killed_by),
-            "killers": {r: "inf" if math.isinf(m) else m for r, m in sorted(self.killers.items())},
-            "checked": list(self.checked),
-            "verdict": self.verdict,
-        }
+    def record(self) -> MutantRecord:
+        """The record of it."""
+        return MutantRecord(
+            system=self.mutant.system,
+            mutant=self.mutant.name,
+            sentence=self.mutant.sentence,
+            honest=self.mutant.honest,
+            equivalent=self.mutant.equivalent,
+            expected_killers=tuple(self.mutant.killed_by),
+            killers=dict(sorted(self.killers.items())),
+            checked=self.checked,
+            verdict=self.verdict,
+        )
 
 
 def mutants_of(system: str) -> tuple[Mutant, ...]:

@@ -17,23 +17,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from conformance.engine.check import Check, CheckFunction
-
-
-class Level(StrEnum):
-    """What a requirement's verdict means for the implementation."""
-
-    DEFINITION = "definition"
-    """What the paper defines. Only this decides whether an implementation computes the paper's system."""
-    INTERFACE = "interface"
-    """What the host promises its users: torch.optim, autograd, strides, state dicts, compilation, distribution."""
-    ROBUSTNESS = "robustness"
-    """Extreme values and sizes, repeated calls, clear refusals."""
-    READING = "reading"
-    """The paper is silent or contradicts itself, and we had to choose. Never decides a verdict; shown as a difference."""
+from conformance.records.schema import Level as Level
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,11 +12,11 @@ from conformance.benchmark.benchmark import Measurement, measure
 from conformance.engine import xfails
 from conformance.pytest_plugin.items import parameters
 from conformance.pytest_plugin.run_state import RunState, run_of
-from conformance.records.schema import VerdictRecord
+from conformance.records.schema import MeasurementRecord, TakeRecord, VerdictRecord
 from conformance.regression import compare, speeds
 
 MEASURED_AGAIN = "gaugeblock_measured_again"
-"""The key under which a worker hands over the lines that it measured again."""
+"""The key under which a worker hands over the records of what it measured again."""
 
 
 def compare_with_earlier(run: RunState) -> compare.Findings:
@@ -22,17 +24,16 @@ def compare_with_earlier(run: RunState) -> compare.Findings:
     option, config = run.config.getoption, run.config
     part = option("keyword", "") or option("markexpr", "") or option("lf", False) or any("::" in a for a in config.args)
     selected = compare.Selected(tuple(option("--impl")), whole=not part, quick=option("--quick"))
-    return compare.findings(run.earlier, run.header, run.lines, selected, _expected_failures(run))
+    return compare.findings(run.earlier, run.header, run.records, selected, _expected_failures(run))
 
 
-def _expected_failures(run: RunState) -> list[dict[str, Any]]:
+def _expected_failures(run: RunState) -> list[VerdictRecord]:
     """The verdicts that --xfails expects to be red."""
-    lines = [line for line in run.lines if line["record"] == "verdict"] if run.expected else []
-    return [line for line in lines if xfails.expected(run.expected, VerdictRecord.from_json(line)) is not None]
+    return [result for result in run.of(VerdictRecord) if xfails.expected(run.expected, result) is not None]
 
 
 def measure_again(session: pytest.Session) -> list[dict[str, Any]]:
-    """Measure every suspect of a slowdown again, round by round; return the lines that gained a take.
+    """Measure every suspect of a slowdown again, round by round; return the records that gained a take.
 
     All other measurements of this process are done by then, so a round is as far from the first take as a run allows.
     """
@@ -44,23 +45,23 @@ def measure_again(session: pytest.Session) -> list[dict[str, Any]]:
     if not by_id:
         return []
     run = run_of(session.config)
-    gained: dict[speeds.Key, dict[str, Any]] = {}
+    gained: set[speeds.Key] = set()
     for _ in range(speeds.TAKES - 1):
-        lines = {speeds.key_of(line): line for line in run.lines if line["record"] == "measurement"}
-        held = compare.speeds(run.earlier, run.header, lines.values())
+        held = compare.speeds(run.earlier, run.header, run.of(MeasurementRecord))
         wanted = {change.now.key for change in speeds.suspects(held.changes())}
         for place in dict.fromkeys((key[0], key[1], key[3]) for key in sorted(wanted)):
-            for again in measure(by_id[place]).lines if place in by_id else ():
-                key = speeds.key_of(again)
-                if key in wanted:
-                    lines[key].setdefault("takes", []).append(compare.take_of(again))
-                    gained[key] = lines[key]
-    return list(gained.values())
+            again = {each.key: each.take() for each in measure(by_id[place]).lines} if place in by_id else {}
+            _add_takes(run, {key: (take,) for key, take in again.items() if key in wanted})
+            gained |= again.keys() & wanted
+    return [record.to_json() for record in run.of(MeasurementRecord) if record.key in gained]
 
 
 def merge_takes(run: RunState, measured_again: list[dict[str, Any]]) -> None:
-    """Put a worker's further takes into the lines that it reported earlier."""
-    for line in measured_again:
-        for own in run.lines:
-            if own["record"] == "measurement" and speeds.key_of(own) == speeds.key_of(line):
-                own["takes"] = line["takes"]
+    """Put a worker's further takes into the records that it reported earlier."""
+    _add_takes(run, {record.key: record.takes for record in map(MeasurementRecord.from_json, measured_again)})
+
+
+def _add_takes(run: RunState, takes: Mapping[speeds.Key, tuple[TakeRecord, ...]]) -> None:
+    for place, record in enumerate(run.records):
+        if isinstance(record, MeasurementRecord) and record.key in takes:
+            run.records[place] = replace(record, takes=record.takes + takes[record.key])

@@ -7,13 +7,15 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NoReturn
 
 import pytest
 
 from conformance.pytest_plugin.against import MEASURED_AGAIN, compare_with_earlier, measure_again
 from conformance.pytest_plugin.run_state import RunState, run_of
-from conformance.records import io as records
+from conformance.records import io
+from conformance.records.schema import AgainstRecord
 
 PATIENCE_S = 3.0
 
@@ -46,9 +48,10 @@ def finish(session: pytest.Session, exitstatus: int) -> None:
 def _write(run: RunState, exitstatus: int) -> None:
     footer = run.began.footer(int(exitstatus))
     if run.findings is not None:
-        footer["against"] = {"lost": len(run.findings.lost), "slower": len(run.findings.slower)}
+        found = AgainstRecord(lost=len(run.findings.lost), slower=len(run.findings.slower))
+        footer = replace(footer, against=found)
     if run.target is not None:
-        records.write(run.target, run.header, run.lines, footer)
+        io.write(run.target, run.header, run.records, footer)
     run.unwritten = ""
 
 

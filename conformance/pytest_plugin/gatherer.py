@@ -1,30 +1,30 @@
-"""Gather record lines from the reports of finished items, in this process and in workers."""
+"""Gather records from the reports of finished items, in this process and in workers."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import pytest
 
 from conformance.engine.runner import list_test_cases, unjudged
 from conformance.pytest_plugin.options import options_of
 from conformance.pytest_plugin.run_state import run_of
+from conformance.records import io
+from conformance.records.fields import Record
 from conformance.records.schema import Verdict, VerdictRecord
 from impls.systems import SYSTEMS
 
 PROPERTY = "gaugeblock"
-"""The user property under which an item's record lines travel in its report, also from a worker."""
+"""The user property under which an item's records travel in its report, as JSON, also from a worker."""
 NAME = "gaugeblock-gatherer"
 MOST_EARLY_DEATHS = 10
 
 
-def attach(item: pytest.Item, line: dict[str, Any]) -> None:
-    """Put a record line on the item's report."""
-    item.user_properties.append((PROPERTY, line))
+def attach(item: pytest.Item, record: Record) -> None:
+    """Put a record on the item's report."""
+    item.user_properties.append((PROPERTY, record.to_json()))
 
 
 class Gatherer:
-    """A pytest plugin that appends the lines of every report to the run's."""
+    """A pytest plugin that appends the records of every report to the run's."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -40,15 +40,15 @@ class Gatherer:
             )
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take the lines. A crashed worker leaves none: record an error of the implementation that it was testing."""
+        """Take the records. A crashed worker leaves none: record an error of the implementation that it was testing."""
         self._early_deaths = 0
-        lines: list[Any] = [value for key, value in report.user_properties if key == PROPERTY]
+        found = [io.record_of(value) for key, value in report.user_properties if key == PROPERTY]
         if report.when == "call":
-            run_of(self._config).lines.extend(lines)
-        elif report.when not in ("setup", "teardown") and report.failed and not lines:
+            run_of(self._config).records.extend(found)
+        elif report.when not in ("setup", "teardown") and report.failed and not found:
             crash = self._crash(report)
             if crash is not None:
-                self._keep_crash(crash.to_json())
+                self._keep_crash(crash)
 
     def _crash(self, report: pytest.TestReport) -> VerdictRecord | None:
         node = report.nodeid.partition("@")[0]
@@ -58,8 +58,7 @@ class Gatherer:
                     return unjudged(case, Verdict.ERROR, "the process that was judging it crashed")
         return None
 
-    def _keep_crash(self, line: dict[str, Any]) -> None:
+    def _keep_crash(self, crash: VerdictRecord) -> None:
         """Replace a verdict on the same test case that was recorded just before the crash."""
-        names = ("record", "implementation", "requirement", "case", "dtype", "device")
-        lines = run_of(self._config).lines
-        lines[:] = [*(x for x in lines if any(x.get(name) != line[name] for name in names)), line]
+        records = run_of(self._config).records
+        records[:] = [x for x in records if not (isinstance(x, VerdictRecord) and x.key == crash.key)] + [crash]

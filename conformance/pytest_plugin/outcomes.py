@@ -1,4 +1,4 @@
-"""Run one item, attach its record lines to its report, and turn the result into a pytest outcome."""
+"""Run one item, attach its records to its report, and turn the result into a pytest outcome."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def judge(one: TestCase | RuledOut, item: pytest.Item) -> None:
 
 def conclude(result: VerdictRecord, item: pytest.Item) -> None:
     """Record a verdict, and make it a pass, fail, skip or expected failure."""
-    attach(item, result.to_json())
+    attach(item, result)
     if result.verdict in (Verdict.UNSUPPORTED, Verdict.NOT_RUN):
         pytest.skip(f"{result.verdict.value}: {result.message}")
     if result.verdict is Verdict.PASS:
@@ -43,23 +43,21 @@ def _skip_ruled_out(ruled_out: RuledOut, item: pytest.Item) -> None:
     reasons: Counter[str] = Counter()
     for test_case in ruled_out.test_cases:
         result = run_test_case(test_case)
-        attach(item, result.to_json())
+        attach(item, result)
         reasons[f"{result.verdict.value}: {result.message}"] += 1
     pytest.skip("; ".join(f"{count} {reason}" for reason, count in reasons.most_common()))
 
 
 def conclude_measurement(outcome: Outcome, item: pytest.Item, benchmark: Any) -> None:
     """Record a measurement and show it through pytest-benchmark. A wrong answer fails; what cannot run is skipped."""
-    line = outcome.line
+    deciding = outcome.line
     for each in outcome.lines:
         attach(item, each)
-    if line["verdict"] in ("unsupported", "not run"):
-        pytest.skip(f"{line['verdict']}: {line['message']}")
-    if line["verdict"] != "measured":
-        pytest.fail(
-            f"{line['verdict'].upper()}: {line['implementation']} on {line['workload']} ({line['device']}): {line['message']}",
-            pytrace=False,
-        )
+    if deciding.verdict in ("unsupported", "not run"):
+        pytest.skip(f"{deciding.verdict}: {deciding.message}")
+    if deciding.verdict != "measured":
+        where = f"{deciding.implementation} on {deciding.workload} ({deciding.device})"
+        pytest.fail(f"{deciding.verdict.upper()}: {where}: {deciding.message}", pytrace=False)
     replay(benchmark, outcome)
 
 
@@ -68,7 +66,7 @@ def judge_mutant(mutant: Mutant, item: pytest.Item) -> None:
     result = run_mutant(mutant, every_dtype=item.config.getoption("--thorough"))
     if result.missed:
         result = run_mutant(mutant)  # some show in one dtype alone
-    attach(item, result.to_json())
+    attach(item, result.record())
     if mutant.honest and result.killers:
         pytest.fail(f"FALSE ALARM: {mutant.name} is correct ({mutant.sentence}) yet fails {result.killers}", pytrace=False)
     if result.missed:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,24 +14,27 @@ from conformance.engine.discovery import Selection, select
 from conformance.engine.selection import Options, requirements_of, selected_cases
 from conformance.pytest_plugin.options import measures_only, options_of, records_target
 from conformance.records import header as heading
-from conformance.records import io as records
+from conformance.records import io
+from conformance.records.fields import Record, RecordError
+from conformance.records.io import AnyRecord
+from conformance.records.schema import HeaderRecord, OptionsRecord, PlugFailureRecord, RequirementRecord
 from conformance.regression import compare
 from impls.systems import SYSTEMS
 
 
 @dataclass
 class RunState:
-    """One run of the suite. ``lines`` gathers its record lines, also those of worker processes."""
+    """One run of the suite. ``records`` gathers what it found, also in worker processes."""
 
     config: pytest.Config
     expected: tuple[xfails.Entry, ...]
     """The failures that --xfails lists."""
-    earlier: tuple[records.Run, ...]
+    earlier: tuple[io.Run, ...]
     """The runs that --against names."""
     target: Path | None
     """Where --records writes. Absolute, since an implementation may change the working directory."""
     began: heading.Began = field(default_factory=heading.Began)
-    lines: list[dict[str, Any]] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
     findings: compare.Findings | None = None
     """What --against found, once the run has ended."""
     unwritten: str = "the run did not come to its end"
@@ -49,29 +51,32 @@ class RunState:
         option = self.config.getoption
         return self.selection if "selection" in vars(self) or option("--impl") or option("--records") else Selection(())
 
+    def of(self, kind: type[AnyRecord]) -> list[AnyRecord]:
+        """The records of one kind."""
+        return [record for record in self.records if isinstance(record, kind)]
+
     @functools.cached_property
-    def header(self) -> dict[str, Any]:
+    def header(self) -> HeaderRecord:
         """The first line of the record file; made when the run has ended, since it examines the whole machine."""
         option, options = self.config.getoption, options_of(self.config)
-        asked = {
-            "quick": options.quick,
-            "thorough": options.thorough,
-            "device": list(options.devices),
-            "dtype": list(options.dtypes),
-            "impl": list(option("--impl")),
-            "benchmark": measures_only(self.config),
-            "keyword": option("keyword", "") or "",
-        }
-        return {
-            **heading.header(
-                self.began,
-                asked,
-                map(heading.described, self.selection.implementations),
-                map(asdict, self.selection.failures),
-                ({"system": s.name, **asdict(rule)} for s in SYSTEMS for rule in requirements_of(s.name).values()),
+        return heading.header(
+            self.began,
+            environment.suite_version(),
+            environment.describe(with_gpu="cuda" in options.devices),
+            OptionsRecord(
+                quick=options.quick,
+                thorough=options.thorough,
+                device=options.devices,
+                dtype=options.dtypes,
+                impl=tuple(option("--impl")),
+                benchmark=measures_only(self.config),
+                keyword=option("keyword", "") or "",
             ),
-            "cases": {s.name: sum(1 for _ in selected_cases(s.name, Options(thorough=True))) for s in SYSTEMS},
-        }
+            self.selection.implementations,
+            (PlugFailureRecord(**asdict(failure)) for failure in self.selection.failures),
+            (RequirementRecord(system=s.name, **asdict(rule)) for s in SYSTEMS for rule in requirements_of(s.name).values()),
+            {s.name: sum(1 for _ in selected_cases(s.name, Options(thorough=True))) for s in SYSTEMS},
+        )
 
 
 _RUN = pytest.StashKey[RunState]()
@@ -86,7 +91,7 @@ def start_run(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from None
     try:
         earlier = compare.read(config.getoption("--against"), environment.suite_version())
-    except records.RecordError as error:
+    except RecordError as error:
         raise pytest.UsageError(f"--against {error}") from None
     config.stash[_RUN] = RunState(config, expected, earlier, records_target(config))
 

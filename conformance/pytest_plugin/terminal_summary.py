@@ -57,7 +57,7 @@ def _worst(results: list[VerdictRecord]) -> str:
 def summarise(terminal: pytest.TerminalReporter, run: RunState) -> None:
     """Write the table, stale expected failures, unusable plugs, what --against found, and where the records are."""
     option = run.config.getoption
-    results = [VerdictRecord.from_json(line) for line in run.lines if line["record"] == "verdict"]
+    results = run.of(VerdictRecord)
     if results:
         terminal.section("conformance")
     for line in summary_table(results):

@@ -7,9 +7,18 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
 
-from conformance.benchmark import environment
+from conformance.records.schema import (
+    EnvironmentRecord,
+    FooterRecord,
+    HeaderRecord,
+    ImplementationRecord,
+    OptionsRecord,
+    OriginRecord,
+    PlugFailureRecord,
+    RequirementRecord,
+    SystemRecord,
+)
 from impls.implementation import Implementation
 from impls.systems import SYSTEMS
 
@@ -21,9 +30,9 @@ class Began:
         self.at = _now()
         self._clock = time.monotonic()
 
-    def footer(self, code: int) -> dict[str, Any]:
-        """The fields of a run that ends now with this exit code."""
-        return {"finished": _now(), "seconds": round(time.monotonic() - self._clock, 1), "exit": code}
+    def footer(self, code: int) -> FooterRecord:
+        """The footer of a run that ends now with this exit code."""
+        return FooterRecord(finished=_now(), seconds=round(time.monotonic() - self._clock, 1), exit=code)
 
 
 def _now() -> str:
@@ -32,47 +41,51 @@ def _now() -> str:
 
 def header(
     began: Began,
-    options: Mapping[str, Any],
-    implementations: Iterable[Mapping[str, Any]],
-    plug_failures: Iterable[Mapping[str, str]] = (),
-    requirements: Iterable[Mapping[str, str]] = (),
-) -> dict[str, Any]:
-    """The fields of a header. ``options`` names at least the devices; ``implementations`` are rows of `described`."""
-    return {
-        "suite": environment.suite_version(),
-        "options": dict(options),
-        "started": began.at,
-        "environment": environment.describe(with_gpu="cuda" in options["device"]),
-        "systems": [asdict(system) for system in SYSTEMS],
-        "requirements": list(requirements),
-        "implementations": list(implementations),
-        "plug_failures": list(plug_failures),
-    }
+    suite: str,
+    environment: EnvironmentRecord,
+    options: OptionsRecord,
+    implementations: Iterable[Implementation] = (),
+    plug_failures: Iterable[PlugFailureRecord] = (),
+    requirements: Iterable[RequirementRecord] = (),
+    cases: Mapping[str, int] | None = None,
+) -> HeaderRecord:
+    """The header of a run. ``suite`` is its version, ``cases`` the number of test cases of each system."""
+    return HeaderRecord(
+        suite=suite,
+        options=options,
+        started=began.at,
+        environment=environment,
+        systems=tuple(SystemRecord(**asdict(system)) for system in SYSTEMS),
+        requirements=tuple(requirements),
+        implementations=tuple(map(described, implementations)),
+        plug_failures=tuple(plug_failures),
+        cases=dict(cases or {}),
+    )
 
 
-def described(implementation: Implementation) -> dict[str, Any]:
+def described(implementation: Implementation) -> ImplementationRecord:
     """What a record file says of an implementation."""
-    return {
-        "name": implementation.name,
-        "system": implementation.system,
-        "summary": implementation.summary,
-        "protocol": implementation.protocol,
-        "numerical_class": implementation.numerical_class,
-        "class_description": _class_description(implementation),
-        "dtypes": list(implementation.dtypes),
-        "devices": list(implementation.devices),
-        "features": None if implementation.features is None else sorted(implementation.features),
-        "version": implementation.version(),
-        "origin": {"kind": implementation.origin.kind, "distribution": implementation.origin.distribution},
-        "documentation": implementation.documentation,
-        "selector": implementation.selector,
-        "missing": list(implementation.missing()),
-    }
+    return ImplementationRecord(
+        name=implementation.name,
+        system=implementation.system,
+        summary=implementation.summary,
+        protocol=implementation.protocol,
+        numerical_class=implementation.numerical_class,
+        class_description=_class_description(implementation),
+        dtypes=tuple(implementation.dtypes),
+        devices=tuple(implementation.devices),
+        features=None if implementation.features is None else tuple(sorted(implementation.features)),
+        version=implementation.version(),
+        origin=OriginRecord(kind=implementation.origin.kind, distribution=implementation.origin.distribution),
+        documentation=implementation.documentation,
+        selector=implementation.selector,
+        missing=tuple(implementation.missing()),
+    )
 
 
 def _class_description(implementation: Implementation) -> str:
     """What the declared class (of a text reader: its profile) allows, in the reference's own words."""
-    room = importlib.import_module(f"reference.{implementation.system}")
-    table = getattr(room, "NUMERICAL_CLASSES", None) or room.PROFILES
+    reference = importlib.import_module(f"reference.{implementation.system}")
+    table = getattr(reference, "NUMERICAL_CLASSES", None) or reference.PROFILES
     declared = table.get(implementation.numerical_class) if implementation.numerical_class else next(iter(table.values()))
     return declared.description if declared is not None else ""

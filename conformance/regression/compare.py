@@ -9,18 +9,25 @@ from __future__ import annotations
 import math
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from conformance.engine import discovery
-from conformance.records import io as records
-from conformance.records.io import RecordError, Run
+from conformance.records import io
+from conformance.records.fields import Record, RecordError
+from conformance.records.io import Run
+from conformance.records.schema import (
+    EnvironmentRecord,
+    HeaderRecord,
+    ImplementationRecord,
+    MeasurementRecord,
+    Verdict,
+    VerdictRecord,
+)
 from conformance.regression import speeds as regression
-from conformance.regression.speeds import Change, Figure, Key, figure_of, key_of
+from conformance.regression.speeds import Change, Figure, Key, figure_of, takes_of
 
-Line = Mapping[str, Any]
 Case = tuple[str, str, str, str, str]
 
 SHOWN = 3
@@ -54,37 +61,15 @@ def read(names: Sequence[str], suite: str) -> tuple[Run, ...]:
     found: dict[str, Run] = {}
     for name in names:
         for file in _files(name):
-            run = records.read(file)
-            if run.header.get("suite") != suite:
+            run = io.read(file)
+            if run.header.suite != suite:
                 raise RecordError(
-                    f"{file}: was written by suite {run.header.get('suite')}, but this is suite {suite}, whose cases and "
+                    f"{file}: was written by suite {run.header.suite}, but this is suite {suite}, whose cases and "
                     f"workloads may differ; run the earlier code with suite {suite}, and give its records"
                 )
             # The same file given twice, under whatever names, is one run.
-            found.setdefault(str(run.footer["sha256"]), _checked(run))
-    return tuple(sorted(found.values(), key=lambda run: (str(run.header.get("started", "")), str(run.footer["sha256"]))))
-
-
-_TEXTS = {
-    "verdict": ("implementation", "requirement", "case", "dtype", "device", "verdict"),
-    "measurement": ("implementation", "workload", "dtype", "device", "verdict"),
-}
-
-
-def _checked(run: Run) -> Run:
-    """The run, whose lines have what is compared. Told at once: a run must not end in a crash over what it is held against."""
-    for kind, names in _TEXTS.items():
-        for line in run.of_kind(kind):
-            for name in names:
-                if not isinstance(line.get(name), str):
-                    raise RecordError(
-                        f"{run.path}: a {kind} line has {line.get(name)!r} for {name!r}, expected a text; run it again"
-                    )
-            numbers = [line.get(name) for name in ("margin", "ratio", "ratio_low", "ratio_high", "median_s")]
-            for number in numbers:
-                if not (number is None or number == "inf" or (isinstance(number, int | float) and number == number)):
-                    raise RecordError(f"{run.path}: a {kind} line holds {number!r}, expected a number; run it again")
-    return run
+            found.setdefault(run.footer.sha256, run)
+    return tuple(sorted(found.values(), key=lambda run: (run.header.started, run.footer.sha256)))
 
 
 def _files(name: str) -> list[Path]:
@@ -97,24 +82,24 @@ def _files(name: str) -> list[Path]:
     return files
 
 
-def other_machine(before: Line, now: Line, device: str) -> str:
-    """Why speeds of two headers cannot be compared on this device; empty where they can."""
-    environments = [header.get("environment") or {} for header in (before, now)]
-    for word, of in (("CPU", "cpu"), ("number of cores", "cores"), ("number of threads", "threads")):
-        was, is_ = (_comparable(environment.get(of)) for environment in environments)
+def other_machine(before: EnvironmentRecord, now: EnvironmentRecord, device: str) -> str:
+    """Why speeds of two machines cannot be compared on this device; empty where they can."""
+    for word, was, is_ in (
+        ("CPU", before.cpu, now.cpu),
+        ("number of cores", before.cores, now.cores),
+        ("number of threads", _threads(before), _threads(now)),
+    ):
         if was != is_:
             return f"the {word} was {was}, and is {is_}"
     if device != "cpu":
-        was, is_ = ((environment.get("gpu") or {}).get("name") for environment in environments)
+        was, is_ = (each.gpu.name if each.gpu else None for each in (before, now))
         if was != is_:
             return f"the GPU was {was}, and is {is_}"
     return ""
 
 
-def _comparable(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name} {number}" for name, number in sorted(value.items())) or "as the libraries choose"
-    return value
+def _threads(environment: EnvironmentRecord) -> str:
+    return ", ".join(f"{name} {number}" for name, number in sorted(environment.threads.items())) or "as the libraries choose"
 
 
 _WORKLOAD = ("description", "amount", "unit", "bytes_moved", "flops", "baseline")
@@ -135,138 +120,131 @@ class Speeds:
         return regression.compare(self.earlier, self.now, self.again)
 
 
-def speeds(earlier: Sequence[Run], header: Line, lines: Iterable[Line]) -> Speeds:
+def speeds(earlier: Sequence[Run], header: HeaderRecord, measurements: Iterable[MeasurementRecord]) -> Speeds:
     """What of the earlier runs' speeds belongs beside this run's."""
-    now = {key_of(line): line for line in lines if line["record"] == "measurement"}
+    now = {record.key: record for record in measurements}
     reasons: dict[str, None] = {}
     kept = []
     for run in earlier:
         figures = []
-        for line in run.of_kind("measurement"):
-            figure, beside = figure_of(line), now.get(key_of(line))
+        for record in run.of(MeasurementRecord):
+            figure, beside = figure_of(record), now.get(record.key)
             if figure is None:
                 continue
-            if why := other_machine(run.header, header, figure.device):
+            if why := other_machine(run.header.environment, header.environment, figure.device):
                 reasons[f"{_name(run)}: speeds on {figure.device} are not compared: {why}"] = None
-            elif beside is not None and (other := [w for w in _WORKLOAD if line.get(w) != beside.get(w)]):
+            elif beside is not None and (other := [w for w in _WORKLOAD if getattr(record, w) != getattr(beside, w)]):
                 reasons[f"{_name(run)}: {figure.workload} is not compared: its {_and(other)} differs"] = None
             else:
                 figures.append(figure)
         kept.append(tuple(figures))
-    again = {
-        key: [figure for take in line.get("takes") or () if (figure := figure_of({**line, **take})) is not None]
-        for key, line in now.items()
-    }
     return Speeds(
         tuple(kept),
-        tuple(figure for line in now.values() if (figure := figure_of(line)) is not None),
-        again,
+        regression.figures_of(now.values()),
+        {key: takes_of(record) for key, record in now.items()},
         tuple(reasons),
     )
 
 
-def take_of(line: Line) -> dict[str, Any]:
-    """What a line keeps of a further take of itself, under ``takes``."""
-    return {name: line.get(name) for name in ("verdict", "ratio", "ratio_low", "ratio_high", "median_s", "samples")}
-
-
 def findings(
     earlier: Sequence[Run],
-    header: Line,
-    lines: Sequence[Line],
+    header: HeaderRecord,
+    records: Sequence[Record],
     selected: Selected,
-    forgiven: Iterable[Line] = (),
+    forgiven: Iterable[VerdictRecord] = (),
 ) -> Findings:
-    """Everything there is to say. ``forgiven`` are verdict lines that ``--xfails`` expects to be red."""
+    """Everything there is to say. ``forgiven`` are verdicts that ``--xfails`` expects to be red."""
     found = Findings()
-    _verdicts(found, earlier, header, lines, selected, [_case(line) for line in forgiven])
-    _figures(found, earlier, header, lines, selected)
+    _verdicts(found, earlier, header, records, selected, {record.key for record in forgiven})
+    _figures(found, earlier, header, records, selected)
     _gone(found, earlier, header, selected)
     return found
 
 
 def _verdicts(
-    found: Findings, earlier: Sequence[Run], header: Line, lines: Sequence[Line], selected: Selected, forgiven: Sequence[Case]
+    found: Findings,
+    earlier: Sequence[Run],
+    header: HeaderRecord,
+    records: Sequence[Record],
+    selected: Selected,
+    forgiven: Collection[Case],
 ) -> None:
-    before = {_case(line): line for run in earlier for line in run.of_kind("verdict") if line["verdict"] != "not run"}
-    now = {_case(line): line for line in lines if line["record"] == "verdict"}
+    before = {each.key: each for run in earlier for each in run.of(VerdictRecord) if each.verdict is not Verdict.NOT_RUN}
+    now = {each.key: each for each in records if isinstance(each, VerdictRecord)}
     if not before or not now:
         return
     reread = _reread(earlier, header)
-    lost: dict[tuple[str, str, str], list[tuple[Line, Line]]] = {}
+    lost: dict[tuple[str, str, str], list[tuple[VerdictRecord, VerdictRecord]]] = {}
     won = pardoned = ruled_out = 0
     for case, line in now.items():
         old = before.get(case)
         if old is None or case[1] in reread:
             continue
-        if old["verdict"] != "pass":
-            won += line["verdict"] == "pass"
-        elif line["verdict"] == "not run" and selected.quick:
+        if old.verdict != "pass":
+            won += line.verdict == "pass"
+        elif line.verdict == "not run" and selected.quick:
             ruled_out += 1
-        elif line["verdict"] != "pass" and case in forgiven:
+        elif line.verdict != "pass" and case in forgiven:
             pardoned += 1
-        elif line["verdict"] != "pass":
-            lost.setdefault((case[0], case[1], str(line["verdict"])), []).append((old, line))
+        elif line.verdict != "pass":
+            lost.setdefault((case[0], case[1], str(line.verdict)), []).append((old, line))
     found.lost += [_lost(header, earlier, pairs) for pairs in lost.values()]
     shared = sum(case in before for case in now)
     remarks = [f"{shared} verdicts compared"]
     remarks += [f"{sum(map(len, lost.values()))} lost"] + ([f"{pardoned} lost as --xfails expects"] if pardoned else [])
     remarks += [f"{won} won"] + ([f"{ruled_out} left out by --quick"] if ruled_out else [])
-    judged = {line["implementation"] for line in now.values()}
-    unput = sum(line["verdict"] == "pass" and case not in now for case, line in before.items() if case[0] in judged)
+    judged = {line.implementation for line in now.values()}
+    unput = sum(line.verdict == "pass" and case not in now for case, line in before.items() if case[0] in judged)
     remarks += [f"{unput} that passed were not put this time"] if unput else []
     found.remarks.append(", ".join(remarks))
     if reread:
         found.remarks.append(f"not compared, since they read differently: {', '.join(sorted(reread))}")
 
 
-def _case(line: Line) -> Case:
-    return line["implementation"], line["requirement"], line["case"], line["dtype"], line["device"]
-
-
-def _reread(earlier: Sequence[Run], header: Line) -> set[str]:
+def _reread(earlier: Sequence[Run], header: HeaderRecord) -> set[str]:
     """The requirements whose text is not what it was: a verdict on another rule can be neither lost nor won."""
-    now = {row["id"]: row["statement"] for row in header.get("requirements") or ()}
-    before = [(row["id"], row["statement"]) for run in earlier for row in run.header.get("requirements") or ()]
+    now = {row.id: row.statement for row in header.requirements}
+    before = [(row.id, row.statement) for run in earlier for row in run.header.requirements]
     return {id_ for id_, statement in before if id_ in now and now[id_] != statement}
 
 
-def _lost(header: Line, earlier: Sequence[Run], pairs: Sequence[tuple[Line, Line]]) -> str:
-    old, new = max(pairs, key=lambda pair: (_number(pair[1]["margin"]), pair[1]["case"]))
+def _lost(header: HeaderRecord, earlier: Sequence[Run], pairs: Sequence[tuple[VerdictRecord, VerdictRecord]]) -> str:
+    old, new = max(pairs, key=lambda pair: (_margin(pair[1].margin), pair[1].case))
     ordered = [new] + [line for _, line in pairs if line is not new]
-    cases = [" ".join(part for part in (line["case"], line["dtype"], line["device"]) if part) for line in ordered]
+    cases = [" ".join(part for part in (line.case, line.dtype, line.device) if part) for line in ordered]
     named = ", ".join(cases[:SHOWN]) + (f" and {len(cases) - SHOWN} more" if len(cases) > SHOWN else "")
-    reason = f" ({new['message']})" if new.get("message") else ""
-    margins = f", margin {_number(old['margin']):.3g} before, {_number(new['margin']):.3g} now" if new["margin"] else ""
+    reason = f" ({new.message})" if new.message else ""
+    margins = f", margin {_margin(old.margin):.3g} before, {_margin(new.margin):.3g} now" if new.margin else ""
     return _shown(
-        f"LOST {new['implementation']}{_versions(header, earlier, new['implementation'])} {new['requirement']} in {named}: "
-        f"pass before, {new['verdict']} now{margins}{reason}; see: {new.get('reproduce') or '-'}"
+        f"LOST {new.implementation}{_versions(header, earlier, new.implementation)} {new.requirement} in {named}: "
+        f"pass before, {new.verdict} now{margins}{reason}; see: {new.reproduce or '-'}"
     )
 
 
-def _number(margin: Any) -> float:
-    return math.inf if margin == "inf" else -1.0 if margin is None else float(margin)
+def _margin(margin: float | None) -> float:
+    return -1.0 if margin is None else margin
 
 
-def _figures(found: Findings, earlier: Sequence[Run], header: Line, lines: Sequence[Line], selected: Selected) -> None:
-    before = {key_of(line): line for run in earlier for line in run.of_kind("measurement") if line["verdict"] == "measured"}
-    now = {key_of(line): line for line in lines if line["record"] == "measurement"}
+def _figures(
+    found: Findings, earlier: Sequence[Run], header: HeaderRecord, records: Sequence[Record], selected: Selected
+) -> None:
+    before = {each.key: each for run in earlier for each in run.of(MeasurementRecord) if each.verdict == "measured"}
+    now = {each.key: each for each in records if isinstance(each, MeasurementRecord)}
     if not before or not now:
         return
-    rows = {row["name"]: row for row in header.get("implementations") or ()}
+    rows = {row.name: row for row in header.implementations}
     for key, line in now.items():
-        if key in before and line["verdict"] != "measured":
-            reason = f" ({line['message']})" if line.get("message") else ""
+        if key in before and line.verdict != "measured":
+            reason = f" ({line.message})" if line.message else ""
             found.lost.append(
                 _shown(
-                    f"LOST {_where(key)}: a speed before, {line['verdict']} now{reason}; "
-                    f"see: {_command(rows.get(key[0], {}), key)}"
+                    f"LOST {_where(key)}: a speed before, {line.verdict} now{reason}; see: {_command(rows.get(key[0]), key)}"
                 )
             )
     measured = {key[0] for key in now}
     if unmeasured := sum(key[0] in measured and key not in now for key in before):
         found.remarks.append(f"{unmeasured} speeds of the earlier runs were not measured this time")
-    held = speeds(earlier, header, lines)
+    held = speeds(earlier, header, now.values())
     changes = held.changes()
     for change in changes:
         if change.proven:
@@ -292,11 +270,11 @@ def _figures(found: Findings, earlier: Sequence[Run], header: Line, lines: Seque
 _SAID = {"slower": "proven slower", "faster": "faster", "same": "the same within a tenth", "undecided": "undecided"}
 
 
-def _slower(header: Line, earlier: Sequence[Run], rows: Mapping[str, Line], change: Change) -> str:
+def _slower(header: HeaderRecord, earlier: Sequence[Run], rows: Mapping[str, ImplementationRecord], change: Change) -> str:
     key = change.now.key
     return _shown(
         f"SLOWER {_factors(change)}{_versions(header, earlier, key[0])}; "
-        f"{math.exp(change.threshold):.2f}x could be noise; see: {_command(rows.get(key[0], {}), key)}"
+        f"{math.exp(change.threshold):.2f}x could be noise; see: {_command(rows.get(key[0]), key)}"
     )
 
 
@@ -326,42 +304,39 @@ def _where(key: Key) -> str:
     return f"{implementation} on {workload} {' '.join(part for part in (dtype, device) if part)}, {cache} cache"
 
 
-def _command(row: Line, key: Key) -> str:
+def _command(row: ImplementationRecord | None, key: Key) -> str:
     words = [
         "pytest",
         "--benchmark-only",
         "--impl",
-        shlex.quote(str(row.get("selector") or key[0])),
+        shlex.quote((row and row.selector) or key[0]),
         "-k",
         shlex.quote(key[1]),
     ]
     return " ".join(words + (["--device", key[3]] if key[3] != "cpu" else []))
 
 
-def _versions(header: Line, earlier: Sequence[Run], implementation: str) -> str:
-    """Told where another version of a package is judged now."""
-    (now, *_) = [row.get("version") for row in header.get("implementations") or () if row["name"] == implementation] or [None]
-    before = [
-        row.get("version")
-        for run in earlier
-        for row in run.header.get("implementations") or ()
-        if row["name"] == implementation and row.get("version")
-    ]
+def _versions(header: HeaderRecord, earlier: Sequence[Run], implementation: str) -> str:
+    """Told where another version of a package is tested now."""
+    row = header.implementation(implementation)
+    now = row.version if row else None
+    rows = [run.header.implementation(implementation) for run in earlier]
+    before = [row.version for row in rows if row and row.version]
     return f" (version {before[-1]} before, {now} now)" if now and before and before[-1] != now else ""
 
 
-def _gone(found: Findings, earlier: Sequence[Run], header: Line, selected: Selected) -> None:
+def _gone(found: Findings, earlier: Sequence[Run], header: HeaderRecord, selected: Selected) -> None:
     """An implementation that this run asked for, by a name, glob or plug, and that is there no longer."""
-    present = {row["name"] for row in header.get("implementations") or ()}
-    benchmark = bool((header.get("options") or {}).get("benchmark"))
-    kind, good = ("measurement", "measured") if benchmark else ("verdict", "pass")
-    gone: dict[str, tuple[int, Line]] = {}
+    present = {row.name for row in header.implementations}
+    good = "measured" if header.options.benchmark else "pass"
+    kind: type[MeasurementRecord] | type[VerdictRecord] = MeasurementRecord if header.options.benchmark else VerdictRecord
+    gone: dict[str, tuple[int, ImplementationRecord]] = {}
     for run in earlier:
-        rows = {row["name"]: row for row in run.header.get("implementations") or ()}
-        for line in run.of_kind(kind):
-            name = line["implementation"]
-            if line["verdict"] == good and name not in present and name in rows:
-                gone[name] = (gone.get(name, (0, {}))[0] + 1, rows[name])
+        rows = {row.name: row for row in run.header.implementations if row.name not in present}
+        for each in run.of(kind):
+            name = each.implementation
+            if each.verdict == good and name in rows:
+                gone[name] = (gone[name][0] + 1 if name in gone else 1, rows[name])
     asked = {name for name, (_, row) in gone.items() if selected.whole and _asked_for(row, selected.specs)}
     found.lost += [
         _shown(f"LOST {name}: {number} times {good!r} before, and not there now, though selected; see: pytest --list-impls")
@@ -372,15 +347,14 @@ def _gone(found: Findings, earlier: Sequence[Run], header: Line, selected: Selec
         found.remarks.append(f"{others} implementation{'s' * (others > 1)} of the earlier run not selected this time")
 
 
-def _asked_for(row: Line, specs: Sequence[str]) -> bool:
-    name, selector = str(row["name"]), str(row.get("selector") or row["name"])
+def _asked_for(row: ImplementationRecord, specs: Sequence[str]) -> bool:
+    selector = row.selector or row.name
     if selector in specs:
         return True
-    # A plug is judged where it is given, and only there.
-    if selector != name:
+    # A plug is tested where it is given, and only there.
+    if selector != row.name:
         return False
-    kind = str((row.get("origin") or {}).get("kind"))
-    return any(discovery.names(spec, name, kind) for spec in specs or ["*"])
+    return any(discovery.names(spec, row.name, row.origin.kind) for spec in specs or ["*"])
 
 
 def _name(run: Run) -> str:

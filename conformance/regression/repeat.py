@@ -13,9 +13,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from conformance.records import io as records
+from conformance.records import io
+from conformance.records.schema import MeasurementRecord
 from conformance.regression import compare, speeds
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -41,11 +43,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number in range(1, options.repeats + 1):
         file = folder / f"{number:03}.jsonl"
         _measure(file, [*options.pytest, f"--against={first}"])
-        said = records.read(file).footer["against"]
-        again = sum(bool(line.get("takes")) for line in records.read(file).of_kind("measurement"))
-        alarms += bool(said["slower"])
+        run = io.read(file)
+        found = run.footer.against
+        if found is None:
+            raise SystemExit(f"{file}: found no result of --against in its footer")
+        again = sum(bool(record.takes) for record in run.of(MeasurementRecord))
+        alarms += bool(found.slower)
         files.append(file)
-        print(f"{number}: {said['slower']} slower, {said['lost']} lost, {again} measured again", flush=True)
+        print(f"{number}: {found.slower} slower, {found.lost} lost, {again} measured again", flush=True)
     print(f"{alarms} of {options.repeats} runs called unchanged code slower")
     print(every_pair(files))
     return 1 if alarms else 0
@@ -69,10 +74,10 @@ def _measure(file: Path, arguments: Sequence[str]) -> None:
 
 def every_pair(files: Sequence[Path]) -> str:
     """How often the first take alone would have been suspected, over all ordered pairs of runs."""
-    runs = [records.read(file) for file in files]
+    runs = [io.read(file) for file in files]
     pairs = suspected = 0
     for before, now in itertools.permutations(runs, 2):
-        bare = [{key: value for key, value in line.items() if key != "takes"} for line in now.of_kind("measurement")]
+        bare = [replace(record, takes=()) for record in now.of(MeasurementRecord)]
         changes = compare.speeds([before], now.header, bare).changes()
         pairs += 1
         suspected += bool(speeds.suspects(changes))

@@ -11,11 +11,11 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import NormalDist, median
-from typing import Any
 
-import numpy as np
+from scipy import special
 
 from conformance.benchmark.statistics import CONFIDENCE, SAME_WITHIN
+from conformance.records.schema import MeasurementRecord, TakeRecord
 
 FALSE_ALARM = 1e-3
 """The chance that one run of unchanged code is called slower anywhere, as far as sampling alone decides."""
@@ -69,32 +69,26 @@ class Figure:
         return max(abs(math.log(self.low)), abs(math.log(self.high)))
 
 
-def figure_of(line: Mapping[str, Any]) -> Figure | None:
-    """The figure of a measurement line; None where it holds no speed beside a baseline."""
-    numbers = [line.get(name) for name in ("ratio", "ratio_low", "ratio_high", "median_s")]
-    if line.get("verdict") != "measured" or not all(_positive(number) for number in numbers):
+def figure_of(record: MeasurementRecord, take: TakeRecord | None = None) -> Figure | None:
+    """The figure of a measurement, or of a further take of it; None where it holds no speed beside a baseline."""
+    of = take or record
+    if of.verdict != "measured" or of.ratio is None or of.ratio_low is None or of.ratio_high is None or of.median_s is None:
         return None
-    ratio, low, high, seconds = (float(number) for number in numbers if number is not None)
-    if not low <= ratio <= high:
+    if not of.ratio_low <= of.ratio <= of.ratio_high:
         return None
     return Figure(
-        *key_of(line), ratio, low, high, seconds, samples=int(line.get("samples") or 0), again=bool(line.get("aa"))
+        *record.key, of.ratio, of.ratio_low, of.ratio_high, of.median_s, samples=of.samples or 0, again=record.again
     )  # fmt: skip
 
 
-def key_of(line: Mapping[str, Any]) -> Key:
-    """What a measurement line is a figure of; a line that names no state of the cache was taken with a warm one."""
-    return (
-        str(line["implementation"]),
-        str(line["workload"]),
-        str(line.get("dtype") or ""),
-        str(line.get("device") or ""),
-        str(line.get("cache") or "warm"),
-    )
+def figures_of(records: Iterable[MeasurementRecord]) -> tuple[Figure, ...]:
+    """The figures of those that hold one."""
+    return tuple(figure for record in records if (figure := figure_of(record)) is not None)
 
 
-def _positive(number: Any) -> bool:
-    return isinstance(number, (int, float)) and not isinstance(number, bool) and 0 < number < math.inf
+def takes_of(record: MeasurementRecord) -> tuple[Figure, ...]:
+    """The figures of a measurement's further takes."""
+    return tuple(figure for take in record.takes if (figure := figure_of(record, take)) is not None)
 
 
 @dataclass(frozen=True)
@@ -232,17 +226,6 @@ def _scatter(pairs: Sequence[tuple[Figure, Figure]], family: int) -> dict[str, f
 
 @functools.lru_cache(maxsize=4096)
 def student_quantile(tail: float, freedom: int) -> float:
-    """The t that Student's distribution exceeds with probability ``tail``, below one half; NumPy has none.
-
-    With t = sqrt(freedom) tan(angle) the density is cos(angle)^(freedom - 1), which is integrated from the far end, so that
-    the smallest tails keep all their digits.
-    """
-    if freedom > 300:
-        return NormalDist().inv_cdf(1 - tail)
-    # Finer towards the far end, where small tails live.
-    angles = math.pi / 2 * (1 - np.linspace(0, 1, 8193) ** 3)
-    density = np.cos(angles) ** (freedom - 1)
-    steps = (density[1:] + density[:-1]) / 2 * -np.diff(angles)
-    mass = np.concatenate([[0.0], np.cumsum(steps)])
-    angle = float(np.interp(tail, mass / (2 * mass[-1]), angles))
-    return math.sqrt(freedom) * math.tan(angle)
+    """The t that Student's distribution exceeds with probability ``tail``, below one half."""
+    # From the far end, where the smallest tails keep all their digits.
+    return -float(special.stdtrit(freedom, tail))

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import random
 
-from conformance.studies.claims import Axes, Claim, Effort, Finding, Series
+from conformance.records.schema import Axes, Series
+from conformance.studies.claims import Claim, Finding
+from conformance.studies.study import Effort
 from reference.rig import official
 
 SEED = 20240913

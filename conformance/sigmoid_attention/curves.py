@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from conformance.engine.runner import connect
+from conformance.records.schema import Axes
 from conformance.sigmoid_attention.harness.problem import AttentionProblem
 from conformance.studies.curves import Curve, Trace
-from conformance.studies.study import Axes, Effort
+from conformance.studies.study import Effort
 from impls.implementation import Implementation, Unsupported
 from reference.rounding import FLOAT32
 from reference.sigmoid_attention import forward, log_length_bias

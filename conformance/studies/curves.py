@@ -1,24 +1,22 @@
-"""How something grows along an axis, implementation by implementation: the error against the length, say.
+"""Follow how something grows along an axis, implementation by implementation: the error against the length, say.
 
 A system's ``curves.py`` holds ``CURVES``: a tuple of `Curve`. ``python -m conformance.studies.curves`` follows each one for
-every
-selected implementation and writes a record line per trace; the report draws those of one name into one plot.
+every selected implementation and writes a record for each trace; the report draws those of one name into one plot.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from conformance.engine import runner
 from conformance.engine.discovery import select
 from conformance.engine.isolation import process_state_of
-from conformance.studies.study import BAD_INPUT, Axes, Effort, Series, Study, carry_out, in_rooms, listing, obstacle, selected
-from conformance.studies.study import parser as parser_of
+from conformance.records.schema import Axes, CurveRecord
+from conformance.studies.study import Effort, Study, carry_out, of_systems, parser, refuse_obstacle
 from impls.implementation import Implementation
-from impls.triton_support import interpret_without
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,32 +53,31 @@ class Curve:
         """What the command line calls it."""
         return f"{self.system}/{self.name}"
 
+    @property
+    def summary(self) -> str:
+        return self.title
+
 
 def curves() -> tuple[Curve, ...]:
-    """Every curve of every room."""
-    return in_rooms("curves", "CURVES")
+    """Every curve of every system."""
+    return of_systems("curves", "CURVES")
 
 
 def study_of(curve: Curve, implementation: Implementation, device: str) -> Study:
     """One curve of one implementation as something to run."""
-    begin = {
-        "record": "curve",
-        "system": curve.system,
-        "implementation": implementation.name,
-        "name": curve.name,
-        "title": curve.title,
-        "verdict": "not run",
-        "message": "",
-        "seconds": 0.0,
-        "device": device,
-        "quick": False,
-        "axes": curve.axes.to_json(),
-        "traces": [],
-    }
+    blank = CurveRecord(
+        system=curve.system,
+        implementation=implementation.name,
+        name=curve.name,
+        title=curve.title,
+        verdict="not run",
+        device=device,
+        axes=curve.axes,
+    )
 
-    def finish(effort: Effort) -> dict[str, Any]:
-        hindrance = obstacle(curve.needs, curve.devices, effort, curve.quick)
-        hindrance = hindrance or runner.obstacle(implementation, effort.device, "", frozenset(), effort.quick)
+    def run(effort: Effort) -> list[CurveRecord]:
+        refuse_obstacle(curve, effort)
+        hindrance = runner.obstacle(implementation, effort.device, "", frozenset(), effort.quick)
         if hindrance is not None:
             raise hindrance
         with process_state_of(implementation.selector):
@@ -88,67 +85,57 @@ def study_of(curve: Curve, implementation: Implementation, device: str) -> Study
             traces = [found] if isinstance(found, Trace) else list(found)
         if not traces:
             raise AssertionError("the curve has no trace; expected one, or Unsupported with the reason")
-        return {"verdict": "measured", "quick": effort.quick, "traces": [_trace(trace) for trace in traces]}
+        return [
+            replace(
+                blank,
+                verdict="measured",
+                quick=effort.quick,
+                x=tuple(trace.x),
+                y=tuple(trace.y),
+                low=tuple(trace.low or ()),
+                high=tuple(trace.high or ()),
+                dtype=trace.dtype,
+                settings=dict(trace.settings),
+            )
+            for trace in traces
+        ]
 
-    return Study(f"{curve.id} {implementation.name.partition('/')[2]}", begin, finish)
-
-
-def _trace(trace: Trace) -> dict[str, Any]:
-    shape = Series(trace.dtype, trace.x, trace.y, trace.low, trace.high).to_json()
-    del shape["label"]
-    return {**shape, "dtype": trace.dtype, "settings": dict(trace.settings)}
-
-
-def lines_of(line: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """One record line per trace; one without points for a curve that has none, so that the reason is not lost."""
-    rest = {key: value for key, value in line.items() if key != "traces"}
-    nothing: dict[str, Any] = {"x": [], "y": [], "low": None, "high": None, "dtype": "", "settings": {}}
-    return [{**rest, **trace} for trace in line["traces"] or [nothing]]
+    return Study(f"{curve.id} {implementation.name.partition('/')[2]}", blank, run)
 
 
 def main(arguments: Sequence[str]) -> int:
     """The command line; returns the exit code."""
-    parser = parser_of("curves", "Follow curves, such as error against length, and record them for the report.", "CURVE")
-    parser.add_argument(
+    made = parser("curves", "Follow curves, such as error against length, and record them for the report.", "CURVE")
+    made.add_argument(
         "--impl",
         action="append",
         default=[],
         metavar="SPEC",
         help="for which implementations; as for pytest. Default: all listed",
     )
-    options = parser.parse_args(arguments)
-    known = {curve.id: curve for curve in curves()}
-    systems = {id_: curve.system for id_, curve in known.items()}
-    interpret_without((options.device,))
-    try:
-        chosen = [known[id_] for id_ in selected(_whole(options.names, systems), systems)]
+    options = made.parse_args(arguments)
+    known = curves()
+    names = [_whole(name, known) for name in options.names]
+
+    def plan(chosen: Sequence[Curve]) -> tuple[list[Study], list[Implementation]]:
         selection = select(options.impl)
         if selection.failures:
             raise ValueError("; ".join(f"--impl {failure.spec}: {failure.message}" for failure in selection.failures))
-    except ValueError as error:
-        print(f"python -m conformance.studies.curves: {error}", file=sys.stderr)
-        return BAD_INPUT
-    if options.list:
-        print("\n".join(listing([(curve.id, curve.title) for curve in chosen])))
-        return 0
-    own = {curve.system for curve in chosen}
-    implementations = [implementation for implementation in selection.implementations if implementation.system in own]
-    studies = [
-        study_of(curve, implementation, options.device)
-        for curve in chosen
-        for implementation in implementations
-        if implementation.system == curve.system
-    ]
-    return carry_out("curves", options, studies, implementations, options.impl, lines_of)
+        own = {curve.system for curve in chosen}
+        implementations = [each for each in selection.implementations if each.system in own]
+        pairs = [(curve, each) for curve in chosen for each in implementations if each.system == curve.system]
+        return [study_of(curve, each, options.device) for curve, each in pairs], implementations
+
+    return carry_out("curves", options, names, known, plan, options.impl)
 
 
-def _whole(names: Sequence[str], systems: Mapping[str, str]) -> list[str]:
+def _whole(name: str, known: Sequence[Curve]) -> str:
     """A name without its system stands for that curve of every system."""
-    return [f"*/{name}" if "/" not in name and name not in systems.values() else name for name in names]
+    return name if "/" in name or name in {curve.system for curve in known} else f"*/{name}"
 
 
 if __name__ == "__main__":
-    # Through the module's own name: the rooms import these classes from there, not from __main__.
+    # Through the module's own name: the systems' packages import these classes from there, not from __main__.
     from conformance.studies.curves import main as run_main
 
     sys.exit(run_main(sys.argv[1:]))

@@ -1,7 +1,7 @@
-"""Claims and curves are run by one kind of command: what was asked for, one after the other, into a complete record file.
+"""Run studies (claims and curves) one after the other into a complete record file.
 
-`claims` and `curves` say what is run; here stand the shapes that both record, how the command line
-selects, and the promise that one study which fails stops none of those after it.
+`claims` and `curves` say what is run. Here are the command line that both share, and the loop: one study that fails stops
+none of those after it.
 """
 
 from __future__ import annotations
@@ -9,62 +9,26 @@ from __future__ import annotations
 import argparse
 import fnmatch
 import importlib
-import math
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeVar
 
-from conformance.engine.check import last_line
-from conformance.records import header
-from conformance.records import io as records
-from impls.implementation import Implementation, NotRun, Unsupported, in_one_line, is_installed
+from conformance.benchmark import environment
+from conformance.engine.outcome import outcome_of
+from conformance.records import header, io
+from conformance.records.schema import ClaimRecord, CurveRecord, OptionsRecord
+from impls.implementation import Implementation, NotRun, in_one_line, is_installed
 from impls.systems import SYSTEMS
+from impls.triton_support import interpret_without
 
-HELD, BAD_INPUT, BROKEN, INTERRUPTED = 0, 2, 1, 130
+DONE, BAD_INPUT, BROKEN, INTERRUPTED = 0, 2, 1, 130
 """Exit codes: everything that was asked for has an answer, whatever it is; a bad argument; an error; Ctrl+C."""
-DIGITS = 6
-"""Significant digits that a record keeps of a measured number: more would only be noise."""
-LOGARITHMIC = ("", "x", "y", "xy")
 _QUIET_S = 1.0
 """Seconds between two lines of progress."""
 
-
-@dataclass(frozen=True)
-class Axes:
-    """What the two axes of a plot are called, units included, and which of them is logarithmic (``x``, ``y``, ``xy``)."""
-
-    x: str
-    y: str
-    log: str = ""
-
-    def __post_init__(self) -> None:
-        if self.log not in LOGARITHMIC:
-            raise ValueError(f"log is {self.log!r}; expected one of {', '.join(map(repr, LOGARITHMIC))}")
-
-    def to_json(self) -> dict[str, str]:
-        return {"x": self.x, "y": self.y, "log": self.log}
-
-
-@dataclass(frozen=True)
-class Series:
-    """One line of a plot; ``low`` and ``high`` are the ends of an interval around each ``y``, where there is one."""
-
-    label: str
-    x: Sequence[float]
-    y: Sequence[float]
-    low: Sequence[float] | None = None
-    high: Sequence[float] | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        lengths = {len(values) for values in (self.x, self.y, self.low, self.high) if values is not None}
-        if len(lengths) != 1:
-            raise ValueError(f"the series {self.label!r} has lists of different lengths: {sorted(lengths)}")
-        if (self.low is None) != (self.high is None):
-            raise ValueError(f"the series {self.label!r} has one end of its intervals; expected both or neither")
-        fields = {"x": self.x, "y": self.y, "low": self.low, "high": self.high}
-        return {"label": self.label, **{key: values and [number(value) for value in values] for key, values in fields.items()}}
+StudyRecord = ClaimRecord | CurveRecord
 
 
 @dataclass(frozen=True)
@@ -78,18 +42,39 @@ class Effort:
     """Tells whoever waits how far it is, in a few words; call it as often as convenient."""
 
 
-def number(value: Any) -> float | str:
-    """A measured number as a record holds it. ValueError for one that is not a number."""
-    plain = float(value)
-    if math.isnan(plain):
-        raise ValueError("found NaN where a measured number was expected")
-    if math.isinf(plain):
-        return "inf" if plain > 0 else "-inf"
-    return float(f"{plain:.{DIGITS}g}")
+@dataclass(frozen=True)
+class Study:
+    """One thing to run: ``blank`` is its record whatever happens, ``run`` gives the records of what was found."""
+
+    title: str
+    blank: StudyRecord
+    run: Callable[[Effort], Sequence[StudyRecord]]
 
 
-def in_rooms(module: str, attribute: str) -> tuple[Any, ...]:
-    """What the rooms hold under that name, in the order of the systems; a room without such a file holds nothing."""
+class Subject(Protocol):
+    """What a study is of: a claim or a curve."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def system(self) -> str: ...
+    @property
+    def summary(self) -> str:
+        """For ``--list``."""
+
+    @property
+    def quick(self) -> bool: ...
+    @property
+    def needs(self) -> tuple[str, ...]: ...
+    @property
+    def devices(self) -> tuple[str, ...]: ...
+
+
+AnySubject = TypeVar("AnySubject", bound=Subject)
+
+
+def of_systems(module: str, attribute: str) -> tuple[Any, ...]:
+    """What the systems' packages hold under that name, in the order of the systems; one without such a file holds nothing."""
     found: list[Any] = []
     for system in SYSTEMS:
         name = f"conformance.{system.name}.{module}"
@@ -98,59 +83,49 @@ def in_rooms(module: str, attribute: str) -> tuple[Any, ...]:
     return tuple(found)
 
 
-def obstacle(needs: Sequence[str], devices: Sequence[str], effort: Effort, quick: bool) -> Exception | None:
-    """Why a study cannot be run here at all; None where nothing stands in the way."""
-    missing = [module for module in needs if not is_installed(module.partition(".")[0])]
+def refuse_obstacle(subject: Subject, effort: Effort) -> None:
+    """NotRun where a study cannot be run here at all."""
+    missing = [module for module in subject.needs if not is_installed(module.partition(".")[0])]
     if missing:
-        return NotRun(
+        raise NotRun(
             f"needs {', '.join(missing)}, not installed here; python -m pip install -c constraints.txt '.[torch,peers]'"
         )
-    if effort.device not in devices:
-        return NotRun(f"runs on {', '.join(devices)} only, and this run is on {effort.device}; see --device")
-    if effort.quick and not quick:
-        return NotRun("left out by --quick: it has no short form")
-    return None
+    if effort.device not in subject.devices:
+        raise NotRun(f"runs on {', '.join(subject.devices)} only, and this run is on {effort.device}; see --device")
+    if effort.quick and not subject.quick:
+        raise NotRun("left out by --quick: it has no short form")
 
 
-@dataclass(frozen=True)
-class Study:
-    """One thing to run: ``begin`` holds what its line says whatever happens, ``finish`` adds what was found."""
-
-    title: str
-    begin: Mapping[str, Any]
-    finish: Callable[[Effort], Mapping[str, Any]]
-
-
-def run(studies: Sequence[Study], effort_of: Callable[[Callable[[str], None]], Effort]) -> tuple[list[dict[str, Any]], bool]:
-    """A line for every study, and whether the run was interrupted; what had not ended by then says so."""
-    lines: list[dict[str, Any]] = []
+def run(studies: Sequence[Study], options: argparse.Namespace) -> tuple[list[StudyRecord], bool]:
+    """The records of every study, and whether the run was interrupted; what had not ended by then says so."""
+    records: list[StudyRecord] = []
     width = len(str(len(studies)))
     for place, study in enumerate(studies, start=1):
         counted = f"[{place:>{width}}/{len(studies)}] {study.title}"
         print(f"{counted} ...", flush=True)
         started = time.monotonic()
-        line = dict(study.begin)
+        found: Sequence[StudyRecord]
         try:
-            line.update(study.finish(effort_of(_Progress(study.title))))
-        except Unsupported as reason:
-            line.update(verdict="unsupported", message=in_one_line(str(reason)))
-        except NotRun as reason:
-            line.update(verdict="not run", message=in_one_line(str(reason)))
+            found = study.run(Effort(options.quick, options.device, _Progress(study.title)))
         except KeyboardInterrupt:
-            rest = [dict(other.begin) for other in studies[place - 1 :]]
-            lines += [{**other, "verdict": "not run", "message": "the run was interrupted before its end"} for other in rest]
+            rest = [replace(each.blank, message="the run was interrupted before its end") for each in studies[place - 1 :]]
             print(f"interrupted: {len(rest)} not run", flush=True)
-            return lines, True
-        except BaseException as error:  # SystemExit of a library is an error of that study alone
-            line.update(verdict="error", message=last_line(error))
-        line["seconds"] = round(time.monotonic() - started, 2)
-        measured = line.get("measured")
-        unit = f" {line['unit']}" if line.get("unit") and not isinstance(measured, str) else ""
-        shown = "" if measured is None else f", measured {measured}{unit}"
-        message = f": {line['message']}" if line.get("message") else ""
-        print(f"{counted} {line['verdict']}{shown}{message} ({line['seconds']} s)", flush=True)
-        lines.append(line)
-    return lines, False
+            return records + rest, True
+        except BaseException as error:
+            verdict, message = outcome_of(error)
+            found = [replace(study.blank, verdict=verdict.value, message=message)]
+        seconds = round(time.monotonic() - started, 2)
+        print(f"{counted} {_said(found[0])} ({seconds} s)", flush=True)
+        records += [replace(record, seconds=seconds) for record in found]
+    return records, False
+
+
+def _said(record: StudyRecord) -> str:
+    measured = ""
+    if isinstance(record, ClaimRecord) and record.measured is not None:
+        unit = f" {record.unit}" if record.unit and not isinstance(record.measured, str) else ""
+        measured = f", measured {record.measured}{unit}"
+    return f"{record.verdict}{measured}{f': {record.message}' if record.message else ''}"
 
 
 class _Progress:
@@ -170,7 +145,7 @@ class _Progress:
 def parser(command: str, description: str, what: str) -> argparse.ArgumentParser:
     """The options that both commands share."""
     made = argparse.ArgumentParser(
-        prog=f"python -m conformance.{command}",
+        prog=f"python -m conformance.studies.{command}",
         description=description,
         epilog="Exit codes: 0, all that was asked for has an answer; 1, something ended in an error; 2, a bad argument; 130, "
         "interrupted (what was found until then is recorded).",
@@ -185,58 +160,61 @@ def parser(command: str, description: str, what: str) -> argparse.ArgumentParser
     return made
 
 
-def selected(names: Sequence[str], known: Mapping[str, str]) -> list[str]:
-    """The ids that ``names`` select of ``known`` (id to system), in its order. ValueError names one that selects nothing."""
-    if not names:
-        return list(known)
+def selected(names: Sequence[str], known: Mapping[str, AnySubject]) -> list[AnySubject]:
+    """What ``names`` select of ``known``, in its order. ValueError names one that selects nothing."""
     chosen: set[str] = set()
-    for name in names:
-        found = {id_ for id_, system in known.items() if fnmatch.fnmatchcase(id_.lower(), name.lower()) or system == name}
-        if not found and name not in {system.name for system in SYSTEMS}:
-            listed = ", ".join(known) or "none"
-            raise ValueError(f"{name!r} selects nothing; expected a system, or a glob over {listed}")
+    for name in names or ["*"]:
+        found = {id_ for id_, each in known.items() if fnmatch.fnmatchcase(id_.lower(), name.lower()) or each.system == name}
+        if names and not found and name not in {system.name for system in SYSTEMS}:
+            raise ValueError(f"{name!r} selects nothing; expected a system, or a glob over {', '.join(known) or 'none'}")
         chosen |= found
-    return [id_ for id_ in known if id_ in chosen]
+    return [each for id_, each in known.items() if id_ in chosen]
 
 
 def carry_out(
     command: str,
     options: argparse.Namespace,
-    studies: Sequence[Study],
-    implementations: Sequence[Implementation] = (),
+    names: Sequence[str],
+    subjects: Sequence[AnySubject],
+    plan: Callable[[Sequence[AnySubject]], tuple[Sequence[Study], Sequence[Implementation]]],
     specs: Sequence[str] = (),
-    written: Callable[[Mapping[str, Any]], list[dict[str, Any]]] = lambda line: [dict(line)],
 ) -> int:
-    """Run the studies, write the records, say where they are; the command's exit code.
+    """Select and list, or run the studies, write the records and say where they are; the command's exit code.
 
-    ``written`` turns the line of a study into those of the record file.
+    ``names`` select among the subjects. ``plan`` makes studies of those, and says of which implementations; it may raise
+    ValueError.
     """
+    interpret_without((options.device,))
+    try:
+        chosen = selected(names, {each.id: each for each in subjects})
+        studies, implementations = plan(chosen)
+    except ValueError as error:
+        print(f"python -m conformance.studies.{command}: {error}", file=sys.stderr)
+        return BAD_INPUT
+    if options.list:
+        width = max((len(each.id) for each in chosen), default=0)
+        print("\n".join(f"{each.id:<{width}}  {each.summary}" for each in chosen))
+        return DONE
     began = header.Began()
-    effort: Callable[[Callable[[str], None]], Effort] = lambda say: Effort(options.quick, options.device, say)  # noqa: E731
-    lines, interrupted = run(studies, effort)
-    broken = any(line["verdict"] == "error" for line in lines)
-    code = INTERRUPTED if interrupted else BROKEN if broken else HELD
+    records, interrupted = run(studies, options)
+    broken = any(record.verdict == "error" for record in records)
+    code = INTERRUPTED if interrupted else BROKEN if broken else DONE
     if options.records:
-        asked = {
-            "command": command,
-            "quick": options.quick,
-            "device": [options.device],
-            "dtype": [],
-            "impl": list(specs),
-            "only": list(options.names),
-            "benchmark": False,
-        }
-        head = header.header(began, asked, map(header.described, implementations))
+        asked = OptionsRecord(
+            command=command,
+            quick=options.quick,
+            device=(options.device,),
+            impl=tuple(specs),
+            only=tuple(options.names),
+        )
+        machine = environment.describe(with_gpu=options.device == "cuda")
+        head = header.header(began, environment.suite_version(), machine, asked, implementations)
         try:
-            records.write(options.records, head, [row for line in lines for row in written(line)], began.footer(code))
+            io.write(options.records, head, records, began.footer(code))
         except OSError as error:
-            print(f"python -m conformance.{command}: --records {options.records}: not written: {error}", file=sys.stderr)
+            print(
+                f"python -m conformance.studies.{command}: --records {options.records}: not written: {error}", file=sys.stderr
+            )
             return BAD_INPUT
         print(f"records: {options.records}; render them with: python -m reports {options.records} -o DIR")
     return code
-
-
-def listing(rows: Sequence[tuple[str, str]]) -> Iterator[str]:
-    """Two columns of text."""
-    width = max((len(first) for first, _ in rows), default=0)
-    yield from (f"{first:<{width}}  {second}" for first, second in rows)

@@ -7,12 +7,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from conformance.records.io import RecordError
+from conformance.records.fields import RecordError
 from reports.comparing import inventory
 from reports.comparing.change import Change, shown
 from reports.comparing.speeds import compare_speeds
 from reports.comparing.verdicts import compare_verdicts
-from reports.merging import Evidence, load
+from reports.evidence import Evidence
+from reports.merge import load
 from reports.numbers import count
 
 NOTHING_WORSE, WORSE, BAD_INPUT = 0, 1, 2
@@ -92,7 +93,7 @@ def difference(old: Evidence, new: Evidence) -> tuple[str, int]:
 
 def _side(letter: str, evidence: Evidence) -> str:
     names = ", ".join(shown(source.name) for source in evidence.sources)
-    started = ", ".join(sorted({shown(str(source.header.get("started", ""))) for source in evidence.sources}))
+    started = ", ".join(sorted({shown(source.header.started) for source in evidence.sources}))
     return f"{letter}: {names}; suite {shown(evidence.suite)}, started {started}"
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
+from conformance.records.schema import MutantRecord
 from reports.comparing.change import Change, shown, some
-from reports.merging import Evidence, Killed
+from reports.evidence import Evidence
 from reports.numbers import count
 
 
@@ -52,13 +50,11 @@ def packages(old: Evidence, new: Evidence) -> list[Change]:
 def _packages(evidence: Evidence) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for source in evidence.sources:
-        environment: Any = source.header.get("environment")
-        environment = environment if isinstance(environment, Mapping) else {}
-        named = environment.get("packages")
-        for name, version in named.items() if isinstance(named, Mapping) else ():
-            found.setdefault(str(name), set()).add(shown(str(version)))
-        if environment.get("python"):
-            found.setdefault("Python", set()).add(shown(str(environment["python"])))
+        environment = source.header.environment
+        for name, version in environment.packages.items():
+            found.setdefault(name, set()).add(shown(version))
+        if environment.python:
+            found.setdefault("Python", set()).add(shown(environment.python))
     return found
 
 
@@ -81,7 +77,7 @@ def bugs(old: Evidence, new: Evidence) -> tuple[list[Change], int]:
     return changes, len(shared)
 
 
-def _bug(before: Killed, after: Killed) -> list[Change]:
+def _bug(before: MutantRecord, after: MutantRecord) -> list[Change]:
     name = shown(after.mutant)
     skipped = [id_ for id_ in before.checked if id_ not in after.checked]
     if before.verdict != after.verdict:

@@ -11,10 +11,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from conformance.records.schema import MeasurementRecord
 from conformance.regression import speeds
 from conformance.regression.speeds import Figure
 from reports.comparing.change import Change, shown
-from reports.merging import Evidence, Measurement
+from reports.evidence import Evidence
 from reports.numbers import ratio
 
 Key = tuple[str, str, str, str, str]
@@ -40,14 +41,14 @@ def compare_speeds(old: Evidence, new: Evidence) -> Speeds:
         [_figure(side[key]) for key in comparable] + [pair for place, pair in noise.items()]
         for side, noise in ((before, pairs[0]), (after, pairs[1]))
     )
-    again = {_figure(after[key]).key: after[key].takes for key in comparable}
+    again = {_figure(after[key]).key: speeds.takes_of(after[key]) for key in comparable}
     changes = {change.now.key: change for change in speeds.compare([earlier], now, again)}
     for key in comparable:
         _tell(found, old, new, before[key], after[key], changes[_figure(after[key]).key])
     return found
 
 
-def _pairs(measurements: Iterable[Measurement]) -> dict[speeds.Place, Figure]:
+def _pairs(measurements: Iterable[MeasurementRecord]) -> dict[speeds.Place, Figure]:
     """The A/A pairs of one side, at each place the noisiest."""
     pairs: dict[speeds.Place, Figure] = {}
     for measured in measurements:
@@ -57,7 +58,7 @@ def _pairs(measurements: Iterable[Measurement]) -> dict[speeds.Place, Figure]:
     return pairs
 
 
-def _figure(measured: Measurement) -> Figure:
+def _figure(measured: MeasurementRecord) -> Figure:
     return Figure(
         measured.implementation,
         measured.workload,
@@ -73,12 +74,12 @@ def _figure(measured: Measurement) -> Figure:
     )
 
 
-def _timed(measured: Measurement) -> bool:
+def _timed(measured: MeasurementRecord) -> bool:
     numbers = (measured.ratio, measured.ratio_low, measured.ratio_high, measured.median_s)
     return measured.verdict == "measured" and all(number is not None and math.isfinite(number) for number in numbers)
 
 
-def _latest(measurements: Iterable[Measurement]) -> dict[Key, Measurement]:
+def _latest(measurements: Iterable[MeasurementRecord]) -> dict[Key, MeasurementRecord]:
     """Of several runs on one side the last one speaks; labels are in the order of the runs' start."""
     ordered = sorted(measurements, key=lambda m: (len(m.run), m.run))
     # The baseline's ratio is 1 in every run; its A/A line says how noisy the clock was, and nothing of its speed.
@@ -88,7 +89,7 @@ def _latest(measurements: Iterable[Measurement]) -> dict[Key, Measurement]:
 LOST = ("wrong answer", "error", "measuring fault")
 
 
-def _comparable(found: Speeds, before: Measurement, after: Measurement) -> bool:
+def _comparable(found: Speeds, before: MeasurementRecord, after: MeasurementRecord) -> bool:
     """Whether there are two speeds beside one baseline; where there are not, what there is instead is told."""
     if before.verdict != after.verdict:
         reason = f" ({shown(after.message)})" if after.message else ""
@@ -104,13 +105,15 @@ def _comparable(found: Speeds, before: Measurement, after: Measurement) -> bool:
     return True
 
 
-def _words(measured: Measurement) -> str:
+def _words(measured: MeasurementRecord) -> str:
     cache = f"{measured.cache} cache" if measured.cache else ""
     where = " ".join(shown(word) for word in (measured.workload, measured.dtype, measured.device, cache) if word)
     return f"{shown(measured.implementation)} on {where}"
 
 
-def _tell(found: Speeds, old: Evidence, new: Evidence, before: Measurement, after: Measurement, change: speeds.Change) -> None:
+def _tell(
+    found: Speeds, old: Evidence, new: Evidence, before: MeasurementRecord, after: MeasurementRecord, change: speeds.Change
+) -> None:
     apart = (after.ratio_high or 0.0) < (before.ratio_low or 0.0) or (before.ratio_high or 0.0) < (after.ratio_low or 0.0)
     proven = change.word in ("slower", "faster")
     if not apart and not proven:
@@ -142,12 +145,9 @@ def _doubt(change: speeds.Change) -> str:
 
 
 def _machine(evidence: Evidence, run: str) -> list[Any]:
-    header = next((source.header for source in evidence.sources if source.label == run), {})
-    environment = header.get("environment")
-    environment = environment if isinstance(environment, dict) else {}
-    gpu = environment.get("gpu")
-    return [environment.get("cpu"), environment.get("cores"), gpu.get("name") if isinstance(gpu, dict) else gpu]
+    environment = next(source.header.environment for source in evidence.sources if source.label == run)
+    return [environment.cpu, environment.cores, environment.gpu and environment.gpu.name]
 
 
-def _ratio(measurement: Measurement) -> str:
+def _ratio(measurement: MeasurementRecord) -> str:
     return ratio(measurement.speed or 0.0, measurement.ratio_low, measurement.ratio_high)

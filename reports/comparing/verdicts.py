@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from conformance.records.schema import RED, Verdict, VerdictRecord
 from reports.comparing.change import Change, shown, some
-from reports.merging import Evidence
+from reports.evidence import Evidence
 from reports.numbers import count, margin
 from reports.ranking import requirement_named, worst_first
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from conformance.records.schema import MutantRecord, SystemRecord
 from reports.bug_chart import BugChart, columns, idle, planted, short_name
 from reports.document import Block, BulletList, Code, Details, Figure, Inline, Section, Strong, Table, joined, slug
-from reports.merging import Evidence, Killed, System
+from reports.evidence import Evidence
 from reports.numbers import count, listing, margin, share
 
 SHOWN_OTHERS = 4
@@ -33,7 +34,9 @@ def bugs(evidence: Evidence, drawn: Mapping[str, tuple[BugChart, str]]) -> list[
     return [LEGEND, *sections]
 
 
-def _system(evidence: Evidence, system: System, mutants: Sequence[Killed], drawn: tuple[BugChart, str] | None) -> list[Block]:
+def _system(
+    evidence: Evidence, system: SystemRecord, mutants: Sequence[MutantRecord], drawn: tuple[BugChart, str] | None
+) -> list[Block]:
     honest = [killed for killed in mutants if killed.honest]
     equivalent = [killed for killed in mutants if not killed.honest and killed.verdict == "equivalent"]
     real = planted(evidence, system)
@@ -62,11 +65,11 @@ def _system(evidence: Evidence, system: System, mutants: Sequence[Killed], drawn
     return parts
 
 
-def _table(name: str, sentence: str, told: str, rows: Sequence[tuple[Killed, Inline]]) -> Table:
+def _table(name: str, sentence: str, told: str, rows: Sequence[tuple[MutantRecord, Inline]]) -> Table:
     return Table([name, sentence, told], [[Code(short_name(killed)), killed.sentence, words] for killed, words in rows])
 
 
-def _killers(killed: Killed) -> Inline:
+def _killers(killed: MutantRecord) -> Inline:
     shown = {id_: value if isinstance(value, str) else margin(value) for id_, value in killed.killers.items()}
     meant = [id_ for id_ in killed.expected_killers if id_ in shown]
     others = [id_ for id_ in shown if id_ not in meant]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 
+from conformance.records.schema import ClaimRecord, SystemRecord
 from reports.document import Block, Code, CodeBlock, Details, Emphasis, Inline, Section, Strong, Table, inline
+from reports.evidence import Evidence
 from reports.gallery import Gallery
-from reports.merging import Evidence, System
 from reports.numbers import listing, si, significant
-from reports.studied import PaperClaim
 
 INTRODUCTION = inline(
     "What the papers say that can be measured, beside what was measured in these runs. {} and {} are about "
@@ -29,7 +29,7 @@ def claims(evidence: Evidence, gallery: Gallery) -> list[Block]:
     return [INTRODUCTION, *(_system(system, found, gallery) for system, found in own.items() if found)]
 
 
-def _system(system: System, own: list[PaperClaim], gallery: Gallery) -> Section:
+def _system(system: SystemRecord, own: list[ClaimRecord], gallery: Gallery) -> Section:
     several = len({claim.device for claim in own}) > 1
     rows: list[list[Inline]] = [
         [
@@ -50,7 +50,7 @@ def _system(system: System, own: list[PaperClaim], gallery: Gallery) -> Section:
     return Section(f"Claims: {system.title}", parts)
 
 
-def _claim(claim: PaperClaim, gallery: Gallery) -> Section:
+def _claim(claim: ClaimRecord, gallery: Gallery) -> Section:
     picture = gallery.claim(claim)
     facts = [["Source", claim.source], ["Paper says", shown(claim.expected, claim.unit)]]
     facts.append(["Measured here", shown(claim.measured, claim.unit)])
@@ -67,7 +67,7 @@ def _claim(claim: PaperClaim, gallery: Gallery) -> Section:
     )
 
 
-def verdict(claim: PaperClaim) -> str:
+def verdict(claim: ClaimRecord) -> str:
     """The verdict in neutral words."""
     return WORDS.get(claim.verdict, claim.verdict)
 

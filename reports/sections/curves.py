@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from conformance.records.schema import CurveRecord
 from reports.document import Block, Code, Details, Inline, Section, Table, inline
+from reports.evidence import Evidence, natural
 from reports.gallery import Gallery
-from reports.merging import Evidence
 from reports.numbers import significant
 from reports.ranking import short_name
-from reports.studied import Trace, natural
 
 INTRODUCTION = (
     "How far implementations are off as the work grows, each measured against the float64 reference on the same inputs. "
@@ -20,7 +20,7 @@ MOST_COLUMNS = 9
 
 def curves(evidence: Evidence, gallery: Gallery) -> list[Block]:
     """A plot per curve, device and dtype."""
-    if not evidence.traces:
+    if not evidence.curves:
         return [inline("None of these runs followed the error along a length ({} does).", Code(COMMAND))]
     parts: list[Block] = [INTRODUCTION]
     for system in evidence.systems:
@@ -28,7 +28,7 @@ def curves(evidence: Evidence, gallery: Gallery) -> list[Block]:
         for picture, traces in gallery.curves.get(system.name, []):
             place = ", ".join(filter(None, (traces[0].title, traces[0].dtype, traces[0].device)))
             body += [picture, Details(f"The numbers: {place}", _numbers(traces))]
-        absent = [trace for trace in evidence.traces if trace.system == system.name and trace.verdict != "measured"]
+        absent = [trace for trace in evidence.curves if trace.system == system.name and trace.verdict != "measured"]
         if absent:
             rows: list[list[Inline]] = [
                 [Code(short_name(t.implementation)), t.title, t.verdict, t.message or "-"] for t in absent
@@ -38,7 +38,7 @@ def curves(evidence: Evidence, gallery: Gallery) -> list[Block]:
     return parts
 
 
-def _numbers(traces: list[Trace]) -> list[Block]:
+def _numbers(traces: list[CurveRecord]) -> list[Block]:
     xs = sorted({x for trace in traces for x in trace.line.x})
     shown = xs[:: -(-len(xs) // MOST_COLUMNS)]
     shown += [] if shown[-1] == xs[-1] else xs[-1:]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from conformance.records.schema import JUDGED, Verdict, VerdictRecord
+from conformance.records.schema import JUDGED, ImplementationRecord, Verdict, VerdictRecord
 from reports.anchors import finding
 from reports.document import Block, BulletList, Code, CodeBlock, Details, Inline, Link, Section, Strong, Table, inline, joined
-from reports.merging import Evidence, Implementation
+from reports.evidence import Evidence
 from reports.numbers import count, margin
 from reports.ranking import of_requirement, ranking, requirement_named, worst_first
 from reports.report_index import WriteUp
@@ -38,7 +38,7 @@ def findings(evidence: Evidence, written: Sequence[WriteUp] = ()) -> list[Block]
     return [INTRODUCTION, *(["Written up at length:", *texts] if texts else []), *parts, *releases(evidence)]
 
 
-def _implementation(evidence: Evidence, implementation: Implementation, ids: list[str]) -> Section:
+def _implementation(evidence: Evidence, implementation: ImplementationRecord, ids: list[str]) -> Section:
     facts = [f"Described as: {implementation.summary.rstrip('.')}."] if implementation.summary else []
     if implementation.numerical_class:
         facts.append(f"Judged by the bounds of the class {implementation.numerical_class}.")
@@ -77,7 +77,7 @@ def _crashes(implementation: str, ids: list[str], results: list[VerdictRecord]) 
     return _framed(f"{count(len(ids), 'requirement')}, one kind of crash", implementation, ids, [joined(" ", said), *body])
 
 
-def _finding(evidence: Evidence, implementation: Implementation, id_: str, results: list[VerdictRecord]) -> Section:
+def _finding(evidence: Evidence, implementation: ImplementationRecord, id_: str, results: list[VerdictRecord]) -> Section:
     requirement = requirement_named(evidence, implementation.system, id_)
     judged = [result for result in results if result.verdict in JUDGED]
     failed = [result for result in results if result.verdict is Verdict.FAIL]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from conformance.records.schema import RED, Verdict
+from conformance.records.schema import RED, ImplementationRecord, RequirementRecord, SystemRecord, Verdict
 from reports.anchors import finding
 from reports.document import Block, Code, Details, Emphasis, Inline, Link, Section, Strong, Table, inline
-from reports.merging import Evidence, Implementation, Requirement, System
+from reports.evidence import Evidence
 from reports.numbers import listing, margin
 from reports.ranking import of_requirement, ranking, worst_first
 
@@ -29,7 +29,7 @@ def matrix(evidence: Evidence) -> list[Block]:
     return [LEGEND, *(Section(f"Requirements: {each.title}", _system(evidence, each)) for each in evidence.systems)]
 
 
-def _system(evidence: Evidence, system: System) -> list[Block]:
+def _system(evidence: Evidence, system: SystemRecord) -> list[Block]:
     requirements = evidence.requirements_of(system.name)
     if not requirements:
         return ["The records list no requirement of this system."]
@@ -43,7 +43,7 @@ def _system(evidence: Evidence, system: System) -> list[Block]:
     ]
 
 
-def _table(evidence: Evidence, requirements: Sequence[Requirement], columns: Sequence[Implementation]) -> Block:
+def _table(evidence: Evidence, requirements: Sequence[RequirementRecord], columns: Sequence[ImplementationRecord]) -> Block:
     rows = [[Strong(each.id), *(_cell(evidence, column.name, each.id) for column in columns)] for each in requirements]
     shown = Table(["Id", *(Code(column.slug) for column in columns)], rows, "l" + "r" * len(columns))
     if any(result.verdict in RED for column in columns for result in evidence.judgements_of(column.name)):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from conformance.records.io import KINDS
 from reports.document import Block, BulletList, Code, CodeBlock, Emphasis, Inline, Section, Strong, Table, inline, joined
-from reports.merging import Evidence, Source
+from reports.evidence import Evidence, Source
 from reports.numbers import si, significant
 
 
@@ -61,7 +61,7 @@ def record_files(evidence: Evidence) -> list[Block]:
     """What the page was rendered from; the digests say whether you hold the same files."""
     rows: list[list[Inline]] = [
         [
-            *(source.label, Code(source.name), str(source.header.get("schema", "?")), str(source.header.get("suite", "?"))),
+            *(source.label, Code(source.name), str(source.header.schema), source.header.suite),
             *(str(source.line_counts[kind]) for kind in KINDS),
             Code(source.digest),
         ]
@@ -77,17 +77,12 @@ def record_files(evidence: Evidence) -> list[Block]:
 
 def _run(source: Source) -> Table:
     header, footer = source.header, source.footer
-    rows: list[list[Inline]] = [["Started", str(header.get("started", "-"))], ["Finished", str(footer.get("finished", "-"))]]
-    seconds = footer.get("seconds")
-    rows += [["Took", si(seconds, "s")]] if isinstance(seconds, (int, float)) else []
-    rows += [["Exit code", Code(str(footer["exit"]))]] if footer.get("exit") is not None else []
-    rows += [[TITLES.get(key) or _spaced(key), _value(value)] for key, value in _fields(header.get("environment"))]
-    rows += [[("Option ", Code(key)), _value(value)] for key, value in _fields(header.get("options")) if value]
-    rows += [
-        [("Could not be plugged in: ", Code(str(failure.get("spec", "")))), str(failure.get("message", ""))]
-        for failure in header.get("plug_failures") or []
-        if isinstance(failure, Mapping)
-    ]
+    rows: list[list[Inline]] = [["Started", header.started or "-"], ["Finished", footer.finished or "-"]]
+    rows += [["Took", si(footer.seconds, "s")]] if footer.seconds is not None else []
+    rows += [["Exit code", Code(str(footer.exit))]] if footer.exit is not None else []
+    rows += [[TITLES.get(key) or _spaced(key), _value(value)] for key, value in _fields(header.environment.to_json())]
+    rows += [[("Option ", Code(key)), _value(value)] for key, value in _fields(header.options.to_json()) if value]
+    rows += [[("Could not be plugged in: ", Code(failure.spec)), failure.message] for failure in header.plug_failures]
     return Table([f"Run {source.label}", Code(source.name)], rows)
 
 
@@ -107,10 +102,9 @@ TITLES = {
 """The fields that come first, in their order, with titles where the name alone says too little."""
 
 
-def _fields(mapping: object) -> list[tuple[str, object]]:
+def _fields(mapping: Mapping[str, object]) -> list[tuple[str, object]]:
     rank = {name: place for place, name in enumerate(TITLES)}
-    fields = [(str(key), value) for key, value in mapping.items()] if isinstance(mapping, Mapping) else []
-    return sorted(fields, key=lambda item: (rank.get(item[0], len(rank)), item[0]))
+    return sorted(mapping.items(), key=lambda item: (rank.get(item[0], len(rank)), item[0]))
 
 
 def _spaced(key: str) -> str:
@@ -134,16 +128,13 @@ def _value(value: object) -> Inline:
 
 
 def _command(source: Source) -> str:
-    options = source.header.get("options")
-    options = options if isinstance(options, Mapping) else {}
-    study = options.get("command")
+    options = source.header.options
     words = ["python", "-m", "pytest", "conformance"]
-    if study in ("claims", "curves"):
-        words = ["python", "-m", f"conformance.studies.{study}", *(str(name) for name in options.get("only") or [])]
-    words += [f"--{name}" for name in ("quick", "thorough") if options.get(name)]
-    for name in ("device", "dtype", "impl"):
-        values = options.get(name) or []
-        words += [word for value in (values if isinstance(values, list) else [values]) for word in (f"--{name}", str(value))]
-    words += ["-k", str(options["keyword"])] if options.get("keyword") else []
-    words += ["--benchmark-only"] if options.get("benchmark") else []
+    if options.command in ("claims", "curves"):
+        words = ["python", "-m", f"conformance.studies.{options.command}", *(options.only or ())]
+    words += ["--quick"] * options.quick + ["--thorough"] * bool(options.thorough)
+    for name, values in (("device", options.device), ("dtype", options.dtype), ("impl", options.impl)):
+        words += [word for value in values for word in (f"--{name}", value)]
+    words += ["-k", options.keyword] if options.keyword else []
+    words += ["--benchmark-only"] if options.benchmark else []
     return shlex.join([*words, f"--records={source.name}"])

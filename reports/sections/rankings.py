@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from conformance.records.schema import Verdict
+from conformance.records.schema import ImplementationRecord, SystemRecord, Verdict
 from reports.document import Block, BulletList, Code, Inline, Number, Section, Strong, Table, inline, slug
-from reports.merging import Evidence, Implementation, System
+from reports.evidence import Evidence
 from reports.numbers import margin, percent, ratio
 from reports.ranking import STATUS_WORDS, MainWorkload, RankingRow, Status, main_workload, ranking, ranking_dtype, short_name
 
@@ -23,7 +23,7 @@ def rankings(evidence: Evidence) -> list[Block]:
     return [*sections] or ["The records name no system, so there is no table."]
 
 
-def _system(evidence: Evidence, system: System) -> list[Block]:
+def _system(evidence: Evidence, system: SystemRecord) -> list[Block]:
     rows = ranking(evidence, system.name)
     if not rows:
         return ["No implementation of this system was selected in these runs."]
@@ -69,9 +69,9 @@ def _ranked(row: RankingRow, dtype: str) -> str:
     return margin(row.ranked_margin) if row.ranked is not None and row.ranked.dtype == dtype and not row.failing else "-"
 
 
-def origin(implementation: Implementation) -> str:
+def origin(implementation: ImplementationRecord) -> str:
     """The version where there is one, else where it came from."""
-    return implementation.version or implementation.origin or "-"
+    return implementation.version or implementation.origin.kind or "-"
 
 
 def _speed(name: str, main: MainWorkload) -> Inline:

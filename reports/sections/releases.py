@@ -6,9 +6,9 @@ import itertools
 import re
 from collections import Counter
 
-from conformance.records.schema import JUDGED, RED, Verdict, VerdictRecord
+from conformance.records.schema import JUDGED, RED, ImplementationRecord, Verdict, VerdictRecord
 from reports.document import Block, BulletList, Code, Section, inline
-from reports.merging import Evidence, Implementation
+from reports.evidence import Evidence
 
 _Key = tuple[str, str, str, str]
 
@@ -37,15 +37,19 @@ def _families(evidence: Evidence, system: str) -> list[Block]:
     return parts
 
 
-def _is_release_of(each: Implementation, latest: Implementation) -> bool:
-    return bool(each.version) and each.name == f"{latest.name}-{each.version}" and each.distribution == latest.distribution
+def _is_release_of(each: ImplementationRecord, latest: ImplementationRecord) -> bool:
+    return (
+        bool(each.version)
+        and each.name == f"{latest.name}-{each.version}"
+        and each.origin.distribution == latest.origin.distribution
+    )
 
 
-def _of(evidence: Evidence, implementation: Implementation) -> dict[_Key, VerdictRecord]:
+def _of(evidence: Evidence, implementation: ImplementationRecord) -> dict[_Key, VerdictRecord]:
     return {(r.requirement, r.case, r.dtype, r.device): r for r in evidence.judgements_of(implementation.name)}
 
 
-def _changes(evidence: Evidence, earlier: Implementation, later: Implementation) -> list[str]:
+def _changes(evidence: Evidence, earlier: ImplementationRecord, later: ImplementationRecord) -> list[str]:
     before, after = _of(evidence, earlier), _of(evidence, later)
     both = [key for key in before if key in after]
     wrong = [key for key in both if before[key].verdict in RED]

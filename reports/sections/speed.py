@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
+from conformance.records.schema import MeasurementRecord, SystemRecord
 from reports.document import (
     Block,
     BulletList,
@@ -19,9 +20,9 @@ from reports.document import (
     inline,
     series,
 )
+from reports.evidence import Evidence, is_noisy
 from reports.gallery import Gallery
 from reports.growth import Growth
-from reports.merging import Evidence, Measurement, System
 from reports.numbers import listing, margin, percent, ratio, si
 from reports.ranking import STATUS_WORDS, MainWorkload, Status, cache_order, main_workload, ranking, short_name
 from reports.speed_data import growths
@@ -63,7 +64,7 @@ def speed(evidence: Evidence, gallery: Gallery) -> list[Block]:
     return parts
 
 
-def _system(evidence: Evidence, system: System, gallery: Gallery, timed: Sequence[Measurement]) -> list[Block]:
+def _system(evidence: Evidence, system: SystemRecord, gallery: Gallery, timed: Sequence[MeasurementRecord]) -> list[Block]:
     main = main_workload(evidence, system.name)
     status = {row.implementation.name: row.status for row in ranking(evidence, system.name)}
     first: list[Block] = []
@@ -114,21 +115,21 @@ def _slope(found: Growth | None) -> list[Inline]:
     return [Number(f"{found.slope:.2f}{interval}"), f"{found.steepest:.2f}"]
 
 
-def _is_of(m: Measurement, main: MainWorkload | None) -> bool:
+def _is_of(m: MeasurementRecord, main: MainWorkload | None) -> bool:
     return main is not None and (m.run, m.device, m.workload, m.dtype) == (main.run, main.device, main.workload, main.dtype)
 
 
-def _place(m: Measurement) -> str:
+def _place(m: MeasurementRecord) -> str:
     return ", ".join(filter(None, (m.device, m.dtype)))
 
 
-def _workload(rows: list[Measurement], status: dict[str, Status]) -> list[Block]:
+def _workload(rows: list[MeasurementRecord], status: dict[str, Status]) -> list[Block]:
     said = [min(m.description for m in rows).rstrip(".") + "."] if rows[0].description else []
     said += _limits(rows)
     parts: list[Block] = [f"Workload: {' '.join(said)}"] if said else []
     timed = [m for m in rows if m.verdict == "measured"]
     parts.append(_table(timed, status) if timed else "No implementation has a speed here.")
-    parts += [NOISY] if any(m.noisy for m in timed) else []
+    parts += [NOISY] if any(map(is_noisy, timed)) else []
     parts += _warnings(rows)
     if timed:
         parts.append(Details("Intervals, decisions and their reasons, memory, compile time", [_more(timed)]))
@@ -142,10 +143,10 @@ def _workload(rows: list[Measurement], status: dict[str, Status]) -> list[Block]
     return parts
 
 
-def _table(timed: list[Measurement], status: dict[str, Status]) -> Table:
+def _table(timed: list[MeasurementRecord], status: dict[str, Status]) -> Table:
     """A row per implementation; its cold and its warm cache side by side."""
     caches = sorted({m.cache for m in timed}, key=cache_order)
-    rows: dict[tuple[str, bool], dict[str, Measurement]] = {}
+    rows: dict[tuple[str, bool], dict[str, MeasurementRecord]] = {}
     for m in sorted(timed, key=lambda m: cache_order(m.cache)):
         # A further A/A pair has a row of its own; where it is the baseline's only line, it is its row.
         rows.setdefault((m.implementation, m.again), {})[m.cache] = m
@@ -171,19 +172,19 @@ def _table(timed: list[Measurement], status: dict[str, Status]) -> Table:
     return _without_empty(headers, body, "l" + "r" * len(caches) + "l" + "r" * (len(headers) - len(caches) - 2))
 
 
-def _order(m: Measurement) -> tuple[bool, float, str, bool, int]:
+def _order(m: MeasurementRecord) -> tuple[bool, float, str, bool, int]:
     """The fastest first, and of one implementation the cold cache."""
     return m.speed is None, -(m.speed or 0.0), m.implementation, m.again, cache_order(m.cache)
 
 
-def _ratio(m: Measurement) -> Inline:
+def _ratio(m: MeasurementRecord) -> Inline:
     if m.ratio is None:
         return m.decision or "-"
     text = Number(ratio(m.ratio, m.ratio_low, m.ratio_high))
     return text if not m.decision or (m.decision in DECIDED and not m.again) else (text, f" {m.decision}")
 
 
-def _more(timed: list[Measurement]) -> Table:
+def _more(timed: list[MeasurementRecord]) -> Table:
     headers = ["Implementation", "Cache", "Decision", "95 % interval of the time", "Samples", "Margin here"]
     headers += ["Compile time", "Peak memory", "Reason"]
     body: list[list[Inline]] = [
@@ -209,7 +210,7 @@ def _without_empty(headers: Sequence[Inline], body: Sequence[Sequence[Inline]], 
     return Table([headers[p] for p in kept], [[row[p] for p in kept] for row in body], "".join(align[p] for p in kept))
 
 
-def _warnings(rows: list[Measurement]) -> list[Block]:
+def _warnings(rows: list[MeasurementRecord]) -> list[Block]:
     said: dict[str, dict[Inline, None]] = {}
     for m in rows:
         for warning in m.warnings:
@@ -218,27 +219,27 @@ def _warnings(rows: list[Measurement]) -> list[Block]:
     return [Strong("Warnings:"), BulletList(lines)] if said else []
 
 
-def _name(m: Measurement) -> Inline:
+def _name(m: MeasurementRecord) -> Inline:
     return Code(short_name(m.implementation)), ", A/A" if m.again else ""
 
 
-def _named(m: Measurement) -> Inline:
+def _named(m: MeasurementRecord) -> Inline:
     return Code(short_name(m.implementation)), f" ({m.cache})" if m.cache else ""
 
 
-def _reason(m: Measurement) -> str:
+def _reason(m: MeasurementRecord) -> str:
     words = [m.message] if m.message else []
     if m.verdict == "wrong answer" and m.margin is not None:
         words.append(f"its answer at this shape and dtype has margin {margin(m.margin)}")
     return "; ".join(words) or "no reason was recorded"
 
 
-def _limits(rows: list[Measurement]) -> list[str]:
+def _limits(rows: list[MeasurementRecord]) -> list[str]:
     rates = (
-        ("copies", "B/s", [m.copy_bytes_per_s for m in rows]),
-        ("updates in place", "B/s", [m.update_bytes_per_s for m in rows]),
-        ("multiplies matrices at", "FLOP/s", [m.matmul_flops_per_s for m in rows]),
-        ("multiplies and adds in registers at", "FLOP/s", [m.multiply_add_flops_per_s for m in rows]),
+        ("copies", "B/s", [m.roofline.copy_bytes_per_s for m in rows]),
+        ("updates in place", "B/s", [m.roofline.update_bytes_per_s for m in rows]),
+        ("multiplies matrices at", "FLOP/s", [m.roofline.matmul_flops_per_s for m in rows]),
+        ("multiplies and adds in registers at", "FLOP/s", [m.roofline.multiply_add_flops_per_s for m in rows]),
     )
     known = [(verb, unit, [rate for rate in found if rate is not None]) for verb, unit, found in rates]
     words = [f"{verb} {si(max(found), unit)}" for verb, unit, found in known if found]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from conformance.records.schema import JUDGED, Verdict
+from conformance.records.schema import JUDGED, SystemRecord, Verdict
 from reports.anchors import finding
 from reports.document import (
     Block,
@@ -23,7 +23,7 @@ from reports.document import (
     joined,
     series,
 )
-from reports.merging import Evidence, Source, System
+from reports.evidence import Evidence, Source, is_noisy
 from reports.numbers import count, listing, margin, percent, ratio
 from reports.ranking import (
     RankingRow,
@@ -81,7 +81,7 @@ def _overview(evidence: Evidence) -> Table:
     return Table(["System", "Conform", "Fastest that conforms", "Do not conform", "Crash", "Not judged"], body, "lrlrrr")
 
 
-def _fastest_short(evidence: Evidence, system: System, rows: Sequence[RankingRow]) -> Inline:
+def _fastest_short(evidence: Evidence, system: SystemRecord, rows: Sequence[RankingRow]) -> Inline:
     first, _ = fastest(rows, main_workload(evidence, system.name))
     if first is None or first.speed is None:
         return "not measured"
@@ -91,7 +91,7 @@ def _fastest_short(evidence: Evidence, system: System, rows: Sequence[RankingRow
     return name, f", {ratio(first.speed)} ", Code(short_name(first.baseline))
 
 
-def _system(evidence: Evidence, system: System) -> Section:
+def _system(evidence: Evidence, system: SystemRecord) -> Section:
     rows = ranking(evidence, system.name)
     by_status = {status: [row for row in rows if row.status is status] for status in Status}
     lines: list[Inline | BulletList] = []
@@ -189,7 +189,7 @@ def _why(evidence: Evidence, row: RankingRow) -> Inline:
     return joined("; ", words), f"; and {count(rest, 'requirement')} more." if rest > 0 else "."
 
 
-def _fastest_long(evidence: Evidence, system: System, rows: Sequence[RankingRow]) -> Inline:
+def _fastest_long(evidence: Evidence, system: SystemRecord, rows: Sequence[RankingRow]) -> Inline:
     main = main_workload(evidence, system.name)
     if main is None:
         return "no speed was measured in these runs."
@@ -206,7 +206,7 @@ def _fastest_long(evidence: Evidence, system: System, rows: Sequence[RankingRow]
     if level:
         others = series(Code(short_name(other.implementation)) for other in level)
         parts.append(inline("; {} cannot be told apart from it", others))
-    if main.again is not None and main.again.noisy and main.again.ratio is not None:
+    if main.again is not None and is_noisy(main.again) and main.again.ratio is not None:
         parts.append(f"; the run was noisy, the baseline beside itself {ratio(main.again.ratio)}")
     return (*parts, ".")
 
@@ -214,7 +214,7 @@ def _fastest_long(evidence: Evidence, system: System, rows: Sequence[RankingRow]
 def headline(evidence: Evidence) -> Inline:
     """The lines under the title: how much was judged, when, and on what."""
     verdicts = sum(each.verdict in JUDGED for each in evidence.results)
-    unusable = sum(len(source.header.get("plug_failures") or []) for source in evidence.sources)
+    unusable = sum(len(source.header.plug_failures) for source in evidence.sources)
     plugs = f" {count(unusable, 'plug')} could not be used: see the environment of its run." if unusable else ""
     said = (
         f"Suite {evidence.suite}: {count(verdicts, 'verdict')} on {count(len(evidence.requirements), 'requirement')} "
@@ -234,7 +234,7 @@ def period(evidence: Evidence) -> str:
 
 def days(evidence: Evidence) -> list[str]:
     """The days on which runs began, in order."""
-    return sorted({str(source.header.get("started", ""))[:10] for source in evidence.sources} - {""})
+    return sorted({source.header.started[:10] for source in evidence.sources} - {""})
 
 
 def machines(evidence: Evidence) -> Inline:
@@ -251,21 +251,17 @@ def machine_names(evidence: Evidence) -> list[str]:
 
 
 def _machine(source: Source) -> str:
-    environment = source.header.get("environment")
-    environment = environment if isinstance(environment, Mapping) else {}
-    cores = f", {environment['cores']} cores" if environment.get("cores") else ""
-    gpu = f" with {environment['gpu'].get('name') or 'a GPU of unknown make'}" if _on_gpu(source) else ""
-    return f"{environment.get('cpu') or 'a CPU of unknown make'}{cores}{gpu}"
+    environment = source.header.environment
+    cores = f", {environment.cores} cores" if environment.cores else ""
+    gpu = f" with {environment.gpu.name or 'a GPU of unknown make'}" if environment.gpu and _on_gpu(source) else ""
+    return f"{environment.cpu or 'a CPU of unknown make'}{cores}{gpu}"
 
 
 def _on_gpu(source: Source) -> bool:
     """Whether a GPU was asked for, and there."""
-    environment = source.header.get("environment")
-    return "cuda" in devices(source) and isinstance(environment, Mapping) and isinstance(environment.get("gpu"), Mapping)
+    return "cuda" in devices(source) and source.header.environment.gpu is not None
 
 
 def devices(source: Source) -> list[str]:
     """The devices that a run was asked to be on."""
-    options = source.header.get("options")
-    found = options.get("device") if isinstance(options, Mapping) else None
-    return [str(device) for device in found] if isinstance(found, list) and found else ["cpu"]
+    return list(source.header.options.device) or ["cpu"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -11,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from conformance.records import io as records
-from conformance.records.io import RecordError
-from conformance.records.schema import Verdict
+from conformance.records import io
+from conformance.records.fields import RecordError
+from conformance.records.schema import AgainstRecord, HeaderRecord, MeasurementRecord, Verdict, VerdictRecord
 from conformance.regression import compare
 from conformance.regression.compare import Findings, Selected
 from tests.reports import records_for_tests as made
@@ -47,8 +46,12 @@ def compared(
         made.write(file, lines, started=f"2026-11-0{number + 1}T08:00:00Z", **(earlier_header or {}))
         files.append(str(file))
     return compare.findings(
-        compare.read(files, "0.1.0"), made.header(**(header or {})), now, selected, forgiven or []
-    )  # fmt: skip
+        compare.read(files, "0.1.0"),
+        HeaderRecord.from_json(made.header(**(header or {}))),
+        [io.record_of(line) for line in now],
+        selected,
+        [VerdictRecord.from_json(line) for line in forgiven or []],
+    )
 
 
 @pytest.mark.parametrize("state", [Verdict.FAIL, Verdict.ERROR, Verdict.UNSUPPORTED, Verdict.NOT_RUN])
@@ -112,7 +115,7 @@ def test_a_speed_that_is_none_now_is_lost(tmp_path: Path, word: str) -> None:
 
 
 def taken(ratio: float) -> dict[str, Any]:
-    return compare.take_of(speed(ratio))
+    return MeasurementRecord.from_json(speed(ratio)).take().to_json()
 
 
 def test_a_slowdown_is_named_when_every_take_shows_it(tmp_path: Path) -> None:
@@ -237,16 +240,16 @@ def test_what_does_not_belong_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ({**verdict(), "implementation": None}, "a verdict line has None for 'implementation', expected a text; run it again"),
-        ({**speed(), "workload": 3}, "a measurement line has 3 for 'workload', expected a text"),
-        ({**speed(), "ratio_low": "x"}, "a measurement line holds 'x', expected a number"),
+        ({**verdict(), "implementation": None}, "a verdict: implementation: found None, expected a text; run it again"),
+        ({**speed(), "workload": 3}, "a measurement: workload: found 3, expected a text"),
+        ({**speed(), "ratio_low": "x"}, "a measurement: ratio_low: found 'x', expected a number"),
     ],
 )
 def test_lines_that_cannot_be_compared_are_refused_before_anything_runs(
     tmp_path: Path, line: dict[str, Any], reason: str
 ) -> None:
     file = made.write(tmp_path / "odd.jsonl", [line])
-    with pytest.raises(RecordError, match=rf"odd\.jsonl: {reason}"):
+    with pytest.raises(RecordError, match=rf"odd\.jsonl, line 2, {reason}"):
         compare.read([str(file)], "0.1.0")
 
 
@@ -294,7 +297,9 @@ def test_a_run_that_lost_verdicts_ends_badly_and_names_them(tmp_path: Path) -> N
     code, text = pytest_run(tmp_path, "conformance", f"--against={records_file}", f"--records={later}", drop=1)
     assert code == 1
     assert "LOST rag/reader.parse RAG-" in text
-    assert records.read(later).footer["against"]["lost"] > 0
+    against = io.read(later).footer.against
+    assert against is not None
+    assert against.lost > 0
     code, text = pytest_run(tmp_path, "conformance", f"--against={next(tmp_path.glob('*/reader.py'))}")
     assert code == pytest.ExitCode.USAGE_ERROR
     assert "--against" in text
@@ -310,8 +315,9 @@ def test_a_slowed_implementation_ends_badly_after_three_takes(tmp_path: Path, wo
     code, text = pytest_run(tmp_path, *few, f"--against={records_file}", f"--records={later}", slowed=3)
     assert code == 1, text
     assert "SLOWER rag/reader.parse on list-1k cpu" in text
-    slower = [line for line in records.read(later).lines if line["implementation"] == "rag/reader.parse" and line.get("takes")]
+    slower = [
+        each for each in io.read(later).of(MeasurementRecord) if each.implementation == "rag/reader.parse" and each.takes
+    ]
     assert slower
-    assert all([take["verdict"] for take in line["takes"]] == ["measured"] * 2 for line in slower)
-    footer = json.loads(later.read_text(encoding="utf-8").splitlines()[-1])
-    assert footer["against"] == {"lost": 0, "slower": len(slower)}
+    assert all([take.verdict for take in each.takes] == ["measured"] * 2 for each in slower)
+    assert io.read(later).footer.against == AgainstRecord(lost=0, slower=len(slower))

@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 
 from conformance.records import io as records
-from conformance.records.io import RecordError, Run
+from conformance.records.fields import RecordError
+from conformance.records.io import Run
+from conformance.records.schema import FooterRecord, HeaderRecord, MeasurementRecord, ShardsRecord, VerdictRecord
 from conformance.runners.ray_cluster import __main__ as command
 from conformance.runners.ray_cluster.merge import Done, merge
-from conformance.runners.ray_cluster.shards import BUGS, JUDGE, MEASURE, Plan, Shard, lines_without, plan_shards
+from conformance.runners.ray_cluster.shards import BUGS, JUDGE, MEASURE, Plan, Shard, plan_shards, records_without
 from conformance.runners.ray_cluster.worker import run_shard
 from impls.systems import SYSTEMS
 from tests.reports import records_for_tests as made
@@ -93,27 +95,25 @@ def test_a_lost_node_changes_no_verdict_and_a_deadly_shard_is_an_error(tmp_path:
     whole = records.read(alone)
     # One file, but for a checkout in which somebody commits while this runs.
     runs = [records.read(file) for file in sorted(tmp_path.glob("fleet*.jsonl"))]
-    merged = {records.dump(line): line for run in runs for line in run.lines}
+    merged = {records.dump(line.to_json()): line for run in runs for line in run.of(VerdictRecord)}
 
     # Two plugs of one name are numbered as they are beside each other, though each shard had its own alone.
     killer = "rag/reader.parse-2"
-    expected = {records.dump(line): line for line in whole.lines if line["implementation"] != killer}
-    assert {text: line for text, line in merged.items() if line["implementation"] != killer} == expected
-    assert {line["implementation"] for line in expected.values()} == {"rag/reader.parse", "rag/reference"}
-    errors = [line for line in merged.values() if line["implementation"] == killer]
-    instead = [line for line in whole.lines if line["implementation"] == killer]
-    assert {line["verdict"] for line in errors} == {"error"}
-    assert all("was lost in each of 2 attempts" in line["message"] for line in errors)
-    assert {line["reproduce"] for line in errors} == {line["reproduce"] for line in instead}
+    expected = {records.dump(line.to_json()): line for line in whole.of(VerdictRecord) if line.implementation != killer}
+    assert {text: line for text, line in merged.items() if line.implementation != killer} == expected
+    assert {line.implementation for line in expected.values()} == {"rag/reader.parse", "rag/reference"}
+    errors = [line for line in merged.values() if line.implementation == killer]
+    instead = [line for line in whole.of(VerdictRecord) if line.implementation == killer]
+    assert {line.verdict for line in errors} == {"error"}
+    assert all("was lost in each of 2 attempts" in line.message for line in errors)
+    assert {line.reproduce for line in errors} == {line.reproduce for line in instead}
     assert len(errors) == len(instead) > 0
 
     for run in runs:
         for word in ("suite", "systems", "requirements", "cases", "options", "plug_failures"):
-            assert run.header[word] == whole.header[word], word
-        assert [row["name"] for row in run.header["implementations"]] == [
-            row["name"] for row in whole.header["implementations"]
-        ]
-        assert run.footer["fleet"] == {"shards": 3, "lost": 1}
+            assert getattr(run.header, word) == getattr(whole.header, word), word
+        assert [row.name for row in run.header.implementations] == [row.name for row in whole.header.implementations]
+        assert run.footer.fleet == ShardsRecord(shards=3, lost=1)
 
 
 def rows(*names: str) -> list[dict[str, Any]]:
@@ -155,16 +155,19 @@ def verdict(name: str, case: str = "a") -> dict[str, Any]:
 def merged(tmp_path: Path, done: list[Done], names: list[str]) -> list[Run]:
     plan = Plan(records=tmp_path / "out" / "run.jsonl", specs=("rig/*",))
     listing = {"implementations": [{**row, "name_alone": ""} for row in rows(*names)], "failures": []}
-    return [records.read(path) for path in merge(plan, listing, done, {"exit": 0}, made.STARTED, {})]
+    return [
+        records.read(path)
+        for path in merge(plan, listing, done, FooterRecord(exit=0), made.STARTED, HeaderRecord(suite="0.1.0"))
+    ]
 
 
 def test_shards_of_one_kind_of_machine_become_one_file_in_any_order(tmp_path: Path) -> None:
     names = ["rig/a", "rig/b"]
     done = [judged(name, tmp_path, [verdict(name)]) for name in names]
     (run,) = merged(tmp_path, done, names)
-    assert [line["implementation"] for line in run.lines] == names
-    assert [row["name"] for row in run.header["implementations"]] == names
-    assert (run.header["options"]["impl"], run.header["started"]) == (["rig/*"], made.STARTED)
+    assert [line.implementation for line in run.of(VerdictRecord)] == names
+    assert [row.name for row in run.header.implementations] == names
+    assert (run.header.options.impl, run.header.started) == (("rig/*",), made.STARTED)
     assert merged(tmp_path, done[::-1], names) == [run]
 
 
@@ -173,7 +176,7 @@ def test_another_machine_has_a_file_of_its_own(tmp_path: Path) -> None:
     done = [judged("rig/a", tmp_path, [verdict("rig/a")]), judged("rig/b", tmp_path, [verdict("rig/b")], environment=other)]
     runs = merged(tmp_path, done, ["rig/a", "rig/b"])
     assert [Path(run.path).name for run in runs] == ["run.jsonl", "run-2.jsonl"]
-    assert {run.header["environment"]["cpu"] for run in runs} == {"Another CPU", "A CPU | of some make"}
+    assert {run.header.environment.cpu for run in runs} == {"Another CPU", "A CPU | of some make"}
 
 
 @pytest.mark.parametrize(
@@ -199,15 +202,15 @@ def test_a_node_with_another_checkout_is_refused(tmp_path: Path, header: dict[st
 
 def test_a_shard_that_was_merged_already_is_refused(tmp_path: Path) -> None:
     done = judged("rig/a", tmp_path, [verdict("rig/a")])
-    with pytest.raises(RecordError, match=r"rig/a on cpu: rig/a RIG-01 a cpu was judged by rig/a on cpu already"):
+    with pytest.raises(RecordError, match=r"rig/a on cpu: rig/a RIG-01 a cpu was tested by rig/a on cpu already"):
         merged(tmp_path, [done, done], ["rig/a"])
 
 
 def test_a_plug_has_the_name_that_it_has_beside_the_others(tmp_path: Path) -> None:
     done = [judged("rig/x-2", tmp_path, [verdict("rig/x")], alone="rig/x")]
     (run,) = merged(tmp_path, done, ["rig/x-2"])
-    assert [line["implementation"] for line in run.lines] == ["rig/x-2"]
-    assert [row["name"] for row in run.header["implementations"]] == ["rig/x-2"]
+    assert [line.implementation for line in run.of(VerdictRecord)] == ["rig/x-2"]
+    assert [row.name for row in run.header.implementations] == ["rig/x-2"]
 
 
 def test_of_the_pairs_of_a_baseline_the_noisiest_stands(tmp_path: Path) -> None:
@@ -217,22 +220,21 @@ def test_of_the_pairs_of_a_baseline_the_noisiest_stands(tmp_path: Path) -> None:
 
     done = [timed("ademamix/numpy", 0.99, 1.01), timed("ademamix/triton", 0.8, 1.0), timed("ademamix/optax", 0.9, 1.1)]
     (run,) = merged(tmp_path, done, ["ademamix/numpy", "ademamix/triton", "ademamix/optax"])
-    assert [line["ratio_low"] for line in run.lines if line.get("aa")] == [0.8]
-    assert len(run.lines) == 4
+    assert [line.ratio_low for line in run.of(MeasurementRecord) if line.again] == [0.8]
+    assert len(run.records) == 4
 
 
 def test_what_a_lost_shard_would_have_said_is_recorded_in_its_stead(tmp_path: Path) -> None:
     plan = Plan(quick=True)
     for kind in (JUDGE, MEASURE):
         shard = Shard(kind, "rag", "cpu", (), "rag/mine", selector="mine.py:parse")
-        lines = list(lines_without(shard, plan, "error", "lost"))
+        lines = tuple(records_without(shard, plan, "error", "lost"))
         assert lines
-        assert {(line["implementation"], line["verdict"], line["message"]) for line in lines} == {
-            ("rag/mine", "error", "lost")
-        }
+        said = [line.to_json() for line in lines]
+        assert {(line["implementation"], line["verdict"], line["message"]) for line in said} == {("rag/mine", "error", "lost")}
         (run,) = merged(tmp_path, [Done(shard, None, lines, "lost"), judged("rag/b", tmp_path, [])], ["rag/mine", "rag/b"])
-        assert len(run.lines) == len(lines)
-    assert list(lines_without(Shard(BUGS, "rag", "cpu", ()), plan, "error", "lost")) == []
+        assert len(run.records) == len(lines)
+    assert list(records_without(Shard(BUGS, "rag", "cpu", ()), plan, "error", "lost")) == []
 
 
 def test_a_shard_that_never_ends_is_ended(tmp_path: Path) -> None:

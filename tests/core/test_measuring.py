@@ -188,30 +188,30 @@ def measured(
 
 def test_one_measurement_gives_a_line_for_each_state_of_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     outcome, _ = measured(monkeypatch, {"own": 0.001, "baseline": 0.002})
-    assert [line["cache"] for line in outcome.lines] == ["warm", "cold"]
+    assert [line.cache for line in outcome.lines] == ["warm", "cold"]
     for line in outcome.lines:
-        assert (line["verdict"], line["message"], line["decision"]) == ("measured", "", "faster")
-        assert (line["ratio"], line["ratio_low"], line["ratio_high"]) == (2.0, 2.0, 2.0)
-        assert (line["median_s"], line["iqr_s"], line["per_second"]) == (0.001, 0.0, 100_000.0)
-        assert (line["stopped"], line["looks"], line["samples"]) == ("tight", 1, 16)
-        assert line["reason"] == "the whole interval [2, 2] of the ratio lies above 1"
-        assert (line["family"], line["scale"], line["margin"], line["compile_s"]) == ("f", 7.0, 0.0, None)
-        assert line["threads"].keys() >= {"blas"}
-        assert line["affinity"] == sorted(os.sched_getaffinity(0))
-        assert line["telemetry"]["host"]["cpus"] == line["affinity"]
-        assert line["memory_kind"] == "host"
-    assert outcome.line["verdict"] == "measured"
+        assert (line.verdict, line.message, line.decision) == ("measured", "", "faster")
+        assert (line.ratio, line.ratio_low, line.ratio_high) == (2.0, 2.0, 2.0)
+        assert (line.median_s, line.iqr_s, line.per_second) == (0.001, 0.0, 100_000.0)
+        assert (line.stopped, line.looks, line.samples) == ("tight", 1, 16)
+        assert line.reason == "the whole interval [2, 2] of the ratio lies above 1"
+        assert (line.family, line.scale, line.margin, line.compile_s) == ("f", 7.0, 0.0, None)
+        assert line.threads.keys() >= {"blas"}
+        assert line.affinity == tuple(sorted(os.sched_getaffinity(0)))
+        assert line.telemetry["host"]["cpus"] == list(line.affinity)
+        assert line.memory_kind == "host"
+    assert outcome.line.verdict == "measured"
     assert len(outcome.samples) == 16
 
 
 def test_the_baseline_beside_itself_is_no_contest_and_sets_the_noise(monkeypatch: pytest.MonkeyPatch) -> None:
     outcome, _ = measured(monkeypatch, {"baseline": 0.002}, own="baseline")
     for line in outcome.lines:
-        assert (line["aa"], line["decision"], line["ratio"], line["noise"]) == (True, "baseline", 1.0, 1.0)
+        assert (line.again, line.decision, line.ratio, line.noise) == (True, "baseline", 1.0, 1.0)
     assert {("rig", "w", "cpu", state): 1.0 for state in cache.CONDITIONS} == taking._NOISE
     for noise, word in ((1.3, "faster"), (1.5, "undecided")):
         beside, _ = measured(monkeypatch, {"own": 0.002, "baseline": 0.0028}, noise=noise)
-        assert [(line["decision"], line["noise"]) for line in beside.lines] == [(word, noise)] * 2
+        assert [(line.decision, line.noise) for line in beside.lines] == [(word, noise)] * 2
 
 
 def test_an_a_a_pair_that_differs_is_called_noisy_and_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,15 +228,15 @@ def test_an_a_a_pair_that_differs_is_called_noisy_and_remembered(monkeypatch: py
     monkeypatch.setattr(taking.importlib, "import_module", lambda name: room_of(prepare))
     baseline = IMPLEMENTATIONS["baseline"]
     outcome = benchmark.measure(benchmark.Measurement(baseline, baseline, WORKLOAD, "cpu", True))
-    assert "the baseline differs from itself by 20.0% or more here: this place is noisy" in outcome.line["warnings"]
+    assert "the baseline differs from itself by 20.0% or more here: this place is noisy" in outcome.line.warnings
     assert said(taking._NOISE["rig", "w", "cpu", "cold"]) == said(1.2)
 
 
 def test_wrong_answers_have_no_speed_in_either_state(monkeypatch: pytest.MonkeyPatch) -> None:
     outcome, _ = measured(monkeypatch, {"own": 1.0, "baseline": 1.0}, verify=lambda: [equal("answer", 1, 2)])
-    assert [line["verdict"] for line in outcome.lines] == ["wrong answer"] * 2
-    assert [line["cache"] for line in outcome.lines] == ["warm", "cold"]
-    assert all("median_s" not in line for line in outcome.lines)
+    assert [line.verdict for line in outcome.lines] == ["wrong answer"] * 2
+    assert [line.cache for line in outcome.lines] == ["warm", "cold"]
+    assert all(line.median_s is None for line in outcome.lines)
     assert outcome.samples == []
 
 
@@ -248,7 +248,7 @@ def test_an_answer_that_turns_wrong_while_it_is_timed_has_no_speed(monkeypatch: 
         return [equal("answer", 1, 1 if len(verified) < 2 else 2)]
 
     outcome, clock = measured(monkeypatch, {"own": 0.001, "baseline": 0.001}, verify=verify)
-    assert outcome.line["verdict"] == "wrong answer"
+    assert outcome.line.verdict == "wrong answer"
     assert len(clock.order) > 20
 
 
@@ -256,8 +256,8 @@ def test_what_the_timed_calls_left_behind_is_verified_too(monkeypatch: pytest.Mo
     outcome, _ = measured(
         monkeypatch, {"own": 0.001, "baseline": 0.001}, verify_timed=lambda: [equal("timed", 1, 2)], another=None
     )
-    assert [line["verdict"] for line in outcome.lines] == ["wrong answer"] * 2
-    assert outcome.line["message"].startswith("timed")
+    assert [line.verdict for line in outcome.lines] == ["wrong answer"] * 2
+    assert outcome.line.message.startswith("timed")
 
 
 def test_the_last_verification_happens_under_the_conditions_of_the_timed_calls(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -276,7 +276,7 @@ def test_a_baseline_that_is_slower_beside_it_than_beside_itself_is_told(monkeypa
     for alone, warned in ((0.002, False), (0.001, True)):
         outcome, _ = measured(monkeypatch, {"own": 0.001, "baseline": 0.002}, alone=alone)
         for line in outcome.lines:
-            assert any("slows the baseline down" in warning for warning in line["warnings"]) == warned
+            assert any("slows the baseline down" in warning for warning in line.warnings) == warned
             assert "beside_s" not in line
 
 
@@ -286,10 +286,10 @@ def test_faster_than_the_machine_allows_is_a_measuring_fault(monkeypatch: pytest
     workload = Workload(id="w", system="rig", description="", dtype="", amount=1.0, unit="characters", bytes_moved=1e9)
     outcome, _ = measured(monkeypatch, {"own": 0.5, "baseline": 2.0}, workload=workload)
     for line in outcome.lines:
-        assert line["verdict"] == "measuring fault"
-        assert "claims 1e+09 B in 0.5 s" in line["message"]
+        assert line.verdict == "measuring fault"
+        assert "claims 1e+09 B in 0.5 s" in line.message
         assert not {"median_s", "ratio", "per_second", "roofline_share"} & line.keys()
-        assert line["decision"] == ""
+        assert line.decision == ""
 
 
 def test_a_compiler_is_timed_apart(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -300,14 +300,14 @@ def test_a_compiler_is_timed_apart(monkeypatch: pytest.MonkeyPatch) -> None:
         return right()
 
     outcome, _ = measured(monkeypatch, seconds, verify=verify)
-    assert outcome.line["compile_s"] == 2.999
-    assert outcome.line["median_s"] == 0.001
+    assert outcome.line.compile_s == 2.999
+    assert outcome.line.median_s == 0.001
 
 
 def test_work_for_which_there_is_no_time_is_undecided_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     outcome, _ = measured(monkeypatch, {"own": 0.001, "baseline": 0.002}, quads=3)
-    assert outcome.line["decision"] == "undecided"
-    assert outcome.line["reason"].startswith("there was time for 3 quads of samples only, and it takes 6")
+    assert outcome.line.decision == "undecided"
+    assert outcome.line.reason.startswith("there was time for 3 quads of samples only, and it takes 6")
 
 
 def test_sets_of_buffers_are_made_for_both_sides_alike(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -324,8 +324,8 @@ def test_sets_of_buffers_are_made_for_both_sides_alike(monkeypatch: pytest.Monke
 def test_a_run_whose_time_is_spent_begins_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(benchmark.UNTIL, "1.5")
     outcome, clock = measured(monkeypatch, {"own": 1.0, "baseline": 1.0})
-    assert [line["verdict"] for line in outcome.lines] == ["not run"] * 2
-    assert "time that the run was given is spent" in outcome.line["message"]
+    assert [line.verdict for line in outcome.lines] == ["not run"] * 2
+    assert "time that the run was given is spent" in outcome.line.message
     assert clock.order == []
 
 
@@ -382,37 +382,37 @@ def on_device(
 def test_on_a_device_long_work_is_queued_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
     outcome = on_device(monkeypatch, MadeUpDevice(launch_s=20e-6), {"own": 40, "baseline": 80})
     for line in outcome.lines:
-        assert (line["verdict"], line["decision"]) == ("measured", "faster"), line["message"]
-        assert said(line["median_s"]) == said(40 * 5e-6)
-        assert line["clock"] == "device events"
-        assert line["launch"] == {"method": "queued ahead", "exposed_samples": 0, "graph": None}
-        assert said(line["launch_s"]) == said(40 * 20e-6)
-        assert line["peak_memory_bytes"] == 1
-        assert line["telemetry"]["device"] == {"source": "not read: made up"}
+        assert (line.verdict, line.decision) == ("measured", "faster"), line.message
+        assert said(line.median_s) == said(40 * 5e-6)
+        assert line.clock == "device events"
+        assert line.launch == {"method": "queued ahead", "exposed_samples": 0, "graph": None}
+        assert said(line.launch_s) == said(40 * 20e-6)
+        assert line.peak_memory_bytes == 1
+        assert line.telemetry["device"] == {"source": "not read: made up"}
 
 
 def test_on_a_device_short_work_is_replayed_from_graphs_on_both_sides(monkeypatch: pytest.MonkeyPatch) -> None:
     outcome = on_device(monkeypatch, MadeUpDevice(launch_s=20e-6), {"own": 1, "baseline": 2})
     for line in outcome.lines:
-        assert line["launch"]["method"] == "graph", line
-        assert said(line["median_s"]) == said(5e-6)
-        assert said(line["ratio"]) == said(2.0)
+        assert line.launch["method"] == "graph", line
+        assert said(line.median_s) == said(5e-6)
+        assert said(line.ratio) == said(2.0)
 
 
 def test_on_a_device_work_that_cannot_be_captured_says_that_launches_are_in_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     outcome = on_device(monkeypatch, MadeUpDevice(), {"own": 1, "baseline": 1}, waits=True)
     for line in outcome.lines:
-        assert line["launch"]["method"] == "queued ahead"
-        assert "cannot be captured into a graph" in line["launch"]["graph"]
-        assert line["launch"]["exposed_samples"] > 0
-        assert any("hold the time of launches" in warning for warning in line["warnings"])
+        assert line.launch["method"] == "queued ahead"
+        assert "cannot be captured into a graph" in line.launch["graph"]
+        assert line.launch["exposed_samples"] > 0
+        assert any("hold the time of launches" in warning for warning in line.warnings)
 
 
 def test_on_a_device_more_launches_than_a_queue_holds_are_replayed_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
     outcome = on_device(monkeypatch, MadeUpDevice(queue=100), {"own": 300, "baseline": 300})
     for line in outcome.lines:
-        assert line["launch"]["method"] == "graph"
-        assert said(line["median_s"]) == said(300 * 5e-6)
+        assert line.launch["method"] == "graph"
+        assert said(line.median_s) == said(300 * 5e-6)
 
 
 def test_threads_and_affinity_are_pinned_recorded_and_put_back() -> None:

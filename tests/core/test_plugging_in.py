@@ -14,6 +14,7 @@ import pytest
 
 from conformance.engine.isolation import process_state_of
 from conformance.records import io as records
+from conformance.records.schema import VerdictRecord
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -114,7 +115,7 @@ def run(outside: Path, *arguments: str) -> tuple[subprocess.CompletedProcess[str
 
 def verdicts(run: records.Run | None, name: str) -> Counter[str]:
     assert run is not None
-    return Counter(line["verdict"] for line in run.of_kind("verdict") if line["implementation"] == name)
+    return Counter(line.verdict for line in run.of(VerdictRecord) if line.implementation == name)
 
 
 def test_a_class_in_somebodys_package(outside: Path) -> None:
@@ -132,7 +133,7 @@ def test_a_function_in_a_file_that_imports_its_neighbour(outside: Path) -> None:
     assert counts["pass"] > 5
     assert counts["unsupported"] > 0  # no window, no slopes, no key lengths, no grouped heads: gaps, not failures
     assert found is not None
-    assert any("grouped heads" in line["message"] for line in found.of_kind("verdict") if line["verdict"] == "unsupported")
+    assert any("grouped heads" in line.message for line in found.of(VerdictRecord) if line.verdict == "unsupported")
     assert not counts["fail"] + counts["error"]
 
 
@@ -148,9 +149,9 @@ def test_an_object_declares_itself_without_importing_ours(outside: Path) -> None
     assert done.returncode == 0, done.stdout
     assert verdicts(found, "sigmoid_attention/eager.attention")["pass"] > 3
     assert found is not None
-    (described,) = found.header["implementations"]
-    assert (described["numerical_class"], described["dtypes"]) == ("materialised", ["bfloat16"])
-    assert described["features"] == ["bias", "scale"]
+    (described,) = found.header.implementations
+    assert (described.numerical_class, described.dtypes) == ("materialised", ("bfloat16",))
+    assert described.features == ("bias", "scale")
 
 
 def test_a_parser_in_a_file_is_told_apart_by_what_it_gives(outside: Path) -> None:
@@ -177,8 +178,8 @@ def test_an_installed_package_just_appears(outside: Path) -> None:
     assert done.returncode == 0, done.stdout
     assert verdicts(found, "rig/theirs")["pass"] > 20
     assert found is not None
-    (described,) = found.header["implementations"]
-    assert (described["version"], described["origin"]["kind"]) == ("1.2", "entry point")
+    (described,) = found.header.implementations
+    assert (described.version, described.origin.kind) == ("1.2", "entry point")
 
 
 def test_wrong_plugs_get_one_line_each_and_the_rest_goes_on(outside: Path) -> None:
@@ -216,7 +217,7 @@ def test_wrong_plugs_get_one_line_each_and_the_rest_goes_on(outside: Path) -> No
     assert "Traceback" not in done.stdout + done.stderr
     assert verdicts(found, "rig/parser.parse")["pass"] > 20
     assert found is not None
-    messages = {failure["spec"]: failure["message"] for failure in found.header["plug_failures"]}
+    messages = {failure.spec: failure.message for failure in found.header.plug_failures}
     assert set(messages) == set(wrong)
     for spec, words in wrong.items():
         assert words in messages[spec]
@@ -255,11 +256,11 @@ def test_a_program_that_misbehaves_is_an_error_in_words(outside: Path, fault: st
     )
     assert done.returncode == 1
     assert found is not None
-    errors = [line for line in found.of_kind("verdict") if line["implementation"] == f"rig/cmd.{fault}.py"]
+    errors = [line for line in found.of(VerdictRecord) if line.implementation == f"rig/cmd.{fault}.py"]
     assert errors
     for line in errors:
-        assert line["verdict"] == "error"
-        assert words in line["message"]
+        assert line.verdict == "error"
+        assert words in line.message
     assert verdicts(found, "rig/parser.parse")["pass"] > 0
 
 
@@ -282,7 +283,7 @@ def test_many_workers_give_the_same_records(outside: Path) -> None:
     def lines(*arguments: str) -> list[dict[str, object]]:
         _, found = run(outside, "--impl", f"rig={outside}/parser.py:parse", "--impl", "rig/re", *arguments)
         assert found is not None
-        return list(found.lines)
+        return list(found.records)
 
     alone = lines()
     assert len(alone) > 50
@@ -324,7 +325,7 @@ def test_whatever_is_raised_is_a_verdict_in_the_records(outside: Path, workers: 
         counts = verdicts(found, f"rig/strange.{name}")
         assert counts["error"] > 5, done.stdout
         assert found is not None
-        errors = [v for v in found.of_kind("verdict") if v["verdict"] == "error" and v["implementation"].endswith(name)]
+        errors = [v for v in found.of(VerdictRecord) if v.verdict == "error" and v.implementation.endswith(name)]
         assert all(words in error["message"] and len(error["message"]) < 1200 for error in errors)
 
 
@@ -340,17 +341,17 @@ def test_the_printed_command_shows_the_failure_again(outside: Path) -> None:
     specs.append(f"rig=cmd:{shlex.quote(sys.executable)} {shlex.quote(str(program))}")
     _, found = run(outside, "-k", "RIG-01-example", *(word for spec in specs for word in ("--impl", spec)))
     assert found is not None
-    failures = [line for line in found.of_kind("verdict") if line["verdict"] in ("fail", "error")]
-    assert len({line["implementation"] for line in failures}) == len(specs)
+    failures = [line for line in found.of(VerdictRecord) if line.verdict in ("fail", "error")]
+    assert len({line.implementation for line in failures}) == len(specs)
     for line in failures:
         done = subprocess.run(
-            ["bash", "-c", f"{shlex.quote(sys.executable)} -m {line['reproduce']} -p no:cacheprovider"],
+            ["bash", "-c", f"{shlex.quote(sys.executable)} -m {line.reproduce} -p no:cacheprovider"],
             cwd=ROOT,
             capture_output=True,
             text=True,
         )
         assert "1 failed" in done.stdout, done.stdout + done.stderr
-        assert line["message"] in done.stdout
+        assert line.message in done.stdout
 
 
 def test_a_badly_named_entry_point_hides_no_other_and_troubles_nobody_who_did_not_ask(outside: Path) -> None:
@@ -386,7 +387,7 @@ def test_records_go_where_they_were_asked_for_or_the_run_says_why_not(outside: P
     environment = {**os.environ, "PYTHONPATH": str(outside)}
     done = subprocess.run([*command, "moved.jsonl"], cwd=outside, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert records.read(outside / "moved.jsonl").of_kind("verdict")
+    assert records.read(outside / "moved.jsonl").of(VerdictRecord)
     os.mkfifo(outside / "pipe")
     done = subprocess.run([*command, "pipe"], cwd=outside, env=environment, capture_output=True, text=True)
     assert done.returncode == pytest.ExitCode.USAGE_ERROR

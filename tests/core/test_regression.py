@@ -10,6 +10,8 @@ import mpmath
 import numpy as np
 import pytest
 
+from conformance.records.fields import RecordError
+from conformance.records.schema import MeasurementRecord
 from conformance.regression import speeds
 from conformance.regression.speeds import Change, Figure, Key, compare, figure_of, student_quantile, suspects
 from tests.core.noise import Machine, figures
@@ -177,19 +179,19 @@ def test_what_cannot_be_told_is_undecided() -> None:
 
 def test_a_line_without_a_speed_has_no_figure() -> None:
     line = {
-        "implementation": "ademamix/own", "workload": "step", "dtype": "float32", "device": "cpu", "verdict": "measured",
-        "ratio": 1.0, "ratio_low": 0.9, "ratio_high": 1.1, "median_s": 0.5, "samples": 10,
+        "system": "ademamix", "implementation": "ademamix/own", "workload": "step", "dtype": "float32", "device": "cpu",
+        "verdict": "measured", "ratio": 1.0, "ratio_low": 0.9, "ratio_high": 1.1, "median_s": 0.5, "samples": 10,
     }  # fmt: skip
-    found = figure_of(line)
+    found = figure_of(MeasurementRecord.from_json(line))
     assert found is not None
     assert (found.cache, found.again) == ("warm", False)
     # Half of a 95 % interval is 1.96 standard errors; the wider side counts.
     assert round(math.log(1 / 0.9) / found.error, 2) == 1.96
-    for change in (
-        *({"verdict": "wrong answer"}, {"ratio": None}, {"ratio": "inf"}, {"ratio_low": 0}, {"median_s": -1.0}),
-        *({"ratio_low": 1.05}, {"ratio_high": float("nan")}, {"ratio": True}),
-    ):
-        assert figure_of({**line, **change}) is None, change
+    for change in ({"verdict": "wrong answer"}, {"ratio": None}, {"ratio_low": 1.05}):
+        assert figure_of(MeasurementRecord.from_json({**line, **change})) is None, change
+    for change in ({"ratio": "inf"}, {"ratio_low": 0}, {"median_s": -1.0}, {"ratio_high": math.nan}, {"ratio": True}):
+        with pytest.raises(RecordError):
+            MeasurementRecord.from_json({**line, **change})
 
 
 @pytest.mark.parametrize("freedom", [1, 2, 5, 29, 299])

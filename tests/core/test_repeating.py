@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from conformance.records import io as records
+from conformance.records import io
+from conformance.records.schema import AgainstRecord, FooterRecord, HeaderRecord, MeasurementRecord
 from conformance.regression import repeat
 from tests.reports import records_for_tests as made
+
+
+def write(file: Path, line: dict[str, Any], slower: int) -> None:
+    footer = FooterRecord(exit=slower, against=AgainstRecord(slower=slower, lost=0))
+    io.write(file, HeaderRecord.from_json(made.header()), [MeasurementRecord.from_json(line)], footer)
 
 
 def test_alarms_are_counted_and_end_it_badly(
@@ -21,8 +28,7 @@ def test_alarms_are_counted_and_end_it_badly(
         asked.append((file.name, list(arguments)))
         slow = file.name == "002.jsonl"
         line = made.measurement("ademamix/numpy", 1.0 if slow else 2.0, samples=100, takes=[{}] if slow else [])
-        footer = {"exit": int(slow), "against": {"slower": int(slow), "lost": 0}}
-        records.write(file, made.header(), [line], footer)
+        write(file, line, slower=int(slow))
 
     monkeypatch.setattr(repeat, "_measure", measure)
     assert repeat.main(["--repeats", "3", "--folder", str(tmp_path), "--", "--quick"]) == 1
@@ -37,8 +43,7 @@ def test_alarms_are_counted_and_end_it_badly(
 
 def test_no_alarm_ends_it_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def measure(file: Path, arguments: Sequence[str]) -> None:
-        footer = {"exit": 0, "against": {"slower": 0, "lost": 0}}
-        records.write(file, made.header(), [made.measurement("ademamix/numpy", 2.0)], footer)
+        write(file, made.measurement("ademamix/numpy", 2.0), slower=0)
 
     monkeypatch.setattr(repeat, "_measure", measure)
     assert repeat.main(["--repeats", "2", "--folder", str(tmp_path)]) == 0

@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 
-from conformance.records import io as records
-from conformance.studies.claims import Axes, Claim, Effort, Finding, Series
+from conformance.records import io
+from conformance.records.schema import Axes, Series
+from conformance.studies import claims, curves
+from conformance.studies.claims import Claim, Finding
 from conformance.studies.curves import Curve, Trace
-from conformance.studies.study import BAD_INPUT, BROKEN, HELD, INTERRUPTED, claims, curves
+from conformance.studies.study import BAD_INPUT, BROKEN, DONE, INTERRUPTED, Effort
 from impls.implementation import Implementation, NotRun, Unsupported
-from reports.merging import load
+from reports.merge import load
 
 
 def finding(**changes: Any) -> Finding:
@@ -36,21 +38,23 @@ def raises(error: BaseException) -> Callable[..., Any]:
 
 
 @pytest.fixture
-def rooms(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+def systems(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     def hold(*made: Any) -> None:
         for module, kind in ((claims, Claim), (curves, Curve)):
             held = tuple(one for one in made if isinstance(one, kind))
-            monkeypatch.setattr(module, "in_rooms", lambda *_, held=held: held)
+            monkeypatch.setattr(module, "of_systems", lambda *_, held=held: held)
 
     return hold
 
 
 def written(path: Path, kind: str = "claim") -> list[dict[str, Any]]:
-    return sorted(records.read(path).of_kind(kind), key=lambda line: line.get("id", ""))
+    return sorted(
+        (record.to_json() for record in io.read(path).records if kind == record.KIND), key=lambda line: line.get("id", "")
+    )
 
 
-def test_one_that_fails_stops_none_after_it(tmp_path: Path, rooms: Callable[..., None]) -> None:
-    rooms(
+def test_one_that_fails_stops_none_after_it(tmp_path: Path, systems: Callable[..., None]) -> None:
+    systems(
         claim("RIG-C1", raises(ZeroDivisionError("no"))),
         claim("RIG-C2", raises(SystemExit(3))),
         claim("RIG-C3", raises(NotRun("no data here"))),
@@ -66,18 +70,18 @@ def test_one_that_fails_stops_none_after_it(tmp_path: Path, rooms: Callable[...,
     assert load([tmp_path / "r.jsonl"]).suite
 
 
-def test_every_line_has_the_same_keys(tmp_path: Path, rooms: Callable[..., None]) -> None:
+def test_every_line_has_the_same_keys(tmp_path: Path, systems: Callable[..., None]) -> None:
     shape = {"series": (Series("a", [1, 2], [3, math.inf], [1, 1], [4, 4]),), "axes": Axes("n", "error", "xy")}
-    rooms(claim("RIG-C1", lambda effort: finding(**shape)), claim("RIG-C2", raises(NotRun("no"))))
-    assert claims.main(["--records", str(tmp_path / "r.jsonl")]) == HELD
+    systems(claim("RIG-C1", lambda effort: finding(**shape)), claim("RIG-C2", raises(NotRun("no"))))
+    assert claims.main(["--records", str(tmp_path / "r.jsonl")]) == DONE
     first, second = written(tmp_path / "r.jsonl")
     assert set(first) == set(second)
     assert first["series"] == [{"label": "a", "x": [1.0, 2.0], "y": [3.0, "inf"], "low": [1.0, 1.0], "high": [4.0, 4.0]}]
     assert first["axes"] == {"x": "n", "y": "error", "log": "xy"}
 
 
-def test_an_interrupted_run_records_what_it_found(tmp_path: Path, rooms: Callable[..., None]) -> None:
-    rooms(
+def test_an_interrupted_run_records_what_it_found(tmp_path: Path, systems: Callable[..., None]) -> None:
+    systems(
         claim("RIG-C1", lambda effort: finding()),
         claim("RIG-C2", raises(KeyboardInterrupt())),
         claim("RIG-C3", lambda effort: finding()),
@@ -86,14 +90,14 @@ def test_an_interrupted_run_records_what_it_found(tmp_path: Path, rooms: Callabl
     assert [line["verdict"] for line in written(tmp_path / "r.jsonl")] == ["holds", "not run", "not run"]
 
 
-def test_what_stands_in_the_way_is_said(tmp_path: Path, rooms: Callable[..., None]) -> None:
-    rooms(
+def test_what_stands_in_the_way_is_said(tmp_path: Path, systems: Callable[..., None]) -> None:
+    systems(
         claim("RIG-C1", raises(AssertionError()), needs=("no_such_module",)),
         claim("RIG-C2", raises(AssertionError()), devices=("cuda",)),
         claim("RIG-C3", raises(AssertionError())),
         claim("RIG-C4", lambda effort: finding(measured=str(effort.quick)), quick=True),
     )
-    assert claims.main(["--quick", "--records", str(tmp_path / "r.jsonl")]) == HELD
+    assert claims.main(["--quick", "--records", str(tmp_path / "r.jsonl")]) == DONE
     lines = written(tmp_path / "r.jsonl")
     assert [line["verdict"] for line in lines] == ["not run"] * 3 + ["holds"]
     for line, word in zip(lines, ("no_such_module", "cuda only", "--quick"), strict=False):
@@ -107,9 +111,9 @@ def test_what_stands_in_the_way_is_said(tmp_path: Path, rooms: Callable[..., Non
     [([], "1 2 3"), (["rig"], "1 2"), (["RIG-C2"], "2"), (["adm-*", "RIG-C1"], "1 3"), (["rag"], ""), (["RIG-C9"], None)],
 )
 def test_names_systems_and_globs_select(
-    names: list[str], chosen: str | None, rooms: Callable[..., None], capsys: pytest.CaptureFixture[str]
+    names: list[str], chosen: str | None, systems: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rooms(
+    systems(
         claim("RIG-C1", raises(AssertionError())),
         claim("RIG-C2", raises(AssertionError())),
         claim("ADM-C3", raises(AssertionError()), system="ademamix"),
@@ -147,13 +151,13 @@ def curve(run: Callable[[Implementation, Effort], Trace | Iterable[Trace]], name
     )
 
 
-def test_a_curve_is_followed_for_every_implementation(tmp_path: Path, rooms: Callable[..., None]) -> None:
+def test_a_curve_is_followed_for_every_implementation(tmp_path: Path, systems: Callable[..., None]) -> None:
     def run(implementation: Implementation, effort: Effort) -> list[Trace]:
         if implementation.name == "rig/reference":
             raise RuntimeError("gave up")
         return [Trace(x=[1, 2], y=[3, 4], dtype=dtype, settings={"seed": 0}) for dtype in ("float32", "float64")]
 
-    rooms(curve(run))
+    systems(curve(run))
     target = tmp_path / "r.jsonl"
     assert curves.main(["--impl", "rig/re", "--impl", "rig/reference", "--impl", "rag/*", "--records", str(target)]) == BROKEN
     lines = written(target, "curve")
@@ -163,26 +167,28 @@ def test_a_curve_is_followed_for_every_implementation(tmp_path: Path, rooms: Cal
         ("rig/reference", "", "error"),
     ]
     assert len({tuple(sorted(line)) for line in lines}) == 1
-    assert [row["name"] for row in records.read(target).header["implementations"]] == ["rig/re", "rig/reference"]
+    assert [row.name for row in io.read(target).header.implementations] == ["rig/re", "rig/reference"]
     assert json.dumps(lines[0]["axes"]) == '{"x": "length", "y": "error", "log": "xy"}'
 
 
-def test_a_curve_is_named_with_and_without_its_system(rooms: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
-    rooms(curve(raises(AssertionError())), curve(raises(AssertionError()), "time-against-length"))
+def test_a_curve_is_named_with_and_without_its_system(
+    systems: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    systems(curve(raises(AssertionError())), curve(raises(AssertionError()), "time-against-length"))
     for name, number in (("error-against-length", 1), ("rig/error-*", 1), ("rig", 2), ("nothing", 0)):
         code = curves.main([name, "--list"])
         assert len([line for line in capsys.readouterr().out.split("\n") if line]) == number
         assert code == (0 if number else BAD_INPUT)
 
 
-def test_a_plug_that_cannot_be_used_is_one_line(rooms: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
-    rooms(curve(raises(AssertionError())))
+def test_a_plug_that_cannot_be_used_is_one_line(systems: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
+    systems(curve(raises(AssertionError())))
     assert curves.main(["--impl", "no.such.module:thing"]) == BAD_INPUT
     assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_progress_is_said_to_those_who_wait(
-    rooms: Callable[..., None], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    systems: Callable[..., None], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("conformance.studies.study._QUIET_S", 0)
 
@@ -190,7 +196,7 @@ def test_progress_is_said_to_those_who_wait(
         effort.say("step 1\nof 2")
         return finding()
 
-    rooms(claim("RIG-C1", run))
+    systems(claim("RIG-C1", run))
     claims.main([])
     said = capsys.readouterr()
     assert said.err.strip() == "RIG-C1: step 1 of 2"

@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from conformance.records import io as records
-from conformance.records.schema import Verdict, VerdictRecord
+from conformance.records import io
+from conformance.records.schema import SCHEMA, Verdict, VerdictRecord
 
 STARTED = "2026-11-23T08:00:00Z"
 
@@ -454,12 +454,12 @@ def lines() -> list[dict[str, Any]]:
 
 
 def write(path: Path, body: list[dict[str, Any]] | None = None, **header_changes: Any) -> Path:
-    """A complete, well-formed record file."""
-    records.write(
+    """A complete record file, well-formed where its lines are."""
+    io.write_lines(
         path,
-        header(**header_changes),
+        {"record": "header", "schema": SCHEMA, **header(**header_changes)},
         lines() if body is None else body,
-        {"finished": "2026-11-23T08:01:00Z", "seconds": 60.25, "exit": 1},
+        {"record": "footer", "finished": "2026-11-23T08:01:00Z", "seconds": 60.25, "exit": 1},
     )
     return path
 

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conformance.records.schema import Axes, MeasurementRecord, Series, SystemRecord
 from reports.axes import Axis, axis, label
 from reports.line_chart import LineChart, described, draw, legend_rows, style, wrapped
-from reports.merging import Measurement, System, merge
+from reports.merge import merge
 from reports.page import render
 from reports.ranking import main_workload
 from reports.roofline_chart import Roof, RooflineChart, Share, ShareChart, Spot, draw_roofline, draw_shares
 from reports.speed_data import growths, roofline_charts, scaling_charts
-from reports.studied import Axes, Line
 from reports.study_data import claim_chart, curve_charts
 from tests.reports import records_for_tests as made
 
@@ -66,7 +66,7 @@ def line_chart(**changes: Any) -> LineChart:
         "title": "T",
         "subtitle": "s",
         "axes": Axes("x", "y", "xy"),
-        "lines": (Line("a", (1, 2, 3), (1, 2, 3)),),
+        "lines": (Series("a", (1, 2, 3), (1, 2, 3)),),
         "description": "d",
     }
     return LineChart(**{**fields, **changes})
@@ -76,16 +76,16 @@ def line_chart(**changes: Any) -> LineChart:
 @pytest.mark.parametrize(
     "lines",
     [
-        (Line("one point", (5,), (5,)),),
-        (Line("a band", tuple(range(40)), (2.0,) * 40, (1.0,) * 40, (3.0,) * 40),),
-        (Line("zero and infinite", (0, 1, 2), (0, math.inf, -math.inf)),),
-        (Line("nothing", (), ()), Line("something", (1, 2), (1, 2), (0.5, 1), (2, 3))),
-        tuple(Line(f"number {n}", (1, 2), (n, n + 1)) for n in range(30)),
-        (Line("no \ue000 glyph $x$ 漢字 " + "long " * 40, (1, 1, 1), (2, 2, 2)),),
-        (Line("", tuple(range(1000)), tuple(float(n) for n in range(1000))),),
+        (Series("one point", (5,), (5,)),),
+        (Series("a band", tuple(range(40)), (2.0,) * 40, (1.0,) * 40, (3.0,) * 40),),
+        (Series("zero and infinite", (0, 1, 2), (0, math.inf, -math.inf)),),
+        (Series("nothing", (), ()), Series("something", (1, 2), (1, 2), (0.5, 1), (2, 3))),
+        tuple(Series(f"number {n}", (1, 2), (n, n + 1)) for n in range(30)),
+        (Series("no \ue000 glyph $x$ 漢字 " + "long " * 40, (1, 1, 1), (2, 2, 2)),),
+        (Series("", tuple(range(1000)), tuple(float(n) for n in range(1000))),),
     ],
 )
-def test_lines_of_any_kind_are_drawn(log: str, lines: tuple[Line, ...]) -> None:
+def test_lines_of_any_kind_are_drawn(log: str, lines: tuple[Series, ...]) -> None:
     svg = draw(line_chart(lines=lines, axes=Axes("x", "y", log), title="T" * 300, subtitle="many words " * 60))
     assert ElementTree.fromstring(svg).tag.endswith("svg")
     assert b"<text" not in svg
@@ -100,10 +100,10 @@ def test_no_two_lines_look_alike() -> None:
 
 
 def test_a_value_changed_changes_the_drawing_and_the_words() -> None:
-    one, other = Line("a", (1, 2), (3, 4)), Line("a", (1, 2), (3, 5))
+    one, other = Series("a", (1, 2), (3, 4)), Series("a", (1, 2), (3, 5))
     assert draw(line_chart(lines=(one,))) == draw(line_chart(lines=(one,)))
     assert draw(line_chart(lines=(one,))) != draw(line_chart(lines=(other,)))
-    words = described("W", Axes("length", "error"), (one, Line("b", (8,), (0.5,)), Line("empty", (), ())))
+    words = described("W", Axes("length", "error"), (one, Series("b", (8,), (0.5,)), Series("empty", (), ())))
     assert words == "W: error against length, 2 lines. a from 3.00 at 1 to 4.00 at 2 and b 0.500 at 8."
 
 
@@ -140,8 +140,8 @@ def evidence(tmp_path: Any, body: list[dict[str, Any]]) -> Any:
     return merge([("a.jsonl", read(made.write(tmp_path / "a.jsonl", body)))])
 
 
-def system(name: str) -> System:
-    return next(System(s["name"], s["title"], s["paper"], s["requirement_prefix"]) for s in made.SYSTEMS if s["name"] == name)
+def system(name: str) -> SystemRecord:
+    return next(SystemRecord(**s) for s in made.SYSTEMS if s["name"] == name)
 
 
 def test_spots_stand_where_their_measurements_say(tmp_path: Any) -> None:
@@ -276,7 +276,7 @@ def test_claims_and_curves_draw_what_their_lines_hold(tmp_path: Any) -> None:
 def test_of_two_runs_of_a_claim_what_says_more_is_shown(
     tmp_path: Any, first: dict[str, Any], second: dict[str, Any], kept: list[str]
 ) -> None:
-    from reports.merging import load
+    from reports.merge import load
 
     one = made.write(tmp_path / "a.jsonl", [made.claim("ADM-C1", "ademamix", **first)])
     two = made.write(tmp_path / "b.jsonl", [made.claim("ADM-C1", "ademamix", **second)], started="2026-11-23T09:00:00Z")
@@ -295,12 +295,14 @@ def test_of_two_runs_of_a_claim_what_says_more_is_shown(
     ],
 )
 def test_lines_that_make_no_sense_are_refused(tmp_path: Any, line: dict[str, Any]) -> None:
-    from conformance.records.io import RecordError
+    from conformance.records.fields import RecordError
 
-    with pytest.raises(RecordError, match=r"a\.jsonl: a line is not what this version expects"):
+    with pytest.raises(RecordError, match=r"a\.jsonl, line 2, a (claim|curve): .*(found|missing)"):
         evidence(tmp_path, [line])
 
 
 def test_no_speed_is_drawn_for_a_measuring_fault() -> None:
-    fault = Measurement("A", "x", "x/y", "w", "", "float32", "cpu", 1.0, "u", "measuring fault", median_s=1e-9, ratio=99.0)
+    fault = MeasurementRecord(
+        system="x", implementation="x/y", workload="w", verdict="measuring fault", median_s=1e-9, ratio=99.0
+    )
     assert fault.speed is None

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from conformance.records.io import RecordError
+from conformance.records.fields import RecordError
 from conformance.records.schema import Verdict
 from reports.markdown import blocks, inline
-from reports.merging import load
+from reports.merge import load
 from reports.numbers import percent
 from reports.ranking import Status, fastest, main_workload, ranking
 from reports.sections.provenance import reproduction
@@ -144,12 +144,12 @@ REFUSALS |= {
     "a planted bug that reads differently": (
         [made.mutant("ademamix", "ademamix/bug", "Says another thing.", ["ADM-01"], {}, ["ADM-01"])],
         {},
-        r"second\.jsonl: its planted bug ademamix/bug reads differently in first\.jsonl",
+        r"second\.jsonl: its mutant ademamix/bug reads differently in first\.jsonl",
     ),
     "a planted bug that is caught in one": (
         [made.mutant("ademamix", "ademamix/bug", "Is wrong.", ["ADM-01"], {}, ["ADM-01"], verdict="survived")],
         {},
-        r"second\.jsonl: the planted bug ademamix/bug is 'survived' here and 'killed' in first\.jsonl",
+        r"second\.jsonl: the mutant ademamix/bug is 'survived' here and 'killed' in first\.jsonl",
     ),
 }
 
@@ -222,7 +222,7 @@ def test_a_spoilt_file_is_refused_by_name(spoil: Callable[[Path], None], message
 )
 def test_a_malformed_line_is_refused_by_the_name_of_its_file(line: dict[str, Any], tmp_path: Path) -> None:
     path = made.write(tmp_path / "odd.jsonl", [line])
-    with pytest.raises(RecordError, match=r"odd\.jsonl: a line is not what this version expects"):
+    with pytest.raises(RecordError, match=r"odd\.jsonl, line 2, a (verdict|mutant|measurement): .*(found|missing)"):
         load([path])
 
 
@@ -332,7 +332,7 @@ def test_a_run_of_a_few_cases_has_not_covered_the_suite(tmp_path: Path) -> None:
 @pytest.mark.parametrize("change", [{"margin": 1.5}, {"margin": "inf"}, {"ratio": -2.0}, {"median_s": 0}], ids=str)
 def test_a_speed_that_its_own_line_contradicts_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
     path = made.write(tmp_path / "odd.jsonl", [{**made.measurement("ademamix/torch", 1.5), **change}])
-    with pytest.raises(RecordError, match=r"odd\.jsonl: a line is not what this version expects"):
+    with pytest.raises(RecordError, match=r"odd\.jsonl, line 2, a (verdict|mutant|measurement): .*(found|missing)"):
         load([path])
 
 
@@ -351,7 +351,7 @@ def test_a_speed_that_its_own_line_contradicts_is_refused(tmp_path: Path, change
 )
 def test_a_verdict_that_its_own_line_contradicts_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
     path = made.write(tmp_path / "odd.jsonl", [{**one_verdict()[0], **change}])
-    with pytest.raises(RecordError, match=r"odd\.jsonl: a line is not what this version expects"):
+    with pytest.raises(RecordError, match=r"odd\.jsonl, line 2, a (verdict|mutant|measurement): .*(found|missing)"):
         load([path])
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from conformance.records.schema import Verdict, VerdictRecord
 from reports.anchors import finding
-from reports.merging import load
+from reports.merge import load
 from reports.page import render
 from tests.reports import records_for_tests as made
 
@@ -348,7 +348,7 @@ def evil_records() -> tuple[list[dict[str, Any]], dict[str, Any]]:
             **dict.fromkeys(("statement", "source", "expected", "measured", "unit", "message", "device"), EVIL),
             settings={EVIL: [EVIL, {EVIL: EVIL}]},
             series=[{"label": EVIL, "x": [1, 2], "y": ["inf", 0], "low": None, "high": None}],
-            axes={"x": EVIL, "y": EVIL, "log": EVIL},
+            axes={"x": EVIL, "y": EVIL, "log": "xy"},
         ),
         made.claim(EVIL, "ademamix", EVIL, message=EVIL),
         made.curve(name, [1.0, 2.0], name=EVIL, title=EVIL, dtype=EVIL, device=EVIL, settings={EVIL: EVIL}),

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 import xml.etree.ElementTree as ElementTree
+from typing import Literal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conformance.records.schema import MutantRecord, SystemRecord
 from reports.bug_chart import bug_chart
 from reports.bug_chart import draw as draw_bugs
 from reports.chart_data import Chart, Point
-from reports.merging import Evidence, Killed, System
+from reports.evidence import Evidence
 from reports.placing import Anchor, Box, place
 from reports.plots import draw
 from reports.ranking import Status
@@ -91,13 +93,22 @@ def test_extreme_points_are_drawn() -> None:
     assert b"<text" not in svg  # glyphs are paths: no reader needs the font
 
 
-def planted(name: str, expected: tuple[str, ...], killers: dict[str, float | str]) -> Killed:
+def planted(name: str, expected: tuple[str, ...], killers: dict[str, float | Literal["error"]]) -> MutantRecord:
     ids = ("R-1", "R-2", "R-3")
-    return Killed("x", name, "Wrong.", False, "", expected, killers, ids, "killed" if killers else "survived")
+    return MutantRecord(
+        system="x",
+        mutant=name,
+        sentence="Wrong.",
+        honest=False,
+        expected_killers=expected,
+        killers=killers,
+        checked=ids,
+        verdict="killed" if killers else "survived",
+    )
 
 
-def evidence_of(*bugs: Killed) -> Evidence:
-    return Evidence("0", (), (System("x", "X", "", "R"),), (), (), (), bugs, ())
+def evidence_of(*bugs: MutantRecord) -> Evidence:
+    return Evidence("0", (), (SystemRecord(name="x", title="X", paper="", requirement_prefix="R"),), (), (), (), bugs, ())
 
 
 def test_bugs_stand_in_the_order_of_what_catches_them() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from reports import cli
 from reports.document import Link
-from reports.merging import load
+from reports.merge import load
 from reports.page import render
 from reports.readme import BEGIN, END, ReadmeError, figures, with_figures
 from reports.report_index import report_index, write_ups

@@ -15,7 +15,7 @@ import pytest
 
 from conformance.records.schema import Verdict
 from reports.canvas import CARD
-from reports.merging import load
+from reports.merge import load
 from reports.page import render
 from reports.web.cells import WORST, kind, sort_key
 from reports.web.figures import COLOURS, inline

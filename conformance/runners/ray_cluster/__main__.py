@@ -12,13 +12,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from conformance.benchmark import environment
 from conformance.pytest_plugin.terminal_summary import summary_table
 from conformance.records import header
-from conformance.records.io import RecordError
-from conformance.records.schema import VerdictRecord
+from conformance.records.fields import RecordError
+from conformance.records.schema import OptionsRecord, ShardsRecord, VerdictRecord
 from conformance.runners.ray_cluster.shards import Plan, plan_shards
 from impls.implementation import in_one_line
 
@@ -104,16 +106,18 @@ def run(plan: Plan) -> int:
     _say(f"{len(shards)} shard{'s' * (len(shards) != 1)}")
     done = cluster.run_shards(plan, shards, _say)
     lost, lost_bugs = cluster.kinds(done)
-    bad = lost or lost_bugs or listing["failures"] or any(each.run and each.run.footer["exit"] == FAILED for each in done)
+    bad = lost or lost_bugs or listing["failures"] or any(each.run and each.run.footer.exit == FAILED for each in done)
     code = FAILED if bad else PASSED
-    footer = {**began.footer(code), "fleet": {"shards": len(shards), "lost": len(lost) + len(lost_bugs)}}
-    own = {} if any(each.run for each in done) else header.header(began, {"device": []}, ())
+    footer = replace(began.footer(code), fleet=ShardsRecord(shards=len(shards), lost=len(lost) + len(lost_bugs)))
+    own = None
+    if not any(each.run for each in done):
+        own = header.header(began, environment.suite_version(), environment.describe(with_gpu=False), OptionsRecord())
     try:
         written = merge.merge(plan, listing, done, footer, began.at, own)
     except OSError as error:
         raise RecordError(f"--records {plan.records}: not written: {error}") from error
-    lines = [line for each in done for line in (each.run.lines if each.run else each.lines)]
-    for row in summary_table(VerdictRecord.from_json(line) for line in lines if line["record"] == "verdict"):
+    found = [record for each in done for record in each.records]
+    for row in summary_table(record for record in found if isinstance(record, VerdictRecord)):
         _say(row)
     for each in lost + lost_bugs:
         _say(f"LOST: {each.shard.title}: {each.problem}")

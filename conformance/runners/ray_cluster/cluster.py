@@ -18,9 +18,9 @@ from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from conformance.records import io as records
-from conformance.records.io import RecordError
+from conformance.records.fields import Record, RecordError
 from conformance.runners.ray_cluster.merge import Done
-from conformance.runners.ray_cluster.shards import BUGS, MEASURE, Plan, Shard, lines_without
+from conformance.runners.ray_cluster.shards import BUGS, MEASURE, Plan, Shard, records_without
 from impls.implementation import in_one_line
 
 ROOT = Path(__file__).resolve().parent.parent.parent.parent
@@ -153,7 +153,7 @@ class _Fleet:
         except RecordError as error:
             self._lost(attempt, str(error))
             return
-        self._finish(Done(attempt.shard, run), f"{_counts(run.lines)} in {result['seconds']:.1f} s")
+        self._finish(Done(attempt.shard, run), f"{_counts(run.records)} in {result['seconds']:.1f} s")
 
     def _lost(self, attempt: _Attempt, reason: str) -> None:
         """Hand it out again, or give it up after as many attempts as the plan allows."""
@@ -163,7 +163,7 @@ class _Fleet:
             self.waiting.append(_Attempt(shard, attempt.number + 1))
             return
         message = f"the process that was running it was lost in each of {attempt.number} attempts: {reason}"
-        self._finish(Done(shard, None, list(lines_without(shard, self.plan, "error", message)), message), message)
+        self._finish(Done(shard, None, tuple(records_without(shard, self.plan, "error", message)), message), message)
 
     def _give_up_the_hopeless(self) -> None:
         """What no living node could ever run is not waited for longer than the plan's patience."""
@@ -183,7 +183,8 @@ class _Fleet:
                 self.waiting.remove(attempt)
             message = f"no node of the cluster offers a {wanted}, {self.plan.patience_s:g} s long"
             self._finish(
-                Done(attempt.shard, None, list(lines_without(attempt.shard, self.plan, "not run", message)), message), message
+                Done(attempt.shard, None, tuple(records_without(attempt.shard, self.plan, "not run", message)), message),
+                message,
             )
 
     def _finish(self, done: Done, words: str) -> None:
@@ -201,8 +202,8 @@ def _cause(error: BaseException) -> str:
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
-def _counts(lines: Sequence[dict[str, Any]]) -> str:
-    counted = Counter(line["verdict"] for line in lines)
+def _counts(found: Sequence[Record]) -> str:
+    counted = Counter(str(getattr(record, "verdict", "")) for record in found)
     return ", ".join(f"{number} {verdict}" for verdict, number in counted.most_common()) or "nothing"
 
 

@@ -16,7 +16,7 @@ def main(target: str, *specs: str) -> int:
     selection = select(specs)
     found = {
         "implementations": [
-            {**described(implementation), "name_alone": implementation.name_alone}
+            {**described(implementation).to_json(), "name_alone": implementation.name_alone}
             for implementation in selection.implementations
         ],
         "failures": [asdict(failure) for failure in selection.failures],

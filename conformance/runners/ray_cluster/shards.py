@@ -11,6 +11,7 @@ from conformance.benchmark.benchmark import measurements, unmeasured
 from conformance.engine.mutation import mutants_of
 from conformance.engine.runner import list_test_cases, unjudged
 from conformance.engine.selection import Options
+from conformance.records.fields import Record
 from conformance.records.schema import Verdict
 from impls.implementation import Implementation
 from impls.systems import SYSTEMS
@@ -87,7 +88,7 @@ def plan_shards(plan: Plan, implementations: Iterable[Mapping[str, Any]]) -> lis
     return shards
 
 
-def lines_without(shard: Shard, plan: Plan, verdict: str, message: str) -> Iterator[dict[str, Any]]:
+def records_without(shard: Shard, plan: Plan, verdict: str, message: str) -> Iterator[Record]:
     """What is recorded of everything that a shard would have judged or measured, had it come to its end."""
     if shard.kind == BUGS:
         return
@@ -103,7 +104,7 @@ def lines_without(shard: Shard, plan: Plan, verdict: str, message: str) -> Itera
     options = Options((shard.device,), plan.dtypes, plan.quick, plan.thorough)
     if shard.kind == JUDGE:
         for test_case in list_test_cases(shard.system, [stub], options):
-            yield unjudged(test_case, Verdict(verdict), message).to_json()
+            yield unjudged(test_case, Verdict(verdict), message)
         return
     for measurement in measurements(shard.system, [stub], options):
         if measurement.implementation.name != shard.name:
