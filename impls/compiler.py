@@ -1,4 +1,4 @@
-"""C++ sources are compiled once per machine and kept in a cache folder; without a compiler, the reason is said."""
+"""Compile C++ sources once per machine, and keep the libraries in a cache folder."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from impls.implementation import NotRun
 
 _OPTIONS = ("-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
 _NATIVE = ("-march=native", "-mcpu=native")
-"""Whichever the compiler understands; the first for x86, the second for ARM and others. The cache knows the processor."""
+"""The first is for x86, the second for ARM and others. The cache is kept per processor."""
 
 
 class BackendUnavailable(NotRun, RuntimeError):
-    """What a backend needs is not on this machine. The message says what, and what would do instead."""
+    """A backend needs something that this machine lacks. The message says what, and what would do instead."""
 
 
 def cache_folder() -> Path:
@@ -49,7 +49,7 @@ def compiler() -> str:
 
 @functools.lru_cache
 def library(source: Path, flags: tuple[str, ...] = ()) -> ctypes.CDLL:
-    """The shared library built from a source and what lies beside it. BackendUnavailable where that cannot be done."""
+    """The shared library built from a source and the files beside it. BackendUnavailable where that is impossible."""
     tool = compiler()
     if not tool:
         raise BackendUnavailable("needs a C++ compiler (CXX, c++, g++ or clang++) and finds none; other backends need none")
@@ -80,14 +80,14 @@ def _built(tool: str, source: Path, flags: Sequence[str]) -> Path:
         path = Path(folder) / path.name
     built = Path(folder) / "built"
     _compile(tool, source, built, flags)
-    os.replace(built, path)  # whoever builds at the same time replaces it by the same
+    os.replace(built, path)  # another process that builds at the same time writes the same
     if path.parent != Path(folder):
         os.rmdir(folder)
     return path
 
 
 def _compile(tool: str, source: Path, target: Path, flags: Sequence[str]) -> None:
-    """Try the options that a compiler may lack one by one, the most useful first."""
+    """Compile; options that a compiler may lack are tried in turn, the most useful first."""
     said = ""
     for parallel in (["-fopenmp"], []):
         for native in (*([flag] for flag in _NATIVE), []):
@@ -113,7 +113,7 @@ def _version(tool: str) -> str:
 
 @functools.lru_cache
 def _processor() -> str:
-    """What tells processors apart for which the same code would not run: a cache may lie on a shared disk."""
+    """What distinguishes processors that cannot run the same code; machines may share a cache."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

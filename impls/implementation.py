@@ -1,6 +1,6 @@
-"""What an implementation is, to everything above this storey: one frozen record that is cheap to make and to list.
+"""The record of an implementation: frozen, and cheap to make and to list.
 
-Nothing is imported until somebody asks for the object, so that a list of implementations costs no torch and no jax.
+The object itself is imported only when somebody asks for it, so that a list of implementations needs neither torch nor jax.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 
 class Unsupported(Exception):
-    """A declared gap: the implementation does not offer what a case needs. Neither a pass nor a fail."""
+    """A declared gap: the implementation does not offer what a case needs. Neither pass nor fail."""
 
 
 class NotRun(Exception):
@@ -25,15 +25,15 @@ class NotRun(Exception):
 
 
 class PlugError(Exception):
-    """A plug that cannot be used: what was found, what was expected, and the one line that would settle it."""
+    """A plug that cannot be used. The message says what was found, what was expected, and what to do."""
 
 
 LONGEST_MESSAGE = 1000
-"""Characters of a stranger's message that are kept."""
+"""Characters of a third party's message that are kept."""
 
 
 def in_one_line(text: str) -> str:
-    """A stranger's words, fit for a terminal, a record and a line of their own: no control character, no lone surrogate."""
+    """Sanitise third-party text for a terminal and a record: one line, no control characters, no lone surrogates."""
     flat = " ".join(text[: 2 * LONGEST_MESSAGE].split())
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in flat[:LONGEST_MESSAGE])
     return shown if len(text) <= LONGEST_MESSAGE else f"{shown}... ({len(text)} characters)"
@@ -52,11 +52,11 @@ class Origin:
 
 @dataclass(frozen=True, kw_only=True)
 class Implementation:
-    """One thing to be judged.
+    """One implementation to test.
 
     ``name`` is ``system/slug``. ``target`` is ``package.module:attribute`` or ``path/to/file.py:attribute`` (or a command
-    line after ``cmd:``) and is loaded by `load_target` only when somebody runs it. ``protocol`` says how the room's driver
-    calls the loaded object. ``features`` None means "nothing declared": then a gap shows when a call is refused.
+    line after ``cmd:``) and is loaded by `load_target` only when somebody runs it. ``protocol`` says how the system's
+    harness calls the loaded object. ``features`` None means "nothing declared": then a gap shows when a call is refused.
     """
 
     name: str
@@ -73,20 +73,20 @@ class Implementation:
     origin: Origin = Origin()
     documentation: str = ""
     installing: str = ""
-    """The command that brings what it requires, where our own extras do not."""
+    """The command that installs what it requires, where our own extras do not."""
     slow_start: str = ""
     """Why the first call takes seconds (a compiler runs, say); such implementations are left out of ``--quick`` runs."""
     spec: str = ""
     """What to give ``--impl`` to select this one again; the name, unless it was plugged in by path."""
     name_alone: str = ""
-    """Its name where no other plug of the same name is selected beside it; empty where that is ``name``."""
+    """Its name when it is selected alone; empty where that is ``name``."""
 
     def __post_init__(self) -> None:
         if not self.name.startswith(f"{self.system}/"):
             raise ValueError(f"implementation name {self.name!r} must begin with its system, {self.system + '/'!r}")
 
     def __hash__(self) -> int:
-        """By its name: settings cannot be hashed, and a stranger's record may hold lists."""
+        """By its name, since settings cannot be hashed and a third-party record may hold lists."""
         return hash(self.name)
 
     @property
@@ -111,7 +111,7 @@ class Implementation:
 
 
 def is_installed(module: str) -> bool:
-    """Whether a module is there to be imported, found without importing it (of ``a.b``, only ``a`` is)."""
+    """Whether a module can be imported, found without importing it (of ``a.b``, only ``a`` is)."""
     if module in sys.modules:
         return sys.modules[module] is not None  # None is what blocks an import
     return _can_be_found(module, tuple(sys.path))
@@ -119,7 +119,7 @@ def is_installed(module: str) -> bool:
 
 @functools.lru_cache(maxsize=256)
 def _can_be_found(module: str, path: tuple[str, ...]) -> bool:
-    """Remembered for as long as the path stays the same: looking through it takes longer than all else of a collection."""
+    """Cached for each path, since the search takes longer than the rest of a collection."""
     try:
         return importlib.util.find_spec(module) is not None
     except (ImportError, ValueError):
@@ -152,7 +152,7 @@ def _load_file(path: Path) -> Any:
     if not path.is_file():
         raise PlugError(f"no file {str(path)!r} (looked from {Path.cwd()}); expected 'path/to/file.py:attribute'")
     resolved = path.resolve()
-    # One module object per file, so that a plug named twice is executed once and its classes stay identical.
+    # One module object per file, so that a plug given twice is executed once and its classes stay identical.
     name = f"gaugeblock_plug_{abs(hash(str(resolved))):x}_{path.stem}"
     if name in sys.modules:
         return sys.modules[name]
@@ -195,7 +195,7 @@ def _load_module(name: str) -> Any:
 
 
 def _failed_on_import(what: str, error: BaseException) -> str:
-    """With the place, which may be in another module; a SyntaxError says its own."""
+    """The message, with the place, which may be in another module. A SyntaxError names its own."""
     frames = traceback.extract_tb(error.__traceback__)
     at = f" ({frames[-1].filename}, line {frames[-1].lineno})" if not isinstance(error, SyntaxError) else ""
     return f"{what} failed on import: {type(error).__name__}: {error}{at}; expected that {sys.executable} can import it"

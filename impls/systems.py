@@ -1,4 +1,4 @@
-"""The systems that are judged. A new system is one line here and one room on each storey."""
+"""The systems that are tested. A new system is one line here and one package on each layer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class System:
-    """``name`` is also the name of the system's room (a package) on every storey."""
+    """``name`` is also the name of the system's package on every layer."""
 
     name: str
     title: str
@@ -21,11 +21,11 @@ SYSTEMS: tuple[System, ...] = (
     System("rig", "RIG annotations", "arXiv:2409.13741", "RIG"),
     System("rag", "RAG query lists", "arXiv:2409.13741", "RAG"),
 )
+SYSTEM_NAMES = tuple(system.name for system in SYSTEMS)
 
 
 def system_named(name: str) -> System:
     """The system of that name; ValueError names the known ones."""
-    for system in SYSTEMS:
-        if system.name == name:
-            return system
-    raise ValueError(f"unknown system {name!r}; expected one of {', '.join(s.name for s in SYSTEMS)}")
+    if name not in SYSTEM_NAMES:
+        raise ValueError(f"unknown system {name!r}; expected one of {', '.join(SYSTEM_NAMES)}")
+    return SYSTEMS[SYSTEM_NAMES.index(name)]

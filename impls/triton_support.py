@@ -1,4 +1,4 @@
-"""Triton is loaded in one place, because whether its kernels are compiled or interpreted is decided at its first import."""
+"""Load Triton in one place, since its first import decides whether kernels are compiled or interpreted."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from types import ModuleType
 from impls.implementation import NotRun
 
 VARIABLE = "TRITON_INTERPRET"
-"""What Triton reads at its first import; where the user has set it, it is left as it is."""
+"""The variable that Triton reads at its first import. A value that the user set is kept."""
 
 
 def interpret_without(devices: Collection[str]) -> None:
-    """Where a run is on no CUDA device, have Triton kernels run in Triton's interpreter; imports nothing.
+    """Have Triton kernels run in Triton's interpreter where no CUDA device is among ``devices``; imports nothing.
 
-    For whoever knows the devices: call it before a stranger's code, which may import triton, is loaded.
+    Call it before third-party code is loaded, which may import triton.
     """
     if "cuda" not in devices:
         os.environ.setdefault(VARIABLE, "1")
 
 
 def choose_interpreter() -> None:
-    """Where torch sees no CUDA device, have Triton kernels run in Triton's interpreter.
+    """Have Triton kernels run in Triton's interpreter where torch sees no CUDA device.
 
-    Call it before anything that may import triton (torch.compile and bitsandbytes do): functions of triton.language that
-    are decorated at import keep the choice made then.
+    Call it before anything that may import triton (torch.compile and bitsandbytes do): its functions are decorated at
+    import and keep the choice made then.
     """
     torch = importlib.import_module("torch")
     if not torch.cuda.is_available():
@@ -46,9 +46,9 @@ def interpreted() -> bool:
 
 
 def require_computed_loops() -> None:
-    """NotRun where kernels are interpreted by a Triton whose interpreter cannot loop up to a bound that the kernel computes.
+    """NotRun where this Triton's interpreter cannot loop up to a bound that the kernel computes.
 
-    Before 3.7 it turns a one-element array into an index, which NumPy 2.4 and later refuse.
+    Before 3.7 it uses a one-element array as an index, which NumPy 2.4 and later refuse.
     """
     triton = load_triton()
     if interpreted() and tuple(int(part) for part in triton.__version__.split(".")[:2]) < (3, 7):

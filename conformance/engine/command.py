@@ -1,20 +1,19 @@
-"""A parser in any language is a process that answers JSON lines: one request a line in, one answer a line out.
+"""Call a parser in any language: a process that reads one request a line and answers each with one line of JSON.
 
-What is sent, in ASCII (everything else escaped, so that no line reader can be confused by U+2028 or U+0085)::
+A request, in ASCII (everything else is escaped, since some line readers split at U+2028 or U+0085)::
 
     {"id": 1, "system": "rig", "profile": "strict", "text": "..."}
 
-What is expected, in UTF-8, one line with the same id::
+An answer, in UTF-8, one line with the same id::
 
     {"id": 1, "annotations": [{"query": "...", "value": "...", "start": 0, "end": 42}]}     for rig
     {"id": 1, "queries": ["...", "..."]}                                                    for rag
     {"id": 1, "unsupported": "only the strict profile"}                                     a declared gap
-    {"id": 1, "error": "..."}                                                               it failed and says so
+    {"id": 1, "error": "..."}                                                               a failure
 
-Offsets count code points unless the answer says ``"offsets": "utf8"`` or ``"utf16"``. The process lives as long as it
-likes: one that ends after an answer is started again for the next request. Requests come one at a time. Lone surrogates do
-not travel: a text that holds one is not sent, and an answer that holds one is an error. Whatever the process writes to
-its standard error is read, and its last line shown where it fails.
+Offsets count code points unless the answer says ``"offsets": "utf8"`` or ``"utf16"``. A process that ends after
+an answer is started again for the next request. Requests come one at a time. A text with a lone surrogate is not sent, and an
+answer with one is an error. Standard error is read, and its last line is shown where the process fails.
 
 Nothing here can hang: reading and writing are multiplexed, every request has a time limit, and the whole process group is
 killed at the end, after any failure, and when this interpreter exits.
@@ -37,19 +36,19 @@ from typing import IO, Any
 from impls.implementation import NotRun, PlugError, Unsupported
 
 LONGEST_ANSWER = 64 * 2**20
-"""Bytes; an answer line longer than this is taken for a process that has lost its way."""
+"""Bytes. A longer line is an error."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _GRACE = 0.5
-"""Seconds that a process gets to end by itself after its input was closed, before its group is killed."""
+"""Seconds between closing the input of a process and killing its group."""
 
 
 class CommandError(Exception):
-    """The process did not answer as the protocol asks: what it did instead."""
+    """The process broke the protocol. The message says how."""
 
 
 class Command:
-    """One command line, spoken to by `ask`; started at the first request, and again whenever it has ended."""
+    """One command line. It is started at the first request, and again whenever it has ended."""
 
     def __init__(self, words: Sequence[str], seconds: float) -> None:
         self.words = list(words)
@@ -130,7 +129,7 @@ def _shorten(line: bytes, limit: int = 120) -> str:
 
 
 class _Running:
-    """One run of the process: its three pipes without blocking, and the end of its whole group."""
+    """One run of the process, with its three non-blocking pipes."""
 
     def __init__(self, words: Sequence[str]) -> None:
         if os.name != "posix":
@@ -188,7 +187,7 @@ class _Running:
         return answer
 
     def refuse_more(self) -> None:
-        """CommandError where something stands after the answer; judged after it, so that the first fault is the one named."""
+        """CommandError where more follows the answer. Checked after the answer, so that the first fault is the one named."""
         if self._received:
             second = _shorten(bytes(self._received))
             raise CommandError(f"found more than one line for one request; the second begins {second}")
@@ -199,7 +198,7 @@ class _Running:
         except BlockingIOError:
             return data
         except BrokenPipeError:
-            return data[:0]  # it reads no more; whether it answers nevertheless shows on its output
+            return data[:0]  # it reads no more, but may still answer
 
     def _read_answer(self) -> bool:
         chunk = _read(self._stdout.fileno())
@@ -242,7 +241,7 @@ class _Running:
 
 
 def _read(descriptor: int, into: bytearray | None = None) -> bytes | None:
-    """What is there: None where nothing is yet, empty at the end."""
+    """What can be read now: None where there is nothing yet, empty at the end."""
     try:
         chunk = os.read(descriptor, 1 << 16)
     except BlockingIOError:

@@ -1,7 +1,7 @@
-"""From what a user names to the implementations to judge: listed ones, installed plug-ins, and anything given by path.
+"""Find the implementations that a user names: listed ones, those of installed packages, and anything given by path.
 
-Listing reads tables and package metadata only. A stranger's code is imported when, and only when, it was asked for by
-``--impl`` or is about to be judged.
+Listing reads tables and package metadata only. Third-party code is imported only when ``--impl`` asks for it or when it is
+about to be tested.
 """
 
 from __future__ import annotations
@@ -19,17 +19,18 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from conformance.engine.harness import harness_of
 from conformance.engine.isolation import process_state_of
 from impls.implementation import Implementation, Origin, PlugError, in_one_line, load_target
-from impls.systems import SYSTEMS, system_named
+from impls.systems import SYSTEM_NAMES, SYSTEMS, system_named
 
 ENTRY_POINT_GROUP = "gaugeblock.implementations"
 
 UNIDENTIFIED = "unidentified"
-"""The protocol of a plug-in whose object has not been looked at yet; `identify` looks."""
+"""The protocol of an implementation whose object has not been loaded yet; `identify` loads it."""
 
 KINDS = {"built-in": "built in", "peers": "package", "installed": "entry point"}
-"""What an ``--impl`` argument of one of these words selects: everything whose origin is of that kind."""
+"""The keywords of ``--impl``; each selects everything of that kind of origin."""
 
 
 @dataclass(frozen=True)
@@ -42,15 +43,15 @@ class PlugFailure:
 
 @dataclass(frozen=True)
 class Selection:
-    """The implementations to judge, in table order, and the plugs that could not be used."""
+    """The implementations to test, in the order of the registries, and the plugs that could not be used."""
 
     implementations: tuple[Implementation, ...]
     failures: tuple[PlugFailure, ...] = ()
 
 
 @functools.lru_cache(maxsize=1)
-def tabled() -> tuple[Implementation, ...]:
-    """Every implementation that our own tables list, system by system."""
+def registered() -> tuple[Implementation, ...]:
+    """Every implementation of our own registries, system by system."""
     return tuple(
         implementation
         for system in SYSTEMS
@@ -58,27 +59,17 @@ def tabled() -> tuple[Implementation, ...]:
     )
 
 
-def installed() -> tuple[Implementation, ...]:
-    """Every implementation that an installed package offers under the entry-point group ``gaugeblock.implementations``.
+def installed() -> Selection:
+    """What installed packages offer under the entry-point group ``gaugeblock.implementations``; imports nothing.
 
-    An entry point is named ``system.slug`` (``ademamix.mine``); nothing is imported.
+    An entry point is named ``system.slug`` (``ademamix.mine``). One with another name is a failure of its own.
     """
-    return _entry_points().implementations
-
-
-def misnamed() -> tuple[PlugFailure, ...]:
-    """The offers of installed packages that say no system that is judged here."""
-    return _entry_points().failures
-
-
-def _entry_points() -> Selection:
-    """What installed packages offer; a badly named offer is a failure of its own, and hides no other."""
     found, failures = [], []
     for entry_point in sorted(metadata.entry_points(group=ENTRY_POINT_GROUP), key=lambda e: e.name):
         system, _, slug = entry_point.name.replace("/", ".", 1).partition(".")
         distribution = entry_point.dist.name if entry_point.dist is not None else None
-        if system not in {s.name for s in SYSTEMS} or not slug:
-            known = ", ".join(s.name for s in SYSTEMS)
+        if system not in SYSTEM_NAMES or not slug:
+            known = ", ".join(SYSTEM_NAMES)
             failures.append(
                 PlugFailure(
                     ENTRY_POINT_GROUP,
@@ -101,8 +92,8 @@ def _entry_points() -> Selection:
 
 
 def listed() -> tuple[Implementation, ...]:
-    """Tables and installed plug-ins, tables first; importing no implementation."""
-    return tabled() + installed()
+    """The registries, then what installed packages offer; imports no implementation."""
+    return registered() + installed().implementations
 
 
 def select(specs: Sequence[str]) -> Selection:
@@ -112,9 +103,9 @@ def select(specs: Sequence[str]) -> Selection:
     (``built-in``, ``peers``, ``installed``), or a plug (``package.module:attribute``, ``path/to/file.py:attribute``,
     ``cmd:COMMAND``), before which ``SYSTEM=`` may stand.
     """
-    offered = _entry_points()
-    known = tabled() + offered.implementations
-    # Who asked for one implementation by name is not told of a stranger's package.
+    offered = installed()
+    known = registered() + offered.implementations
+    # Faults of other packages do not concern a user who asks for one implementation by name.
     failures = list(offered.failures) if not specs or {"*", "installed"} & set(specs) else []
     chosen: dict[str, Implementation] = {}
     for spec in specs or ["*"]:
@@ -134,24 +125,23 @@ def select(specs: Sequence[str]) -> Selection:
                 identified.append(identify(implementation))
         except Exception as error:
             failures.append(_failure(implementation.selector, error))
-    order = [system.name for system in SYSTEMS]
-    identified.sort(key=lambda implementation: order.index(implementation.system))
+    identified.sort(key=lambda implementation: SYSTEM_NAMES.index(implementation.system))
     return Selection(tuple(identified), tuple(failures))
 
 
 def _failure(spec: str, error: Exception) -> PlugFailure:
-    """One line; what is no PlugError was raised by the object itself, while it was looked at."""
+    """The failure in one line. Any error but PlugError was raised by the object itself."""
     words = str(error) if isinstance(error, PlugError) else f"could not be looked at: {type(error).__name__}: {error}"
     return PlugFailure(spec, in_one_line(words))
 
 
 def _safe(slug: str) -> str:
-    """A slug for names: they stand in the ids of tests and in commands, where a bracket or a quote would mean something."""
+    """A slug without brackets and quotes, which would have a meaning in the ids of tests and in commands."""
     return re.sub(r"[^A-Za-z0-9._+-]", "-", slug)
 
 
 def _unique(implementation: Implementation, chosen: Mapping[str, Implementation]) -> str:
-    """Its name, numbered where a different plug already took it; the same plug given twice is one."""
+    """Its name, with a number where another plug has that name. The same plug given twice is one."""
     name, number = implementation.name, 1
     while name in chosen and chosen[name].selector != implementation.selector:
         number += 1
@@ -166,7 +156,7 @@ def _resolve(spec: str, known: Sequence[Implementation]) -> Iterable[Implementat
     if not matches and spec not in KINDS:
         every = [implementation.name for implementation in known]
         near = difflib.get_close_matches(spec, every + [name.split("/", 1)[1] for name in every], n=3)
-        near = [f"'{spec}/*'"] if any(spec == system.name for system in SYSTEMS) else near
+        near = [f"'{spec}/*'"] if spec in SYSTEM_NAMES else near
         raise PlugError(
             f"no listed implementation is called {spec!r}"
             + (f"; did you mean {' or '.join(near)}?" if near else ".")
@@ -186,7 +176,7 @@ def plug(spec: str) -> Implementation:
     """The implementation that one ``[SYSTEM=]TARGET`` argument describes; PlugError where it cannot be used."""
     system, target = _split_system(spec)
     if target.startswith("cmd:"):
-        # One command cannot say which system it speaks before it runs, so RIG is the default and RAG is said.
+        # A command does not say which system it implements. So RIG is the default, and RAG must be named.
         system = system or "rig"
         if not target.removeprefix("cmd:").strip():
             raise PlugError(f"found {spec!r}, expected a command line after 'cmd:', e.g. 'cmd:./my-parser'")
@@ -207,7 +197,7 @@ def plug(spec: str) -> Implementation:
             system=system,
             target=target,
             protocol="command",
-            summary=f"The command line {target.removeprefix('cmd:')!r}, spoken to in JSON lines.",
+            summary=f"The command line {target.removeprefix('cmd:')!r}, called through JSON lines.",
             dtypes=(),
             origin=Origin("command"),
             spec=spec,
@@ -226,7 +216,7 @@ def _split_system(spec: str) -> tuple[str | None, str]:
 
 
 def identify(implementation: Implementation) -> Implementation:
-    """The same implementation with its protocol known; loads the object only where that is still open."""
+    """The implementation with its protocol; loads the object only where that is not known."""
     if implementation.protocol != UNIDENTIFIED:
         return implementation
     found = _identify_object(load_target(implementation.target), implementation.system, implementation.target, "")
@@ -245,12 +235,11 @@ def _identify_object(loaded: Any, system: str | None, target: str, spec: str) ->
         if system is not None and loaded.system != system:
             raise PlugError(f"{target} is a record for {loaded.system}, but was given as {system}; drop '{system}='")
         return replace(loaded, spec=spec or loaded.spec)
-    every = [s.name for s in SYSTEMS]
-    candidates, refusals = _recognised(loaded, target, [system] if system else every)
+    candidates, refusals = _recognised(loaded, target, [system] if system else SYSTEM_NAMES)
     if len(candidates) != 1:
         if not candidates and refusals:
             raise refusals[0]
-        others = list(_recognised(loaded, target, every)[0]) if system else []
+        others = list(_recognised(loaded, target, SYSTEM_NAMES)[0]) if system else []
         raise PlugError(_confusion(loaded, target, list(candidates), system, others))
     ((name, fields),) = candidates.items()
     fields = {**fields, **_declared(loaded, target)}
@@ -268,12 +257,12 @@ def _identify_object(loaded: Any, system: str | None, target: str, spec: str) ->
 
 
 def _recognised(loaded: Any, target: str, systems: Iterable[str]) -> tuple[dict[str, Mapping[str, Any]], list[PlugError]]:
-    """What each of these systems that takes it for one of its own would record of it; and why others nearly do."""
+    """The fields of a record from each system that recognises the object, and why others nearly do."""
     candidates: dict[str, Mapping[str, Any]] = {}
     refusals: list[PlugError] = []
     for name in systems:
         try:
-            fields = importlib.import_module(f"conformance.{name}.harness.subject").recognise(loaded, target)
+            fields = harness_of(name).recognise(loaded, target)
         except PlugError as error:
             refusals.append(error)
             continue
@@ -283,7 +272,7 @@ def _recognised(loaded: Any, target: str, systems: Iterable[str]) -> tuple[dict[
 
 
 DECLARATION = "gaugeblock"
-"""The attribute, a plain dict, by which a plugged object says what defaults only guess, importing nothing of ours."""
+"""The attribute, a plain dict, in which an object declares what would otherwise be guessed. It needs no import of ours."""
 
 _DECLARABLE = ("dtypes", "devices", "features", "numerical_class", "settings", "summary", "documentation")
 
@@ -312,11 +301,11 @@ FORMS = {
     "rig": "parse(text) that returns a list of (query, value, start, end)",
     "rag": "parse(text) that returns a list of strings",
 }
-"""What an object of each system may be, in a few words; docs/plugging-in.md has the rest."""
+"""What an object of each system may be; docs/plugging-in.md has the details."""
 
 
 def _confusion(loaded: Any, target: str, candidates: list[str], system: str | None, others: list[str]) -> str:
-    """Why it is not known what an object is; ``others`` are the systems that would take what was given as ``system``."""
+    """Why an object fits no system, or several. ``others`` are those that would accept what was given as ``system``."""
     what = f"a {_kind(loaded)}" if callable(loaded) else f"an object of type {type(loaded).__name__}"
     found = f"{target} is {what}"
     if candidates:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from conformance.engine.discovery import Selection, listed, misnamed, select
+from conformance.engine.discovery import Selection, installed, listed, select
 from impls.implementation import Implementation, in_one_line
 from impls.systems import SYSTEMS
 
 
 def list_implementations(specs: Sequence[str]) -> str:
     """The implementations that ``--impl`` arguments select, or all that are listed, system by system."""
-    found = select(specs) if specs else Selection(listed(), misnamed())
+    found = select(specs) if specs else Selection(listed(), installed().failures)
     lines = []
     for system in SYSTEMS:
         own = [implementation for implementation in found.implementations if implementation.system == system.name]

@@ -1,9 +1,9 @@
-"""One command does everything that needs the device, from a bare checkout with whatever Python the machine has.
+"""Run everything that needs a GPU with one command, from a bare checkout, in the Python that is there.
 
-``python -m conformance.runners.gpu -o FOLDER`` tries the clock, judges, measures, checks the papers' claims, tunes, and writes
-records, report and a log of each step into FOLDER. Nothing is installed. A step that fails or runs out of time does not stop
-the next; the exit status says whether all went well. ``--budget SECONDS`` shares out a time that is not to be exceeded,
-``--steps GLOB`` takes a part of the steps: what earlier calls left in FOLDER is in the report too.
+``python -m conformance.runners.gpu -o FOLDER`` checks the timer, tests, measures, checks the papers' claims, tunes, and writes
+records, report and a log of each step into FOLDER. It installs nothing. A step that fails or runs out of time does not stop
+the next; the exit status says whether all went well. ``--budget SECONDS`` limits the whole time, ``--steps GLOB`` takes some
+of the steps. The report also contains the records that earlier calls left in FOLDER.
 """
 
 from __future__ import annotations
@@ -27,34 +27,32 @@ from impls.systems import SYSTEMS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 REPORT_S = 60.0
-"""Kept back of a budget for writing the report."""
-LAST_WORDS_S = 15.0
-"""Between asking a step to end and ending it."""
+"""The part of a budget that is reserved for the report."""
+GRACE_S = 15.0
+"""The time between asking a step to end and killing it."""
 FINISHING_S = 20.0
-"""So long before its time is over a measuring step begins nothing more, and writes its records."""
+"""A measuring step starts nothing new in this last part of its time; it writes its records."""
 TUNING = {"ademamix": "tools.ademamix_tuning", "sigmoid_attention": "tools.attention_tuning"}
 """Modules with a ``tune(device, output)``, which tries launch shapes and writes what it finds to that file."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """A program of ours, run by itself. ``share`` is its part of a budget, ``fine`` are its exit codes that are results."""
+    """One Python program. ``share`` is its part of a budget; ``fine`` are the exit codes with which it has results."""
 
     name: str
     command: tuple[str, ...]
     share: float = 1.0
     least: float = 0.0
-    """Seconds that it is given in any case."""
+    """Seconds that it gets in any case."""
     fine: tuple[int, ...] = (0,)
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m conformance.runners.gpu", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("-o", "--output", type=Path, default=Path("gpu-results"), help="folder for records, report and logs")
-    parser.add_argument(
-        "--device", choices=["cuda", "cpu"], default="cuda", help="cpu rehearses the same steps without a device"
-    )
-    parser.add_argument("--impl", action="append", default=[], metavar="SPEC", help="what to judge, as for pytest; repeatable")
+    parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda", help="cpu simulates the steps without a GPU")
+    parser.add_argument("--impl", action="append", default=[], metavar="SPEC", help="what to test, as for pytest; repeatable")
     parser.add_argument("--quick", action="store_true", help="a small share of cases and workloads")
     parser.add_argument(
         "--budget", type=float, metavar="SECONDS", help="the time for everything; steps that exceed their share end"
@@ -65,7 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--list", action="store_true", help="list the steps and exit")
     options = parser.parse_args(arguments)
     output: Path = options.output.resolve()
-    known = steps(options.device, options.impl, options.quick, output)
+    known = steps_for(options.device, options.impl, options.quick, output)
     unknown = [glob for glob in options.steps if not any(fnmatch.fnmatch(step.name, glob) for step in known)]
     if unknown:
         parser.error(f"found --steps {unknown[0]}, which is no step; expected one of {', '.join(s.name for s in known)}")
@@ -77,16 +75,16 @@ def main(arguments: list[str] | None = None) -> int:
     if options.device == "cuda" and (fault := _device_fault()):
         print(f"make gpu: {fault}", file=sys.stderr)
         return 2
-    failed = carry_out(chosen, output, options.budget)
+    failed = run_all(chosen, output, options.budget)
     records = [str(file) for file in sorted(output.glob("*.jsonl"))]
     if not records or not run(Step("report", ("-m", "reports", *records, "-o", str(output / "report"))), output, None):
         failed.append("report")
-    print(f"records, report and logs are in {options.output}" + (f"; not well: {', '.join(failed)}" if failed else ""))
+    print(f"records, report and logs are in {options.output}" + (f"; failed: {', '.join(failed)}" if failed else ""))
     return 1 if failed else 0
 
 
-def steps(device: str, impl: Sequence[str], quick: bool, output: Path) -> list[Step]:
-    """Everything that has to do with the device, what matters most first."""
+def steps_for(device: str, impl: Sequence[str], quick: bool, output: Path) -> list[Step]:
+    """Every step for a device, the most important first."""
     of_systems = [s.name for s in SYSTEMS if any(device in i.devices for i in listed() if i.system == s.name)]
     short = ["--quick"] if quick else []
     common = ["--device", device, "-q", "--no-header", "--tb=short", "-p", "no:cacheprovider"]
@@ -96,9 +94,9 @@ def steps(device: str, impl: Sequence[str], quick: bool, output: Path) -> list[S
     for kind, words, share in (("conformance", (), 1.0), ("speed", ("--benchmark-only",), 2.0)):
         for system in of_systems:
             name = f"{kind}-{system}"
-            # In one word: a file of its own words, outside the checkout, pytest takes for something to collect.
+            # One word: pytest would take a separate file name outside the checkout for something to collect.
             records = (f"--records={output / f'{name}.jsonl'}",)
-            # pytest answers 1 where some implementation failed: a verdict, and so a result; 5 where there was nothing to do.
+            # pytest exits with 1 where an implementation failed, which is a result, and with 5 where there was nothing to do.
             pytest = ("-m", "pytest", f"conformance/{system}", "--rootdir", str(ROOT), *words, *common, *records)
             found.append(Step(name, pytest, share, fine=(0, 1, 5)))
     for kind in ("claims", "curves"):
@@ -115,8 +113,8 @@ def steps(device: str, impl: Sequence[str], quick: bool, output: Path) -> list[S
     return found
 
 
-def carry_out(chosen: Sequence[Step], output: Path, budget: float | None) -> list[str]:
-    """Run the steps one after the other, each within its share of what is left; the names of those that gave no result."""
+def run_all(chosen: Sequence[Step], output: Path, budget: float | None) -> list[str]:
+    """Run the steps in order, each within its share of the time left; return the names of those that gave no result."""
     ends = None if budget is None else time.monotonic() + max(0.0, budget - REPORT_S)
     failed = []
     for place, step in enumerate(chosen):
@@ -127,20 +125,20 @@ def carry_out(chosen: Sequence[Step], output: Path, budget: float | None) -> lis
 
 
 def share_of(left: float, coming: Sequence[Step]) -> float:
-    """Seconds for the first of the steps to come: its share of what is left, so that time it does not need is theirs."""
+    """Seconds for the first of the coming steps: its share of what is left. The others get what it does not use."""
     return max(coming[0].least, left * coming[0].share / sum(step.share for step in coming))
 
 
 def run(step: Step, output: Path, limit: float | None) -> bool:
-    """Run one step, its output shown and kept in ``NAME.log``; True where it gave results."""
+    """Run one step; show its output and keep it in ``NAME.log``. True where it gave results."""
     started = time.monotonic()
     print(f"== {step.name}" + (f" (at most {limit:.0f} s)" if limit is not None else ""), flush=True)
     variables = dict(os.environ)
     if limit is not None:
         variables[UNTIL] = str(time.time() + max(0.0, limit - FINISHING_S))
-    (output / f"{step.name}.jsonl").unlink(missing_ok=True)  # of an earlier call: what this one does not find is not there
+    (output / f"{step.name}.jsonl").unlink(missing_ok=True)  # of an earlier call
     with (output / f"{step.name}.log").open("w", encoding="utf-8") as log:
-        # A session of its own, so that whatever it starts ends with it.
+        # A session of its own, so that the processes that it starts end with it.
         process = subprocess.Popen(
             [sys.executable, *step.command],
             cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=variables, start_new_session=True,
@@ -162,17 +160,17 @@ def run(step: Step, output: Path, limit: float | None) -> bool:
         finally:
             if timer is not None:
                 timer.cancel()
-    words = f"exit {code} after {time.monotonic() - started:.0f} s" + (", for its time was over" if overdue else "")
+    words = f"exit {code} after {time.monotonic() - started:.0f} s" + (", its time was over" if overdue else "")
     print(f"== {step.name}: {words}", flush=True)
     return code in step.fine and not overdue
 
 
 def _end(process: subprocess.Popen[str], overdue: list[str]) -> None:
-    """Ask it to end, as Ctrl-C does, so that it can keep what it has; then end it."""
+    """Interrupt it as Ctrl-C does, so that it can write what it has; then kill it."""
     overdue.append("asked")
     _signal(process, signal.SIGINT)
     try:
-        process.wait(LAST_WORDS_S)
+        process.wait(GRACE_S)
     except subprocess.TimeoutExpired:
         _signal(process, signal.SIGKILL)
 
@@ -188,7 +186,7 @@ def _device_fault() -> str:
     except ImportError:
         return "found no torch in this Python; run it with the Python that has it (make gpu PYTHON=...)"
     if not torch.cuda.is_available():
-        return "torch finds no CUDA device here; run it on a machine that has one, or rehearse with --device cpu"
+        return "torch finds no CUDA device here; run it on a machine that has one, or simulate with --device cpu"
     return ""
 
 

@@ -17,7 +17,7 @@ from conformance.records.io import Run
 from conformance.records.schema import FooterRecord, HeaderRecord, MeasurementRecord, ShardsRecord, VerdictRecord
 from conformance.runners.ray_cluster import __main__ as command
 from conformance.runners.ray_cluster.merge import Done, merge
-from conformance.runners.ray_cluster.shards import BUGS, JUDGE, MEASURE, Plan, Shard, plan_shards, records_without
+from conformance.runners.ray_cluster.shards import JUDGE, MEASURE, MUTANTS, Plan, Shard, plan_shards, records_without
 from conformance.runners.ray_cluster.worker import run_shard
 from impls.systems import SYSTEMS
 from tests.reports import records_for_tests as made
@@ -139,7 +139,7 @@ def test_the_plan_is_one_shard_for_each_implementation_and_device() -> None:
     ("specs", "quick", "planted"), [((), False, True), (("built-in",), False, True), ((), True, False), (("x",), False, False)]
 )
 def test_bugs_are_planted_where_one_process_would_plant_them(specs: tuple[str, ...], quick: bool, planted: bool) -> None:
-    shards = [shard for shard in plan_shards(Plan(specs=specs, quick=quick), rows("rig/regex")) if shard.kind == BUGS]
+    shards = [shard for shard in plan_shards(Plan(specs=specs, quick=quick), rows("rig/regex")) if shard.kind == MUTANTS]
     assert [shard.system for shard in shards] == [system.name for system in SYSTEMS] * planted
 
 
@@ -234,7 +234,7 @@ def test_what_a_lost_shard_would_have_said_is_recorded_in_its_stead(tmp_path: Pa
         assert {(line["implementation"], line["verdict"], line["message"]) for line in said} == {("rag/mine", "error", "lost")}
         (run,) = merged(tmp_path, [Done(shard, None, lines, "lost"), judged("rag/b", tmp_path, [])], ["rag/mine", "rag/b"])
         assert len(run.records) == len(lines)
-    assert list(records_without(Shard(BUGS, "rag", "cpu", ()), plan, "error", "lost")) == []
+    assert list(records_without(Shard(MUTANTS, "rag", "cpu", ()), plan, "error", "lost")) == []
 
 
 def test_a_shard_that_never_ends_is_ended(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from conformance.runners.gpu import Step
 
 
 def names(device: str, tmp_path: Path) -> list[str]:
-    return [step.name for step in gpu.steps(device, [], False, tmp_path)]
+    return [step.name for step in gpu.steps_for(device, [], False, tmp_path)]
 
 
 def test_on_a_device_only_what_runs_on_it_is_a_step(tmp_path: Path) -> None:
@@ -31,22 +31,22 @@ def test_on_a_device_only_what_runs_on_it_is_a_step(tmp_path: Path) -> None:
     assert not any(name.startswith("tuning") for name in names("cpu", tmp_path))
 
 
-def test_a_room_that_knows_launch_shapes_is_asked_to_try_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_system_with_launch_options_has_a_tuning_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu, "is_installed", lambda module: module == "tools.attention_tuning")
-    (step,) = [step for step in gpu.steps("cuda", [], False, tmp_path) if step.name.startswith("tuning")]
+    (step,) = [step for step in gpu.steps_for("cuda", [], False, tmp_path) if step.name.startswith("tuning")]
     assert step.name == "tuning-sigmoid_attention"
     assert step.command[1].endswith(f"tune('cuda', Path({str(tmp_path / 'tuning-sigmoid_attention.json')!r}))")
     compile(step.command[1], "step", "exec")
 
 
 def test_records_of_an_earlier_call_are_not_taken_for_something_to_collect(tmp_path: Path) -> None:
-    for step in gpu.steps("cpu", [], True, tmp_path):
+    for step in gpu.steps_for("cpu", [], True, tmp_path):
         if "pytest" in step.command:
             assert f"--records={tmp_path / step.name}.jsonl" in step.command
 
 
 def test_options_reach_every_run_of_the_suite(tmp_path: Path) -> None:
-    for step in gpu.steps("cpu", ["triton"], True, tmp_path):
+    for step in gpu.steps_for("cpu", ["triton"], True, tmp_path):
         if "pytest" in step.command:
             assert step.command[step.command.index("--impl") :][:2] == ("--impl", "triton")
             assert "--quick" in step.command
@@ -67,7 +67,7 @@ def test_a_step_that_fails_does_not_stop_the_next(tmp_path: Path) -> None:
         Step("verdict", ("-c", "import sys; sys.exit(1)"), fine=(0, 1)),
         Step("good", ("-c", "print('yes')")),
     ]
-    assert gpu.carry_out(steps, tmp_path, None) == ["bad"]
+    assert gpu.run_all(steps, tmp_path, None) == ["bad"]
     assert (tmp_path / "bad.log").read_text() == "no\n"
     assert (tmp_path / "good.log").read_text() == "yes\n"
 
@@ -96,7 +96,7 @@ def test_a_step_that_hangs_is_asked_to_end_and_keeps_what_it_has(tmp_path: Path,
         "except KeyboardInterrupt:\n    print('kept', flush=True)"
     )
     monkeypatch.setattr(gpu, "threading", SimpleNamespace(Timer=EndOfTime(begun)))
-    monkeypatch.setattr(gpu, "LAST_WORDS_S", 300.0)
+    monkeypatch.setattr(gpu, "GRACE_S", 300.0)
     assert not gpu.run(Step("hangs", ("-c", program)), tmp_path, limit=1.0)
     assert (tmp_path / "hangs.log").read_text() == "begun\nkept\n"
 
@@ -109,7 +109,7 @@ def test_a_step_that_does_not_listen_is_ended_with_all_it_started(tmp_path: Path
         "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(86400)'])\n"
         f"print('begun', flush=True)\nopen({str(begun)!r}, 'w').close()\ntime.sleep(86400)"
     )
-    monkeypatch.setattr(gpu, "LAST_WORDS_S", 0.5)
+    monkeypatch.setattr(gpu, "GRACE_S", 0.5)
     monkeypatch.setattr(gpu, "threading", SimpleNamespace(Timer=EndOfTime(begun)))
     # The child holds the pipe, so had it lived on the step would last a day.
     assert not gpu.run(Step("deaf", ("-c", program)), tmp_path, limit=1.0)

@@ -1,1 +1,1 @@
-"""A run spread over many machines: planned as shards, run anywhere, and merged into what one process would have written."""
+"""Spread a run over a Ray cluster as shards, and merge their records into those of one run."""

@@ -1,6 +1,6 @@
-"""Shards on a Ray cluster: as many at once as it has room for, each again where its machine was lost, and none for ever.
+"""Run shards on a Ray cluster, as many at once as fit; run a shard again where its machine was lost.
 
-Ray retries nothing here. A shard that was lost is handed out again as a new one, so that every attempt is counted, and said.
+Ray itself retries nothing. A lost shard is submitted again as a new task, so that every attempt is counted and reported.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from conformance.records import io as records
 from conformance.records.fields import Record, RecordError
 from conformance.runners.ray_cluster.merge import Done
-from conformance.runners.ray_cluster.shards import BUGS, MEASURE, Plan, Shard, records_without
+from conformance.runners.ray_cluster.shards import MEASURE, MUTANTS, Plan, Shard, records_without
 from impls.implementation import in_one_line
 
 ROOT = Path(__file__).resolve().parent.parent.parent.parent
@@ -32,7 +32,7 @@ NOT_SENT = [".git", ".venv", "reports/published", "reports/latest", "**/__pycach
 
 
 class FleetError(RuntimeError):
-    """The run cannot go on; the message says why, and what to do."""
+    """The run cannot go on. The message says why, and what to do."""
 
 
 @dataclass
@@ -44,7 +44,7 @@ class _Attempt:
 
 
 def run_shards(plan: Plan, shards: Sequence[Shard], say: Callable[[str], None]) -> list[Done]:
-    """Run every shard on the cluster at ``plan.address``; a shard that cannot be brought to its end has lines that say so."""
+    """Run every shard on the cluster at ``plan.address``; one that cannot be finished gets records that say so."""
     _connect(plan.address, plan.checkout)
     try:
         return _Fleet(plan, shards, say).run()
@@ -55,7 +55,7 @@ def run_shards(plan: Plan, shards: Sequence[Shard], say: Callable[[str], None]) 
 def _connect(address: str, checkout: str) -> None:
     settings: dict[str, Any] = {"log_to_driver": False, "logging_level": "critical", "configure_logging": True}
     if address == "local":
-        # A cluster of its own, though another one may run on this machine.
+        # A new cluster, although another may run on this machine.
         ray.init(address="local", include_dashboard=False, **settings)
         return
     if not checkout:
@@ -78,12 +78,12 @@ class _Fleet:
         self.done: list[Done] = []
         self.total = len(shards)
         self.say = say
-        self.hopeless_since: dict[Shard, float] = {}
+        self.impossible_since: dict[Shard, float] = {}
         root = plan.checkout or (str(ROOT) if plan.address == "local" else "")
         threads = {name: os.environ[name] for name in THREADS if name in os.environ}
         timeout = plan.timeout_s
 
-        # Defined here, so that it travels by value: a node finds the checkout only once it was told where.
+        # Defined here, so that Ray sends it by value: a node must be told where the checkout is before it can import it.
         def task(arguments: tuple[str, ...]) -> dict[str, Any]:
             import os
             import sys
@@ -99,18 +99,18 @@ class _Fleet:
 
     def run(self) -> list[Done]:
         while self.waiting or self.running:
-            self._hand_out()
+            self._submit()
             ready = ray.wait(list(self.running), timeout=0.5)[0] if self.running else []
             for reference in ready:
-                self._take_back(reference)
+                self._collect(reference)
             if not ready:
-                self._give_up_the_hopeless()
+                self._give_up()
                 if not self.running:
                     time.sleep(0.2)
         return self.done
 
-    def _hand_out(self) -> None:
-        """Everything at once, which Ray queues; but timings on a CPU one at a time to a node, which they have alone."""
+    def _submit(self) -> None:
+        """Submit everything, which Ray queues; but only one timing on a CPU at a time per node."""
         kept: deque[_Attempt] = deque()
         while self.waiting:
             attempt = self.waiting.popleft()
@@ -122,7 +122,7 @@ class _Fleet:
         self.waiting = kept
 
     def _demand(self, attempt: _Attempt) -> dict[str, Any] | None:
-        """What an attempt asks of the cluster; None where it must wait for a node to be free of timings."""
+        """The resources that an attempt needs; None where it must wait for a node without timings."""
         shard = attempt.shard
         if shard.device == "cuda":
             return {"num_cpus": 1, "num_gpus": 1}
@@ -136,7 +136,7 @@ class _Fleet:
                 return {"num_cpus": cores, "scheduling_strategy": NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)}
         return None
 
-    def _take_back(self, reference: Any) -> None:
+    def _collect(self, reference: Any) -> None:
         attempt = self.running.pop(reference)
         try:
             result = ray.get(reference)
@@ -156,7 +156,7 @@ class _Fleet:
         self._finish(Done(attempt.shard, run), f"{_counts(run.records)} in {result['seconds']:.1f} s")
 
     def _lost(self, attempt: _Attempt, reason: str) -> None:
-        """Hand it out again, or give it up after as many attempts as the plan allows."""
+        """Submit it again, or give it up after as many attempts as the plan allows."""
         shard, reason = attempt.shard, in_one_line(reason)
         if attempt.number < self.plan.attempts:
             self.say(f"{shard.title}: lost ({reason}); attempt {attempt.number + 1} of {self.plan.attempts}")
@@ -165,15 +165,15 @@ class _Fleet:
         message = f"the process that was running it was lost in each of {attempt.number} attempts: {reason}"
         self._finish(Done(shard, None, tuple(records_without(shard, self.plan, "error", message)), message), message)
 
-    def _give_up_the_hopeless(self) -> None:
-        """What no living node could ever run is not waited for longer than the plan's patience."""
+    def _give_up(self) -> None:
+        """Give up shards that no living node could run, after the plan's patience."""
         nodes = [node["Resources"] for node in _alive()]
         for reference, attempt in [*self.running.items(), *((None, waiting) for waiting in self.waiting)]:
             wanted = "GPU" if attempt.shard.device == "cuda" else "CPU"
             if any(resources.get(wanted, 0) >= 1 for resources in nodes):
-                self.hopeless_since.pop(attempt.shard, None)
+                self.impossible_since.pop(attempt.shard, None)
                 continue
-            since = self.hopeless_since.setdefault(attempt.shard, time.monotonic())
+            since = self.impossible_since.setdefault(attempt.shard, time.monotonic())
             if time.monotonic() - since < self.plan.patience_s:
                 continue
             if reference is not None:
@@ -193,11 +193,11 @@ class _Fleet:
 
 
 def _alive() -> list[dict[str, Any]]:
-    return [node for node in ray.nodes() if node["Alive"]]
+    return [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
 
 
 def _cause(error: BaseException) -> str:
-    """Ray's messages are pages; their first line says it."""
+    """The first line of the message; Ray's messages are pages long."""
     lines = [line.strip() for line in str(error).split("\n") if line.strip()]
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
@@ -208,6 +208,6 @@ def _counts(found: Sequence[Record]) -> str:
 
 
 def kinds(done: Sequence[Done]) -> tuple[list[Done], list[Done]]:
-    """The shards that no machine finished: of implementations, and of planted bugs, of which nothing is recorded."""
+    """The shards that no machine finished: those of implementations, and those of mutants."""
     lost = [each for each in done if each.run is None]
-    return [each for each in lost if each.shard.kind != BUGS], [each for each in lost if each.shard.kind == BUGS]
+    return [each for each in lost if each.shard.kind != MUTANTS], [each for each in lost if each.shard.kind == MUTANTS]

@@ -1,4 +1,4 @@
-"""What a run would judge, as JSON in a file, from a process of its own: to list a plug is to import a stranger's code."""
+"""Write what a run would test to a JSON file, in a process of its own, since listing a plug imports third-party code."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from conformance.records.header import described
 
 
 def main(target: str, *specs: str) -> int:
-    """Write the selection that ``--impl`` arguments make."""
+    """Write the selection of these ``--impl`` arguments."""
     selection = select(specs)
     found = {
         "implementations": [

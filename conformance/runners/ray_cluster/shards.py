@@ -1,4 +1,4 @@
-"""A shard is what one pytest of its own does: one implementation of one system on one device, or a system's planted bugs."""
+"""Split a run into shards, one pytest process each: one implementation on one device, or the mutants of one system."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from conformance.records.schema import Verdict
 from impls.implementation import Implementation
 from impls.systems import SYSTEMS
 
-JUDGE, MEASURE, BUGS = "judge", "measure", "planted bugs"
+JUDGE, MEASURE, MUTANTS = "judge", "measure", "mutants"
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Shard:
-    """``implementation`` is the row of the listing, None for planted bugs; ``arguments`` are pytest's."""
+    """One pytest process with its ``arguments``; ``name`` and ``selector`` are empty for mutants."""
 
     kind: str
     system: str
@@ -51,13 +51,13 @@ class Shard:
     arguments: tuple[str, ...]
     name: str = ""
     name_alone: str = ""
-    """What it is called where it is selected alone, if that is another name than beside the others."""
+    """Its name when it is selected alone; empty where that is ``name``."""
     selector: str = ""
 
     @property
     def title(self) -> str:
         what = self.name or f"{self.kind} of {self.system}"
-        return f"{what} on {self.device}" if self.kind != BUGS else what
+        return f"{what} on {self.device}" if self.kind != MUTANTS else what
 
 
 def plan_shards(plan: Plan, implementations: Iterable[Mapping[str, Any]]) -> list[Shard]:
@@ -65,13 +65,13 @@ def plan_shards(plan: Plan, implementations: Iterable[Mapping[str, Any]]) -> lis
     common = [f"--dtype={dtype}" for dtype in plan.dtypes]
     common += ["--quick"] * plan.quick + ["--thorough"] * plan.thorough
     shards = []
-    # As in one process: planted bugs judge the suite, not somebody who came with one implementation.
+    # As in one process: mutants test the suite, which somebody who brings one implementation did not ask for.
     if not plan.benchmark and not plan.quick and all(spec == "built-in" for spec in plan.specs):
         for system in SYSTEMS:
             own = [mutant for mutant in mutants_of(system.name) if plan.thorough or not mutant.thorough]
             nodes = [f"conformance/{m.system}/test_{m.system}.py::test_mutant[{m.name}]" for m in own]
             if nodes:
-                shards.append(Shard(BUGS, system.name, "cpu", (*nodes, "--impl=built-in", *common)))
+                shards.append(Shard(MUTANTS, system.name, "cpu", (*nodes, "--impl=built-in", *common)))
     for row in implementations:
         system = row["system"]
         for device in plan.devices:
@@ -89,8 +89,8 @@ def plan_shards(plan: Plan, implementations: Iterable[Mapping[str, Any]]) -> lis
 
 
 def records_without(shard: Shard, plan: Plan, verdict: str, message: str) -> Iterator[Record]:
-    """What is recorded of everything that a shard would have judged or measured, had it come to its end."""
-    if shard.kind == BUGS:
+    """A record for every test case or measurement of a shard that did not end."""
+    if shard.kind == MUTANTS:
         return
     stub = Implementation(
         name=shard.name,

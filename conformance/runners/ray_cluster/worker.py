@@ -1,6 +1,6 @@
-"""One shard in a process of its own, on whatever machine this is called: its records come back as text, or the reason why not.
+"""Run one shard in a process of its own, and return its records as text, or why there are none.
 
-Only the standard library: this is what a node of the cluster imports.
+A node of the cluster imports this module, so it needs the standard library only.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 TAIL = 2000
-"""So many characters of the output are kept for somebody who asks why."""
+"""Characters at the end of the output that are kept for error messages."""
 _DIES_WITH_PARENT = 1
 
 
@@ -26,7 +26,7 @@ def run_shard(root: str, arguments: Sequence[str], timeout_s: float, threads: Ma
     """Run pytest on ``arguments`` in the checkout ``root``.
 
     Gives ``text``, the record file or None, ``code``, ``seconds`` and ``tail``. ``threads`` are the settings of thread
-    counts to run with: the cluster has its own, which would make other margins.
+    counts to run with: those of the cluster would change the last digit of margins.
     """
     started = time.monotonic()
     environment = {
@@ -55,7 +55,7 @@ def run_shard(root: str, arguments: Sequence[str], timeout_s: float, threads: Ma
             except subprocess.TimeoutExpired:
                 late, code = True, -signal.SIGKILL
             finally:
-                # Whatever the shard left behind would disturb the next.
+                # Processes that the shard left behind would disturb the next one.
                 _kill_group(process)
         text = file.read_text(encoding="utf-8") if file.is_file() and not late else None
         tail = log.read_text(encoding="utf-8", errors="replace")[-TAIL:]
@@ -65,7 +65,7 @@ def run_shard(root: str, arguments: Sequence[str], timeout_s: float, threads: Ma
 
 
 def _die_with_parent() -> None:
-    """A node that is taken away takes its shard along, which otherwise goes on and is run twice at once."""
+    """End the shard together with its node. Otherwise it goes on while it is run again elsewhere."""
     ctypes.CDLL(None).prctl(_DIES_WITH_PARENT, signal.SIGKILL)
 
 
