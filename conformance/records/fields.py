@@ -217,9 +217,9 @@ def _free(value: Any, depth: int = DEEPEST) -> Any:
         return {_text(key): _free(inner, depth - 1) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
         return [_free(inner, depth - 1) for inner in value]
-    if isinstance(value, (int, float)):
-        _number(float(value) if isinstance(value, bool) else value)
-    elif value is not None:
+    if isinstance(value, (int, float)) and not (isinstance(value, bool) or math.isfinite(_number(value))):
+        raise _mismatch(value, "a finite number")
+    if value is not None and not isinstance(value, (int, float)):
         _text(value)
     return value
 
