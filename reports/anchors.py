@@ -11,7 +11,7 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
 def finding(implementation: str, requirement: str) -> str:
     """The name of one finding, such as ``finding.ademamix.optax.ADM-06``.
 
-    Dots stand between the parts and nowhere else, so that no heading's own anchor and no other finding's has the same name.
+    Dots are between the parts and nowhere else, so that no heading and no other finding has the same name.
     """
     return ".".join(["finding", *(file_name(part) for part in (*implementation.split("/", 1), requirement))])
 

@@ -64,7 +64,7 @@ class Figure:
 
 Span: TypeAlias = str | Code | Number | Strong | Emphasis | Link | Figure
 Inline: TypeAlias = "Span | tuple[Inline, ...]"
-"""What stands on one line. By itself, as a block, it is a paragraph."""
+"""The content of one line. By itself, as a block, it is a paragraph."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Details:
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and what stands under it. ``places`` are further names by which links find it."""
+    """A heading and what is under it. ``places`` are further names by which links find it."""
 
     title: Inline
     body: Sequence[Block]

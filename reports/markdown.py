@@ -1,4 +1,4 @@
-"""A document as Markdown. Whatever a record says is text: it can neither become markup nor break the table it stands in.
+"""A document as Markdown. Whatever a record says is text: it can neither become markup nor break a table.
 
 This relies on one rule of CommonMark: a character that is written as a numeric reference never acts as markup.
 """
@@ -36,7 +36,7 @@ def blocks(body: Iterable[doc.Block], level: int = 2) -> str:
 
 
 def inline(content: doc.Inline) -> str:
-    """What stands on one line."""
+    """The content of one line."""
     return "".join(_span(span) for span in doc.spans(content))
 
 

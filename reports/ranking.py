@@ -1,4 +1,4 @@
-"""Where each implementation stands: what it passed, how near it came to failing, how much was judged, how fast it is."""
+"""Rank implementations by what they passed, how near they came to failing, how much was judged, and how fast they are."""
 
 from __future__ import annotations
 
@@ -69,10 +69,8 @@ class RankingRow:
 def ranking(evidence: Evidence, system: str) -> tuple[RankingRow, ...]:
     """The ranking of one system: conforming first, then by worst margin in the ranking dtype, then by name."""
     implementations = evidence.implementations_of(system)
-    asked: set[tuple[str, str, str]] = set()
-    for implementation in implementations:
-        asked |= {_case(result) for result in evidence.judgements_of(implementation.name)}
-    # A quick run, or one of a single requirement, has not covered the suite by putting all of its few cases.
+    asked = {_case(result) for each in implementations for result in evidence.judgements_of(each.name)}
+    # A quick run, or one of a single requirement, has not covered the suite, although it ran all of its few cases.
     all_cases = max(len(asked), evidence.cases.get(system, 0))
     dtype = ranking_dtype(evidence, system)
     found = [_row(implementation, evidence, all_cases, dtype) for implementation in implementations]
@@ -83,8 +81,8 @@ def ranking(evidence: Evidence, system: str) -> tuple[RankingRow, ...]:
 def ranking_dtype(evidence: Evidence, system: str) -> str:
     """The dtype that the most implementations were judged in, then the one with the most verdicts; "" for texts.
 
-    Margins are compared within one dtype: where the result itself is stored in 16 bits, that one rounding alone brings the
-    margin of everybody near 1, and a worst margin over all dtypes would tell nobody from anybody.
+    Margins are compared within one dtype. Where the result is stored in 16 bits, that one rounding alone brings every margin
+    near 1, so that a worst margin over all dtypes would say little.
     """
     judged = [
         (result.dtype, implementation.name)
@@ -93,8 +91,8 @@ def ranking_dtype(evidence: Evidence, system: str) -> str:
         if result.verdict in JUDGED
     ]
     verdicts = Counter(dtype for dtype, _ in judged)
-    judges = Counter(dtype for dtype, _ in set(judged))
-    return min(verdicts, key=lambda dtype: (-judges[dtype], -verdicts[dtype], dtype), default="")
+    implementations = Counter(dtype for dtype, _ in set(judged))
+    return min(verdicts, key=lambda dtype: (-implementations[dtype], -verdicts[dtype], dtype), default="")
 
 
 def worst_first(result: VerdictRecord) -> tuple[float, bool, str, str, str]:
@@ -108,11 +106,9 @@ def of_requirement(results: Iterable[VerdictRecord], requirement: str) -> list[V
 
 
 def requirement_named(evidence: Evidence, system: str, id_: str) -> RequirementRecord:
-    """The requirement of that id; one that the header does not list still gets a row, without a statement."""
-    for requirement in evidence.requirements_of(system):
-        if requirement.id == id_:
-            return requirement
-    return RequirementRecord(system=system, id=id_, statement="(no statement in the records)", source="", catches="")
+    """The requirement of that id; one that the header does not list has no statement."""
+    unknown = RequirementRecord(system=system, id=id_, statement="(no statement in the records)", source="", catches="")
+    return next((each for each in evidence.requirements_of(system) if each.id == id_), unknown)
 
 
 def short_name(implementation: str) -> str:
@@ -133,7 +129,6 @@ class MainWorkload:
     device: str
     dtype: str
     cache: str
-    description: str
     baseline: str
     measurements: dict[str, MeasurementRecord]
     """By implementation; measured ones only."""
@@ -150,8 +145,9 @@ class MainWorkload:
 def main_workload(evidence: Evidence, system: str) -> MainWorkload | None:
     """An accelerator before the CPU, then the one with the most implementations that conform, then the larger amount of work.
 
-    Nobody chooses by the speed of what fails, and small work shows what a call costs more than what it computes. Of a cold and
-    a warm cache the cold one: it is what the first use of data costs. Where nothing was judged, all that was measured counts.
+    Only conforming implementations count, since nobody chooses a wrong one for its speed; where nothing was judged, all do.
+    Large work comes first, since the time of small work is mostly that of the call. A cold cache comes before a warm one: it
+    is what the first use of data costs.
     """
     groups: dict[tuple[str, str, str, str, str], list[MeasurementRecord]] = {}
     for measurement in evidence.measurements:
@@ -164,23 +160,16 @@ def main_workload(evidence: Evidence, system: str) -> MainWorkload | None:
     conforming = {row.implementation.name for row in ranking(evidence, system) if row.status is Status.CONFORMS}
 
     def preference(key: tuple[str, str, str, str, str]) -> tuple[bool, bool, int, float, int, tuple[str, ...]]:
-        members = groups[key]
-        names = {member.implementation for member in members}
+        names = {member.implementation for member in groups[key]}
         counted = len(names & conforming if conforming else names)
-        on_cpu = key[2] == "cpu"
-        return (len(names) < 2, on_cpu, -counted, -max(member.amount for member in members), cache_order(key[4]), key)
+        amount = max(member.amount for member in groups[key])
+        return len(names) < 2, key[2] == "cpu", -counted, -amount, cache_order(key[4]), key
 
     best = min(groups, key=preference)
     members = groups[best]
-    baselines = sorted({member.baseline for member in members if member.baseline})
     return MainWorkload(
-        run=best[0],
-        workload=best[1],
-        device=best[2],
-        dtype=best[3],
-        cache=best[4],
-        description=min(member.description for member in members),
-        baseline=baselines[0] if baselines else "",
+        *best,
+        baseline=min((member.baseline for member in members if member.baseline), default=""),
         # The baseline's own line may be its A/A pair; one that is not is preferred.
         measurements={member.implementation: member for member in sorted(members, key=lambda member: not member.again)},
         again=next((member for member in members if member.again), None),
@@ -193,42 +182,35 @@ def cache_order(cache: str) -> int:
 
 
 def fastest(rows: Sequence[RankingRow], main: MainWorkload | None) -> tuple[MeasurementRecord | None, list[MeasurementRecord]]:
-    """The fastest conforming implementation, and those whose intervals reach into its own.
+    """The fastest conforming implementation, and those whose intervals overlap with its own.
 
-    Fastest is whose interval lies highest by its lower end: what it certainly reaches. A wide interval earns nothing, and nor
-    does a baseline that is slowed by its company: who is undecided, and far behind another's own time, is not among them.
+    The fastest has the interval with the highest lower end, so that a wide interval is no advantage. One that is undecided,
+    and whose own time is far behind another's, is left out: its ratio is high because the baseline was slowed beside it.
     """
     if main is None:
         return None, []
     conforming = {row.implementation.name for row in rows if row.status is Status.CONFORMS}
     measured = [m for name, m in main.measurements.items() if name in conforming and m.speed is not None]
     timed = [r for r in measured if r.decision != "undecided" or not any(_far_behind(r, other) for other in measured)]
-    timed.sort(key=lambda measurement: (-_bottom(measurement), measurement.implementation))
+    timed.sort(key=lambda m: (-_interval(m)[0], m.implementation))
     if not timed:
         return None, []
-    first = timed[0]
-    level = [row for row in timed[1:] if _top(row) >= _bottom(first) and not _far_behind(row, first)]
-    return first, level
+    first, *others = timed
+    return first, [m for m in others if _interval(m)[1] >= _interval(first)[0] and not _far_behind(m, first)]
 
 
 CERTAINLY_SLOWER = 2.0
 
 
 def _far_behind(row: MeasurementRecord, first: MeasurementRecord) -> bool:
-    """Whether its own time says that it is not level, however wide the interval of its ratio is."""
+    """Whether its own time is so much longer that it is slower, however wide the interval of its ratio is."""
     return row.low_s is not None and first.high_s is not None and row.low_s > CERTAINLY_SLOWER * first.high_s
 
 
-def _bottom(measurement: MeasurementRecord) -> float:
-    if measurement.is_baseline or measurement.ratio_low is None:
-        return measurement.speed or 0.0
-    return measurement.ratio_low
-
-
-def _top(measurement: MeasurementRecord) -> float:
-    if measurement.is_baseline or measurement.ratio_high is None:
-        return measurement.speed or 0.0
-    return measurement.ratio_high
+def _interval(m: MeasurementRecord) -> tuple[float, float]:
+    """The 95 % interval of its ratio; the baseline's own line may carry that of its A/A pair, which does not count."""
+    low, high = (None, None) if m.is_baseline else (m.ratio_low, m.ratio_high)
+    return (m.speed or 0.0) if low is None else low, (m.speed or 0.0) if high is None else high
 
 
 def _case(result: VerdictRecord) -> tuple[str, str, str]:
@@ -238,24 +220,17 @@ def _case(result: VerdictRecord) -> tuple[str, str, str]:
 def _row(implementation: ImplementationRecord, evidence: Evidence, all_cases: int, dtype: str) -> RankingRow:
     results = evidence.judgements_of(implementation.name)
     counted = Counter(result.verdict for result in results)
-    counts = {verdict: counted[verdict] for verdict in Verdict}
     measured = [result for result in results if result.margin is not None and result.verdict in JUDGED]
     failing = tuple(sorted({j.requirement for j in results if j.verdict is Verdict.FAIL}))
     crashing = tuple(sorted({j.requirement for j in results if j.verdict is Verdict.ERROR}))
-    if failing:
-        status = Status.FAILS
-    elif crashing:
-        status = Status.CRASHES
-    elif counts[Verdict.PASS]:
-        status = Status.CONFORMS
-    else:
-        status = Status.NOT_JUDGED
+    grounds = {Status.FAILS: failing, Status.CRASHES: crashing, Status.CONFORMS: counted[Verdict.PASS]}
+    status = next((status for status, found in grounds.items() if found), Status.NOT_JUDGED)
     worst = min(measured, key=worst_first, default=None)
     in_dtype = [] if failing else [result for result in measured if result.dtype == dtype]
     return RankingRow(
         implementation=implementation,
         status=status,
-        counts=counts,
+        counts={verdict: counted[verdict] for verdict in Verdict},
         worst=worst,
         ranked=min(in_dtype, key=worst_first, default=worst),
         judged_cases=len({_case(result) for result in results if result.verdict in JUDGED}),
@@ -269,7 +244,7 @@ def _row(implementation: ImplementationRecord, evidence: Evidence, all_cases: in
 def _reason(implementation: ImplementationRecord, results: tuple[VerdictRecord, ...]) -> str:
     if not results:
         missing = ", ".join(implementation.missing)
-        return f"not installed: {missing}" if missing else "it was listed, but no case was put to it"
+        return f"not installed: {missing}" if missing else "it was listed, but not tested on any case"
     messages = Counter(result.message for result in results if result.message)
     if not messages:
         gaps = all(result.verdict is Verdict.UNSUPPORTED for result in results)

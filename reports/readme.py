@@ -27,7 +27,7 @@ class ReadmeError(ValueError):
 
 
 def with_figures(text: str, evidence: Evidence, report: str) -> str:
-    """The page with what stands between the marks replaced. ``report`` is the report's folder, as the page links to it."""
+    """The page with the text between the marks replaced. ``report`` is the report's folder, as the page links to it."""
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:

@@ -7,9 +7,9 @@ from reports.document import Block, Figure, Section
 
 INTRODUCTION = (
     "Each implementation by its worst margin (left is more accurate; right of the line is a fail) and its speed (up is "
-    "faster; a bar is the 95 % interval where it is longer than the mark). Those without a speed stand in rows below. A blue "
+    "faster; a bar is the 95 % interval where it is longer than the mark). Those without a speed are in rows below. A blue "
     "dot conforms, a red cross does not, a black square crashed. Margins are those of the dtype that the chart names; one "
-    "that fails anywhere stands at its worst margin of all."
+    "that fails anywhere is at its worst margin of all."
 )
 
 

@@ -12,7 +12,7 @@ from reports.numbers import listing, si, significant
 
 INTRODUCTION = inline(
     "What the papers say that can be measured, beside what was measured in these runs. {} and {} are about "
-    "the setting in which it was measured, which stands with each claim, and not about the papers' own experiments.",
+    "the setting in which it was measured, which is given with each claim, and not about the papers' own experiments.",
     Emphasis("Holds"),
     Emphasis("does not hold"),
 )
@@ -41,7 +41,7 @@ def _system(system: SystemRecord, own: list[ClaimRecord], gallery: Gallery) -> S
         ]
         for claim in own
     ]
-    headers = ["Id", "Claim, and where it stands", "Paper says", "Measured here", "Verdict"]
+    headers = ["Id", "Claim, and where the paper makes it", "Paper says", "Measured here", "Verdict"]
     parts: list[Block] = [Table(headers, rows), *(_claim(claim, gallery) for claim in own if claim.verdict in MEASURED)]
     absent = [claim for claim in own if claim.verdict not in MEASURED]
     if absent:

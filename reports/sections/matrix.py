@@ -12,7 +12,7 @@ from reports.numbers import listing, margin
 from reports.ranking import of_requirement, ranking, worst_first
 
 COLUMNS = 8
-"""So many implementations stand side by side before the table is split."""
+"""The most implementations side by side in one table."""
 
 LEGEND = inline(
     "A number is the worst margin of all cases that passed (0: exact); {} precedes a margin above 1; {} means that it "

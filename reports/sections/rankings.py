@@ -42,7 +42,7 @@ def _system(evidence: Evidence, system: SystemRecord) -> list[Block]:
 
 
 def _table(rows: Sequence[RankingRow], main: MainWorkload | None, dtype: str) -> Table:
-    """Columns in which nothing would stand are left out."""
+    """Without columns that would be empty."""
     counted = {header: verdict for header, verdict in COUNTED.items() if any(row.counts[verdict] for row in rows)}
     classes = any(row.implementation.numerical_class for row in rows)
     words = ["Implementation", "Verdict", *(["Class"] if classes else [])]

@@ -44,7 +44,7 @@ GROWTH = inline(
     "Time grows about as the scale to the power of the {}, which is fitted to the logarithms of all sizes: 1 is in "
     "proportion, 2 with the square, below 1 fixed costs weigh at the small end. In brackets: where it would be if the times "
     "tilted it as far as their 95 % intervals allow. The {} is the largest slope between two neighbouring sizes. "
-    "Where one ends before the others, it has no speed at the next size, and the reason stands there.",
+    "Where one ends before the others, it has no speed at the next size, and the reason is given there.",
     *(Emphasis("slope"), Emphasis("steepest step")),
 )
 NO_CEILING = "No ceiling is claimed for this work, so there is no roofline: how little it could cost is not known."
@@ -205,7 +205,7 @@ def _more(timed: list[MeasurementRecord]) -> Table:
 
 
 def _without_empty(headers: Sequence[Inline], body: Sequence[Sequence[Inline]], align: str) -> Table:
-    """The table without columns in which nothing stands."""
+    """The table without empty columns."""
     kept = [place for place in range(len(headers)) if place < 1 or any(row[place] != "-" for row in body)]
     return Table([headers[p] for p in kept], [[row[p] for p in kept] for row in body], "".join(align[p] for p in kept))
 

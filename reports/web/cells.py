@@ -1,4 +1,4 @@
-"""What a table's cell means to a reader who looks or sorts: the kind of verdict in it, and the number it stands for."""
+"""What a table's cell means to a reader who looks or sorts: the kind of verdict in it, and the number that it shows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KINDS = {
 }
 """Classes of the style sheet for cells that hold nothing but one of these texts; no class says what the text does not."""
 COUNTED = {"Do not conform": "bad", "Fail": "bad", "Crash": "crash", "Error": "crash"}
-"""Classes of the numbers that stand under one of these headers."""
+"""Classes of the numbers under one of these headers."""
 
 
 def kind(text: str, header: str = "") -> str:

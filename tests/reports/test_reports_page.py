@@ -286,7 +286,7 @@ def test_empty_sections_say_why(tmp_path: Path) -> None:
     assert "None of these runs measured a speed." in section(page, "Speed")
     assert "None of these runs tested the suite by its mutants." in section(page, "Mutants")
     assert "No implementation was judged, so there is nothing to draw." in section(page, "Margin and speed")
-    assert "it was listed, but no case was put to it" in section(page, "Ranking")
+    assert "it was listed, but not tested on any case" in section(page, "Ranking")
     bare = page_of(tmp_path, [], systems=[], requirements=[], implementations=[])
     assert "The records name no system" in section(bare, "Summary")
 
