@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,7 +40,6 @@ def publish(files: Mapping[str, bytes], folder: Path) -> None:
             if folder.exists():
                 _replace(files, temporary, folder)
             else:
-                temporary.chmod(0o777 & ~_umask())
                 os.replace(temporary, folder)
     except OSError as error:
         raise PublishError(f"{folder.name} cannot be written: {error.strerror or error}") from error
@@ -48,8 +47,8 @@ def publish(files: Mapping[str, bytes], folder: Path) -> None:
 
 @contextmanager
 def _temporary_folder(parent: Path, name: str) -> Iterator[Path]:
-    parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{name}.", suffix=".partial", dir=parent))
+    temporary = parent / f".{name}.{uuid.uuid4().hex}.partial"
+    temporary.mkdir(parents=True)
     try:
         yield temporary
     finally:
@@ -80,10 +79,3 @@ def _is_ours(folder: Path, name: str) -> bool:
             return signature.encode("utf-8") in [file.readline().rstrip(b"\r\n") for _ in range(2)]
     except OSError:
         return False
-
-
-def _umask() -> int:
-    """The process's umask, which can only be read by setting it."""
-    current = os.umask(0)
-    os.umask(current)
-    return current
