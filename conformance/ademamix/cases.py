@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.ademamix.harness.problem import Array, Group, Huge, Problem, Ranks, Tensor
+from conformance.ademamix.harness.problem import Array, GroupProblem, Huge, OptimizerProblem, Ranks, TensorProblem
 from reference.ademamix import Hyperparameters, Snapshot, bounded_trajectory, numerical_class
 from reference.rounding import BFLOAT16, format_of
 
@@ -43,7 +43,7 @@ class TensorCase:
 
 @dataclass(frozen=True)
 class GroupCase:
-    """``rates``: one learning rate, or one per step. ``changes``: see `conformance.ademamix.harness.problem.Group`."""
+    """``rates``: one learning rate, or one per step. ``changes``: see `conformance.ademamix.harness.problem.GroupProblem`."""
 
     hyper: Hyperparameters
     tensors: tuple[TensorCase, ...] = (TensorCase(),)
@@ -53,7 +53,7 @@ class GroupCase:
 
 @dataclass(frozen=True)
 class RunCase:
-    """One run; see `conformance.ademamix.harness.problem.Problem` for what its fields ask of an optimizer."""
+    """One run; see `conformance.ademamix.harness.problem.OptimizerProblem` for what its fields ask of an optimizer."""
 
     id: str
     groups: tuple[GroupCase, ...]
@@ -63,7 +63,7 @@ class RunCase:
     asks: frozenset[str] = frozenset()
     resume_after: int | None = None
     switch_at: int | None = None
-    medium: str = ""
+    saved_as: str = ""
     use: str = ""
     options: tuple[tuple[str, Any], ...] = ()
     rebuilt_otherwise: bool = False
@@ -73,39 +73,32 @@ class RunCase:
     needs: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        needs = set(self.asks)
-        for group in self.groups:
-            hyper = group.hyper
-            if hyper.t_alpha or hyper.t_beta3:
-                needs.add("schedules")
-                if hyper.t_alpha != hyper.t_beta3:
-                    needs.add("separate-warmups")
-            if hyper.beta1 == 0:
-                needs.add("beta1-zero")
-            if hyper.weight_decay:
-                needs.add("weight-decay")
-            for tensor in group.tensors:
-                if tensor.missing and self.use != "scaler":
-                    needs.add("missing-gradients")
-                if tensor.joins_at:
-                    needs |= {"late-parameters", "groups"}
-                if tensor.strided or tensor.transposed or tensor.expanded:
-                    needs.add("strided")
-        if len(self.groups) > 1:
-            needs.add("groups")
-        if self.resume_after:
-            needs.add("state-round-trip")
-        if self.switch_at:
-            needs.add("switch")
-        object.__setattr__(self, "needs", frozenset(needs))
+        hypers, tensors = [g.hyper for g in self.groups], [t for g in self.groups for t in g.tensors]
+        asked = {
+            "schedules": any(h.t_alpha or h.t_beta3 for h in hypers),
+            "separate-warmups": any((h.t_alpha or h.t_beta3) and h.t_alpha != h.t_beta3 for h in hypers),
+            "beta1-zero": any(h.beta1 == 0 for h in hypers),
+            "weight-decay": any(h.weight_decay for h in hypers),
+            "missing-gradients": self.use != "scaler" and any(t.missing for t in tensors),
+            "late-parameters": any(t.joins_at for t in tensors),
+            "strided": any(t.strided or t.transposed or t.expanded for t in tensors),
+            "groups": len(self.groups) > 1 or any(t.joins_at for t in tensors),
+            "state-round-trip": bool(self.resume_after),
+            "switch": bool(self.switch_at),
+        }
+        object.__setattr__(self, "needs", self.asks | {feature for feature, needed in asked.items() if needed})
 
 
-def single(name: str, hyper: Hyperparameters, gradients: str, steps: int, **options: object) -> RunCase:
-    """A case of one group: options of `TensorCase` and `GroupCase` go there, the rest to `RunCase`."""
+def several(name: str, hyper: Hyperparameters, steps: int, *tensors: TensorCase, **options: Any) -> RunCase:
+    """A case of one group of these tensors: ``rates`` and ``changes`` go to `GroupCase`, the rest to `RunCase`."""
+    group = {k: options.pop(k) for k in ("rates", "changes") if k in options}
+    return RunCase(name, (GroupCase(hyper, tensors, **group),), steps, **options)
+
+
+def single(name: str, hyper: Hyperparameters, gradients: str, steps: int, **options: Any) -> RunCase:
+    """A case of one tensor, with options of `TensorCase` as well as those of `several`."""
     tensor = {k: options.pop(k) for k in list(options) if k in TensorCase.__dataclass_fields__}
-    group = {k: options.pop(k) for k in list(options) if k in ("rates", "changes")}
-    tensors = (TensorCase(gradients=gradients, **tensor),)  # type: ignore[arg-type]
-    return RunCase(name, (GroupCase(hyper, tensors, **group),), steps, **options)  # type: ignore[arg-type]
+    return several(name, hyper, steps, TensorCase(gradients=gradients, **tensor), **options)
 
 
 def _gradients(case: TensorCase, steps: int, rng: np.random.Generator) -> Array:
@@ -143,7 +136,7 @@ def _gradients(case: TensorCase, steps: int, rng: np.random.Generator) -> Array:
 
 
 @cache
-def problem_of(case: RunCase, dtype: str) -> Problem:
+def problem_of(case: RunCase, dtype: str) -> OptimizerProblem:
     """The arrays of a case in a dtype. They are read-only: implementations are handed copies."""
     rng = np.random.default_rng(case.seed)
     groups = []
@@ -162,19 +155,19 @@ def problem_of(case: RunCase, dtype: str) -> Problem:
                 array.flags.writeable = False
             given = tuple(None if step in tensor.missing else values[step] for step in range(len(values)))
             tensors.append(
-                Tensor(
+                TensorProblem(
                     start, given, tensor.joins_at, tensor.strided, tensor.transposed, tensor.expanded, tensor.sparse,
                     written, tensor.dtype,
                 )
             )  # fmt: skip
-        groups.append(Group(tuple(tensors), group.hyper, rates, group.changes))
-    return Problem(
-        dtype, tuple(groups), case.resume_after, case.switch_at, case.medium, case.use, case.options, case.rebuilt_otherwise
+        groups.append(GroupProblem(tuple(tensors), group.hyper, rates, group.changes))
+    return OptimizerProblem(
+        dtype, tuple(groups), case.resume_after, case.switch_at, case.saved_as, case.use, case.options, case.rebuilt_otherwise
     )
 
 
 @cache
-def law_of(case: RunCase, dtype: str, class_name: str, group_clock: bool = False) -> tuple[tuple[Snapshot, ...], ...]:
+def expected_of(case: RunCase, dtype: str, class_name: str, group_clock: bool = False) -> tuple[tuple[Snapshot, ...], ...]:
     """Values and bounds of every tensor after every step from the one at which it joins.
 
     ``group_clock``: where missing gradients count for the schedules; see `reference.ademamix.trajectory`.
@@ -202,25 +195,25 @@ def law_of(case: RunCase, dtype: str, class_name: str, group_clock: bool = False
 # Decays that every format wider than bfloat16 holds exactly, gain included: with them a bound is not widened by the rounding
 # of a coefficient. A beta2 of 0 makes the denominator |g| + eps at every step, so that nothing of the second moment shows.
 EXACT = Hyperparameters(beta1=0.875, beta2=0.9375, beta3=1 - 2.0**-7, alpha=4.0, eps=2.0**-60)
-NO_MEMORY_OF_SQUARES = replace(EXACT, beta2=0.0)
+BETA2_ZERO = replace(EXACT, beta2=0.0)
 # In neither bfloat16 nor float16: just under half way between two values of the one, half way between two of the other. An eps
 # that is not small gives every element another direction, and so another rounding of the result.
 SCHEDULED = replace(EXACT, weight_decay=0.125, t_alpha=6, t_beta3=6)
 BETWEEN_TWO = 1 + 3.5 * 2.0**-10
-VARIED_DIRECTIONS = replace(NO_MEMORY_OF_SQUARES, beta3=0.5, eps=1.0)
+VARIED_DIRECTIONS = replace(BETA2_ZERO, beta3=0.5, eps=1.0)
 PUBLISHED = Hyperparameters(beta1=0.9, beta2=0.999, beta3=0.9999, alpha=8.0, eps=1e-8, weight_decay=0.1)
 
 FAST_AVERAGE = (single("burst", replace(EXACT, beta1=0.5, beta2=0.5, alpha=0.0), "late-burst", 52),)
-FAST_CORRECTION = (single("constant-gradient", replace(NO_MEMORY_OF_SQUARES, alpha=0.0), "constant", 6, dtypes=WIDE),)
-SLOW_UNCORRECTED = (single("constant-gradient", NO_MEMORY_OF_SQUARES, "constant", 6, dtypes=WIDE),)
+FAST_CORRECTION = (single("constant-gradient", replace(BETA2_ZERO, alpha=0.0), "constant", 6, dtypes=WIDE),)
+SLOW_UNCORRECTED = (single("constant-gradient", BETA2_ZERO, "constant", 6, dtypes=WIDE),)
 SLOW_AVERAGE = (
-    single("signs", replace(NO_MEMORY_OF_SQUARES, alpha=64.0), "signs", 24),
-    single("paper-beta3", replace(NO_MEMORY_OF_SQUARES, alpha=64.0, beta3=0.9999), "constant", 24, quick=False, dtypes=WIDE),
+    single("signs", replace(BETA2_ZERO, alpha=64.0), "signs", 24),
+    single("paper-beta3", replace(BETA2_ZERO, alpha=64.0, beta3=0.9999), "constant", 24, quick=False, dtypes=WIDE),
 )
 MIXTURE = (
-    single("alpha-4", NO_MEMORY_OF_SQUARES, "signs", 3),
-    single("alpha-half", replace(NO_MEMORY_OF_SQUARES, alpha=0.5, beta3=0.5), "signs", 3),
-    single("beta3-zero", replace(NO_MEMORY_OF_SQUARES, alpha=0.5, beta3=0.0), "signs", 3),
+    single("alpha-4", BETA2_ZERO, "signs", 3),
+    single("alpha-half", replace(BETA2_ZERO, alpha=0.5, beta3=0.5), "signs", 3),
+    single("beta3-zero", replace(BETA2_ZERO, alpha=0.5, beta3=0.0), "signs", 3),
     single(
         "alpha-between-two",
         replace(VARIED_DIRECTIONS, alpha=64 * BETWEEN_TWO),
@@ -249,24 +242,22 @@ SECOND_CORRECTION = (
     ),
 )
 EPS_OUTSIDE = (
-    single("eps-dominates", replace(NO_MEMORY_OF_SQUARES, eps=2.0**-10), "signs", 4, scale=2.0**-40, rates=2.0**26),
+    single("eps-dominates", replace(BETA2_ZERO, eps=2.0**-10), "signs", 4, scale=2.0**-40, rates=2.0**26),
     # an argument of 0 is 0, and not one that is missing
-    single("no-eps", replace(NO_MEMORY_OF_SQUARES, eps=0.0), "signs", 4, scale=2.0**-40),
+    single("no-eps", replace(BETA2_ZERO, eps=0.0), "signs", 4, scale=2.0**-40),
 )
-EPS_ADDED = (single("gradient-near-eps", replace(NO_MEMORY_OF_SQUARES, eps=2.0**-10), "signs", 4, scale=2.0**-10),)
+EPS_ADDED = (single("gradient-near-eps", replace(BETA2_ZERO, eps=2.0**-10), "signs", 4, scale=2.0**-10),)
 # small enough that adding it and taking the maximum are the same to rounding; divided by sqrt(1 - beta2) it is not
 EPS_AFTER = (single("eps-below-rounding", replace(EXACT, beta2=0.999, eps=2.0**-22), "constant", 3, start=0.0, rates=1.0),)
 
-DECAYING = replace(NO_MEMORY_OF_SQUARES, weight_decay=0.125)
+DECAYING = replace(BETA2_ZERO, weight_decay=0.125)
 DECAY_DECOUPLED = (
     # a learning rate of 1 hides a decay that is not multiplied by it, no update hides which parameter it is taken from
     single("rate-one", DECAYING, "zero", 5, rates=1.0, dtypes=WIDE),
 )
 DECAY_RATE = (
     single("no-gradient", DECAYING, "zero", 5, rates=(0.5, 0.25, 1.0, 0.125, 0.5), dtypes=WIDE),
-    RunCase(
-        "every-rank", (GroupCase(DECAYING, tuple(TensorCase((3,) * rank, gradients="zero") for rank in range(5)), 0.5),), 2
-    ),
+    several("every-rank", DECAYING, 2, *tuple(TensorCase((3,) * rank, gradients="zero") for rank in range(5)), rates=0.5),
     single("between-two", replace(DECAYING, weight_decay=0.5 * BETWEEN_TWO), "zero", 1, shape=(512,), rates=1.0, dtypes=LOW),
 )
 DECAY_BEFORE = (single("large-steps", replace(DECAYING, weight_decay=0.5), "signs", 5, rates=0.5),)
@@ -277,23 +268,21 @@ RATE_PER_STEP = (
 )
 
 # beta1 = beta3 makes beta3's warm-up constant, so that only alpha's shows even where one length sets both.
-ALPHA_SHAPE = (
-    single("eight-steps", replace(NO_MEMORY_OF_SQUARES, beta3=0.875, t_alpha=8, t_beta3=8), "constant", 7, dtypes=WIDE),
-)
+ALPHA_SHAPE = (single("eight-steps", replace(BETA2_ZERO, beta3=0.875, t_alpha=8, t_beta3=8), "constant", 7, dtypes=WIDE),)
 BETA3_SHAPE = (
-    single("to-0.9999", replace(NO_MEMORY_OF_SQUARES, beta3=0.9999, t_beta3=12, alpha=64.0), "constant", 11, dtypes=WIDE),
-    single("from-one-half", replace(NO_MEMORY_OF_SQUARES, beta1=0.5, t_beta3=12), "signs", 11),
+    single("to-0.9999", replace(BETA2_ZERO, beta3=0.9999, t_beta3=12, alpha=64.0), "constant", 11, dtypes=WIDE),
+    single("from-one-half", replace(BETA2_ZERO, beta1=0.5, t_beta3=12), "signs", 11),
 )
 FIRST_STEP = (
-    single("alpha", replace(NO_MEMORY_OF_SQUARES, beta3=0.875, t_alpha=4, t_beta3=4), "constant", 1, dtypes=WIDE),
-    single("beta3", replace(NO_MEMORY_OF_SQUARES, t_beta3=4), "constant", 1, dtypes=WIDE),
+    single("alpha", replace(BETA2_ZERO, beta3=0.875, t_alpha=4, t_beta3=4), "constant", 1, dtypes=WIDE),
+    single("beta3", replace(BETA2_ZERO, t_beta3=4), "constant", 1, dtypes=WIDE),
 )
 NO_EPSILON_IN_LOG = (
     # beta3 = 1 - 2**-20: 1e-8 inside the logarithm is one percent of the half-life, far above any rounding of the schedule
-    single("long-memory", replace(NO_MEMORY_OF_SQUARES, beta3=1 - 2.0**-20, alpha=2.0**16, t_beta3=1000), "constant", 10),
+    single("long-memory", replace(BETA2_ZERO, beta3=1 - 2.0**-20, alpha=2.0**16, t_beta3=1000), "constant", 10),
     single(
         "paper-beta3",
-        replace(NO_MEMORY_OF_SQUARES, beta3=0.9999, alpha=2.0**10, t_beta3=40),
+        replace(BETA2_ZERO, beta3=0.9999, alpha=2.0**10, t_beta3=40),
         "constant",
         39,
         quick=False,
@@ -301,28 +290,28 @@ NO_EPSILON_IN_LOG = (
     ),
 )
 SCHEDULE_END = (
-    single("at-and-after", replace(NO_MEMORY_OF_SQUARES, t_alpha=5, t_beta3=5), "constant", 14, dtypes=WIDE),
-    single("beta3-alone", replace(NO_MEMORY_OF_SQUARES, t_beta3=3), "constant", 9, quick=False),
+    single("at-and-after", replace(BETA2_ZERO, t_alpha=5, t_beta3=5), "constant", 14, dtypes=WIDE),
+    single("beta3-alone", replace(BETA2_ZERO, t_beta3=3), "constant", 9, quick=False),
 )
 NO_SCHEDULE = (
-    single("none", NO_MEMORY_OF_SQUARES, "signs", 4, dtypes=WIDE),
-    single("zero", replace(NO_MEMORY_OF_SQUARES, t_alpha=0, t_beta3=0), "signs", 4),
+    single("none", BETA2_ZERO, "signs", 4, dtypes=WIDE),
+    single("zero", replace(BETA2_ZERO, t_alpha=0, t_beta3=0), "signs", 4),
 )
 WARMUP_LENGTHS = (
-    single("one-step", replace(NO_MEMORY_OF_SQUARES, t_alpha=1, t_beta3=1), "signs", 4),
-    single("two-steps", replace(NO_MEMORY_OF_SQUARES, beta3=1 - 2.0**-10, t_alpha=2, t_beta3=2, alpha=64.0), "constant", 4),
-    single("three-steps", replace(NO_MEMORY_OF_SQUARES, t_alpha=3, t_beta3=3), "constant", 5, quick=False),
+    single("one-step", replace(BETA2_ZERO, t_alpha=1, t_beta3=1), "signs", 4),
+    single("two-steps", replace(BETA2_ZERO, beta3=1 - 2.0**-10, t_alpha=2, t_beta3=2, alpha=64.0), "constant", 4),
+    single("three-steps", replace(BETA2_ZERO, t_alpha=3, t_beta3=3), "constant", 5, quick=False),
     single("beyond-the-run", replace(EXACT, beta3=0.9999, t_alpha=770_000, t_beta3=770_000, alpha=2.0**20), "constant", 6),
 )
 SEPARATE_WARMUPS = (
-    single("alpha-longer", replace(NO_MEMORY_OF_SQUARES, t_alpha=9, t_beta3=4), "constant", 8, dtypes=WIDE),
-    single("beta3-longer", replace(NO_MEMORY_OF_SQUARES, t_alpha=4, t_beta3=9), "constant", 8, quick=False),
-    single("alpha-alone", replace(NO_MEMORY_OF_SQUARES, t_alpha=6), "constant", 8),
+    single("alpha-longer", replace(BETA2_ZERO, t_alpha=9, t_beta3=4), "constant", 8, dtypes=WIDE),
+    single("beta3-longer", replace(BETA2_ZERO, t_alpha=4, t_beta3=9), "constant", 8, quick=False),
+    single("alpha-alone", replace(BETA2_ZERO, t_alpha=6), "constant", 8),
 )
-BETA1_ZERO = (single("no-schedule", replace(NO_MEMORY_OF_SQUARES, beta1=0.0), "signs", 5, dtypes=WIDE),)
+BETA1_ZERO = (single("no-schedule", replace(BETA2_ZERO, beta1=0.0), "signs", 5, dtypes=WIDE),)
 BETA1_ZERO_SCHEDULE = (
-    single("six-steps", replace(NO_MEMORY_OF_SQUARES, beta1=0.0, t_alpha=6, t_beta3=6), "signs", 8),
-    single("long-memory", replace(NO_MEMORY_OF_SQUARES, beta1=0.0, beta3=0.9999, t_beta3=50), "constant", 9, quick=False),
+    single("six-steps", replace(BETA2_ZERO, beta1=0.0, t_alpha=6, t_beta3=6), "signs", 8),
+    single("long-memory", replace(BETA2_ZERO, beta1=0.0, beta3=0.9999, t_beta3=50), "constant", 9, quick=False),
 )
 IS_ADAMW = (
     single("decay", replace(EXACT, alpha=0.0, weight_decay=0.125), "varied", 12, dtypes=WIDE),
@@ -360,26 +349,20 @@ RANGE = (
     # what cannot be squared is nobody else's concern
     single("one-of-1e30", EXACT, "one-enormous", 4, shape=(8,), quick=False),
 )
-NON_FINITE = RunCase("one-element", (GroupCase(EXACT, (TensorCase((8,)), TensorCase((3, 5)))),), 5)
-MISSING = RunCase(
+NON_FINITE = several("one-element", EXACT, 5, TensorCase((8,)), TensorCase((3, 5)))
+MISSING = several(
     "gone-and-never-there",
-    (
-        GroupCase(
-            replace(EXACT, weight_decay=0.25),
-            (TensorCase(), TensorCase(missing=(3, 4, 5)), TensorCase(missing=tuple(range(6)))),
-        ),
-    ),
+    replace(EXACT, weight_decay=0.25),
     6,
+    TensorCase(),
+    TensorCase(missing=(3, 4, 5)),
+    TensorCase(missing=tuple(range(6))),
 )
 SEVERAL_TENSORS = (
-    RunCase("same-shape", (GroupCase(replace(NO_MEMORY_OF_SQUARES, t_alpha=6, t_beta3=6), (TensorCase(),) * 3),), 5),
-    RunCase(
-        "no-schedule",
-        (GroupCase(EXACT, (TensorCase((3,)), TensorCase((2, 2)), TensorCase((5,), gradients="constant"))),),
-        4,
-    ),
+    several("same-shape", replace(BETA2_ZERO, t_alpha=6, t_beta3=6), 5, *((TensorCase(),) * 3)),
+    several("no-schedule", EXACT, 4, TensorCase((3,)), TensorCase((2, 2)), TensorCase((5,), gradients="constant")),
     # more than fit into one launch of a kernel that takes a table of pointers
-    RunCase("four-hundred", (GroupCase(EXACT, (TensorCase((3,)),) * 400),), 2, quick=False, thorough=True),
+    several("four-hundred", EXACT, 2, *((TensorCase((3,)),) * 400), quick=False, thorough=True),
 )
 SEVERAL_GROUPS = (
     RunCase(
@@ -395,49 +378,38 @@ SEVERAL_GROUPS = (
     RunCase(
         "same-warm-ups",
         (
-            GroupCase(replace(NO_MEMORY_OF_SQUARES, t_alpha=6, t_beta3=6)),
-            GroupCase(replace(NO_MEMORY_OF_SQUARES, t_alpha=6, t_beta3=6, alpha=9.0)),
-            GroupCase(replace(NO_MEMORY_OF_SQUARES, t_alpha=6, t_beta3=6, beta3=0.96875)),
+            GroupCase(replace(BETA2_ZERO, t_alpha=6, t_beta3=6)),
+            GroupCase(replace(BETA2_ZERO, t_alpha=6, t_beta3=6, alpha=9.0)),
+            GroupCase(replace(BETA2_ZERO, t_alpha=6, t_beta3=6, beta3=0.96875)),
         ),
         5,
     ),
     RunCase(
         "one-that-joins-later",
-        (GroupCase(NO_MEMORY_OF_SQUARES), GroupCase(replace(EXACT, beta1=0.5, alpha=2.0), (TensorCase(joins_at=2),), 0.25)),
+        (GroupCase(BETA2_ZERO), GroupCase(replace(EXACT, beta1=0.5, alpha=2.0), (TensorCase(joins_at=2),), 0.25)),
         5,
     ),
 )
 SHAPES = (
-    RunCase("scalar", (GroupCase(EXACT, (TensorCase(()),)),), 3),
-    RunCase("empty", (GroupCase(EXACT, (TensorCase((0,)), TensorCase((3, 0)), TensorCase((2,)))),), 3),
-    RunCase("odd-sizes", (GroupCase(EXACT, (TensorCase((1025,)), TensorCase((7, 11, 3)), TensorCase((1,)))),), 2),
-    RunCase("large", (GroupCase(EXACT, (TensorCase((4100,), gradients="signs"),)),), 2, dtypes=("float32", *LOW)),
+    several("scalar", EXACT, 3, TensorCase(())),
+    several("empty", EXACT, 3, TensorCase((0,)), TensorCase((3, 0)), TensorCase((2,))),
+    several("odd-sizes", EXACT, 2, TensorCase((1025,)), TensorCase((7, 11, 3)), TensorCase((1,))),
+    several("large", EXACT, 2, TensorCase((4100,), gradients="signs"), dtypes=("float32", *LOW)),
     # on either side of every power of two that somebody may have made the size of a block
-    RunCase(
+    several(
         "block-boundaries",
-        (GroupCase(EXACT, tuple(TensorCase((2**k + off,), gradients="signs") for k in range(3, 17) for off in (-1, 0, 1))),),
+        EXACT,
         1,
+        *tuple(TensorCase((2**k + off,), gradients="signs") for k in range(3, 17) for off in (-1, 0, 1)),
         quick=False,
         thorough=True,
     ),
-    RunCase("many-blocks", (GroupCase(EXACT, (TensorCase((70_001,), gradients="signs"),)),), 2, quick=False),
+    several("many-blocks", EXACT, 2, TensorCase((70_001,), gradients="signs"), quick=False),
 )
 STRIDED = (
-    RunCase(
-        "images",
-        (GroupCase(EXACT, tuple(TensorCase((2, 3, 4, 5), transposed=which) for which in ("gradient", "parameter"))),),
-        2,
-    ),
-    RunCase(
-        "every-second-place",
-        (GroupCase(EXACT, (TensorCase((5,), strided=True), TensorCase((3, 4), strided=True), TensorCase())),),
-        4,
-    ),
-    RunCase(
-        "one-transposed",
-        (GroupCase(EXACT, (TensorCase((3, 4), transposed="gradient"), TensorCase((4, 3), transposed="parameter"))),),
-        4,
-    ),
+    several("images", EXACT, 2, *tuple(TensorCase((2, 3, 4, 5), transposed=which) for which in ("gradient", "parameter"))),
+    several("every-second-place", EXACT, 4, TensorCase((5,), strided=True), TensorCase((3, 4), strided=True), TensorCase()),
+    several("one-transposed", EXACT, 4, TensorCase((3, 4), transposed="gradient"), TensorCase((4, 3), transposed="parameter")),
 )
 RESUME = (
     single(
@@ -456,12 +428,14 @@ RESUME = (
         5,
         resume_after=3,
     ),
-    RunCase("after-a-late-start", (GroupCase(EXACT, (TensorCase(), TensorCase((4,), joins_at=2))),), 7, resume_after=4),
-    RunCase(
+    several("after-a-late-start", EXACT, 7, TensorCase(), TensorCase((4,), joins_at=2), resume_after=4),
+    several(
         "before-a-first-gradient",
         # without corrections and schedules, so that no clock shows
-        (GroupCase(replace(NO_MEMORY_OF_SQUARES, beta1=0.0), (TensorCase(missing=(0, 1, 2, 3)), TensorCase())),),
+        replace(BETA2_ZERO, beta1=0.0),
         6,
+        TensorCase(missing=(0, 1, 2, 3)),
+        TensorCase(),
         resume_after=3,
         quick=False,
     ),
@@ -472,15 +446,12 @@ RESTORED = (
     ),
 )
 LATE = (
-    RunCase(
+    several(
         "joins-at-step-4",
-        (
-            GroupCase(
-                replace(NO_MEMORY_OF_SQUARES, t_alpha=6, t_beta3=6),
-                (TensorCase(gradients="constant"), TensorCase((4,), gradients="constant", joins_at=3)),
-            ),
-        ),
+        replace(BETA2_ZERO, t_alpha=6, t_beta3=6),
         7,
+        TensorCase(gradients="constant"),
+        TensorCase((4,), gradients="constant", joins_at=3),
     ),
 )
 ONE_ROUNDING = (
@@ -498,24 +469,13 @@ ONE_ROUNDING = (
 )
 WIDE_MOMENTS = (
     single("slow-second-moment", replace(EXACT, beta2=0.999, alpha=0.0), "signs", 24, start=0.0, rates=1.0, dtypes=LOW),
-    single("slow-average", replace(NO_MEMORY_OF_SQUARES, beta3=0.999, alpha=64.0), "constant", 24, start=0.0, dtypes=LOW),
+    single("slow-average", replace(BETA2_ZERO, beta3=0.999, alpha=64.0), "constant", 24, start=0.0, dtypes=LOW),
 )
 SWITCH = (
-    single(
-        "mid-run",
-        replace(EXACT, weight_decay=0.125, t_alpha=6, t_beta3=6),
-        "constant",
-        10,
-        switch_at=5,
-        dtypes=WIDE,
-    ),
+    single("mid-run", replace(EXACT, weight_decay=0.125, t_alpha=6, t_beta3=6), "constant", 10, switch_at=5, dtypes=WIDE),
     single("no-schedule", replace(EXACT, alpha=2.0), "normal", 9, switch_at=4, quick=False),
-    RunCase(
-        "resumed-later",
-        (GroupCase(replace(EXACT, t_alpha=8, t_beta3=8), (TensorCase(), TensorCase((3,)))),),
-        9,
-        switch_at=3,
-        resume_after=6,
+    several(
+        "resumed-later", replace(EXACT, t_alpha=8, t_beta3=8), 9, TensorCase(), TensorCase((3,)), switch_at=3, resume_after=6
     ),
 )
 REPEAT = (single("twice", replace(EXACT, weight_decay=0.125, t_alpha=4, t_beta3=4), "normal", 5, shape=(129,)),)
@@ -555,24 +515,16 @@ PUBLISHED_RUN = (
 CORRECTED = replace(EXACT, alpha=0.0, beta2=0.75)
 OWN_COUNT = (
     single("first-gradient-late", CORRECTED, "constant", 7, missing=(0, 1, 2), start=0.0, dtypes=WIDE),
-    RunCase(
-        "beside-others",
-        (GroupCase(CORRECTED, (TensorCase(), TensorCase((4,), "constant", missing=(0, 2, 3)))),),
-        6,
-        quick=False,
-    ),
+    several("beside-others", CORRECTED, 6, TensorCase(), TensorCase((4,), "constant", missing=(0, 2, 3)), quick=False),
 )
 SKIPPED_SCHEDULE = (
     # a beta1 whose correction is over when the gradient is missing, so that the schedules alone show a clock
-    RunCase(
+    several(
         "beside-others",
-        (
-            GroupCase(
-                replace(NO_MEMORY_OF_SQUARES, beta1=2.0**-6, t_alpha=16, t_beta3=16),
-                (TensorCase(gradients="constant"), TensorCase((4,), "constant", missing=(5, 6, 9))),
-            ),
-        ),
+        replace(BETA2_ZERO, beta1=2.0**-6, t_alpha=16, t_beta3=16),
         13,
+        TensorCase(gradients="constant"),
+        TensorCase((4,), "constant", missing=(5, 6, 9)),
     ),
 )
 
@@ -580,10 +532,13 @@ SKIPPED_SCHEDULE = (
 
 SPARSE = (single("some-rows", EXACT, "pauses", 4, sparse=True),)
 SHARED_MEMORY = (
-    RunCase(
+    several(
         "expanded-gradient",
-        (GroupCase(EXACT, (TensorCase((5,), expanded="gradient"), TensorCase((3, 4), expanded="gradient"), TensorCase())),),
+        EXACT,
         4,
+        TensorCase((5,), expanded="gradient"),
+        TensorCase((3, 4), expanded="gradient"),
+        TensorCase(),
     ),
     single("expanded-parameter", EXACT, "normal", 3, expanded="parameter"),
 )
@@ -591,7 +546,7 @@ SHARED_MEMORY = (
 # --- Precision -----------------------------------------------------------------------------------------------------------
 
 # No step is made until the last, at which the numerator shows in a parameter that was zero.
-STANDING_STILL = replace(NO_MEMORY_OF_SQUARES, beta1=0.0, beta3=0.9999, alpha=64.0, eps=2.0**-10)
+STANDING_STILL = replace(BETA2_ZERO, beta1=0.0, beta3=0.9999, alpha=64.0, eps=2.0**-10)
 LONG_ENOUGH = 1000
 
 
@@ -609,20 +564,20 @@ SLOW_EMA_MOVES = (
 SETTLED_AFTER = {"takes-in": 0, "forgets": 3, "turns": 500}
 """The step after which nothing more happens to a slow EMA that stands still."""
 DECLARED_GAIN = (
-    single("paper-beta3", replace(NO_MEMORY_OF_SQUARES, alpha=2.0**13, beta3=0.9999), "constant", 8, start=0.0),
-    single("longer-memory", replace(NO_MEMORY_OF_SQUARES, alpha=2.0**16, beta3=0.99999), "signs", 8, start=0.0, quick=False),
+    single("paper-beta3", replace(BETA2_ZERO, alpha=2.0**13, beta3=0.9999), "constant", 8, start=0.0),
+    single("longer-memory", replace(BETA2_ZERO, alpha=2.0**16, beta3=0.99999), "signs", 8, start=0.0, quick=False),
 )
 
 # --- Saving --------------------------------------------------------------------------------------------------------------
 
 PLAIN_STATE = (
-    single("mid-warm-up", replace(EXACT, t_alpha=8, t_beta3=8), "normal", 7, resume_after=4, medium="plain"),
+    single("mid-warm-up", replace(EXACT, t_alpha=8, t_beta3=8), "normal", 7, resume_after=4, saved_as="plain"),
     RunCase(
         "several-groups",
         (GroupCase(EXACT, (TensorCase(), TensorCase(()))), GroupCase(replace(EXACT, beta1=0.5), (TensorCase((2, 3)),))),
         5,
         resume_after=3,
-        medium="plain",
+        saved_as="plain",
         quick=False,
     ),
 )
@@ -680,29 +635,23 @@ CHANGED = (
 )
 WRITTEN = (single("from-outside", replace(EXACT, weight_decay=0.125), "normal", 6, written_at=(2, 4), dtypes=WIDE),)
 SIDE_BY_SIDE = (
-    RunCase(
+    several(
         "three-in-one-group",
-        (
-            GroupCase(
-                replace(EXACT, weight_decay=0.125),
-                (TensorCase(dtype="bfloat16"), TensorCase(dtype="float32"), TensorCase(dtype="float16"), TensorCase((4,))),
-            ),
-        ),
+        replace(EXACT, weight_decay=0.125),
         5,
+        TensorCase(dtype="bfloat16"),
+        TensorCase(dtype="float32"),
+        TensorCase(dtype="float16"),
+        TensorCase((4,)),
     ),
 )
 ACCUMULATED = (
-    RunCase("three-parts", (GroupCase(EXACT, (TensorCase(), TensorCase((2, 3)), TensorCase(()))),), 5, use="accumulated"),
+    several("three-parts", EXACT, 5, TensorCase(), TensorCase((2, 3)), TensorCase(()), use="accumulated"),
     single("beta1-zero", replace(EXACT, beta1=0.0), "normal", 5, use="accumulated"),
 )
 CLOSURE = (single("each-step", EXACT, "normal", 4, use="closure"),)
 LOSS_SCALING = (
-    RunCase(
-        "two-overflows",
-        (GroupCase(EXACT, (TensorCase(missing=(2, 5)), TensorCase((2, 3), missing=(2, 5)))),),
-        8,
-        use="scaler",
-    ),
+    several("two-overflows", EXACT, 8, TensorCase(missing=(2, 5)), TensorCase((2, 3), missing=(2, 5)), use="scaler"),
 )
 COMPILED_STEP = (RunCase("schedules-and-rates", _TWO_GROUPS, 5, use="compiled", thorough=True, quick=False),)
 GRAPH = (

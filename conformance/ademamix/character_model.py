@@ -1,7 +1,7 @@
 """A small character-level language model in NumPy, and text that every Python ships, to train it on.
 
 The model is that of Bengio et al. (2003): the last characters are embedded, a tanh layer mixes them, a softmax predicts the
-next. It has some twenty thousand parameters, all in one flat vector, which is what the law steps.
+next. It has some twenty thousand parameters, all in one flat vector, which is what the reference steps.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from reference.ademamix import Hyperparameters, State, adamw_step, step
+from reference.ademamix import Hyperparameters, OptimizerState, adamw_step, step
 
 Array = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
@@ -134,7 +134,7 @@ class Training:
     def rate(self, t: int) -> float:
         """Warm-up over a twentieth of the run, then half a cosine to zero; the same for both optimizers."""
         warm = max(self.steps // 20, 1)
-        return self.peak * min(t / warm, (1 + np.cos(np.pi * t / self.steps)) / 2)
+        return self.peak * min(t / warm, (1 + float(np.cos(np.pi * t / self.steps))) / 2)
 
 
 Swap = Callable[[int], tuple[Codes, Codes] | None]
@@ -145,7 +145,7 @@ def train(training: Training, replaced: Swap = lambda t: None) -> Iterator[tuple
     text = corpus()
     rng = np.random.default_rng([training.seed, 1])
     theta = initial(text.symbols, training.seed)
-    state = State.zeros(theta.shape)
+    state = OptimizerState.zeros(theta.shape)
     advance = step if training.hyper.alpha else adamw_step
     for t in range(1, training.steps + 1):
         drawn = batch(text.train, rng)

@@ -1,7 +1,7 @@
 """What the paper of AdEMAMix claims and a small machine can measure: Rosenbrock, slow forgetting, a language model, memory.
 
-All but the memory are computed with the law itself (`reference.ademamix`, float64), so that no implementation's error is in
-them. The text models are some 10,000 times smaller than the paper's and train for a hundredth of its steps: a claim that
+All but the memory are computed with `reference.ademamix` itself, in float64, so that no implementation's error is in them. The
+text models are some 10,000 times smaller than the paper's and train for a hundredth of its steps: a claim that
 does not hold at this scale is a finding about this scale.
 """
 
@@ -15,16 +15,14 @@ from statistics import mean, stdev
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from conformance.records.schema import Axes, Series
 from conformance.studies.claims import Claim, Finding
 from conformance.studies.study import Effort
-from reference.ademamix import Hyperparameters, State, adamw_step, step
+from reference.ademamix import Hyperparameters, OptimizerState, adamw_step, step
 
 SYSTEM = "ademamix"
-
-# Two-sided 95 % of Student's t, by degrees of freedom: seeds are few.
-_STUDENT = {1: 12.71, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}
 
 
 def interval(values: Sequence[float]) -> tuple[float, float, float]:
@@ -32,7 +30,7 @@ def interval(values: Sequence[float]) -> tuple[float, float, float]:
     middle = mean(values)
     if len(values) < 2:
         return middle, -math.inf, math.inf
-    half = _STUDENT[len(values) - 1] * stdev(values) / math.sqrt(len(values))
+    half = float(stats.t.ppf(0.975, len(values) - 1)) * stdev(values) / math.sqrt(len(values))  # seeds are few
     return middle, middle - half, middle + half
 
 
@@ -67,7 +65,7 @@ def rosenbrock(x: float, y: float) -> tuple[float, tuple[float, float]]:
 
 def descend(hyper: Hyperparameters, rate: float, steps: int) -> Path:
     """From the paper's starting point; AdamW without decay (Adam) where alpha is 0."""
-    theta, state = np.array(START), State.zeros((2,))
+    theta, state = np.array(START), OptimizerState.zeros((2,))
     advance = step if hyper.alpha else adamw_step
     values, turns, before, direction = [], 0, theta[0], 0.0
     for _ in range(steps):
@@ -271,7 +269,7 @@ def run_memory(effort: Effort) -> Finding:
     from impls.ademamix.registry import IMPLEMENTATIONS
 
     listed = next(i for i in IMPLEMENTATIONS if i.protocol == "torch-optimizer" and i.origin.kind == "built in")
-    loaded: Any = connect(listed, effort.device).loaded
+    loaded: Any = connect(listed, effort.device).plug.loaded
     count = 100_000
 
     def bytes_of(make: Any, **options: Any) -> float:

@@ -2,8 +2,8 @@
 
 Gradients are given (normal deviates with some drift), so that no loss pulls a trajectory back. Both warm-ups last for the
 whole run. Each element has a scale of its own, whose logarithm is normal: its deviation is the spread, which is what moments
-that share a block's scale suffer from. The error is the distance of the whole tensor from the law's, relative to the way that
-the law has made; of several seeds the median is drawn, with the least and the largest.
+that share a block's scale suffer from. The error is the distance of the whole tensor from the reference's, relative to the way
+that the reference has made; of several seeds the median is drawn, with the least and the largest.
 
 One curve more shows how the cost of a step grows with ranks.
 """
@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 
-from conformance.ademamix.harness.problem import Group, Problem, Ranks, Tensor
+from conformance.ademamix.harness.problem import GroupProblem, OptimizerProblem, Ranks, TensorProblem
 from conformance.engine.comparison import compare
 from conformance.engine.runner import connect
 from conformance.records.schema import Axes
@@ -106,13 +106,14 @@ def _errors_of(
     problem, expected = problem_of(marks, spread, scale, seed)
     (got,) = connect(implementation, effort.device).run(problem).parameters
     return [
-        float(np.linalg.norm(got[mark - 1] - law) / np.linalg.norm(law)) for mark, law in zip(marks, expected, strict=True)
+        float(np.linalg.norm(got[mark - 1] - right) / np.linalg.norm(right))
+        for mark, right in zip(marks, expected, strict=True)
     ]
 
 
 @functools.lru_cache(maxsize=2 * max(len(SPREADS), len(SCALES)))
-def problem_of(marks: tuple[int, ...], spread: float, scale: float, seed: int) -> tuple[Problem, list[Array]]:
-    """The run, and where the law is after the steps of ``marks``; it starts from zero, so that this is the way made."""
+def problem_of(marks: tuple[int, ...], spread: float, scale: float, seed: int) -> tuple[OptimizerProblem, list[Array]]:
+    """The run, and where the reference is after the steps of ``marks``; it starts from zero, so that this is the way made."""
     rng = np.random.default_rng((seed, marks[-1]))
     sizes = scale * np.exp(spread * rng.standard_normal(PARAMETERS))
     drift = rng.standard_normal(PARAMETERS) / 10
@@ -121,14 +122,14 @@ def problem_of(marks: tuple[int, ...], spread: float, scale: float, seed: int) -
     hyper = Hyperparameters(alpha=8.0, t_alpha=marks[-1], t_beta3=marks[-1])
     run = enumerate(trajectory(start, gradients, rates, hyper), start=1)
     expected = [theta for step, (theta, _) in run if step in marks]
-    return Problem("float32", (Group((Tensor(start, tuple(gradients)),), hyper, rates),)), expected
+    return OptimizerProblem("float32", (GroupProblem((TensorProblem(start, tuple(gradients)),), hyper, rates),)), expected
 
 
 def step_against_ranks(implementation: Implementation, effort: Effort) -> Iterator[Trace]:
     """CPU time of one step of the slowest rank, where each has its share of one sharded tensor (FSDP2, gloo).
 
     Not the time that passes: on a machine with fewer CPUs than ranks that would tell how they are shared. What is left of the
-    step as shares become smaller is what every rank pays again. A run counts only if it follows the law.
+    step as shares become smaller is what every rank pays again. A run counts only if it follows the reference.
     """
     if "torch" not in implementation.requires or "float32" not in implementation.dtypes:
         raise Unsupported("torch.distributed shards float32 parameters of a torch.optim.Optimizer")
@@ -141,15 +142,15 @@ def step_against_ranks(implementation: Implementation, effort: Effort) -> Iterat
     rng = np.random.default_rng(0)
     start, gradient = (FLOAT32.round(rng.standard_normal((SHARDED_SIDE, SHARDED_SIDE))) for _ in range(2))
     hyper, rates = Hyperparameters(alpha=8.0), (RATE,) * steps
-    problem = Problem("float32", (Group((Tensor(start, (gradient,) * steps),), hyper, rates),))
+    problem = OptimizerProblem("float32", (GroupProblem((TensorProblem(start, (gradient,) * steps),), hyper, rates),))
     jobs = tuple((problem, Ranks("fsdp", world)) for world in RANKS)
     numerical, rows = numerical_class(implementation.numerical_class), slice(8)  # of the first rank, in whole blocks
-    *_, law = bounded_trajectory(start[rows], [gradient[rows]] * steps, rates, hyper, "float32", numerical)
+    *_, last = bounded_trajectory(start[rows], [gradient[rows]] * steps, rates, hyper, "float32", numerical)
     times = []
     for number, world in enumerate(RANKS):
         effort.say(f"{world} ranks")
         outcome = subject.run_in_processes(jobs, number)
-        found = compare("sharded parameter", outcome.parameters[0][-1][rows], law.theta, law.theta_bound)
+        found = compare("sharded parameter", outcome.parameters[0][-1][rows], last.theta, last.theta_bound)
         if not found.passed:
             raise AssertionError(f"{world} ranks: {found.quantity} {found.worst} is {found.got}, expected {found.expected}")
         times.append(np.max(outcome.cpu_seconds, axis=0)[FIRST_STEPS:])
@@ -163,7 +164,7 @@ def step_against_ranks(implementation: Implementation, effort: Effort) -> Iterat
     )
 
 
-_OFF = "distance from the law / way made"
+_OFF = "distance from the reference / way made"
 
 CURVES: tuple[Curve, ...] = (
     Curve(

@@ -1,8 +1,8 @@
 """What AdEMAMix is timed on: one step, over one large tensor or over many small ones. It moves memory and little else.
 
 The least that a float32 step moves is 36 bytes per parameter: it reads gradient, parameter and three moments and writes all
-but the gradient. With 16-bit parameters and gradients it is 30, with moments in 8 bits 18.1. An implementation is put to the
-workloads that count the bytes of its own moments; the baseline is put to all, so that there is a ratio everywhere.
+but the gradient. With 16-bit parameters and gradients it is 30, with moments in 8 bits 18.1. An implementation is timed
+on the workloads that count the bytes of its own moments; the baseline is timed on all, so that there is a ratio everywhere.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from conformance.ademamix.harness.problem import Load
+from conformance.ademamix.harness.problem import OptimizerLoad
 from conformance.ademamix.harness.subject import connect
 from conformance.benchmark.workload import Prepared, Workload
 from conformance.engine.comparison import Comparison, compare, equal
 from impls.implementation import Implementation, Unsupported
-from reference.ademamix import Hyperparameters, NumericalClass, bounded_trajectory, numerical_class
+from reference.ademamix import Hyperparameters, OptimizerNumericalClass, bounded_trajectory, numerical_class
 from reference.rounding import format_of
 
 BASELINE = "ademamix/torch-eager"
@@ -151,14 +151,16 @@ def prepare(implementation: Implementation, workload: Workload, device: str) -> 
             another=ready,
             inputs="normal deviates, others in each set of buffers; parameters and moments move on with every step, while the "
             "gradient of a set stays",
-            # XLA works on streams of its own, and the driver waits for them.
+            # XLA works on streams of its own, and the backend waits for them.
             synchronous=implementation.protocol == "optax",
         )
 
     return ready(0)
 
 
-def _verify_timed(load: Load, values: list[Any], steps: int, numerical: NumericalClass) -> Iterator[Comparison]:
+def _verify_timed(
+    load: OptimizerLoad, values: list[Any], steps: int, numerical: OptimizerNumericalClass
+) -> Iterator[Comparison]:
     """Where an optimizer stands after all its timed steps: none was left out, and none is still to come.
 
     In 16 bits, or with moments in few, the bound of many steps is wider than the way they lead: there it is held that
@@ -184,13 +186,13 @@ def _kept(implementation: Implementation, dtype: str) -> str:
     return {"wide": "float32", "parameter": dtype, "blockwise-8bit": "8bit", "ratios-8bit": "8bit"}.get(states, states)
 
 
-def _load(workload: Workload, number: int = 0) -> Load:
+def _load(workload: Workload, number: int = 0) -> OptimizerLoad:
     """The starts and gradients of one set of buffers, told apart by their number."""
     rng = np.random.default_rng(20240905 + number)
     tensors = workload.parameters["tensors"]
     size = workload.parameters["count"] // tensors
     starts, gradients = ([_rounded(rng, size, workload.dtype) for _ in range(tensors)] for _ in range(2))
-    return Load(workload.dtype, starts, gradients, HYPER, LEARNING_RATE)
+    return OptimizerLoad(workload.dtype, starts, gradients, HYPER, LEARNING_RATE)
 
 
 def _rounded(rng: np.random.Generator, size: int, dtype: str) -> npt.NDArray[np.float32]:
@@ -204,8 +206,8 @@ def _rounded(rng: np.random.Generator, size: int, dtype: str) -> npt.NDArray[np.
     return values
 
 
-def _verify(load: Load, values: list[list[Any]], class_name: str) -> Iterator[Comparison]:
-    """Sampled elements of a few tensors; the law is elementwise, so what was sampled is exact at this very size."""
+def _verify(load: OptimizerLoad, values: list[list[Any]], class_name: str) -> Iterator[Comparison]:
+    """Sampled elements of a few tensors; the algorithm is elementwise, so what was sampled is exact at this very size."""
     numerical = numerical_class(class_name)
     rng = np.random.default_rng(1)
     for number in sorted({0, len(load.starts) // 2, len(load.starts) - 1}):

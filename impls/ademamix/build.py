@@ -1,4 +1,4 @@
-"""The C++ and CUDA sources of this room, and their libraries; how they are compiled is `impls.compiler`'s."""
+"""The C++ and CUDA sources of the optimizer, and their libraries; `impls.compiler` compiles them."""
 
 from __future__ import annotations
 

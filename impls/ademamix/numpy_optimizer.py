@@ -7,17 +7,30 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from reference.ademamix import Hyperparameters
-from reference.rounding import format_of
+Floats = npt.NDArray[np.floating[Any]]
 
-Floats = npt.NDArray[Any]
+DTYPES = ("float64", "float32", "bfloat16", "float16")
+
+
+@dataclass(frozen=True)
+class Hyper:
+    """The hyperparameters of a group. Warm-ups are in steps; None or 0 means that there is no schedule."""
+
+    beta1: float = 0.9
+    beta2: float = 0.999
+    beta3: float = 0.9999
+    alpha: float = 5.0
+    eps: float = 1e-8
+    weight_decay: float = 0.0
+    t_alpha: float | None = None
+    t_beta3: float | None = None
 
 
 @dataclass
@@ -31,40 +44,58 @@ class Moments:
     t_switch: int = 0
 
 
-class AdEMAMix:
-    """``groups``: (parameters, hyperparameters) pairs. ``parameters`` are float64 arrays holding values of ``dtype``."""
+def rounded(values: Floats, dtype: str) -> Floats:
+    """float32 (or, for float64 parameters, float64) values rounded to the nearest of a dtype, in the format that they had."""
+    if dtype == "float16":
+        with np.errstate(over="ignore"):
+            return values.astype(np.float16).astype(values.dtype)
+    if dtype == "bfloat16":
+        bits = np.asarray(values, dtype=np.float32).view(np.uint32)
+        upper = (bits + ((bits >> np.uint32(16)) & np.uint32(1)) + np.uint32(0x7FFF)) & np.uint32(0xFFFF0000)
+        return np.where(np.isfinite(values), upper.view(np.float32), values)
+    return values
 
-    def __init__(self, groups: Sequence[tuple[Sequence[Floats], Hyperparameters]], dtype: str) -> None:
+
+class NumpyAdEMAMix:
+    """``groups``: (parameters, hyperparameters) pairs. ``parameters`` are arrays of any shape that hold values of ``dtype``,
+    which is one of `DTYPES`. ``groups`` and ``moments`` may be read at any time."""
+
+    def __init__(self, groups: Sequence[tuple[Sequence[Floats], Hyper]], dtype: str) -> None:
+        if dtype not in DTYPES:
+            raise ValueError(f"dtype = {dtype!r}, expected one of {', '.join(DTYPES)}")
         self.dtype = dtype
-        self.format = format_of(dtype)
-        self.compute: Any = np.float64 if dtype == "float64" else np.float32
-        self.groups: list[tuple[list[Floats], Hyperparameters]] = []
+        self.compute: type[np.floating[Any]] = np.float64 if dtype == "float64" else np.float32
+        self.groups: list[tuple[list[Floats], Hyper]] = []
         self.moments: list[list[Moments]] = []
         for parameters, hyper in groups:
             self.add_group(parameters, hyper)
 
-    def add_group(self, parameters: Sequence[Floats], hyper: Hyperparameters) -> None:
+    @property
+    def each_moments(self) -> Iterator[Moments]:
+        """Those of every parameter, group after group."""
+        return (kept for group in self.moments for kept in group)
+
+    def add_group(self, parameters: Sequence[Floats], hyper: Hyper) -> None:
         """Take in parameters that join now; their clocks start at their first step."""
         held = [np.array(p, dtype=self.compute) for p in parameters]
         self.groups.append((held, hyper))
-        self.moments.append([self.initial(p) for p in held])
+        self.moments.append([Moments(np.zeros_like(p), np.zeros_like(p), np.zeros_like(p)) for p in held])  # line 2
 
     def step(self, gradients: Sequence[Sequence[Floats | None]], learning_rates: Sequence[float]) -> None:
         """One step of every parameter that has a gradient."""
         with np.errstate(all="ignore"):
             for index, (parameters, hyper) in enumerate(self.groups):
                 for slot, theta in enumerate(parameters):
-                    g = gradients[index][slot]
+                    g, lr = gradients[index][slot], learning_rates[index]
                     if g is not None:
-                        parameters[slot] = self.advance(theta, g, self.moments[index][slot], hyper, learning_rates[index])
+                        parameters[slot] = self.advance(theta, g, self.moments[index][slot], hyper, lr)
                     else:
-                        parameters[slot] = self.skip(theta, hyper, learning_rates[index])
+                        parameters[slot] = self.skip(theta, hyper, lr)
 
-    def advance(self, theta: Floats, g: Floats, kept: Moments, hyper: Hyperparameters, lr: float) -> Floats:
+    def advance(self, theta: Floats, g: Floats, kept: Moments, hyper: Hyper, lr: float) -> Floats:
         """Algorithm 1, lines 5 to 13, for one parameter."""
-        c = self.compute
         kept.t += 1
-        g = self.gradient(np.asarray(g, dtype=c), theta, hyper)
+        g = self.gradient(np.asarray(g, dtype=self.compute), theta, hyper)
         beta3, alpha = self.beta3(kept, hyper), self.alpha(kept, hyper)
         kept.m1 = self.fast(kept, g, hyper)
         kept.m2 = self.slow(kept.m2, g, beta3)
@@ -74,15 +105,11 @@ class AdEMAMix:
         direction = self.numerator(fast, slow, alpha) / self.denominator(kept, hyper)
         return self.stored(self.update(theta, direction, hyper.weight_decay, lr))
 
-    def initial(self, theta: Floats) -> Moments:
-        """Line 2: everything is zero."""
-        return Moments(np.zeros_like(theta), np.zeros_like(theta), np.zeros_like(theta))
-
-    def skip(self, theta: Floats, hyper: Hyperparameters, lr: float) -> Floats:
+    def skip(self, theta: Floats, hyper: Hyper, lr: float) -> Floats:
         """Without a gradient nothing moves, the decay included."""
         return theta
 
-    def gradient(self, g: Floats, theta: Floats, hyper: Hyperparameters) -> Floats:
+    def gradient(self, g: Floats, theta: Floats, hyper: Hyper) -> Floats:
         """The gradient goes into the moments as it is."""
         return g
 
@@ -90,13 +117,13 @@ class AdEMAMix:
         """The schedulers count from 1, and from the switch where there was one."""
         return kept.t - kept.t_switch
 
-    def alpha(self, kept: Moments, hyper: Hyperparameters) -> float:
+    def alpha(self, kept: Moments, hyper: Hyper) -> float:
         """Equation (f_alpha)."""
         t = self.clock(kept)
         return hyper.alpha if not hyper.t_alpha else min(t * hyper.alpha / hyper.t_alpha, hyper.alpha)
 
-    def beta3(self, kept: Moments, hyper: Hyperparameters) -> float:
-        """Equation (f_beta3)."""
+    def beta3(self, kept: Moments, hyper: Hyper) -> float:
+        """Equation (f_beta3); its limit where beta1 is 0."""
         t = self.clock(kept)
         if not hyper.t_beta3 or t >= hyper.t_beta3:
             return hyper.beta3
@@ -109,7 +136,7 @@ class AdEMAMix:
     def logarithm(self, beta: float) -> float:
         return math.log(beta)
 
-    def fast(self, kept: Moments, g: Floats, hyper: Hyperparameters) -> Floats:
+    def fast(self, kept: Moments, g: Floats, hyper: Hyper) -> Floats:
         """Line 9."""
         return self.average(kept.m1, g, hyper.beta1)
 
@@ -125,17 +152,21 @@ class AdEMAMix:
         """``beta m + (1 - beta) x``."""
         return self.compute(beta) * m + self.compute(1 - beta) * x
 
-    def corrected_fast(self, kept: Moments, hyper: Hyperparameters) -> Floats:
+    def corrected_fast(self, kept: Moments, hyper: Hyper) -> Floats:
         """Line 12, left."""
         return kept.m1 / self.compute(1 - hyper.beta1**kept.t)
 
-    def corrected_slow(self, kept: Moments, hyper: Hyperparameters, beta3: float) -> Floats:
+    def corrected_slow(self, kept: Moments, hyper: Hyper, beta3: float) -> Floats:
         """The slow EMA is not bias-corrected."""
         return kept.m2
 
-    def denominator(self, kept: Moments, hyper: Hyperparameters) -> Floats:
+    def denominator(self, kept: Moments, hyper: Hyper) -> Floats:
         """Line 12, right, and the denominator of line 13."""
-        return np.sqrt(kept.nu / self.compute(1 - hyper.beta2**kept.t)) + self.compute(hyper.eps)
+        return self.root(kept.nu / self.compute(1 - hyper.beta2**kept.t)) + self.compute(hyper.eps)
+
+    def root(self, squares: Floats) -> Floats:
+        values: Floats = np.sqrt(squares)
+        return values
 
     def numerator(self, fast: Floats, slow: Floats, alpha: float) -> Floats:
         """The mixture of line 13."""
@@ -143,12 +174,11 @@ class AdEMAMix:
 
     def update(self, theta: Floats, direction: Floats, weight_decay: float, lr: float) -> Floats:
         """Line 13."""
-        c = self.compute
-        return theta - c(lr) * (direction + c(weight_decay) * theta)
+        return theta - self.compute(lr) * (direction + self.compute(weight_decay) * theta)
 
     def stored(self, theta: Floats) -> Floats:
         """The new parameter, rounded once to its dtype."""
-        return np.asarray(self.format.round(theta), dtype=self.compute)
+        return rounded(np.asarray(theta, dtype=self.compute), self.dtype)
 
     def state(self) -> Any:
         """A copy of everything that the next step depends on, parameters aside."""
@@ -160,13 +190,12 @@ class AdEMAMix:
 
     def switch_from_adamw(self) -> None:
         """Section 4.1: ``m2 = 0`` and the schedulers start now; the other moments and clock go on."""
-        for group in self.moments:
-            for kept in group:
-                kept.m2 = np.zeros_like(kept.m1)
-                kept.t_switch = kept.t
+        for kept in self.each_moments:
+            kept.m2 = np.zeros_like(kept.m1)
+            kept.t_switch = kept.t
 
 
-class AdamW(AdEMAMix):
+class NumpyAdamW(NumpyAdEMAMix):
     """AdamW, as the NumPy implementation would run it before a switch."""
 
     def slow(self, m2: Floats, g: Floats, beta3: float) -> Floats:

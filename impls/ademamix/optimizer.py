@@ -76,17 +76,10 @@ class AdEMAMix(torch.optim.Optimizer):
         self.backend, self.capturable, self.seed = backend, capturable, seed
         self._forget()
         defaults = {
-            "lr": lr,
-            "betas": betas,
-            "alpha": alpha,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "t_alpha": t_alpha,
-            "t_beta3": t_beta3,
-            "maximize": maximize,
-            "state_dtype": _states(state_dtype),
+            "lr": lr, "betas": betas, "alpha": alpha, "eps": eps, "weight_decay": weight_decay, "t_alpha": t_alpha,
+            "t_beta3": t_beta3, "maximize": maximize, "state_dtype": _states(state_dtype),
             "stochastic_rounding": stochastic_rounding,
-        }
+        }  # fmt: skip
         super().__init__(params, defaults)
         # GradScaler then hands over its scale and whether it found an infinity, and leaves the rest to `step`.
         self._step_supports_amp_scaling = True
@@ -179,7 +172,7 @@ class AdEMAMix(torch.optim.Optimizer):
 
     def __getstate__(self) -> dict[str, Any]:
         options = {name: getattr(self, name) for name in ("backend", "capturable", "seed")}
-        return {**super().__getstate__(), **options}  # type: ignore[misc]
+        return {**super().__getstate__(), **options}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -221,35 +214,13 @@ class AdEMAMix(torch.optim.Optimizer):
         number = -1
         for index, group in enumerate(self.param_groups):
             seen: dict[Any, tuple[Any, Batch]] = {}
-            quantises = group["state_dtype"] == "8bit"
             for parameter in group["params"]:
                 number += 1
-                gradient = parameter.grad
-                if gradient is None:
+                if parameter.grad is None:
                     continue
-                if gradient.layout is not torch.strided:
-                    raise RuntimeError(
-                        "AdEMAMix takes dense gradients only, and this one is sparse (an embedding with sparse=True?): "
-                        "the slow EMA would touch every row at every step all the same"
-                    )
-                state = self.state[parameter]
-                if not state:
-                    state.update(self._initial(parameter, group))
-                look = (parameter.device, parameter.dtype, quantises and parameter.numel() < quantised.SMALLEST)
-                if look not in seen:
-                    kind = self._kind(parameter, group)
-                    key = (self._chosen(kind)[0], kind, parameter.device)
-                    seen[look] = key, batches.setdefault(key, Batch(kind, parameter.device, keys=[]))
-                key, batch = seen[look]
-                kept = state["exp_avg_slow"]
-                if (
-                    kept.dtype != batch.kind.moment_dtype
-                    or kept.device != batch.device
-                    or (batch.kind.has_fast and "exp_avg_fast" not in state)
-                ):
-                    self._store_anew(parameter, group, state)
-                if gradient.dtype != parameter.dtype:
-                    gradient = gradient.to(parameter.dtype)
+                gradient = _dense(parameter)
+                key, batch = self._batch_of(parameter, group, seen, batches)
+                state = self._state_of(parameter, group, batch)
                 _append(batch, parameter, gradient, state)
                 if self.capturable:
                     clocks.setdefault(key, []).append((state["t"], state["t_switch"], group, number))
@@ -261,10 +232,32 @@ class AdEMAMix(torch.optim.Optimizer):
                 batch.scalars.append(known[which])
                 if batch.kind.draws:
                     batch.keys.append(key_at(base_key(self.seed, number), t))  # type: ignore[union-attr]
-        if self.capturable:
-            for key, items in clocks.items():
-                self._put_rows(batches[key], items, scale, found_inf)
+        for key, items in clocks.items():
+            self._put_rows(batches[key], items, scale, found_inf)
         return [(key[0], batch) for key, batch in batches.items()]
+
+    def _batch_of(
+        self, parameter: torch.Tensor, group: dict[str, Any], seen: dict[Any, tuple[Any, Batch]], batches: dict[Any, Batch]
+    ) -> tuple[Any, Batch]:
+        """The batch that a parameter goes into, and its key; ``seen`` spares its group the search for each tensor."""
+        small = group["state_dtype"] == "8bit" and parameter.numel() < quantised.SMALLEST
+        look = (parameter.device, parameter.dtype, small)
+        if look not in seen:
+            kind = self._kind(parameter, group)
+            key = (self._chosen(kind)[0], kind, parameter.device)
+            seen[look] = key, batches.setdefault(key, Batch(kind, parameter.device, keys=[]))
+        return seen[look]
+
+    def _state_of(self, parameter: torch.Tensor, group: dict[str, Any], batch: Batch) -> dict[str, Any]:
+        """The state of a parameter, in the format and on the device of its batch."""
+        state: dict[str, Any] = self.state[parameter]
+        if not state:
+            state.update(self._initial(parameter, group))
+        kept, kind = state["exp_avg_slow"], batch.kind
+        missing = kind.has_fast and "exp_avg_fast" not in state
+        if kept.dtype != kind.moment_dtype or kept.device != batch.device or missing:
+            self._store_anew(parameter, group, state)
+        return state
 
     def _put_rows(self, batch: Batch, items: list[tuple[Any, Any, Any, int]], scale: Any, found_inf: Any) -> None:
         """Clocks, scalars and keys on the device, with a handful of small launches and no synchronisation."""
@@ -332,6 +325,18 @@ class AdEMAMix(torch.optim.Optimizer):
                 blocks = quantised.blocks_of(parameter.numel())
                 state[f"{name}_scale"] = torch.zeros(blocks, dtype=torch.float32, device=parameter.device)
         return {**state, "t": self._clock(0, parameter), "t_switch": self._clock(0, parameter)}
+
+
+def _dense(parameter: torch.Tensor) -> torch.Tensor:
+    """Its gradient, in its dtype. RuntimeError where that is sparse."""
+    gradient = parameter.grad
+    assert gradient is not None
+    if gradient.layout is not torch.strided:
+        raise RuntimeError(
+            "AdEMAMix takes dense gradients only, and this one is sparse (an embedding with sparse=True?): "
+            "the slow EMA would touch every row at every step all the same"
+        )
+    return gradient if gradient.dtype == parameter.dtype else gradient.to(parameter.dtype)
 
 
 _PLAIN = (torch.Tensor, torch.nn.Parameter)

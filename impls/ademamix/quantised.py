@@ -53,11 +53,7 @@ def encode_root(
 
 
 def encode_ratio(
-    m: torch.Tensor,
-    root: torch.Tensor,
-    codes: torch.Tensor,
-    scale: torch.Tensor,
-    threshold: torch.Tensor | float = 0.5,
+    m: torch.Tensor, root: torch.Tensor, codes: torch.Tensor, scale: torch.Tensor, threshold: torch.Tensor | float = 0.5
 ) -> None:
     """Write codes and scales of a flat first moment beside the ``root`` that `encode_root` stored."""
     x = _by_scale(m * (1 / root.clamp(min=SMALLEST_ROOT)), scale, _RATIO_STEPS)

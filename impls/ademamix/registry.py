@@ -1,100 +1,96 @@
-"""The implementations of AdEMAMix that are judged, at a glance."""
+"""The implementations of AdEMAMix that are tested, at a glance: ours, then other people's, then earlier releases of theirs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 from impls.implementation import Implementation, Origin
 
-_EVERYTHING = frozenset(
-    {
-        "schedules",
-        "separate-warmups",
-        "beta1-zero",
-        "weight-decay",
-        "groups",
-        "missing-gradients",
-        "late-parameters",
-        "state-round-trip",
-        "switch",
-        "strided",
-        "moments",
-    }
-)
-_TORCH_MOMENTS = {"m1": "exp_avg_fast", "m2": "exp_avg_slow", "nu": "exp_avg_sq"}
+_EVERYTHING = frozenset({
+    "schedules", "separate-warmups", "beta1-zero", "weight-decay", "groups", "missing-gradients", "late-parameters",
+    "state-round-trip", "switch", "strided", "moments",
+})  # fmt: skip
+_WITHOUT_SWITCH = _EVERYTHING - {"switch"}
+_OUR_MOMENTS = {"m1": "exp_avg_fast", "m2": "exp_avg_slow", "nu": "exp_avg_sq"}
+_MOMENTS = _OUR_MOMENTS | {"m1": "exp_avg"}
 
 _NARROW = ("float32", "bfloat16", "float16")
+_SIXTEEN_BITS = ("bfloat16", "float16")
+_WIDE = ("float64", "float32")
+_EVERY_DTYPE = ("float64", *_NARROW)
 _COMPILER = "a C++ compiler runs, once per machine"
+_ON_HOST = "it walks memory as a device would; its speed on a CPU means nothing"
+_PYTORCH_OPTIMIZERS = "https://pytorch-optimizers.readthedocs.io/en/latest/optimizer/#pytorch_optimizer.AdEMAMix"
+_BITSANDBYTES = "https://huggingface.co/docs/bitsandbytes/reference/optim/ademamix"
+
+
+def _torch(slug: str, target: str, summary: str, *, dtypes: tuple[str, ...], **fields: Any) -> Implementation:
+    """A torch.optim.Optimizer."""
+    shared = {"requires": ("torch",), "devices": ("cpu", "cuda"), "features": _WITHOUT_SWITCH}
+    return Implementation(
+        name=f"ademamix/{slug}", system="ademamix", target=target, protocol="torch-optimizer", summary=summary, dtypes=dtypes,
+        **{**shared, **fields},
+    )  # fmt: skip
 
 
 def _ours(
-    slug: str,
-    backend: str,
-    summary: str,
-    *,
-    requires: tuple[str, ...] = ("torch",),
-    dtypes: tuple[str, ...] = ("float64", *_NARROW),
-    devices: tuple[str, ...] = ("cpu", "cuda"),
-    numerical_class: str = "",
-    arguments: Mapping[str, Any] | None = None,
-    slow_start: str = "",
-    untimed: str = "",
-) -> Implementation:
+    slug: str, backend: str, summary: str, *, dtypes: tuple[str, ...] = _NARROW, arguments: Any = None, untimed: str = "",
+    **fields: Any,
+) -> Implementation:  # fmt: skip
     """Our optimizer, which is one class, with one of its backends; see `impls.ademamix.optimizer`."""
-    settings: dict[str, Any] = {"arguments": {"backend": backend, **(arguments or {})}, "moments": _TORCH_MOMENTS}
+    settings: dict[str, Any] = {"arguments": {"backend": backend, **(arguments or {})}, "moments": _OUR_MOMENTS}
     if backend == "triton":
         settings["interpreted_on_cpu"] = True
+        fields["requires"] = ("torch", "triton")
     if untimed:
         settings["untimed"] = untimed
-    return Implementation(
-        name=f"ademamix/{slug}",
-        system="ademamix",
-        target="impls.ademamix.optimizer:AdEMAMix",
-        protocol="torch-optimizer",
-        summary=summary,
-        requires=requires,
-        dtypes=dtypes,
-        devices=devices,
-        features=_EVERYTHING - ({"moments"} if numerical_class == "ratios-8bit" else set()),
-        numerical_class=numerical_class,
-        settings=settings,
-        slow_start=slow_start,
-    )
+    features = _EVERYTHING - ({"moments"} if fields.get("numerical_class") == "ratios-8bit" else set())
+    target = "impls.ademamix.optimizer:AdEMAMix"
+    return _torch(slug, target, summary, dtypes=dtypes, features=features, settings=settings, **fields)
+
+
+def _packaged(
+    slug: str, target: str, summary: str, documentation: str, *, dtypes: tuple[str, ...] = _WIDE, version: str | None = None,
+    **fields: Any,
+) -> Implementation:  # fmt: skip
+    """Other people's, from a package; one with a ``version`` comes from a folder, see `impls.ademamix.adapters.releases`."""
+    package = target.partition(":")[0].partition(".")[0]
+    if version:
+        target = f"impls.ademamix.adapters.releases:{package}_{version.replace('.', '_')}"
+    else:
+        fields["requires"] = ("torch", package)
+    origin = Origin("package", package, version)
+    return _torch(slug, target, summary, dtypes=dtypes, origin=origin, documentation=documentation, **fields)
 
 
 _HERE: tuple[Implementation, ...] = (
     Implementation(
         name="ademamix/numpy",
         system="ademamix",
-        target="impls.ademamix.numpy_optimizer:AdEMAMix",
+        target="impls.ademamix.numpy_optimizer:NumpyAdEMAMix",
         protocol="numpy",
         summary="NumPy, one method per line of the algorithm",
-        dtypes=("float64", "float32", "bfloat16", "float16"),
+        dtypes=_EVERY_DTYPE,
         features=_EVERYTHING,
     ),
-    _ours("torch-eager", "eager", "torch.optim.Optimizer, eager, float32 moments"),
-    _ours("torch-foreach", "foreach", "torch's multi-tensor functions, a few launches however many tensors"),
+    _ours("torch-eager", "eager", "torch.optim.Optimizer, eager, float32 moments", dtypes=_EVERY_DTYPE),
+    _ours(
+        "torch-foreach", "foreach", "torch's multi-tensor functions, a few launches however many tensors", dtypes=_EVERY_DTYPE
+    ),
     _ours(
         "torch-compile",
         "compiled",
         "the eager step compiled into one pass by torch.compile",
+        dtypes=_EVERY_DTYPE,
         slow_start="torch.compile runs a compiler for each dtype",
     ),
-    _ours(
-        "triton",
-        "triton",
-        "one fused Triton launch for a list of tensors (interpreted where there is no CUDA device)",
-        requires=("torch", "triton"),
-        dtypes=_NARROW,
-    ),
+    _ours("triton", "triton", "one fused Triton launch for a list of tensors (interpreted where there is no CUDA device)"),
     _ours(
         "triton-8bit",
         "triton",
         "the Triton kernel with block-wise 8-bit moments for tensors of at least 4096 elements",
-        requires=("torch", "triton"),
-        dtypes=_NARROW,
         numerical_class="ratios-8bit",
         arguments={"state_dtype": "8bit"},
         slow_start="its moments show in large tensors only, which the interpreter takes long for",
@@ -104,35 +100,38 @@ _HERE: tuple[Implementation, ...] = (
         "cuda",
         "CUDA C++, compiled for the device at the first step, one launch for a list of tensors",
         devices=("cuda",),
-        dtypes=_NARROW,
     ),
     _ours(
         "cuda-host",
         "cuda-host",
         "the very source of the CUDA kernel compiled for the host, to be judged without a device",
         devices=("cpu",),
-        dtypes=_NARROW,
         slow_start=_COMPILER,
-        untimed="it walks memory as a device would; its speed on a CPU means nothing",
+        untimed=_ON_HOST,
     ),
     _ours(
         "cuda-host-8bit",
         "cuda-host",
         "the source of the CUDA kernel on the host, with block-wise 8-bit moments",
         devices=("cpu",),
-        dtypes=_NARROW,
         numerical_class="ratios-8bit",
         arguments={"state_dtype": "8bit"},
         slow_start=_COMPILER,
-        untimed="it walks memory as a device would; its speed on a CPU means nothing",
+        untimed=_ON_HOST,
     ),
-    _ours("cpu", "cpu", "C++, one pass over the memory, vectorised and threaded", devices=("cpu",), slow_start=_COMPILER),
+    _ours(
+        "cpu",
+        "cpu",
+        "C++, one pass over the memory, vectorised and threaded",
+        devices=("cpu",),
+        dtypes=_EVERY_DTYPE,
+        slow_start=_COMPILER,
+    ),
     _ours(
         "cpu-8bit",
         "cpu",
         "the C++ pass with block-wise 8-bit moments for tensors of at least 4096 elements",
         devices=("cpu",),
-        dtypes=_NARROW,
         numerical_class="ratios-8bit",
         arguments={"state_dtype": "8bit"},
         slow_start=_COMPILER,
@@ -142,7 +141,6 @@ _HERE: tuple[Implementation, ...] = (
         "cpu",
         "the C++ pass with bfloat16 moments",
         devices=("cpu",),
-        dtypes=_NARROW,
         numerical_class="bfloat16-moments",
         arguments={"state_dtype": "bfloat16"},
         slow_start=_COMPILER,
@@ -152,7 +150,7 @@ _HERE: tuple[Implementation, ...] = (
         "cpu",
         "the C++ pass, 16-bit parameters rounded stochastically",
         devices=("cpu",),
-        dtypes=("bfloat16", "float16"),
+        dtypes=_SIXTEEN_BITS,
         numerical_class="stochastic-rounding",
         arguments={"stochastic_rounding": True},
         slow_start=_COMPILER,
@@ -162,7 +160,6 @@ _HERE: tuple[Implementation, ...] = (
         "cpu",
         "the C++ pass with bfloat16 moments, which and 16-bit parameters are rounded stochastically",
         devices=("cpu",),
-        dtypes=_NARROW,
         numerical_class="bfloat16-moments-stochastic",
         arguments={"state_dtype": "bfloat16", "stochastic_rounding": True},
         slow_start=_COMPILER,
@@ -174,183 +171,112 @@ _HERE: tuple[Implementation, ...] = (
         protocol="optax",
         summary="optax.contrib.ademamix; Optax ships no schedules, so the paper's equations are given at its count + 1",
         requires=("jax", "optax"),
-        dtypes=("float32",),
-        features=frozenset(
-            {"schedules", "separate-warmups", "beta1-zero", "weight-decay", "state-round-trip", "switch", "moments"}
-        ),
+        features=_EVERYTHING - {"groups", "missing-gradients", "late-parameters", "strided"},
         numerical_class="float32-hyperparameters",
         settings={"moments": {"m1": "m1", "m2": "m2", "nu": "nu"}},
         origin=Origin("package", "optax"),
         documentation="https://optax.readthedocs.io/en/latest/api/contrib.html#ademamix",
         slow_start="XLA compiles every operation for every shape",
     ),
-    Implementation(
-        name="ademamix/pytorch-optimizer",
-        system="ademamix",
-        target="pytorch_optimizer:AdEMAMix",
-        protocol="torch-optimizer",
-        summary="pytorch_optimizer.AdEMAMix with weight_decouple=True; its default is coupled L2",
-        requires=("torch", "pytorch_optimizer"),
-        dtypes=("float64", "float32"),
-        devices=("cpu", "cuda"),
-        features=_EVERYTHING - {"separate-warmups", "switch"},
-        settings={
-            "arguments": {"weight_decouple": True},
-            "moments": {"m1": "exp_avg", "m2": "exp_avg_slow", "nu": "exp_avg_sq"},
-        },
-        origin=Origin("package", "pytorch_optimizer"),
-        documentation="https://pytorch-optimizers.readthedocs.io/en/latest/optimizer/#pytorch_optimizer.AdEMAMix",
+    _packaged(
+        "pytorch-optimizer",
+        "pytorch_optimizer:AdEMAMix",
+        "pytorch_optimizer.AdEMAMix with weight_decouple=True; its default is coupled L2",
+        _PYTORCH_OPTIMIZERS,
+        features=_WITHOUT_SWITCH - {"separate-warmups"},
+        settings={"arguments": {"weight_decouple": True}, "moments": _MOMENTS},
     ),
-    Implementation(
-        name="ademamix/pytorch-optimizer-defaults",
-        system="ademamix",
-        target="pytorch_optimizer:AdEMAMix",
-        protocol="torch-optimizer",
-        summary="pytorch_optimizer.AdEMAMix as constructed without weight_decouple",
-        requires=("torch", "pytorch_optimizer"),
-        dtypes=("float64", "float32"),
-        devices=("cpu", "cuda"),
-        features=_EVERYTHING - {"separate-warmups", "switch"},
-        settings={"moments": {"m1": "exp_avg", "m2": "exp_avg_slow", "nu": "exp_avg_sq"}},
-        origin=Origin("package", "pytorch_optimizer"),
-        documentation="https://pytorch-optimizers.readthedocs.io/en/latest/optimizer/#pytorch_optimizer.AdEMAMix",
+    _packaged(
+        "pytorch-optimizer-defaults",
+        "pytorch_optimizer:AdEMAMix",
+        "pytorch_optimizer.AdEMAMix as constructed without weight_decouple",
+        _PYTORCH_OPTIMIZERS,
+        features=_WITHOUT_SWITCH - {"separate-warmups"},
+        settings={"moments": _MOMENTS},
     ),
-    Implementation(
-        name="ademamix/pytorch-optimizer-16bit",
-        system="ademamix",
-        target="pytorch_optimizer:AdEMAMix",
-        protocol="torch-optimizer",
-        summary="pytorch_optimizer.AdEMAMix on 16-bit parameters: moments and intermediates take their dtype",
-        requires=("torch", "pytorch_optimizer"),
-        dtypes=("bfloat16", "float16"),
-        devices=("cpu", "cuda"),
-        features=_EVERYTHING - {"separate-warmups", "switch"},
+    _packaged(
+        "pytorch-optimizer-16bit",
+        "pytorch_optimizer:AdEMAMix",
+        "pytorch_optimizer.AdEMAMix on 16-bit parameters: moments and intermediates take their dtype",
+        _PYTORCH_OPTIMIZERS,
+        dtypes=_SIXTEEN_BITS,
+        features=_WITHOUT_SWITCH - {"separate-warmups"},
         numerical_class="parameter-dtype",
-        settings={
-            "arguments": {"weight_decouple": True},
-            "moments": {"m1": "exp_avg", "m2": "exp_avg_slow", "nu": "exp_avg_sq"},
-        },
-        origin=Origin("package", "pytorch_optimizer"),
-        documentation="https://pytorch-optimizers.readthedocs.io/en/latest/optimizer/#pytorch_optimizer.AdEMAMix",
+        settings={"arguments": {"weight_decouple": True}, "moments": _MOMENTS},
     ),
-    Implementation(
-        name="ademamix/bitsandbytes",
-        system="ademamix",
-        target="bitsandbytes.optim:AdEMAMix",
-        protocol="torch-optimizer",
-        summary="bitsandbytes.optim.AdEMAMix, 32-bit moments (optim_bits=32, its default)",
-        requires=("torch", "bitsandbytes"),
-        dtypes=("float32", "bfloat16", "float16"),
-        devices=("cpu", "cuda"),
-        features=_EVERYTHING - {"switch", "moments"},
-        origin=Origin("package", "bitsandbytes"),
-        documentation="https://huggingface.co/docs/bitsandbytes/reference/optim/ademamix",
+    _packaged(
+        "bitsandbytes",
+        "bitsandbytes.optim:AdEMAMix",
+        "bitsandbytes.optim.AdEMAMix, 32-bit moments (optim_bits=32, its default)",
+        _BITSANDBYTES,
+        dtypes=_NARROW,
+        features=_WITHOUT_SWITCH - {"moments"},
     ),
-    Implementation(
-        name="ademamix/bitsandbytes-32bit",
-        system="ademamix",
-        target="bitsandbytes.optim:AdEMAMix32bit",
-        protocol="torch-optimizer",
-        summary="bitsandbytes.optim.AdEMAMix32bit, the documented 32-bit class",
-        requires=("torch", "bitsandbytes"),
-        dtypes=("float32", "bfloat16", "float16"),
-        devices=("cpu", "cuda"),
-        features=_EVERYTHING - {"switch", "moments"},
-        origin=Origin("package", "bitsandbytes"),
-        documentation="https://huggingface.co/docs/bitsandbytes/reference/optim/ademamix",
+    _packaged(
+        "bitsandbytes-32bit",
+        "bitsandbytes.optim:AdEMAMix32bit",
+        "bitsandbytes.optim.AdEMAMix32bit, the documented 32-bit class",
+        _BITSANDBYTES,
+        dtypes=_NARROW,
+        features=_WITHOUT_SWITCH - {"moments"},
     ),
-    Implementation(
-        name="ademamix/bitsandbytes-8bit",
-        system="ademamix",
-        target="bitsandbytes.optim:AdEMAMix8bit",
-        protocol="torch-optimizer",
-        summary="bitsandbytes.optim.AdEMAMix8bit: block-wise 8-bit moments for tensors of at least 4096 elements",
-        requires=("torch", "bitsandbytes"),
-        dtypes=("float32", "bfloat16", "float16"),
-        devices=("cpu", "cuda"),
-        features=_EVERYTHING - {"switch", "moments"},
+    _packaged(
+        "bitsandbytes-8bit",
+        "bitsandbytes.optim:AdEMAMix8bit",
+        "bitsandbytes.optim.AdEMAMix8bit: block-wise 8-bit moments for tensors of at least 4096 elements",
+        _BITSANDBYTES,
+        dtypes=_NARROW,
+        features=_WITHOUT_SWITCH - {"moments"},
         numerical_class="blockwise-8bit",
-        origin=Origin("package", "bitsandbytes"),
-        documentation="https://huggingface.co/docs/bitsandbytes/reference/optim/ademamix",
     ),
-    Implementation(
-        name="ademamix/heavyball",
-        system="ademamix",
-        target="heavyball:AdEMAMix",
-        protocol="torch-optimizer",
-        summary="heavyball.AdEMAMix with compile_mode = None, its own switch",
-        requires=("torch", "heavyball"),
+    _packaged(
+        "heavyball",
+        "heavyball:AdEMAMix",
+        "heavyball.AdEMAMix with compile_mode = None, its own switch",
+        "https://github.com/HomebrewML/HeavyBall",
         dtypes=("float32",),
-        devices=("cpu", "cuda"),
-        features=_EVERYTHING - {"switch", "moments"},
+        features=_WITHOUT_SWITCH - {"moments"},
         numerical_class="float32-hyperparameters",
         settings={
             "start": "impls.ademamix.adapters.heavyball:start",
             "untimed": "HeavyBall is made to be compiled, and is run eagerly here; its speed would mean nothing",
         },
-        origin=Origin("package", "heavyball"),
-        documentation="https://github.com/HomebrewML/HeavyBall",
     ),
-    Implementation(
-        name="ademamix/holocron",
-        system="ademamix",
-        target="impls.ademamix.adapters.releases:pylocron_0_3_0",
-        protocol="torch-optimizer",
-        summary="holocron.optim.AdEMAMix: L2 decay, no warm-ups",
-        requires=("torch",),
-        dtypes=("float64", "float32"),
-        devices=("cpu", "cuda"),
-        features=_EVERYTHING - {"schedules", "separate-warmups", "switch"},
-        settings={"moments": {"m1": "exp_avg", "m2": "exp_avg_slow", "nu": "exp_avg_sq"}},
-        origin=Origin("package", "pylocron", "0.3.0"),
-        documentation="https://frgfm.github.io/Holocron/latest/optim.html",
+    _packaged(
+        "holocron",
+        "pylocron:AdEMAMix",
+        "holocron.optim.AdEMAMix: L2 decay, no warm-ups",
+        "https://frgfm.github.io/Holocron/latest/optim.html",
+        version="0.3.0",
+        features=_WITHOUT_SWITCH - {"schedules", "separate-warmups"},
+        settings={"moments": _MOMENTS},
     ),
-    Implementation(
-        name="ademamix/adv-optm",
-        system="ademamix",
-        target="impls.ademamix.adapters.releases:adv_optm_2_2_3",
-        protocol="torch-optimizer",
-        summary="adv_optm.AdamW_adv with use_AdEMAMix=True, which releases after this one leave out: no warm-ups",
-        requires=("torch",),
-        dtypes=("float64", "float32"),
-        devices=("cpu", "cuda"),
-        features=_EVERYTHING - {"schedules", "separate-warmups", "switch"},
-        settings={
-            "arguments": {"use_AdEMAMix": True},
-            "names": {"beta3": "beta3_ema"},
-            "moments": {"m1": "exp_avg", "m2": "exp_avg_slow", "nu": "exp_avg_sq"},
-        },
-        origin=Origin("package", "adv_optm", "2.2.3"),
-        documentation="https://github.com/Koratahiu/Advanced_Optimizers",
+    _packaged(
+        "adv-optm",
+        "adv_optm:AdamW_adv",
+        "adv_optm.AdamW_adv with use_AdEMAMix=True, which releases after this one leave out: no warm-ups",
+        "https://github.com/Koratahiu/Advanced_Optimizers",
+        version="2.2.3",
+        features=_WITHOUT_SWITCH - {"schedules", "separate-warmups"},
+        settings={"arguments": {"use_AdEMAMix": True}, "names": {"beta3": "beta3_ema"}, "moments": _MOMENTS},
     ),
-    Implementation(
-        name="ademamix/zij",
-        system="ademamix",
-        target="impls.ademamix.adapters.releases:zij_0_1_1",
-        protocol="torch-optimizer",
-        summary="zij.AdEMAMix, which is adapted from the code published with the paper",
-        requires=("torch",),
-        dtypes=("float64", "float32"),
-        devices=("cpu", "cuda"),
-        features=_EVERYTHING - {"switch"},
-        settings={"moments": _TORCH_MOMENTS},
-        origin=Origin("package", "zij", "0.1.1"),
-        documentation="https://junaidaliop.github.io/zij/math/ademamix/",
+    _packaged(
+        "zij",
+        "zij:AdEMAMix",
+        "zij.AdEMAMix, which is adapted from the code published with the paper",
+        "https://junaidaliop.github.io/zij/math/ademamix/",
+        version="0.1.1",
+        settings={"moments": _OUR_MOMENTS},
     ),
-    Implementation(
-        name="ademamix/zij-16bit",
-        system="ademamix",
-        target="impls.ademamix.adapters.releases:zij_0_1_1",
-        protocol="torch-optimizer",
-        summary="zij.AdEMAMix on 16-bit parameters: moments and intermediates take their dtype",
-        requires=("torch",),
-        dtypes=("bfloat16", "float16"),
-        devices=("cpu", "cuda"),
-        features=_EVERYTHING - {"switch"},
+    _packaged(
+        "zij-16bit",
+        "zij:AdEMAMix",
+        "zij.AdEMAMix on 16-bit parameters: moments and intermediates take their dtype",
+        "https://junaidaliop.github.io/zij/math/ademamix/",
+        version="0.1.1",
+        dtypes=_SIXTEEN_BITS,
         numerical_class="parameter-dtype",
-        settings={"moments": _TORCH_MOMENTS},
-        origin=Origin("package", "zij", "0.1.1"),
-        documentation="https://junaidaliop.github.io/zij/math/ademamix/",
+        settings={"moments": _OUR_MOMENTS},
     ),
 )
 
@@ -380,12 +306,3 @@ IMPLEMENTATIONS: tuple[Implementation, ...] = (
     *_earlier("pytorch-optimizer", ("3.8.2", "3.9.0", "3.10.1", "3.11.0")),
     *_earlier("heavyball", ("2.3.1", "3.0.0", "3.1.1", "3.2.0")),
 )
-
-
-def __getattr__(name: str) -> Any:
-    """``impls.ademamix.AdEMAMix`` is the optimizer, imported when it is asked for: a list of names costs no torch."""
-    if name == "AdEMAMix":
-        from impls.ademamix.optimizer import AdEMAMix
-
-        return AdEMAMix
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,39 +3,22 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
-COLUMNS = (
-    "factor",
-    "lr",
-    "weight_decay",
-    "eps",
-    "alpha",
-    "beta1",
-    "beta2",
-    "beta3",
-    "gain1",
-    "gain2",
-    "gain3",
-    "inverse1",
-    "inverse2",
-    "skip",
-)
-"""The order of a row of scalars; `csrc/ademamix_step.h` reads it. ``inverse1`` and ``inverse2`` are 1/(1 - beta**t)."""
-
 ROW = 16
-"""Length of a row: `COLUMNS` and two that are not used."""
+"""Length of a row of scalars: `Scalars` and two that are not used."""
 
 GOLDEN = 0x9E3779B9
 _MASK = 0xFFFFFFFF
 
 
-@dataclass(frozen=True, slots=True)
-class Scalars:
-    """The scalars of one tensor's step, as Python floats or as tensors without dimensions; see `COLUMNS`."""
+class Scalars(NamedTuple):
+    """The scalars of one tensor's step, as Python floats or as tensors without dimensions.
+
+    ``inverse1`` and ``inverse2`` are 1 / (1 - beta**t). `csrc/ademamix_step.h` reads rows of them in this order.
+    """
 
     factor: Any
     lr: Any
@@ -53,11 +36,8 @@ class Scalars:
     skip: Any = 0.0
 
     def row(self) -> tuple[float, ...]:
-        """As `COLUMNS` has it, filled up to `ROW`."""
-        return (
-            self.factor, self.lr, self.weight_decay, self.eps, self.alpha, self.beta1, self.beta2, self.beta3,
-            self.gain1, self.gain2, self.gain3, self.inverse1, self.inverse2, self.skip, 0.0, 0.0,
-        )  # fmt: skip
+        """Filled up to `ROW`."""
+        return (*self, 0.0, 0.0)
 
 
 def alpha_at(t: int, alpha: float, warmup: float | None) -> float:
@@ -71,7 +51,7 @@ def beta3_at(t: int, beta1: float, beta3: float, warmup: float | None) -> float:
         return beta3
     share = t / warmup
     if beta1 == 0 or beta3 == 0:
-        return beta3 ** (1 / share)  # the equation's limit: its logarithm of 0 is not a number
+        return float(beta3 ** (1 / share))  # the equation's limit: its logarithm of 0 is not a number
     start, end = math.log(beta1), math.log(beta3)
     return min(math.exp(start * end / ((1 - share) * end + share * start)), beta3)
 

@@ -1,9 +1,9 @@
-"""The law of AdEMAMix (Pagliardini, Ablin and Grangier, arXiv:2409.03137): schedules, a step, a run, and their bounds."""
+"""AdEMAMix as its paper defines it (Pagliardini, Ablin and Grangier, arXiv:2409.03137): schedules, a step, a run, bounds."""
 
 from reference.ademamix.algorithm import (
     Coefficients,
     Hyperparameters,
-    State,
+    OptimizerState,
     adamw_step,
     coefficients,
     step,
@@ -11,7 +11,7 @@ from reference.ademamix.algorithm import (
     trajectory,
 )
 from reference.ademamix.bounds import Snapshot, bounded_trajectory
-from reference.ademamix.classes import NUMERICAL_CLASSES, STRICT, NumericalClass, numerical_class
+from reference.ademamix.classes import NUMERICAL_CLASSES, STRICT, OptimizerNumericalClass, numerical_class
 from reference.ademamix.codebook import dynamic_code_book, quantisation_error
 from reference.ademamix.schedules import alpha_schedule, beta3_schedule, beta_of_half_life, bias_correction, half_life
 
@@ -20,9 +20,9 @@ __all__ = [
     "STRICT",
     "Coefficients",
     "Hyperparameters",
-    "NumericalClass",
+    "OptimizerNumericalClass",
+    "OptimizerState",
     "Snapshot",
-    "State",
     "adamw_step",
     "alpha_schedule",
     "beta3_schedule",

@@ -51,7 +51,7 @@ class Hyperparameters:
 
 
 @dataclass(frozen=True)
-class State:
+class OptimizerState:
     """The three moments, shaped like the parameter, and two clocks.
 
     ``t`` counts updates and drives the bias corrections. ``t_switch`` is the step at which AdamW handed over to AdEMAMix;
@@ -65,7 +65,7 @@ class State:
     t_switch: int = 0
 
     @classmethod
-    def zeros(cls, shape: tuple[int, ...]) -> State:
+    def zeros(cls, shape: tuple[int, ...]) -> OptimizerState:
         """The state before the first step (algorithm 1, line 2)."""
         return cls(np.zeros(shape), np.zeros(shape), np.zeros(shape))
 
@@ -91,7 +91,9 @@ def coefficients(hyper: Hyperparameters, t: int, t_switch: int = 0) -> Coefficie
     )
 
 
-def step(theta: npt.ArrayLike, g: npt.ArrayLike, state: State, hyper: Hyperparameters, eta: float) -> tuple[Array, State]:
+def step(
+    theta: npt.ArrayLike, g: npt.ArrayLike, state: OptimizerState, hyper: Hyperparameters, eta: float
+) -> tuple[Array, OptimizerState]:
     """One update, algorithm 1, lines 5 to 13; returns the new parameter and state, leaves the old ones alone.
 
     ``theta`` and ``g``: same shape, any; float64 is computed throughout. ``eta`` is this step's learning rate.
@@ -116,8 +118,8 @@ def step(theta: npt.ArrayLike, g: npt.ArrayLike, state: State, hyper: Hyperparam
 
 
 def adamw_step(
-    theta: npt.ArrayLike, g: npt.ArrayLike, state: State, hyper: Hyperparameters, eta: float
-) -> tuple[Array, State]:
+    theta: npt.ArrayLike, g: npt.ArrayLike, state: OptimizerState, hyper: Hyperparameters, eta: float
+) -> tuple[Array, OptimizerState]:
     """One update of AdamW (Loshchilov and Hutter, arXiv:1711.05101, algorithm 2), written out on its own.
 
     ``m2`` stays as it is. The decay is multiplied by the learning rate, as section 3 writes it for AdamW.
@@ -134,7 +136,7 @@ def adamw_step(
     return theta, replace(state, m1=m, nu=v, t=t)
 
 
-def switch(state: State) -> State:
+def switch(state: OptimizerState) -> OptimizerState:
     """AdamW's state, handed over to AdEMAMix: ``m2 = 0`` and schedulers that start now (section 4.1, appendix B.1).
 
     ``m1``, ``nu`` and the clock of the bias corrections go on untouched.
@@ -156,7 +158,7 @@ def trajectory(
     switch_at: int | None = None,
     group_clock: bool = False,
     writes: Mapping[int, npt.ArrayLike] = MappingProxyType({}),
-) -> Iterator[tuple[Array, State]]:
+) -> Iterator[tuple[Array, OptimizerState]]:
     """Parameter and state after each step. A gradient of None leaves both as they are: the paper is silent, frameworks agree.
 
     ``group_clock`` lets ``t`` advance where the gradient is missing, as it does where one count serves a whole group; the
@@ -168,7 +170,7 @@ def trajectory(
     before step k (from 0), as a training that clamps or averages weights does; no moment knows of it.
     """
     theta = np.asarray(theta, dtype=np.float64)
-    state = State.zeros(theta.shape)
+    state = OptimizerState.zeros(theta.shape)
     for index, (g, eta, hyper_now) in enumerate(zip(gradients, etas, each_step(hyper, len(etas)), strict=True)):
         theta = np.asarray(writes.get(index, theta), dtype=np.float64)
         if switch_at is not None and index == switch_at:

@@ -17,7 +17,7 @@ where they are used. Five things make it more than the usual first-order estimat
 - Underflow. Results below the smallest normal number may be flushed to zero, as JAX does on CPUs and some GPU instructions do.
 - Overflow. Where an intermediate exceeds the format (g**2, for one), float32 is no longer AdEMAMix and the bound is inf.
 
-In float64 the law is itself rounded, so every unit roundoff of the operations counts twice.
+In float64 the reference is itself rounded, so every unit roundoff of the operations counts twice.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reference.ademamix import algorithm
-from reference.ademamix.classes import STRICT, NumericalClass
+from reference.ademamix.classes import STRICT, OptimizerNumericalClass
 from reference.ademamix.codebook import quantisation_error
 from reference.ademamix.companding import ROOT_CODES, SMALLEST_ROOT, ratio_gap, root_gap
 from reference.rounding import BFLOAT16, FLOAT32, FLOAT64, Format, format_of, gamma, rounded
@@ -73,7 +73,7 @@ def bounded_trajectory(
     etas: Sequence[float],
     hyper: algorithm.Hyperparameters | Sequence[algorithm.Hyperparameters],
     dtype: str,
-    numerical: NumericalClass = STRICT,
+    numerical: OptimizerNumericalClass = STRICT,
     *,
     switch_at: int | None = None,
     group_clock: bool = False,
@@ -102,7 +102,7 @@ class _Analysis:
     hyper: algorithm.Hyperparameters
     """Those of the step at hand."""
 
-    def __init__(self, parameter: Format, numerical: NumericalClass, theta: Array) -> None:
+    def __init__(self, parameter: Format, numerical: OptimizerNumericalClass, theta: Array) -> None:
         wide = FLOAT64 if parameter is FLOAT64 else FLOAT32
         self.numerical, self.parameter = numerical, parameter
         self.operations = parameter if numerical.operations == "parameter" else wide
@@ -114,7 +114,12 @@ class _Analysis:
         self.unit = self.operations.unit_roundoff * (2 if self.operations is FLOAT64 else 1)
         self.tiny = max(self.operations.smallest_normal, wide.smallest_normal)
         zeros = np.zeros(theta.shape)
-        self.state, self.m1_error, self.m2_error, self.nu_error = algorithm.State.zeros(theta.shape), zeros, zeros, zeros
+        self.state, self.m1_error, self.m2_error, self.nu_error = (
+            algorithm.OptimizerState.zeros(theta.shape),
+            zeros,
+            zeros,
+            zeros,
+        )
         self.place(theta)
 
     def place(self, theta: Array) -> None:
@@ -124,9 +129,15 @@ class _Analysis:
         self.theta, self.theta_error = theta, np.zeros(theta.shape)
 
     def advance(
-        self, g: Array, eta: float, hyper: algorithm.Hyperparameters, state: algorithm.State, theta: Array, plain_adamw: bool
+        self,
+        g: Array,
+        eta: float,
+        hyper: algorithm.Hyperparameters,
+        state: algorithm.OptimizerState,
+        theta: Array,
+        plain_adamw: bool,
     ) -> None:
-        """Take the errors through one step whose outcome in the law is ``theta`` and ``state``."""
+        """Take the errors through one step whose exact outcome is ``theta`` and ``state``."""
         if not np.array_equal(self.parameter.round(g), g, equal_nan=True):
             raise ValueError(f"a gradient holds values that {self.parameter.name} does not; round them first")
         self.hyper = hyper
@@ -228,7 +239,7 @@ class _Analysis:
         return error + high * (quantisation_error(share * (1 + gamma(2, u)) + bins, signed) + bins + gamma(3, u))
 
     def _store_ratios(
-        self, state: algorithm.State, m1_error: Array, m2_error: Array, nu_error: Array
+        self, state: algorithm.OptimizerState, m1_error: Array, m2_error: Array, nu_error: Array
     ) -> tuple[Array, Array, Array]:
         """Errors after the root of nu and the ratios of m1 and m2 to it are kept in 8 bits, each as one of its neighbours.
 
@@ -269,7 +280,7 @@ class _Analysis:
 
     def _direction(
         self,
-        state: algorithm.State,
+        state: algorithm.OptimizerState,
         m1_error: Array,
         m2_error: Array,
         nu_error: Array,
@@ -327,5 +338,5 @@ class _Analysis:
 
 
 def _claim(value: Array, error: Array) -> Array:
-    """The bound as `compare` reads it: inf where nothing is claimed, 0 where the law itself says NaN or infinity."""
+    """The bound as `compare` reads it: inf where nothing is claimed, 0 where the algorithm itself says NaN or infinity."""
     return np.where(np.isfinite(value), np.where(np.isnan(error), np.inf, error), 0.0)

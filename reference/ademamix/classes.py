@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class NumericalClass:
+class OptimizerNumericalClass:
     """What an implementation declares about its arithmetic.
 
     ``operations``: format to which each elementwise result is rounded: ``wide`` (float32, or float64 for float64 parameters),
@@ -33,69 +33,69 @@ class NumericalClass:
     published CPU code indexes a table of 65536 bins over [-1, 1]."""
 
 
-STRICT = NumericalClass(
+STRICT = OptimizerNumericalClass(
     "float32-states",
     "Moments and operations in float32 (float64 for float64 parameters), scalars in double: the paper's own setting (B.1).",
 )
 
-NUMERICAL_CLASSES: dict[str, NumericalClass] = {
+NUMERICAL_CLASSES: dict[str, OptimizerNumericalClass] = {
     each.name: each
     for each in (
         STRICT,
-        NumericalClass(
+        OptimizerNumericalClass(
             "float32-hyperparameters",
             "As float32-states, but schedules, powers and 1 - beta are computed in float32.",
             hyperparameters="float32",
         ),
-        NumericalClass(
+        OptimizerNumericalClass(
             "parameter-dtype-moments",
             "As float32-states, but the moments are kept in the dtype of the parameter: in 16 bits a slow EMA stands still.",
             states="parameter",
         ),
-        NumericalClass(
+        OptimizerNumericalClass(
             "parameter-dtype-moments-stochastic",
             "As parameter-dtype-moments; moments and parameters in 16 bits are rounded stochastically.",
             states="parameter",
             storing="stochastic",
         ),
-        NumericalClass(
+        OptimizerNumericalClass(
             "bfloat16-moments",
             "As float32-states, but the moments are kept in bfloat16, rounded to nearest: a slow EMA stands still.",
             states="bfloat16",
         ),
-        NumericalClass(
+        OptimizerNumericalClass(
             "bfloat16-moments-stochastic",
             "As float32-states, but the moments are kept in bfloat16; they and narrow parameters are rounded stochastically.",
             states="bfloat16",
             storing="stochastic",
         ),
-        NumericalClass(
+        OptimizerNumericalClass(
             "stochastic-rounding",
             "As float32-states, but parameters in 16 bits are rounded stochastically.",
             storing="stochastic",
         ),
-        NumericalClass(
+        OptimizerNumericalClass(
             "parameter-dtype",
             "Moments and every intermediate are rounded to the dtype of the parameter: in 16 bits a slow EMA stands still.",
             operations="parameter",
             states="parameter",
         ),
-        NumericalClass(
+        OptimizerNumericalClass(
             "blockwise-8bit",
             "Moments of large tensors are kept in 8 bits with the dynamic code book, in blocks of 256; a slow EMA lags.",
             states="blockwise-8bit",
         ),
-        NumericalClass(
+        OptimizerNumericalClass(
             "ratios-8bit",
             "Large tensors keep 8 bits of the second moment's root and of the first moments' ratios to it, in blocks of 256; "
-            "what rounding to nearest would leave standing still is rounded stochastically.",
+            "what rounding to nearest would never move is rounded stochastically.",
             states="ratios-8bit",
         ),
     )
 }
 
 
-def numerical_class(name: str) -> NumericalClass:
+def numerical_class(name: str) -> OptimizerNumericalClass:
     """The class of that name; the empty name is the strict one. ValueError names the known ones."""
     try:
         return NUMERICAL_CLASSES[name or STRICT.name]

@@ -21,7 +21,8 @@ SMALLEST_ROOT = 2.0**-63
 
 def root_gap(share: npt.ArrayLike) -> Array:
     """Distance of the neighbours around any root up to ``share`` of its block's largest, relative to that largest."""
-    cell = np.minimum(np.floor(ROOT_CODES * np.cbrt(np.minimum(share, 1.0))), ROOT_CODES - 1)
+    # Cube roots of some libraries are off in the last place: at the border of two cells the larger one is taken.
+    cell = np.minimum(np.floor(ROOT_CODES * np.cbrt(np.minimum(share, 1.0)) * (1 + 2.0**-50)), ROOT_CODES - 1)
     return np.asarray((3 * cell * (cell + 1) + 1) / ROOT_CODES**3)
 
 

@@ -22,7 +22,7 @@ def half_life(beta: npt.ArrayLike) -> Array:
     """
     beta = np.asarray(beta, dtype=np.float64)
     with np.errstate(divide="ignore"):
-        return np.log(0.5) / np.log(beta) - 1.0
+        return np.asarray(np.log(0.5) / np.log(beta) - 1.0)
 
 
 def beta_of_half_life(steps: npt.ArrayLike) -> Array:

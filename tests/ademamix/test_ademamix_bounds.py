@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conformance.ademamix.mutants import MUTANTS
-from impls.ademamix.numpy_optimizer import AdEMAMix
-from reference import ademamix as law
+from impls.ademamix.numpy_optimizer import NumpyAdEMAMix
+from reference import ademamix as reference
 from reference.ademamix import Hyperparameters
 from reference.ademamix.companding import ratio_gap, root_gap
 from reference.rounding import FLOAT32, FLOAT64, format_of, gamma
@@ -22,7 +22,9 @@ PUBLISHED = Hyperparameters(alpha=8.0, weight_decay=0.1, t_alpha=40, t_beta3=60)
 HONEST = [variant for variant in MUTANTS if variant.honest]
 
 
-def _margins(optimizer: type[AdEMAMix], hyper: Hyperparameters, dtype: str, class_name: str, seed: int, scale: float) -> Any:
+def _margins(
+    optimizer: type[NumpyAdEMAMix], hyper: Hyperparameters, dtype: str, class_name: str, seed: int, scale: float
+) -> Any:
     """Largest |error| / bound over a run of 60 steps of 40 elements, of the parameter and of each moment."""
     rng = np.random.default_rng(seed)
     fmt = format_of(dtype)
@@ -31,7 +33,7 @@ def _margins(optimizer: type[AdEMAMix], hyper: Hyperparameters, dtype: str, clas
     etas = (10.0 ** rng.uniform(-3, -1, 60)).tolist()
     run = optimizer([([theta], hyper)], dtype)
     worst = {"theta": 0.0, "m1": 0.0, "m2": 0.0, "nu": 0.0}
-    snapshots = law.bounded_trajectory(theta, list(gradients), etas, hyper, dtype, law.numerical_class(class_name))
+    snapshots = reference.bounded_trajectory(theta, list(gradients), etas, hyper, dtype, reference.numerical_class(class_name))
     for g, eta, expected in zip(gradients, etas, snapshots, strict=True):
         run.step([[g]], [eta])
         kept = run.moments[0][0]
@@ -55,7 +57,7 @@ def test_no_honest_variant_leaves_its_bound(variant: Any, scale: float, hyper: H
     for dtype in subject.dtypes:
         if scale == 1e12 and dtype == "float16":
             continue  # not a float16 number
-        worst = _margins(subject.loaded, hyper, dtype, subject.numerical_class, seed=5, scale=scale)
+        worst = _margins(subject.plug.loaded, hyper, dtype, subject.numerical_class, seed=5, scale=scale)
         assert max(worst.values()) <= 1, (dtype, worst)
 
 
@@ -91,24 +93,24 @@ def test_no_honest_variant_leaves_its_bound_on_drawn_runs(
         scale = 1.0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        worst = _margins(subject.loaded, hyper, dtype, subject.numerical_class, seed, scale)
+        worst = _margins(subject.plug.loaded, hyper, dtype, subject.numerical_class, seed, scale)
     assert max(worst.values()) <= 1, worst
 
 
 def test_bounds_are_not_so_wide_that_honest_float32_disappears_in_them() -> None:
-    worst = _margins(AdEMAMix, PUBLISHED, "float32", "", seed=5, scale=1.0)
+    worst = _margins(NumpyAdEMAMix, PUBLISHED, "float32", "", seed=5, scale=1.0)
     assert worst["theta"] > 0.05
     assert worst["m1"] > 0.02
     assert worst["nu"] > 0.02
 
 
-def _scaled(name: str, factor: float) -> type[AdEMAMix]:
+def _scaled(name: str, factor: float) -> type[NumpyAdEMAMix]:
     """The NumPy optimizer with one quantity off by a factor."""
 
-    def wrong(self: AdEMAMix, *arguments: Any) -> Any:
-        return getattr(AdEMAMix, name)(self, *arguments) * self.compute(factor)
+    def wrong(self: NumpyAdEMAMix, *arguments: Any) -> Any:
+        return getattr(NumpyAdEMAMix, name)(self, *arguments) * self.compute(factor)
 
-    return type("Scaled", (AdEMAMix,), {name: wrong})
+    return type("Scaled", (NumpyAdEMAMix,), {name: wrong})
 
 
 @pytest.mark.parametrize("name", ["corrected_fast", "corrected_slow", "numerator", "denominator", "second", "slow"])
@@ -119,7 +121,7 @@ def test_relative_error_of_one_in_ten_thousand_is_outside(name: str) -> None:
 
 
 def test_overflowing_squares_are_not_claimed_and_others_are() -> None:
-    (snapshot,) = law.bounded_trajectory([1.0, 1.0], [FLOAT32.round([1e25, 1e15])], [0.1], PUBLISHED, "float32")
+    (snapshot,) = reference.bounded_trajectory([1.0, 1.0], [FLOAT32.round([1e25, 1e15])], [0.1], PUBLISHED, "float32")
     assert np.isinf(snapshot.nu_bound[0])
     assert np.isinf(snapshot.theta_bound[0])
     assert snapshot.theta_bound[1] < 1e-5
@@ -127,23 +129,23 @@ def test_overflowing_squares_are_not_claimed_and_others_are() -> None:
 
 def test_squares_that_overflow_before_their_gain_are_not_claimed() -> None:
     # nu itself would fit: 0.001 * 4e38
-    (snapshot,) = law.bounded_trajectory([1.0], [FLOAT32.round([2e19])], [0.1], PUBLISHED, "float32")
+    (snapshot,) = reference.bounded_trajectory([1.0], [FLOAT32.round([2e19])], [0.1], PUBLISHED, "float32")
     assert np.isinf(snapshot.nu_bound[0])
 
 
 def test_parameters_that_may_overflow_their_format_are_not_claimed() -> None:
-    (snapshot,) = law.bounded_trajectory([60000.0, 1.0], [np.ones(2)], [8000.0], PUBLISHED, "float16")
+    (snapshot,) = reference.bounded_trajectory([60000.0, 1.0], [np.ones(2)], [8000.0], PUBLISHED, "float16")
     assert np.isinf(snapshot.theta_bound[0])
     assert np.isfinite(snapshot.theta_bound[1])
 
 
 def test_float64_bounds_are_not_so_wide_that_honest_float64_disappears_in_them() -> None:
     hyper = Hyperparameters(beta1=0.875, beta2=0.9375, beta3=1 - 2.0**-7, alpha=4.0, weight_decay=0.1)
-    assert _margins(AdEMAMix, hyper, "float64", "", seed=5, scale=1.0)["theta"] > 0.002
+    assert _margins(NumpyAdEMAMix, hyper, "float64", "", seed=5, scale=1.0)["theta"] > 0.002
 
 
 def test_non_finite_law_is_met_by_equality_alone() -> None:
-    run = list(law.bounded_trajectory([1.0, 1.0], [np.array([np.nan, 1.0])] * 2, [0.1] * 2, PUBLISHED, "float32"))
+    run = list(reference.bounded_trajectory([1.0, 1.0], [np.array([np.nan, 1.0])] * 2, [0.1] * 2, PUBLISHED, "float32"))
     assert np.isnan(run[1].theta[0])
     assert run[1].theta_bound[0] == 0
     assert 0 < run[1].theta_bound[1] < 1e-5
@@ -151,9 +153,9 @@ def test_non_finite_law_is_met_by_equality_alone() -> None:
 
 def test_inputs_that_the_dtype_does_not_hold_are_refused() -> None:
     with pytest.raises(ValueError, match="theta holds values that float32 does not"):
-        list(law.bounded_trajectory([0.1], [np.zeros(1)], [0.1], PUBLISHED, "float32"))
+        list(reference.bounded_trajectory([0.1], [np.zeros(1)], [0.1], PUBLISHED, "float32"))
     with pytest.raises(ValueError, match="a gradient holds values that bfloat16 does not"):
-        list(law.bounded_trajectory([1.0], [np.array([0.1])], [0.1], PUBLISHED, "bfloat16"))
+        list(reference.bounded_trajectory([1.0], [np.array([0.1])], [0.1], PUBLISHED, "bfloat16"))
 
 
 def test_declared_classes_only_widen_the_strict_bound() -> None:
@@ -162,7 +164,7 @@ def test_declared_classes_only_widen_the_strict_bound() -> None:
     hyper = Hyperparameters(t_alpha=5, t_beta3=5)
 
     def bound(name: str) -> Any:
-        *_, last = law.bounded_trajectory(theta, gradients, [0.1] * 3, hyper, "float32", law.numerical_class(name))
+        *_, last = reference.bounded_trajectory(theta, gradients, [0.1] * 3, hyper, "float32", reference.numerical_class(name))
         return last.theta_bound
 
     strict = bound("")
@@ -171,7 +173,7 @@ def test_declared_classes_only_widen_the_strict_bound() -> None:
     assert np.all(bound("ratios-8bit") > strict)
     np.testing.assert_array_equal(bound("parameter-dtype"), strict)  # float32 parameters: the same thing
     with pytest.raises(ValueError, match="unknown numerical class 'lenient'; expected one of float32-states"):
-        law.numerical_class("lenient")
+        reference.numerical_class("lenient")
 
 
 def test_gaps_between_roots_and_between_ratios_bound_both_neighbours() -> None:
@@ -190,8 +192,8 @@ def test_ratios_bound_small_elements_beside_large_ones_where_a_code_book_for_mom
     g = FLOAT32.round(rng.normal(size=4096) * np.exp(2 * rng.normal(size=4096)))
     relative = {}
     for states in ("ratios-8bit", "blockwise-8bit"):
-        hyper, numerical = Hyperparameters(), law.numerical_class(states)
-        (first,) = law.bounded_trajectory(np.zeros(4096), [g], [0.1], hyper, "float32", numerical)
+        hyper, numerical = Hyperparameters(), reference.numerical_class(states)
+        (first,) = reference.bounded_trajectory(np.zeros(4096), [g], [0.1], hyper, "float32", numerical)
         relative[states] = {name: getattr(first, f"{name}_bound") / np.abs(getattr(first, name)) for name in ("m1", "nu")}
     assert np.max(relative["ratios-8bit"]["m1"]) < 1 < np.max(relative["blockwise-8bit"]["m1"])
     assert np.median(relative["ratios-8bit"]["nu"]) < 1 < np.median(relative["blockwise-8bit"]["nu"])
@@ -199,26 +201,26 @@ def test_ratios_bound_small_elements_beside_large_ones_where_a_code_book_for_mom
 
 @pytest.mark.parametrize("signed", [True, False])
 def test_quantisation_error_bounds_the_nearest_code(signed: bool) -> None:
-    code = np.array(law.dynamic_code_book(signed))
+    code = np.array(reference.dynamic_code_book(signed))
     assert len(code) == 256
     x = np.concatenate([np.linspace(0, 1, 4001), 10.0 ** np.linspace(-8, 0, 4001), code[code >= 0]])
     for sign in (1.0, -1.0) if signed else (1.0,):
         error = np.abs(sign * x[:, None] - code).min(axis=1)
-        bound = law.quantisation_error(x, signed)
+        bound = reference.quantisation_error(x, signed)
         assert np.all(error <= bound * (1 + gamma(4, FLOAT64.unit_roundoff)) + FLOAT64.unit_roundoff)
-    assert np.all(np.diff(law.quantisation_error(np.sort(x), signed)) >= 0)
+    assert np.all(np.diff(reference.quantisation_error(np.sort(x), signed)) >= 0)
     # the top decade has 64 or 128 fractions between 0.1 and 1
     top = 0.9 / (128 if signed else 256)
-    assert abs(float(law.quantisation_error(1.0, signed)) - top) <= gamma(8, FLOAT64.unit_roundoff)
+    assert abs(float(reference.quantisation_error(1.0, signed)) - top) <= gamma(8, FLOAT64.unit_roundoff)
 
 
 @pytest.mark.parametrize("name", ["float32-states", "float32-hyperparameters"])
 def test_decays_that_float32_holds_cost_less_than_others(name: str) -> None:
     exact = Hyperparameters(beta1=0.875, beta2=0.9375, beta3=1 - 2.0**-7)
-    numerical = law.numerical_class(name)
+    numerical = reference.numerical_class(name)
 
     def bound(hyper: Hyperparameters) -> float:
-        *_, last = law.bounded_trajectory([1.0], [np.ones(1)] * 20, [0.1] * 20, hyper, "float32", numerical)
+        *_, last = reference.bounded_trajectory([1.0], [np.ones(1)] * 20, [0.1] * 20, hyper, "float32", numerical)
         return float(last.m2_bound[0])
 
     # 0.9922 rounds to float32 with an error of up to 3e-8 per step; 1 - 2**-7 does not

@@ -8,15 +8,15 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from conformance.ademamix import stochastic_rounding
 from conformance.ademamix.mutants import MUTANTS
+from conformance.ademamix.requirements import stochastic_rounding
 from conformance.engine.mutation import subject_of
 from impls.implementation import Unsupported
 from reference.rounding import BFLOAT16
 
 
 def _outside(count: int, probability: Fraction, low: float, high: float) -> Fraction:
-    """The exact probability that a share is outside: a sum over the binomial law."""
+    """The exact probability that a share is outside: a sum over the binomial distribution."""
     inside = (
         math.comb(count, k) * probability**k * (1 - probability) ** (count - k)
         for k in range(count + 1)

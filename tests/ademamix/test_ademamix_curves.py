@@ -20,7 +20,7 @@ QUICK = Effort(quick=True)
 def test_error_is_nothing_where_nothing_is_rounded_and_the_way_made_is_the_unit() -> None:
     problem, expected = curves.problem_of((1, 10), 1.0, 1e-3, 0)
     assert problem.steps == 10
-    assert [law.shape for law in expected] == [(curves.PARAMETERS,)] * 2
+    assert [right.shape for right in expected] == [(curves.PARAMETERS,)] * 2
     (trace,) = curves.error_against_steps(BY_NAME["numpy"], QUICK)
     assert trace.x == (1, 3, 10, 30, 100)
     assert max(trace.y) < 2.0**-18

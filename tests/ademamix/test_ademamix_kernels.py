@@ -196,11 +196,11 @@ def test_what_is_handed_to_the_driver_is_the_step(monkeypatch: pytest.MonkeyPatc
             backend_named(name).update(batch)
     assert device.launches in (1, 2)
     for a, b in zip(ours, theirs, strict=True):
-        # Both within the law's bound of the same value, so within twice the bound of each other.
+        # Both within the bound of the same value, so within twice the bound of each other.
         start, gradient = torch.linspace(-1, 1, len(a)).double().numpy(), np.ones(len(a))
-        (law,) = bounded_trajectory(start, [gradient], [0.01], Hyperparameters(), "float32", numerical_class(""))
+        (expected,) = bounded_trajectory(start, [gradient], [0.01], Hyperparameters(), "float32", numerical_class(""))
         far = np.abs(a.detach().double().numpy() - b.detach().double().numpy())
-        assert bool((far <= 2 * law.theta_bound).all())
+        assert bool((far <= 2 * expected.theta_bound).all())
         assert not len(a) or not torch.equal(a.detach(), torch.linspace(-1, 1, len(a)))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from conformance.ademamix import cases
-from impls.ademamix.numpy_optimizer import AdEMAMix
+from impls.ademamix.numpy_optimizer import NumpyAdEMAMix
 from reference.ademamix import coefficients
 
 (CASE,) = cases.LONG_RUN
@@ -17,7 +17,7 @@ from reference.ademamix import coefficients
 
 @cache
 def _wide(dtype: str) -> Any:
-    """The law of the case in long double, 11 bits beyond float64, its coefficients in long double too."""
+    """The case by the reference in long double, 11 bits beyond float64, its coefficients in long double too."""
     problem = cases.problem_of(CASE, dtype)
     (group,), (tensor,) = problem.groups, problem.tensors
     h, wide = group.hyper, np.longdouble
@@ -40,56 +40,56 @@ def _wide(dtype: str) -> Any:
 
 
 def _bounds(dtype: str) -> tuple[Any, Any]:
-    (law,) = cases.law_of(CASE, dtype, "")
-    return np.stack([s.theta for s in law]), np.stack([s.theta_bound for s in law])
+    (expected,) = cases.expected_of(CASE, dtype, "")
+    return np.stack([s.theta for s in expected]), np.stack([s.theta_bound for s in expected])
 
 
-def test_law_in_float64_is_within_its_own_bound_of_long_double() -> None:
+def test_reference_in_float64_is_within_its_own_bound_of_long_double() -> None:
     assert np.finfo(np.longdouble).nmant > 52, "this platform's long double proves nothing"
-    law, bound = _bounds("float64")
-    error = np.abs(law - _wide("float64"))
+    expected, bound = _bounds("float64")
+    error = np.abs(expected - _wide("float64"))
     assert np.all(error <= bound)
     assert np.any(error > 0)
 
 
-def test_law_in_float64_is_far_nearer_to_long_double_than_the_float32_bound() -> None:
-    law, bound = _bounds("float32")
-    assert np.all(np.abs(law - _wide("float32")) <= bound * 2.0**-20)
+def test_reference_in_float64_is_far_nearer_to_long_double_than_the_float32_bound() -> None:
+    expected, bound = _bounds("float32")
+    assert np.all(np.abs(expected - _wide("float32")) <= bound * 2.0**-20)
 
 
-def _worst(optimizer: type[AdEMAMix], dtype: str) -> float:
+def _worst(optimizer: type[NumpyAdEMAMix], dtype: str) -> float:
     problem = cases.problem_of(CASE, dtype)
     (group,), (tensor,) = problem.groups, problem.tensors
     run = optimizer([([tensor.start], group.hyper)], dtype)
-    law, bound = _bounds(dtype)
+    expected, bound = _bounds(dtype)
     worst = 0.0
     for step, (g, eta) in enumerate(zip(tensor.gradients, group.learning_rates, strict=True)):
         run.step([[g]], [eta])
         got = np.asarray(run.groups[0][0][0], dtype=np.float64)
-        worst = max(worst, float(np.max(np.abs(got - law[step]) / bound[step])))
+        worst = max(worst, float(np.max(np.abs(got - expected[step]) / bound[step])))
     return worst
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_honest_run_stays_within_the_bound_and_does_not_disappear_in_it(dtype: str) -> None:
-    assert 2.0**-12 < _worst(AdEMAMix, dtype) <= 1
+    assert 2.0**-12 < _worst(NumpyAdEMAMix, dtype) <= 1
 
 
-class OffByAMillionth(AdEMAMix):
+class OffByAMillionth(NumpyAdEMAMix):
     """The slow EMA takes in a millionth too much."""
 
     def slow(self, m2: Any, g: Any, beta3: float) -> Any:
         return self.compute(beta3) * m2 + self.compute((1 - beta3) * (1 + 1e-6)) * g
 
 
-class DecayOffByAMillionth(AdEMAMix):
+class DecayOffByAMillionth(NumpyAdEMAMix):
     """The slow EMA keeps a millionth too much."""
 
     def slow(self, m2: Any, g: Any, beta3: float) -> Any:
         return self.compute(beta3 * (1 + 1e-6)) * m2 + self.compute(1 - beta3) * g
 
 
-class SingleGain(AdEMAMix):
+class SingleGain(NumpyAdEMAMix):
     """1 - beta is formed in float32."""
 
     def average(self, m: Any, x: Any, beta: float) -> Any:
@@ -105,7 +105,7 @@ class SingleGain(AdEMAMix):
         (SingleGain, "float64"),
     ],
 )
-def test_a_millionth_in_a_coefficient_is_outside(wrong: type[AdEMAMix], dtype: str) -> None:
+def test_a_millionth_in_a_coefficient_is_outside(wrong: type[NumpyAdEMAMix], dtype: str) -> None:
     assert _worst(wrong, dtype) > 1
 
 

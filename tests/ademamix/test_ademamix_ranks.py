@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from conformance.ademamix.harness import ranks
-from conformance.ademamix.harness.problem import Group, Problem, Ranks, Tensor
+from conformance.ademamix.harness.problem import GroupProblem, OptimizerProblem, Ranks, TensorProblem
 from conformance.ademamix.harness.subject import _from_anywhere
 from impls.implementation import Unsupported
 from reference.ademamix import Hyperparameters, bounded_trajectory, numerical_class
@@ -60,13 +60,13 @@ class Declines(Plain):
 HYPER = Hyperparameters(alpha=4.0)
 
 
-def _problem(steps: int = 4, **options: Any) -> Problem:
+def _problem(steps: int = 4, **options: Any) -> OptimizerProblem:
     rng = np.random.default_rng(0)
     tensors = tuple(
-        Tensor(rng.integers(-4, 4, shape).astype(float), tuple(rng.integers(-4, 4, (steps, *shape)).astype(float)))
+        TensorProblem(rng.integers(-4, 4, shape).astype(float), tuple(rng.integers(-4, 4, (steps, *shape)).astype(float)))
         for shape in ((5, 3), (3,))
     )
-    return Problem("float32", (Group(tensors, HYPER, (0.25,) * steps),), **options)
+    return OptimizerProblem("float32", (GroupProblem(tensors, HYPER, (0.25,) * steps),), **options)
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def plug(tmp_path: Path) -> Any:
     return lambda name: f"{file}:{name}"
 
 
-def _expected(problem: Problem) -> list[np.ndarray]:
+def _expected(problem: OptimizerProblem) -> list[np.ndarray]:
     return [t.start - 0.25 * np.cumsum(np.cumsum(t.gradients, axis=0), axis=0) for t in problem.tensors]
 
 
@@ -100,8 +100,8 @@ def test_moments_in_8_bits_are_sharded_and_survive_another_sharding() -> None:
     rng = np.random.default_rng(2)
     steps, rates = 6, (0.25,) * 6
     gradients = FLOAT32.round(rng.normal(size=(steps, 50, 100)))  # no shard's first element begins a block of the whole
-    tensor = Tensor(np.ones((50, 100)), tuple(gradients))
-    problem = Problem("float32", (Group((tensor,), HYPER, rates),))
+    tensor = TensorProblem(np.ones((50, 100)), tuple(gradients))
+    problem = OptimizerProblem("float32", (GroupProblem((tensor,), HYPER, rates),))
     jobs = ((problem, Ranks("fsdp", 4)), (replace(problem, resume_after=3), Ranks("fsdp", 4, 2)))
     settings = {"arguments": {"state_dtype": "8bit", "backend": "eager"}}
     # The bound for blocks as large as the tensor holds for any that are part of it, and one step more for the checkpoint.

@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from conformance.ademamix import cases, checks
-from conformance.ademamix.harness import checkpointing, large_tensors, torch_backend, torch_usage
-from conformance.ademamix.harness import subject as driver
-from conformance.ademamix.harness.problem import Group, Huge, Problem, Tensor
+from conformance.ademamix import cases
+from conformance.ademamix.harness import checkpointing, large_tensors, torch_usage
+from conformance.ademamix.harness import subject as harness
+from conformance.ademamix.harness.problem import GroupProblem, Huge, OptimizerProblem, TensorProblem
+from conformance.ademamix.harness.run_loop import OptimizerPlug
+from conformance.ademamix.harness.torch_backend import TorchBackend
+from conformance.ademamix.requirements import REQUIREMENTS
 from conformance.engine.check import run_check, worst_of
 from conformance.engine.runner import connect
 from impls.ademamix.registry import IMPLEMENTATIONS
@@ -47,14 +50,14 @@ class Plain(torch.optim.Optimizer):
         p -= lr * p.grad
 
 
-def _problem(steps: int = 2, **options: Any) -> Problem:
+def _problem(steps: int = 2, **options: Any) -> OptimizerProblem:
     tensor_options = {k: options.pop(k) for k in list(options) if k in ("sparse", "expanded")}
-    tensor = Tensor(np.array([1.0, 1.0, 1.0]), tuple(np.full(3, t + 1.0) for t in range(steps)), **tensor_options)
-    return Problem("float32", (Group((tensor,), HYPER, (0.25,) * steps),), **options)
+    tensor = TensorProblem(np.array([1.0, 1.0, 1.0]), tuple(np.full(3, t + 1.0) for t in range(steps)), **tensor_options)
+    return OptimizerProblem("float32", (GroupProblem((tensor,), HYPER, (0.25,) * steps),), **options)
 
 
-def _run(optimizer: type, problem: Problem, **settings: Any) -> Any:
-    return torch_backend.run(optimizer, settings, "cpu", problem)
+def _run(optimizer: type, problem: OptimizerProblem, **settings: Any) -> Any:
+    return TorchBackend(OptimizerPlug(optimizer, settings), problem).outcome()
 
 
 def test_use_that_nobody_knows_is_refused_with_the_known_ones() -> None:
@@ -234,15 +237,15 @@ def test_more_elements_than_32_bits_count_need_a_device() -> None:
             connect(EAGER, "cpu").run_sampled(cases.HUGE[0].huge)
 
 
-# --- What is not put to whom ---------------------------------------------------------------------------------------------
+# --- What is not tested on whom------------------------------------------------------------------------------------------
 
 
 def test_triton_interpreter_is_spared_long_runs_and_compilers() -> None:
     record = next(i for i in IMPLEMENTATIONS if i.name == "ademamix/triton")
     interpreted = replace(connect(EAGER, "cpu"), interpreted=True)
-    assert driver.connect(record, "cpu").interpreted
+    assert harness.connect(record, "cpu").interpreted
     with pytest.raises(NotRun, match="take minutes in Triton's interpreter"):
-        interpreted.run(_problem(driver.LONG))
+        interpreted.run(_problem(harness.LONG))
     with pytest.raises(NotRun, match=r"torch\.compile cannot look into"):
         interpreted.run(_problem(use="compiled"))
     interpreted.run(_problem())
@@ -260,7 +263,7 @@ def test_numpy_optimizers_are_not_judged_on_what_torch_alone_has() -> None:
 def test_slow_moments_that_stand_still_are_measured_where_they_are_declared_and_failed_where_not() -> None:
     from conformance.engine.mutation import mutants_of, subject_of
 
-    (check,) = [c for c in checks.CHECKS if c.requirement == "ADM-48"]
+    (check,) = [c for c in REQUIREMENTS.checks if c.requirement == "ADM-48"]
     case = next(c for c in check.cases if c.id == "forgets")
     still = next(m for m in mutants_of("ademamix") if m.name == "slow-ema-stands-still")
     assert not worst_of(run_check(check, subject_of(still), case, "bfloat16")).passed

@@ -69,7 +69,7 @@ def test_right_step_verifies(name: str, workload: workloads.Workload) -> None:
     assert max(c.margin for c in comparisons) > 0.01
 
 
-@pytest.mark.parametrize("bug", ["TailForgotten", "SchedulesFromZero", "NumeratorCorrected", "CoupledDecay"])
+@pytest.mark.parametrize("bug", ["tail_forgotten", "SchedulesFromZero", "numerator_corrected", "CoupledDecay"])
 def test_wrong_step_does_not(bug: str) -> None:
     wrong = replace(BY_NAME["ademamix/numpy"], target=f"conformance.ademamix.mutants:{bug}")
     assert not all(c.passed for c in workloads.prepare(wrong, SMALL, "cpu").verify())

@@ -1,4 +1,4 @@
-"""Whatever a constructor calls its arguments, this module finds them, or says which one it could not find."""
+"""Finds what a constructor calls its arguments, or says which one it could not find."""
 
 from __future__ import annotations
 
@@ -25,8 +25,14 @@ ALIASES: dict[str, tuple[str, ...]] = {
 }
 
 
+def construct(loaded: Any, settings: Mapping[str, Any], parameters: Any, hyper: Hyperparameters, rate: float) -> Any:
+    """The torch optimizer with these hyperparameters and the record's own arguments."""
+    keywords = OptimizerArguments.of(loaded, settings.get("names", {})).keywords(hyper, rate)
+    return loaded(parameters, **{**keywords, **settings.get("arguments", {})})
+
+
 @dataclass(frozen=True)
-class Arguments:
+class OptimizerArguments:
     """Our names -> the constructor's names, and the defaults that tell their shapes apart."""
 
     owner: str
@@ -35,7 +41,7 @@ class Arguments:
     three_betas: bool
 
     @classmethod
-    def of(cls, constructor: Any, given: Mapping[str, str]) -> Arguments:
+    def of(cls, constructor: Any, given: Mapping[str, str]) -> OptimizerArguments:
         """Read a constructor's signature; ``given`` goes before what its names say. PlugError where it is no AdEMAMix."""
         signature = inspect.signature(constructor).parameters
         names = dict(given)

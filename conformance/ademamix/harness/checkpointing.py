@@ -61,4 +61,4 @@ def _restored(node: Any, tensors: dict[str, torch.Tensor]) -> Any:
     return value
 
 
-MEDIA = {"": through_torch, "plain": through_safetensors}
+SAVED_AS = {"": through_torch, "plain": through_safetensors}

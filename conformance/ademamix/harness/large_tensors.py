@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from conformance.ademamix.harness.arguments import Arguments
+from conformance.ademamix.harness.arguments import construct
 from conformance.ademamix.harness.problem import Array, Huge
 from impls.implementation import NotRun
 
@@ -27,8 +27,7 @@ def sampled(loaded: Any, settings: Mapping[str, Any], device: str, huge: Huge) -
     places = sampled_places(huge.count)
     at = torch.from_numpy(places).to(device)
     parameter = torch.nn.Parameter(_filled(huge, 0, device))
-    keywords = Arguments.of(loaded, settings.get("names", {})).keywords(huge.hyper, huge.learning_rates[0])
-    optimizer = loaded([parameter], **{**keywords, **settings.get("arguments", {})})
+    optimizer = construct(loaded, settings, [parameter], huge.hyper, huge.learning_rates[0])
     values = []
     for number, rate in enumerate(huge.learning_rates, start=1):
         optimizer.param_groups[0]["lr"] = rate

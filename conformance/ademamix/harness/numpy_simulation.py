@@ -1,26 +1,30 @@
-"""What torch training loops and ranks do to an optimizer, rehearsed on NumPy ones, so that planted bugs can be of that kind.
+"""What torch training loops and ranks do to an optimizer, simulated on NumPy optimizers, so that mutants can be of that kind.
 
-An optimizer of the NumPy protocol has no closure, no GradScaler, no graph and no ranks, and is not judged on them. The suite's
-planted bugs are: each function here does what the framework would, through a method of the optimizer where it has one of
-that name, and the honest thing otherwise.
+An optimizer of the NumPy protocol has no closure, GradScaler, graph or ranks, and is not tested on them. Mutants are: each
+method here does what the framework would, through a method of the optimizer where it has one of that name, and what is right
+otherwise.
 """
 
 from __future__ import annotations
 
-import json
+import inspect
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from conformance.ademamix.harness.problem import Array, Group, Outcome, Problem, Ranks, Tensor
+from conformance.ademamix.harness.numpy_backend import NumpyBackend, as_hyper
+from conformance.ademamix.harness.problem import Array, Huge, OptimizerProblem, RunOutcome, TensorProblem
+from conformance.ademamix.harness.run_loop import Job, OptimizerPlug
+from impls.implementation import Unsupported
 
-Gradients = list[list[Any]]
+SMALLER = 2**16
+"""How much smaller a simulated huge tensor is: one element for so many."""
 
 
 class SparseGradient:
-    """A gradient of which only some rows are given, as embeddings have."""
+    """A gradient of which only some elements are given, as embeddings have."""
 
     def __init__(self, dense: Array) -> None:
         self.places = np.nonzero(dense)
@@ -31,123 +35,165 @@ class SparseGradient:
         raise TypeError("found a sparse gradient, expected a dense one")
 
 
-def step(optimizer: Any, use: str, gradients: Gradients, rates: Sequence[float], number: int) -> tuple[int, bool, bool] | None:
-    """One step as that use makes it; for a closure what came of it."""
-    if use == "closure":
-        return _with_closure(optimizer, gradients, rates, float(number + 1))
-    if use == "scaler":
-        scaled_step = getattr(optimizer, "scaled_step", None)
-        (scaled_step or (lambda *given: _scaled_step(optimizer, *given)))(gradients, rates)
-        return None
-    if use in ("compiled", "graph"):
-        if "captured" not in optimizer.__dict__:
-            optimizer.captured = getattr(optimizer, "capture", lambda: optimizer.step)()
-        optimizer.captured(gradients, rates)
-        return None
-    optimizer.step(gradients, rates)
-    return None
+class SimulatedBackend(NumpyBackend):
+    """`NumpyBackend`, and what torch alone has."""
+
+    bucket = False
+    """Whether gradients are views at offsets of their own, as torch's data-parallel wrapper has them."""
+
+    def __init__(self, plug: OptimizerPlug, problem: OptimizerProblem) -> None:
+        super().__init__(plug, problem)
+        self.reused: dict[int, Any] = {}
+        self.closures: list[tuple[int, bool, bool]] = []
+
+    def refuse(self) -> None:
+        if any(t.expanded == "parameter" for t in self.problem.tensors):
+            raise Unsupported("parameters are copied on construction, so that none shares its memory")
+        for name, _ in self.problem.options:
+            if name not in inspect.signature(self.plug.loaded).parameters:
+                raise Unsupported(f"{self.plug.loaded.__name__} takes no argument {name!r}")
+
+    def outcome(self) -> RunOutcome:
+        """Tensors of several dtypes in one group run one by one, which is right, since tensors share nothing.
+
+        A mutant may have ``dtype_of(own, first)``: the dtype that it takes such a tensor to have.
+        """
+        problem = self.problem
+        if not any(tensor.dtype for tensor in problem.tensors):
+            return super().outcome()
+        dtype_of = getattr(self.plug.loaded, "dtype_of", lambda own, first: own)
+        first = problem.tensors[0].dtype or problem.dtype
+        histories: list[tuple[Array, ...]] = []
+        for number, tensor in enumerate(problem.tensors):
+            group = replace(problem.groups[problem.group_of[number]], tensors=(replace(tensor, dtype=""),))
+            alone = replace(problem, dtype=dtype_of(tensor.dtype or problem.dtype, first), groups=(group,))
+            histories += SimulatedBackend(self.plug, alone).outcome().parameters
+        return RunOutcome(tuple(histories))
+
+    def load(self, state: Any) -> None:
+        super().load(state)
+        if self.problem.rebuilt_otherwise:
+            saved = [as_hyper(self.problem.groups[index].hyper) for index, _ in self.layout]
+            getattr(self.optimizer, "load_hyperparameters", self._load_hyperparameters)(saved)
+
+    def _load_hyperparameters(self, saved: Sequence[Any]) -> None:
+        groups = self.optimizer.groups
+        self.optimizer.groups = [(parameters, hyper) for (parameters, _), hyper in zip(groups, saved, strict=True)]
+
+    def hand(self, number: int, tensor: TensorProblem, g: Any) -> Any:
+        if tensor.sparse:
+            return SparseGradient(g)
+        g = super().hand(number, tensor, g)
+        if self.bucket:
+            memory = np.full(number + 1 + 2 * g.size, np.nan, dtype=g.dtype)
+            memory[number + 1 : number + 1 + g.size] = g.ravel()
+            g = memory[number + 1 : number + 1 + g.size].reshape(g.shape)
+        if self.problem.use == "accumulated":
+            self.reused.setdefault(number, g)[...] = g
+            g = self.reused[number]
+        self.handed[-1] = (number, g)
+        return g
+
+    def step(self, gradients: list[list[Any]], rates: list[float], step: int) -> None:
+        optimizer, use = self.optimizer, self.problem.use
+        if use == "closure":
+            self._step_with_closure(gradients, rates, loss=float(step + 1))
+        elif use == "scaler":
+            getattr(optimizer, "scaled_step", self._scaled_step)(gradients, rates)
+        elif use in ("compiled", "graph"):
+            if "captured" not in optimizer.__dict__:
+                optimizer.captured = getattr(optimizer, "capture", lambda: optimizer.step)()
+            optimizer.captured(gradients, rates)
+        else:
+            optimizer.step(gradients, rates)
+
+    def _step_with_closure(self, gradients: list[list[Any]], rates: list[float], loss: float) -> None:
+        calls = []
+
+        def closure() -> float:
+            calls.append(True)
+            return loss
+
+        def right(closure: Any, gradients: Any, rates: Any) -> Any:
+            value = closure()
+            self.optimizer.step(gradients, rates)
+            return value
+
+        returned = getattr(self.optimizer, "step_with", right)(closure, gradients, rates)
+        self.closures.append((len(calls), bool(calls), returned == loss))
+
+    def _scaled_step(self, gradients: list[list[Any]], rates: list[float]) -> None:
+        """No step at all where a gradient overflowed. (Gradients come unscaled here; those that overflowed are None.)"""
+        if all(g is not None for group in gradients for g in group):
+            self.optimizer.step(gradients, rates)
+
+    @classmethod
+    def in_processes(cls, plug: OptimizerPlug, jobs: Sequence[Job], wanted: int) -> RunOutcome:
+        """The problem on so many ranks, one after the other."""
+        problem, ranks = jobs[wanted]
+        if ranks.kind == "ddp":
+            histories = [DataParallelBackend(plug, problem).outcome().parameters for _ in range(ranks.world)]
+            return RunOutcome(histories[0], replicas=tuple(histories[1:]))
+        backends = _shards(plug, problem, [t.start for t in problem.tensors], ranks.world)
+        history: list[list[Array]] = [[] for _ in problem.tensors]
+        for step in range(problem.steps):
+            if ranks.then and step == problem.resume_after:
+                backends = _resharded(plug, problem, backends, ranks.then)
+            for backend in backends:
+                backend.advance(step)
+            for number, values in enumerate(_whole(backends)):
+                history[number].append(values)
+        return RunOutcome(tuple(map(tuple, history)))
+
+    @classmethod
+    def sampled(cls, plug: OptimizerPlug, huge: Huge) -> tuple[list[Array], list[Array], list[Array]]:
+        """The whole of a small tensor that stands for the huge one."""
+        places = np.arange(-(-huge.count // SMALLER))
+        start, *gradients = (huge.values(places, salt) for salt in range(len(huge.learning_rates) + 1))
+        problem = OptimizerProblem.of_one(TensorProblem(start, tuple(gradients)), huge.hyper, huge.learning_rates)
+        return [start], gradients, list(cls(plug, problem).outcome().parameters[0])
 
 
-def _with_closure(optimizer: Any, gradients: Gradients, rates: Sequence[float], loss: float) -> tuple[int, bool, bool]:
-    calls = []
+class DataParallelBackend(SimulatedBackend):
+    """One rank under torch's data-parallel wrapper."""
 
-    def closure() -> float:
-        calls.append(True)
-        return loss
-
-    def honest(closure: Any, gradients: Gradients, rates: Sequence[float]) -> Any:
-        value = closure()
-        optimizer.step(gradients, rates)
-        return value
-
-    returned = getattr(optimizer, "step_with", honest)(closure, gradients, rates)
-    return len(calls), bool(calls), returned == loss
+    bucket = True
 
 
-def _scaled_step(optimizer: Any, gradients: Gradients, rates: Sequence[float]) -> None:
-    """No step at all where a gradient overflowed. (Rehearsed gradients come unscaled; those that overflowed are None.)"""
-    if all(g is not None for group in gradients for g in group):
-        optimizer.step(gradients, rates)
-
-
-def load_hyperparameters(optimizer: Any, saved: Sequence[Any]) -> None:
-    """Those of a saved state replace the constructor's."""
-    optimizer.groups = [(parameters, hyper) for (parameters, _), hyper in zip(optimizer.groups, saved, strict=True)]
-
-
-def dtype_by_dtype(loaded: Any, problem: Problem) -> Outcome:
-    """Tensors of several dtypes in one group: one optimizer for each, which is honest, since tensors share nothing.
-
-    A planted bug may have ``dtype_of(own, first)``: the dtype that it takes such a tensor to have.
-    """
-    from conformance.ademamix.harness.numpy_backend import run
-
-    first = problem.tensors[0].dtype or problem.dtype
-    histories: list[tuple[Array, ...]] = []
-    for group in problem.groups:
-        for tensor in group.tensors:
-            own = tensor.dtype or problem.dtype
-            dtype = getattr(loaded, "dtype_of", lambda own, first: own)(own, first)
-            alone = replace(problem, dtype=dtype, groups=(replace(group, tensors=(replace(tensor, dtype=""),)),))
-            histories += run(loaded, {"rehearsed": True}, "cpu", alone).parameters
-    return Outcome(tuple(histories))
-
-
-def as_plain(moments: Any) -> Any:
-    """What is left of a NumPy optimizer's state after arrays and JSON: the declared fields."""
-    kept = []
-    for group in moments:
-        new = []
-        for each in group:
-            values = {field.name: getattr(each, field.name) for field in fields(each)}
-            arrays = {name: np.array(value) for name, value in values.items() if isinstance(value, np.ndarray | np.generic)}
-            rest = json.loads(json.dumps({name: value for name, value in values.items() if name not in arrays}))
-            new.append(type(each)(**arrays, **rest))
-        kept.append(new)
-    return kept
-
-
-def in_processes(loaded: Any, problem: Problem, ranks: Ranks) -> Outcome:
-    """The problem on so many ranks, one after the other."""
-    from conformance.ademamix.harness.numpy_backend import run
-
-    if ranks.kind == "ddp":
-        histories = [run(loaded, {"rehearsed": True, "bucket": True}, "cpu", problem).parameters for _ in range(ranks.world)]
-        return Outcome(histories[0], replicas=tuple(histories[1:]))
-    (group,) = problem.groups
-    until = problem.resume_after if ranks.then else None
-    optimizers = [_shard_optimizer(loaded, problem.dtype, group, rank, ranks.world) for rank in range(ranks.world)]
-    history: list[list[Array]] = [[] for _ in problem.tensors]
-    for number in range(problem.steps):
-        if until and number == until:
-            optimizers = _resharded(loaded, problem.dtype, group, optimizers, ranks.then)
-        for rank, optimizer in enumerate(optimizers):
-            gradients = [_rows(np.asarray(t.gradients[number]), rank, len(optimizers)) for t in group.tensors]
-            optimizer.step([gradients], [group.learning_rates[number]])
-        for index in range(len(group.tensors)):
-            whole = np.concatenate([o.groups[0][0][index] for o in optimizers])
-            history[index].append(np.asarray(whole, dtype=np.float64))
-    return Outcome(tuple(tuple(steps) for steps in history))
-
-
-def _rows(values: Array, rank: int, world: int) -> Array:
+def _rows(values: Any, rank: int, world: int) -> Any:
     """The rows of a rank: equal parts of the first axis, the last ones shorter or empty."""
     each = -(-len(values) // world)
     return np.array(values[rank * each : (rank + 1) * each])
 
 
-def _shard_optimizer(loaded: Any, dtype: str, group: Group, rank: int, world: int) -> Any:
-    return loaded([([_rows(t.start, rank, world) for t in group.tensors], group.hyper)], dtype)
+def _shards(plug: OptimizerPlug, problem: OptimizerProblem, starts: Sequence[Array], world: int) -> list[SimulatedBackend]:
+    """A backend for each rank, which holds its rows of every tensor."""
+    (group,) = problem.groups
+    backends = []
+    for rank in range(world):
+        tensors = tuple(
+            TensorProblem(_rows(start, rank, world), tuple(_rows(g, rank, world) for g in tensor.gradients))
+            for start, tensor in zip(starts, group.tensors, strict=True)
+        )
+        backends.append(SimulatedBackend(plug, replace(problem, groups=(replace(group, tensors=tensors),))))
+        backends[-1].build(0)
+    return backends
 
 
-def _resharded(loaded: Any, dtype: str, group: Group, old: list[Any], world: int) -> list[Any]:
+def _whole(backends: Sequence[SimulatedBackend]) -> list[Array]:
+    return [np.concatenate([b.read(number) for b in backends]) for number in range(len(backends[0].problem.tensors))]
+
+
+def _resharded(
+    plug: OptimizerPlug, problem: OptimizerProblem, old: Sequence[SimulatedBackend], world: int
+) -> list[SimulatedBackend]:
     """New optimizers on fewer ranks, from the checkpoint of the old ones."""
-    whole = [Tensor(np.concatenate([o.groups[0][0][i] for o in old]), ()) for i in range(len(group.tensors))]
-    new = [_shard_optimizer(loaded, dtype, replace(group, tensors=tuple(whole)), rank, world) for rank in range(world)]
-    states = [o.state() for o in old]
-    for rank, optimizer in enumerate(new):
-        gather = getattr(optimizer, "gather", _gather)
-        optimizer.load([[gather([s[0][i] for s in states], rank, world) for i in range(len(group.tensors))]])
+    states = [backend.optimizer.state() for backend in old]
+    new = _shards(plug, problem, _whole(old), world)
+    for rank, backend in enumerate(new):
+        gather = getattr(backend.optimizer, "gather", _gather)
+        numbers = range(len(problem.tensors))
+        backend.optimizer.load([[gather([s[0][number] for s in states], rank, world) for number in numbers]])
     return new
 
 
@@ -155,17 +201,3 @@ def _gather(shards: list[Any], rank: int, world: int) -> Any:
     """The part of one tensor's moments that a rank holds, out of the shards of all."""
     parts = {name: _rows(np.concatenate([getattr(s, name) for s in shards]), rank, world) for name in ("m1", "m2", "nu")}
     return replace(shards[0], **parts)
-
-
-SMALLER = 2**16
-"""How much smaller a rehearsal of huge tensors is: one element for so many."""
-
-
-def sampled(loaded: Any, start: Array, gradients: Sequence[Array], hyper: Any, rates: Sequence[float]) -> list[Array]:
-    """The whole of a tensor that stands for a huge one."""
-    optimizer = loaded([([start], hyper)], "float32")
-    values = []
-    for g, rate in zip(gradients, rates, strict=True):
-        optimizer.step([[g]], [rate])
-        values.append(np.array(optimizer.groups[0][0][0], dtype=np.float64))
-    return values

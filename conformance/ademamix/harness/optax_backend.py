@@ -8,12 +8,15 @@ Handing over the equations at ``count``, as the paper's listing 2 does, is one s
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
-from conformance.ademamix.harness.problem import Array, Load, Outcome, Problem, Running
+from conformance.ademamix.harness.problem import Array, OptimizerLoad, Running
+from conformance.ademamix.harness.run_loop import OptimizerBackend, OptimizerPlug
 from impls.implementation import Unsupported
 from reference.ademamix import Hyperparameters
 
@@ -21,144 +24,144 @@ _COMPILE_FROM = 40
 """Runs of at least this many steps are compiled; shorter ones are over before XLA has compiled them."""
 
 
-def run(loaded: Any, settings: Mapping[str, Any], device: str, problem: Problem) -> Outcome:
-    """Run the problem; Unsupported where Optax has no notion of what it asks."""
-    import jax
-    import jax.numpy as jnp
+class OptaxBackend(OptimizerBackend):
+    """Runs an Optax transformation of one list of parameters."""
 
-    tensors = problem.tensors
-    if len(problem.groups) > 1:
-        raise Unsupported("one factory call sets the hyperparameters of all parameters; there are no parameter groups")
-    if any(t.joins_at for t in tensors):
-        raise Unsupported("a state is made for one set of parameters; none can join later")
-    if any(g is None for t in tensors for g in t.gradients):
-        raise Unsupported("update expects a gradient for every parameter")
-    if problem.use or problem.options or any(t.sparse or t.expanded for t in tensors):
-        raise Unsupported("an update is a pure function of arrays: closures, loss scaling and layouts are notions of torch")
-    if any(group.changes for group in problem.groups):
-        raise Unsupported("hyperparameters are fixed when the transformation is made")
-    if problem.rebuilt_otherwise:
-        raise Unsupported("a state holds no hyperparameters")
-    if any(t.dtype for t in tensors):
-        raise Unsupported("one dtype is judged at a time: leaves of a tree are transformed one by one anyway")
-    if problem.dtype == "float64":
-        raise Unsupported("JAX computes in float64 only where jax_enable_x64 is set for the whole process")
-    group = problem.groups[0]
-    dtype = jnp.dtype(problem.dtype)
-    rates = jnp.asarray(np.array(group.learning_rates), dtype=jnp.float32)
+    transformation: Any
+    update: Callable[..., Any]
+    state: Any
+    parameters: list[Any]
+    gradients: list[Any]
 
-    def build(first: int) -> Any:
-        def learning_rate(count: Any) -> Any:
-            return rates[count + first]
+    def refuse(self) -> None:
+        problem, tensors = self.problem, self.problem.tensors
+        for asked, reason in (
+            (
+                len(problem.groups) > 1,
+                "one factory call sets the hyperparameters of all parameters; there are no parameter groups",
+            ),
+            (any(t.joins_at for t in tensors), "a state is made for one set of parameters; none can join later"),
+            (any(g is None for t in tensors for g in t.gradients), "update expects a gradient for every parameter"),
+            (
+                problem.use or problem.options or any(t.sparse or t.expanded for t in tensors),
+                "an update is a pure function of arrays: closures, loss scaling and layouts are notions of torch",
+            ),
+            (any(group.changes for group in problem.groups), "hyperparameters are fixed when the transformation is made"),
+            (problem.rebuilt_otherwise, "a state holds no hyperparameters"),
+            (
+                any(t.dtype for t in tensors),
+                "one dtype is judged at a time: leaves of a tree are transformed one by one anyway",
+            ),
+            (problem.dtype == "float64", "JAX computes in float64 only where jax_enable_x64 is set for the whole process"),
+        ):
+            if asked:
+                raise Unsupported(reason)
 
-        return loaded(
-            learning_rate=learning_rate,
-            b1=group.hyper.beta1,
-            b2=group.hyper.beta2,
-            b3=_beta3(group.hyper),
-            alpha=_alpha(group.hyper),
-            eps=group.hyper.eps,
-            weight_decay=group.hyper.weight_decay,
-            **settings.get("arguments", {}),
+    def build(self, step: int) -> None:
+        (group,) = self.problem.groups
+        rates = jnp.asarray(np.array(group.learning_rates), dtype=jnp.float32)
+        if self.is_adamw(step):
+            import optax
+
+            h = group.hyper
+            self.transformation = optax.adamw(
+                lambda count: rates[count], b1=h.beta1, b2=h.beta2, eps=h.eps, weight_decay=h.weight_decay
+            )
+        else:
+            first = self.problem.switch_at or 0  # its own count starts there
+            self.transformation = _made(self.plug, group.hyper, lambda count: rates[count + first])
+        self.parameters = [self._array(t.start) for t in self.problem.tensors]
+        self.state = self.transformation.init(self.parameters)
+        self.update = _update_of(self.transformation)
+        if self.problem.steps >= _COMPILE_FROM:
+            self.update = jax.jit(self.update)
+
+    def _array(self, values: Any) -> Any:
+        return jnp.asarray(values, dtype=jnp.dtype(self.problem.dtype))
+
+    def switch(self, step: int) -> None:
+        parameters, adam = self.parameters, self.state[0]
+        self.build(step)
+        self.parameters = parameters
+        self.state = (self.state[0]._replace(count=adam.count, m1=adam.mu, nu=adam.nu), *self.state[1:])
+
+    def save(self) -> Any:
+        if self.problem.saved_as == "plain":  # the leaves, which are arrays; the structure is that of a new state
+            return [np.array(leaf) for leaf in jax.tree.leaves(self.state)]
+        return pickle.dumps(jax.device_get(self.state))
+
+    def load(self, state: Any) -> None:
+        if self.problem.saved_as == "plain":
+            self.state = jax.tree.unflatten(jax.tree.structure(self.state), [jnp.asarray(leaf) for leaf in state])
+        else:
+            self.state = jax.tree.map(jnp.asarray, pickle.loads(state))
+
+    def add(self, index: int, number: int, step: int) -> None:
+        raise NotImplementedError  # refused
+
+    def change(self, index: int, step: int) -> None:
+        raise NotImplementedError  # refused
+
+    def advance(self, step: int) -> None:
+        self.gradients = [self._array(t.gradients[step]) for t in self.problem.tensors]
+        self.parameters, self.state = self.update(self.gradients, self.state, self.parameters)
+
+    def given(self) -> Iterator[tuple[int, Array]]:
+        return ((number, np.asarray(g, dtype=np.float64)) for number, g in enumerate(self.gradients))
+
+    def read(self, number: int) -> Array:
+        return np.asarray(self.parameters[number], dtype=np.float64)
+
+    def write(self, number: int, values: Array) -> None:
+        self.parameters = [self._array(values) if n == number else p for n, p in enumerate(self.parameters)]
+
+    def moments(self) -> tuple[Mapping[str, Array], ...]:
+        names = self.plug.settings.get("moments", {})
+        return tuple(
+            {ours: np.asarray(getattr(self.state[0], theirs)[number], dtype=np.float64) for ours, theirs in names.items()}
+            for number in range(len(self.parameters) if names else 0)
         )
 
-    def build_adamw() -> Any:
-        import optax
+    @classmethod
+    def start(cls, plug: OptimizerPlug, load: OptimizerLoad) -> Running:
+        """Compiled; a step returns when the device is done, and old buffers are given back."""
+        transformation = _made(plug, load.hyper, load.learning_rate)
+        compiled = jax.jit(_update_of(transformation), donate_argnums=(1, 2))
+        dtype = jnp.dtype(load.dtype)
+        gradients = [jnp.asarray(g, dtype=dtype) for g in load.gradients]
+        parameters: Any = [jnp.array(s, dtype=dtype) for s in load.starts]
+        held = [parameters, transformation.init(parameters)]
 
-        h = group.hyper
-        return optax.adamw(lambda count: rates[count], b1=h.beta1, b2=h.beta2, eps=h.eps, weight_decay=h.weight_decay)
+        def step() -> None:
+            held[:] = compiled(gradients, held[1], held[0])
+            jax.block_until_ready(held)  # type: ignore[no-untyped-call]
 
-    def stepper(optimizer: Any) -> Callable[..., Any]:
-        def one(gradients: Any, state: Any, parameters: Any) -> Any:
-            updates, state = optimizer.update(gradients, state, parameters)
-            # optax.apply_updates: the sum, in the parameter's dtype
-            return jax.tree.map(lambda p, u: jnp.asarray(p + u).astype(p.dtype), parameters, updates), state
-
-        return jax.jit(one) if problem.steps >= _COMPILE_FROM else one
-
-    parameters: Any = [jnp.asarray(t.start, dtype=dtype) for t in tensors]
-    optimizer = build_adamw() if problem.switch_at else build(0)
-    state = optimizer.init(parameters)
-    advance = stepper(optimizer)
-    history: list[list[Array]] = [[] for _ in tensors]
-    changed: list[tuple[int, int]] = []
-    for step in range(problem.steps):
-        if step and problem.switch_at == step:
-            adam = state[0]
-            optimizer = build(step)
-            state = optimizer.init(parameters)
-            taken = state[0]._replace(count=adam.count, m1=adam.mu, nu=adam.nu)
-            state = (taken, *state[1:])
-            advance = stepper(optimizer)
-        if step and problem.resume_after == step:
-            if problem.medium == "plain":  # the leaves, which are arrays; the structure is that of a new state
-                leaves = [jnp.asarray(np.array(leaf)) for leaf in jax.tree.leaves(state)]
-                state = jax.tree.unflatten(jax.tree.structure(optimizer.init(parameters)), leaves)
-            else:
-                state = jax.tree.map(jnp.asarray, pickle.loads(pickle.dumps(jax.device_get(state))))
-        parameters = [
-            jnp.asarray(t.writes[step], dtype=dtype) if step in t.writes else p
-            for t, p in zip(tensors, parameters, strict=True)
-        ]
-        gradients = [jnp.asarray(t.gradients[step], dtype=dtype) for t in tensors]
-        parameters, state = advance(gradients, state, parameters)
-        for number, (given, tensor, parameter) in enumerate(zip(gradients, tensors, parameters, strict=True)):
-            if not np.array_equal(np.asarray(given, dtype=np.float64), np.asarray(tensor.gradients[step]), equal_nan=True):
-                changed.append((number, step))
-            history[number].append(np.asarray(parameter, dtype=np.float64))
-    names = settings.get("moments", {})
-    moments = tuple(
-        {ours: np.asarray(getattr(state[0], theirs)[number], dtype=np.float64) for ours, theirs in names.items()}
-        for number in range(len(tensors))
-    )
-    return Outcome(tuple(tuple(h) for h in history), moments if names else (), tuple(changed))
+        return Running(step, lambda: [np.asarray(p, dtype=np.float64) for p in held[0]])
 
 
-def start(loaded: Any, settings: Mapping[str, Any], device: str, load: Load) -> Running:
-    """The optimizer, compiled and ready to step; a step returns when the device is done, old buffers are given back."""
-    import jax
-    import jax.numpy as jnp
+def _made(plug: OptimizerPlug, hyper: Hyperparameters, learning_rate: Any) -> Any:
+    return plug.loaded(
+        learning_rate=learning_rate, b1=hyper.beta1, b2=hyper.beta2, b3=_beta3(hyper), alpha=_alpha(hyper), eps=hyper.eps,
+        weight_decay=hyper.weight_decay, **plug.settings.get("arguments", {}),
+    )  # fmt: skip
 
-    h = load.hyper
-    optimizer = loaded(
-        learning_rate=load.learning_rate,
-        b1=h.beta1,
-        b2=h.beta2,
-        b3=_beta3(h),
-        alpha=_alpha(h),
-        eps=h.eps,
-        weight_decay=h.weight_decay,
-        **settings.get("arguments", {}),
-    )
 
+def _update_of(transformation: Any) -> Callable[..., Any]:
     def one(gradients: Any, state: Any, parameters: Any) -> Any:
-        updates, state = optimizer.update(gradients, state, parameters)
+        updates, state = transformation.update(gradients, state, parameters)
+        # optax.apply_updates: the sum, in the parameter's dtype
         return jax.tree.map(lambda p, u: jnp.asarray(p + u).astype(p.dtype), parameters, updates), state
 
-    compiled = jax.jit(one, donate_argnums=(1, 2))
-    dtype = jnp.dtype(load.dtype)
-    gradients = [jnp.asarray(g, dtype=dtype) for g in load.gradients]
-    parameters: Any = [jnp.array(s, dtype=dtype) for s in load.starts]
-    held = [parameters, optimizer.init(parameters)]
-
-    def step() -> None:
-        held[:] = compiled(gradients, held[1], held[0])
-        jax.block_until_ready(held)
-
-    return Running(step, lambda: [np.asarray(p, dtype=np.float64) for p in held[0]])
+    return one
 
 
 def _alpha(hyper: Hyperparameters) -> Any:
-    import jax.numpy as jnp
-
     if not hyper.t_alpha:
         return hyper.alpha
     return lambda count: jnp.minimum((count + 1) * hyper.alpha / hyper.t_alpha, hyper.alpha)
 
 
 def _beta3(hyper: Hyperparameters) -> Any:
-    import jax.numpy as jnp
-
     if not hyper.t_beta3:
         return hyper.beta3
     end = float(np.log(hyper.beta3))

@@ -1,10 +1,11 @@
-"""A problem is everything an optimizer is handed over a run, as plain data that no implementation can change."""
+"""What an optimizer is handed over a run (a problem) and what comes of it (an outcome), as plain data."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import cached_property
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -14,11 +15,11 @@ from reference.ademamix import Hyperparameters
 Array = npt.NDArray[np.float64]
 
 USES = ("", "closure", "accumulated", "scaler", "compiled", "graph")
-"""How a training loop may call an optimizer; see `Problem`."""
+"""How a training loop may call an optimizer; see `OptimizerProblem`."""
 
 
 @dataclass(frozen=True, eq=False)
-class Tensor:
+class TensorProblem:
     """One parameter: where it starts, and its gradient at each step from the one it joins at (None where there is none).
 
     Values are float64 and representable in the problem's dtype. ``joins_at`` counts steps from 0; a tensor that joins later
@@ -41,13 +42,13 @@ class Tensor:
 
 
 @dataclass(frozen=True, eq=False)
-class Group:
+class GroupProblem:
     """Tensors that share hyperparameters and a learning rate per step (its length is the number of steps of the run).
 
     ``changes``: (step, hyperparameters) pairs in order; from that step on these hold, in the same optimizer.
     """
 
-    tensors: tuple[Tensor, ...]
+    tensors: tuple[TensorProblem, ...]
     hyper: Hyperparameters
     learning_rates: tuple[float, ...]
     changes: tuple[tuple[int, Hyperparameters], ...] = ()
@@ -58,11 +59,11 @@ class Group:
 
 
 @dataclass(frozen=True, eq=False)
-class Problem:
+class OptimizerProblem:
     """``resume_after`` = k saves the optimizer's state after k steps and goes on in a new optimizer that has loaded it.
 
-    ``medium`` is what it is saved through: "" the framework's own way, ``plain`` arrays and JSON alone, as safetensors keeps
-    them. ``rebuilt_otherwise`` builds that new optimizer with other hyperparameters, which those of the state then replace.
+    ``saved_as`` says how: "" the framework's own way, ``plain`` as arrays and JSON alone, as in safetensors files.
+    ``rebuilt_otherwise`` builds that new optimizer with other hyperparameters, which those of the state then replace.
     ``switch_at`` = k runs the framework's AdamW for k steps, then AdEMAMix with AdamW's moments (section 4.1).
 
     ``use`` is how the training loop calls it:
@@ -75,10 +76,10 @@ class Problem:
     """
 
     dtype: str
-    groups: tuple[Group, ...]
+    groups: tuple[GroupProblem, ...]
     resume_after: int | None = None
     switch_at: int | None = None
-    medium: str = ""
+    saved_as: str = ""
     use: str = ""
     options: tuple[tuple[str, Any], ...] = ()
     rebuilt_otherwise: bool = False
@@ -87,14 +88,24 @@ class Problem:
         if self.use not in USES:
             raise ValueError(f"use is {self.use!r}; expected one of {', '.join(map(repr, USES))}")
 
+    @classmethod
+    def of_one(cls, tensor: TensorProblem, hyper: Hyperparameters, rates: tuple[float, ...], dtype: str = "float32") -> Self:
+        """One group of one tensor."""
+        return cls(dtype, (GroupProblem((tensor,), hyper, rates),))
+
     @property
     def steps(self) -> int:
         return len(self.groups[0].learning_rates)
 
-    @property
-    def tensors(self) -> tuple[Tensor, ...]:
+    @cached_property
+    def tensors(self) -> tuple[TensorProblem, ...]:
         """All tensors, group after group; outcomes are in this order."""
         return tuple(tensor for group in self.groups for tensor in group.tensors)
+
+    @cached_property
+    def group_of(self) -> tuple[int, ...]:
+        """The number of each tensor's group."""
+        return tuple(index for index, group in enumerate(self.groups) for _ in group.tensors)
 
 
 def otherwise(hyper: Hyperparameters) -> Hyperparameters:
@@ -130,7 +141,7 @@ class Huge:
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
+class RunOutcome:
     """``parameters[tensor][step]``: values after each step from the one at which the tensor joined, float64 images.
 
     ``moments[tensor]`` holds ``m1``, ``m2`` and ``nu`` after the last step, as far as the implementation lets one read them.
@@ -151,7 +162,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, eq=False)
-class Load:
+class OptimizerLoad:
     """What is timed: one group of tensors, one gradient for all steps. Arrays are float32 holding values of the dtype."""
 
     dtype: str
@@ -163,7 +174,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Running:
-    """An optimizer at work on a `Load`: ``step()`` makes one step, ``read()`` copies the parameters out."""
+    """An optimizer at work on an `OptimizerLoad`: ``step()`` makes one step, ``read()`` copies the parameters out."""
 
     step: Callable[[], Any]
     read: Callable[[], list[Array]]

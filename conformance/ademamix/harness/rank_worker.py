@@ -24,8 +24,8 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
-from conformance.ademamix.harness.arguments import Arguments
-from conformance.ademamix.harness.problem import Array, Problem, Ranks
+from conformance.ademamix.harness.arguments import construct
+from conformance.ademamix.harness.problem import Array, OptimizerProblem, Ranks
 from impls.implementation import NotRun, Unsupported, load_target
 
 PATIENCE = datetime.timedelta(seconds=30)
@@ -128,7 +128,7 @@ class _Job:
     """One problem on this rank."""
 
     def __init__(
-        self, place: Path, rank: int, loaded: Any, settings: Mapping[str, Any], problem: Problem, ranks: Ranks
+        self, place: Path, rank: int, loaded: Any, settings: Mapping[str, Any], problem: OptimizerProblem, ranks: Ranks
     ) -> None:
         self.place, self.rank, self.loaded, self.settings = place, rank, loaded, settings
         self.problem, self.ranks, self.world = problem, ranks, ranks.world
@@ -156,7 +156,7 @@ class _Job:
         return tuple(tuple(steps) for steps in history)
 
     def _meet(self, name: str) -> None:
-        store = dist.FileStore(f"{self.place}-{name}", self.world)
+        store = torch._C._distributed_c10d.FileStore(f"{self.place}-{name}", self.world)
         dist.init_process_group("gloo", store=store, rank=self.rank, world_size=self.world, timeout=PATIENCE)
 
     def _build(self) -> tuple[Any, Any]:
@@ -169,10 +169,8 @@ class _Job:
             from torch.distributed.fsdp import fully_shard
 
             fully_shard(model, mesh=init_device_mesh("cpu", (self.world,)))
-        keywords = Arguments.of(self.loaded, self.settings.get("names", {})).keywords(
-            self.group.hyper, self.group.learning_rates[0]
-        )
-        return model, self.loaded(model.parameters(), **{**keywords, **self.settings.get("arguments", {})})
+        rate = self.group.learning_rates[0]
+        return model, construct(self.loaded, self.settings, model.parameters(), self.group.hyper, rate)
 
     def _tensor(self, values: Any) -> torch.Tensor:
         return torch.tensor(np.asarray(values), dtype=torch.float64).to(self.dtype)
@@ -202,17 +200,17 @@ class _Job:
         return {"model": models, "optimizer": optimizers}
 
     def _save(self, model: Any, optimizer: Any) -> None:
-        import torch.distributed.checkpoint as checkpoint
+        from torch.distributed.checkpoint.state_dict_saver import save
 
-        checkpoint.save(self._state(model, optimizer), checkpoint_id=f"{self.place}-checkpoint")
+        save(self._state(model, optimizer), checkpoint_id=f"{self.place}-checkpoint")
         dist.destroy_process_group()
 
     def _load(self, model: Any, optimizer: Any) -> None:
-        import torch.distributed.checkpoint as checkpoint
         from torch.distributed.checkpoint.state_dict import set_state_dict
+        from torch.distributed.checkpoint.state_dict_loader import load
 
         state = self._state(model, optimizer)
-        checkpoint.load(state, checkpoint_id=f"{self.place}-checkpoint")
+        load(state, checkpoint_id=f"{self.place}-checkpoint")
         set_state_dict(model, optimizer, model_state_dict=state["model"], optim_state_dict=state["optimizer"])
 
 

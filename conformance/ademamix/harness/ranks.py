@@ -16,10 +16,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from conformance.ademamix.harness.problem import Outcome, Problem, Ranks
+from conformance.ademamix.harness.problem import OptimizerProblem, Ranks, RunOutcome
 from impls.implementation import NotRun, Unsupported, in_one_line
 
-Job = tuple[Problem, Ranks]
+Job = tuple[OptimizerProblem, Ranks]
 
 ROOT = Path(__file__).resolve().parent.parent.parent.parent
 START_S = 90.0
@@ -30,14 +30,14 @@ JOB_S = 60.0
 _KNOWN: dict[Any, tuple[tuple[Job, ...], list[Any]]] = {}
 
 
-def run(target: str, settings: Mapping[str, Any], jobs: tuple[Job, ...], wanted: int) -> Outcome:
+def run(target: str, settings: Mapping[str, Any], jobs: tuple[Job, ...], wanted: int) -> RunOutcome:
     """What came of the job with that number. Unsupported and NotRun pass through; whatever else went wrong is RuntimeError."""
     key = (target, repr(sorted(settings.items())), tuple(id(problem) for problem, _ in jobs), tuple(r for _, r in jobs))
     if key not in _KNOWN:
         _KNOWN[key] = (jobs, _all(target, settings, jobs))  # the jobs too: their ids must not be given away again
     kind, value = _KNOWN[key][1][wanted]
     if kind == "outcome":
-        outcome: Outcome = value
+        outcome: RunOutcome = value
         return outcome
     raise {"unsupported": Unsupported, "not run": NotRun}.get(kind, RuntimeError)(value)
 
@@ -55,12 +55,7 @@ def _all(target: str, settings: Mapping[str, Any], jobs: tuple[Job, ...]) -> lis
 def _wait(folder: Path, seconds: float) -> str:
     """Run the processes to their end; returns why results may be missing."""
     paths = [str(ROOT), *(path for path in sys.path if path)]
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(paths),
-        "OMP_NUM_THREADS": "1",
-        "TORCH_CPP_LOG_LEVEL": "ERROR",
-    }
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1", "TORCH_CPP_LOG_LEVEL": "ERROR"}
     with (folder / "stderr").open("wb") as stderr:
         process = subprocess.Popen(
             [sys.executable, "-m", "conformance.ademamix.harness.rank_worker", str(folder)],
@@ -106,4 +101,4 @@ def _outcome(folder: Path, number: int, ranks: Ranks, message: str) -> tuple[str
         return "error", in_one_line(f"rank {rank} of {ranks.world}: {value}")
     histories, seconds = zip(*(value for _, value in found), strict=True)
     last = ranks.then or ranks.world
-    return "outcome", Outcome(histories[0], replicas=histories[1:last], cpu_seconds=seconds)
+    return "outcome", RunOutcome(histories[0], replicas=histories[1:last], cpu_seconds=seconds)

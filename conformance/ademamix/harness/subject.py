@@ -1,12 +1,12 @@
-"""Every AdEMAMix, whatever its framework, is driven through one method: ``run(problem) -> Outcome``.
+"""The entry to the harness: what any AdEMAMix, whatever its framework, is for the checks.
 
-``connect(implementation, device)`` returns a subject with ``run``, ``dtypes``, ``features``, ``numerical_class`` and ``name``.
-It holds no state between runs: each builds a new optimizer on fresh copies of the problem's arrays.
+``connect(implementation, device)`` returns an `OptimizerSubject`. It holds no state between runs: each builds a new optimizer
+on fresh copies of the problem's arrays.
 
 Protocols
     torch-optimizer   a `torch.optim.Optimizer` subclass; see `torch_backend` for the argument names understood.
-    optax             a factory of an object with ``init`` and ``update``; see `conformance.ademamix.harness.optax_backend`.
-    numpy             a class with the interface of `impls.ademamix.numpy_optimizer.AdEMAMix`.
+    optax             a factory of an object with ``init`` and ``update``; see `optax_backend`.
+    numpy             a class with the interface of `impls.ademamix.numpy_optimizer.NumpyAdEMAMix`.
 
 Features (what an implementation may declare; a case names those that it needs)
     schedules           both warm-ups, alpha's and beta3's
@@ -22,8 +22,8 @@ Features (what an implementation may declare; a case names those that it needs)
     moments             m1, m2 and nu can be read, and are the algorithm's own (not bias-corrected, not quantised)
 
 What a torch training loop does besides (closures, loss scaling, accumulated gradients, compiled and captured steps, the flags
-of a constructor, processes; see `problem.Problem` and `Ranks`) needs no feature: every `torch.optim.Optimizer`
-is put to it, and what is no such optimizer, or takes no such argument, is unsupported.
+of a constructor, processes; see `problem.OptimizerProblem` and `Ranks`) needs no feature: every `torch.optim.Optimizer`
+is tested on it; what is no such optimizer, or takes no such argument, is unsupported.
 
 Settings (of an `Implementation` record)
     arguments   extra arguments for the constructor or factory
@@ -35,97 +35,90 @@ Settings (of an `Implementation` record)
 
 from __future__ import annotations
 
-import importlib
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from conformance.ademamix.harness.problem import Array, Huge, Load, Outcome, Problem, Ranks, Running
-from impls.implementation import Implementation, NotRun, PlugError, Unsupported, load_target
+from conformance.ademamix.harness.problem import Array, Huge, OptimizerLoad, OptimizerProblem, Running, RunOutcome
+from conformance.ademamix.harness.run_loop import Job, OptimizerBackend, OptimizerPlug
+from impls.implementation import Implementation, NotRun, PlugError, load_target
 
-_DRIVERS = {
-    "torch-optimizer": "conformance.ademamix.harness.torch_backend",
-    "optax": "conformance.ademamix.harness.optax_backend",
-    "numpy": "conformance.ademamix.harness.numpy_backend",
+_BACKENDS = {
+    "torch-optimizer": "conformance.ademamix.harness.torch_backend:TorchBackend",
+    "optax": "conformance.ademamix.harness.optax_backend:OptaxBackend",
+    "numpy": "conformance.ademamix.harness.numpy_backend:NumpyBackend",
 }
-
 
 LONG = 1000
 """Steps from which a run is long."""
 
 
-class Subject(Protocol):
-    """What the checks see."""
+class OptimizerSubject(Protocol):
+    """What the checks see of an implementation."""
 
-    name: str
-    dtypes: tuple[str, ...]
-    features: frozenset[str] | None
-    numerical_class: str
+    @property
+    def dtypes(self) -> tuple[str, ...]:
+        """Of parameters."""
 
-    def run(self, problem: Problem) -> Outcome:
-        """Run the whole problem in a new optimizer."""
+    @property
+    def numerical_class(self) -> str:
+        """See `reference.ademamix.classes`; empty: the strict one."""
+
+    def run(self, problem: OptimizerProblem) -> RunOutcome:
+        """Run the whole problem in a new optimizer. Unsupported, or NotRun, where that cannot be done."""
+
+    def run_in_processes(self, jobs: Sequence[Job], wanted: int) -> RunOutcome:
+        """The outcome of one of these jobs under torch.distributed. All are done at the first call, and kept."""
+
+    def run_sampled(self, huge: Huge) -> tuple[list[Array], list[Array], list[Array]]:
+        """Of a huge tensor: [start], the gradients and the parameters after each step, at sampled places."""
 
 
 @dataclass(frozen=True)
 class Connected:
-    """A subject made of an implementation record and the driver of its protocol."""
+    """The subject made of an implementation record and the backend of its protocol."""
 
     name: str
     dtypes: tuple[str, ...]
     features: frozenset[str] | None
     numerical_class: str
-    driver: Any
-    loaded: Any
-    settings: Mapping[str, Any]
-    device: str
-    target: str = ""
-    """What other processes load it by; see `impls.implementation.load_target`."""
+    backend: type[OptimizerBackend]
+    plug: OptimizerPlug
     interpreted: bool = False
     """Whether its Triton kernels run in the interpreter, which takes milliseconds for each."""
 
-    def run(self, problem: Problem) -> Outcome:
+    def run(self, problem: OptimizerProblem) -> RunOutcome:
         if self.interpreted and problem.steps >= LONG:
             raise NotRun("so many steps take minutes in Triton's interpreter; judged on a CUDA device")
         if self.interpreted and problem.use == "compiled":
             raise NotRun("torch.compile cannot look into Triton's interpreter; judged on a CUDA device")
-        outcome: Outcome = self.driver.run(self.loaded, self.settings, self.device, problem)
-        return outcome
+        return self.backend(self.plug, problem).outcome()
 
-    def run_in_processes(self, jobs: Sequence[tuple[Problem, Ranks]], wanted: int) -> Outcome:
-        """What comes of one of these jobs under torch.distributed. All are done at the first call, and kept."""
-        if self.device != "cpu":
+    def run_in_processes(self, jobs: Sequence[Job], wanted: int) -> RunOutcome:
+        if self.plug.device != "cpu":
             raise NotRun("judged on the CPU, where any number of processes fit on one machine; see --device cpu")
-        if not hasattr(self.driver, "in_processes"):
-            raise Unsupported("torch.distributed runs a torch.optim.Optimizer")
-        outcome: Outcome = self.driver.in_processes(self.loaded, self.settings, self.target, jobs, wanted)
-        return outcome
+        return self.backend.in_processes(self.plug, jobs, wanted)
 
     def run_sampled(self, huge: Huge) -> tuple[list[Array], list[Array], list[Array]]:
-        """Of a huge tensor: [start], the gradients and the parameters after each step, at sampled places."""
-        if not hasattr(self.driver, "sampled"):
-            raise Unsupported("tensors of more than 2**31 elements are judged on a CUDA device")
-        values: tuple[list[Array], list[Array], list[Array]] = self.driver.sampled(
-            self.loaded, self.settings, self.device, huge
-        )
-        return values
+        return self.backend.sampled(self.plug, huge)
 
-    def start(self, load: Load) -> Running:
+    def start(self, load: OptimizerLoad) -> Running:
         """An optimizer at work, to be timed."""
-        running: Running = self.driver.start(self.loaded, self.settings, self.device, load)
-        return running
+        return self.backend.start(self.plug, load)
 
 
 def connect(implementation: Implementation, device: str) -> Connected:
     """The subject of an implementation on a device. PlugError where its protocol is not one of ours."""
     try:
-        driver = importlib.import_module(_DRIVERS[implementation.protocol])
+        backend = _BACKENDS[implementation.protocol]
     except KeyError:
         raise PlugError(
-            f"{implementation.name}: found protocol {implementation.protocol!r}, expected one of {', '.join(_DRIVERS)}"
+            f"{implementation.name}: found protocol {implementation.protocol!r}, expected one of {', '.join(_BACKENDS)}"
         ) from None
-    loaded = load_target(implementation.target)  # after the driver, which has Triton's mode chosen first
+    made = load_target(backend)
+    loaded = load_target(implementation.target)  # after the backend, which has Triton's mode chosen first
     start = implementation.settings.get("start")
     if start:
         load_target(start)()
@@ -134,17 +127,14 @@ def connect(implementation: Implementation, device: str) -> Connected:
         implementation.dtypes,
         implementation.features,
         implementation.numerical_class,
-        driver,
-        loaded,
-        implementation.settings,
-        device,
-        _from_anywhere(implementation.target),
+        made,
+        OptimizerPlug(loaded, implementation.settings, device, _from_anywhere(implementation.target)),
         interpreted=device == "cpu" and "triton" in implementation.requires,
     )
 
 
 def _from_anywhere(target: str) -> str:
-    """The target, with a file's path made absolute: other processes may stand in another folder."""
+    """The target, with a file's path made absolute: other processes may run in another folder."""
     location, _, attribute = target.rpartition(":")
     return f"{Path(location).resolve()}:{attribute}" if location.endswith(".py") else target
 
@@ -157,9 +147,9 @@ def recognise(loaded: Any, name: str) -> dict[str, Any] | None:
     if inspect.isclass(loaded) and any(
         base.__name__ == "Optimizer" and base.__module__.startswith("torch.optim") for base in loaded.__mro__[1:]
     ):
-        from conformance.ademamix.harness.arguments import Arguments
+        from conformance.ademamix.harness.arguments import OptimizerArguments
 
-        Arguments.of(loaded, {})  # raises where betas or alpha cannot be found
+        OptimizerArguments.of(loaded, {})  # raises where betas or alpha cannot be found
         return {"protocol": "torch-optimizer", "dtypes": ("float32",), "devices": ("cpu", "cuda")}
     if callable(loaded) and not inspect.isclass(loaded):
         try:

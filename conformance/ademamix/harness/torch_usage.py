@@ -10,8 +10,8 @@ import torch
 
 from impls.implementation import NotRun, Unsupported
 
-Handed = list[tuple[int, Any, Any]]
-"""Per parameter: its number, the gradient tensor that it was given, and the values that the gradient must still have."""
+Hand = Callable[[float], None]
+"""Puts the gradients of a step in place, multiplied by a scale."""
 
 INITIAL_SCALE = 2.0**10
 WARM_UP_STEPS = 3
@@ -19,12 +19,11 @@ WARM_UP_STEPS = 3
 
 
 class Loop:
-    """The plain loop: gradients, then ``step()``. ``hand(scale)`` puts a step's gradients in place."""
+    """The plain loop: gradients, then ``step()``."""
 
-    def advance(self, optimizer: Any, hand: Callable[[float], Handed]) -> Handed:
-        handed = hand(1.0)
+    def advance(self, optimizer: Any, hand: Hand) -> None:
+        hand(1.0)
         optimizer.step()
-        return handed
 
 
 class WithClosure(Loop):
@@ -33,25 +32,23 @@ class WithClosure(Loop):
     def __init__(self) -> None:
         self.seen: list[tuple[int, bool, bool]] = []
 
-    def advance(self, optimizer: Any, hand: Callable[[float], Handed]) -> Handed:
+    def advance(self, optimizer: Any, hand: Hand) -> None:
         if not inspect.signature(optimizer.step).parameters:
             raise Unsupported(f"{type(optimizer).__name__}.step takes no closure")
         for group in optimizer.param_groups:
             for parameter in group["params"]:
                 parameter.grad = None
         calls: list[bool] = []
-        handed: Handed = []
         loss = torch.tensor(float(len(self.seen) + 1))
 
         def closure() -> torch.Tensor:
             calls.append(torch.is_grad_enabled())
-            handed[:] = hand(1.0)
+            hand(1.0)
             return loss
 
         returned = optimizer.step(closure)
         came_back = returned is not None and float(returned) == float(loss)
         self.seen.append((len(calls), bool(calls) and all(calls), came_back))
-        return handed
 
 
 class Scaled(Loop):
@@ -62,27 +59,25 @@ class Scaled(Loop):
         self.scaler = torch.amp.GradScaler(device, init_scale=INITIAL_SCALE, growth_interval=10**6)
         self.one = torch.ones((), device=device)
 
-    def advance(self, optimizer: Any, hand: Callable[[float], Handed]) -> Handed:
+    def advance(self, optimizer: Any, hand: Hand) -> None:
         self.scaler.scale(self.one)  # makes the scale, which is lazy
         hand(self.scaler.get_scale())
         self.scaler.step(optimizer)
         self.scaler.update()
-        return []  # gradients are unscaled in their own memory
 
 
 class Compiled(Loop):
-    """``torch.compile(optimizer.step)``, through Dynamo alone: what is judged is that the step can be captured."""
+    """``torch.compile(optimizer.step)``, through Dynamo alone: what is tested is that the step can be captured."""
 
     def __init__(self) -> None:
         self.steps: dict[int, Callable[[], Any]] = {}
 
-    def advance(self, optimizer: Any, hand: Callable[[float], Handed]) -> Handed:
-        handed = hand(1.0)
+    def advance(self, optimizer: Any, hand: Hand) -> None:
+        hand(1.0)
         if id(optimizer) not in self.steps:
             torch.compiler.reset()
             self.steps = {id(optimizer): torch.compile(optimizer.step, backend="eager")}
         self.steps[id(optimizer)]()
-        return handed
 
 
 class Graph(Loop):
@@ -91,30 +86,29 @@ class Graph(Loop):
     def __init__(self, device: str) -> None:
         if device != "cuda" or not torch.cuda.is_available():
             raise NotRun("CUDA graphs need a CUDA device; see --device cuda")
-        self.stream = torch.cuda.Stream()
+        self.stream: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         self.graph: Any = None
         self.steps = 0
 
-    def advance(self, optimizer: Any, hand: Callable[[float], Handed]) -> Handed:
-        handed = hand(1.0)
+    def advance(self, optimizer: Any, hand: Hand) -> None:
+        hand(1.0)
         self.steps += 1
         if self.steps <= WARM_UP_STEPS:
             self.stream.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(self.stream):
                 optimizer.step()
             torch.cuda.current_stream().wait_stream(self.stream)
-            return handed
+            return
         if self.graph is None:
             self.graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(self.graph):
                 optimizer.step()  # recorded, not run
         self.graph.replay()
         torch.cuda.synchronize()
-        return handed
 
 
 def loop_of(use: str, device: str) -> Loop:
-    """The loop of that use; see `conformance.ademamix.harness.problem.Problem`."""
+    """The loop of that use; see `conformance.ademamix.harness.problem.OptimizerProblem`."""
     makers: dict[str, Callable[[], Loop]] = {
         "closure": WithClosure,
         "scaler": lambda: Scaled(device),

@@ -41,7 +41,8 @@ class Kind(NamedTuple):
 
 def recording() -> bool:
     """Whether a CUDA graph is being recorded, which will read at every replay what is read now."""
-    return torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing()
+    initialized: bool = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    return initialized and torch.cuda.is_current_stream_capturing()
 
 
 @dataclass

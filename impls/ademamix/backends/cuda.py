@@ -58,7 +58,7 @@ def update(batch: Batch) -> None:
     chunk, threads = shape_of()
     tables = tables_of(work, chunk)
     scalars, keys = scalars_of(work)
-    with torch.cuda.device_of(batch.theta[0]):
+    with torch.cuda.device_of(batch.theta[0]):  # type: ignore[no-untyped-call]
         stream = torch.cuda.current_stream().cuda_stream
         function = _function(batch.theta[0].device.index, batch.kind._replace(capturable=False), chunk, threads)
         for chunks, aligned in tables.launches:

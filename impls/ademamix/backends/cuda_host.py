@@ -1,4 +1,4 @@
-"""The CUDA source on the host: blocks and threads as loops. Slow, and there to judge the kernel without a device."""
+"""The CUDA source on the host: blocks and threads as loops. Slow, and there to test the kernel without a device."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def obstacle(kind: Kind) -> Exception | None:
     from impls.ademamix.backends import UnsupportedByBackend
 
     if kind.device != "cpu":
-        return UnsupportedByBackend(f"it steps tensors on the CPU, these are on {kind.device}; backend='cuda' is its twin")
+        return UnsupportedByBackend(f"it steps tensors on the CPU, these are on {kind.device}; backend='cuda' does")
     if kind.dtype == torch.float64 or kind.dtype not in cpu.PARAMETERS:
         return UnsupportedByBackend(f"the kernel computes in float32; {kind.dtype} parameters need more")
     try:

@@ -1,4 +1,4 @@
-"""One tensor after the other, one line of torch per equation: what every other backend is held against by eye."""
+"""One tensor after the other, one line of torch per equation: what to read beside every other backend."""
 
 from __future__ import annotations
 
@@ -89,11 +89,13 @@ def advance(
     fast = g if m1 is None else _average(m1, g, s.beta1, s.gain1) * s.inverse1
     denominator = (nu * s.inverse2).sqrt_().add_(s.eps)
     direction = (fast + m2 * s.alpha).div_(denominator)
-    return theta - direction.add_(theta * s.weight_decay).mul_(s.lr)
+    moved: torch.Tensor = theta - direction.add_(theta * s.weight_decay).mul_(s.lr)
+    return moved
 
 
 def _average(m: torch.Tensor, g: torch.Tensor, beta: Any, gain: Any) -> torch.Tensor:
-    return m.mul_(beta).add_(g * gain)
+    m.mul_(beta).add_(g * gain)
+    return m
 
 
 def _gradient(g: torch.Tensor, s: Scalars, wide: torch.dtype) -> torch.Tensor:

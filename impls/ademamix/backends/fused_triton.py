@@ -74,7 +74,8 @@ def update(batch: Batch) -> None:
     shape = shape_of(kind)
     tables = tables_of(work, shape.chunk)
     scalars, keys = scalars_of(work)
-    with torch.cuda.device_of(batch.theta[0]):  # Triton launches on the current device, which need not be the tensors'
+    # Triton launches on the current device, which need not be the tensors'.
+    with torch.cuda.device_of(batch.theta[0]):  # type: ignore[no-untyped-call]
         for chunks, aligned in tables.launches:
             step_kernel[(chunks.shape[0],)](
                 tables.addresses, scalars, keys, chunks,

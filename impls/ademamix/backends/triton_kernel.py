@@ -3,8 +3,8 @@
 float32, the common case, calls no function of its own on the way: the interpreter takes a millisecond for each call.
 """
 
-# mypy: disable-error-code=no-redef
-# Constants of the compiler are declared in each branch of a choice that it makes itself.
+# mypy: disable-error-code="no-redef, no-untyped-def, untyped-decorator"
+# Constants of the compiler are declared in each branch of a choice that it makes itself; Triton's functions have no types.
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _GOLDEN = tl.constexpr(0x9E3779B9)
 
 
 @triton.jit
-def _mixed(x):  # type: ignore[no-untyped-def]
+def _mixed(x):
     x = x ^ (x >> 16)
     x = x * tl.full([], _MIXED_1, tl.uint32)
     x = x ^ (x >> 13)
@@ -30,7 +30,7 @@ def _mixed(x):  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def _widened(x, FORMAT: tl.constexpr):  # type: ignore[no-untyped-def]
+def _widened(x, FORMAT: tl.constexpr):
     if FORMAT == "bfloat16":
         return (x.to(tl.uint16, bitcast=True).to(tl.uint32) << 16).to(tl.float32, bitcast=True)
     elif FORMAT == "float16":
@@ -40,7 +40,7 @@ def _widened(x, FORMAT: tl.constexpr):  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def _narrowed(x, random, FORMAT: tl.constexpr, STOCHASTIC: tl.constexpr):  # type: ignore[no-untyped-def]
+def _narrowed(x, random, FORMAT: tl.constexpr, STOCHASTIC: tl.constexpr):
     """The bits of x in its format, rounded once."""
     if FORMAT == "float32":
         return x
@@ -73,12 +73,12 @@ def _narrowed(x, random, FORMAT: tl.constexpr, STOCHASTIC: tl.constexpr):  # typ
 
 
 @triton.jit
-def _cube(c):  # type: ignore[no-untyped-def]
+def _cube(c):
     return c * c * c
 
 
 @triton.jit
-def _root_code(y, threshold):  # type: ignore[no-untyped-def]
+def _root_code(y, threshold):
     third = y * 0.3333333432674408
     inverse = (0x54A21D2A - y.to(tl.uint32, bitcast=True) // 3).to(tl.float32, bitcast=True)
     inverse = inverse * (1.3333333730697632 - third * _cube(inverse))
@@ -92,7 +92,7 @@ def _root_code(y, threshold):  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def _ratio_code(x, threshold):  # type: ignore[no-untyped-def]
+def _ratio_code(x, threshold):
     y = tl.abs(x)
     k = tl.sqrt(y).to(tl.int32).to(tl.float32)
     k = tl.where(k * k > y, k - 1.0, k)
@@ -102,7 +102,7 @@ def _ratio_code(x, threshold):  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def _scale_of(values, inside, STEPS: tl.constexpr):  # type: ignore[no-untyped-def]
+def _scale_of(values, inside, STEPS: tl.constexpr):
     """A block's scale by its largest magnitude, 0 where it would be flushed to zero, and its inverse."""
     scale = tl.max(tl.where(inside, tl.abs(values), 0.0), axis=1) * (1.0 / STEPS)
     usable = scale >= 1.1754943508222875e-38
@@ -110,19 +110,19 @@ def _scale_of(values, inside, STEPS: tl.constexpr):  # type: ignore[no-untyped-d
 
 
 @triton.jit
-def _load_root(codes, scales, at, block, inside, block_inside):  # type: ignore[no-untyped-def]
+def _load_root(codes, scales, at, block, inside, block_inside):
     code = tl.load(codes + at, mask=inside, other=0).to(tl.int32).to(tl.float32)
     return _cube(code) * tl.load(scales + block, mask=block_inside, other=0.0)[:, None]
 
 
 @triton.jit
-def _load_ratio(codes, scales, at, block, inside, block_inside, divisor):  # type: ignore[no-untyped-def]
+def _load_ratio(codes, scales, at, block, inside, block_inside, divisor):
     k = (tl.load(codes + at, mask=inside, other=127).to(tl.int32) - 127).to(tl.float32)
     return k * tl.abs(k) * tl.load(scales + block, mask=block_inside, other=0.0)[:, None] * divisor
 
 
 @triton.jit
-def _store_root(codes, scales, at, block, inside, block_inside, nu, threshold):  # type: ignore[no-untyped-def]
+def _store_root(codes, scales, at, block, inside, block_inside, nu, threshold):
     """Returns what turns moments into ratios from now on."""
     root = tl.sqrt(nu)
     scale, inverse = _scale_of(root, inside, 16581375.0)
@@ -133,7 +133,7 @@ def _store_root(codes, scales, at, block, inside, block_inside, nu, threshold): 
 
 
 @triton.jit
-def _store_ratio(codes, scales, at, block, inside, block_inside, m, inverse_divisor, threshold):  # type: ignore[no-untyped-def]
+def _store_ratio(codes, scales, at, block, inside, block_inside, m, inverse_divisor, threshold):
     ratio = m * inverse_divisor
     scale, inverse = _scale_of(ratio, inside, 16129.0)
     tl.store(codes + at, _ratio_code(ratio * inverse[:, None], threshold), mask=inside)
@@ -141,7 +141,7 @@ def _store_ratio(codes, scales, at, block, inside, block_inside, m, inverse_divi
 
 
 @triton.jit
-def _step_chunk(  # type: ignore[no-untyped-def]
+def _step_chunk(
     addresses,
     row,
     key,
@@ -273,7 +273,7 @@ def _step_chunk(  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def step_kernel(  # type: ignore[no-untyped-def]
+def step_kernel(
     addresses,
     scalars,
     keys,

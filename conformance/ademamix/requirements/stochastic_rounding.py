@@ -1,4 +1,4 @@
-"""What is rounded by chance goes up as often as it must: counted over many elements, and held against the binomial law.
+"""Stochastic rounding goes up as often as it must: counted over many elements, and compared with the binomial distribution.
 
 A count of n independent events of probability p is off by more than x from n p with a probability of at most
 ``exp(-n D)``, where D is the relative entropy of the share that was found to p (Chernoff's bound, in the form of Hoeffding,
@@ -15,8 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from conformance.ademamix.harness.problem import Array, Group, Problem, Tensor
+from conformance.ademamix.harness.problem import Array, GroupProblem, OptimizerProblem, TensorProblem
+from conformance.ademamix.harness.subject import OptimizerSubject
+from conformance.ademamix.requirements.base import REQUIREMENTS
 from conformance.engine.comparison import Comparison, compare
+from conformance.engine.requirement import Level
 from impls.implementation import Unsupported
 from reference.ademamix import Hyperparameters, bounded_trajectory, numerical_class
 from reference.rounding import FLOAT32, Format, format_of
@@ -47,20 +50,36 @@ MEANS = (ChanceCase("parameters", "parameter", ("bfloat16", "float16")), ChanceC
 DRAWS = (ChanceCase("parameters", "draws", ("bfloat16", "float16")),)
 
 
-def keeps_the_mean(subject: Any, case: ChanceCase, dtype: str) -> Iterator[Comparison]:
+@REQUIREMENTS.add(
+    "ADM-64",
+    Level.INTERFACE,
+    "Stochastic rounding goes up with the probability that keeps the mean.",
+    source="the definition of stochastic rounding (Connolly, Higham and Mary, SIAM J. Sci. Comput. 43, 2021)",
+    catches="always up; to the nearest; too few random bits, with which small shares are never or too often rounded up",
+    cases=MEANS,
+)
+def keeps_the_mean(subject: OptimizerSubject, case: ChanceCase, dtype: str) -> Iterator[Comparison]:
     """The share of elements that went up, for each distance from the neighbour below."""
     fmt = _stored_by_chance(subject, case, dtype)
     yield from _slow_average(subject, dtype, fmt) if case.kind == "moment" else _parameters(subject, dtype, fmt)
 
 
-def draws_anew(subject: Any, case: ChanceCase, dtype: str) -> Iterator[Comparison]:
+@REQUIREMENTS.add(
+    "ADM-65",
+    Level.INTERFACE,
+    "Stochastic rounding draws anew for every element, tensor and step.",
+    source="the definition of stochastic rounding, whose errors are independent in the mean",
+    catches="one draw for a tensor, a block, all tensors of a shape or all steps: errors that add up instead of averaging out",
+    cases=DRAWS,
+)
+def draws_anew(subject: OptimizerSubject, case: ChanceCase, dtype: str) -> Iterator[Comparison]:
     """How often two elements, tensors or steps go the same way where each goes up or down with the probability 1/2."""
     fmt = _stored_by_chance(subject, case, dtype)
     unit = 2.0 * fmt.unit_roundoff  # between neighbours of 1 to 2
     # downwards, half a unit: the element goes down a whole one, or stays; it never leaves [1, 2)
     start, steps = np.full(EACH, 1.75), 3
-    tensors = tuple(Tensor(start, (np.ones(EACH),) * steps) for _ in range(2))
-    outcome = subject.run(Problem(dtype, (Group(tensors, _NO_MEMORY, (unit / 2,) * steps),)))
+    tensors = tuple(TensorProblem(start, (np.ones(EACH),) * steps) for _ in range(2))
+    outcome = subject.run(OptimizerProblem(dtype, (GroupProblem(tensors, _NO_MEMORY, (unit / 2,) * steps),)))
     stayed = []  # of each tensor at each step
     for tensor in outcome.parameters:
         values = np.stack([start, *tensor])
@@ -76,7 +95,7 @@ def draws_anew(subject: Any, case: ChanceCase, dtype: str) -> Iterator[Compariso
         yield _share(f"elements that went the same way {later} steps later", first[0] == first[later], 0.5, 0.0)
 
 
-def _stored_by_chance(subject: Any, case: ChanceCase, dtype: str) -> Format:
+def _stored_by_chance(subject: OptimizerSubject, case: ChanceCase, dtype: str) -> Format:
     numerical = numerical_class(subject.numerical_class)
     fmt = format_of("bfloat16" if numerical.states == "bfloat16" else dtype) if case.kind == "moment" else format_of(dtype)
     if numerical.storing != "stochastic" or fmt is FLOAT32:
@@ -89,19 +108,21 @@ def _ladder() -> Array:
     return np.asarray(1.5 * 2.0 ** np.arange(SHARES))
 
 
-def _parameters(subject: Any, dtype: str, fmt: Format) -> Iterator[Comparison]:
+def _parameters(subject: OptimizerSubject, dtype: str, fmt: Format) -> Iterator[Comparison]:
     """One step of a size that is 3/4 of a unit of the smallest parameter, 3/8 of one of the next, ..., up and down."""
     rate = 0.75 * 2.0 * fmt.unit_roundoff
     small = np.concatenate([sign * _ladder() for sign in (1.0, -1.0) for _ in range(2)])
     gradient = np.tile(np.repeat([1.0, -1.0], SHARES), 2)
     places = np.arange(4 * SHARES * EACH // 4) % (4 * SHARES)
-    problem = Problem(dtype, (Group((Tensor(small[places], (gradient[places],)),), _NO_MEMORY, (rate,)),))
+    problem = OptimizerProblem(
+        dtype, (GroupProblem((TensorProblem(small[places], (gradient[places],)),), _NO_MEMORY, (rate,)),)
+    )
     ((got,),) = subject.run(problem).parameters
-    (law,) = bounded_trajectory(small, [gradient], [rate], _NO_MEMORY, "float32")
-    yield from _counted("parameters", got, places, law.theta, law.theta_bound, fmt)
+    (expected,) = bounded_trajectory(small, [gradient], [rate], _NO_MEMORY, "float32")
+    yield from _counted("parameters", got, places, expected.theta, expected.theta_bound, fmt)
 
 
-def _slow_average(subject: Any, dtype: str, fmt: Format) -> Iterator[Comparison]:
+def _slow_average(subject: OptimizerSubject, dtype: str, fmt: Format) -> Iterator[Comparison]:
     """A slow EMA that takes in half of one gradient, is stored, and then shows in a step without a gradient, halved.
 
     Halving is exact, and what is divided by is eps alone, so that the parameter, which was zero, is the stored value.
@@ -111,8 +132,8 @@ def _slow_average(subject: Any, dtype: str, fmt: Format) -> Iterator[Comparison]
     small = np.concatenate([sign * _ladder() + unit * 0.75 for sign in (1.0, -1.0)])
     places = np.arange(2 * SHARES * EACH // 2) % (2 * SHARES)
     gradients = (2.0 * small[places], np.zeros(places.size))
-    tensor = Tensor(np.zeros(places.size), gradients)
-    (got,) = subject.run(Problem(dtype, (Group((tensor,), hyper, (0.0, 2.0)),))).parameters
+    tensor = TensorProblem(np.zeros(places.size), gradients)
+    (got,) = subject.run(OptimizerProblem(dtype, (GroupProblem((tensor,), hyper, (0.0, 2.0)),))).parameters
     yield from _counted("slow EMAs", -got[-1], places, small, np.abs(small) * 4 * FLOAT32.unit_roundoff, fmt)
 
 
@@ -130,7 +151,7 @@ def _counted(what: str, got: Array, places: Any, exact: Array, error: Array, fmt
 
 
 def _share(quantity: str, events: Any, probability: float, off: float) -> Comparison:
-    """The share of events, held against a probability that is known to within ``off``."""
+    """The share of events, compared with a probability that is known to within ``off``."""
     found = float(np.mean(events))
     nearest = min(max(found, probability - off), probability + off)
     low, high = limits(events.size, min(max(nearest, 0.0), 1.0))

@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from conformance.ademamix import cases, checks, requirements, stochastic_rounding
-from conformance.ademamix.harness import numpy_backend, torch_backend
-from conformance.ademamix.harness import subject as driver
-from conformance.ademamix.harness.arguments import Arguments
-from conformance.ademamix.harness.problem import Group, Problem, Tensor
+from conformance.ademamix import cases
+from conformance.ademamix.harness import subject as harness
+from conformance.ademamix.harness.arguments import OptimizerArguments
+from conformance.ademamix.harness.numpy_backend import NumpyBackend
+from conformance.ademamix.harness.problem import GroupProblem, OptimizerProblem, TensorProblem
+from conformance.ademamix.harness.run_loop import OptimizerPlug
+from conformance.ademamix.harness.torch_backend import TorchBackend
+from conformance.ademamix.requirements import REQUIREMENTS, stochastic_rounding
 from conformance.engine.comparison import Comparison
 from conformance.engine.selection import is_thorough
 from impls import implementation
@@ -35,7 +38,7 @@ class OneLength(torch.optim.SGD):
 
 
 def test_two_betas_and_a_slow_one_are_found_under_other_names() -> None:
-    given = Arguments.of(TwoBetas, {}).keywords(HYPER, 0.5)
+    given = OptimizerArguments.of(TwoBetas, {}).keywords(HYPER, 0.5)
     assert given == {
         "learning_rate": 0.5,
         "betas": (0.9, 0.999),
@@ -49,13 +52,13 @@ def test_two_betas_and_a_slow_one_are_found_under_other_names() -> None:
 
 
 def test_no_warmup_is_zero_where_the_default_is_a_length_and_none_elsewhere() -> None:
-    given = Arguments.of(TwoBetas, {}).keywords(replace(HYPER, t_alpha=None, t_beta3=None), 0.5)
+    given = OptimizerArguments.of(TwoBetas, {}).keywords(replace(HYPER, t_alpha=None, t_beta3=None), 0.5)
     assert given["T_alpha"] is None
     assert given["T_beta3"] == 0
 
 
 def test_one_warmup_length_serves_both_or_the_case_is_unsupported() -> None:
-    arguments = Arguments.of(OneLength, {})
+    arguments = OptimizerArguments.of(OneLength, {})
     without_decay = replace(HYPER, weight_decay=0.0)
     assert arguments.keywords(without_decay, 0.5)["T_alpha_beta3"] == 3
     with pytest.raises(implementation.Unsupported, match="one warm-up length, 'T_alpha_beta3'"):
@@ -68,7 +71,7 @@ def test_missing_warmups_are_unsupported_only_where_a_case_needs_them() -> None:
     class Constant(torch.optim.SGD):
         def __init__(self, params: Any, lr: float, betas: Any, alpha: float, eps: float, weight_decay: float) -> None: ...
 
-    arguments = Arguments.of(Constant, {})
+    arguments = OptimizerArguments.of(Constant, {})
     assert "betas" in arguments.keywords(replace(HYPER, t_alpha=None, t_beta3=0), 0.5)
     with pytest.raises(implementation.Unsupported, match="takes no warm-up length t_alpha"):
         arguments.keywords(HYPER, 0.5)
@@ -79,25 +82,28 @@ def test_names_can_be_given_where_they_are_not_recognised() -> None:
         def __init__(self, params: Any, lr: float, betas: Any, gamma: float, eps: float, weight_decay: float) -> None: ...
 
     with pytest.raises(implementation.PlugError, match="no argument for the mixing coefficient alpha"):
-        Arguments.of(Odd, {})
-    assert Arguments.of(Odd, {"alpha": "gamma"}).keywords(replace(HYPER, t_alpha=None, t_beta3=None), 0.1)["gamma"] == 4.0
+        OptimizerArguments.of(Odd, {})
+    assert (
+        OptimizerArguments.of(Odd, {"alpha": "gamma"}).keywords(replace(HYPER, t_alpha=None, t_beta3=None), 0.1)["gamma"]
+        == 4.0
+    )
 
 
 def test_recognise_tells_optimizers_factories_and_the_rest_apart() -> None:
     def factory(learning_rate: float, b1: float, b2: float, b3: float, alpha: float, **rest: Any) -> None: ...
 
-    torch_record = driver.recognise(AdEMAMix, "mine")
+    torch_record = harness.recognise(AdEMAMix, "mine")
     assert torch_record is not None
     assert torch_record["protocol"] == "torch-optimizer"
-    optax_record = driver.recognise(factory, "mine")
+    optax_record = harness.recognise(factory, "mine")
     assert optax_record is not None
     assert optax_record["protocol"] == "optax"
     assert optax_record["numerical_class"] == "float32-hyperparameters"
-    assert driver.recognise(lambda q, k, v: q, "mine") is None
-    assert driver.recognise(len, "mine") is None
-    assert driver.recognise(42, "mine") is None
+    assert harness.recognise(lambda q, k, v: q, "mine") is None
+    assert harness.recognise(len, "mine") is None
+    assert harness.recognise(42, "mine") is None
     with pytest.raises(implementation.PlugError, match="expected 'alpha'"):
-        driver.recognise(torch.optim.AdamW, "mine")
+        harness.recognise(torch.optim.AdamW, "mine")
 
 
 def test_unknown_protocol_is_refused_with_the_known_ones() -> None:
@@ -105,15 +111,15 @@ def test_unknown_protocol_is_refused_with_the_known_ones() -> None:
     with pytest.raises(
         implementation.PlugError, match="found protocol 'keras', expected one of torch-optimizer, optax, numpy"
     ):
-        driver.connect(record, "cpu")
+        harness.connect(record, "cpu")
 
 
-def _problem(tensors: tuple[Tensor, ...], steps: int, **options: Any) -> Problem:
-    return Problem("float32", (Group(tensors, HYPER, (0.25,) * steps),), **options)
+def _problem(tensors: tuple[TensorProblem, ...], steps: int, **options: Any) -> OptimizerProblem:
+    return OptimizerProblem("float32", (GroupProblem(tensors, HYPER, (0.25,) * steps),), **options)
 
 
-def _tensor(steps: int, **options: Any) -> Tensor:
-    return Tensor(np.array([1.0, -2.0, 3.0]), tuple(np.full(3, t + 1.0) for t in range(steps)), **options)
+def _tensor(steps: int, **options: Any) -> TensorProblem:
+    return TensorProblem(np.array([1.0, -2.0, 3.0]), tuple(np.full(3, t + 1.0) for t in range(steps)), **options)
 
 
 class Toy(torch.optim.Optimizer):
@@ -136,8 +142,8 @@ class Toy(torch.optim.Optimizer):
         p -= group["lr"] * p.grad
 
 
-def _run(optimizer: type[Toy], problem: Problem) -> Any:
-    return torch_backend.run(optimizer, {}, "cpu", problem)
+def _run(optimizer: type[Toy], problem: OptimizerProblem) -> Any:
+    return TorchBackend(OptimizerPlug(optimizer), problem).outcome()
 
 
 def test_parameters_are_read_after_every_step_from_the_one_they_join_at() -> None:
@@ -183,13 +189,13 @@ def test_one_of_parameter_and_gradient_may_be_transposed(which: str) -> None:
         def one(self, p: Any, group: dict[str, Any]) -> None:
             strides.append((p.stride(), p.grad.stride()))
 
-    tensor = Tensor(np.zeros((2, 3)), (np.arange(6.0).reshape(2, 3),), transposed=which)
+    tensor = TensorProblem(np.zeros((2, 3)), (np.arange(6.0).reshape(2, 3),), transposed=which)
     _run(Watches, _problem((tensor,), 1))
     assert strides == [((1, 2), (3, 1)) if which == "parameter" else ((3, 1), (1, 2))]
 
 
 def test_a_run_that_has_switched_resumes_as_what_it_switched_to() -> None:
-    problem = _problem((Tensor(np.zeros(2), (np.ones(2),) * 6),), 6)
+    problem = _problem((TensorProblem(np.zeros(2), (np.ones(2),) * 6),), 6)
     whole, resumed = (
         _run(AdEMAMix, replace(problem, switch_at=2, resume_after=after)).parameters[0][-1] for after in (None, 4)
     )
@@ -203,7 +209,7 @@ def test_missing_gradient_is_none_and_state_is_carried_over_a_resume() -> None:
         def one(self, p: Any, group: dict[str, Any]) -> None:
             seen.append((id(self), self.state[p]["count"]))
 
-    tensor = Tensor(np.ones(2), (np.ones(2), None, np.ones(2), np.ones(2)))
+    tensor = TensorProblem(np.ones(2), (np.ones(2), None, np.ones(2), np.ones(2)))
     _run(Watches, _problem((tensor,), 4, resume_after=3))
     assert [count for _, count in seen] == [1, 2, 3]
     assert seen[0][0] == seen[1][0] != seen[2][0]
@@ -215,10 +221,12 @@ def test_rate_that_cannot_change_and_groups_that_cannot_differ_are_unsupported()
                      t_beta3: Any) -> None:  # fmt: skip
             torch.optim.Optimizer.__init__(self, params, {})
 
-    changing = Problem("float32", (Group((_tensor(2),), HYPER, (0.5, 0.25)),))
+    changing = OptimizerProblem("float32", (GroupProblem((_tensor(2),), HYPER, (0.5, 0.25)),))
     with pytest.raises(implementation.Unsupported, match="cannot change per step"):
         _run(NoGroups, changing)
-    two = Problem("float32", (Group((_tensor(1),), HYPER, (0.5,)), Group((_tensor(1),), replace(HYPER, eps=1e-3), (0.5,))))
+    two = OptimizerProblem(
+        "float32", (GroupProblem((_tensor(1),), HYPER, (0.5,)), GroupProblem((_tensor(1),), replace(HYPER, eps=1e-3), (0.5,)))
+    )
     with pytest.raises(implementation.Unsupported, match="takes no 'eps' per parameter group"):
         _run(NoGroups, two)
 
@@ -231,9 +239,8 @@ def test_switch_needs_from_adamw() -> None:
 def test_problems_survive_their_runs() -> None:
     problem = _problem((_tensor(2, strided=True),), 2)
     before = [problem.tensors[0].start.copy(), *(np.array(g) for g in problem.tensors[0].gradients)]
-    for run in (torch_backend.run, numpy_backend.run):
-        loaded = AdEMAMix if run is torch_backend.run else driver.load_target(IMPLEMENTATIONS[0].target)
-        run(loaded, {}, "cpu", problem)
+    for backend, loaded in ((TorchBackend, AdEMAMix), (NumpyBackend, harness.load_target(IMPLEMENTATIONS[0].target))):
+        backend(OptimizerPlug(loaded), problem).outcome()
         after = [problem.tensors[0].start, *problem.tensors[0].gradients]
         np.testing.assert_array_equal(before, after)
 
@@ -242,10 +249,10 @@ def test_problems_survive_their_runs() -> None:
 
 
 def test_every_rule_has_a_check_with_a_quick_case_and_every_check_a_rule() -> None:
-    ids = [rule.id for rule in requirements.REQUIREMENTS]
-    assert len(set(ids)) == len(ids)
-    assert {check.requirement for check in checks.CHECKS} == set(ids)
-    for check in checks.CHECKS:
+    ids = [rule.id for rule in REQUIREMENTS]
+    assert len(set(ids)) == len(ids) == 69
+    assert {check.requirement for check in REQUIREMENTS.checks} == set(ids)
+    for check in REQUIREMENTS.checks:
         assert any(case.quick for case in check.cases) or all(is_thorough(case) for case in check.cases), check.requirement
 
 
@@ -266,9 +273,9 @@ def test_arrays_of_a_case_cannot_be_written_to() -> None:
 
 
 def test_margins_of_the_eager_optimizer_are_neither_tiny_nor_near_one() -> None:
-    subject = driver.connect(IMPLEMENTATIONS[1], "cpu")
+    subject = harness.connect(IMPLEMENTATIONS[1], "cpu")
     margins: list[float] = []
-    for check in checks.CHECKS:
+    for check in REQUIREMENTS.checks:
         for case in check.cases:
             if "float32" not in case.dtypes or is_thorough(case) or getattr(case, "options", ()):
                 continue
@@ -288,7 +295,7 @@ def test_hyperparameters_change_in_param_groups_or_the_case_is_unsupported() -> 
             seen.append((group["alpha"], group["weight_decay"], id(self)))
 
     changes = ((1, replace(HYPER, alpha=7.0)), (2, replace(HYPER, alpha=7.0, weight_decay=0.5)))
-    problem = Problem("float32", (Group((_tensor(3),), HYPER, (0.5,) * 3, changes),))
+    problem = OptimizerProblem("float32", (GroupProblem((_tensor(3),), HYPER, (0.5,) * 3, changes),))
     _run(Watches, problem)
     assert [each[:2] for each in seen] == [(4.0, 0.1), (7.0, 0.1), (7.0, 0.5)]
     assert len({each[2] for each in seen}) == 1

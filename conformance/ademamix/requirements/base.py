@@ -1,0 +1,44 @@
+"""The requirements' registry, and the check that most of them have: a run, compared with the algorithm after every step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+
+from conformance.ademamix.cases import RunCase, expected_of, problem_of
+from conformance.ademamix.harness.problem import Array, RunOutcome
+from conformance.ademamix.harness.subject import OptimizerSubject
+from conformance.engine.comparison import Comparison, compare
+from conformance.engine.requirement import Level, Requirements
+from reference.ademamix import Snapshot
+
+REQUIREMENTS = Requirements("ADM")
+
+
+def follow(subject: OptimizerSubject, case: RunCase, dtype: str) -> Iterator[Comparison]:
+    """Run the case and compare every parameter after every step."""
+    yield from compare_parameters(subject.run(problem_of(case, dtype)), case, dtype, subject.numerical_class)
+
+
+def followed(id_: str, level: Level, statement: str, *, source: str, catches: str, cases: Iterable[RunCase]) -> None:
+    """Declare a requirement whose check is `follow`."""
+    REQUIREMENTS.add(id_, level, statement, source=source, catches=catches, cases=cases)(follow)
+
+
+def compare_parameters(outcome: RunOutcome, case: RunCase, dtype: str, class_name: str) -> Iterator[Comparison]:
+    """One comparison per tensor; the index of its worst place begins with the step, counted from 0."""
+    expected = expected_of(case, dtype, class_name)
+    for number, (got, snapshots) in enumerate(zip(outcome.parameters, expected, strict=True)):
+        name = "parameter after each step" if len(expected) == 1 else f"parameter {number} after each step"
+        yield compare_all(name, got, snapshots)
+
+
+def compare_all(name: str, got: Sequence[Array], expected: Sequence[Snapshot]) -> Comparison:
+    """One comparison of a parameter after all steps."""
+    return compare(name, np.stack(got), stacked(expected, "theta"), stacked(expected, "theta_bound"))
+
+
+def stacked(expected: Sequence[Snapshot], name: str) -> Array:
+    """A field of the snapshots, one row for each step."""
+    return np.stack([getattr(snapshot, name) for snapshot in expected])
