@@ -103,13 +103,13 @@ def prepare(job: Job, length: int, device: str) -> Call:
     import torch
 
     from impls.sigmoid_attention import triton_hopper, triton_kernels
-    from impls.sigmoid_attention.operator import FAR, Options
+    from impls.sigmoid_attention.options import AttentionOptions
 
     module: Any = triton_hopper if job.kernel.startswith("hopper") else triton_kernels
     shape = (BATCH, max(1, WIDTH // job.dim), length, job.dim)
     dtype = torch.float16 if device == "cpu" else torch.bfloat16  # the interpreter has no bfloat16
     q, k, v, grad = (torch.randn(shape, dtype=dtype, device=device) for _ in range(4))
-    options = Options(-math.log(length), None, None, None, None, job.dim**-0.5, FAR, 0 if job.causal else FAR)
+    options = AttentionOptions(bias=-math.log(length), causal=job.causal)
 
     def call(change: dict[str, Any]) -> Any:
         with triton_kernels.changed(change):

@@ -1,9 +1,11 @@
-"""The cases that sigmoid attention is put into, and what the law says about each; nothing is computed until asked."""
+"""The cases of sigmoid attention, with the reference's result and bounds for each; nothing is computed until asked."""
 
 from __future__ import annotations
 
 import functools
+import math
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conformance.sigmoid_attention.harness.problem import MOST_SCORES, AttentionProblem
+from impls.sigmoid_attention.options import AttentionOptions
 from reference.rounding import FLOAT32, format_of
 from reference.sigmoid_attention import (
     Gradients,
@@ -29,6 +32,7 @@ from reference.sigmoid_attention import (
 )
 
 Array = npt.NDArray[np.float64]
+Drawn = tuple[Array, Array, Array]
 
 ALL_DTYPES = ("float64", "float32", "float16", "bfloat16")
 LOW = ("float16", "bfloat16")
@@ -36,7 +40,7 @@ LOW = ("float16", "bfloat16")
 
 @dataclass(frozen=True, kw_only=True)
 class AttentionCase:
-    """One shape with its options. ``data`` names how q, k and v are drawn, see `_draw`."""
+    """One shape with its options. ``data`` names how q, k and v are drawn, see `_DATA`."""
 
     id: str
     quick: bool = False
@@ -113,22 +117,24 @@ def problem(case: AttentionCase, dtype: str) -> AttentionProblem:
     if case.data == "one-large-gradient":
         grad = 0.015 * np.abs(grad)
         grad[:, :, 0] = 400
-    slopes = FLOAT32.round(_slopes(case)) if case.alibi else None
     edges: list[Any] = [tuple(np.cumsum([0, *lengths]).tolist()) for lengths in zip(*case.sequences, strict=True)]
+    options = AttentionOptions(
+        bias=case.bias,
+        scale=case.scale,
+        causal=case.causal,
+        window=case.window,
+        alibi_slopes=FLOAT32.round(_slopes(case)) if case.alibi else None,
+        key_lengths=case.key_lengths,
+        cu_seqlens_q=edges[0] if edges else None,
+        cu_seqlens_k=edges[1] if edges else None,
+    )
     return AttentionProblem(
         q=q,
         k=k,
         v=v,
         grad=format_of(dtype).round(grad),
         dtype=dtype,
-        bias=case.bias,
-        scale=case.scale,
-        causal=case.causal,
-        window=case.window,
-        alibi_slopes=slopes,
-        key_lengths=case.key_lengths,
-        cu_seqlens_q=edges[0] if edges else None,
-        cu_seqlens_k=edges[1] if edges else None,
+        options=options,
         layout=case.layout,
         grad_layout=case.grad_layout,
         wanted=case.wanted,
@@ -145,92 +151,122 @@ def _draw(case: AttentionCase, rng: np.random.Generator) -> tuple[Array, Array, 
     q = rng.normal(size=(case.batch, case.heads, case.nq, case.d))
     k = rng.normal(size=(case.batch, case.kv_heads, case.nk, case.d))
     v = rng.normal(size=(case.batch, case.kv_heads, case.nk, case.dv))
-    if case.data == "normal":
+    if case.data not in _DATA:
+        raise ValueError(f"unknown data {case.data!r}; expected one of {', '.join(_DATA)}")
+    return _DATA[case.data](case, q, k, v)
+
+
+def _one_large(case: AttentionCase, q: Array, k: Array, v: Array) -> Drawn:
+    """Every later key adds less than half a bfloat16 step of the sum so far."""
+    v = 0.015 * np.abs(v)
+    v[:, :, 0] = 400
+    return q, np.abs(k) if case.backward else k, v
+
+
+def _near(score: float) -> Callable[[AttentionCase, Array, Array, Array], Drawn]:
+    """Every score near this one."""
+
+    def draw(case: AttentionCase, q: Array, k: Array, v: Array) -> Drawn:
+        sign = math.copysign(1, score)
+        return 1 + 0.1 * q, sign * (4 * abs(score) / case.d**0.5 / case.d**0.5 + 0.25 * k), np.abs(v)
+
+    return draw
+
+
+def _extreme(case: AttentionCase, q: Array, k: Array, v: Array) -> Drawn:
+    """Scores of exactly these sizes, whatever the row."""
+    ladder = np.array([-1e4, -800, -104, -89, -88, -60, -20, -8, 8, 20, 60, 88, 89, 104, 800, 1e4])
+    q, k = np.zeros_like(q), np.zeros_like(k)
+    q[..., 0] = case.d**0.5
+    k[..., 0] = np.resize(ladder, case.nk)
+    return q, k, v
+
+
+def _hidden(case: AttentionCase, q: Array, k: Array, v: Array) -> Drawn:
+    """What is masked is large."""
+    v[:, :, -2:] *= 8e3
+    k[:, :, -2:] *= 8
+    return q, k, v
+
+
+def _padding(case: AttentionCase, q: Array, k: Array, v: Array) -> Drawn:
+    """What lies beyond the key lengths is large."""
+    for row, length in enumerate(case.key_lengths or ()):
+        k[row, :, length:] *= 20
+        v[row, :, length:] *= 500
+    return q, k, v
+
+
+def _with(value: float, *, key: bool, channels: slice = slice(None)) -> Callable[[AttentionCase, Array, Array, Array], Drawn]:
+    """One query, or one key, with a value that is no number."""
+
+    def draw(case: AttentionCase, q: Array, k: Array, v: Array) -> Drawn:
+        (k[0, 0, case.nk - 3] if key else q[0, 0, 3])[channels] = value
         return q, k, v
-    if case.data == "zero-query":
-        return np.zeros_like(q), k, v
-    if case.data == "positive":  # nothing cancels, so the relative accuracy of a sum is that of its terms
-        return q, k, np.abs(v)
-    if case.data == "one-large":  # every later key adds less than half a bfloat16 step of the sum so far
-        v = 0.015 * np.abs(v)
-        v[:, :, 0] = 400
-        return q, np.abs(k) if case.backward else k, v
-    if case.data == "one-large-gradient":  # the same for sums over queries
-        return np.abs(q), k, np.abs(v)
-    if case.data in ("deep", "saturated"):  # every score near -8, or near 8
-        sign = -1 if case.data == "deep" else 1
-        return 1 + 0.1 * q, sign * (32 / case.d**0.5 / case.d**0.5 + 0.25 * k), np.abs(v)
-    if case.data == "extreme":  # scores of exactly these sizes, whatever the row
-        ladder = np.array([-1e4, -800, -104, -89, -88, -60, -20, -8, 8, 20, 60, 88, 89, 104, 800, 1e4])
-        q, k = np.zeros_like(q), np.zeros_like(k)
-        q[..., 0] = case.d**0.5
-        k[..., 0] = np.resize(ladder, case.nk)
-        return q, k, v
-    if case.data == "large":  # products reach beyond 65,504, scores do not: the case has a scale
-        return 200 * q, 200 * k, v
-    if case.data == "hidden":  # what is masked is large
-        v[:, :, -2:] *= 8e3
-        k[:, :, -2:] *= 8
-        return q, k, v
-    if case.data == "padding":
-        assert case.key_lengths is not None
-        for row, length in enumerate(case.key_lengths):
-            k[row, :, length:] *= 20
-            v[row, :, length:] *= 500
-        return q, k, v
-    if case.data == "nan-query":
-        q[0, 0, 3] = np.nan
-        return q, k, v
-    if case.data == "nan-key":
-        k[0, 0, case.nk - 3] = np.nan
-        return q, k, v
-    if case.data == "inf-query":  # its scores are infinite, of either sign
-        q[0, 0, 3, 0] = np.inf
-        return q, k, v
-    if case.data == "inf-key":
-        k[0, 0, case.nk - 3, 0] = np.inf
-        return q, k, v
-    raise ValueError(f"unknown data {case.data!r}")
+
+    return draw
+
+
+_DATA: dict[str, Callable[[AttentionCase, Array, Array, Array], Drawn]] = {
+    "normal": lambda case, q, k, v: (q, k, v),
+    "zero-query": lambda case, q, k, v: (np.zeros_like(q), k, v),
+    # Nothing cancels, so the relative accuracy of a sum is that of its terms.
+    "positive": lambda case, q, k, v: (q, k, np.abs(v)),
+    "one-large": _one_large,
+    "one-large-gradient": lambda case, q, k, v: (np.abs(q), k, np.abs(v)),  # the same for sums over queries
+    "deep": _near(-8.0),
+    "saturated": _near(8.0),
+    "extreme": _extreme,
+    # Products reach beyond 65,504, scores do not: the case has a scale.
+    "large": lambda case, q, k, v: (200 * q, 200 * k, v),
+    "hidden": _hidden,
+    "padding": _padding,
+    "nan-query": _with(np.nan, key=False),
+    "nan-key": _with(np.nan, key=True),
+    "inf-query": _with(np.inf, key=False, channels=slice(1)),  # its scores are infinite, of either sign
+    "inf-key": _with(np.inf, key=True, channels=slice(1)),
+}
+"""How q, k and v are changed after they were drawn from the normal distribution."""
 
 
 @functools.lru_cache(maxsize=512)
 def expected_output(case: AttentionCase, dtype: str) -> Array:
-    """What the law says the output is."""
+    """The reference's output."""
     p = problem(case, dtype)
-    law = packed_forward if case.sequences else forward
-    return np.asarray(law(p.q, p.k, p.v, **p.law_options()), dtype=np.float64)
+    compute = packed_forward if case.sequences else forward
+    return np.asarray(compute(p.q, p.k, p.v, **p.reference_options()), dtype=np.float64)
 
 
 @functools.lru_cache(maxsize=512)
 def output_bound(case: AttentionCase, dtype: str, numerical_class: str) -> Array:
     """How far the output may be off. No claim (inf) is made where a NaN input reaches."""
     p = problem(case, dtype)
-    law = packed_forward_bound if case.sequences else forward_bound
-    bound = law(p.q, p.k, p.v, dtype=dtype, numerical_class=numerical_class, **p.law_options())
+    compute = packed_forward_bound if case.sequences else forward_bound
+    bound = compute(p.q, p.k, p.v, dtype=dtype, numerical_class=numerical_class, **p.reference_options())
     return np.where(np.isnan(expected_output(case, dtype)), np.inf, bound)
 
 
 @functools.lru_cache(maxsize=512)
 def expected_gradients(case: AttentionCase, dtype: str) -> Gradients:
-    """What the law says the gradients are."""
+    """The reference's gradients."""
     p = problem(case, dtype)
-    law = packed_backward if case.sequences else backward
-    return law(p.q, p.k, p.v, p.grad, **p.law_options())
+    compute = packed_backward if case.sequences else backward
+    return compute(p.q, p.k, p.v, p.grad, **p.reference_options())
 
 
 @functools.lru_cache(maxsize=512)
 def gradient_bounds(case: AttentionCase, dtype: str, numerical_class: str) -> Gradients:
     """How far the gradients may be off."""
     p = problem(case, dtype)
-    law = packed_backward_bounds if case.sequences else backward_bounds
-    return law(p.q, p.k, p.v, p.grad, dtype=dtype, numerical_class=numerical_class, **p.law_options())
+    compute = packed_backward_bounds if case.sequences else backward_bounds
+    return compute(p.q, p.k, p.v, p.grad, dtype=dtype, numerical_class=numerical_class, **p.reference_options())
 
 
 @functools.lru_cache(maxsize=64)
 def random_products(case: AttentionCase, dtype: str, numerical_class: str) -> dict[str, Product]:
     """What is known of the errors of output and gradients on random data."""
     p = problem(case, dtype)
-    return products(p.q, p.k, p.v, p.grad, dtype=dtype, numerical_class=numerical_class, **p.law_options())
+    return products(p.q, p.k, p.v, p.grad, dtype=dtype, numerical_class=numerical_class, **p.reference_options())
 
 
 def unseen(case: AttentionCase) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
@@ -596,8 +632,8 @@ LONG = (
     Case(id="keys-gradients", dtypes=WIDE, nq=3, nk=65536, bias=LOG_65536, backward=True, **_LONG),
     Case(id="queries-gradients", dtypes=WIDE, nq=65536, nk=3, bias=LOG_65536, backward=True, **_LONG),
 )
-# Held against the law at some queries and keys, or at all of them where queries are 0. In bfloat16 alone, which no interpreter
-# runs: it would take hours.
+# Compared with the reference at some queries and keys, or at all of them where queries are 0. In bfloat16 alone, which no
+# interpreter runs: it would take hours.
 _SQUARE: dict[str, Any] = {"dtypes": ("bfloat16",), "nq": 65536, "nk": 65536, "bias": LOG_65536, "backward": True, **_LONG}
 LONG_SQUARE = (
     Case(id="square-causal", causal=True, **_SQUARE),

@@ -1,8 +1,8 @@
 """What the paper of sigmoid attention claims and a small machine can measure: sums at initialisation, regularity, training.
 
-All but the speed are computed with the law itself (`reference.sigmoid_attention`, float64), so that no implementation's error
-is in them; the small model trains in float32 with the blocked path. Sizes are thousands of times smaller than the paper's: a
-claim that does not hold at this scale is a finding about this scale.
+All but the speed are computed with the reference itself (float64), so that no implementation's error is in them; the small
+model trains in float32 with the blocked path. Sizes are thousands of times smaller than the paper's: what does not hold
+at this scale is a finding about this scale.
 """
 
 from __future__ import annotations
@@ -105,8 +105,8 @@ def _attend(x: npt.NDArray[Any], weights: tuple[Array, Array, Array], bias: floa
     scores = (x @ wq) @ (x @ wk).T
     if bias is None:
         e = np.exp(scores - scores.real.max(axis=1, keepdims=True))
-        return (e / e.sum(axis=1, keepdims=True)) @ (x @ wv)
-    return sigmoid(scores + bias) @ (x @ wv)
+        return np.asarray((e / e.sum(axis=1, keepdims=True)) @ (x @ wv))
+    return np.asarray(sigmoid(scores + bias) @ (x @ wv))
 
 
 def _transposed(x: Array, weights: tuple[Array, Array, Array], bias: float | None, grad: Array) -> Array:
@@ -248,7 +248,7 @@ def train(kind: str, rate: float, steps: int, seed: int) -> tuple[list[float], f
             else:
                 mixed = sigmoid_attention(q, k, v, bias=bias, causal=True)
             x = x + self.out(mixed.transpose(1, 2).flatten(2))
-            return x + self.mlp(self.last(x))
+            return torch.add(x, self.mlp(self.last(x)))
 
     embed, place = nn.Embedding(symbols, width), nn.Parameter(0.1 * torch.randn(length, width))
     blocks, head = nn.Sequential(Block(), Block()), nn.Linear(width, symbols)
@@ -260,7 +260,7 @@ def train(kind: str, rate: float, steps: int, seed: int) -> tuple[list[float], f
         logits = head(blocks(embed(text) + place))
         loss = cross_entropy(logits[:, lag:].flatten(0, 1), text[:, :-lag].flatten())
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         if step == 0:
             first = float(torch.stack([p.grad.norm() for p in parameters if p.grad is not None]).norm())
         optimizer.step()
@@ -329,7 +329,7 @@ def run_speed(effort: Effort) -> Finding:
         times: dict[str, list[float]] = {"sigmoid": [], "softmax": []}
         for turn in range(24):
             for name in times:
-                start, stop = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+                start, stop = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
                 start.record()
                 if name == "sigmoid":
                     sigmoid_attention(q, k, v, bias=log_length_bias(length))

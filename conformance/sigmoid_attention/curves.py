@@ -8,7 +8,6 @@ normal deviates plus b, as at initialisation with QK norm.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +18,7 @@ from conformance.sigmoid_attention.harness.problem import AttentionProblem
 from conformance.studies.curves import Curve, Trace
 from conformance.studies.study import Effort
 from impls.implementation import Implementation, Unsupported
+from impls.sigmoid_attention.options import AttentionOptions
 from reference.rounding import FLOAT32
 from reference.sigmoid_attention import forward, log_length_bias
 
@@ -34,8 +34,8 @@ def error_against_length(implementation: Implementation, effort: Effort) -> Iter
 
     The length enters by the bias alone: one key is enough to read a weight, and a million would only be slow.
     """
-    if "yardstick" in implementation.settings:
-        raise Unsupported(f"computes {implementation.settings['yardstick']}, whose weights are others")
+    if "speed_baseline" in implementation.settings:
+        raise Unsupported(f"computes {implementation.settings['speed_baseline']}, whose weights are others")
     if implementation.features is not None and not {"bias", "rectangular"} <= implementation.features:
         raise Unsupported("declares no bias, or no single key")
     if "float32" not in implementation.dtypes:
@@ -64,9 +64,9 @@ def one_weight_each(length: int) -> tuple[AttentionProblem, Array]:
     k = FLOAT32.round(rng.normal(size=(1, 1, 1, DIM)))
     v = np.ones((1, 1, 1, DIM))
     bias = float(FLOAT32.round(log_length_bias(length)))
-    options: dict[str, Any] = {"bias": bias}
-    expected = np.asarray(forward(q, k, v, **options), dtype=np.float64)[0, 0, :, 0]
-    return AttentionProblem(q=q, k=k, v=v, grad=np.ones((1, 1, QUERIES, DIM)), dtype="float32", **options), expected
+    expected = np.asarray(forward(q, k, v, bias=bias), dtype=np.float64)[0, 0, :, 0]
+    options = AttentionOptions(bias=bias)
+    return AttentionProblem(q=q, k=k, v=v, grad=np.ones((1, 1, QUERIES, DIM)), dtype="float32", options=options), expected
 
 
 CURVES: tuple[Curve, ...] = (

@@ -3,6 +3,9 @@
 Many are bugs that published kernels had or have; the others are what a kernel author changes by one character.
 """
 
+# mypy: disable-error-code="no-any-return"
+# (NumPy's types give Any for what is computed from arrays of any dtype)
+
 from __future__ import annotations
 
 import math
@@ -15,30 +18,38 @@ import numpy as np
 from conformance.engine.mutation import Mutant
 from conformance.sigmoid_attention.harness.numpy_backend import NumpySubject
 from conformance.sigmoid_attention.harness.problem import AttentionProblem, AttentionResult
-from impls.sigmoid_attention.numpy_attention import SigmoidAttention, Values
-from reference.rounding import BFLOAT16, Format
+from impls.sigmoid_attention.numpy_attention import NumpyAttention, NumpyOptions, Values
+from reference.rounding import BFLOAT16, Format, format_of
 from reference.sigmoid_attention.classes import TANH_APPROX_RELATIVE_ERROR
 
 BLOCK = 64
 
 
-class Softmax(SigmoidAttention):
+def _format(o: NumpyOptions) -> Format:
+    return format_of(str(o.storage))
+
+
+def _in_storage(o: NumpyOptions, number: float | None) -> float:
+    return float(_format(o).round(number or 0.0))
+
+
+class Softmax(NumpyAttention):
     def activate(self, scores: Values) -> Values:
         e = np.exp(scores - scores.max(axis=-1, keepdims=True, initial=0))
         return e / e.sum(axis=-1, keepdims=True)
 
 
-class DividedByLength(SigmoidAttention):
-    def weighted_sum(self, p: Values, v: Values, store: Format) -> Values:
-        return super().weighted_sum(p, v, store) / v.dtype.type(v.shape[-2])
+class DividedByLength(NumpyAttention):
+    def weighted_sum(self, p: Values, v: Values, o: NumpyOptions) -> Values:
+        return super().weighted_sum(p, v, o) / v.dtype.type(v.shape[-2])
 
 
-class InverseDimScale(SigmoidAttention):
+class InverseDimScale(NumpyAttention):
     def default_scale(self, q: Values) -> float:
         return 1.0 / q.shape[-1]
 
 
-class ValueDimScale(SigmoidAttention):
+class ValueDimScale(NumpyAttention):
     def __call__(self, q: Values, k: Values, v: Values, **options: Any) -> Values:
         return super().__call__(q, k, v, **{**options, "scale": options.get("scale", 1 / math.sqrt(v.shape[-1]))})
 
@@ -46,38 +57,38 @@ class ValueDimScale(SigmoidAttention):
         return super().backward(q, k, v, grad, **{**options, "scale": options.get("scale", 1 / math.sqrt(v.shape[-1]))})
 
 
-class ScaleIgnored(SigmoidAttention):
-    def scaled_product(self, q: Values, k: Values, scale: float) -> Values:
-        return super().scaled_product(q, k, self.default_scale(q))
+class ScaleIgnored(NumpyAttention):
+    def scaled_product(self, q: Values, k: Values, o: NumpyOptions) -> Values:
+        return super().scaled_product(q, k, replace(o, scale=self.default_scale(q)))
 
 
-class BiasOverScale(SigmoidAttention):
-    def scaled_product(self, q: Values, k: Values, scale: float) -> Values:
+class BiasOverScale(NumpyAttention):
+    def scaled_product(self, q: Values, k: Values, o: NumpyOptions) -> Values:
         return self.product(q, k.swapaxes(-1, -2))
 
-    def add_bias(self, scores: Values, bias: float, scale: float) -> Values:
-        return (scores + np.float32(bias) / np.float32(scale)).astype(scores.dtype) * scores.dtype.type(scale)
+    def add_bias(self, scores: Values, o: NumpyOptions) -> Values:
+        return (scores + np.float32(o.bias) / np.float32(o.scale or 0)).astype(scores.dtype) * scores.dtype.type(o.scale)
 
 
-class BiasNegated(SigmoidAttention):
-    def add_bias(self, scores: Values, bias: float, scale: float) -> Values:
-        return super().add_bias(scores, -bias, scale)
+class BiasNegated(NumpyAttention):
+    def add_bias(self, scores: Values, o: NumpyOptions) -> Values:
+        return super().add_bias(scores, replace(o, bias=-o.bias))
 
 
-class BiasScaled(SigmoidAttention):
-    def add_bias(self, scores: Values, bias: float, scale: float) -> Values:
-        return super().add_bias(scores, bias * scale, scale)
+class BiasScaled(NumpyAttention):
+    def add_bias(self, scores: Values, o: NumpyOptions) -> Values:
+        return super().add_bias(scores, replace(o, bias=o.bias * o.scale))
 
 
-class BiasInWrongBase(SigmoidAttention):
-    def add_bias(self, scores: Values, bias: float, scale: float) -> Values:
-        return super().add_bias(scores, bias * math.log(2), scale)
+class BiasInWrongBase(NumpyAttention):
+    def add_bias(self, scores: Values, o: NumpyOptions) -> Values:
+        return super().add_bias(scores, replace(o, bias=o.bias * math.log(2)))
 
 
-class BiasPerRow(SigmoidAttention):
-    def add_bias(self, scores: Values, bias: float, scale: float) -> Values:
-        if bias >= 0:
-            return super().add_bias(scores, bias, scale)
+class BiasPerRow(NumpyAttention):
+    def add_bias(self, scores: Values, o: NumpyOptions) -> Values:
+        if o.bias >= 0:
+            return super().add_bias(scores, o)
         return scores - np.log(np.arange(1, scores.shape[-2] + 1, dtype=scores.dtype))[:, None]
 
 
@@ -86,141 +97,141 @@ def _sigmoid_by_tanh(scores: Values, relative_error: Any) -> Values:
     return (0.5 + 0.5 * np.where(np.abs(t) < 1, t * (1 + relative_error), t)).astype(scores.dtype)
 
 
-class TanhUndeclared(SigmoidAttention):
+class TanhUndeclared(NumpyAttention):
     def activate(self, scores: Values) -> Values:
         return _sigmoid_by_tanh(scores, -TANH_APPROX_RELATIVE_ERROR)
 
 
-class Clamped(SigmoidAttention):
+class Clamped(NumpyAttention):
     def activate(self, scores: Values) -> Values:
         return super().activate(np.where(np.isinf(scores), scores, np.clip(scores, -6, 6)))
 
 
-class OneMinus(SigmoidAttention):
+class OneMinus(NumpyAttention):
     def activate(self, scores: Values) -> Values:
         return 1 - super().activate(-scores)
 
 
-class ExpRatio(SigmoidAttention):
+class ExpRatio(NumpyAttention):
     def activate(self, scores: Values) -> Values:
         return np.exp(scores) / (1 + np.exp(scores))
 
 
-class ScoresInBfloat16(SigmoidAttention):
-    def keep_scores(self, scores: Values, store: Format) -> Values:
+class ScoresInBfloat16(NumpyAttention):
+    def keep_scores(self, scores: Values) -> Values:
         return BFLOAT16.round(scores).astype(scores.dtype)
 
 
-class NarrowSum(SigmoidAttention):
-    def weighted_sum(self, p: Values, v: Values, store: Format) -> Values:
+class NarrowSum(NumpyAttention):
+    def weighted_sum(self, p: Values, v: Values, o: NumpyOptions) -> Values:
         total = np.zeros((*p.shape[:-1], v.shape[-1]), p.dtype)
         for start in range(0, p.shape[-1], BLOCK):
             part = self.product(p[..., start : start + BLOCK], v[..., start : start + BLOCK, :])
-            total = self.store(total + part, store)
+            total = self.store(total + part, o)
         return total
 
 
-class TailDropped(SigmoidAttention):
-    def visible(self, nq: int, nk: int, *rest: Any) -> Values:
-        seen = super().visible(nq, nk, *rest)
+class TailDropped(NumpyAttention):
+    def visible(self, nq: int, nk: int, o: NumpyOptions) -> Values:
+        seen = super().visible(nq, nk, o)
         return seen & (np.arange(nk) < nk // BLOCK * BLOCK) if nk > BLOCK else seen
 
 
-class TailTwice(SigmoidAttention):
-    def weighted_sum(self, p: Values, v: Values, store: Format) -> Values:
-        out = super().weighted_sum(p, v, store)
+class TailTwice(NumpyAttention):
+    def weighted_sum(self, p: Values, v: Values, o: NumpyOptions) -> Values:
+        out = super().weighted_sum(p, v, o)
         return out if p.shape[-1] <= BLOCK or p.shape[-1] % BLOCK == 0 else out + p[..., -1:] * v[..., -1:, :]
 
 
-class HeadDimCut(SigmoidAttention):
-    def scaled_product(self, q: Values, k: Values, scale: float) -> Values:
+class HeadDimCut(NumpyAttention):
+    def scaled_product(self, q: Values, k: Values, o: NumpyOptions) -> Values:
         whole = 1 << (q.shape[-1].bit_length() - 1)
-        return super().scaled_product(q[..., :whole], k[..., :whole], scale)
+        return super().scaled_product(q[..., :whole], k[..., :whole], o)
 
 
-class ValueDimCut(SigmoidAttention):
-    def weighted_sum(self, p: Values, v: Values, store: Format) -> Values:
-        return super().weighted_sum(p, v, store) * (np.arange(v.shape[-1]) < 16)
+class ValueDimCut(NumpyAttention):
+    def weighted_sum(self, p: Values, v: Values, o: NumpyOptions) -> Values:
+        return super().weighted_sum(p, v, o) * (np.arange(v.shape[-1]) < 16)
 
 
-class ValueDimIsKeyDim(SigmoidAttention):
+class ValueDimIsKeyDim(NumpyAttention):
     def __call__(self, q: Values, k: Values, v: Values, **options: Any) -> Values:
         return np.resize(super().__call__(q, k, v, **options), q.shape)
 
 
-class Squeezed(SigmoidAttention):
+class Squeezed(NumpyAttention):
     def __call__(self, q: Values, k: Values, v: Values, **options: Any) -> Values:
         out = super().__call__(q, k, v, **options)
         return out.squeeze(axis=2) if out.shape[2] == 1 else out
 
 
-class ThirdBatchRow(SigmoidAttention):
+class ThirdBatchRow(NumpyAttention):
     def share_heads(self, x: Values, heads: int) -> Values:
         return super().share_heads(x[np.minimum(np.arange(x.shape[0]), 1)], heads)
 
 
-class CausalStrict(SigmoidAttention):
+class CausalStrict(NumpyAttention):
     def causal(self, nq: int, nk: int) -> Values:
         return self.offset(nq, nk) < 0
 
 
-class CausalTopLeft(SigmoidAttention):
+class CausalTopLeft(NumpyAttention):
     def causal(self, nq: int, nk: int) -> Values:
         return np.arange(nk)[None, :] <= np.arange(nq)[:, None]
 
 
-class MaskToZero(SigmoidAttention):
-    def masked_activation(self, scores: Values, seen: Values, bias: float) -> Values:
+class MaskToZero(NumpyAttention):
+    def masked_activation(self, scores: Values, seen: Values, o: NumpyOptions) -> Values:
         return self.activate(np.where(seen, scores, scores.dtype.type(0)))
 
 
-class MaskToBias(SigmoidAttention):
-    def masked_activation(self, scores: Values, seen: Values, bias: float) -> Values:
-        return self.activate(np.where(seen, scores, scores.dtype.type(bias)))
+class MaskToBias(NumpyAttention):
+    def masked_activation(self, scores: Values, seen: Values, o: NumpyOptions) -> Values:
+        return self.activate(np.where(seen, scores, scores.dtype.type(o.bias)))
 
 
-class SmallPenalty(SigmoidAttention):
-    def masked_activation(self, scores: Values, seen: Values, bias: float) -> Values:
+class SmallPenalty(NumpyAttention):
+    def masked_activation(self, scores: Values, seen: Values, o: NumpyOptions) -> Values:
         return self.activate(np.where(seen, scores, scores.dtype.type(-20)))
 
 
-class WindowLeftExclusive(SigmoidAttention):
+class WindowLeftExclusive(NumpyAttention):
     def in_window(self, nq: int, nk: int, left: int, right: int) -> Values:
         return super().in_window(nq, nk, max(left - 1, 0) if left > 0 else left, right)
 
 
-class WindowSwapped(SigmoidAttention):
+class WindowSwapped(NumpyAttention):
     def in_window(self, nq: int, nk: int, left: int, right: int) -> Values:
         return super().in_window(nq, nk, right, left)
 
 
-class WindowTopLeft(SigmoidAttention):
+class WindowTopLeft(NumpyAttention):
     def in_window(self, nq: int, nk: int, left: int, right: int) -> Values:
         offset = self.offset(nq, nk) + self.alignment(nq, nk)
         return ((left < 0) | (offset >= -left)) & ((right < 0) | (offset <= right))
 
 
-class WindowOverridesCausal(SigmoidAttention):
-    def visible(self, nq: int, nk: int, causal: bool, window: Any, key_lengths: Any) -> Values:
-        return super().visible(nq, nk, causal and window is None, window, key_lengths)
+class WindowOverridesCausal(NumpyAttention):
+    def visible(self, nq: int, nk: int, o: NumpyOptions) -> Values:
+        return super().visible(nq, nk, replace(o, causal=o.causal and o.window is None))
 
 
-class SignedAlibi(SigmoidAttention):
+class SignedAlibi(NumpyAttention):
     def distance(self, nq: int, nk: int) -> Values:
         return -self.offset(nq, nk)
 
 
-class SoftmaxAlibi(SigmoidAttention):
+class SoftmaxAlibi(NumpyAttention):
     def distance(self, nq: int, nk: int) -> Values:
         return np.broadcast_to(nk - 1 - np.arange(nk), (nq, nk))
 
 
-class UnalignedAlibi(SigmoidAttention):
+class UnalignedAlibi(NumpyAttention):
     def distance(self, nq: int, nk: int) -> Values:
         return np.abs(self.offset(nq, nk) + self.alignment(nq, nk))
 
 
-class InterleavedHeads(SigmoidAttention):
+class InterleavedHeads(NumpyAttention):
     def share_heads(self, x: Values, heads: int) -> Values:
         return np.tile(x, (1, heads // x.shape[1], 1, 1))
 
@@ -229,34 +240,34 @@ class InterleavedHeads(SigmoidAttention):
         return per_head.reshape(batch, group, heads // group, rows, columns).sum(axis=1)
 
 
-class FirstRowsLength(SigmoidAttention):
+class FirstRowsLength(NumpyAttention):
     def in_length(self, nk: int, key_lengths: Values) -> Values:
         return super().in_length(nk, np.full_like(key_lengths, key_lengths[0]))
 
 
-class LengthInclusive(SigmoidAttention):
+class LengthInclusive(NumpyAttention):
     def in_length(self, nk: int, key_lengths: Values) -> Values:
         return np.arange(nk) <= key_lengths[:, None, None, None]
 
 
-class EmptyRowsUnmasked(SigmoidAttention):
-    def masked_activation(self, scores: Values, seen: Values, bias: float) -> Values:
-        return super().masked_activation(scores, seen | ~seen.any(axis=-1, keepdims=True), bias)
+class EmptyRowsUnmasked(NumpyAttention):
+    def masked_activation(self, scores: Values, seen: Values, o: NumpyOptions) -> Values:
+        return super().masked_activation(scores, seen | ~seen.any(axis=-1, keepdims=True), o)
 
 
-class EmptyRowsNaN(SigmoidAttention):
-    def weighted_sum(self, p: Values, v: Values, store: Format) -> Values:
-        return np.where(p.any(axis=-1, keepdims=True), super().weighted_sum(p, v, store), np.nan).astype(p.dtype)
+class EmptyRowsNaN(NumpyAttention):
+    def weighted_sum(self, p: Values, v: Values, o: NumpyOptions) -> Values:
+        return np.where(p.any(axis=-1, keepdims=True), super().weighted_sum(p, v, o), np.nan).astype(p.dtype)
 
 
-class AdditiveMask(SigmoidAttention):
-    def masked_activation(self, scores: Values, seen: Values, bias: float) -> Values:
+class AdditiveMask(NumpyAttention):
+    def masked_activation(self, scores: Values, seen: Values, o: NumpyOptions) -> Values:
         return self.activate(scores + np.where(seen, 0, -np.inf).astype(scores.dtype))
 
 
-class NaNSpreads(SigmoidAttention):
-    def scaled_product(self, q: Values, k: Values, scale: float) -> Values:
-        scores = super().scaled_product(q, k, scale)
+class NaNSpreads(NumpyAttention):
+    def scaled_product(self, q: Values, k: Values, o: NumpyOptions) -> Values:
+        scores = super().scaled_product(q, k, o)
         return scores + 0 * scores.sum(axis=-2, keepdims=True)
 
 
@@ -275,41 +286,41 @@ def _as_if_contiguous(x: Values) -> Values:
     return np.resize(memory[start:], x.shape)
 
 
-class StridesIgnored(SigmoidAttention):
+class StridesIgnored(NumpyAttention):
     def __call__(self, q: Values, k: Values, v: Values, **options: Any) -> Values:
         return super().__call__(q, k, _as_if_contiguous(v), **options)
 
 
-class GradientStridesIgnored(SigmoidAttention):
+class GradientStridesIgnored(NumpyAttention):
     def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
         return super().backward(q, k, v, _as_if_contiguous(grad), **options)
 
 
-class ScalesInPlace(SigmoidAttention):
+class ScalesInPlace(NumpyAttention):
     def __call__(self, q: Values, k: Values, v: Values, **options: Any) -> Values:
         out = super().__call__(q, k, v, **options)
         q *= q.dtype.type(self.default_scale(q))
         return out
 
 
-class WritesPastTheEnd(SigmoidAttention):
+class WritesPastTheEnd(NumpyAttention):
     def __call__(self, q: Values, k: Values, v: Values, **options: Any) -> Values:
         _memory(k)[-1] = 0
         return super().__call__(q, k, v, **options)
 
 
-class WideResult(SigmoidAttention):
+class WideResult(NumpyAttention):
     def __call__(self, q: Values, k: Values, v: Values, **options: Any) -> Values:
         return super().__call__(q, k, v, **options).astype(np.float64)
 
 
-class WideGradient(SigmoidAttention):
+class WideGradient(NumpyAttention):
     def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
         gradients = super().backward(q, k, v, grad, **options)
         return {**gradients, "k": gradients["k"].astype(np.float64)}
 
 
-class CachedByShape(SigmoidAttention):
+class CachedByShape(NumpyAttention):
     def __init__(self) -> None:
         self._seen: dict[Any, Values] = {}
 
@@ -320,11 +331,11 @@ class CachedByShape(SigmoidAttention):
         return self._seen[key]
 
 
-class OrderVaries(SigmoidAttention):
+class OrderVaries(NumpyAttention):
     def __init__(self) -> None:
         self._calls = 0
 
-    def weighted_sum(self, p: Values, v: Values, store: Format) -> Values:
+    def weighted_sum(self, p: Values, v: Values, o: NumpyOptions) -> Values:
         self._calls += 1
         half = p.shape[-1] // 2 if self._calls % 2 else p.shape[-1]
         rest = self.product(p[..., half:], v[..., half:, :])
@@ -332,90 +343,90 @@ class OrderVaries(SigmoidAttention):
         return rest + self.product(p[..., :half], v[..., :half, :])
 
 
-class ValueGradientOfDerivative(SigmoidAttention):
+class ValueGradientOfDerivative(NumpyAttention):
     def value_gradient(self, p: Values, grad: Values) -> Values:
         return super().value_gradient(p * (1 - p), grad)
 
 
-class WithoutOneMinusP(SigmoidAttention):
-    def score_gradient(self, p: Values, dp: Values, store: Format) -> Values:
+class WithoutOneMinusP(NumpyAttention):
+    def score_gradient(self, p: Values, dp: Values, o: NumpyOptions) -> Values:
         return p * dp
 
 
-class SoftmaxBackward(SigmoidAttention):
-    def score_gradient(self, p: Values, dp: Values, store: Format) -> Values:
+class SoftmaxBackward(NumpyAttention):
+    def score_gradient(self, p: Values, dp: Values, o: NumpyOptions) -> Values:
         return p * (dp - (p * dp).sum(axis=-1, keepdims=True))
 
 
-class QueryGradientUnscaled(SigmoidAttention):
-    def query_gradient(self, ds: Values, k: Values, scale: float) -> Values:
-        return super().query_gradient(ds, k, 1.0)
+class QueryGradientUnscaled(NumpyAttention):
+    def query_gradient(self, ds: Values, k: Values, o: NumpyOptions) -> Values:
+        return super().query_gradient(ds, k, replace(o, scale=1.0))
 
 
-class KeyGradientUnscaled(SigmoidAttention):
-    def key_gradient(self, ds: Values, q: Values, scale: float) -> Values:
-        return super().key_gradient(ds, q, 1.0)
+class KeyGradientUnscaled(NumpyAttention):
+    def key_gradient(self, ds: Values, q: Values, o: NumpyOptions) -> Values:
+        return super().key_gradient(ds, q, replace(o, scale=1.0))
 
 
-def _forgetting(option: str, instead: Any) -> type[SigmoidAttention]:
-    class Forgetting(SigmoidAttention):
+def _forgetting(option: str, instead: Any) -> type[NumpyAttention]:
+    class Forgetting(NumpyAttention):
         def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
             return super().backward(q, k, v, grad, **{**options, option: instead})
 
     return Forgetting
 
 
-class FirstOfGroup(SigmoidAttention):
+class FirstOfGroup(NumpyAttention):
     def sum_groups(self, per_head: Values, group: int) -> Values:
         return per_head[:, ::group]
 
 
-class MeanOfGroup(SigmoidAttention):
+class MeanOfGroup(NumpyAttention):
     def sum_groups(self, per_head: Values, group: int) -> Values:
         return super().sum_groups(per_head, group) / per_head.dtype.type(group)
 
 
-class UnreachedQueriesNaN(SigmoidAttention):
-    def query_gradient(self, ds: Values, k: Values, scale: float) -> Values:
-        found = super().query_gradient(ds, k, scale)
+class UnreachedQueriesNaN(NumpyAttention):
+    def query_gradient(self, ds: Values, k: Values, o: NumpyOptions) -> Values:
+        found = super().query_gradient(ds, k, o)
         return np.where(ds.any(axis=-1, keepdims=True), found, np.nan).astype(ds.dtype)
 
 
-class UnreachedKeysUnwritten(SigmoidAttention):
+class UnreachedKeysUnwritten(NumpyAttention):
     def value_gradient(self, p: Values, grad: Values) -> Values:
         found = super().value_gradient(p, grad)
         return np.where(np.expand_dims(p.any(axis=-2), -1), found, np.nan).astype(p.dtype)
 
 
-class BiasGradientMean(SigmoidAttention):
+class BiasGradientMean(NumpyAttention):
     def bias_gradient(self, ds: Values) -> Values:
         return np.asarray(ds.mean())
 
 
-class SlopeGradientSign(SigmoidAttention):
+class SlopeGradientSign(NumpyAttention):
     def slope_gradient(self, ds: Values, distance: Values, rank: int) -> Values:
         return -super().slope_gradient(ds, distance, rank)
 
 
-class SlopeGradientPooled(SigmoidAttention):
+class SlopeGradientPooled(NumpyAttention):
     def slope_gradient(self, ds: Values, distance: Values, rank: int) -> Values:
         each = super().slope_gradient(ds, distance, rank)
         return np.broadcast_to(each.sum(axis=-1, keepdims=True), each.shape)
 
 
-class RoundedDerivative(SigmoidAttention):
-    def score_gradient(self, p: Values, dp: Values, store: Format) -> Values:
-        return super().score_gradient(self.store(p, store), dp, store)
+class RoundedDerivative(NumpyAttention):
+    def score_gradient(self, p: Values, dp: Values, o: NumpyOptions) -> Values:
+        return super().score_gradient(self.store(p, o), dp, o)
 
 
-class QueryTailSkipped(SigmoidAttention):
+class QueryTailSkipped(NumpyAttention):
     def value_gradient(self, p: Values, grad: Values) -> Values:
         rows = p.shape[-2]
         whole = rows if rows <= BLOCK else rows // BLOCK * BLOCK
         return super().value_gradient(p[..., :whole, :], grad[..., :whole, :])
 
 
-class Tf32Undeclared(SigmoidAttention):
+class Tf32Undeclared(NumpyAttention):
     def product(self, left: Values, right: Values) -> Values:
         if left.dtype != np.float32:
             return super().product(left, right)
@@ -429,20 +440,20 @@ class Tf32Undeclared(SigmoidAttention):
 _Condition = Callable[[Values, Values, dict[str, Any]], bool]
 
 
-def _changing(condition: _Condition, **instead: Any) -> type[SigmoidAttention]:
+def _changing(condition: _Condition, **instead: Any) -> type[NumpyAttention]:
     """Other options where shapes or options meet the condition: what a path of their own may leave out."""
 
     class Changing(_changing_backward(condition, **instead)):  # type: ignore[misc]
         def __call__(self, q: Values, k: Values, v: Values, **options: Any) -> Values:
-            return super().__call__(q, k, v, **{**options, **(instead if condition(q, k, options) else {})})  # type: ignore[no-any-return]
+            return super().__call__(q, k, v, **{**options, **(instead if condition(q, k, options) else {})})
 
     return Changing
 
 
-def _changing_backward(condition: _Condition, **instead: Any) -> type[SigmoidAttention]:
+def _changing_backward(condition: _Condition, **instead: Any) -> type[NumpyAttention]:
     """The same in the backward pass alone."""
 
-    class ChangingBackward(SigmoidAttention):
+    class ChangingBackward(NumpyAttention):
         def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
             return super().backward(q, k, v, grad, **{**options, **(instead if condition(q, k, options) else {})})
 
@@ -461,10 +472,10 @@ def _given(option: str) -> _Condition:
     return lambda q, k, options: options.get(option) is not None and options[option] is not False
 
 
-def _gradient_forgetting(name: str, option: str, instead: Any) -> type[SigmoidAttention]:
+def _gradient_forgetting(name: str, option: str, instead: Any) -> type[NumpyAttention]:
     """One gradient alone is computed with another option."""
 
-    class GradientForgetting(SigmoidAttention):
+    class GradientForgetting(NumpyAttention):
         def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
             gradients = super().backward(q, k, v, grad, **options)
             return {**gradients, name: super().backward(q, k, v, grad, **{**options, option: instead})[name]}
@@ -474,34 +485,32 @@ def _gradient_forgetting(name: str, option: str, instead: Any) -> type[SigmoidAt
 
 class InterleavedForOneQuery(InterleavedHeads):
     def __call__(self, q: Values, k: Values, v: Values, **options: Any) -> Values:
-        return super().__call__(q, k, v, **options) if _one_query(q, k, options) else SigmoidAttention()(q, k, v, **options)
+        return super().__call__(q, k, v, **options) if _one_query(q, k, options) else NumpyAttention()(q, k, v, **options)
 
     def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
-        return SigmoidAttention().backward(q, k, v, grad, **options)
+        return NumpyAttention().backward(q, k, v, grad, **options)
 
 
-class SlopeOfFirstInGroup(SigmoidAttention):
-    def weights(
-        self, q: Values, k: Values, scale: float, bias: float, causal: bool, window: Any, slopes: Any, *rest: Any
-    ) -> Any:
+class SlopeOfFirstInGroup(NumpyAttention):
+    def weights(self, q: Values, k: Values, o: NumpyOptions) -> Any:
         group = q.shape[1] // k.shape[1]
-        slopes = slopes if slopes is None else np.repeat(slopes[..., ::group], group, axis=-1)
-        return super().weights(q, k, scale, bias, causal, window, slopes, *rest)
+        slopes = o.alibi_slopes if o.alibi_slopes is None else np.repeat(o.alibi_slopes[..., ::group], group, axis=-1)
+        return super().weights(q, k, replace(o, alibi_slopes=slopes))
 
 
-class CausalFirstBlockLost(SigmoidAttention):
+class CausalFirstBlockLost(NumpyAttention):
     def causal(self, nq: int, nk: int) -> Values:
         return super().causal(nq, nk) & ((np.arange(nq)[:, None] < 128) | (np.arange(nk) >= 1))
 
 
-class WindowLoopRoundedUp(SigmoidAttention):
+class WindowLoopRoundedUp(NumpyAttention):
     def in_window(self, nq: int, nk: int, left: int, right: int) -> Values:
         seen = super().in_window(nq, nk, left, right)
         first = (np.arange(nq) // BLOCK * BLOCK + nk - nq - left + BLOCK - 1) // BLOCK * BLOCK
         return seen & (np.arange(nk) >= first[:, None]) if nq > BLOCK and left >= 0 else seen
 
 
-class CausalStrictWithMoreQueries(SigmoidAttention):
+class CausalStrictWithMoreQueries(NumpyAttention):
     def causal(self, nq: int, nk: int) -> Values:
         return self.offset(nq, nk) < (1 if nq <= nk else 0)
 
@@ -511,20 +520,20 @@ class WindowTopLeftWithMoreQueries(WindowTopLeft):
         return nk - nq
 
     def in_window(self, nq: int, nk: int, left: int, right: int) -> Values:
-        return super().in_window(nq, nk, left, right) if nq > nk else SigmoidAttention.in_window(self, nq, nk, left, right)
+        return super().in_window(nq, nk, left, right) if nq > nk else NumpyAttention.in_window(self, nq, nk, left, right)
 
 
-class AlibiWithinBlock(SigmoidAttention):
+class AlibiWithinBlock(NumpyAttention):
     def distance(self, nq: int, nk: int) -> Values:
         return np.abs(np.arange(nk) % BLOCK - np.arange(nq)[:, None] % BLOCK - self.alignment(nq, nk))
 
 
-class DistanceInBfloat16(SigmoidAttention):
+class DistanceInBfloat16(NumpyAttention):
     def distance(self, nq: int, nk: int) -> Values:
         return BFLOAT16.round(super().distance(nq, nk))
 
 
-class AlibiCachedByShape(SigmoidAttention):
+class AlibiCachedByShape(NumpyAttention):
     def __init__(self) -> None:
         self._tilts: dict[Any, Values] = {}
 
@@ -533,7 +542,7 @@ class AlibiCachedByShape(SigmoidAttention):
         return scores + self._tilts.setdefault((scores.shape, scores.dtype), super().tilt(nothing, slopes))
 
 
-class LengthsCachedByShape(SigmoidAttention):
+class LengthsCachedByShape(NumpyAttention):
     def __init__(self) -> None:
         self._masks: dict[Any, Values] = {}
 
@@ -541,18 +550,18 @@ class LengthsCachedByShape(SigmoidAttention):
         return self._masks.setdefault((nk, len(key_lengths)), super().in_length(nk, key_lengths))
 
 
-class HeadDimOf128(SigmoidAttention):
-    def scaled_product(self, q: Values, k: Values, scale: float) -> Values:
-        return super().scaled_product(q[..., :128], k[..., :128], scale)
+class HeadDimOf128(NumpyAttention):
+    def scaled_product(self, q: Values, k: Values, o: NumpyOptions) -> Values:
+        return super().scaled_product(q[..., :128], k[..., :128], o)
 
 
-class KeyGradientDimCut(SigmoidAttention):
-    def key_gradient(self, ds: Values, q: Values, scale: float) -> Values:
+class KeyGradientDimCut(NumpyAttention):
+    def key_gradient(self, ds: Values, q: Values, o: NumpyOptions) -> Values:
         whole = 1 << (q.shape[-1].bit_length() - 1)
-        return super().key_gradient(ds, q, scale) * (np.arange(q.shape[-1]) < whole)
+        return super().key_gradient(ds, q, o) * (np.arange(q.shape[-1]) < whole)
 
 
-class NarrowValueGradientPadded(SigmoidAttention):
+class NarrowValueGradientPadded(NumpyAttention):
     def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
         gradients = super().backward(q, k, v, grad, **options)
         if v.shape[-1] < q.shape[-1]:
@@ -560,62 +569,62 @@ class NarrowValueGradientPadded(SigmoidAttention):
         return gradients
 
 
-class ScaleInInputDtype(SigmoidAttention):
-    def weights(self, q: Values, k: Values, scale: float, *rest: Any) -> Any:
-        return super().weights(q, k, float(rest[-1].round(scale)), *rest)
+class ScaleInInputDtype(NumpyAttention):
+    def weights(self, q: Values, k: Values, o: NumpyOptions) -> Any:
+        return super().weights(q, k, replace(o, scale=_in_storage(o, o.scale)))
 
 
-class QueryGradientOfPositiveScale(SigmoidAttention):
-    def query_gradient(self, ds: Values, k: Values, scale: float) -> Values:
-        return super().query_gradient(ds, k, abs(scale))
+class QueryGradientOfPositiveScale(NumpyAttention):
+    def query_gradient(self, ds: Values, k: Values, o: NumpyOptions) -> Values:
+        return super().query_gradient(ds, k, replace(o, scale=abs(o.scale or 0)))
 
 
-class NinthHead(SigmoidAttention):
-    def weighted_sum(self, p: Values, v: Values, store: Format) -> Values:
-        return super().weighted_sum(p, v[:, np.arange(v.shape[1]) % 8], store)
+class NinthHead(NumpyAttention):
+    def weighted_sum(self, p: Values, v: Values, o: NumpyOptions) -> Values:
+        return super().weighted_sum(p, v[:, np.arange(v.shape[1]) % 8], o)
 
 
-class KeyStridesForValues(SigmoidAttention):
+class KeyStridesForValues(NumpyAttention):
     def __call__(self, q: Values, k: Values, v: Values, **options: Any) -> Values:
         if k.shape == v.shape:
             v = np.lib.stride_tricks.as_strided(v, v.shape, k.strides)
         return super().__call__(q, k, v, **options)
 
 
-class CausalBackwardBlockLost(SigmoidAttention):
+class CausalBackwardBlockLost(NumpyAttention):
     def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
         return CausalFirstBlockLost.backward(CausalFirstBlockLost(), q, k, v, grad, **options)
 
 
-class WindowBackwardBlockLost(SigmoidAttention):
+class WindowBackwardBlockLost(NumpyAttention):
     def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
         return WindowLoopRoundedUp.backward(WindowLoopRoundedUp(), q, k, v, grad, **options)
 
 
-class AlibiBackwardUnaligned(SigmoidAttention):
+class AlibiBackwardUnaligned(NumpyAttention):
     def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
         gradients = super().backward(q, k, v, grad, **options)
         wrong = UnalignedAlibi.backward(UnalignedAlibi(), q, k, v, grad, **options)
         return {**gradients, **{name: wrong[name] for name in ("q", "k", "v")}}
 
 
-class GroupsOfFirstRow(SigmoidAttention):
+class GroupsOfFirstRow(NumpyAttention):
     def sum_groups(self, per_head: Values, group: int) -> Values:
         found = super().sum_groups(per_head, group)
         return np.broadcast_to(found[:1], found.shape) if group > 1 else found
 
 
-class BiasGradientOfFirstRow(SigmoidAttention):
+class BiasGradientOfFirstRow(NumpyAttention):
     def bias_gradient(self, ds: Values) -> Values:
         return super().bias_gradient(ds[:1])
 
 
-class BiasGradientOfLastBlock(SigmoidAttention):
+class BiasGradientOfLastBlock(NumpyAttention):
     def bias_gradient(self, ds: Values) -> Values:
         return super().bias_gradient(ds[..., (ds.shape[-2] - 1) // BLOCK * BLOCK :, :])
 
 
-class BiasGradientOfFirstInGroup(SigmoidAttention):
+class BiasGradientOfFirstInGroup(NumpyAttention):
     def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
         gradients = super().backward(q, k, v, grad, **options)
         group = q.shape[1] // k.shape[1]
@@ -624,24 +633,24 @@ class BiasGradientOfFirstInGroup(SigmoidAttention):
         return gradients
 
 
-class SlopeGradientOfFirstRow(SigmoidAttention):
+class SlopeGradientOfFirstRow(NumpyAttention):
     def slope_gradient(self, ds: Values, distance: Values, rank: int) -> Values:
         return super().slope_gradient(ds[:1], distance, rank)
 
 
-class SlopeGradientOfLastBlock(SigmoidAttention):
+class SlopeGradientOfLastBlock(NumpyAttention):
     def slope_gradient(self, ds: Values, distance: Values, rank: int) -> Values:
         first = (ds.shape[-2] - 1) // BLOCK * BLOCK
         return super().slope_gradient(ds[..., first:, :], distance[first:], rank)
 
 
-class SlopeGradientUnaligned(SigmoidAttention):
+class SlopeGradientUnaligned(NumpyAttention):
     def slope_gradient(self, ds: Values, distance: Values, rank: int) -> Values:
         nq, nk = distance.shape
         return super().slope_gradient(ds, np.abs(np.arange(nk) - np.arange(nq)[:, None]), rank)
 
 
-class SlopeGradientOfGroup(SigmoidAttention):
+class SlopeGradientOfGroup(NumpyAttention):
     def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
         gradients = super().backward(q, k, v, grad, **options)
         if options.get("alibi_slopes") is not None:
@@ -651,32 +660,32 @@ class SlopeGradientOfGroup(SigmoidAttention):
         return gradients
 
 
-class KeysBeyond256(SigmoidAttention):
+class KeysBeyond256(NumpyAttention):
     def value_gradient(self, p: Values, grad: Values) -> Values:
         found = super().value_gradient(p, grad)
         return found * (np.arange(found.shape[-2]) < 256)[:, None]
 
 
-class NarrowGradientSums(SigmoidAttention):
-    def score_gradient(self, p: Values, dp: Values, store: Format) -> Values:
-        self._store = store
-        return super().score_gradient(p, dp, store)
+class NarrowGradientSums(NumpyAttention):
+    def score_gradient(self, p: Values, dp: Values, o: NumpyOptions) -> Values:
+        self._options = o
+        return super().score_gradient(p, dp, o)
 
-    def query_gradient(self, ds: Values, k: Values, scale: float) -> Values:
-        return self._in_blocks(ds, k) * ds.dtype.type(scale)
+    def query_gradient(self, ds: Values, k: Values, o: NumpyOptions) -> Values:
+        return self._in_blocks(ds, k) * ds.dtype.type(o.scale)
 
-    def key_gradient(self, ds: Values, q: Values, scale: float) -> Values:
-        return self._in_blocks(ds.swapaxes(-1, -2), q) * ds.dtype.type(scale)
+    def key_gradient(self, ds: Values, q: Values, o: NumpyOptions) -> Values:
+        return self._in_blocks(ds.swapaxes(-1, -2), q) * ds.dtype.type(o.scale)
 
     def _in_blocks(self, left: Values, right: Values) -> Values:
         total = np.zeros((*left.shape[:-1], right.shape[-1]), left.dtype)
         for start in range(0, left.shape[-1], BLOCK):
             part = left[..., start : start + BLOCK] @ right[..., start : start + BLOCK, :]
-            total = self.store(total + part, self._store)
+            total = self.store(total + part, self._options)
         return total
 
 
-class OutputReused(SigmoidAttention):
+class OutputReused(NumpyAttention):
     def __init__(self) -> None:
         self._buffers: dict[Any, Values] = {}
 
@@ -687,7 +696,7 @@ class OutputReused(SigmoidAttention):
         return buffer
 
 
-class GradientsReused(SigmoidAttention):
+class GradientsReused(NumpyAttention):
     def __init__(self) -> None:
         self._buffers: dict[Any, Values] = {}
 
@@ -700,7 +709,7 @@ class GradientsReused(SigmoidAttention):
         return gradients
 
 
-class SlopesInBaseTwo(SigmoidAttention):
+class SlopesInBaseTwo(NumpyAttention):
     def __call__(self, q: Values, k: Values, v: Values, **options: Any) -> Values:
         out = super().__call__(q, k, v, **options)
         if options.get("alibi_slopes") is not None:
@@ -708,7 +717,7 @@ class SlopesInBaseTwo(SigmoidAttention):
         return out
 
 
-class LengthsClipped(SigmoidAttention):
+class LengthsClipped(NumpyAttention):
     def __call__(self, q: Values, k: Values, v: Values, **options: Any) -> Values:
         out = super().__call__(q, k, v, **options)
         if options.get("key_lengths") is not None:
@@ -720,16 +729,16 @@ class TrainsWithoutWindow(NumpySubject):
     """A subject, because what a NumPy function is called for it is not told."""
 
     def forward_backward(self, problem: AttentionProblem) -> AttentionResult:
-        output = self.forward(replace(problem, window=None)).output
+        output = self.forward(replace(problem, options=replace(problem.options, window=None))).output
         return replace(super().forward_backward(problem), output=output)
 
 
-class KeysBeyond4096(SigmoidAttention):
-    def visible(self, nq: int, nk: int, *rest: Any) -> Values:
-        return super().visible(nq, nk, *rest) & (np.arange(nk) < 4096)
+class KeysBeyond4096(NumpyAttention):
+    def visible(self, nq: int, nk: int, o: NumpyOptions) -> Values:
+        return super().visible(nq, nk, o) & (np.arange(nk) < 4096)
 
 
-class SavedOutsideTheCall(SigmoidAttention):
+class SavedOutsideTheCall(NumpyAttention):
     def __call__(self, q: Values, k: Values, v: Values, **options: Any) -> Values:
         self._saved = q, k, v
         return super().__call__(q, k, v, **options)
@@ -746,82 +755,85 @@ def _truncated(x: Values, store: Format) -> Values:
     return np.where(np.abs(nearest) > np.abs(x), store.round(2 * x - nearest), nearest).astype(x.dtype)
 
 
-class TruncatedWeights(SigmoidAttention):
-    def weighted_sum(self, p: Values, v: Values, store: Format) -> Values:
-        return super().weighted_sum(self._weights, v, store)
+class TruncatedWeights(NumpyAttention):
+    def weighted_sum(self, p: Values, v: Values, o: NumpyOptions) -> Values:
+        return super().weighted_sum(self._weights, v, o)
 
-    def masked_activation(self, scores: Values, seen: Values, bias: float) -> Values:
-        self._weights = super().masked_activation(scores, seen, bias)
+    def masked_activation(self, scores: Values, seen: Values, o: NumpyOptions) -> Values:
+        self._weights = super().masked_activation(scores, seen, o)
         return self._weights
 
-    def store(self, x: Values, store: Format) -> Values:
-        if store.precision < 24 and x is getattr(self, "_weights", None):
-            self._weights = _truncated(x, store)
+    def store(self, x: Values, o: NumpyOptions) -> Values:
+        if _format(o).precision < 24 and x is getattr(self, "_weights", None):
+            self._weights = _truncated(x, _format(o))
             return self._weights
-        return super().store(x, store)
+        return super().store(x, o)
 
 
-class TruncatedScoreGradients(SigmoidAttention):
-    def score_gradient(self, p: Values, dp: Values, store: Format) -> Values:
-        ds = super().score_gradient(p, dp, store)
-        return ds if store.precision >= 24 else _truncated(ds, store)
+class TruncatedScoreGradients(NumpyAttention):
+    def score_gradient(self, p: Values, dp: Values, o: NumpyOptions) -> Values:
+        ds = super().score_gradient(p, dp, o)
+        return ds if _format(o).precision >= 24 else _truncated(ds, _format(o))
 
 
-class BiasInInputDtype(SigmoidAttention):
-    def weights(self, q: Values, k: Values, scale: float, bias: float, *rest: Any) -> Any:
-        return super().weights(q, k, scale, float(rest[-1].round(bias)), *rest)
+class BiasInInputDtype(NumpyAttention):
+    def weights(self, q: Values, k: Values, o: NumpyOptions) -> Any:
+        return super().weights(q, k, replace(o, bias=_in_storage(o, o.bias)))
 
 
-class DefaultScaleInInputDtype(SigmoidAttention):
-    def weights(self, q: Values, k: Values, scale: float, *rest: Any) -> Any:
-        default = self.default_scale(q)
-        return super().weights(q, k, float(rest[-1].round(scale)) if scale == default else scale, *rest)
+class DefaultScaleInInputDtype(NumpyAttention):
+    def weights(self, q: Values, k: Values, o: NumpyOptions) -> Any:
+        scale = _in_storage(o, o.scale) if o.scale == self.default_scale(q) else o.scale
+        return super().weights(q, k, replace(o, scale=scale))
 
 
-class CoarseWeights(SigmoidAttention):
-    def weighted_sum(self, p: Values, v: Values, store: Format) -> Values:
-        coarse = replace(store, precision=store.precision - 1) if store.precision < 24 else store
-        return super().weighted_sum(self.store(p, coarse), v, store)
+class CoarseWeights(NumpyAttention):
+    def weighted_sum(self, p: Values, v: Values, o: NumpyOptions) -> Values:
+        store = _format(o)
+        coarse = replace(store, precision=store.precision - 1).round(p).astype(p.dtype) if store.precision < 24 else p
+        return super().weighted_sum(coarse, v, o)
 
 
-class NarrowSumOfEights(SigmoidAttention):
-    def weighted_sum(self, p: Values, v: Values, store: Format) -> Values:
+class NarrowSumOfEights(NumpyAttention):
+    def weighted_sum(self, p: Values, v: Values, o: NumpyOptions) -> Values:
         total = np.zeros((*p.shape[:-1], v.shape[-1]), p.dtype)
         for start in range(0, p.shape[-1], 8):
-            total = self.store(total + self.product(p[..., start : start + 8], v[..., start : start + 8, :]), store)
+            total = self.store(total + self.product(p[..., start : start + 8], v[..., start : start + 8, :]), o)
         return total
 
 
-class NextSequencesKey(SigmoidAttention):
-    def sequences(self, cu_q: Any, cu_k: Any) -> Any:
-        last = (cu_q if cu_k is None else cu_k)[-1]
-        for row, queries, keys in super().sequences(cu_q, cu_k):
+class NextSequencesKey(NumpyAttention):
+    def sequences(self, o: NumpyOptions) -> Any:
+        *_, (_, _, final) = o.sequences()
+        last = final.stop
+        for row, queries, keys in super().sequences(o):
             yield row, queries, slice(keys.start, min(keys.stop + 1, last)) if keys.stop > keys.start else keys
 
 
-class PackedAlignedByTotals(SigmoidAttention):
+class PackedAlignedByTotals(NumpyAttention):
     _shift: int | None = None
 
-    def sequences(self, cu_q: Any, cu_k: Any) -> Any:
-        self._shift = int((cu_q if cu_k is None else cu_k)[-1] - cu_q[-1])
-        yield from super().sequences(cu_q, cu_k)
+    def sequences(self, o: NumpyOptions) -> Any:
+        *_, (_, queries, keys) = o.sequences()
+        self._shift = keys.stop - queries.stop
+        yield from super().sequences(o)
         self._shift = None
 
     def alignment(self, nq: int, nk: int) -> int:
         return super().alignment(nq, nk) if self._shift is None else self._shift
 
 
-class PackedGradientsAlignedByTotals(SigmoidAttention):
+class PackedGradientsAlignedByTotals(NumpyAttention):
     def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
         return PackedAlignedByTotals.backward(PackedAlignedByTotals(), q, k, v, grad, **options)
 
 
-class BiasGradientOfLastSequence(SigmoidAttention):
+class BiasGradientOfLastSequence(NumpyAttention):
     def join_gradients(self, parts: list[dict[str, Values]], slopes: Values | None) -> dict[str, Values]:
         return {**super().join_gradients(parts, slopes), "bias": parts[-1]["bias"]}
 
 
-class AddressRoundedDown(SigmoidAttention):
+class AddressRoundedDown(NumpyAttention):
     def __call__(self, q: Values, k: Values, v: Values, **options: Any) -> Values:
         memory = _memory(v)
         late = (v.__array_interface__["data"][0] - memory.__array_interface__["data"][0]) // memory.itemsize % 8
@@ -831,18 +843,18 @@ class AddressRoundedDown(SigmoidAttention):
         return super().__call__(q, k, v, **options)
 
 
-class PositionsIn15Bits(SigmoidAttention):
-    def visible(self, nq: int, nk: int, *rest: Any) -> Values:
-        seen = super().visible(nq, nk, *rest)
+class PositionsIn15Bits(NumpyAttention):
+    def visible(self, nq: int, nk: int, o: NumpyOptions) -> Values:
+        seen = super().visible(nq, nk, o)
         return seen & (np.arange(nk) < 2**15) if nk >= 2**16 else seen
 
 
-class QueriesIn15Bits(SigmoidAttention):
+class QueriesIn15Bits(NumpyAttention):
     def value_gradient(self, p: Values, grad: Values) -> Values:
         return super().value_gradient(p[..., : 2**15, :], grad[..., : 2**15, :])
 
 
-class OffsetsIn32Bits(SigmoidAttention):
+class OffsetsIn32Bits(NumpyAttention):
     def __call__(self, q: Values, k: Values, v: Values, **options: Any) -> Values:
         row = v.strides[2] // v.itemsize
         if row * (v.shape[2] - 1) >= 2**31:
@@ -853,49 +865,49 @@ class OffsetsIn32Bits(SigmoidAttention):
 # What only two things together show.
 
 
-class ProductsBeyond65504(SigmoidAttention):
+class ProductsBeyond65504(NumpyAttention):
     def product(self, left: Values, right: Values) -> Values:
         found = super().product(left, right)
         return np.where(np.abs(found) > np.finfo(np.float16).max, np.copysign(np.inf, found), found).astype(found.dtype)
 
 
-class KeyGradientOf64Channels(SigmoidAttention):
-    def key_gradient(self, ds: Values, q: Values, scale: float) -> Values:
+class KeyGradientOf64Channels(NumpyAttention):
+    def key_gradient(self, ds: Values, q: Values, o: NumpyOptions) -> Values:
         dim = q.shape[-1]
-        return super().key_gradient(ds, q, scale) * (np.arange(dim) < (64 if dim % 128 == 0 else dim))
+        return super().key_gradient(ds, q, o) * (np.arange(dim) < (64 if dim % 128 == 0 else dim))
 
 
-class OneQueryGradientUnscaled(SigmoidAttention):
-    def query_gradient(self, ds: Values, k: Values, scale: float) -> Values:
-        return super().query_gradient(ds, k, scale if ds.shape[-2] > 1 else 1.0)
+class OneQueryGradientUnscaled(NumpyAttention):
+    def query_gradient(self, ds: Values, k: Values, o: NumpyOptions) -> Values:
+        return super().query_gradient(ds, k, replace(o, scale=o.scale if ds.shape[-2] > 1 else 1.0))
 
 
-class NinthHeadGradient(SigmoidAttention):
+class NinthHeadGradient(NumpyAttention):
     def value_gradient(self, p: Values, grad: Values) -> Values:
         return super().value_gradient(p, grad[:, np.arange(grad.shape[1]) % 8])
 
 
-class ScaleOrDefaultBackward(SigmoidAttention):
+class ScaleOrDefaultBackward(NumpyAttention):
     def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
         return super().backward(q, k, v, grad, **{**options, "scale": options.get("scale") or None})
 
 
-class WindowClipped(SigmoidAttention):
+class WindowClipped(NumpyAttention):
     def in_window(self, nq: int, nk: int, left: int, right: int) -> Values:
         return super().in_window(nq, nk, min(left, nk // 2), right)
 
 
-class InfinityTimesMask(SigmoidAttention):
-    def masked_activation(self, scores: Values, seen: Values, bias: float) -> Values:
+class InfinityTimesMask(NumpyAttention):
+    def masked_activation(self, scores: Values, seen: Values, o: NumpyOptions) -> Values:
         return self.activate(np.where(seen, scores, -np.inf).astype(scores.dtype)) + 0 * np.where(np.isinf(scores), scores, 0)
 
 
-class WindowTopLeftBackward(SigmoidAttention):
+class WindowTopLeftBackward(NumpyAttention):
     def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
         return WindowTopLeftWithMoreQueries().backward(q, k, v, grad, **options)
 
 
-class CausalStartRoundedUp(SigmoidAttention):
+class CausalStartRoundedUp(NumpyAttention):
     """The loop over queries starts at the first whole block that sees a key, backward."""
 
     def value_gradient(self, p: Values, grad: Values) -> Values:
@@ -904,27 +916,27 @@ class CausalStartRoundedUp(SigmoidAttention):
         return super().value_gradient(p[..., first:, :], grad[..., first:, :])
 
 
-class BiasGradientOfFirstKeys(SigmoidAttention):
+class BiasGradientOfFirstKeys(NumpyAttention):
     def bias_gradient(self, ds: Values) -> Values:
         return super().bias_gradient(ds[..., : 2 * BLOCK])
 
 
-class SlopeGradientOfFirstKeys(SigmoidAttention):
+class SlopeGradientOfFirstKeys(NumpyAttention):
     def slope_gradient(self, ds: Values, distance: Values, rank: int) -> Values:
         return super().slope_gradient(ds[..., : 2 * BLOCK], distance[:, : 2 * BLOCK], rank)
 
 
-class EmptySequencesUncounted(SigmoidAttention):
+class EmptySequencesUncounted(NumpyAttention):
     """Whose slopes a packed sequence takes is counted without the empty ones."""
 
-    def sequences(self, cu_q: Any, cu_k: Any) -> Any:
+    def sequences(self, o: NumpyOptions) -> Any:
         place = -1
-        for _, queries, keys in super().sequences(cu_q, cu_k):
+        for _, queries, keys in super().sequences(o):
             place += queries.stop > queries.start
             yield max(place, 0), queries, keys
 
 
-class EmptySequenceEndsGradients(SigmoidAttention):
+class EmptySequenceEndsGradients(NumpyAttention):
     def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
         gradients = super().backward(q, k, v, grad, **options)
         edges = options.get("cu_seqlens_q")
@@ -933,12 +945,12 @@ class EmptySequenceEndsGradients(SigmoidAttention):
         return gradients
 
 
-class SlopesOfFirstRow(SigmoidAttention):
+class SlopesOfFirstRow(NumpyAttention):
     def tilt(self, scores: Values, slopes: Values) -> Values:
         return super().tilt(scores, slopes[:1] if slopes.ndim == 2 else slopes)
 
 
-class SlopeGradientOverRows(SigmoidAttention):
+class SlopeGradientOverRows(NumpyAttention):
     def slope_gradient(self, ds: Values, distance: Values, rank: int) -> Values:
         each = super().slope_gradient(ds, distance, rank)
         return np.broadcast_to(each.sum(axis=0, keepdims=True), each.shape) if rank == 2 else each
@@ -954,22 +966,22 @@ class TwoGradientsTogether(NumpySubject):
         return result
 
 
-class DeclaredTanh(SigmoidAttention):
+class DeclaredTanh(NumpyAttention):
     def activate(self, scores: Values) -> Values:
         sign = np.where(np.abs(scores) * 1024 % 2 < 1, 1, -1)
         return _sigmoid_by_tanh(scores, 0.99 * TANH_APPROX_RELATIVE_ERROR * sign)
 
 
-class Materialised(SigmoidAttention):
-    def keep_scores(self, scores: Values, store: Format) -> Values:
-        return self.store(scores, store)
+class Materialised(NumpyAttention):
+    def masked_activation(self, scores: Values, seen: Values, o: NumpyOptions) -> Values:
+        return super().masked_activation(self.store(scores, o), seen, o)
 
-    def score_gradient(self, p: Values, dp: Values, store: Format) -> Values:
-        p = self.store(p, store)
-        return self.store(p * (1 - p) * self.store(dp, store), store)
+    def score_gradient(self, p: Values, dp: Values, o: NumpyOptions) -> Values:
+        p = self.store(p, o)
+        return self.store(p * (1 - p) * self.store(dp, o), o)
 
 
-class Prescaled(SigmoidAttention):
+class Prescaled(NumpyAttention):
     def __call__(self, q: Values, k: Values, v: Values, **options: Any) -> Values:
         q, k, options = self._scaled(q, k, options)
         return super().__call__(q, k, v, **options)
@@ -996,11 +1008,11 @@ class Prescaled(SigmoidAttention):
 
 
 class BiasInAccumulator(BiasOverScale):
-    def add_bias(self, scores: Values, bias: float, scale: float) -> Values:
-        return super().add_bias(scores, bias, scale) if scale else scores * 0 + scores.dtype.type(bias)
+    def add_bias(self, scores: Values, o: NumpyOptions) -> Values:
+        return super().add_bias(scores, o) if o.scale else scores * 0 + scores.dtype.type(o.bias)
 
 
-class BackwardsInBlocks(SigmoidAttention):
+class BackwardsInBlocks(NumpyAttention):
     def product(self, left: Values, right: Values) -> Values:
         total = np.zeros((*left.shape[:-1], right.shape[-1]), left.dtype)
         for stop in range(left.shape[-1], 0, -7):
@@ -1009,7 +1021,7 @@ class BackwardsInBlocks(SigmoidAttention):
         return total
 
 
-class Truncating(SigmoidAttention):
+class Truncating(NumpyAttention):
     def product(self, left: Values, right: Values) -> Values:
         if left.dtype != np.float32:
             return super().product(left, right)
@@ -1021,28 +1033,28 @@ class Truncating(SigmoidAttention):
         return total.astype(np.float32)
 
 
-class BaseTwo(SigmoidAttention):
+class BaseTwo(NumpyAttention):
     def activate(self, scores: Values) -> Values:
         return 1 / (1 + np.exp2(-scores * scores.dtype.type(math.log2(math.e))))
 
 
-class TwoBranches(SigmoidAttention):
+class TwoBranches(NumpyAttention):
     def activate(self, scores: Values) -> Values:
         e = np.exp(-np.abs(scores))
         return np.where(scores >= 0, 1, e).astype(scores.dtype) / (1 + e)
 
 
-class LargestNegativeMask(SigmoidAttention):
-    def masked_activation(self, scores: Values, seen: Values, bias: float) -> Values:
+class LargestNegativeMask(NumpyAttention):
+    def masked_activation(self, scores: Values, seen: Values, o: NumpyOptions) -> Values:
         return self.activate(np.where(seen, scores, -np.finfo(scores.dtype).max))
 
 
-class MaskAfterActivation(SigmoidAttention):
-    def masked_activation(self, scores: Values, seen: Values, bias: float) -> Values:
+class MaskAfterActivation(NumpyAttention):
+    def masked_activation(self, scores: Values, seen: Values, o: NumpyOptions) -> Values:
         return np.where(seen, self.activate(scores), scores.dtype.type(0))
 
 
-class GroupRoundedFirst(SigmoidAttention):
+class GroupRoundedFirst(NumpyAttention):
     def sum_groups(self, per_head: Values, group: int) -> Values:
         return super().sum_groups(per_head.astype(np.float16).astype(per_head.dtype) if self._half else per_head, group)
 
@@ -1051,20 +1063,20 @@ class GroupRoundedFirst(SigmoidAttention):
     def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
         variant = GroupRoundedFirst()
         variant._half = q.dtype == np.float16
-        return SigmoidAttention.backward(variant, q, k, v, grad, **options)
+        return NumpyAttention.backward(variant, q, k, v, grad, **options)
 
 
-class DoubleInside(SigmoidAttention):
+class DoubleInside(NumpyAttention):
     def working(self, x: Values) -> Values:
         return x.astype(np.float64)
 
 
-class FusedDerivative(SigmoidAttention):
-    def score_gradient(self, p: Values, dp: Values, store: Format) -> Values:
+class FusedDerivative(NumpyAttention):
+    def score_gradient(self, p: Values, dp: Values, o: NumpyOptions) -> Values:
         return p * dp - p * (p * dp)
 
 
-class ScaledGradient(SigmoidAttention):
+class ScaledGradient(NumpyAttention):
     """dS is scaled before it is stored, so that one scaling serves dQ and dK."""
 
     def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
@@ -1073,18 +1085,18 @@ class ScaledGradient(SigmoidAttention):
         return variant.backward(q, k, v, grad, **options)
 
 
-class _ScaledFirst(SigmoidAttention):
+class _ScaledFirst(NumpyAttention):
     def __init__(self, scale: float) -> None:
         self._scale = scale
 
     def mask_gradient(self, ds: Values, seen: Values) -> Values:
         return ds * ds.dtype.type(self._scale)
 
-    def query_gradient(self, ds: Values, k: Values, scale: float) -> Values:
-        return super().query_gradient(ds, k, 1.0)
+    def query_gradient(self, ds: Values, k: Values, o: NumpyOptions) -> Values:
+        return super().query_gradient(ds, k, replace(o, scale=1.0))
 
-    def key_gradient(self, ds: Values, q: Values, scale: float) -> Values:
-        return super().key_gradient(ds, q, 1.0)
+    def key_gradient(self, ds: Values, q: Values, o: NumpyOptions) -> Values:
+        return super().key_gradient(ds, q, replace(o, scale=1.0))
 
     def bias_gradient(self, ds: Values) -> Values:
         return super().bias_gradient(ds) / self._scale
@@ -1093,14 +1105,14 @@ class _ScaledFirst(SigmoidAttention):
         return super().slope_gradient(ds, distance, rank) / self._scale
 
 
-class FoldedBaseTwo(SigmoidAttention):
+class FoldedBaseTwo(NumpyAttention):
     """Scale, bias and slopes are taken to base 2 before anything is multiplied."""
 
-    def scaled_product(self, q: Values, k: Values, scale: float) -> Values:
-        return super().scaled_product(q, k, scale * math.log2(math.e))
+    def scaled_product(self, q: Values, k: Values, o: NumpyOptions) -> Values:
+        return super().scaled_product(q, k, replace(o, scale=(o.scale or 0) * math.log2(math.e)))
 
-    def add_bias(self, scores: Values, bias: float, scale: float) -> Values:
-        return super().add_bias(scores, bias * math.log2(math.e), scale)
+    def add_bias(self, scores: Values, o: NumpyOptions) -> Values:
+        return super().add_bias(scores, replace(o, bias=o.bias * math.log2(math.e)))
 
     def tilt(self, scores: Values, slopes: Values) -> Values:
         return super().tilt(scores, slopes * slopes.dtype.type(math.log2(math.e)))
@@ -1109,22 +1121,22 @@ class FoldedBaseTwo(SigmoidAttention):
         return 1 / (1 + np.exp2(-scores))
 
 
-class QueryScaledFirst(SigmoidAttention):
-    def scaled_product(self, q: Values, k: Values, scale: float) -> Values:
-        return self.product(q * q.dtype.type(scale), k.swapaxes(-1, -2))
+class QueryScaledFirst(NumpyAttention):
+    def scaled_product(self, q: Values, k: Values, o: NumpyOptions) -> Values:
+        return self.product(q * q.dtype.type(o.scale), k.swapaxes(-1, -2))
 
-    def query_gradient(self, ds: Values, k: Values, scale: float) -> Values:
-        return self.product(ds, k * k.dtype.type(scale))
+    def query_gradient(self, ds: Values, k: Values, o: NumpyOptions) -> Values:
+        return self.product(ds, k * k.dtype.type(o.scale))
 
 
-class DerivativeOfBothTails(SigmoidAttention):
+class DerivativeOfBothTails(NumpyAttention):
     """The derivative is sigmoid(x) sigmoid(-x), each by its own exponential."""
 
-    def masked_activation(self, scores: Values, seen: Values, bias: float) -> Values:
+    def masked_activation(self, scores: Values, seen: Values, o: NumpyOptions) -> Values:
         self._other = self.activate(np.where(seen, -scores, scores.dtype.type(np.inf)))
-        return super().masked_activation(scores, seen, bias)
+        return super().masked_activation(scores, seen, o)
 
-    def score_gradient(self, p: Values, dp: Values, store: Format) -> Values:
+    def score_gradient(self, p: Values, dp: Values, o: NumpyOptions) -> Values:
         return dp * (p * self._other)
 
 
@@ -1296,7 +1308,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "trains-without-window",
         "sigmoid_attention",
         "The forward pass that records gradients, a kernel of its own, ignores the window.",
-        lambda: TrainsWithoutWindow(SigmoidAttention()),
+        lambda: TrainsWithoutWindow(NumpyAttention()),
         ("SIG-43",),
     ),
     _bug("keys-beyond-4096", KeysBeyond4096, "Keys beyond the 4096th are never read.", "08"),
@@ -1385,7 +1397,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "two-gradients-together",
         "sigmoid_attention",
         "dK and dV come from one kernel, and dK is 0 where dV is not asked for.",
-        lambda: TwoGradientsTogether(SigmoidAttention()),
+        lambda: TwoGradientsTogether(NumpyAttention()),
         ("SIG-54",),
     ),
     _long("positions-in-15-bits", PositionsIn15Bits, "Keys from the 32,768th on are never seen.", "50"),

@@ -23,7 +23,7 @@ from reference.sigmoid_attention import log_length_bias, softmax_row, softmax_ro
 
 BASELINE = "sigmoid_attention/softmax-fused"
 """Softmax attention as torch ships it, so that a ratio reads as the paper's headline does: sigmoid against FlashAttention-2 in
-one run. It is a yardstick, not an implementation; nothing is judged by it."""
+one run. It is a speed baseline, not an implementation: no requirement applies to it."""
 
 TOKENS = 16384
 """Batch times length on CUDA: held constant, so that only the share of attention grows."""
@@ -35,7 +35,7 @@ LENGTHS = (2048, 8192, 512, 16384, 1024, 4096)
 """On CUDA: the paper's, in an order in which a run that is cut short has seen short and long ones in every direction."""
 
 SAMPLED = 12
-"""Rows of the output, and keys of the gradients, that are held against the law after each timing."""
+"""Rows of the output, and keys of the gradients, that are compared with the reference after each timing."""
 
 _WORDS = {"fwd": "forward", "bwd": "backward alone", "fwd-bwd": "forward and backward"}
 
@@ -124,7 +124,7 @@ def prepare(implementation: Implementation, workload: Workload, device: str) -> 
     if not hasattr(subject, "timed"):
         raise Unsupported("is a subject of its own, and does not say how to time it")
     load: AttentionLoad = workload.parameters["load"]
-    yardstick = "yardstick" in implementation.settings
+    baseline = "speed_baseline" in implementation.settings
 
     def ready(number: int) -> Prepared:
         work = subject.timed(load)
@@ -136,7 +136,7 @@ def prepare(implementation: Implementation, workload: Workload, device: str) -> 
             kept.append(work.run())
             return kept[0]
 
-        verifier = _softmax_verifier(work, load) if yardstick else _verifier(work, load, implementation.numerical_class)
+        verifier = _softmax_verifier(work, load) if baseline else _verifier(work, load, implementation.numerical_class)
         return Prepared(
             run,
             lambda: verifier(run),
@@ -192,7 +192,7 @@ _LATER = itertools.count(2 * 10**9)
 
 
 def _softmax_verifier(work: Any, load: AttentionLoad) -> Verifier:
-    """A yardstick is no implementation of sigmoid attention; that it computes softmax attention is checked on its output."""
+    """Check on its output that a speed baseline computes softmax attention."""
     seeds = iter(range(10**9, 10**9 + 1000))
 
     def verify(run: Callable[[], Any] | None, results: Any = None) -> Iterator[Comparison]:

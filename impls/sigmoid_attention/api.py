@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from impls.sigmoid_attention.options import AttentionOptions
 from impls.triton_support import choose_interpreter
 
 choose_interpreter()
@@ -68,7 +71,7 @@ def sigmoid_attention(
 
     scale          None is ``1/sqrt(D)``
     bias           one number for every score, or a tensor of one element that may ask for its gradient; None is none. The
-                   paper recommends ``-log n`` with n the training length, which `log_length_bias` gives; it is never implied
+                   paper recommends ``-log n`` with n the training length; it is never implied
     causal         query i sees keys ``j <= i + Nk - Nq`` (aligned at the bottom right)
     window         (left, right), both ends included, -1 for no limit; moves with the same position
     alibi_slopes   (H,) or (B, H), float32: ``slope |i + Nk - Nq - j|`` is subtracted; may ask for its gradient
@@ -83,10 +86,7 @@ def sigmoid_attention(
     """
     _check(q, k, v, key_lengths, cu_seqlens_q, cu_seqlens_k)
     choice = choose(q, v, backend)
-    result = _function(choice.backend)(
-        q,
-        k,
-        v,
+    options = AttentionOptions(
         scale=scale,
         bias=0.0 if bias is None else bias,
         causal=causal,
@@ -96,30 +96,24 @@ def sigmoid_attention(
         cu_seqlens_q=cu_seqlens_q,
         cu_seqlens_k=cu_seqlens_k,
     )
+    result = _attend_by(choice.backend)(q, k, v, options)
     return (result, choice) if return_backend else result
 
 
-def _function(backend: str) -> Any:
-    # A backend is imported when it is first used: Triton costs a second, flex_attention more.
-    if backend == "triton":
-        from impls.sigmoid_attention import triton_kernels
-
-        return triton_kernels.attention
-    if backend == "flex":
-        from impls.sigmoid_attention import torch_flex
-
-        return torch_flex.attention
-    if backend == "native":
-        from impls.sigmoid_attention import native
-
-        return native.attention
-    if backend == "blocked":
-        from impls.sigmoid_attention import torch_blocked
-
-        return torch_blocked.attention
-    from impls.sigmoid_attention import torch_eager
-
-    return torch_eager.attention
+def _attend_by(backend: str) -> Callable[[Tensor, Tensor, Tensor, AttentionOptions], Tensor]:
+    """A backend is imported when it is first used: Triton costs a second, flex_attention more."""
+    match backend:
+        case "triton":
+            from impls.sigmoid_attention.triton_kernels import attend
+        case "flex":
+            from impls.sigmoid_attention.torch_flex import attend
+        case "native":
+            from impls.sigmoid_attention.native import attend
+        case "blocked":
+            from impls.sigmoid_attention.torch_blocked import attend
+        case _:
+            from impls.sigmoid_attention.torch_eager import attend
+    return attend
 
 
 def _on_a_cpu(dtype: torch.dtype) -> Choice:
@@ -131,7 +125,7 @@ def _on_a_cpu(dtype: torch.dtype) -> Choice:
     return Choice("native", "compiled for this CPU, with tiles of scores in registers and cache")
 
 
-@torch.compiler.assume_constant_result  # a compiler that traces must not see how another one is run
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]  # a compiler that traces must not see how another one is run
 def _native_fault() -> str:
     from impls.sigmoid_attention import native
 
@@ -140,8 +134,6 @@ def _native_fault() -> str:
 
 
 def _has_triton() -> bool:
-    import importlib.util
-
     return importlib.util.find_spec("triton") is not None
 
 

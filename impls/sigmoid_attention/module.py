@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from impls.sigmoid_attention.api import choose, sigmoid_attention
 
 
-class SigmoidSelfAttention(nn.Module):
+class SigmoidAttention(nn.Module):
     """Projections, QK norm, sigmoid attention with b = -log n, an output projection, LayerScale: (B, N, E) to (B, N, E).
 
     Put it where a block has its softmax attention, between the norm before and the residual sum after.
@@ -80,7 +80,8 @@ class SigmoidSelfAttention(nn.Module):
             key_lengths=key_lengths, backend=self.backend,
         )  # fmt: skip
         out = self.output_norm(self.out_projection(out.transpose(1, 2).flatten(2)))
-        return out if self.layer_scale is None else out * self.layer_scale
+        result: Tensor = out if self.layer_scale is None else out * self.layer_scale
+        return result
 
     def extra_repr(self) -> str:
         """What the sub-modules do not show."""

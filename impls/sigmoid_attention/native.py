@@ -10,14 +10,13 @@ from __future__ import annotations
 import ctypes
 import itertools
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from impls import compiler
-from impls.sigmoid_attention.operator import Options, operator
-from impls.sigmoid_attention.packed import sequences
+from impls.sigmoid_attention.operator import GradientTensors, operator
+from impls.sigmoid_attention.options import AttentionOptions, taking_keywords
 
 DTYPES = {torch.float32: 0, torch.bfloat16: 1}
 """What the library reads and writes itself; float16 goes in and comes out as float32."""
@@ -57,7 +56,7 @@ def obstacle() -> compiler.BackendUnavailable | None:
     return None
 
 
-def forward(q: Tensor, k: Tensor, v: Tensor, options: Options) -> Tensor:
+def forward(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions) -> Tensor:
     """The output, (B, H, Nq, Dv), in q's dtype."""
     dtype = q.dtype
     q, k, v = _readable(q), _readable(k), _readable(v)
@@ -67,13 +66,13 @@ def forward(q: Tensor, k: Tensor, v: Tensor, options: Options) -> Tensor:
 
 
 def backward(
-    grad: Tensor, q: Tensor, k: Tensor, v: Tensor, options: Options, wants_bias: bool, wants_slopes: bool
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    grad: Tensor, q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions, wants_bias: bool, wants_slopes: bool
+) -> GradientTensors:
     """Gradients of q, k, v, bias and slopes."""
-    dtype, bias, slopes = q.dtype, options.bias, options.slopes
+    dtype, bias, slopes = q.dtype, options.bias, options.alibi_slopes
     q, k, v, grad = _readable(q), _readable(k), _readable(v), _readable(grad)
     # Packed sequences need not cover everything: what belongs to none has a gradient of 0.
-    new = torch.empty if options.cu_q is None else torch.zeros
+    new = torch.empty if options.cu_seqlens_q is None else torch.zeros
     dq, dk, dv = (new(x.shape, dtype=x.dtype) for x in (q, k, v))
     dbias = torch.zeros((), dtype=torch.float64) if wants_bias else None
     dslopes = torch.zeros(slopes.shape, dtype=torch.float64) if wants_slopes and slopes is not None else None
@@ -101,11 +100,11 @@ def _readable(x: Tensor) -> Tensor:
 
 
 def _run(
-    which: str, options: Options, q: Tensor, k: Tensor, v: Tensor, *, dbias: Tensor | None = None,
+    which: str, options: AttentionOptions, q: Tensor, k: Tensor, v: Tensor, *, dbias: Tensor | None = None,
     dslopes: Tensor | None = None, **others: Tensor,
 ) -> None:  # fmt: skip
     """Call the library on tensors by the names of ``Call``'s fields."""
-    slopes = None if options.slopes is None else options.slopes.detach().to(torch.float32).contiguous()
+    slopes = None if options.alibi_slopes is None else options.alibi_slopes.detach().to(torch.float32).contiguous()
     rows = _sequences(q, k, options)
     table = (ctypes.c_int64 * (7 * len(rows)))(*itertools.chain.from_iterable(rows))
     call = _Call(
@@ -118,12 +117,12 @@ def _run(
         key_heads=k.shape[1],
         dim=q.shape[3],
         value_dim=v.shape[3],
-        slopes_apart=q.shape[1] if slopes is not None and slopes.ndim == 2 else 0,
+        slopes_apart=q.shape[1] if options.slopes_by_row else 0,
         left=options.left,
         right=options.right,
         dtype=DTYPES[q.dtype],
         threads=torch.get_num_threads(),
-        scale=options.scale,
+        scale=options.scale_for(q.shape[3]),
         bias=float(options.bias),
         **{name: _Tensor(x.data_ptr(), *x.stride()[:3]) for name, x in {"q": q, "k": k, "v": v, **others}.items()},
     )
@@ -131,17 +130,18 @@ def _run(
         raise MemoryError("no memory for the sums of the gradients")
 
 
-def _sequences(q: Tensor, k: Tensor, options: Options) -> list[tuple[int, ...]]:
+def _sequences(q: Tensor, k: Tensor, options: AttentionOptions) -> list[tuple[int, ...]]:
     """``Sequence`` of csrc/attention.cpp, a row for each: batch row, row of the slopes, first query, queries, first key, keys,
     keys that count."""
-    if options.cu_q is not None:
+    if options.cu_seqlens_q is not None:
         return [
             (0, row, queries.start, queries.stop - queries.start, keys.start, *[keys.stop - keys.start] * 2)
-            for row, queries, keys in sequences(options.cu_q, options.cu_k)
+            for row, queries, keys in options.sequences()
         ]
     nq, nk = q.shape[2], k.shape[2]
-    lengths = [nk] * len(q) if options.lengths is None else options.lengths.tolist()
+    lengths = [nk] * len(q) if options.key_lengths is None else options.key_lengths.tolist()
     return [(row, row, 0, nq, 0, nk, min(max(length, 0), nk)) for row, length in enumerate(lengths)]
 
 
-attention: Any = operator("sigmoid_attention_native", forward, backward)
+attend = operator("sigmoid_attention_native", forward, backward)
+attention = taking_keywords(attend)

@@ -1,4 +1,4 @@
-"""The implementations of sigmoid attention that are judged without being asked for: ours, and the published ones."""
+"""Every implementation of sigmoid attention that a run tests by default: ours, the published ones, and softmax baselines."""
 
 from __future__ import annotations
 
@@ -6,58 +6,64 @@ from typing import Any
 
 from impls.implementation import Implementation, Origin
 
-_EVERYTHING = frozenset(
-    {
-        "backward",
-        "bias",
-        "bias_gradient",
-        "scale",
-        "causal",
-        "rectangular",
-        "window",
-        "alibi",
-        "slope_gradient",
-        "gqa",
-        "key_lengths",
-        "value_dim",
-        "odd_head_dim",
-        "strides",
-        "packed",
-        "unaligned",
-    }
-)
-
+LOW = ("float16", "bfloat16")
+FLOATS = ("float32", *LOW)
+EVERYWHERE = ("cpu", "cuda")
+BASIC = frozenset({"backward", "bias", "scale", "causal", "rectangular", "strides"})
+WITHOUT_MASKS = BASIC | {"bias_gradient", "alibi", "slope_gradient", "gqa", "value_dim", "odd_head_dim", "unaligned"}
+EVERYTHING = WITHOUT_MASKS | {"window", "key_lengths", "packed"}
 
 _SDPA = "https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.scaled_dot_product_attention.html"
 _FLASH_ATTN = "https://github.com/Dao-AILab/flash-attention"
 
 
-def _yardstick(slug: str, summary: str, devices: tuple[str, ...] = ("cuda",), **fields: Any) -> Implementation:
+def _listed(slug: str, target: str, summary: str, **fields: Any) -> Implementation:
+    """A record on torch, in 32 and 16 bits, on either device, of every feature, where ``fields`` do not say otherwise."""
+    defaults: dict[str, Any] = {
+        "protocol": "torch", "requires": ("torch",), "dtypes": FLOATS, "devices": EVERYWHERE, "features": EVERYTHING,
+    }  # fmt: skip
     return Implementation(
         name=f"sigmoid_attention/{slug}",
         system="sigmoid_attention",
-        target=f"impls.sigmoid_attention.adapters.softmax:{slug.removeprefix('softmax-').replace('-', '_')}",
-        protocol="torch",
-        summary=f"Softmax, not sigmoid: {summary}; a yardstick of speed.",
-        devices=devices,
+        target=f"impls.sigmoid_attention.{target}",
+        summary=summary,
+        **{**defaults, **fields},
+    )
+
+
+def _published(slug: str, module: str, summary: str, distribution: str, **fields: Any) -> Implementation:
+    """Other people's, on CUDA alone where ``fields`` do not say otherwise."""
+    return _listed(
+        slug,
+        f"adapters.{module}:attention",
+        summary,
+        origin=Origin("package", distribution),
+        **{"devices": ("cuda",), **fields},
+    )
+
+
+def _speed_baseline(slug: str, summary: str, **fields: Any) -> Implementation:
+    return _listed(
+        slug,
+        f"adapters.softmax:{slug.removeprefix('softmax-').replace('-', '_')}",
+        f"Softmax, not sigmoid: {summary}; a speed baseline.",
         features=frozenset({"backward", "bias", "causal"}),
         **{
-            "requires": ("torch",),
-            "dtypes": ("float32", "float16", "bfloat16"),
+            "devices": ("cuda",),
             "documentation": _SDPA,
-            "settings": {"yardstick": "softmax attention"},
+            "settings": {"speed_baseline": "softmax attention"},
             **fields,
         },
     )
 
 
 def _flash_attn(version: int, module: str, distribution: str, summary: str, installing: str) -> Implementation:
-    return _yardstick(
+    return _speed_baseline(
         f"softmax-flash-attn-{version}",
         summary,
         requires=("torch", module),
-        dtypes=("float16", "bfloat16"),
-        settings={"yardstick": "softmax attention", "layout": "BNHD"},
+        dtypes=LOW,
+        settings={"speed_baseline": "softmax attention", "layout": "BNHD"},
         origin=Origin("package", distribution),
         documentation=_FLASH_ATTN,
         installing=installing,
@@ -65,82 +71,59 @@ def _flash_attn(version: int, module: str, distribution: str, summary: str, inst
 
 
 IMPLEMENTATIONS: tuple[Implementation, ...] = (
-    Implementation(
-        name="sigmoid_attention/numpy",
-        system="sigmoid_attention",
-        target="impls.sigmoid_attention.numpy_attention:attention",
+    _listed(
+        "numpy",
+        "numpy_attention:attention",
+        "NumPy at working precision, in small steps: the readable one, and what the mutants are made of.",
         protocol="numpy",
-        summary="NumPy at working precision, in small steps: the readable one, and what the planted bugs are made of.",
-        dtypes=("float64", "float32", "float16", "bfloat16"),
-        features=_EVERYTHING,
+        requires=(),
+        dtypes=("float64", *FLOATS),
+        devices=("cpu",),
     ),
-    Implementation(
-        name="sigmoid_attention/numpy-tanh",
-        system="sigmoid_attention",
-        target="impls.sigmoid_attention.numpy_tanh:attention",
+    _listed(
+        "numpy-tanh",
+        "numpy_tanh:attention",
+        "NumPy with the hardware's approximate tanh, emulated at its documented worst: most fast kernels' way.",
         protocol="numpy",
-        summary="NumPy with the hardware's approximate tanh, emulated at its documented worst: most fast kernels' way.",
-        dtypes=("float32", "float16", "bfloat16"),
-        features=_EVERYTHING,
+        requires=(),
+        devices=("cpu",),
         numerical_class="fused-tanh",
     ),
-    Implementation(
-        name="sigmoid_attention/torch-eager",
-        system="sigmoid_attention",
-        target="impls.sigmoid_attention.torch_eager:attention",
-        protocol="torch",
-        summary="Plain torch with float32 scores in memory: what one would write first.",
-        requires=("torch",),
-        dtypes=("float64", "float32", "float16", "bfloat16"),
-        devices=("cpu", "cuda"),
-        features=_EVERYTHING,
+    _listed(
+        "torch-eager",
+        "torch_eager:attention",
+        "Plain torch with float32 scores in memory: what one would write first.",
+        dtypes=("float64", *FLOATS),
     ),
-    Implementation(
-        name="sigmoid_attention/torch-blocked",
-        system="sigmoid_attention",
-        target="impls.sigmoid_attention.torch_blocked:attention",
-        protocol="torch",
-        summary="Plain torch in tiles that stay in cache, backward by recomputation; the path for a CPU.",
-        requires=("torch",),
-        dtypes=("float64", "float32", "float16", "bfloat16"),
-        devices=("cpu", "cuda"),
-        features=_EVERYTHING | {"long"},
+    _listed(
+        "torch-blocked",
+        "torch_blocked:attention",
+        "Plain torch in tiles that stay in cache, backward by recomputation; the path for a CPU.",
+        dtypes=("float64", *FLOATS),
+        features=EVERYTHING | {"long"},
         documentation="docs/sigmoid-attention.md",
     ),
-    Implementation(
-        name="sigmoid_attention/native",
-        system="sigmoid_attention",
-        target="impls.sigmoid_attention.native:attention",
-        protocol="torch",
-        summary="C++ for the CPU, compiled at its first call: products and activation of a tile in registers and cache.",
-        requires=("torch",),
-        dtypes=("float32", "float16", "bfloat16"),
-        features=_EVERYTHING | {"long"},
+    _listed(
+        "native",
+        "native:attention",
+        "C++ for the CPU, compiled at its first call: products and activation of a tile in registers and cache.",
+        devices=("cpu",),
+        features=EVERYTHING | {"long"},
         documentation="docs/sigmoid-attention.md",
         slow_start="a C++ compiler runs once on each machine",
     ),
-    Implementation(
-        name="sigmoid_attention/auto",
-        system="sigmoid_attention",
-        target="impls.sigmoid_attention.api:sigmoid_attention",
-        protocol="torch",
-        summary="The public call, which picks a backend: on a CPU native (torch-blocked without a compiler), on CUDA triton.",
-        requires=("torch",),
-        dtypes=("float64", "float32", "float16", "bfloat16"),
-        devices=("cpu", "cuda"),
-        features=_EVERYTHING | {"long"},
+    _listed(
+        "auto",
+        "api:sigmoid_attention",
+        "The public call, which picks a backend: on a CPU native (torch-blocked without a compiler), on CUDA triton.",
+        dtypes=("float64", *FLOATS),
+        features=EVERYTHING | {"long"},
         documentation="docs/sigmoid-attention.md",
     ),
-    Implementation(
-        name="sigmoid_attention/flex-attention",
-        system="sigmoid_attention",
-        target="impls.sigmoid_attention.torch_flex:attention",
-        protocol="torch",
-        summary="torch's flex_attention: softmax of log-sigmoid times its row sum; compiled on a CUDA device alone.",
-        requires=("torch",),
-        dtypes=("float32", "float16", "bfloat16"),
-        devices=("cpu", "cuda"),
-        features=_EVERYTHING,
+    _listed(
+        "flex-attention",
+        "torch_flex:attention",
+        "torch's flex_attention: softmax of log-sigmoid times its row sum; compiled on a CUDA device alone.",
         numerical_class="renormalised",
         settings={
             "cpu_dtypes": ("float32",),
@@ -149,50 +132,27 @@ IMPLEMENTATIONS: tuple[Implementation, ...] = (
         documentation="https://docs.pytorch.org/docs/stable/nn.attention.flex_attention.html",
         slow_start="torch.compile runs a compiler for each kind of mask",
     ),
-    Implementation(
-        name="sigmoid_attention/triton",
-        system="sigmoid_attention",
-        target="impls.sigmoid_attention.triton_kernels:attention",
-        protocol="torch",
-        summary="Triton kernels, forward and backward, with a sigmoid of relative accuracy; interpreted on a CPU.",
+    _listed(
+        "triton",
+        "triton_kernels:attention",
+        "Triton kernels, forward and backward, with a sigmoid of relative accuracy; interpreted on a CPU.",
         requires=("torch", "triton"),
         settings={"interpreted_on_cpu": True},
-        dtypes=("float32", "float16", "bfloat16"),
-        devices=("cpu", "cuda"),
-        features=_EVERYTHING | {"long"},
+        features=EVERYTHING | {"long"},
     ),
-    Implementation(
-        name="sigmoid_attention/triton-hopper",
-        system="sigmoid_attention",
-        target="impls.sigmoid_attention.triton_hopper:attention",
-        protocol="torch",
-        summary="Triton for Hopper, forward and backward: bulk copies, specialised warps; D to 128. Never run on a GPU.",
+    _listed(
+        "triton-hopper",
+        "triton_hopper:attention",
+        "Triton for Hopper, forward and backward: bulk copies, specialised warps; D to 128. Never run on a GPU.",
         requires=("torch", "triton"),
         settings={"interpreted_on_cpu": True},
-        dtypes=("float16", "bfloat16"),
-        devices=("cpu", "cuda"),
+        dtypes=LOW,
         # Gradients of bias and slopes are the generic kernels', and under slopes some of k and v: see its backward().
-        features=frozenset(
-            {
-                "backward",
-                "bias",
-                "bias_gradient",
-                "scale",
-                "causal",
-                "rectangular",
-                "alibi",
-                "slope_gradient",
-                "gqa",
-                "value_dim",
-                "odd_head_dim",
-                "strides",
-                "unaligned",
-            }
-        ),
+        features=WITHOUT_MASKS,
         documentation="docs/sigmoid-attention.md",
     ),
-    _yardstick("softmax-fused", "torch's flash backend, FlashAttention-2 on a CUDA device", ("cpu", "cuda")),
-    _yardstick("softmax-cudnn", "torch's cuDNN backend"),
+    _speed_baseline("softmax-fused", "torch's flash backend, FlashAttention-2 on a CUDA device", devices=EVERYWHERE),
+    _speed_baseline("softmax-cudnn", "torch's cuDNN backend"),
     _flash_attn(
         2,
         "flash_attn",
@@ -214,78 +174,52 @@ IMPLEMENTATIONS: tuple[Implementation, ...] = (
         "FlashAttention-4, in the CuTe DSL",
         "python -m pip install --pre flash-attn-4",
     ),
-    Implementation(
-        name="sigmoid_attention/x-transformers",
-        system="sigmoid_attention",
-        target="impls.sigmoid_attention.adapters.x_transformers:attention",
-        protocol="torch",
-        summary="x-transformers, Attend(sigmoid=True): eager, in the input dtype, without a bias.",
+    _published(
+        "x-transformers",
+        "x_transformers",
+        "x-transformers, Attend(sigmoid=True): eager, in the input dtype, without a bias.",
+        "x-transformers",
         requires=("torch", "x_transformers"),
-        dtypes=("float32", "float16", "bfloat16"),
-        devices=("cpu", "cuda"),
-        features=frozenset(
-            {
-                "backward",
-                "scale",
-                "causal",
-                "rectangular",
-                "gqa",
-                "key_lengths",
-                "value_dim",
-                "odd_head_dim",
-                "strides",
-                "unaligned",
-            }
-        ),
+        devices=EVERYWHERE,
+        features=BASIC - {"bias"} | {"gqa", "key_lengths", "value_dim", "odd_head_dim", "unaligned"},
         numerical_class="materialised",
-        origin=Origin("package", "x-transformers"),
         documentation="https://github.com/lucidrains/x-transformers",
     ),
-    Implementation(
-        name="sigmoid_attention/triton-sigmoid",
-        system="sigmoid_attention",
-        target="impls.sigmoid_attention.adapters.triton_sigmoid:attention",
-        protocol="torch",
-        summary="triton-sigmoid with its default activation, the hardware's approximate tanh; CUDA only.",
+    _published(
+        "triton-sigmoid",
+        "triton_sigmoid",
+        "triton-sigmoid with its default activation, the hardware's approximate tanh; CUDA only.",
+        "triton-sigmoid",
         requires=("torch", "triton", "triton_sigmoid"),
-        dtypes=("float32", "float16", "bfloat16"),
-        devices=("cuda",),
-        features=frozenset({"backward", "bias", "scale", "causal", "rectangular", "key_lengths", "strides"}),
+        features=BASIC | {"key_lengths"},
         numerical_class="fused-tanh",
         settings={"layout": "BNHD"},
-        origin=Origin("package", "triton-sigmoid"),
         documentation="https://github.com/MSDLLCpapers/triton-sigmoid",
         slow_start="it tunes and compiles its kernels on first use",
     ),
-    Implementation(
-        name="sigmoid_attention/flashinfer",
-        system="sigmoid_attention",
-        target="impls.sigmoid_attention.adapters.flashinfer:attention",
-        protocol="torch",
-        summary="FlashInfer's prefill kernels with a sigmoid variant, as its own tests have; forward, CUDA only.",
+    _published(
+        "flashinfer",
+        "flashinfer",
+        "FlashInfer's prefill kernels with a sigmoid variant, as its own tests have; forward, CUDA only.",
+        "flashinfer-python",
         requires=("torch", "flashinfer"),
-        dtypes=("float16", "bfloat16"),
-        devices=("cuda",),
-        features=frozenset({"bias", "scale", "causal", "rectangular", "gqa", "packed", "strides"}),
+        dtypes=LOW,
+        features=BASIC - {"backward"} | {"gqa", "packed"},
         settings={"layout": "BNHD"},
-        origin=Origin("package", "flashinfer-python"),
         documentation="https://docs.flashinfer.ai",
         installing="python -m pip install flashinfer-python (it compiles with nvcc on first use)",
         slow_start="it compiles a kernel for each head dim and dtype on first use",
     ),
-    Implementation(
-        name="sigmoid_attention/flash-sigmoid",
-        system="sigmoid_attention",
-        target="impls.sigmoid_attention.adapters.apple:attention",
-        protocol="torch",
-        summary="FlashSigmoid, the paper's own kernel, where somebody has built it; CUDA only.",
+    _published(
+        "flash-sigmoid",
+        "apple",
+        "FlashSigmoid, the paper's own kernel, where somebody has built it; CUDA only.",
+        "flash_sigmoid",
         requires=("torch", "flash_sigmoid"),
-        dtypes=("float16", "bfloat16"),
-        devices=("cuda",),
-        features=frozenset({"backward", "bias", "scale", "causal", "rectangular", "window", "alibi", "gqa", "strides"}),
+        dtypes=LOW,
+        features=BASIC | {"window", "alibi", "gqa"},
         numerical_class="fused-tanh",
         settings={"layout": "BNHD"},
-        origin=Origin("package", "flash_sigmoid"),
         documentation="https://github.com/apple/ml-sigmoid-attention",
         installing="git clone https://github.com/apple/ml-sigmoid-attention && "
         "python -m pip install --no-build-isolation ./ml-sigmoid-attention/flash_sigmoid (it needs nvcc)",

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from impls.sigmoid_attention.operator import Options, operator
-from impls.sigmoid_attention.packed import sequences
+from impls.sigmoid_attention.operator import GradientTensors, operator
+from impls.sigmoid_attention.options import AttentionOptions, taking_keywords
 
 QUERIES, KEYS = 512, 512
 QUERIES_MASKED = 64, 256
@@ -64,17 +64,16 @@ class _Heads(NamedTuple):
     slopes: Tensor | None
     """(R, group, 1, 1)"""
     length: int
-    left: int
-    right: int
+    options: AttentionOptions
 
     def queries(self) -> Iterator[slice]:
         """Rows of tiles."""
         nq = self.q.shape[2]
-        masked = min(self.left, self.right) < max(nq, self.k.shape[1])
+        masked = min(self.options.left, self.options.right) < max(nq, self.k.shape[1])
         step = QUERIES
         if masked:
             fewest, most = QUERIES_MASKED
-            step = min(max(fewest, min(self.left + self.right, self.k.shape[1]) // 16), most)
+            step = min(max(fewest, min(self.options.left + self.options.right, self.k.shape[1]) // 16), most)
         step = max(16, step // self.q.shape[1])
         for start in range(0, nq, step):
             yield slice(start, min(start + step, nq))
@@ -82,21 +81,21 @@ class _Heads(NamedTuple):
     def tiles(self, rows: slice) -> Iterator[_Tile]:
         """The tiles of a row that any query sees."""
         shift = self.k.shape[1] - self.q.shape[2]
-        first = max(0, rows.start + shift - self.left)
-        last = min(self.length, rows.stop + shift + self.right)
+        first = max(0, rows.start + shift - self.options.left)
+        last = min(self.length, rows.stop + shift + self.options.right)
         for start in range(first, last, KEYS):
             stop = min(start + KEYS, last)
-            whole = start >= rows.stop - 1 + shift - self.left and stop - 1 <= rows.start + shift + self.right
+            whole = start >= rows.stop - 1 + shift - self.options.left and stop - 1 <= rows.start + shift + self.options.right
             hidden = distance = None
             if not whole or self.slopes is not None:
                 position = torch.arange(rows.start + shift, rows.stop + shift, device=self.q.device)[:, None]
                 offset = torch.arange(start, stop, device=self.q.device) - position
-                hidden = None if whole else (offset < -self.left) | (offset > self.right)
+                hidden = None if whole else self.options.hides(offset)
                 distance = None if self.slopes is None else offset.abs().to(self.q.dtype)
             yield _Tile(rows, slice(start, stop), hidden, distance)
 
 
-def forward(q: Tensor, k: Tensor, v: Tensor, options: Options) -> Tensor:
+def forward(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions) -> Tensor:
     """The output, (B, H, Nq, Dv), in q's dtype."""
     out = torch.empty((*q.shape[:3], v.shape[3]), dtype=q.dtype, device=q.device)
     for part, heads in _each(q, k, v, options):
@@ -122,13 +121,13 @@ def forward(q: Tensor, k: Tensor, v: Tensor, options: Options) -> Tensor:
 
 
 def backward(
-    grad: Tensor, q: Tensor, k: Tensor, v: Tensor, options: Options, wants_bias: bool, wants_slopes: bool
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    grad: Tensor, q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions, wants_bias: bool, wants_slopes: bool
+) -> GradientTensors:
     """Gradients of q, k, v, bias and slopes. Tiles are transposed, (keys, queries): two of the three products that use one
     then read it along its rows."""
     wide = _wide(q)
     dq, dk, dv = (torch.zeros(x.shape, dtype=x.dtype, device=x.device) for x in (q, k, v))
-    slopes = options.slopes
+    slopes = options.alibi_slopes
     dbias = torch.zeros((), dtype=wide, device=q.device)
     dslopes = torch.zeros(slopes.shape if slopes is not None and wants_slopes else (0,), dtype=wide, device=q.device)
     for part, heads in _each(q, k, v, options):
@@ -155,7 +154,7 @@ def backward(
                     dbias += ds.sum()
                 if wants_slopes and tile.distance is not None:
                     _add_slopes(dslopes, part, -(_by_head(ds, heads) * tile.distance.T[:, None]).sum((1, 3)))
-            dq_rows[:, :, rows] = (dq_tile * options.scale).view_as(dq_rows[:, :, rows])
+            dq_rows[:, :, rows] = (dq_tile * options.scale_for(q.shape[3])).view_as(dq_rows[:, :, rows])
         _put(dq, part, dq_rows)
         _put_keys(dk, part, dk_rows)
         _put_keys(dv, part, dv_rows)
@@ -175,7 +174,7 @@ def _wide(x: Tensor) -> torch.dtype:
 
 def _by_head(tile: Tensor, heads: _Heads) -> Tensor:
     """A transposed tile (R, keys, group * queries) seen as (R, keys, group, queries)."""
-    return tile.unflatten(2, (heads.q.shape[1], -1))
+    return torch.unflatten(tile, 2, (heads.q.shape[1], -1))
 
 
 def _activate(scores: Tensor, heads: _Heads, tile: _Tile, *, transposed: bool) -> None:
@@ -184,7 +183,8 @@ def _activate(scores: Tensor, heads: _Heads, tile: _Tile, *, transposed: bool) -
         scores.sigmoid_()
         return
     group = heads.q.shape[1]
-    by_head = scores.unflatten(2, (group, -1)).transpose(1, 2) if transposed else scores.unflatten(1, (group, -1))
+    by_head = torch.unflatten(scores, 2 if transposed else 1, (group, -1))
+    by_head = by_head.transpose(1, 2) if transposed else by_head
     if heads.slopes is not None and tile.distance is not None:
         by_head.sub_(heads.slopes * (tile.distance.T if transposed else tile.distance))
     scores.sigmoid_()
@@ -204,19 +204,20 @@ class _Part(NamedTuple):
     group: int
 
 
-def _each(q: Tensor, k: Tensor, v: Tensor, options: Options) -> Iterator[tuple[_Part, _Heads]]:
+def _each(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions) -> Iterator[tuple[_Part, _Heads]]:
     """The work in parts whose tiles fit the caches: whole batch rows, or some heads of one."""
-    batch, heads, nq, _ = q.shape
+    batch, heads, nq, dim = q.shape
+    scale = options.scale_for(dim)
     key_heads = k.shape[1]
     group = heads // key_heads
     wide = _wide(q)
     bias = torch.as_tensor(options.bias, dtype=wide, device=q.device).detach().reshape(1, 1, 1)
     together = max(1, MOST_SCORES // (min(nq * group, QUERIES) * min(k.shape[2], KEYS) or 1))
-    lengths = None if options.lengths is None else options.lengths.tolist()
-    if options.cu_q is not None:
-        pieces = [(slice(0, 1), row, queries, keys) for row, queries, keys in sequences(options.cu_q, options.cu_k)]
+    lengths = None if options.key_lengths is None else options.key_lengths.tolist()
+    if options.cu_seqlens_q is not None:
+        pieces = [(slice(0, 1), *sequence) for sequence in options.sequences()]
     else:
-        step = max(1, together // key_heads) if lengths is None and not _per_row(options.slopes) else 1
+        step = max(1, together // key_heads) if lengths is None and not options.slopes_by_row else 1
         whole = slice(0, nq), slice(0, k.shape[2])
         pieces = [(slice(row, min(row + step, batch)), row, *whole) for row in range(0, batch, step)]
     for rows, row, queries, keys in pieces:
@@ -224,33 +225,28 @@ def _each(q: Tensor, k: Tensor, v: Tensor, options: Options) -> Iterator[tuple[_
         for start in range(0, key_heads, several):
             part = _Part(rows, slice(start, min(start + several, key_heads)), queries, keys, row, group)
             slopes = None
-            if options.slopes is not None:
-                mine = options.slopes[row] if _per_row(options.slopes) else options.slopes
+            if options.alibi_slopes is not None:
+                mine = options.alibi_slopes[row] if options.slopes_by_row else options.alibi_slopes
                 mine = mine.to(wide).unflatten(0, (key_heads, group))[part.key_heads]
                 slopes = mine.repeat(rows.stop - rows.start, 1)[:, :, None, None]
             yield (
                 part,
                 _Heads(
-                    _rows(q, part).to(wide) * options.scale,
+                    _rows(q, part).to(wide) * scale,
                     _keys(k, part).to(wide),
                     _keys(v, part).to(wide),
                     bias,
                     slopes,
                     keys.stop - keys.start if lengths is None else lengths[row],
-                    options.left,
-                    options.right,
+                    options,
                 ),
             )
-
-
-def _per_row(slopes: Tensor | None) -> bool:
-    return slopes is not None and slopes.ndim == 2
 
 
 def _rows(x: Tensor, part: _Part) -> Tensor:
     """A part of (B, H, N, D) as (R, group, n, D)."""
     heads = slice(part.key_heads.start * part.group, part.key_heads.stop * part.group)
-    return x[part.batch, heads, part.queries].unflatten(1, (-1, part.group)).flatten(0, 1)
+    return torch.unflatten(x[part.batch, heads, part.queries], 1, (-1, part.group)).flatten(0, 1)
 
 
 def _keys(x: Tensor, part: _Part) -> Tensor:
@@ -274,7 +270,8 @@ def _add_slopes(total: Tensor, part: _Part, found: Tensor) -> None:
     if total.ndim == 2:
         total[part.row, heads] += found.flatten()
     else:
-        total[heads] += found.unflatten(0, (part.batch.stop - part.batch.start, -1)).sum(0).flatten()
+        total[heads] += torch.unflatten(found, 0, (part.batch.stop - part.batch.start, -1)).sum(0).flatten()
 
 
-attention: Any = operator("sigmoid_attention_blocked", forward, backward)
+attend = operator("sigmoid_attention_blocked", forward, backward)
+attention = taking_keywords(attend)

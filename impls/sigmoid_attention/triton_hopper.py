@@ -4,10 +4,13 @@ It has been interpreted and compiled for sm_90a, and has never run on a GPU: `au
 measured it. Deterministic: every gradient is summed by one program in a fixed order.
 """
 
+# mypy: allow-untyped-calls
+# (torch.cuda's own functions, which have no types)
+
 from __future__ import annotations
 
 import contextvars
-import inspect
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -15,9 +18,10 @@ from torch import Tensor
 
 from impls.implementation import Unsupported
 from impls.sigmoid_attention import triton_kernels
-from impls.sigmoid_attention.operator import FAR, Options, operator
+from impls.sigmoid_attention.operator import GradientTensors, operator
+from impls.sigmoid_attention.options import FAR, AttentionOptions, taking_keywords
 from impls.sigmoid_attention.triton_hopper_kernels import hopper_forward_kernel, hopper_key_kernel, hopper_query_kernel
-from impls.sigmoid_attention.triton_kernels import LOG2_E
+from impls.sigmoid_attention.triton_kernels import pointers, scores_of_base_2, slope_stride
 from impls.triton_support import interpreted, load_triton
 
 triton = load_triton()
@@ -43,7 +47,7 @@ def tiles(d: int, *, kernel: str, peeled: bool = False) -> dict[str, Any]:
         "RECIPROCALS": 1 if kernel == "forward" else 2,
         "num_warps": 4,
         "num_stages": 2,
-        **triton_kernels._CHANGES.get(),
+        **triton_kernels.CHANGES.get(),
     }
 
 
@@ -65,7 +69,7 @@ def launch_options(d: int, nq: int, nk: int, *, kernel: str, causal: bool, group
     return {**meta, "CAUSAL": causal, "MASKED": True, "PEELED": written_out}
 
 
-def forward(q: Tensor, k: Tensor, v: Tensor, options: Options) -> Tensor:
+def forward(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions) -> Tensor:
     """The output, (B, H, Nq, D), in q's dtype. Raises Unsupported for what these kernels do not take."""
     _require(q, k, v, options)
     if not q.numel() or not k.numel():
@@ -75,15 +79,15 @@ def forward(q: Tensor, k: Tensor, v: Tensor, options: Options) -> Tensor:
     meta = _meta(q, k, options, "forward")
     _launch(
         hopper_forward_kernel, _programs(q, meta["BLOCK_M"]), q,
-        (q, k, v, out, *_pointers(q, options), *_strides(q, k, v, out), _slope_stride(options)),
-        (*_sizes(q, k), *_scores(options)), {**_flags(options), **meta},
+        (q, k, v, out, *pointers(q, options)[:2], *_strides(q, k, v, out), slope_stride(options)),
+        (*_sizes(q, k), *scores_of_base_2(q, options)), {**_flags(options), **meta},
     )  # fmt: skip
     return out
 
 
 def backward(
-    grad: Tensor, q: Tensor, k: Tensor, v: Tensor, options: Options, wants_bias: bool, wants_slopes: bool
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    grad: Tensor, q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions, wants_bias: bool, wants_slopes: bool
+) -> GradientTensors:
     """Gradients of q, k and v by the Hopper kernels; by the generic ones where bias or slopes ask for theirs.
 
     So are those of k and v with slopes over grouped heads, whose slope would change within the loop, and at head dim 128,
@@ -92,31 +96,31 @@ def backward(
     if wants_bias or wants_slopes or not q.numel() or not k.numel():
         return triton_kernels.backward(grad, q, k, v, options, wants_bias, wants_slopes)
     grad, q, k, v = map(_for_copies, (grad, q, k, v))
-    generic = options.slopes is not None and (q.shape[1] != k.shape[1] or q.shape[3] == 128)
+    generic = options.alibi_slopes is not None and (q.shape[1] != k.shape[1] or q.shape[3] == 128)
     of_keys = (triton_kernels.key_gradients if generic else key_gradients)(grad, q, k, v, options)
     return query_gradient(grad, q, k, v, options), *of_keys, q.new_empty(0), q.new_empty(0)
 
 
-def query_gradient(grad: Tensor, q: Tensor, k: Tensor, v: Tensor, options: Options) -> Tensor:
+def query_gradient(grad: Tensor, q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions) -> Tensor:
     """dQ."""
     dq = torch.empty(q.shape, dtype=q.dtype, device=q.device)
     meta, tensors = _meta(q, k, options, "query"), (q, k, v, grad, dq)
     _launch(
         hopper_query_kernel, _programs(q, meta["BLOCK_M"]), q,
-        (*tensors, *_pointers(q, options), *_strides(*tensors), _slope_stride(options)),
-        (*_sizes(q, k), options.scale, *_scores(options)), {**_flags(options), **meta},
+        (*tensors, *pointers(q, options)[:2], *_strides(*tensors), slope_stride(options)),
+        (*_sizes(q, k), options.scale_for(q.shape[3]), *scores_of_base_2(q, options)), {**_flags(options), **meta},
     )  # fmt: skip
     return dq
 
 
-def key_gradients(grad: Tensor, q: Tensor, k: Tensor, v: Tensor, options: Options) -> tuple[Tensor, Tensor]:
+def key_gradients(grad: Tensor, q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions) -> tuple[Tensor, Tensor]:
     """dK and dV."""
     dk, dv = (torch.empty(x.shape, dtype=x.dtype, device=x.device) for x in (k, v))
     meta, tensors = _meta(q, k, options, "key"), (q, k, v, grad, dk, dv)
     _launch(
         hopper_key_kernel, _programs(k, meta["BLOCK_N"]), q,
-        (*tensors, *_pointers(q, options), *_strides(*tensors), _slope_stride(options)),
-        (*_sizes(q, k), options.scale, *_scores(options)), {**_flags(options), **meta},
+        (*tensors, *pointers(q, options)[:2], *_strides(*tensors), slope_stride(options)),
+        (*_sizes(q, k), options.scale_for(q.shape[3]), *scores_of_base_2(q, options)), {**_flags(options), **meta},
     )  # fmt: skip
     return dk, dv
 
@@ -134,7 +138,7 @@ def _launch(
     contextvars.copy_context().run(launch)
 
 
-def _meta(q: Tensor, k: Tensor, options: Options, kernel: str) -> dict[str, Any]:
+def _meta(q: Tensor, k: Tensor, options: AttentionOptions, kernel: str) -> dict[str, Any]:
     return launch_options(
         q.shape[3], q.shape[2], k.shape[2], kernel=kernel, causal=options.right == 0, grouped=q.shape[1] != k.shape[1]
     )
@@ -149,24 +153,8 @@ def _sizes(q: Tensor, k: Tensor) -> tuple[int, int, int, int]:
     return q.shape[1], q.shape[1] // k.shape[1], q.shape[2], k.shape[2]
 
 
-def _scores(options: Options) -> tuple[float, float]:
-    """Scale and bias of base 2."""
-    return options.scale * LOG2_E, (0.0 if isinstance(options.bias, Tensor) else options.bias) * LOG2_E
-
-
-def _flags(options: Options) -> dict[str, bool]:
-    return {"HAS_SLOPES": options.slopes is not None, "HAS_BIAS": isinstance(options.bias, Tensor)}
-
-
-def _pointers(q: Tensor, options: Options) -> tuple[Tensor, Tensor]:
-    """Slopes and bias; q stands in for what is not given, and is not read as such."""
-    bias = options.bias if isinstance(options.bias, Tensor) else None
-    return tuple(q if x is None else x.contiguous() for x in (options.slopes, bias))  # type: ignore[return-value]
-
-
-def _slope_stride(options: Options) -> int:
-    slopes = options.slopes
-    return slopes.shape[1] if slopes is not None and slopes.ndim == 2 else 0
+def _flags(options: AttentionOptions) -> dict[str, bool]:
+    return {"HAS_SLOPES": options.alibi_slopes is not None, "HAS_BIAS": isinstance(options.bias, Tensor)}
 
 
 def _strides(*tensors: Tensor) -> tuple[int, ...]:
@@ -193,33 +181,34 @@ def _for_copies(x: Tensor) -> Tensor:
     return x if _copied(x) else x.clone(memory_format=torch.contiguous_format)
 
 
-def _require(q: Tensor, k: Tensor, v: Tensor, options: Options) -> None:
-    triton_kernels._require(q)
+def _require(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions) -> None:
+    triton_kernels.require(q)
     if q.dtype == torch.float32:
         raise Unsupported("takes float16 and bfloat16: the matrix units would cut float32 to TF32")
     if q.device.type == "cuda" and (found := torch.cuda.get_device_capability(q.device))[0] != 9:
         raise Unsupported(f"is written for compute capability 9.0, and this device has {found[0]}.{found[1]}")
     if q.shape[3] not in DIMS or v.shape[3] != q.shape[3]:
         raise Unsupported(f"takes head dims up to {DIMS[-1]}; found {q.shape[3]} and {v.shape[3]}")
-    if options.lengths is not None or options.cu_q is not None or options.left != FAR or options.right not in (0, FAR):
+    other = options.key_lengths is not None or options.cu_seqlens_q is not None
+    if other or options.left != FAR or options.right not in (0, FAR):
         raise Unsupported("takes causal masks, and neither windows, lengths nor packed sequences")
 
 
-_attention: Any = operator("sigmoid_attention_hopper", forward, backward)
+_attend = operator("sigmoid_attention_hopper", forward, backward)
 
 
-def attention(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Tensor:
-    """As `impls.sigmoid_attention.triton_kernels.attention`, for fewer selected_cases: see `forward`.
+def attend(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions) -> Tensor:
+    """As `impls.sigmoid_attention.triton_kernels.attend`, for fewer cases: see `forward`.
 
     Head dims between those of the tiles are filled up with zeros, which no score and no gradient notices.
     """
     d, dv = q.shape[3], v.shape[3]
     width = next((dim for dim in DIMS if max(d, dv) <= dim), None)
     if width is None or d == dv == width:
-        return _attention(q, k, v, **options)
-    options["scale"] = d**-0.5 if options.get("scale") is None else options["scale"]
+        return _attend(q, k, v, options)
+    options = replace(options, scale=options.scale_for(d))
     q, k, v = (torch.nn.functional.pad(x, (0, width - x.shape[3])) for x in (q, k, v))
-    return _attention(q, k, v, **options)[..., :dv]
+    return _attend(q, k, v, options)[..., :dv]
 
 
-attention.__signature__ = inspect.signature(_attention)  # type: ignore[attr-defined]
+attention = taking_keywords(attend)

@@ -5,14 +5,13 @@ approximate tanh has one of absolute accuracy only. With no maximum and no row s
 blocks of keys, and the backward pass needs neither the output nor a log-sum-exp.
 """
 
-# mypy: allow-untyped-defs
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-decorators, allow-untyped-calls
 # (a kernel's arguments are pointers and scalars of the compiler, which have no Python types)
 
 from __future__ import annotations
 
 import contextlib
 import contextvars
-import inspect
 import math
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -22,8 +21,8 @@ import torch
 from torch import Tensor
 
 from impls.implementation import Unsupported
-from impls.sigmoid_attention.operator import Options, operator
-from impls.sigmoid_attention.packed import sequences
+from impls.sigmoid_attention.operator import GradientTensors, operator
+from impls.sigmoid_attention.options import AttentionOptions, taking_keywords
 from impls.triton_support import interpreted, load_triton, require_computed_loops
 
 triton = load_triton()
@@ -400,58 +399,58 @@ def key_gradient_kernel(
         _store(DV + b * dv_b + key_head * dv_h, dv_total, columns, value_dims, dv_n, dv_d, nk, dv)
 
 
-def forward(q: Tensor, k: Tensor, v: Tensor, options: Options) -> Tensor:
+def forward(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions) -> Tensor:
     """The output, (B, H, Nq, Dv), in q's dtype."""
-    _require(q)
+    require(q)
     out = torch.empty((*q.shape[:3], v.shape[3]), dtype=q.dtype, device=q.device)
     shape = _Shape.of(q, k, v, options)
     meta = launch_options(q.dtype, shape.d, shape.dv, kernel="forward")
     blocks = triton.cdiv(shape.longest_q, meta["BLOCK_M"])
     with torch.cuda.device_of(q):  # Triton launches on the current device, whatever the tensors are on
         forward_kernel[(blocks * shape.rows * shape.heads,)](
-            q, k, v, out, *_pointers(q, options),
-            *q.stride(), *k.stride(), *v.stride(), *out.stride(), _slope_stride(options),
+            q, k, v, out, *pointers(q, options),
+            *q.stride(), *k.stride(), *v.stride(), *out.stride(), slope_stride(options),
             blocks, shape.heads, shape.group, shape.nq, shape.nk, shape.d, shape.dv,
-            options.scale * LOG2_E, _number(options) * LOG2_E, options.left, options.right, **_flags(options), **meta,
+            *scores_of_base_2(q, options), options.left, options.right, **_flags(options), **meta,
         )  # fmt: skip
     return out
 
 
 def backward(
-    grad: Tensor, q: Tensor, k: Tensor, v: Tensor, options: Options, wants_bias: bool, wants_slopes: bool
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    grad: Tensor, q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions, wants_bias: bool, wants_slopes: bool
+) -> GradientTensors:
     """Gradients of q, k, v, and of bias and slopes where they are wanted."""
-    _require(q)
+    require(q)
     dq, row_sum, row_reach = query_gradient(grad, q, k, v, options)
     dk, dvalue = key_gradients(grad, q, k, v, options)
-    bias, slopes = options.bias, options.slopes
+    bias, slopes = options.bias, options.alibi_slopes
     nothing = q.new_empty(0)
     dbias = row_sum.sum().to(bias.dtype).reshape(bias.shape) if wants_bias and isinstance(bias, Tensor) else nothing
     dslopes = nothing.clone()
     if wants_slopes and slopes is not None:
-        dslopes = _slope_gradient(row_reach, slopes, options.cu_q).to(slopes.dtype)
+        dslopes = _slope_gradient(row_reach, options).to(slopes.dtype)
     return dq, dk, dvalue, dbias, dslopes
 
 
-def query_gradient(grad: Tensor, q: Tensor, k: Tensor, v: Tensor, options: Options) -> tuple[Tensor, Tensor, Tensor]:
+def query_gradient(grad: Tensor, q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions) -> tuple[Tensor, Tensor, Tensor]:
     """dQ, and of each query (float32) the sums of score gradients and of these times distance, which needs slopes."""
     shape = _Shape.of(q, k, v, options)
     dq = torch.empty(q.shape, dtype=q.dtype, device=q.device)
     row_sum = torch.empty(q.shape[:3], dtype=torch.float32, device=q.device)
-    row_reach = torch.empty_like(row_sum) if options.slopes is not None else row_sum
+    row_reach = torch.empty_like(row_sum) if options.alibi_slopes is not None else row_sum
     meta = launch_options(q.dtype, shape.d, shape.dv, kernel="query")
     blocks = triton.cdiv(shape.longest_q, meta["BLOCK_M"])
     with torch.cuda.device_of(q):
         query_gradient_kernel[(blocks * shape.rows * shape.heads,)](
-            q, k, v, grad, dq, *_pointers(q, options), row_sum, row_reach,
-            *q.stride(), *k.stride(), *v.stride(), *grad.stride(), *dq.stride(), _slope_stride(options),
-            blocks, shape.heads, shape.group, *_numbers(shape, options), **_flags(options), **meta,
+            q, k, v, grad, dq, *pointers(q, options), row_sum, row_reach,
+            *q.stride(), *k.stride(), *v.stride(), *grad.stride(), *dq.stride(), slope_stride(options),
+            blocks, shape.heads, shape.group, *_numbers(shape, q, options), **_flags(options), **meta,
         )  # fmt: skip
     return dq, row_sum, row_reach
 
 
 def key_gradients(
-    grad: Tensor, q: Tensor, k: Tensor, v: Tensor, options: Options, parts: tuple[str, ...] | None = None
+    grad: Tensor, q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions, parts: tuple[str, ...] | None = None
 ) -> tuple[Tensor, Tensor]:
     """dK and dV, by the launches that `key_parts` names; by some of them alone, with nothing in what only the others write."""
     shape = _Shape.of(q, k, v, options)
@@ -461,38 +460,31 @@ def key_gradients(
         blocks = triton.cdiv(shape.longest_k, meta["BLOCK_N"])
         with torch.cuda.device_of(q):
             key_gradient_kernel[(blocks * shape.rows * k.shape[1],)](
-                q, k, v, grad, dk, dvalue, *_pointers(q, options),
-                *q.stride(), *k.stride(), *v.stride(), *grad.stride(), *dk.stride(), *dvalue.stride(), _slope_stride(options),
-                blocks, k.shape[1], shape.group, *_numbers(shape, options), **_flags(options), **meta,
+                q, k, v, grad, dk, dvalue, *pointers(q, options),
+                *q.stride(), *k.stride(), *v.stride(), *grad.stride(), *dk.stride(), *dvalue.stride(), slope_stride(options),
+                blocks, k.shape[1], shape.group, *_numbers(shape, q, options), **_flags(options), **meta,
             )  # fmt: skip
     return dk, dvalue
 
 
-def _slope_gradient(row_reach: Tensor, slopes: Tensor, cu_q: Tensor | None) -> Tensor:
-    if slopes.ndim == 1:
+def _slope_gradient(row_reach: Tensor, options: AttentionOptions) -> Tensor:
+    if not options.slopes_by_row:
         return -row_reach.sum(dim=(0, 2))
-    if cu_q is None:
+    if options.cu_seqlens_q is None:
         return -row_reach.sum(dim=2)
-    return torch.stack([-row_reach[0, :, queries].sum(dim=1) for _, queries, _ in sequences(cu_q, cu_q)])
+    return torch.stack([-row_reach[0, :, queries].sum(dim=1) for _, queries, _ in options.sequences()])
 
 
-_attention: Any = operator("sigmoid_attention_triton", forward, backward)
+attend = operator("sigmoid_attention_triton", forward, backward)
+attention = taking_keywords(attend)
+"""``sigmoid(scale q k^T + bias) v``: q (B, H, Nq, D), k (B, Hk, Nk, D), v (B, Hk, Nk, Dv), float16, bfloat16 or float32.
+
+Any strides. Gradients for q, k, v, and for the bias and the slopes where they are tensors that ask for one. Raises Unsupported
+for bfloat16 in the interpreter, which multiplies its bit patterns and truncates where hardware rounds.
+"""
 
 
-def attention(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Tensor:
-    """``sigmoid(scale q k^T + bias) v``: q (B, H, Nq, D), k (B, Hk, Nk, D), v (B, Hk, Nk, Dv), float16, bfloat16 or float32.
-
-    Options as `impls.sigmoid_attention.torch_blocked.attention`. Any strides. Gradients for q, k, v, and for the bias and
-    the slopes where they are tensors that ask for one. Raises Unsupported for bfloat16 in the interpreter, which multiplies
-    its bit patterns and truncates where hardware rounds.
-    """
-    return _attention(q, k, v, **options)
-
-
-attention.__signature__ = inspect.signature(_attention)  # type: ignore[attr-defined]
-
-
-def _require(q: Tensor) -> None:
+def require(q: Tensor) -> None:
     require_computed_loops()
     if q.dtype == torch.bfloat16 and interpreted():
         raise Unsupported("Triton's interpreter does not compute in bfloat16; it takes a CUDA device")
@@ -510,46 +502,49 @@ class _Shape(NamedTuple):
     longest_k: int
 
     @classmethod
-    def of(cls, q: Tensor, k: Tensor, v: Tensor, options: Options) -> _Shape:
+    def of(cls, q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions) -> _Shape:
         rows, longest_q, longest_k = q.shape[0], q.shape[2], k.shape[2]
-        if options.cu_q is not None and options.cu_k is not None:
-            rows = options.cu_q.numel() - 1
+        if options.cu_seqlens_q is not None:
+            edges_of_both = options.cu_seqlens_q, options.cu_seqlens_k
+            rows = options.cu_seqlens_q.numel() - 1
             # Reading lengths off the device would end a graph's capture: then as if one sequence were all.
             if not (q.is_cuda and torch.cuda.is_current_stream_capturing()):
-                longest_q, longest_k = (int(edges.diff().max()) for edges in (options.cu_q, options.cu_k))
+                longest_q, longest_k = (int(edges.diff().max()) for edges in edges_of_both)
         heads = q.shape[1]
         return cls(rows, heads, heads // k.shape[1], q.shape[2], k.shape[2], q.shape[3], v.shape[3], longest_q, longest_k)
 
 
-def _number(options: Options) -> float:
-    return 0.0 if isinstance(options.bias, Tensor) else options.bias
+def scores_of_base_2(q: Tensor, options: AttentionOptions) -> tuple[float, float]:
+    """Scale and bias, the latter 0 where it is a tensor."""
+    bias = 0.0 if isinstance(options.bias, Tensor) else options.bias
+    return options.scale_for(q.shape[3]) * LOG2_E, bias * LOG2_E
 
 
-def _numbers(shape: _Shape, options: Options) -> tuple[float, ...]:
+def _numbers(shape: _Shape, q: Tensor, options: AttentionOptions) -> tuple[float, ...]:
     """What the kernels of the gradients take from ``nq`` to ``right``."""
     sizes = (shape.nq, shape.nk, shape.d, shape.dv)
-    return *sizes, options.scale, options.scale * LOG2_E, _number(options) * LOG2_E, options.left, options.right
+    return *sizes, options.scale_for(shape.d), *scores_of_base_2(q, options), options.left, options.right
 
 
-def _flags(options: Options) -> dict[str, bool]:
+def _flags(options: AttentionOptions) -> dict[str, bool]:
     return {
-        "HAS_SLOPES": options.slopes is not None,
+        "HAS_SLOPES": options.alibi_slopes is not None,
         "HAS_BIAS": isinstance(options.bias, Tensor),
-        "HAS_LENGTHS": options.lengths is not None,
-        "PACKED": options.cu_q is not None,
+        "HAS_LENGTHS": options.key_lengths is not None,
+        "PACKED": options.cu_seqlens_q is not None,
     }
 
 
-def _pointers(q: Tensor, options: Options) -> tuple[Tensor, ...]:
-    """A pointer for every optional argument; one that is not given is never read, and q stands in for it."""
+def pointers(q: Tensor, options: AttentionOptions) -> tuple[Tensor, ...]:
+    """Slopes, bias, lengths, edges of packed queries and of keys; q stands in for one that is not given, and is not read."""
     bias = options.bias if isinstance(options.bias, Tensor) else None
-    given = (options.slopes, bias, options.lengths, options.cu_q, options.cu_k)
+    given = (options.alibi_slopes, bias, options.key_lengths, options.cu_seqlens_q, options.cu_seqlens_k)
     return tuple(q if tensor is None else tensor.contiguous() for tensor in given)
 
 
-def _slope_stride(options: Options) -> int:
-    slopes = options.slopes
-    return slopes.shape[1] if slopes is not None and slopes.ndim == 2 else 0
+def slope_stride(options: AttentionOptions) -> int:
+    """Elements between the slopes of one batch row, or packed sequence, and the next."""
+    return int(options.alibi_slopes.shape[1]) if options.slopes_by_row else 0
 
 
 def key_parts(d: int, dv: int) -> tuple[str, ...]:
@@ -557,17 +552,17 @@ def key_parts(d: int, dv: int) -> tuple[str, ...]:
     return ("key",) if max(d, dv) <= 128 else ("keys", "values")
 
 
-_CHANGES: contextvars.ContextVar[Mapping[str, Any]] = contextvars.ContextVar("changes", default=MappingProxyType({}))
+CHANGES: contextvars.ContextVar[Mapping[str, Any]] = contextvars.ContextVar("changes", default=MappingProxyType({}))
 
 
 @contextlib.contextmanager
 def changed(change: Mapping[str, Any]) -> Iterator[None]:
     """Within, launch options have these values instead of their own, in this thread: for whoever tries others."""
-    token = _CHANGES.set(change)
+    token = CHANGES.set(change)
     try:
         yield
     finally:
-        _CHANGES.reset(token)
+        CHANGES.reset(token)
 
 
 def launch_options(dtype: torch.dtype, d: int, dv: int, *, kernel: str) -> dict[str, Any]:
@@ -598,7 +593,7 @@ def launch_options(dtype: torch.dtype, d: int, dv: int, *, kernel: str) -> dict[
         **({"KEYS": kernel != "values", "VALUES": kernel != "keys"} if of_keys else {}),
         "num_warps": warps,
         "num_stages": stages,
-        **_CHANGES.get(),
+        **CHANGES.get(),
     }
 
 

@@ -7,7 +7,7 @@ sees no key is 0. What the paper leaves open, and the reading taken here, is sai
 
 from reference.sigmoid_attention.attention import Gradients, backward, forward, log_length_bias, scores, sigmoid, weights
 from reference.sigmoid_attention.bounds import backward_bounds, forward_bound
-from reference.sigmoid_attention.classes import NUMERICAL_CLASSES, NumericalClass, class_of
+from reference.sigmoid_attention.classes import NUMERICAL_CLASSES, AttentionClass, class_of
 from reference.sigmoid_attention.masks import distance, visible
 from reference.sigmoid_attention.packed import (
     packed_backward,
@@ -23,8 +23,8 @@ from reference.sigmoid_attention.uniform import uniform_forward, uniform_forward
 __all__ = [
     "FALSE_ALARM",
     "NUMERICAL_CLASSES",
+    "AttentionClass",
     "Gradients",
-    "NumericalClass",
     "Product",
     "backward",
     "backward_bounds",

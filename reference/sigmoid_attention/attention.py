@@ -15,18 +15,23 @@ differentiates them to full precision.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Required, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
-from reference.sigmoid_attention.masks import distance, visible
+from reference.sigmoid_attention.masks import MaskOptions, distance, visible
 
 Array = npt.NDArray[np.float64]
-Lengths = Sequence[int] | npt.NDArray[np.int64] | None
-Window = tuple[int, int] | None
+
+
+class ScoreOptions(MaskOptions, total=False):
+    """The keywords of every function here."""
+
+    bias: Required[Any]
+    scale: float | None
+    alibi_slopes: npt.ArrayLike | None
 
 
 @dataclass(frozen=True)
@@ -84,36 +89,23 @@ def weights(
     *,
     bias: Any,
     scale: float | None = None,
-    causal: bool = False,
-    window: Window = None,
     alibi_slopes: npt.ArrayLike | None = None,
-    key_lengths: Lengths = None,
+    **mask: Unpack[MaskOptions],
 ) -> Any:
     """``P = sigmoid(scores)`` where visible and exactly 0 elsewhere, shape (B, H, Nq, Nk)."""
     activated = sigmoid(scores(q, k, bias=bias, scale=scale, alibi_slopes=alibi_slopes))
-    seen = visible(activated.shape[-2], activated.shape[-1], causal=causal, window=window, key_lengths=key_lengths)
+    seen = visible(activated.shape[-2], activated.shape[-1], **mask)
     _check_batch(seen, activated)
     return np.where(seen, activated, 0.0)
 
 
-def forward(
-    q: npt.ArrayLike,
-    k: npt.ArrayLike,
-    v: npt.ArrayLike,
-    *,
-    bias: Any,
-    scale: float | None = None,
-    causal: bool = False,
-    window: Window = None,
-    alibi_slopes: npt.ArrayLike | None = None,
-    key_lengths: Lengths = None,
-) -> Any:
+def forward(q: npt.ArrayLike, k: npt.ArrayLike, v: npt.ArrayLike, **options: Unpack[ScoreOptions]) -> Any:
     """``O = P V`` (paper, section 2; Algorithm 1), shape (B, H, Nq, Dv), float64 (complex for complex input).
 
     Raises ValueError for shapes that do not fit the layout of this module.
     """
     v = _operand(v)
-    p = weights(q, k, bias=bias, scale=scale, causal=causal, window=window, alibi_slopes=alibi_slopes, key_lengths=key_lengths)
+    p = weights(q, k, **options)
     _check_values(v, np.asarray(k))
     return p @ np.repeat(v, p.shape[1] // v.shape[1], axis=1)
 
@@ -126,10 +118,8 @@ def backward(
     *,
     bias: float,
     scale: float | None = None,
-    causal: bool = False,
-    window: Window = None,
     alibi_slopes: npt.ArrayLike | None = None,
-    key_lengths: Lengths = None,
+    **mask: Unpack[MaskOptions],
 ) -> Gradients:
     """Gradients of ``sum(O * grad)``, with ``grad`` (B, H, Nq, Dv) the gradient at the output (paper, Algorithm 2).
 
@@ -142,7 +132,7 @@ def backward(
     q, k, v, grad = (_real(x) for x in (q, k, v, grad))
     group = _group(q, k)
     raw = scores(q, k, bias=bias, scale=scale, alibi_slopes=alibi_slopes)
-    seen = visible(q.shape[-2], k.shape[-2], causal=causal, window=window, key_lengths=key_lengths)
+    seen = visible(q.shape[-2], k.shape[-2], **mask)
     _check_batch(seen, raw)
     _check_values(v, k)
     p = np.where(seen, sigmoid(raw), 0.0)
@@ -161,12 +151,12 @@ def backward(
 
 def _slope_gradient(ds: Array, slopes: npt.NDArray[Any]) -> Array:
     per_head = -(ds * distance(ds.shape[-2], ds.shape[-1])).sum(axis=(-1, -2))
-    return per_head if slopes.ndim == 2 else per_head.sum(axis=0)
+    return np.asarray(per_head if slopes.ndim == 2 else per_head.sum(axis=0))
 
 
 def _sum_groups(per_head: Array, group: int) -> Array:
     batch, heads, rows, columns = per_head.shape
-    return per_head.reshape(batch, heads // group, group, rows, columns).sum(axis=2)
+    return np.asarray(per_head.reshape(batch, heads // group, group, rows, columns).sum(axis=2))
 
 
 def _operand(x: npt.ArrayLike) -> npt.NDArray[Any]:
@@ -185,7 +175,7 @@ def _group(q: npt.NDArray[Any], k: npt.NDArray[Any]) -> int:
         raise ValueError(
             f"q {q.shape} and k {k.shape}: expected equal batch and head dim, and q's heads a multiple of k's heads"
         )
-    return q.shape[1] // k.shape[1]
+    return int(q.shape[1] // k.shape[1])
 
 
 def _check_values(v: npt.NDArray[Any], k: npt.NDArray[Any]) -> None:

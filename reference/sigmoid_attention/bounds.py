@@ -31,16 +31,16 @@ unrounded weight: taking ``1 - P`` from a stored one destroys it near 1.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
 from reference.rounding import FLOAT32, FLOAT64, Format, format_of, gamma, rounded
 from reference.sigmoid_attention import attention
-from reference.sigmoid_attention.attention import Gradients, Lengths, Window
-from reference.sigmoid_attention.classes import NumericalClass, class_of
-from reference.sigmoid_attention.masks import distance, visible
+from reference.sigmoid_attention.attention import Gradients, ScoreOptions
+from reference.sigmoid_attention.classes import AttentionClass, class_of
+from reference.sigmoid_attention.masks import MaskOptions, distance, visible
 
 Array = npt.NDArray[np.float64]
 
@@ -64,7 +64,7 @@ class _Weights:
 class _Arithmetic:
     store: Format
     work: Format
-    kind: NumericalClass
+    kind: AttentionClass
 
     @property
     def w(self) -> float:
@@ -92,17 +92,12 @@ def forward_bound(
     *,
     dtype: str,
     numerical_class: str = "",
-    bias: float,
-    scale: float | None = None,
-    causal: bool = False,
-    window: Window = None,
-    alibi_slopes: npt.ArrayLike | None = None,
-    key_lengths: Lengths = None,
+    **options: Unpack[ScoreOptions],
 ) -> Array:
     """Bound on ``|O - forward(...)|``, of O's shape (B, H, Nq, Dv), for input of ``dtype`` that is exact in it."""
     q, k, v = (attention._real(x) for x in (q, k, v))
     arithmetic = _arithmetic(dtype, numerical_class)
-    found = _weights(arithmetic, q, k, bias, scale, causal, window, alibi_slopes, key_lengths)
+    found = _weights(arithmetic, q, k, **options)
     values = np.repeat(v, q.shape[1] // v.shape[1], axis=1)
     output, error = found.p @ values, _product(arithmetic, found.p, found.stored_error, values)
     if arithmetic.kind.renormalised:
@@ -118,12 +113,7 @@ def backward_bounds(
     *,
     dtype: str,
     numerical_class: str = "",
-    bias: float,
-    scale: float | None = None,
-    causal: bool = False,
-    window: Window = None,
-    alibi_slopes: npt.ArrayLike | None = None,
-    key_lengths: Lengths = None,
+    **options: Unpack[ScoreOptions],
 ) -> Gradients:
     """Bounds on what `attention.backward` returns, in the same shapes. The bias and the slopes are float32 quantities
     (float64 for float64 input), and so are their gradients."""
@@ -131,8 +121,9 @@ def backward_bounds(
     arithmetic = _arithmetic(dtype, numerical_class)
     store, kind, w = arithmetic.store, arithmetic.kind, arithmetic.w
     group = q.shape[1] // k.shape[1]
-    factor = abs(attention._scale(scale, q))
-    found = _weights(arithmetic, q, k, bias, scale, causal, window, alibi_slopes, key_lengths)
+    factor = abs(attention._scale(options.get("scale"), q))
+    slopes = options.get("alibi_slopes")
+    found = _weights(arithmetic, q, k, **options)
     keys, values = np.repeat(k, group, axis=1), np.repeat(v, group, axis=1)
 
     dp = np.where(found.seen, grad @ values.swapaxes(-1, -2), 0.0)
@@ -184,7 +175,7 @@ def backward_bounds(
         k=_group_bound(dk, dk_error, group, arithmetic),
         v=_group_bound(dv, dv_error, group, arithmetic),
         bias=float(_total(arithmetic, ds, stored, seen, (0, 1, 2, 3))),
-        alibi_slopes=None if alibi_slopes is None else _slope_bound(arithmetic, ds, stored, seen, alibi_slopes),
+        alibi_slopes=None if slopes is None else _slope_bound(arithmetic, ds, stored, seen, slopes),
     )
 
 
@@ -192,16 +183,15 @@ def _weights(
     arithmetic: _Arithmetic,
     q: Array,
     k: Array,
+    *,
     bias: float,
-    scale: float | None,
-    causal: bool,
-    window: Window,
-    alibi_slopes: npt.ArrayLike | None,
-    key_lengths: Lengths,
+    scale: float | None = None,
+    alibi_slopes: npt.ArrayLike | None = None,
+    **mask: Unpack[MaskOptions],
 ) -> _Weights:
     store, work, kind, w = arithmetic.store, arithmetic.work, arithmetic.kind, arithmetic.w
     score = attention.scores(q, k, bias=bias, scale=scale, alibi_slopes=alibi_slopes)
-    seen = visible(q.shape[-2], k.shape[-2], causal=causal, window=window, key_lengths=key_lengths)
+    seen = visible(q.shape[-2], k.shape[-2], **mask)
     keys = np.repeat(k, q.shape[1] // k.shape[1], axis=1).swapaxes(-1, -2)
     factor = abs(attention._scale(scale, q))
     reach = factor * (np.abs(q) @ np.abs(keys))
@@ -259,7 +249,7 @@ def _product(arithmetic: _Arithmetic, left: Array, left_error: Array, right: Arr
     """Bound on the error of ``left @ right`` where left is known up to ``left_error`` and the sum is rounded."""
     relative = arithmetic.sum_error(left.shape[-1] + 2, scaled_operand=scaled_operand)
     flushed = left.shape[-1] * arithmetic.work.smallest_normal
-    return (left_error + relative * (np.abs(left) + left_error)) @ np.abs(right) + flushed
+    return np.asarray((left_error + relative * (np.abs(left) + left_error)) @ np.abs(right) + flushed)
 
 
 def _group_bound(value: Array, error: Array, group: int, arithmetic: _Arithmetic) -> Array:

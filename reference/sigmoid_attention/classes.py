@@ -13,7 +13,7 @@ TANH_APPROX_RELATIVE_ERROR = 1.1126e-5
 
 
 @dataclass(frozen=True)
-class NumericalClass:
+class AttentionClass:
     """``name`` is what a record declares. Everything else says which further error the class is allowed."""
 
     name: str
@@ -31,46 +31,46 @@ class NumericalClass:
 
 
 _CLASSES = (
-    NumericalClass(
+    AttentionClass(
         "fused",
         "scores in float32 (float64 for float64 input), never stored; a sigmoid of relative accuracy; "
         "weights stored in the input dtype for the product with v; sums in float32",
     ),
-    NumericalClass(
+    AttentionClass(
         "fused-tanh",
         "fused, with sigmoid(x) = (1 + tanh(x/2))/2 by the hardware's approximate tanh, whose error is absolute: "
         "small weights lose relative accuracy",
         # Half of tanh's relative error times |tanh| <= 1.
         activation_error=TANH_APPROX_RELATIVE_ERROR / 2,
     ),
-    NumericalClass(
+    AttentionClass(
         "fused-tf32",
         "fused, for float32 input, with the operands of every matrix product cut to TF32",
         # 10 stored bits, and hardware may truncate to them.
         operand_roundoff=2.0**-10,
     ),
-    NumericalClass(
+    AttentionClass(
         "prescaled",
         "fused, with q and k (or one of them) scaled and stored in the input dtype before the product",
         scaled_operands=True,
     ),
-    NumericalClass(
+    AttentionClass(
         "renormalised",
         "fused softmax of log-sigmoid: a row is divided by the sum of its weights, stored in the input dtype and multiplied "
         "by that sum, whose logarithm is kept in float32; its gradient goes the same way back",
         renormalised=True,
     ),
-    NumericalClass(
+    AttentionClass(
         "materialised",
         "eager: product, scaled score, biased score, weight and each of their gradients are stored in the input dtype",
         stored_scores=True,
     ),
 )
 
-NUMERICAL_CLASSES: dict[str, NumericalClass] = {c.name: c for c in _CLASSES}
+NUMERICAL_CLASSES: dict[str, AttentionClass] = {c.name: c for c in _CLASSES}
 
 
-def class_of(name: str) -> NumericalClass:
+def class_of(name: str) -> AttentionClass:
     """The class of that name; "" is ``fused``, the strict default. ValueError names the known ones."""
     try:
         return NUMERICAL_CLASSES[name or "fused"]

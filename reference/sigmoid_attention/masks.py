@@ -8,12 +8,21 @@ apple/ml-sigmoid-attention, after FlashAttention 2.1), and the one that decoding
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
+
+
+class MaskOptions(TypedDict, total=False):
+    """The keywords of `visible`, under which the other functions take them too."""
+
+    causal: bool
+    window: tuple[int, int] | None
+    key_lengths: Sequence[int] | npt.NDArray[np.int64] | None
 
 
 def visible(
@@ -61,4 +70,5 @@ def distance(query_length: int, key_length: int) -> Array:
     """
     i = np.arange(query_length)[:, None]
     j = np.arange(key_length)[None, :]
-    return np.abs(i + key_length - query_length - j).astype(np.float64)
+    away: Array = np.abs(i + key_length - query_length - j).astype(np.float64)
+    return away

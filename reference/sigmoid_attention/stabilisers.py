@@ -15,7 +15,7 @@ def qk_norm(x: Array, weight: Array, bias: Array, epsilon: float) -> Array:
     population variance. Analytic, so complex input is differentiated by a complex step.
     """
     centred = x - x.mean(axis=-1, keepdims=True)
-    return centred / np.sqrt((centred * centred).mean(axis=-1, keepdims=True) + epsilon) * weight + bias
+    return np.asarray(centred / np.sqrt((centred * centred).mean(axis=-1, keepdims=True) + epsilon) * weight + bias)
 
 
 def qk_norm_gradients(x: Array, weight: Array, epsilon: float, grad: Array) -> tuple[Array, Array, Array]:

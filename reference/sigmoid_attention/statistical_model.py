@@ -1,4 +1,4 @@
-"""The statistical twin of the bounds: on random data, rounding errors lean nowhere and spread no further than they must.
+"""A statistical model beside the bounds: on random data, rounding errors have no bias, and a known spread.
 
 A worst-case bound admits every error that some honest rounding could make, so a small systematic one hides under it: a
 weight truncated instead of rounded, a bias kept in bfloat16. On random data the roundings of one storage format are known
@@ -27,22 +27,21 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
 from reference.rounding import Format, format_of
 from reference.sigmoid_attention import attention
-from reference.sigmoid_attention.attention import Lengths, Window
+from reference.sigmoid_attention.attention import ScoreOptions
 from reference.sigmoid_attention.bounds import backward_bounds, forward_bound
 from reference.sigmoid_attention.classes import class_of
-from reference.sigmoid_attention.masks import visible
 
 Array = npt.NDArray[np.float64]
 
 FALSE_ALARM = 1e-9
-"""How often each statistic may condemn an honest implementation. A million runs of the suite put some 10^7 to it."""
+"""How often each statistic may fail an honest implementation. A million runs of the suite make some 10^7 of them."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,7 @@ class Product:
 
     def _rounded(self) -> Array:
         _, exponent = np.frexp(self.value)
-        return np.ldexp(self.store.unit_roundoff, exponent - 1) + self.store.half_subnormal
+        return np.asarray(np.ldexp(self.store.unit_roundoff, exponent - 1) + self.store.half_subnormal)
 
 
 def is_modelled(numerical_class: str) -> bool:
@@ -117,26 +116,17 @@ def products(
     *,
     dtype: str,
     numerical_class: str = "",
-    bias: float,
-    scale: float | None = None,
-    causal: bool = False,
-    window: Window = None,
-    alibi_slopes: npt.ArrayLike | None = None,
-    key_lengths: Lengths = None,
+    **options: Unpack[ScoreOptions],
 ) -> dict[str, Product]:
     """The output and the gradients of q, k and v as products, for as many key heads as query heads and a 16-bit dtype."""
-    options: dict[str, Any] = {
-        "bias": bias, "scale": scale, "causal": causal, "window": window, "alibi_slopes": alibi_slopes,
-        "key_lengths": key_lengths,
-    }  # fmt: skip
     if q.shape[1] != k.shape[1]:
         raise ValueError(f"{q.shape[1]} query heads and {k.shape[1]} key heads: the model takes as many of both")
-    given = {**options, "dtype": "float32", "numerical_class": numerical_class}
+    given: dict[str, Any] = {**options, "dtype": "float32", "numerical_class": numerical_class}
+    scale = options.get("scale")
     store = format_of(dtype)
     p = attention.weights(q, k, **options)
-    raw = attention.scores(q, k, bias=bias, scale=scale, alibi_slopes=alibi_slopes)
-    seen = visible(q.shape[2], k.shape[2], causal=causal, window=window, key_lengths=key_lengths)
-    slope = np.where(seen, p * attention.sigmoid(-raw), 0.0)
+    raw = attention.scores(q, k, bias=options["bias"], scale=scale, alibi_slopes=options.get("alibi_slopes"))
+    slope = np.where(p == 0, 0.0, p * attention.sigmoid(-raw))  # p is 0 where masked, whatever the score
     factor = attention._scale(scale, q)
     tilted = attention.scores(q, k, bias=0.0, scale=scale)
     ds = factor * slope * (grad @ v.swapaxes(-1, -2))

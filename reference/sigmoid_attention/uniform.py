@@ -33,7 +33,7 @@ def uniform_forward_bound(
     """
     values = np.asarray(v, dtype=np.float64)
     arithmetic, nothing = _arithmetic(dtype, numerical_class), np.zeros((1, 1, 1, dim))
-    one = _weights(arithmetic, nothing, nothing, bias, 1.0, False, None, None, None)
+    one = _weights(arithmetic, nothing, nothing, bias=bias, scale=1.0)
     if arithmetic.kind.renormalised:
         raise ValueError(f"class {numerical_class!r} divides each row by its sum: no bound of running sums is derived for it")
     # One weight, and as many terms as there are keys: only their number differs from a product with a row of weights.

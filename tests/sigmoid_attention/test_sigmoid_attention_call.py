@@ -20,7 +20,7 @@ from impls import compiler as compiling
 from impls.implementation import NotRun
 from impls.sigmoid_attention import native, torch_blocked, triton_kernels
 from impls.sigmoid_attention.api import BACKENDS, choose, sigmoid_attention
-from impls.sigmoid_attention.module import SigmoidSelfAttention
+from impls.sigmoid_attention.module import SigmoidAttention
 from reference.rounding import FLOAT64, gamma
 from reference.sigmoid_attention import (
     backward,
@@ -229,7 +229,7 @@ def test_gradients_agree_with_differences() -> None:
 # The module.
 
 
-def parts_of(module: SigmoidSelfAttention, x: np.ndarray) -> tuple[Any, ...]:
+def parts_of(module: SigmoidAttention, x: np.ndarray) -> tuple[Any, ...]:
     weights = {name: p.detach().numpy() for name, p in module.named_parameters()}
     projected = x @ weights["in_projection.weight"].T + weights["in_projection.bias"]
     sizes = np.cumsum([module.num_heads, module.num_kv_heads]) * module.head_dim
@@ -241,7 +241,7 @@ def parts_of(module: SigmoidSelfAttention, x: np.ndarray) -> tuple[Any, ...]:
 
 def test_the_module_is_the_law_between_its_projections() -> None:
     torch.manual_seed(0)
-    module = SigmoidSelfAttention(24, 4, max_length=7, num_kv_heads=2, causal=True, layer_scale=0.3, dtype=torch.float64)
+    module = SigmoidAttention(24, 4, max_length=7, num_kv_heads=2, causal=True, layer_scale=0.3, dtype=torch.float64)
     with torch.no_grad():
         for p in module.parameters():
             p.add_(0.1 * torch.randn_like(p))
@@ -275,8 +275,8 @@ def test_the_module_is_the_law_between_its_projections() -> None:
 def test_the_module_starts_almost_closed_and_can_do_without_its_parts() -> None:
     torch.manual_seed(0)
     x = torch.randn(2, 6, 16)
-    module = SigmoidSelfAttention(16, 2, max_length=6)
-    open_module = SigmoidSelfAttention(16, 2, max_length=None, layer_scale=None, qk_norm=False, alibi=True, output_norm=True)
+    module = SigmoidAttention(16, 2, max_length=6)
+    open_module = SigmoidAttention(16, 2, max_length=None, layer_scale=None, qk_norm=False, alibi=True, output_norm=True)
     assert module(x).abs().max() < 1e-3
     assert open_module(x).shape == x.shape
     assert open_module.alibi_slopes is not None
@@ -285,12 +285,12 @@ def test_the_module_starts_almost_closed_and_can_do_without_its_parts() -> None:
     assert "backend=native" in repr(module)
     assert set(module.state_dict()) == {n for n, _ in module.named_parameters()}
     with pytest.raises(ValueError, match="divide"):
-        SigmoidSelfAttention(16, 3, max_length=6)
+        SigmoidAttention(16, 3, max_length=6)
 
 
 def test_padded_rows_do_not_reach_the_module_s_other_rows() -> None:
     torch.manual_seed(0)
-    module = SigmoidSelfAttention(16, 2, max_length=6)
+    module = SigmoidAttention(16, 2, max_length=6)
     x = torch.randn(2, 6, 16)
     other = x.clone()
     other[0, 4:] = 1e3
@@ -301,7 +301,7 @@ def test_padded_rows_do_not_reach_the_module_s_other_rows() -> None:
 def test_the_module_trains_in_one_graph() -> None:
     torch.manual_seed(0)
     torch._dynamo.reset()
-    module = SigmoidSelfAttention(16, 2, max_length=6, causal=True, layer_scale=1.0)
+    module = SigmoidAttention(16, 2, max_length=6, causal=True, layer_scale=1.0)
     x, target = torch.randn(4, 6, 16), torch.randn(4, 6, 16)
     compiled = torch.compile(module, backend="aot_eager", fullgraph=True)
     optimizer = torch.optim.Adam(module.parameters(), lr=1e-2)

@@ -20,7 +20,7 @@ from conformance.engine.comparison import compare
 from conformance.engine.mutation import mutants_of
 from conformance.sigmoid_attention import cases
 from conformance.sigmoid_attention.cases import AttentionCase
-from conformance.sigmoid_attention.harness.arguments import Arguments
+from conformance.sigmoid_attention.harness.arguments import AttentionArguments
 from conformance.sigmoid_attention.harness.numpy_backend import NumpySubject
 from conformance.sigmoid_attention.harness.problem import LAYOUTS, AttentionLoad, place
 from conformance.sigmoid_attention.harness.subject import ALL_FEATURES, connect, recognise
@@ -88,7 +88,7 @@ def test_options_are_given_under_the_function_s_own_names() -> None:
         q: Any, k: Any, v: Any, softmax_scale: Any = None, is_causal: bool = False, sigmoid_bias: float = 0.0
     ) -> None: ...
 
-    arguments = Arguments(stranger)
+    arguments = AttentionArguments(stranger)
     options = {"scale": 0.5, "causal": True, "bias": -1.0, "window": None, "key_lengths": None}
     assert arguments.keywords(options) == {"softmax_scale": 0.5, "is_causal": True, "sigmoid_bias": -1.0}
     with pytest.raises(Unsupported, match="does not accept window"):
@@ -96,11 +96,11 @@ def test_options_are_given_under_the_function_s_own_names() -> None:
 
 
 def test_what_asks_for_nothing_is_left_out_where_it_is_not_accepted_and_given_where_it_is() -> None:
-    assert Arguments(lambda q, k, v: None).keywords({"bias": 0.0, "causal": False, "scale": None}) == {}
+    assert AttentionArguments(lambda q, k, v: None).keywords({"bias": 0.0, "causal": False, "scale": None}) == {}
     # A default bias is not assumed to be 0.
-    assert Arguments(lambda q, k, v, bias=None: None).keywords({"bias": 0.0}) == {"bias": 0.0}
-    assert Arguments(lambda q, k, v, **rest: None).keywords({"window": (1, 1)}) == {"window": (1, 1)}
-    assert Arguments(lambda q, k, v, b=0: None, {"bias": "b"}).keywords({"bias": 1.0}) == {"b": 1.0}
+    assert AttentionArguments(lambda q, k, v, bias=None: None).keywords({"bias": 0.0}) == {"bias": 0.0}
+    assert AttentionArguments(lambda q, k, v, **rest: None).keywords({"window": (1, 1)}) == {"window": (1, 1)}
+    assert AttentionArguments(lambda q, k, v, b=0: None, {"bias": "b"}).keywords({"bias": 1.0}) == {"b": 1.0}
 
 
 def test_a_function_without_gradients_is_a_declared_gap() -> None:
@@ -299,7 +299,7 @@ def test_an_instance_of_a_torch_module_is_called_by_the_names_of_its_forward() -
     found = recognise(Module(), "module")
     assert found is not None
     assert found["protocol"] == "torch"
-    arguments = Arguments(Module())
+    arguments = AttentionArguments(Module())
     assert arguments.name_of("causal") == "is_causal"
     assert not arguments.accepts("window")
 
@@ -430,18 +430,18 @@ def test_an_interpreted_kernel_is_not_timed() -> None:
         prepare(named("triton"), WORKLOADS[0], "cpu")
 
 
-def test_a_yardstick_is_timed_and_judged_by_nothing() -> None:
+def test_a_speed_baseline_is_timed_and_judged_by_nothing() -> None:
     record = named("softmax-fused")
     subject = connect(record, "cpu")
-    with pytest.raises(Unsupported, match="computes softmax attention: a yardstick"):
+    with pytest.raises(Unsupported, match="computes softmax attention: a speed baseline"):
         subject.forward(cases.problem(PLAIN, "float32"))
-    with pytest.raises(Unsupported, match="yardstick"):
+    with pytest.raises(Unsupported, match="speed baseline"):
         subject.interrupted(cases.problem(PLAIN, "float32"), cases.problem(PLAIN, "float32"), True)
     workload = next(w for w in WORKLOADS if w.quick and "cpu" in w.devices)
     prepared = prepare(record, workload, "cpu")
     prepared.run()
     assert all(c.passed for c in prepared.verify())
-    # What does not compute softmax is no yardstick of it.
+    # What does not compute softmax is no baseline of it.
     mistaken = replace(record, target="impls.sigmoid_attention.torch_eager:attention")
     assert not all(c.passed for c in prepare(mistaken, workload, "cpu").verify())
 

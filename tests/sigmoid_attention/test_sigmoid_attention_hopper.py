@@ -17,7 +17,7 @@ from conformance.sigmoid_attention.harness.torch_backend import TorchSubject
 from conformance.sigmoid_attention.requirements.comparisons import gradient, output
 from impls.implementation import Unsupported
 from impls.sigmoid_attention import triton_hopper, triton_kernels
-from impls.sigmoid_attention.operator import FAR, Options
+from impls.sigmoid_attention.options import FAR, AttentionOptions
 from reference.sigmoid_attention import forward, forward_bound
 
 triton = triton_kernels.triton
@@ -240,7 +240,7 @@ def test_more_heads_than_a_grid_s_second_axis_holds_are_on_its_first(monkeypatch
     for name in ("hopper_forward_kernel", "hopper_query_kernel", "hopper_key_kernel"):
         monkeypatch.setattr(triton_hopper, name, recorder)
     many = torch.empty(70000, 1, 1, 64, dtype=torch.float16)
-    options = Options(0.0, None, None, None, None, 1.0, FAR, FAR)
+    options = AttentionOptions(scale=1.0)
     for module in (triton_kernels, triton_hopper):
         module.forward(many, many, many, options)
         module.backward(many, many, many, many, options, False, False)
@@ -251,7 +251,6 @@ def test_packed_lengths_are_not_read_while_a_graph_is_captured(monkeypatch: pyte
     monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: True)
     on_a_device: Any = SimpleNamespace(is_cuda=True, shape=(1, 2, 50, 64))
     edges: Any = SimpleNamespace(numel=lambda: 4)  # whose differences cannot be taken
-    found = triton_kernels._Shape.of(
-        on_a_device, on_a_device, on_a_device, Options(0.0, None, None, edges, edges, 1.0, FAR, FAR)
-    )
+    options = AttentionOptions(cu_seqlens_q=edges, cu_seqlens_k=edges)
+    found = triton_kernels._Shape.of(on_a_device, on_a_device, on_a_device, options)
     assert (found.rows, found.longest_q, found.longest_k) == (3, 50, 50)

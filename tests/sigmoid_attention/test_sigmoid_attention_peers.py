@@ -81,7 +81,7 @@ def flash_attn_4(q: Any, k: Any, v: Any, softmax_scale: Any = None, causal: bool
         ("softmax-flash-attn-4", "flash_attn.cute", flash_attn_4),
     ],
 )
-def test_a_yardstick_of_the_flash_attn_family_is_timed_and_checked_as_softmax(
+def test_a_speed_baseline_of_the_flash_attn_family_is_timed_and_checked_as_softmax(
     name: str, module: str, function: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record = named(name)
@@ -92,7 +92,7 @@ def test_a_yardstick_of_the_flash_attn_family_is_timed_and_checked_as_softmax(
         prepared = prepare(record, workload, "cpu")
         prepared.run()
         assert all(c.passed for c in prepared.verify())
-    with pytest.raises(Unsupported, match="yardstick"):
+    with pytest.raises(Unsupported, match="speed baseline"):
         connect(record, "cpu").forward(None)
     # A package of that name without the function: said, and no error of the record.
     install(monkeypatch, module)

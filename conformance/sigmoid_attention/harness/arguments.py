@@ -1,4 +1,4 @@
-"""What a function calls the options, found from its signature: it is given what it accepts, and the rest is a declared gap."""
+"""Pass options to a function under its own names, read from its signature; what it does not accept is Unsupported."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def signature_of(function: Callable[..., Any]) -> inspect.Signature:
     return inspect.signature(function)
 
 
-class Arguments:
+class AttentionArguments:
     """Turns options into keyword arguments of one function. ``names`` overrides how an option is called there."""
 
     def __init__(self, function: Callable[..., Any], names: Mapping[str, str] | None = None) -> None:
@@ -64,7 +64,7 @@ class Arguments:
         """The options by the function's own names.
 
         None and False mean "not asked for" and are left out where there is no such argument, and so is a bias of 0; None is
-        always left out, so that the function's own default for the scale is what gets judged. Anything else that is not
+        always left out, so that the function's own default for the scale is what gets tested. Anything else that is not
         accepted raises Unsupported.
         """
         given = {}

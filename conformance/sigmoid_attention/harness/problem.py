@@ -1,4 +1,4 @@
-"""One call of sigmoid attention, and what came of it, in terms that no array library owns."""
+"""One call of sigmoid attention and its result as plain NumPy arrays, whatever library the implementation uses."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from impls.sigmoid_attention.options import AttentionOptions
+
 Array = npt.NDArray[np.float64]
 
 LAYOUTS = ("contiguous", "transposed", "padded", "unaligned", "far", "expanded")
@@ -18,7 +20,7 @@ _MIXED = {
 }
 
 MOST_SCORES = 2**28
-"""Scores of one head beyond which nobody is asked to hold them all."""
+"""Scores of one head beyond which a case needs the feature ``long``: they need not all be held in memory."""
 
 FAR_ROW = 2**27
 """Elements between rows that lie far apart: the 17th begins beyond what 32 bits can count."""
@@ -26,7 +28,8 @@ FAR_ROW = 2**27
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class AttentionProblem:
-    """Inputs as float64 arrays whose values are exact in ``dtype``; shapes and options as in reference.sigmoid_attention.
+    """Inputs as float64 arrays whose values are exact in ``dtype``; shapes as in reference.sigmoid_attention. The options'
+    arrays are NumPy's, lengths and edges tuples.
 
     ``layout`` is how q, k and v lie in memory, ``grad_layout`` how the gradient at the output does:
 
@@ -47,14 +50,7 @@ class AttentionProblem:
     v: Array
     grad: Array
     dtype: str
-    bias: float
-    scale: float | None = None
-    causal: bool = False
-    window: tuple[int, int] | None = None
-    alibi_slopes: Array | None = None
-    key_lengths: tuple[int, ...] | None = None
-    cu_seqlens_q: tuple[int, ...] | None = None
-    cu_seqlens_k: tuple[int, ...] | None = None
+    options: AttentionOptions
     layout: str = "contiguous"
     grad_layout: str = "contiguous"
     wanted: tuple[str, ...] = ()
@@ -65,23 +61,11 @@ class AttentionProblem:
         """Those of q, k and v whose gradients are asked for."""
         return tuple(name for name in ("q", "k", "v") if name not in self.frozen)
 
-    def options(self) -> dict[str, Any]:
-        """The options by the names that the reference gives them."""
-        return {
-            "scale": self.scale,
-            "bias": self.bias,
-            "causal": self.causal,
-            "window": self.window,
-            "alibi_slopes": self.alibi_slopes,
-            "key_lengths": self.key_lengths,
-            "cu_seqlens_q": self.cu_seqlens_q,
-            "cu_seqlens_k": self.cu_seqlens_k,
-        }
-
-    def law_options(self) -> dict[str, Any]:
-        """The options that the reference's functions take: without the edges of packed sequences, where there are none."""
-        packed = self.cu_seqlens_q is not None
-        return {name: x for name, x in self.options().items() if packed or not name.startswith("cu_")}
+    def reference_options(self) -> dict[str, Any]:
+        """The keywords of the reference's functions: without the edges of packed sequences where there are none."""
+        given = vars(self.options)
+        packed = self.options.cu_seqlens_q is not None
+        return {name: x for name, x in given.items() if packed or not name.startswith("cu_")}
 
     def layout_of(self, name: str) -> str:
         """How one of q, k, v and grad lies in memory: one of `LAYOUTS`."""
@@ -109,16 +93,10 @@ class AttentionLoad:
         """Of q, k, v, the gradient at the output, and the output."""
         return (self.batch, self.heads, self.length, self.dim)
 
-    def options(self) -> dict[str, Any]:
-        """As `AttentionProblem.options`."""
-        return {
-            "scale": None,
-            "bias": self.bias,
-            "causal": self.causal,
-            "window": None,
-            "alibi_slopes": None,
-            "key_lengths": None,
-        }
+    @property
+    def options(self) -> AttentionOptions:
+        """What the call is given."""
+        return AttentionOptions(bias=self.bias, causal=self.causal)
 
 
 @dataclass(frozen=True)
@@ -169,7 +147,7 @@ GUARD = 128
 
 
 def place(shape: tuple[int, ...], layout: str) -> Placement:
-    """Room for an array of (B, H, N, D) in ``layout``, with GUARD elements of poison before and after it."""
+    """Where an array of (B, H, N, D) lies in ``layout``, with GUARD elements of poison before and after it."""
     batch, heads, length, dim = shape
     if layout == "contiguous":
         strides = (heads * length * dim, length * dim, dim, 1)

@@ -1,4 +1,4 @@
-"""Something that is timed beside sigmoid attention and is not sigmoid attention: no requirement is put to it."""
+"""Time softmax attention beside sigmoid attention: no requirement applies to it."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from conformance.sigmoid_attention.harness.problem import AttentionLoad, Attenti
 from impls.implementation import Unsupported, load_target
 
 
-class Yardstick:
-    """A subject that refuses to be judged, whatever the case, and can be timed."""
+class SpeedBaseline:
+    """A subject that can be timed, and is Unsupported in every check."""
 
     numerical_class = ""
 
     def __init__(self, target: str, device: str, settings: dict[str, Any]) -> None:
-        self._what = settings["yardstick"]
+        self._what = settings["speed_baseline"]
         self._target, self._device, self._settings = target, device, settings
 
     def forward(self, problem: AttentionProblem) -> AttentionResult:
         """Never: Unsupported, with what it computes instead."""
-        raise Unsupported(f"computes {self._what}: a yardstick of speed, and no sigmoid attention to be judged")
+        raise Unsupported(f"computes {self._what}: a speed baseline, not sigmoid attention, so no requirement applies")
 
     forward_backward = forward
 

@@ -1,16 +1,14 @@
-"""Connects a listed or plugged-in implementation of sigmoid attention to what the checks call.
+"""Make the subject that the checks call from a listed or plugged-in implementation of sigmoid attention.
 
-A subject has ``numerical_class``, ``forward(problem) -> AttentionResult`` and ``forward_backward(problem) -> AttentionResult``
-(problem.py); it may have ``interrupted(problem, other, backward) -> AttentionResult``: one of the two, with
-the other problem solved before anything is read. Inputs are fresh copies inside poisoned memory on every call; subjects
+The subject is an `AttentionSubject` (problem.py). Its inputs are fresh copies inside poisoned memory on every call; subjects
 keep no state.
 
 Protocols
     torch    ``f(q, k, v, *, scale, bias, causal, window, alibi_slopes, key_lengths, ...)`` on torch tensors
              (batch, heads, length, head_dim), gradients through autograd; `FEATURES` it lacks it simply does not accept
     numpy    the same on NumPy arrays, with ``f.backward(q, k, v, grad, ...)`` -> dict where it has gradients
-             A record whose settings say ``yardstick`` (which function it is) is timed beside the others and judged by none of
-             the requirements: it computes something else
+             A record whose settings say ``speed_baseline`` (which function it is) is timed beside the others; it computes
+             something else, and no requirement applies
     subject  an object that already is a subject, or a function of the device that makes one
 """
 
@@ -20,6 +18,7 @@ import inspect
 from typing import Any
 
 from conformance.sigmoid_attention.harness.arguments import NAMES, QUERY_NAMES, signature_of
+from conformance.sigmoid_attention.harness.problem import AttentionSubject
 from impls.implementation import Implementation, PlugError, load_target
 
 FEATURES: dict[str, str] = {
@@ -41,18 +40,18 @@ FEATURES: dict[str, str] = {
     "odd_head_dim": "head dims below 16 or that are no power of two",
     "strides": "inputs that are views with gaps",
 }
-"""The feature words of this room and what each says."""
+"""The feature words of this system and what each says."""
 
 ALL_FEATURES = frozenset(FEATURES)
 
 
-def connect(implementation: Implementation, device: str) -> Any:
-    """The subject for an implementation on a device. PlugError for a protocol that is not one of this room."""
+def connect(implementation: Implementation, device: str) -> AttentionSubject:
+    """The subject for an implementation on a device. PlugError for a protocol that this system does not have."""
     settings = dict(implementation.settings)
-    if "yardstick" in settings:
-        from conformance.sigmoid_attention.harness.speed_baseline import Yardstick
+    if "speed_baseline" in settings:
+        from conformance.sigmoid_attention.harness.speed_baseline import SpeedBaseline
 
-        return Yardstick(implementation.target, device, settings)
+        return SpeedBaseline(implementation.target, device, settings)
     if implementation.protocol == "torch":
         # Before the implementation: it settles how Triton runs.
         from conformance.sigmoid_attention.harness.torch_backend import TorchSubject
@@ -65,7 +64,8 @@ def connect(implementation: Implementation, device: str) -> Any:
 
         return NumpySubject(loaded, implementation.numerical_class, settings)
     if implementation.protocol == "subject":
-        return loaded if hasattr(loaded, "forward_backward") else loaded(device)
+        subject: AttentionSubject = loaded if hasattr(loaded, "forward_backward") else loaded(device)
+        return subject
     raise PlugError(
         f"{implementation.name} declares protocol {implementation.protocol!r}; "
         "sigmoid attention knows torch, numpy and subject"

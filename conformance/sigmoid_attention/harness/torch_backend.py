@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from conformance.sigmoid_attention.harness.arguments import Arguments
+from conformance.sigmoid_attention.harness.function_subject import FunctionSubject, GuardedInputs, out_of_memory
 from conformance.sigmoid_attention.harness.problem import Array, AttentionLoad, AttentionProblem, AttentionResult, place
 from impls.implementation import NotRun, Unsupported
 from impls.triton_support import choose_interpreter
@@ -20,19 +20,17 @@ choose_interpreter()
 TENSOR_LAYOUTS = ("BHND", "BNHD")
 
 
-class TorchSubject:
+class TorchSubject(FunctionSubject):
     """``function(q, k, v, **options)`` on tensors in the layout of torch's scaled_dot_product_attention.
 
     Settings of the record: ``layout`` BHND (default) or BNHD; ``names``, how an option is called where its signature does
-    not tell; ``arguments``, further keyword arguments, always given; ``cpu_dtypes``, those in which it is judged on a CPU,
+    not tell; ``arguments``, further keyword arguments, always given; ``cpu_dtypes``, those in which it is tested on a CPU,
     where it is not what it is on a CUDA device.
     """
 
     def __init__(self, function: Callable[..., Any], device: str, numerical_class: str, settings: dict[str, Any]) -> None:
-        self.numerical_class = numerical_class
-        self._function = function
+        super().__init__(function, numerical_class, settings.get("names"))
         self._device = device
-        self._arguments = Arguments(function, settings.get("names"))
         self._constant = dict(settings.get("arguments", {}))
         self._dtypes = settings.get("cpu_dtypes") if device == "cpu" else None
         layout = settings.get("layout", "BHND")
@@ -40,38 +38,24 @@ class TorchSubject:
             raise ValueError(f"layout {layout!r}, expected one of {', '.join(TENSOR_LAYOUTS)}")
         self._swapped = layout == "BNHD"
 
-    def forward(self, problem: AttentionProblem) -> AttentionResult:
-        """The output alone, with no gradient recorded."""
-        return self._forward(problem, _nothing)
-
-    def forward_backward(self, problem: AttentionProblem) -> AttentionResult:
-        """Output and gradients."""
-        return self._forward_backward(problem, _nothing)
-
-    def interrupted(self, problem: AttentionProblem, other: AttentionProblem, backward: bool) -> AttentionResult:
-        """As the two above, with the other problem solved before the backward pass begins and before anything is read."""
-        if backward:
-            return self._forward_backward(problem, lambda: self.forward_backward(other))
-        return self._forward(problem, lambda: self.forward(other))
-
     def _forward(self, problem: AttentionProblem, before_reading: Callable[[], Any]) -> AttentionResult:
-        guarded = _Guarded(problem, ("q", "k", "v"), self._device, self._swapped)
+        guarded = _TorchInputs(problem, ("q", "k", "v"), self._device, self._swapped)
         with torch.no_grad(), _poisoned_allocations():
-            out = self._call(problem, guarded, problem.options())
+            out = self._call(problem, guarded, {})
         before_reading()
         return AttentionResult(self._image(out), _dtype_name(out), mutated=guarded.mutated())
 
     def _forward_backward(self, problem: AttentionProblem, before_reading: Callable[[], Any]) -> AttentionResult:
-        guarded = _Guarded(problem, ("q", "k", "v", "grad"), self._device, self._swapped)
+        guarded = _TorchInputs(problem, ("q", "k", "v", "grad"), self._device, self._swapped)
         leaves = {name: guarded.views[name].requires_grad_() for name in problem.differentiated}
-        options = problem.options()
+        wanted = {}
         for name in problem.wanted:
             if not self._arguments.accepts(name):
                 raise Unsupported(f"does not accept {name}")
-            leaves[name] = torch.tensor(options[name], dtype=self._wide(problem), device=self._device, requires_grad=True)
-            options[name] = leaves[name]
+            wanted[name] = guarded.array(getattr(problem.options, name), whole=False).requires_grad_()
+        leaves |= wanted
         with torch.enable_grad(), _poisoned_allocations():
-            out = self._call(problem, guarded, options)
+            out = self._call(problem, guarded, wanted)
             if not out.requires_grad:
                 raise Unsupported("forward only: its output carries no gradient")
             before_reading()
@@ -93,29 +77,18 @@ class TorchSubject:
 
     def timed(self, load: AttentionLoad) -> TorchWork:
         """The load made ready to be run over and over."""
-        return TorchWork(self._function, self._arguments, self._constant, self._device, self._swapped, load)
+        keywords = {**self._constant, **self._arguments.keywords(vars(load.options))}
+        return TorchWork(self._function, keywords, self._device, self._swapped, load)
 
-    def _call(self, problem: AttentionProblem, guarded: _Guarded, options: dict[str, Any]) -> Any:
+    def _call(self, problem: AttentionProblem, guarded: _TorchInputs, wanted: dict[str, torch.Tensor]) -> torch.Tensor:
         if self._dtypes is not None and problem.dtype not in self._dtypes:
-            raise NotRun(f"on a CPU it computes in {', '.join(self._dtypes)} whatever the dtype, and is judged in that alone")
-        if options["alibi_slopes"] is not None and not torch.is_tensor(options["alibi_slopes"]):
-            options["alibi_slopes"] = torch.tensor(options["alibi_slopes"], dtype=self._wide(problem), device=self._device)
-        if options["key_lengths"] is not None:
-            options["key_lengths"] = torch.tensor(options["key_lengths"], dtype=torch.int32, device=self._device)
-        for name in ("cu_seqlens_q", "cu_seqlens_k"):
-            if options[name] is not None:
-                options[name] = torch.tensor(options[name], dtype=torch.int32, device=self._device)
+            raise NotRun(f"on a CPU it computes in {', '.join(self._dtypes)} whatever the dtype, and is tested in that alone")
+        options = guarded.options({**vars(problem.options), **wanted})
         keywords = {**self._constant, **self._arguments.keywords(options)}
-        for name in ("alibi_slopes", "key_lengths", "cu_seqlens_q", "cu_seqlens_k"):
-            if options[name] is not None:
-                guarded.watch(name, options[name])
         out = self._function(*(guarded.views[name] for name in ("q", "k", "v")), **keywords)
         if not torch.is_tensor(out):
             raise TypeError(f"returned {type(out).__name__}, expected one torch.Tensor: the output")
         return out
-
-    def _wide(self, problem: AttentionProblem) -> torch.dtype:
-        return torch.float64 if problem.dtype == "float64" else torch.float32
 
     def _image(self, x: torch.Tensor) -> Array:
         return _numbers(x.transpose(1, 2) if self._swapped and x.ndim == 4 else x)
@@ -124,11 +97,8 @@ class TorchSubject:
 class TorchWork:
     """``run`` computes on the inputs at hand; ``renew`` draws others in their place; ``head`` shows one head of it all."""
 
-    def __init__(
-        self, function: Any, arguments: Arguments, constant: dict[str, Any], device: str, swapped: bool, load: AttentionLoad
-    ) -> None:
-        self._function, self._load, self._device, self._swapped = function, load, device, swapped
-        self._keywords = {**constant, **arguments.keywords(load.options())}
+    def __init__(self, function: Any, keywords: dict[str, Any], device: str, swapped: bool, load: AttentionLoad) -> None:
+        self._function, self._keywords, self._load, self._swapped = function, keywords, load, swapped
         batch, heads, length, dim = load.shape
         self._shape = (batch, length, heads, dim) if swapped else load.shape
         names = ("q", "k", "v", "grad") if load.backward else ("q", "k", "v")
@@ -164,49 +134,41 @@ class TorchWork:
         return {name: _numbers(x[where]) for name, x in {**self._inputs, **results}.items()}
 
 
-class _Guarded:
-    """Copies of a problem's arrays, each inside its own buffer of NaN."""
-
+class _TorchInputs(GuardedInputs):
     def __init__(self, problem: AttentionProblem, names: tuple[str, ...], device: str, swapped: bool) -> None:
-        self.views: dict[str, torch.Tensor] = {}
-        self._buffers: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
+        super().__init__()
+        self._device = device
+        self._wide = torch.float64 if problem.dtype == "float64" else torch.float32
         dtype = getattr(torch, problem.dtype)
         for name in names:
             values = getattr(problem, name)
             values = values.swapaxes(1, 2) if swapped else values
             where = place(values.shape, problem.layout_of(name))
-            buffer = (
-                _reserve(where.size, dtype, device)
-                if where.sparse
-                else torch.full((where.size,), torch.nan, dtype=dtype, device=device)
-            )
+            try:
+                buffer = torch.empty((where.size,), dtype=dtype, device=device)
+            except (RuntimeError, MemoryError) as error:
+                raise out_of_memory(where.size, dtype.itemsize, error) from error
+            if not where.sparse:
+                buffer.fill_(torch.nan)
             view = buffer.as_strided(values.shape, where.strides, where.offset)
             if 0 in where.strides:
                 buffer[where.offset] = float(values.flat[0])
             else:
                 view.copy_(torch.from_numpy(np.ascontiguousarray(values)))
             self.views[name] = view
-            watched = view if where.sparse else buffer
-            self._buffers[name] = (watched, watched.detach().clone())
+            self.watch(name, view if where.sparse else buffer)
 
-    def watch(self, name: str, tensor: torch.Tensor) -> None:
-        """Notice when an option's tensor, around which there is no poison, is written to."""
-        self._buffers[name] = (tensor, tensor.detach().clone())
+    def array(self, values: Any, *, whole: bool) -> torch.Tensor:
+        if torch.is_tensor(values):
+            return values
+        return torch.tensor(values, dtype=torch.int32 if whole else self._wide, device=self._device)
 
-    def mutated(self) -> tuple[str, ...]:
-        return tuple(
-            # Bits, because NaN differs from itself.
-            name
-            for name, (now, before) in self._buffers.items()
-            if not torch.equal(now.detach().contiguous().view(torch.uint8), before.contiguous().view(torch.uint8))
-        )
+    def copy(self, array: torch.Tensor) -> torch.Tensor:
+        return array.detach().clone()
 
-
-def _reserve(size: int, dtype: torch.dtype, device: str) -> torch.Tensor:
-    try:
-        return torch.empty((size,), dtype=dtype, device=device)
-    except (RuntimeError, MemoryError) as error:
-        raise NotRun(f"needs {size * dtype.itemsize / 2**30:.0f} GiB of address space for one input: {error}") from error
+    def same_bits(self, now: torch.Tensor, before: torch.Tensor) -> bool:
+        # NaN differs from itself.
+        return torch.equal(now.detach().contiguous().view(torch.uint8), before.contiguous().view(torch.uint8))
 
 
 @contextlib.contextmanager
@@ -225,10 +187,6 @@ def _poisoned_allocations() -> Iterator[None]:
     finally:
         torch.utils.deterministic.fill_uninitialized_memory = filling  # type: ignore[attr-defined]
         torch.use_deterministic_algorithms(before[0], warn_only=before[1])
-
-
-def _nothing() -> None:
-    """What stands between a call and the reading of its results, as a rule."""
 
 
 def _numbers(x: torch.Tensor) -> Array:

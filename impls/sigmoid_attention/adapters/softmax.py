@@ -1,4 +1,4 @@
-"""Softmax attention as torch and flash-attn ship it: never judged as sigmoid attention; what its speed is held against.
+"""Softmax attention as torch and flash-attn ship it: a speed baseline, not sigmoid attention.
 
 Torch's ``scaled_dot_product_attention`` is asked for one backend at a time: on a CUDA device FlashAttention-2 or cuDNN, on a
 CPU torch's own fused kernel; tensors (batch, heads, length, dim). The flash-attn family's own packages, where they are
@@ -29,7 +29,7 @@ def cudnn(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, *, bias: float = 0.
 
 def _by(backend: SDPBackend, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, causal: bool) -> torch.Tensor:
     if q.shape[2] != k.shape[2] and causal:
-        raise NotRun("torch aligns causal masks at the top left, for unequal lengths too; it is a yardstick for square ones")
+        raise NotRun("torch aligns causal masks at the top left, for unequal lengths too; it is a baseline for square ones")
     with sdpa_kernel(backend):
         return scaled_dot_product_attention(q, k, v, is_causal=causal)
 

@@ -21,15 +21,17 @@ def attention(
     causal: bool = False,
     key_lengths: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Its output, by the function that its documentation names for the situation."""
+    """Its output, by the function that its documentation names for such inputs."""
     try:
         import triton_sigmoid
     except RuntimeError as error:
         raise NotRun(f"triton-sigmoid refuses to be imported: {error}") from error
     if causal and q.shape[1] != k.shape[1]:
         raise Unsupported("documents causal as j <= i, aligned at the top left, for unequal lengths too")
+    options = {"is_causal": causal, "scale": scale, "sigmoid_bias": bias}
+    output: torch.Tensor
     if key_lengths is None and q.shape[1] == k.shape[1]:
-        return triton_sigmoid.sigmoid_attention(q, k, v, is_causal=causal, scale=scale, sigmoid_bias=bias)
-    return triton_sigmoid.sigmoid_attention_padded(
-        q, k, v, seq_lens_k=key_lengths, is_causal=causal, scale=scale, sigmoid_bias=bias
-    )
+        output = triton_sigmoid.sigmoid_attention(q, k, v, **options)
+    else:
+        output = triton_sigmoid.sigmoid_attention_padded(q, k, v, seq_lens_k=key_lengths, **options)
+    return output

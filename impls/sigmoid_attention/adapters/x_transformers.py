@@ -24,5 +24,5 @@ def attention(
     if key_lengths is not None:
         mask = torch.arange(k.shape[2], device=k.device) < key_lengths.to(k.device)[:, None]
     attend = Attend(heads=q.shape[1], sigmoid=True, causal=causal, scale=scale)
-    output, _ = attend(q, k, v, mask=mask)
+    output: torch.Tensor = attend(q, k, v, mask=mask)[0]
     return output
