@@ -46,12 +46,6 @@ def ratio_interval(
     return float(np.exp(np.median(quads))), float(np.exp(low)), float(np.exp(high))
 
 
-def quartiles(samples: Sequence[float]) -> tuple[float, float]:
-    """Between them lies the middle half of the samples."""
-    low, high = np.quantile(np.asarray(samples, dtype=np.float64), (0.25, 0.75))
-    return float(low), float(high)
-
-
 def interval(values: Array, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """Of the median of values in the order they were taken: the hull of block bootstrap and order statistics."""
     bootstrap, ordered = _bootstrap(values, confidence), _order_statistics(values, confidence)
@@ -95,7 +89,7 @@ def _resamples(count: int) -> npt.NDArray[np.intp]:
 
 
 def _order_statistics(values: Array, confidence: float) -> tuple[float, float]:
-    """The k-th smallest and largest of the values, k from the binomial law at their effective number."""
+    """The k-th smallest and largest of the values, k from the binomial distribution at their effective number."""
     ordered = np.sort(values)
     share = _rank(round(effective_number(values)), confidence)
     k = min(math.floor(share * len(values)), (len(values) - 1) // 2)
@@ -121,15 +115,12 @@ def effective_number(values: Array) -> float:
 
 @functools.lru_cache(maxsize=1024)
 def _rank(count: int, confidence: float) -> float:
-    """The largest k with P(fewer than k+1 of ``count`` fair coins) <= tail, as a share of the count; 0 where there is none."""
+    """The largest k with P(at most k heads of ``count`` fair coins) <= tail, as a share of the count; 0 where there is none."""
+    from scipy.stats import binom  # here, since it takes a second to import
+
     tail = (1 - confidence) / 2
-    cumulated, k = 0.0, -1
-    while k + 1 < count / 2:
-        term = math.exp(math.lgamma(count + 1) - math.lgamma(k + 2) - math.lgamma(count - k) - count * math.log(2.0))
-        if cumulated + term > tail:
-            break
-        cumulated, k = cumulated + term, k + 1
-    return max(k, 0) / count
+    k = int(binom.ppf(tail, count, 0.5))  # the smallest with at least that probability
+    return max(k if binom.cdf(k, count, 0.5) <= tail else k - 1, 0) / count
 
 
 @dataclass(frozen=True)

@@ -199,4 +199,4 @@ def test_a_line_without_a_speed_has_no_figure() -> None:
 def test_the_quantile_of_students_distribution(tail: float, freedom: int) -> None:
     t = student_quantile(tail, freedom)
     exact = mpmath.betainc(mpmath.mpf(freedom) / 2, 0.5, 0, freedom / (freedom + mpmath.mpf(t) ** 2), regularized=True) / 2
-    assert abs(float(exact) / tail - 1) < 1e-3
+    assert abs(float(exact) / tail - 1) < 1e-10
