@@ -1,6 +1,6 @@
-"""What one side does to the other without being on the clock: busy threads, a slowed baseline, answers that are kept.
+"""Find what one side does to the other off the clock: busy threads, a slowed baseline, results that are kept.
 
-All of it is told as warnings: none of these is by itself proof of a wrong measurement, and each has honest causes.
+All of it is reported as warnings: none is proof of a wrong measurement by itself, and each has honest causes.
 """
 
 from __future__ import annotations
@@ -17,38 +17,37 @@ from conformance.benchmark.timer import Work
 from conformance.benchmark.workload import Prepared
 
 SETTLED_S, WATCHED_S = 0.25, 0.02
-"""Pools of threads spin for a while after their last work: OpenMP's for a few milliseconds, OpenBLAS's for 2^28 ticks of the
+"""Thread pools spin for a while after their last work: OpenMP's for a few milliseconds, OpenBLAS's for 2^28 ticks of the
 processor's counter, 0.07 to 0.15 s. What still runs after that is no such pool."""
 IDLE_CPUS = 0.2
-GLANCE_S = 1e-3
+POLL_S = 1e-3
 TASKS = Path("/proc/self/task")
 SPARE_CPUS = 0.5
-"""By so much may all threads together exceed the number that was set."""
+"""All threads together may use this much more than the number that was set."""
 SLOWED = 1.25
 REMEMBERED = 1.5
 TRIES, LONG_S = 5, 0.1
-"""Calls that are longer are not made again to see whether it remembers: it would cost as much as measuring them."""
+"""Longer calls are not repeated to see whether they keep results: it would cost as much as measuring them."""
 
 
 def rest(sleep: Callable[[float], Any] = time.sleep, running: Callable[[], int] | None = None) -> None:
-    """Wait until the threads that the last call used have gone to sleep, `SETTLED_S` at the most.
+    """Wait until the threads that the last call used are idle, `SETTLED_S` at most.
 
-    Pools of BLAS and OpenMP spin in wait of more work: what one side's threads burn would be missing to the other side. Worse
-    than their share: a barrier waits for a thread that has lost its CPU to a spinning one, for whole time slices, and so short
-    work took seven times as long beside OpenBLAS.
+    Pools of BLAS and OpenMP spin while they wait for more work, and take CPU time from the other side. Worse, a barrier waits
+    whole time slices for a thread that has lost its CPU to a spinning one: short work took seven times as long beside it.
     """
     running = running or others_running
-    for _ in range(round(SETTLED_S / GLANCE_S)):
+    for _ in range(round(SETTLED_S / POLL_S)):
         if not running():
             return
-        sleep(GLANCE_S)
+        sleep(POLL_S)
 
 
 def others_running(tasks: Path = TASKS) -> int:
-    """How many threads of this process are on a CPU or wait for one, the calling one aside.
+    """How many threads of this process, other than the calling one, are on a CPU or wait for one.
 
-    Their CPU time would tell it late: what a thread uses is booked at the system's ticks, 4 or 10 ms apart, and in a shorter
-    glance even a thread that never stops has used nothing. Where the system does not tell states, it is looked at for longer.
+    Their CPU time would show it late: the system books it every 4 or 10 ms, and before that even a thread that never stops has
+    used none. Where the system does not show states, CPU time is watched for longer.
     """
     me, states = str(threading.get_native_id()), []
     try:
@@ -57,30 +56,30 @@ def others_running(tasks: Path = TASKS) -> int:
                 with contextlib.suppress(OSError):  # it has ended meanwhile
                     states.append((task / "stat").read_text(errors="replace").rpartition(")")[2].split()[0])
     except OSError:
-        began = time.process_time()
+        started = time.process_time()
         time.sleep(WATCHED_S)
-        return round((time.process_time() - began) / WATCHED_S)
+        return round((time.process_time() - started) / WATCHED_S)
     return states.count("R")
 
 
-def going_on(name: str, sleep: Callable[[float], Any] = time.sleep, used: Callable[[], float] = time.process_time) -> str:
-    """A warning where the process computes while nobody has called anything; of threads that somebody left behind."""
+def threads_left(name: str, sleep: Callable[[float], Any] = time.sleep, used: Callable[[], float] = time.process_time) -> str:
+    """Warn where the process computes while nothing is called: some implementation left threads behind."""
     rest(sleep)
-    began = used()
+    started = used()
     sleep(WATCHED_S)
-    cpus = (used() - began) / WATCHED_S
+    cpus = (used() - started) / WATCHED_S
     if cpus < IDLE_CPUS:
-        _GOING_ON.clear()
+        _LEFT_BY.clear()
         return ""
-    since = _GOING_ON.setdefault("since", name)
+    since = _LEFT_BY.setdefault("since", name)
     return (
         f"threads of this process used {cpus:.1f} CPUs while nothing was called, which disturbs both sides; "
         f"first seen after {since} was timed; measure what leaves no threads behind in a run without it"
     )
 
 
-_GOING_ON: dict[str, str] = {}
-"""After which implementation of this process threads were first seen to go on."""
+_LEFT_BY: dict[str, str] = {}
+"""The implementation after which threads were first seen to go on in this process."""
 
 
 def cpus_used(works: Sequence[Work]) -> float | None:
@@ -90,7 +89,7 @@ def cpus_used(works: Sequence[Work]) -> float | None:
 
 
 def more_cpus(used: float | None, threads: Mapping[str, int | str], allowed: int) -> list[str]:
-    """A warning where it had more threads at work than were set for both sides."""
+    """Warn where more threads worked than were set for both sides."""
     numbers = [number for number in threads.values() if isinstance(number, int)]
     if used is None or not numbers or used <= max(numbers) + SPARE_CPUS or allowed <= max(numbers):
         return []
@@ -99,7 +98,7 @@ def more_cpus(used: float | None, threads: Mapping[str, int | str], allowed: int
 
 
 def slowed(beside: float, alone: float) -> list[str]:
-    """A warning where the baseline took longer beside it than beside a copy of itself: the ratio owes something to that."""
+    """Warn where the baseline took longer beside it than beside a copy of itself: that is part of the ratio."""
     if beside <= SLOWED * alone:
         return []
     return [
@@ -109,7 +108,7 @@ def slowed(beside: float, alone: float) -> list[str]:
 
 
 def undermined(word: str, own: float, beside: float, alone: float) -> str:
-    """Why it is not called faster, where it is so only beside a baseline that its company slows down; else ""."""
+    """Why it is not called faster, where it is so only beside a baseline that it slows down; else ""."""
     if word != "faster" or beside <= SLOWED * alone or own < alone:
         return ""
     return (
@@ -118,28 +117,30 @@ def undermined(word: str, own: float, beside: float, alone: float) -> str:
     )
 
 
-def remembering(own: Prepared, other: Prepared | None, timed: Callable[[Callable[[], Any]], float]) -> str:
-    """A warning where inputs that it has just seen take it much less time than new ones, and the baseline not."""
-    factors: list[tuple[float, float] | None] = []
-    for prepared in (own, other):
-        if prepared is None or prepared.renew is None:
-            factors.append(None)
-            continue
-        new, again = [], []
-        for number in range(TRIES):
-            prepared.renew(3 * SEEDS_APART + number)
-            new.append(timed(prepared.run))
-            if new[-1] > LONG_S:
-                return ""
-            again.append(timed(prepared.run))
-        factors.append((min(new), min(again)))
-    if factors[0] is None:
+def kept_results(own: Prepared, other: Prepared | None, seconds: Callable[[Callable[[], Any]], float]) -> str:
+    """Warn where inputs that it has just seen take it much less time than new ones, and the baseline not."""
+    found = [_new_and_repeated(prepared, seconds) for prepared in (own, other) if prepared is not None]
+    if found[0] is None or any(pair is not None and pair[0] > LONG_S for pair in found):
         return ""
-    new_s, again_s = factors[0]
-    usual = factors[1][0] / factors[1][1] if factors[1] else 1.0
-    if new_s <= REMEMBERED * max(usual, 1.0) * again_s:
+    (new, repeated), beside = found[0], found[1] if len(found) > 1 else None
+    usual = beside[0] / beside[1] if beside else 1.0
+    if new <= REMEMBERED * max(usual, 1.0) * repeated:
         return ""
     return (
-        f"inputs that it has just seen take it {again_s:.3g} s, new ones {new_s:.3g} s: it keeps results, and its speed with "
+        f"inputs that it has just seen take it {repeated:.3g} s, new ones {new:.3g} s: it keeps results, and its speed with "
         "a warm cache is not that of the work"
     )
+
+
+def _new_and_repeated(prepared: Prepared, seconds: Callable[[Callable[[], Any]], float]) -> tuple[float, float] | None:
+    """Least seconds on new inputs and on the same ones again; None where inputs cannot be renewed."""
+    if prepared.renew is None:
+        return None
+    new, repeated = [], []
+    for number in range(TRIES):
+        prepared.renew(3 * SEEDS_APART + number)
+        new.append(seconds(prepared.run))
+        if new[-1] > LONG_S:
+            return new[-1], new[-1]
+        repeated.append(seconds(prepared.run))
+    return min(new), min(repeated)

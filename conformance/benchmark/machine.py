@@ -17,7 +17,7 @@ from conformance.benchmark import environment, roofline
 from conformance.benchmark.affinity import pinned
 from conformance.benchmark.cache import CONDITIONS, cache_of
 from conformance.benchmark.sampler import Buffers, taker
-from conformance.benchmark.telemetry import HostWatch, open_reader
+from conformance.benchmark.telemetry import HostMonitor, open_reader
 from conformance.benchmark.timer import DeviceClock, TorchCuda, clock_for
 from conformance.engine.check import last_line
 from impls.triton_support import interpret_without
@@ -78,9 +78,9 @@ def parts(device: str) -> dict[str, Callable[[], Any]]:
 
 
 def _host() -> dict[str, Any]:
-    watch = HostWatch()
-    watch.begin()
-    return watch.end(0).facts
+    watch = HostMonitor()
+    watch.start()
+    return watch.stop(0).facts
 
 
 def _reading() -> Any:

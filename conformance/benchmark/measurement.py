@@ -1,4 +1,4 @@
-"""One measurement being taken, step by step: prepare, verify, sample with a warm and a cold cache, verify again."""
+"""Measure one benchmark case: prepare, verify, sample with a warm and a cold cache, verify again."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import importlib
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,185 +18,182 @@ from conformance.benchmark import allocator, interference, memory, roofline, sta
 from conformance.benchmark.affinity import Pins, pinned
 from conformance.benchmark.cache import CONDITIONS, cache_of
 from conformance.benchmark.sampler import Buffers, Plan, Samples, calls_for, plan_for, sample, taker
-from conformance.benchmark.telemetry import DeviceWatch, HostWatch, Told, open_reader
-from conformance.benchmark.timer import GRAPH_BELOW_S, DeviceClock, HostClock, clock_for, nothing
-from conformance.benchmark.workload import Prepared, Workload
+from conformance.benchmark.telemetry import DeviceMonitor, HostMonitor, open_reader
+from conformance.benchmark.timer import GRAPH_BELOW_S, DeviceClock, HostClock, Work, clock_for, nothing
+from conformance.benchmark.workload import BenchmarkCase, Prepared
 from conformance.engine.check import worst_of
 from conformance.engine.runner import assure_wrong_fails, obstacle
-from impls.implementation import Implementation
+from conformance.records.schema import MeasurementRecord
 
 QUICK_BUDGET_S = 0.7
 FULL_BUDGET_S = 3.0
-"""Seconds of sampling for one implementation on one workload and state of the cache, its baseline's samples included."""
+"""Seconds of sampling for one case and state of the cache, the baseline's samples included."""
 SETS = 4
-"""Both sides are sampled on so many sets of buffers in turn, since where memory happens to lie is worth a few per cent."""
+"""Both sides are sampled on this many sets of buffers in turn: where memory happens to lie is worth a few per cent."""
 SETS_SHARE = 0.2
-"""Of the budget: no more sets are made once making them has taken so long."""
+"""No more sets are made once making them has taken this share of the budget."""
 SETS_BYTES = {"cpu": 2**30, "cuda": 2**34}
-"""Nor than hold so many bytes in all, as far as the workload says what it moves."""
+"""All sets together hold no more bytes than this, as far as the workload says what it moves."""
 COMPILER_S = 0.5
-"""A first call that takes so much longer than a later one met a compiler, whether or not the implementation declares one."""
+"""A first call that takes so much longer than a later one has met a compiler, whether or not the implementation says so."""
 
 
 class WrongAnswer(Exception):
-    """The work was done, and not right; ``fields`` say how far off."""
+    """The work was done, but the result is wrong."""
 
-    def __init__(self, fields: dict[str, Any]) -> None:
-        super().__init__(fields["message"])
-        self.fields = fields
+    def __init__(self, message: str, margin: float) -> None:
+        super().__init__(message)
+        self.margin = margin
 
 
-class Take:
-    """Everything that one measurement needs while it is taken."""
+class BenchmarkRun:
+    """One benchmark case while it is measured."""
 
-    def __init__(
-        self, implementation: Implementation, baseline: Implementation | None, workload: Workload, device: str, quick: bool
-    ) -> None:
-        self.implementation, self.baseline, self.workload, self.device = implementation, baseline, workload, device
-        self.again = baseline is not None and implementation.name == baseline.name
-        self.budget = QUICK_BUDGET_S if quick else FULL_BUDGET_S
-        self.room = importlib.import_module(f"conformance.{workload.system}.workloads")
+    def __init__(self, case: BenchmarkCase) -> None:
+        self.case, self.workload, self.device = case, case.workload, case.device
+        self.budget = QUICK_BUDGET_S if case.quick else FULL_BUDGET_S
+        self.workloads: Any = importlib.import_module(f"conformance.{self.workload.system}.workloads")
 
-    def figures(self) -> tuple[list[dict[str, Any]], list[float]]:
-        """The record fields of each state of the cache, and the last one's samples.
+    def measure(self) -> tuple[list[MeasurementRecord], list[float]]:
+        """Return a record for each state of the cache, and the last one's samples in seconds per call.
 
         Raises Unsupported and NotRun where the implementation cannot be timed, WrongAnswer where it must not be.
         """
-        workload, device = self.workload, self.device
-        # quick=False: a compiler's first call is no reason to leave out what is fast after it; it is timed apart.
-        hindrance = obstacle(self.implementation, device, workload.dtype, workload.needs, quick=False)
+        implementation, device = self.case.implementation, self.device
+        # quick=False: a compiler's first call is no reason to leave out what is fast after it; it is timed separately.
+        hindrance = obstacle(implementation, device, self.workload.dtype, self.workload.needs, quick=False)
         if hindrance is not None:
             raise hindrance
-        own: Prepared = self.room.prepare(self.implementation, workload, device)
+        own: Prepared = self.workloads.prepare(implementation, self.workload, device)
         other = self._prepare_baseline()
         self.clock = clock_for(device, synchronous=own.synchronous or bool(other and other.synchronous))
-        first = self._called(own.run)
+        first = self._seconds(own.run)
         margin = _verified(own)
-        later = self._called(own.run)
+        later = self._seconds(own.run)
         if other is not None:
             other.run()
-        compiles = bool(self.implementation.slow_start)
-        shared: dict[str, Any] = {
-            "inputs": own.inputs,
-            "compile_s": rounded(max(0.0, first - later)) if compiles or first - later > COMPILER_S else None,
-            "allocator": allocator.keep_memory(),
+        compiled = bool(implementation.slow_start) or first - later > COMPILER_S
+        record = self.case.record(
+            verdict="measured",
+            inputs=own.inputs,
+            compile_s=rounded(max(0.0, first - later)) if compiled else None,
+            allocator=allocator.keep_memory(),
+            clock=self.clock.name,
             **memory.peak_bytes(own.run, device, elsewhere=own.synchronous),
-        }
-        mine, theirs = self._sets(own, other)
+        )
+        sides = self._sets(own, other)
         with pinned() as pins, _no_collecting(pins.warnings):
-            found = [self._condition(cache, mine, theirs, pins) for cache in CONDITIONS]
-            # Once more, now that caches are warm and buffers have been used: a speed stands only beside a right answer. Before
-            # anything is put back, so that nothing tells this call from one that is timed.
-            margin = max(margin, *(_verified(prepared, timed=True) for prepared in mine), _verified(own))
+            record = replace(record, threads=pins.threads, affinity=pins.affinity)
+            found = [self._measure(replace(record, cache=cache), *sides, pins) for cache in CONDITIONS]
+            # Verified again, now that caches are warm and buffers have been used, and before anything is put back, so that
+            # nothing distinguishes this call from a timed one.
+            margin = max(margin, *(_verified(prepared, timed=True) for prepared in sides[0]), _verified(own))
             pins.warnings += self._interfered(own, other)
-        shared["margin"] = rounded(margin)
-        shared |= {"threads": pins.threads, "affinity": tuple(pins.affinity)}
-        lines = []
-        for cache, (fields, _) in zip(CONDITIONS, found, strict=True):
-            warnings = (*fields["warnings"], *pins.warnings)
-            lines.append({**shared, **fields, "warnings": warnings, "cache": cache})
-        return lines, found[-1][1].own
+        return [replace(each, margin=rounded(margin), warnings=(*each.warnings, *pins.warnings)) for each, _ in found], found[
+            -1
+        ][1].own
 
     def _prepare_baseline(self) -> Prepared | None:
-        """The baseline made ready a second time, even for itself (the A/A pair); None where it cannot run here."""
-        baseline = self.baseline
+        """Prepare the baseline, a second time even where it is itself measured (A/A); None where it cannot run here."""
+        baseline = self.case.baseline
         if baseline is None or obstacle(baseline, self.device, self.workload.dtype, self.workload.needs, quick=False):
             return None
-        prepared: Prepared = self.room.prepare(baseline, self.workload, self.device)
+        prepared: Prepared = self.workloads.prepare(baseline, self.workload, self.device)
         return prepared
 
-    def _called(self, run: Callable[[], Any]) -> float:
-        """Seconds of one call by the host's clock, to the end of what it began."""
+    def _seconds(self, run: Callable[[], Any]) -> float:
+        """Time one call by the host's clock, to the end of the work that it started."""
         clock = HostClock(self.clock.device.synchronize) if isinstance(self.clock, DeviceClock) else self.clock
         return clock.time(clock.ready(run, 1))
 
     def _sets(self, own: Prepared, other: Prepared | None) -> tuple[list[Prepared], list[Prepared]]:
-        """Both sides on buffers of their own, as many sets of one as of the other."""
-        sets = ([own], [other] if other else [])
-        began = time.monotonic()
-        room_for = SETS_BYTES[self.device] / max(self.workload.bytes_moved or 0.0, 1.0)
-        while all(side[0].another for side in sets if side) and len(sets[0]) < min(SETS, room_for):
-            for number, side in enumerate(sets):
-                make = side[0].another if side else None
-                if make is not None:
-                    side.append(make(2 * len(side) + number))
-                    side[-1].run()
-            if time.monotonic() - began > SETS_SHARE * self.budget:
-                break
-        return sets
+        """Prepare both sides on several sets of buffers, as many sets of one as of the other."""
+        sides = ([own], [other] if other else [])
+        started = time.monotonic()
+        most = min(SETS, SETS_BYTES[self.device] / max(self.workload.bytes_moved or 0.0, 1.0))
+        makers = [side[0].another for side in sides if side]
+        while all(makers) and len(sides[0]) < most and time.monotonic() - started <= SETS_SHARE * self.budget:
+            for number, (side, make) in enumerate(zip(sides, makers, strict=False)):
+                assert make is not None
+                side.append(make(2 * len(side) + number))
+                side[-1].run()
+        return sides
 
     def _interfered(self, own: Prepared, other: Prepared | None) -> list[str]:
-        """Warnings of what the samples do not show: answers that are kept, and threads that go on."""
+        """Warn of what samples do not show: results that are kept, and threads that go on."""
         if not isinstance(self.clock, HostClock) or self.device != "cpu":
             return []
-        found = [interference.remembering(own, other, self._called), interference.going_on(self.implementation.name)]
+        found = [
+            interference.kept_results(own, other, self._seconds),
+            interference.threads_left(self.case.implementation.name),
+        ]
         return [warning for warning in found if warning]
 
-    def _condition(
-        self, cache: str, own: Sequence[Prepared], other: Sequence[Prepared], pins: Pins
-    ) -> tuple[dict[str, Any], Samples]:
-        """The record fields of one state of the cache, and the samples."""
-        host = HostWatch(pins.affinity)
-        watch = DeviceWatch(_reader()) if self.device == "cuda" else None
-        evict = cache_of(self.device).evict if cache == "cold" else None
-        take = taker(self.clock, evict, host.mark)
-        # Already in the pilot, so that the plan knows what looking costs.
-        self.clock.glance = _in_turn(host.glance, *([watch.glance] if watch else []))
-        launch, mine, theirs, quad_s = self._pilot(take, cache, own, other)
+    def _measure(
+        self, record: MeasurementRecord, own: Sequence[Prepared], other: Sequence[Prepared], pins: Pins
+    ) -> tuple[MeasurementRecord, Samples]:
+        """Sample in the record's state of the cache; return the record with all that was found, and the samples."""
+        host = HostMonitor(pins.affinity)
+        monitors: list[HostMonitor | DeviceMonitor] = [host, *([DeviceMonitor(_reader())] if self.device == "cuda" else [])]
+        take = taker(self.clock, cache_of(self.device).evict if record.cache == "cold" else None, host.mark)
+        # Already in the pilot, so that the plan knows what observing costs.
+        self.clock.observe = lambda: [monitor.observe() for monitor in monitors]
+        no_graph, mine, theirs, quad_s = self._pilot(take, record.cache, own, other)
         plan = plan_for(mine[0].work.calls, theirs[0].work.calls if theirs else 1, quad_s, self.budget)
-        host.begin()
-        if watch is not None:
-            watch.begin()
+        for monitor in monitors:
+            monitor.start()
         try:
             samples = sample(mine, theirs, take, plan, self.budget, rest=self._rest)
         finally:
-            self.clock.glance = nothing
-        told = watch.end() if watch is not None else Told()
+            self.clock.observe = nothing
         calls = len(samples.own) * plan.calls + len(samples.baseline) * plan.baseline_calls
-        around = host.end(calls)
-        fields = self._figures(cache, samples, plan)
-        fields["telemetry"] = {"host": around.facts, **({"device": told.facts} if watch is not None else {})}
-        fields["warnings"] += [*told.warnings, *around.warnings]
-        key = (self.workload.system, self.workload.id, self.device, cache)
-        beside = fields.pop("beside_s", None)
-        if beside is not None and not around.warnings:  # else the machine was somebody else's too, and no wonder
-            fields["warnings"] += interference.slowed(beside, _ALONE[key])
+        seen = {monitor.name: monitor.stop(calls) for monitor in reversed(monitors)}
+        record = self._with_speed(record, samples, plan)
+        warnings = [*record.warnings, *(warning for observation in seen.values() for warning in observation.warnings)]
+        if record.verdict == "measured" and not seen["host"].warnings:  # else the machine was used by others as well
+            warnings += self._slowed_baseline(record.cache, samples)
+        telemetry = {name: dict(seen[name].facts) for name in sorted(seen, reverse=True)}
         if self.device == "cpu":
-            used = [interference.cpus_used([buffers.work for buffers in side]) for side in (mine, theirs)]
-            fields["telemetry"]["host"]["cpus_used"] = {"own": used[0], "baseline": used[1]}
-            fields["warnings"] += interference.more_cpus(used[0], pins.threads, len(pins.affinity))
-        fields |= self._launching(launch, [b.work for b in (*mine, *theirs)], own[0], fields)
-        fields["cache_bytes"] = cache_of(self.device).bytes
-        if cache == "cold" and cache_of(self.device).assumed:
-            fields["warnings"].append("the size of the last-level cache was assumed, for the system does not tell it")
-        return fields, samples
+            used = interference.cpus_used([buffers.work for buffers in mine])
+            used_beside = interference.cpus_used([buffers.work for buffers in theirs])
+            telemetry["host"]["cpus_used"] = {"own": used, "baseline": used_beside}
+            warnings += interference.more_cpus(used, pins.threads, len(pins.affinity))
+        launch, exposed = self._launches(no_graph, [buffers.work for buffers in (*mine, *theirs)])
+        warnings += exposed
+        if record.cache == "cold" and cache_of(self.device).assumed:
+            warnings.append("the size of the last-level cache was assumed: the system does not tell it")
+        launch_s = rounded(self.clock.launching_seconds(own[0].run)) if isinstance(self.clock, DeviceClock) else None
+        record = replace(
+            record, telemetry=telemetry, launch=launch, launch_s=launch_s, cache_bytes=cache_of(self.device).bytes
+        )
+        return replace(record, warnings=tuple(warnings)), samples
 
     def _pilot(
         self, take: Callable[[Buffers, int], float], cache: str, own: Sequence[Prepared], other: Sequence[Prepared]
     ) -> tuple[str, list[Buffers], list[Buffers], float]:
-        """How launches are kept off the clock; both sides ready to be sampled; and how long a quad takes with everything."""
+        """Make both sides ready to be sampled; also why there is no graph, and how long a quad takes with everything."""
         sides: list[list[Buffers]] = []
         for prepared in (own, other):
             one = [Buffers(self.clock.ready(p.run, 1), p.run, p.renew) for p in prepared[:1]]
             seconds = [min(take(b, -1 - i) for i in range(3)) for b in one]
             calls = calls_for(seconds[0]) if cache == "warm" and seconds else 1
             sides.append([Buffers(self.clock.ready(p.run, calls), p.run, p.renew) for p in prepared])
-        reason = self._captured(take, sides) if isinstance(self.clock, DeviceClock) else ""
-        began = time.monotonic()
+        no_graph = self._captured(take, sides) if isinstance(self.clock, DeviceClock) else ""
+        started = time.monotonic()
         for side in sides:
             if side:
                 self._rest()
                 take(side[0], -10)
         # Both once; a quad holds each twice.
-        return reason, sides[0], sides[1], 2 * (time.monotonic() - began)
+        return no_graph, sides[0], sides[1], 2 * (time.monotonic() - started)
 
     def _rest(self) -> None:
-        """Let what the other side's threads were at come to its end; a device has no threads of ours."""
+        """Wait until the other side's threads are idle; on a device there are none."""
         if self.device == "cpu":
             interference.rest()
 
     def _captured(self, take: Callable[[Buffers, int], float], sides: list[list[Buffers]]) -> str:
-        """Replace short or launch-bound work by graphs, on both sides or on neither; why not, where it was tried in vain."""
+        """Replace short or launch-bound work by graphs, on both sides or on neither; return why not, where it failed."""
         assert isinstance(self.clock, DeviceClock)
         took = [(take(side[0], -5), side[0].work.hopeless) for side in sides if side]
         if not any(seconds < GRAPH_BELOW_S or hopeless for seconds, hopeless in took):
@@ -213,62 +211,53 @@ class Take:
         sides[:] = replaced
         return ""
 
-    def _launching(self, reason: str, works: list[Any], own: Prepared, fields: dict[str, Any]) -> dict[str, Any]:
-        """The record fields that say where launches went; empty on the host, which has none."""
+    def _launches(self, no_graph: str, works: Sequence[Work]) -> tuple[dict[str, Any], list[str]]:
+        """Where launches went, and a warning where they are in the samples; nothing on the host, which has none."""
         if not isinstance(self.clock, DeviceClock):
-            return {"clock": self.clock.name}
+            return {}, []
         exposed, timed = sum(work.exposed for work in works), sum(work.timed for work in works)
-        if exposed:
-            fields["warnings"].append(
-                f"{exposed} of {timed} samples hold the time of launches, which could not be queued ahead"
-                + (f"; {reason}" if reason else "")
-            )
         method = "graph" if works[0].method == "graph" else "queued ahead"
-        return {
-            "clock": self.clock.name,
-            "launch": {"method": method, "exposed_samples": exposed, "graph": reason or None},
-            "launch_s": rounded(self.clock.launching_seconds(own.run)),
-        }
+        why = f"; {no_graph}" if no_graph else ""
+        warning = f"{exposed} of {timed} samples hold the time of launches, which could not be queued ahead{why}"
+        return {"method": method, "exposed_samples": exposed, "graph": no_graph or None}, [warning] if exposed else []
 
-    def _figures(self, cache: str, samples: Samples, plan: Plan) -> dict[str, Any]:
-        """Median, interval, ratio, decision and place under the roofline."""
+    def _with_speed(self, record: MeasurementRecord, samples: Samples, plan: Plan) -> MeasurementRecord:
+        """Add the median with its interval, the ratio with its decision, and the place under the roofline."""
+        record = replace(record, samples=len(samples.own), looks=samples.looks, stopped=samples.stopped)
         median, low, high = statistics.median_interval(samples.own, plan.confidence)
-        first_quartile, third_quartile = np.quantile(samples.own, (0.25, 0.75))
-        fields: dict[str, Any] = {
-            "verdict": "measured",
-            "samples": len(samples.own),
-            "looks": samples.looks,
-            "planned_looks": len(plan.looks),
-            "stopped": samples.stopped,
-            "calls_per_sample": plan.calls,
-            "median_s": rounded(median),
-            "low_s": rounded(low),
-            "high_s": rounded(high),
-            "iqr_s": rounded(third_quartile - first_quartile),
-            "per_second": rounded(self.workload.amount / median),
-            "warnings": [],
-        }
-        if samples.baseline:
-            fields |= self._beside_baseline(cache, samples, plan)
-        found = roofline.place(self.workload, median, high, self.device, cache)
-        fields |= found.fields
-        if found.warning:
-            fields["warnings"].append(found.warning)
-        if found.fault:
-            # What cannot be is no speed: the samples stay out of the record, the claim and the limit are in the message.
-            kept = {key: fields[key] for key in ("samples", "looks", "stopped", "warnings", "roofline")}
-            return {**kept, "verdict": "measuring fault", "message": found.fault, "decision": "", "reason": ""}
-        return fields
+        place = roofline.place(self.workload, median, high, self.device, record.cache)
+        compared = self._beside_baseline(record, samples, plan) if samples.baseline else record
+        if place.fault:
+            # What cannot be is no speed: no times in the record, and the message says what was claimed and what is possible.
+            fault = replace(record, verdict="measuring fault", message=place.fault, roofline=place.rates)
+            return replace(fault, warnings=compared.warnings)
+        lower_quartile, upper_quartile = np.quantile(samples.own, (0.25, 0.75))
+        return replace(
+            compared,
+            planned_looks=len(plan.looks),
+            calls_per_sample=plan.calls,
+            median_s=rounded(median),
+            low_s=rounded(low),
+            high_s=rounded(high),
+            iqr_s=rounded(upper_quartile - lower_quartile),
+            per_second=rounded(self.workload.amount / median),
+            roofline=place.rates,
+            roofline_share=place.share,
+            warnings=(*compared.warnings, *([place.warning] if place.warning else [])),
+        )
 
-    def _beside_baseline(self, cache: str, samples: Samples, plan: Plan) -> dict[str, Any]:
+    def _beside_baseline(self, record: MeasurementRecord, samples: Samples, plan: Plan) -> MeasurementRecord:
+        """Add the ratio to the baseline, its interval, and whether it is faster; of an A/A pair, remember the noise."""
         ratio, low, high = statistics.ratio_interval(samples.baseline, samples.own, plan.confidence)
-        key = (self.workload.system, self.workload.id, self.device, cache)
-        fields: dict[str, Any] = {"ratio": rounded(ratio), "ratio_low": rounded(low), "ratio_high": rounded(high)}
-        noise = _NOISE.get(key, 1.0)
-        if self.again:
-            _NOISE[key] = noise = statistics.noise_of(low, high) if plan.enough else 1.0
-            _ALONE[key] = statistics.median_interval(samples.baseline, plan.confidence)[0]
+        place = (*self._place, record.cache)
+        noise = _NOISE.get(place, 1.0)
+        warnings: tuple[str, ...] = ()
+        if self.case.is_baseline:
+            _NOISE[place] = noise = statistics.noise_of(low, high) if plan.enough else 1.0
+            _ALONE[place] = float(np.median(samples.baseline))
             found = statistics.Decision("baseline", "the baseline beside a copy of itself shows the noise of this clock")
+            if statistics.decide(low, high) in ("faster", "slower"):
+                warnings = (f"the baseline differs from itself by {noise - 1:.1%} or more here: this place is noisy",)
         elif not plan.enough:
             found = statistics.Decision(
                 "undecided",
@@ -277,22 +266,38 @@ class Take:
             )
         else:
             found = statistics.decision(low, high, noise)
-        if self.again and statistics.decide(low, high) in ("faster", "slower"):
-            fields["warnings"] = [f"the baseline differs from itself by {noise - 1:.1%} or more here: this place is noisy"]
-        if not self.again and key in _ALONE:
-            fields["beside_s"] = beside = statistics.median_interval(samples.baseline, plan.confidence)[0]
-            own = statistics.median_interval(samples.own, plan.confidence)[0]
-            reason = interference.undermined(found.word, own, beside, _ALONE[key])
-            if reason:
+        if not self.case.is_baseline and place in _ALONE:
+            own, beside = float(np.median(samples.own)), float(np.median(samples.baseline))
+            if reason := interference.undermined(found.word, own, beside, _ALONE[place]):
                 found = statistics.Decision("undecided", reason)
-        return {**fields, "noise": rounded(noise), "decision": found.word, "reason": found.reason}
+        return replace(
+            record,
+            ratio=rounded(ratio),
+            ratio_low=rounded(low),
+            ratio_high=rounded(high),
+            noise=rounded(noise),
+            decision=found.word,
+            reason=found.reason,
+            warnings=warnings,
+        )
+
+    @property
+    def _place(self) -> tuple[str, str, str]:
+        return self.workload.system, self.workload.id, self.device
+
+    def _slowed_baseline(self, cache: str, samples: Samples) -> list[str]:
+        """Warn where the baseline took longer beside this implementation than beside a copy of itself."""
+        alone = _ALONE.get((*self._place, cache))
+        if self.case.is_baseline or alone is None or not samples.baseline:
+            return []
+        return interference.slowed(float(np.median(samples.baseline)), alone)
 
 
 _NOISE: dict[tuple[str, ...], float] = {}
-"""By system, workload, device and cache: by how much the A/A pair of this process differed from 1, with certainty."""
+"""By system, workload, device and cache: by how much the A/A pair of this process certainly differed from 1."""
 
 _ALONE: dict[tuple[str, ...], float] = {}
-"""And the seconds that the baseline took there, beside nothing but itself."""
+"""By the same: the seconds that the baseline took beside a copy of itself."""
 
 
 @functools.lru_cache(maxsize=1)
@@ -300,17 +305,9 @@ def _reader() -> Any:
     return open_reader()
 
 
-def _in_turn(*looks: Callable[[], None]) -> Callable[[], None]:
-    def look() -> None:
-        for each in looks:
-            each()
-
-    return look
-
-
 @contextlib.contextmanager
 def _no_collecting(warnings: list[str]) -> Iterator[None]:
-    """Keep the garbage collector out, and what lives already out of its sight; warn where it was let in meanwhile."""
+    """Switch the garbage collector off and hide from it what lives already; warn where it was switched on meanwhile."""
     collecting, frozen = gc.isenabled(), gc.get_freeze_count()
     gc.collect()
     gc.freeze()
@@ -327,10 +324,11 @@ def _no_collecting(warnings: list[str]) -> Iterator[None]:
 
 
 def _verified(prepared: Prepared, *, timed: bool = False) -> float:
-    """The worst margin where the answer is right, of a call made for it or of what timed calls left; or WrongAnswer."""
-    if timed and prepared.verify_timed is None:
+    """The worst margin of a call made for verification, or of what timed calls left behind; WrongAnswer above 1."""
+    verify = prepared.verify_timed if timed else prepared.verify
+    if verify is None:
         return 0.0
-    comparisons = list(prepared.verify_timed() if timed and prepared.verify_timed else prepared.verify())
+    comparisons = list(verify())
     if not comparisons:
         raise AssertionError("the workload's verification compared nothing")
     assure_wrong_fails()
@@ -338,14 +336,11 @@ def _verified(prepared: Prepared, *, timed: bool = False) -> float:
     if worst.passed:
         return worst.margin
     raise WrongAnswer(
-        {
-            "verdict": "wrong answer",
-            "margin": rounded(worst.margin) if math.isfinite(worst.margin) else math.inf,
-            "message": f"{worst.quantity} {worst.worst}: got {worst.got}, expected {worst.expected} within {worst.bound}",
-        }
+        f"{worst.quantity} {worst.worst}: got {worst.got}, expected {worst.expected} within {worst.bound}",
+        rounded(worst.margin) if math.isfinite(worst.margin) else math.inf,
     )
 
 
 def rounded(value: float) -> float:
-    """Six significant digits: more would only be noise in the record file."""
+    """Round to six significant digits: more would only be noise in a record."""
     return float(f"{value:.6g}")

@@ -1,4 +1,4 @@
-"""The most memory that one call takes beyond what was live before it, read from the device's allocator or from the kernel."""
+"""Read the most memory that one call takes beyond what was live before it, from the device's allocator or from the kernel."""
 
 from __future__ import annotations
 
@@ -12,22 +12,18 @@ PROCESS = Path("/proc/self")
 
 
 def peak_bytes(run: Callable[[], Any], device: str, *, elsewhere: bool = False) -> dict[str, Any]:
-    """The record fields ``peak_memory_bytes`` and ``memory_kind``, and why where there is no number.
+    """The record fields of the peak: its bytes, which memory it is of, and why where there is no number.
 
     ``elsewhere``: on CUDA its memory is not torch's, so torch's allocator knows nothing of it.
     """
-    if device == "cuda" and elsewhere:
-        return {"peak_memory_bytes": None, "memory_kind": "device", "memory_reason": "not read: it allocates by itself"}
-    if device == "cuda":
-        return {"peak_memory_bytes": _on_device(run), "memory_kind": "device"}
-    found = on_host(run)
-    if found is None:
-        return {
-            "peak_memory_bytes": None,
-            "memory_kind": "host",
-            "memory_reason": "not read: the kernel tells no peak",
-        }
-    return {"peak_memory_bytes": found, "memory_kind": "host"}
+    if device != "cuda":
+        peak, reason = on_host(run), "not read: the kernel tells no peak"
+    elif elsewhere:
+        peak, reason = None, "not read: it allocates by itself"
+    else:
+        peak, reason = _on_device(run), ""
+    kind = "device" if device == "cuda" else "host"
+    return {"peak_memory_bytes": peak, "memory_kind": kind, "memory_reason": reason if peak is None else ""}
 
 
 def _on_device(run: Callable[[], Any]) -> int:
@@ -44,13 +40,13 @@ def _on_device(run: Callable[[], Any]) -> int:
 
 
 def on_host(run: Callable[[], Any], process: Path = PROCESS) -> int | None:
-    """How far resident memory rises above its level before the call; the kernel counts in portions of some 100 KiB.
+    """Bytes by which resident memory rises during the call; the kernel counts in steps of some 100 KiB.
 
-    What lies free in the C library is given back first, so that taking it again is seen.
+    Memory that lies free in the C library is given back first, so that taking it again is seen.
     """
     allocator.give_back()
     try:
-        (process / "clear_refs").write_text("5", encoding="ascii")  # the peak becomes the level of now
+        (process / "clear_refs").write_text("5", encoding="ascii")  # makes the present level the peak
         before = _status(process, "VmRSS")
         result = run()
         peak = _status(process, "VmHWM")

@@ -1,10 +1,9 @@
-"""The ceiling is measured, not quoted: copies, updates, matrix products, multiply-adds, in the same run and state of cache.
+"""Measure the roofline: copies, updates, matrix products and multiply-adds, in the same run and state of the cache.
 
-A copy alone is no ceiling on a CPU: its target is first read into the cache before it is overwritten, traffic that nobody
-counts and that work in place does not have. So the memory's rate is the better of the two. Nor is a library's matrix product
-one for what was compiled for this very processor: beside it stand multiply-adds from registers alone, where there is a
-compiler to make them. What claims to be faster than the ceiling allows, with room for the ceiling's own scatter, has not been
-measured: it is a fault, and no speed.
+A copy alone is no ceiling on a CPU: its target is read into the cache before it is overwritten, traffic that nobody counts and
+that work in place does not have. So the memory's rate is the better of the two. A library's matrix product is no ceiling for
+code compiled for this very processor, so multiply-adds from registers alone are measured too, where there is a compiler. What
+claims to be faster than the ceiling, with an allowance for the ceiling's own scatter, was measured wrongly: it has no speed.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import contextlib
 import ctypes
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -30,7 +29,7 @@ from impls import compiler
 
 REPETITIONS = 9
 HEADROOM = 1.25
-"""The library's copy and matrix product are not the fastest that can be written; a kernel may beat them by this factor."""
+"""The library's copy and matrix product are not the fastest possible; a kernel may beat them by this factor."""
 NEARLY_ONE = 1.0 - 2.0**-20
 """A factor that neither a library nor a compiler may take for nothing to do, and that leaves the values ordinary."""
 MATRIX_SIZE = {"cpu": 1024, "cuda": 8192}
@@ -40,7 +39,7 @@ SMALLEST_BYTES = 2**20
 
 @dataclass(frozen=True)
 class Rate:
-    """``best`` of several, and what they were ``typically``; their quotient is how far the best is to be trusted."""
+    """The ``best`` of several rates, and their median; the quotient says how far the best can be trusted."""
 
     best: float
     typical: float
@@ -52,18 +51,19 @@ class Rate:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a time lies under the roofline: record fields, a fault in words where it lies above it, else a warning or none."""
+    """Where a time lies under the roofline: the rates measured, the share of them reached, a fault or a warning in words."""
 
-    fields: dict[str, Any]
+    rates: RooflineRecord = field(default_factory=RooflineRecord)
+    share: float | None = None
     fault: str = ""
     warning: str = ""
 
 
 def place(workload: Workload, seconds: float, slowest: float, device: str, cache: str) -> Place:
-    """Hold the median and the upper end of its interval against the ceilings measured here.
+    """Compare the median and the upper end of its interval, in seconds, with the ceilings measured here.
 
-    What lies above a ceiling may have found the machine in a better moment than the ceiling did: that is measured once more
-    then, and the better of both stands.
+    Where a time lies above a ceiling, the machine may have been faster at that moment: the ceiling is measured once more, and
+    the better of both counts.
     """
     footprint = int(workload.bytes_moved or 0)
     memory = _known(memory_rates, footprint, device, cache) if footprint else {}
@@ -85,7 +85,7 @@ def _known(measure: Callable[..., Any], *where: int | str) -> Any:
 
 
 def _better(first: dict[str, Rate], second: dict[str, Rate]) -> dict[str, Rate]:
-    """The best of both, and the poorer of what they were typically: two moments that differ are scatter too."""
+    """The best of both, and the lower of their medians: a difference between two moments is scatter too."""
     return {
         name: Rate(max(rate.best, second[name].best), min(rate.typical, second[name].typical)) for name, rate in first.items()
     }
@@ -94,10 +94,10 @@ def _better(first: dict[str, Rate], second: dict[str, Rate]) -> dict[str, Rate]:
 def judged(
     workload: Workload, seconds: float, slowest: float, memory: dict[str, Rate], product: dict[str, Rate], cache: str
 ) -> Place:
-    """The rule, given the rates.
+    """Apply the rule, given the rates.
 
-    The share is the least time that bytes and operations need at the best rates, by the median. It is a fault where even the
-    upper end of the median's interval is below that least time when the rate is taken `HEADROOM` and its own scatter better.
+    The share is the least time that bytes and operations need at the best rates, divided by the median. It is a fault where
+    even the upper end of the median's interval is below that least time with a rate better by `HEADROOM` and its own scatter.
     """
     needs = []
     for amount, unit, rates in ((workload.bytes_moved, "B", memory), (workload.flops, "FLOP", product)):
@@ -105,25 +105,23 @@ def judged(
             best = max(rates.values(), key=lambda rate: rate.best)
             needs.append((amount / best.best, amount / (best.best * HEADROOM * best.scatter), amount, unit, best))
     if not needs:
-        return Place({})
+        return Place()
     share = max(need[0] for need in needs) / seconds
-    fields = {
-        "roofline": RooflineRecord(**{name: float(f"{rate.best:.4g}") for name, rate in {**memory, **product}.items()}),
-        "roofline_share": float(f"{share:.4g}"),
-    }
+    found = Place(
+        RooflineRecord(**{name: float(f"{rate.best:.4g}") for name, rate in {**memory, **product}.items()}),
+        float(f"{share:.4g}"),
+    )
     least, allowed, amount, unit, rate = max(needs, key=lambda need: need[1])
     if slowest < allowed:
-        return Place(
-            fields,
-            fault=(
-                f"claims {amount:.4g} {unit} in {seconds:.3g} s, which is {amount / seconds:.3g} {unit}/s; with a {cache} "
-                f"cache this machine does {rate.best:.3g} {unit}/s, measured in this run, so the work needs {least:.3g} s, "
-                f"and no less than {allowed:.3g} s with {(HEADROOM - 1):.0%} of headroom and the scatter of that rate"
-            ),
+        fault = (
+            f"claims {amount:.4g} {unit} in {seconds:.3g} s, which is {amount / seconds:.3g} {unit}/s; with a {cache} "
+            f"cache this machine does {rate.best:.3g} {unit}/s, measured in this run, so the work needs {least:.3g} s, "
+            f"and no less than {allowed:.3g} s with {(HEADROOM - 1):.0%} of headroom and the scatter of that rate"
         )
+        return replace(found, fault=fault)
     if share > 1:
-        return Place(fields, warning=f"above the measured roofline by {share - 1:.0%}, within what that measurement allows")
-    return Place(fields)
+        return replace(found, warning=f"above the measured roofline by {share - 1:.0%}, within what that measurement allows")
+    return found
 
 
 def memory_rates(bytes_moved: int, device: str, cache: str) -> dict[str, Rate]:

@@ -115,7 +115,7 @@ def effective_number(values: Array) -> float:
 
 @functools.lru_cache(maxsize=1024)
 def _rank(count: int, confidence: float) -> float:
-    """The largest k with P(at most k heads of ``count`` fair coins) <= tail, as a share of the count; 0 where there is none."""
+    """The largest k with P(at most k heads in ``count`` tosses) <= tail, as a share of the count; 0 where there is none."""
     from scipy.stats import binom  # here, since it takes a second to import
 
     tail = (1 - confidence) / 2

@@ -49,13 +49,13 @@ class Work:
 
 
 class Clock(Protocol):
-    """``glance`` is called while timed work runs, so that the device's state is read beside each sample.
+    """``observe`` is called while timed work runs, so that the device's state is read beside each sample.
 
     ``time`` gives the seconds of all calls of the work together; what ``before`` does is off the clock.
     """
 
     name: str
-    glance: Callable[[], Any]
+    observe: Callable[[], Any]
 
     def ready(self, run: Callable[[], Any], calls: int) -> Work: ...
 
@@ -80,7 +80,7 @@ class HostClock:
     name = "host"
 
     def __init__(self, synchronize: Callable[[], Any] = nothing) -> None:
-        self.glance: Callable[[], Any] = nothing
+        self.observe: Callable[[], Any] = nothing
         self._synchronize = synchronize
 
     def ready(self, run: Callable[[], Any], calls: int) -> Work:
@@ -97,7 +97,7 @@ class HostClock:
         work.cpu_s += (process_time_ns() - used) * 1e-9
         work.wall_s += seconds
         work.timed += 1
-        self.glance()
+        self.observe()
         return seconds
 
 
@@ -125,7 +125,7 @@ class DeviceClock:
     name = "device events"
 
     def __init__(self, device: Device) -> None:
-        self.glance: Callable[[], Any] = nothing
+        self.observe: Callable[[], Any] = nothing
         self.device = device
 
     def ready(self, run: Callable[[], Any], calls: int) -> Work:
@@ -157,7 +157,7 @@ class DeviceClock:
         launching = device.now() - began
         if not ahead:
             work.ahead_s = min(2 * max(launching, work.ahead_s), LONGEST_AHEAD_S)
-        self.glance()
+        self.observe()
         device.synchronize()
         return device.between(start, end), ahead
 

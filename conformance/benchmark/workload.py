@@ -1,4 +1,4 @@
-"""A workload is one thing whose speed is measured, with what it must move and compute at the least."""
+"""Describe what is measured: a workload, an implementation made ready for it, and the benchmark case of both."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from conformance.engine.comparison import Comparison
+from conformance.records.schema import MeasurementRecord
+from impls.implementation import Implementation
 
 
 @dataclass(frozen=True, kw_only=True)
 class Workload:
-    """``amount`` of ``unit`` per call (parameters, characters, floating-point operations); speed is reported in it per second.
+    """Work of a fixed size. Speed is reported as ``amount`` of ``unit`` per second: parameters, characters or FLOP.
 
-    ``bytes_moved`` and ``flops`` are the least that any implementation must move or compute; they place the roofline.
-    None where no such floor is claimed. Workloads of one ``family`` differ in their ``scale`` alone, which counts what
-    ``scale_name`` says.
+    ``bytes_moved`` and ``flops`` are the least that any implementation must move or compute; they place the roofline. None
+    where no such minimum is claimed. Workloads of one ``family`` differ only in ``scale``, which counts ``scale_name``.
     """
 
     id: str
@@ -36,20 +37,56 @@ class Workload:
 
 
 @dataclass(frozen=True)
+class BenchmarkCase:
+    """One implementation on one workload and device, beside the baseline of its system."""
+
+    implementation: Implementation
+    baseline: Implementation | None
+    workload: Workload
+    device: str
+    quick: bool
+
+    @property
+    def id(self) -> str:
+        """Unique within the system's benchmark."""
+        return f"{self.workload.id}-{self.device}-{self.implementation.name}"
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether this is the baseline beside a copy of itself, the A/A pair."""
+        return self.baseline is not None and self.implementation.name == self.baseline.name
+
+    def record(self, **fields: Any) -> MeasurementRecord:
+        """A record of what is known before anything is timed, and of these fields."""
+        workload = self.workload
+        copied = ("system", "description", "family", "scale", "scale_name", "dtype", "amount", "unit", "bytes_moved", "flops")
+        return MeasurementRecord(
+            **{name: getattr(workload, name) for name in copied},
+            workload=workload.id,
+            implementation=self.implementation.name,
+            baseline=self.baseline.name if self.baseline else "",
+            device=self.device,
+            quick=self.quick,
+            again=self.is_baseline,
+            **fields,
+        )
+
+
+@dataclass(frozen=True)
 class Prepared:
     """One implementation made ready for one workload.
 
-    ``run`` does the work once, always on the same buffers, and nothing of it was done before. It may return before a device
-    has finished (the clock waits for torch's current stream), but must have waited for any other asynchrony of its own; where
-    it works elsewhere than on that stream and waits for it, ``synchronous`` says so. ``verify`` runs the work on fresh inputs
-    at the very same shapes and dtype and holds the outcome against the law: a speed is printed only where all of it passes.
+    ``run`` does the work once, always on the same buffers; nothing of it was done before. It may return before torch's
+    current stream has finished, but must have waited for any other work of its own. ``synchronous`` says that it works
+    elsewhere than on that stream and waits for that. ``verify`` does the work on fresh inputs of the same shapes and dtype
+    and compares the results with the reference: a speed is shown only where all of them pass.
 
-    ``verify_timed`` holds what the calls of ``run`` themselves have left behind against the law: nothing else sees whether
-    those did all of the work, or less than the calls that ``verify`` makes.
+    ``verify_timed`` compares what the calls of ``run`` themselves left behind: only this sees whether those did all of the
+    work, or less than the calls of ``verify``.
 
-    ``another`` makes the same work ready on buffers and inputs of its own, told apart by a number from 1. ``renew`` puts
-    random inputs that were not seen before into the buffers, in place, drawn from a number. What each sample's inputs are, and
-    why they are no fresher, stands in ``inputs``, in words for the record.
+    ``another`` prepares the same work on buffers and inputs of its own, given a number from 1. ``renew`` fills the buffers
+    in place with new random inputs, given a seed. ``inputs`` says, for the record, what each sample's inputs are and why they
+    are no fresher.
     """
 
     run: Callable[[], Any]

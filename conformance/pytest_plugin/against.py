@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from conformance.benchmark.benchmark import Measurement, measure
+from conformance.benchmark.benchmark import measure
+from conformance.benchmark.workload import BenchmarkCase
 from conformance.engine import xfails
 from conformance.pytest_plugin.items import parameters
 from conformance.pytest_plugin.run_state import RunState, run_of
@@ -37,9 +38,9 @@ def measure_again(session: pytest.Session) -> list[dict[str, Any]]:
 
     All other measurements of this process are done by then, so a round is as far from the first take as a run allows.
     """
-    by_id: dict[tuple[str, str, str], Measurement] = {}
+    by_id: dict[tuple[str, str, str], BenchmarkCase] = {}
     for item in session.items:
-        found = parameters(item).get("measurement")
+        found = parameters(item).get("benchmark_case")
         if found is not None:
             by_id[found.implementation.name, found.workload.id, found.device] = found
     if not by_id:
@@ -50,7 +51,7 @@ def measure_again(session: pytest.Session) -> list[dict[str, Any]]:
         held = compare.speeds(run.earlier, run.header, run.of(MeasurementRecord))
         wanted = {change.now.key for change in speeds.suspects(held.changes())}
         for place in dict.fromkeys((key[0], key[1], key[3]) for key in sorted(wanted)):
-            again = {each.key: each.take() for each in measure(by_id[place]).lines} if place in by_id else {}
+            again = {each.key: each.take() for each in measure(by_id[place]).records} if place in by_id else {}
             _add_takes(run, {key: (take,) for key, take in again.items() if key in wanted})
             gained |= again.keys() & wanted
     return [record.to_json() for record in run.of(MeasurementRecord) if record.key in gained]

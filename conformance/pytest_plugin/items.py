@@ -1,4 +1,4 @@
-"""Turn test cases, mutants and measurements into pytest items."""
+"""Turn test cases, mutants and benchmark cases into pytest items."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from conformance.benchmark.benchmark import measurements
+from conformance.benchmark.benchmark import benchmark_cases
 from conformance.engine.mutation import mutants_of
 from conformance.engine.runner import divided, list_test_cases
 from conformance.pytest_plugin.options import measures_only, options_of
 from conformance.pytest_plugin.run_state import run_of
 
-PARAMETERS = ("test_case", "mutant", "measurement")
+PARAMETERS = ("test_case", "mutant", "benchmark_case")
 """The arguments of the suite's own tests, one of which each item has."""
 
 
@@ -28,7 +28,7 @@ def ignores(path: Path, config: pytest.Config) -> bool:
 
 
 def generate(metafunc: pytest.Metafunc) -> None:
-    """Make an item of every test case, mutant or measurement of the test's system."""
+    """Make an item of every test case, mutant or benchmark case of the test's system."""
     for name in PARAMETERS:
         if name in metafunc.fixturenames:
             found = [pytest.param(value, id=id_) for value, id_ in _values(name, metafunc.module.SYSTEM, metafunc.config)]
@@ -42,8 +42,8 @@ def _values(name: str, system: str, config: pytest.Config) -> Iterable[tuple[Any
     if name == "test_case":
         runnable, ruled_out = divided(list_test_cases(system, run_of(config).selection.implementations, options))
         return [*((case, case.id) for case in runnable), *((group, group.id) for group in ruled_out)]
-    if name == "measurement":
-        return ((m, m.id) for m in measurements(system, run_of(config).selection.implementations, options))
+    if name == "benchmark_case":
+        return ((case, case.id) for case in benchmark_cases(system, run_of(config).selection.implementations, options))
     # Mutants test the suite itself. Somebody who brings one implementation did not ask for that.
     if options.quick or any(spec != "built-in" for spec in config.getoption("--impl")):
         return ()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from conformance.benchmark.benchmark import Outcome, replay
+from conformance.benchmark.benchmark import Measurement, replay
 from conformance.engine import xfails
 from conformance.engine.explanation import explain
 from conformance.engine.mutation import Mutant, run_mutant
@@ -48,17 +48,17 @@ def _skip_ruled_out(ruled_out: RuledOut, item: pytest.Item) -> None:
     pytest.skip("; ".join(f"{count} {reason}" for reason, count in reasons.most_common()))
 
 
-def conclude_measurement(outcome: Outcome, item: pytest.Item, benchmark: Any) -> None:
+def conclude_measurement(measurement: Measurement, item: pytest.Item, benchmark: Any) -> None:
     """Record a measurement and show it through pytest-benchmark. A wrong answer fails; what cannot run is skipped."""
-    deciding = outcome.line
-    for each in outcome.lines:
+    deciding = measurement.deciding
+    for each in measurement.records:
         attach(item, each)
     if deciding.verdict in ("unsupported", "not run"):
         pytest.skip(f"{deciding.verdict}: {deciding.message}")
     if deciding.verdict != "measured":
         where = f"{deciding.implementation} on {deciding.workload} ({deciding.device})"
         pytest.fail(f"{deciding.verdict.upper()}: {where}: {deciding.message}", pytrace=False)
-    replay(benchmark, outcome)
+    replay(benchmark, measurement)
 
 
 def judge_mutant(mutant: Mutant, item: pytest.Item) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from conformance.benchmark.benchmark import Measurement, measure
+from conformance.benchmark.benchmark import measure
+from conformance.benchmark.workload import BenchmarkCase
 from conformance.engine.mutation import Mutant
 from conformance.engine.runner import RuledOut, TestCase
 from conformance.pytest_plugin import against, finish, options, outcomes, workers
@@ -101,6 +102,6 @@ def judge_mutant(request: pytest.FixtureRequest) -> Callable[[Mutant], None]:
 
 
 @pytest.fixture
-def take(request: pytest.FixtureRequest, benchmark: Any) -> Callable[[Measurement], None]:
-    """Measure, record the result, and show it through pytest-benchmark."""
-    return lambda measurement: outcomes.conclude_measurement(measure(measurement), request.node, benchmark)
+def measured(request: pytest.FixtureRequest, benchmark: Any) -> Callable[[BenchmarkCase], None]:
+    """Measure a benchmark case, record the result, and show it through pytest-benchmark."""
+    return lambda case: outcomes.conclude_measurement(measure(case), request.node, benchmark)

@@ -344,6 +344,8 @@ class MeasurementRecord(Record):
     """Beyond what was live before the call."""
     memory_kind: str = field(default="", metadata=OMIT)
     """``device`` or ``host``."""
+    memory_reason: str = field(default="", metadata=OMIT)
+    """Why no peak was read."""
     margin: float | None = field(default=None, metadata=OMIT)
     threads: dict[str, Json] = field(default_factory=dict, hash=False, metadata=OMIT)
     affinity: tuple[Count, ...] = field(default=(), metadata=OMIT)

@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
-from conformance.benchmark.benchmark import Measurement, replay_timer
+from conformance.benchmark.benchmark import replay_timer
+from conformance.benchmark.workload import BenchmarkCase
 
 SYSTEM = "rig"
 
 
 @pytest.mark.benchmark(timer=replay_timer)
-def test_speed(measurement: Measurement, take: Callable[[Measurement], None]) -> None:
-    take(measurement)
+def test_speed(benchmark_case: BenchmarkCase, measured: Callable[[BenchmarkCase], None]) -> None:
+    measured(benchmark_case)

@@ -53,7 +53,7 @@ def test_more_cpus_than_threads_were_set_are_told() -> None:
 def test_threads_that_go_on_are_told_with_the_implementation_after_which_they_were_first_seen(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(interference, "_GOING_ON", {})
+    monkeypatch.setattr(interference, "_LEFT_BY", {})
 
     def process(cpus: float) -> tuple[Callable[[float], Any], Callable[[], float]]:
         now = [0.0]
@@ -63,11 +63,11 @@ def test_threads_that_go_on_are_told_with_the_implementation_after_which_they_we
 
         return sleep, lambda: now[0]
 
-    assert interference.going_on("rig/quiet", *process(0.1)) == ""
-    assert "used 1.0 CPUs while nothing was called" in interference.going_on("rig/culprit", *process(1.0))
-    assert "first seen after rig/culprit was timed" in interference.going_on("rig/next", *process(1.0))
-    assert interference.going_on("rig/quiet", *process(0.0)) == ""
-    assert "first seen after rig/other" in interference.going_on("rig/other", *process(1.0))
+    assert interference.threads_left("rig/quiet", *process(0.1)) == ""
+    assert "used 1.0 CPUs while nothing was called" in interference.threads_left("rig/culprit", *process(1.0))
+    assert "first seen after rig/culprit was timed" in interference.threads_left("rig/next", *process(1.0))
+    assert interference.threads_left("rig/quiet", *process(0.0)) == ""
+    assert "first seen after rig/other" in interference.threads_left("rig/other", *process(1.0))
 
 
 def fresh_or_kept(new_s: float, again_s: float) -> Prepared:
@@ -96,13 +96,13 @@ def fresh_or_kept(new_s: float, again_s: float) -> Prepared:
     ],
 )
 def test_answers_that_are_kept_are_told(own: tuple[float, float], baseline: tuple[float, float], warned: bool) -> None:
-    found = interference.remembering(fresh_or_kept(*own), fresh_or_kept(*baseline), lambda run: float(run()))
+    found = interference.kept_results(fresh_or_kept(*own), fresh_or_kept(*baseline), lambda run: float(run()))
     assert ("it keeps results" in found) == warned
 
 
 def test_what_cannot_be_renewed_is_not_accused_of_keeping_answers() -> None:
     prepared = Prepared(lambda: 1.0, tuple)
-    assert interference.remembering(prepared, None, lambda run: float(run())) == ""
+    assert interference.kept_results(prepared, None, lambda run: float(run())) == ""
 
 
 OPTIMIZERS = """

@@ -18,9 +18,9 @@ import pytest
 from conformance.benchmark import affinity, allocator, benchmark, cache, memory, roofline, sampler
 from conformance.benchmark import measurement as taking
 from conformance.benchmark.sampler import Buffers, Plan
-from conformance.benchmark.telemetry import Told
+from conformance.benchmark.telemetry import Observation
 from conformance.benchmark.timer import DeviceClock, Work, nothing
-from conformance.benchmark.workload import Prepared, Workload
+from conformance.benchmark.workload import BenchmarkCase, Prepared, Workload
 from conformance.engine.comparison import Comparison, equal
 from impls.implementation import Implementation
 from tests.core.said import said
@@ -36,7 +36,7 @@ class ScriptedClock:
 
     def __init__(self, seconds: dict[str, float]) -> None:
         self.seconds, self.order = seconds, []
-        self.glance: Callable[[], Any] = nothing
+        self.observe: Callable[[], Any] = nothing
 
     order: list[str]
 
@@ -47,7 +47,7 @@ class ScriptedClock:
         before()
         name = work.launch()
         self.order.append(name)
-        self.glance()
+        self.observe()
         return self.seconds[name] * work.calls
 
 
@@ -166,7 +166,7 @@ def measured(
     quads: int = 64,
     alone: float | None = None,
     **prepared: Any,
-) -> tuple[benchmark.Outcome, ScriptedClock]:
+) -> tuple[benchmark.Measurement, ScriptedClock]:
     """An outcome whose times are those of a scripted clock, with time for so many quads, where A/A pairs showed this noise."""
     clock = ScriptedClock(seconds)
 
@@ -182,14 +182,14 @@ def measured(
     monkeypatch.setattr(taking, "_ALONE", {("rig", "w", "cpu", state): alone for state in cache.CONDITIONS} if alone else {})
     monkeypatch.setattr(taking, "plan_for", lambda a, b, quad_s, budget_s: Plan(a, b, *sampler.planned_looks(quads)))
     monkeypatch.setattr(taking, "cache_of", lambda _: SimpleNamespace(evict=nothing, bytes=2**25, assumed=False))
-    measurement = benchmark.Measurement(IMPLEMENTATIONS[own], IMPLEMENTATIONS["baseline"], workload, "cpu", True)
+    measurement = BenchmarkCase(IMPLEMENTATIONS[own], IMPLEMENTATIONS["baseline"], workload, "cpu", True)
     return benchmark.measure(measurement), clock
 
 
 def test_one_measurement_gives_a_line_for_each_state_of_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     outcome, _ = measured(monkeypatch, {"own": 0.001, "baseline": 0.002})
-    assert [line.cache for line in outcome.lines] == ["warm", "cold"]
-    for line in outcome.lines:
+    assert [line.cache for line in outcome.records] == ["warm", "cold"]
+    for line in outcome.records:
         assert (line.verdict, line.message, line.decision) == ("measured", "", "faster")
         assert (line.ratio, line.ratio_low, line.ratio_high) == (2.0, 2.0, 2.0)
         assert (line.median_s, line.iqr_s, line.per_second) == (0.001, 0.0, 100_000.0)
@@ -200,18 +200,18 @@ def test_one_measurement_gives_a_line_for_each_state_of_the_cache(monkeypatch: p
         assert line.affinity == tuple(sorted(os.sched_getaffinity(0)))
         assert line.telemetry["host"]["cpus"] == list(line.affinity)
         assert line.memory_kind == "host"
-    assert outcome.line.verdict == "measured"
+    assert outcome.deciding.verdict == "measured"
     assert len(outcome.samples) == 16
 
 
 def test_the_baseline_beside_itself_is_no_contest_and_sets_the_noise(monkeypatch: pytest.MonkeyPatch) -> None:
     outcome, _ = measured(monkeypatch, {"baseline": 0.002}, own="baseline")
-    for line in outcome.lines:
+    for line in outcome.records:
         assert (line.again, line.decision, line.ratio, line.noise) == (True, "baseline", 1.0, 1.0)
     assert {("rig", "w", "cpu", state): 1.0 for state in cache.CONDITIONS} == taking._NOISE
     for noise, word in ((1.3, "faster"), (1.5, "undecided")):
         beside, _ = measured(monkeypatch, {"own": 0.002, "baseline": 0.0028}, noise=noise)
-        assert [(line.decision, line.noise) for line in beside.lines] == [(word, noise)] * 2
+        assert [(line.decision, line.noise) for line in beside.records] == [(word, noise)] * 2
 
 
 def test_an_a_a_pair_that_differs_is_called_noisy_and_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,16 +227,16 @@ def test_an_a_a_pair_that_differs_is_called_noisy_and_remembered(monkeypatch: py
     monkeypatch.setattr(taking, "clock_for", lambda device, synchronous=False: clock)
     monkeypatch.setattr(taking.importlib, "import_module", lambda name: room_of(prepare))
     baseline = IMPLEMENTATIONS["baseline"]
-    outcome = benchmark.measure(benchmark.Measurement(baseline, baseline, WORKLOAD, "cpu", True))
-    assert "the baseline differs from itself by 20.0% or more here: this place is noisy" in outcome.line.warnings
+    outcome = benchmark.measure(BenchmarkCase(baseline, baseline, WORKLOAD, "cpu", True))
+    assert "the baseline differs from itself by 20.0% or more here: this place is noisy" in outcome.deciding.warnings
     assert said(taking._NOISE["rig", "w", "cpu", "cold"]) == said(1.2)
 
 
 def test_wrong_answers_have_no_speed_in_either_state(monkeypatch: pytest.MonkeyPatch) -> None:
     outcome, _ = measured(monkeypatch, {"own": 1.0, "baseline": 1.0}, verify=lambda: [equal("answer", 1, 2)])
-    assert [line.verdict for line in outcome.lines] == ["wrong answer"] * 2
-    assert [line.cache for line in outcome.lines] == ["warm", "cold"]
-    assert all(line.median_s is None for line in outcome.lines)
+    assert [line.verdict for line in outcome.records] == ["wrong answer"] * 2
+    assert [line.cache for line in outcome.records] == ["warm", "cold"]
+    assert all(line.median_s is None for line in outcome.records)
     assert outcome.samples == []
 
 
@@ -248,7 +248,7 @@ def test_an_answer_that_turns_wrong_while_it_is_timed_has_no_speed(monkeypatch: 
         return [equal("answer", 1, 1 if len(verified) < 2 else 2)]
 
     outcome, clock = measured(monkeypatch, {"own": 0.001, "baseline": 0.001}, verify=verify)
-    assert outcome.line.verdict == "wrong answer"
+    assert outcome.deciding.verdict == "wrong answer"
     assert len(clock.order) > 20
 
 
@@ -256,8 +256,8 @@ def test_what_the_timed_calls_left_behind_is_verified_too(monkeypatch: pytest.Mo
     outcome, _ = measured(
         monkeypatch, {"own": 0.001, "baseline": 0.001}, verify_timed=lambda: [equal("timed", 1, 2)], another=None
     )
-    assert [line.verdict for line in outcome.lines] == ["wrong answer"] * 2
-    assert outcome.line.message.startswith("timed")
+    assert [line.verdict for line in outcome.records] == ["wrong answer"] * 2
+    assert outcome.deciding.message.startswith("timed")
 
 
 def test_the_last_verification_happens_under_the_conditions_of_the_timed_calls(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,12 +272,11 @@ def test_the_last_verification_happens_under_the_conditions_of_the_timed_calls(m
 
 
 def test_a_baseline_that_is_slower_beside_it_than_beside_itself_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(taking.HostWatch, "end", lambda watch, calls: Told())
+    monkeypatch.setattr(taking.HostMonitor, "stop", lambda watch, calls: Observation())
     for alone, warned in ((0.002, False), (0.001, True)):
         outcome, _ = measured(monkeypatch, {"own": 0.001, "baseline": 0.002}, alone=alone)
-        for line in outcome.lines:
+        for line in outcome.records:
             assert any("slows the baseline down" in warning for warning in line.warnings) == warned
-            assert "beside_s" not in line
 
 
 def test_faster_than_the_machine_allows_is_a_measuring_fault(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -285,10 +284,10 @@ def test_faster_than_the_machine_allows_is_a_measuring_fault(monkeypatch: pytest
     monkeypatch.setattr(roofline, "memory_rates", lambda *_: rates)
     workload = Workload(id="w", system="rig", description="", dtype="", amount=1.0, unit="characters", bytes_moved=1e9)
     outcome, _ = measured(monkeypatch, {"own": 0.5, "baseline": 2.0}, workload=workload)
-    for line in outcome.lines:
+    for line in outcome.records:
         assert line.verdict == "measuring fault"
         assert "claims 1e+09 B in 0.5 s" in line.message
-        assert not {"median_s", "ratio", "per_second", "roofline_share"} & line.keys()
+        assert (line.median_s, line.ratio, line.per_second, line.roofline_share) == (None,) * 4
         assert line.decision == ""
 
 
@@ -300,14 +299,14 @@ def test_a_compiler_is_timed_apart(monkeypatch: pytest.MonkeyPatch) -> None:
         return right()
 
     outcome, _ = measured(monkeypatch, seconds, verify=verify)
-    assert outcome.line.compile_s == 2.999
-    assert outcome.line.median_s == 0.001
+    assert outcome.deciding.compile_s == 2.999
+    assert outcome.deciding.median_s == 0.001
 
 
 def test_work_for_which_there_is_no_time_is_undecided_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     outcome, _ = measured(monkeypatch, {"own": 0.001, "baseline": 0.002}, quads=3)
-    assert outcome.line.decision == "undecided"
-    assert outcome.line.reason.startswith("there was time for 3 quads of samples only, and it takes 6")
+    assert outcome.deciding.decision == "undecided"
+    assert outcome.deciding.reason.startswith("there was time for 3 quads of samples only, and it takes 6")
 
 
 def test_sets_of_buffers_are_made_for_both_sides_alike(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -324,8 +323,8 @@ def test_sets_of_buffers_are_made_for_both_sides_alike(monkeypatch: pytest.Monke
 def test_a_run_whose_time_is_spent_begins_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(benchmark.UNTIL, "1.5")
     outcome, clock = measured(monkeypatch, {"own": 1.0, "baseline": 1.0})
-    assert [line.verdict for line in outcome.lines] == ["not run"] * 2
-    assert "time that the run was given is spent" in outcome.line.message
+    assert [line.verdict for line in outcome.records] == ["not run"] * 2
+    assert "time that the run was given is spent" in outcome.deciding.message
     assert clock.order == []
 
 
@@ -348,7 +347,7 @@ def test_a_collector_that_was_let_in_is_told() -> None:
 
 def on_device(
     monkeypatch: pytest.MonkeyPatch, device: MadeUpDevice, kernels: dict[str, int], waits: bool = False
-) -> benchmark.Outcome:
+) -> benchmark.Measurement:
     """A CUDA measurement from end to end, on a device that is made up."""
 
     def prepare(implementation: Implementation, of: Workload, where: str) -> Prepared:
@@ -374,14 +373,14 @@ def on_device(
     taking._reader.cache_clear()
     own, baseline = (replace(IMPLEMENTATIONS[name], devices=("cuda",)) for name in ("own", "baseline"))
     try:
-        return benchmark.measure(benchmark.Measurement(own, baseline, WORKLOAD, "cuda", True))
+        return benchmark.measure(BenchmarkCase(own, baseline, WORKLOAD, "cuda", True))
     finally:
         taking._reader.cache_clear()
 
 
 def test_on_a_device_long_work_is_queued_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
     outcome = on_device(monkeypatch, MadeUpDevice(launch_s=20e-6), {"own": 40, "baseline": 80})
-    for line in outcome.lines:
+    for line in outcome.records:
         assert (line.verdict, line.decision) == ("measured", "faster"), line.message
         assert said(line.median_s) == said(40 * 5e-6)
         assert line.clock == "device events"
@@ -393,7 +392,7 @@ def test_on_a_device_long_work_is_queued_ahead(monkeypatch: pytest.MonkeyPatch) 
 
 def test_on_a_device_short_work_is_replayed_from_graphs_on_both_sides(monkeypatch: pytest.MonkeyPatch) -> None:
     outcome = on_device(monkeypatch, MadeUpDevice(launch_s=20e-6), {"own": 1, "baseline": 2})
-    for line in outcome.lines:
+    for line in outcome.records:
         assert line.launch["method"] == "graph", line
         assert said(line.median_s) == said(5e-6)
         assert said(line.ratio) == said(2.0)
@@ -401,7 +400,7 @@ def test_on_a_device_short_work_is_replayed_from_graphs_on_both_sides(monkeypatc
 
 def test_on_a_device_work_that_cannot_be_captured_says_that_launches_are_in_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     outcome = on_device(monkeypatch, MadeUpDevice(), {"own": 1, "baseline": 1}, waits=True)
-    for line in outcome.lines:
+    for line in outcome.records:
         assert line.launch["method"] == "queued ahead"
         assert "cannot be captured into a graph" in line.launch["graph"]
         assert line.launch["exposed_samples"] > 0
@@ -410,7 +409,7 @@ def test_on_a_device_work_that_cannot_be_captured_says_that_launches_are_in_its_
 
 def test_on_a_device_more_launches_than_a_queue_holds_are_replayed_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
     outcome = on_device(monkeypatch, MadeUpDevice(queue=100), {"own": 300, "baseline": 300})
-    for line in outcome.lines:
+    for line in outcome.records:
         assert line.launch["method"] == "graph"
         assert said(line.median_s) == said(300 * 5e-6)
 

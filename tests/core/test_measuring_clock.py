@@ -155,7 +155,7 @@ def test_the_state_of_the_device_is_read_while_it_works() -> None:
     device = MadeUpDevice()
     clock = DeviceClock(device)
     busy: list[bool] = []
-    clock.glance = lambda: busy.append(device.device > device.host)
+    clock.observe = lambda: busy.append(device.device > device.host)
     clock.time(clock.ready(lambda: device.kernel(1e-3), 1))
     assert busy == [True]
 
@@ -175,7 +175,7 @@ def test_the_host_clock_times_the_calls_alone(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(timer, "perf_counter_ns", now)
     clock = HostClock(lambda: order.append("synchronize"))
-    clock.glance = lambda: order.append("glance")
+    clock.observe = lambda: order.append("observe")
     seconds = clock.time(clock.ready(lambda: order.append("call"), 2), lambda: order.append("before"))
-    assert order == ["before", "synchronize", "clock", "call", "call", "synchronize", "clock", "glance"]
+    assert order == ["before", "synchronize", "clock", "call", "call", "synchronize", "clock", "observe"]
     assert seconds == 4.0

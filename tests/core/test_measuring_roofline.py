@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from conformance.benchmark import roofline
-from conformance.benchmark.roofline import HEADROOM, Rate, judged
+from conformance.benchmark.roofline import HEADROOM, Place, Rate, judged
 from conformance.benchmark.timer import Work, nothing
 from conformance.benchmark.workload import Workload
+from conformance.records.schema import RooflineRecord
 from impls import compiler
 from tests.core.said import said
 
@@ -28,10 +29,7 @@ STEADY = {"copy_bytes_per_s": Rate(1e10, 1e10), "update_bytes_per_s": Rate(2e10,
 
 def test_the_share_is_the_least_time_by_the_median() -> None:
     found = judged(WORKLOAD, 0.1, 0.11, STEADY, {}, "warm")
-    assert found.fields == {
-        "roofline": {"copy_bytes_per_s": 1e10, "update_bytes_per_s": 2e10},
-        "roofline_share": 0.5,
-    }
+    assert (found.rates, found.share) == (RooflineRecord(copy_bytes_per_s=1e10, update_bytes_per_s=2e10), 0.5)
     assert (found.fault, found.warning) == ("", "")
 
 
@@ -69,7 +67,7 @@ def test_a_ceiling_that_is_passed_is_measured_once_more(monkeypatch: pytest.Monk
     monkeypatch.setattr(roofline, "memory_rates", rates)
     found = roofline.place(WORKLOAD, 0.03, 0.03, "cpu", "warm")
     assert (found.fault, found.warning) == ("", "")
-    assert found.fields["roofline"] == {"copy_bytes_per_s": 4e10}
+    assert found.rates == RooflineRecord(copy_bytes_per_s=4e10)
     assert not roofline.place(WORKLOAD, 0.06, 0.06, "cpu", "warm").warning
     assert len(moments) == 1, "what lies below the ceiling is no reason to measure it again"
     assert roofline.place(WORKLOAD, 1e-4, 1e-4, "cpu", "warm").fault, "nor does a second time excuse everything"
@@ -78,7 +76,7 @@ def test_a_ceiling_that_is_passed_is_measured_once_more(monkeypatch: pytest.Monk
 def test_operations_count_as_well_as_bytes() -> None:
     product = {"matmul_flops_per_s": Rate(1e12, 1e12)}
     found = judged(PRODUCT, 2.0, 2.0, STEADY, product, "warm")
-    assert said(found.fields["roofline_share"]) == said(0.5)
+    assert found.share == 0.5
     assert "1e+12 FLOP in 0.5 s" in judged(PRODUCT, 0.5, 0.5, STEADY, product, "warm").fault
 
 
@@ -110,7 +108,7 @@ class EachCallTakes:
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self.glance: Callable[[], Any] = nothing
+        self.observe: Callable[[], Any] = nothing
 
     def ready(self, run: Callable[[], Any], calls: int) -> Work:
         return Work(run, calls)
@@ -140,4 +138,4 @@ def test_the_multiply_adds_that_are_counted_are_done_in_whole_vectors() -> None:
 
 def test_without_a_floor_nothing_is_claimed() -> None:
     nothing = Workload(id="w", system="rig", description="", dtype="", amount=1.0, unit="characters")
-    assert judged(nothing, 1e-9, 1e-9, {}, {}, "warm").fields == {}
+    assert judged(nothing, 1e-9, 1e-9, {}, {}, "warm") == Place()

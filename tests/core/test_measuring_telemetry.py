@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from conformance.benchmark import telemetry
-from conformance.benchmark.telemetry import DeviceWatch, HostWatch, NvmlReader, Reading, SmiReader
+from conformance.benchmark.telemetry import DeviceMonitor, HostMonitor, NvmlReader, Reading, SmiReader
 
 TICK = os.sysconf("SC_CLK_TCK")
 
@@ -41,8 +41,8 @@ class Machine:
         (self.folder / "cpu0/cpufreq/scaling_cur_freq").write_text(f"{khz}\n")
         (self.folder / "cpu0/thermal_throttle/core_throttle_count").write_text(f"{throttles}\n")
 
-    def watch(self) -> HostWatch:
-        return HostWatch((0,), self.folder, self.folder, self.folder)
+    def watch(self) -> HostMonitor:
+        return HostMonitor((0,), self.folder, self.folder, self.folder)
 
 
 @pytest.fixture
@@ -52,13 +52,13 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
 
 def test_an_undisturbed_machine_gives_no_warning(machine: Machine) -> None:
     watch = machine.watch()
-    watch.begin()
+    watch.start()
     machine.wall, machine.own = 10.0, 9.0
     machine.write(busy=9.1, steal=0.0, khz=2_400_000)
     for _ in range(100):
         watch.mark()
-        watch.glance()
-    told = watch.end(calls=100)
+        watch.observe()
+    told = watch.stop(calls=100)
     assert told.warnings == []
     assert told.facts == {
         "cpus": [0],
@@ -74,16 +74,16 @@ def test_an_undisturbed_machine_gives_no_warning(machine: Machine) -> None:
 
 def test_other_processes_steal_throttling_interruptions_and_page_faults_are_warned_of(machine: Machine) -> None:
     watch = machine.watch()
-    watch.begin()
+    watch.start()
     for i in range(100):
         watch.mark()
         machine.switches += i < 10
         machine.faults += 4850
-        watch.glance()
+        watch.observe()
         machine.switches += 1  # between the samples: nobody's
     machine.wall, machine.own = 10.0, 5.0
     machine.write(busy=9.0, steal=0.5, throttles=5, quota=6)
-    told = watch.end(calls=100)
+    told = watch.stop(calls=100)
     assert told.warnings == [
         "other processes used 0.4 of its 1 CPUs meanwhile",
         "the hypervisor took 5.0% of the CPUs' time for others",
@@ -96,9 +96,9 @@ def test_other_processes_steal_throttling_interruptions_and_page_faults_are_warn
 
 
 def test_a_system_that_tells_nothing_is_said_to_tell_nothing(tmp_path: Path) -> None:
-    watch = HostWatch((0,), tmp_path / "no", tmp_path / "no", tmp_path / "no")
-    watch.begin()
-    facts = watch.end(calls=1).facts
+    watch = HostMonitor((0,), tmp_path / "no", tmp_path / "no", tmp_path / "no")
+    watch.start()
+    facts = watch.stop(calls=1).facts
     unread = ("mhz", "others_cpus", "steal_share", "thermal_throttles", "quota_throttles")
     assert [facts[name] for name in unread] == [None] * 5
 
@@ -131,11 +131,11 @@ class MadeUpNvml:
 
 
 def test_nvml_is_read_beside_each_sample() -> None:
-    watch = DeviceWatch(NvmlReader(MadeUpNvml(reasons=0x4 | 0x1, processes=2), handle=object()))
-    watch.begin()
+    watch = DeviceMonitor(NvmlReader(MadeUpNvml(reasons=0x4 | 0x1, processes=2), handle=object()))
+    watch.start()
     for _ in range(3):
-        watch.glance()
-    told = watch.end()
+        watch.observe()
+    told = watch.stop()
     assert told.facts == {
         "source": "NVML",
         "readings": 3,
@@ -154,10 +154,10 @@ def test_nvml_is_read_beside_each_sample() -> None:
 
 
 def test_an_idle_or_owner_limited_device_is_not_called_throttled() -> None:
-    watch = DeviceWatch(NvmlReader(MadeUpNvml(reasons=0x1 | 0x2), object()))
-    watch.begin()
-    watch.glance()
-    assert watch.end().warnings == []
+    watch = DeviceMonitor(NvmlReader(MadeUpNvml(reasons=0x1 | 0x2), object()))
+    watch.start()
+    watch.observe()
+    assert watch.stop().warnings == []
 
 
 def test_what_nvml_does_not_support_is_left_open() -> None:
@@ -173,20 +173,20 @@ def test_nvidia_smi_is_asked_before_and_after_only() -> None:
         asked.append(arguments)
         return "1980, 3201, 0x0000000000000020, 71, [N/A]\n" if "clocks" in arguments[0] else "4711\n"
 
-    watch = DeviceWatch(SmiReader("GPU-1", ask))
-    watch.begin()
+    watch = DeviceMonitor(SmiReader("GPU-1", ask))
+    watch.start()
     for _ in range(50):
-        watch.glance()
-    told = watch.end()
+        watch.observe()
+    told = watch.stop()
     assert len(asked) == 4
     assert (told.facts["source"], told.facts["readings"], told.facts["power_w"]) == ("nvidia-smi", 2, None)
     assert told.warnings == ["the device was held back (thermal, by software) in 2 of 2 readings"]
 
 
 def test_without_either_it_is_said_that_nothing_was_read() -> None:
-    watch = DeviceWatch("not read: no NVML (ImportError: pynvml), no nvidia-smi (FileNotFoundError)")
-    watch.begin()
-    watch.glance()
-    told = watch.end()
+    watch = DeviceMonitor("not read: no NVML (ImportError: pynvml), no nvidia-smi (FileNotFoundError)")
+    watch.start()
+    watch.observe()
+    told = watch.stop()
     assert told.facts == {"source": "not read: no NVML (ImportError: pynvml), no nvidia-smi (FileNotFoundError)"}
     assert told.warnings == ["clocks and throttling of the device were not read"]

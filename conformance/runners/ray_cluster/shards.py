@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from conformance.benchmark.benchmark import measurements, unmeasured
+from conformance.benchmark.benchmark import benchmark_cases, records_without_speed
 from conformance.engine.mutation import mutants_of
 from conformance.engine.runner import list_test_cases, unjudged
 from conformance.engine.selection import Options
@@ -106,7 +106,6 @@ def records_without(shard: Shard, plan: Plan, verdict: str, message: str) -> Ite
         for test_case in list_test_cases(shard.system, [stub], options):
             yield unjudged(test_case, Verdict(verdict), message)
         return
-    for measurement in measurements(shard.system, [stub], options):
-        if measurement.implementation.name != shard.name:
-            continue
-        yield from unmeasured(measurement, verdict=verdict, message=message)
+    for case in benchmark_cases(shard.system, [stub], options):
+        if case.implementation.name == shard.name:
+            yield from records_without_speed(case, verdict=verdict, message=message)
