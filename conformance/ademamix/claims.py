@@ -17,9 +17,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from conformance.records.schema import Axes, Series
 from conformance.studies.claims import Claim, Finding
-from conformance.studies.study import Effort
+from conformance.studies.study import Axes, Effort, Series
 from reference.ademamix import Hyperparameters, OptimizerState, adamw_step, step
 
 SYSTEM = "ademamix"

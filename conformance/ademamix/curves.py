@@ -19,9 +19,8 @@ import numpy.typing as npt
 from conformance.ademamix.harness.problem import GroupProblem, OptimizerProblem, Ranks, TensorProblem
 from conformance.engine.comparison import compare
 from conformance.engine.runner import connect
-from conformance.records.schema import Axes
 from conformance.studies.curves import Curve, Trace
-from conformance.studies.study import Effort
+from conformance.studies.study import Axes, Effort
 from impls.implementation import Implementation, NotRun, Unsupported
 from reference.ademamix import Hyperparameters, bounded_trajectory, numerical_class, trajectory
 from reference.rounding import FLOAT32

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import random
 
-from conformance.records.schema import Axes, Series
 from conformance.studies.claims import Claim, Finding
-from conformance.studies.study import Effort
+from conformance.studies.study import Axes, Effort, Series
 from reference.rig import official
 
 SEED = 20240913

@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from conformance.records.schema import Axes, Series
 from conformance.studies.claims import Claim, Finding
-from conformance.studies.study import Effort
+from conformance.studies.study import Axes, Effort, Series
 from impls.implementation import NotRun
 from reference.sigmoid_attention import forward, log_length_bias, sigmoid
 

@@ -13,10 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from conformance.engine.runner import connect
-from conformance.records.schema import Axes
 from conformance.sigmoid_attention.harness.problem import AttentionProblem
 from conformance.studies.curves import Curve, Trace
-from conformance.studies.study import Effort
+from conformance.studies.study import Axes, Effort
 from impls.implementation import Implementation, Unsupported
 from impls.sigmoid_attention.options import AttentionOptions
 from reference.rounding import FLOAT32

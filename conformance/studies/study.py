@@ -18,7 +18,9 @@ from typing import Any, Protocol, TypeVar
 from conformance.benchmark import environment
 from conformance.engine.outcome import outcome_of
 from conformance.records import header, io
+from conformance.records.schema import Axes as Axes
 from conformance.records.schema import ClaimRecord, CurveRecord, OptionsRecord
+from conformance.records.schema import Series as Series
 from impls.implementation import Implementation, NotRun, in_one_line, is_installed
 from impls.systems import SYSTEMS
 from impls.triton_support import interpret_without

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from conformance.benchmark import environment
-from conformance.pytest_plugin.terminal_summary import summary_table
 from conformance.records import header
 from conformance.records.fields import RecordError
 from conformance.records.schema import OptionsRecord, ShardsRecord, VerdictRecord
+from conformance.records.verdict_table import verdict_table
 from conformance.runners.ray_cluster.shards import Plan, plan_shards
 from impls.implementation import in_one_line
 
@@ -117,7 +117,7 @@ def run(plan: Plan) -> int:
     except OSError as error:
         raise RecordError(f"--records {plan.records}: not written: {error}") from error
     found = [record for each in done for record in each.records]
-    for row in summary_table(record for record in found if isinstance(record, VerdictRecord)):
+    for row in verdict_table(record for record in found if isinstance(record, VerdictRecord)):
         _say(row)
     for each in lost + lost_bugs:
         _say(f"LOST: {each.shard.title}: {each.problem}")
