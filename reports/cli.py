@@ -9,8 +9,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from conformance.records.fields import RecordError
+from reports import ReportError
 
 DIFFERS, BAD_INPUT = 1, 2
+Command = Callable[[Sequence[str]], int]
 
 
 def _diff(arguments: Sequence[str]) -> int:
@@ -30,20 +32,17 @@ def _readme(arguments: Sequence[str]) -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 where the page says something else")
     options = parser.parse_args(arguments)
     from reports.merge import load
-    from reports.readme import ReadmeError, with_figures
+    from reports.readme import with_figures
 
     report, page = Path(options.report), Path(options.page)
-    try:
-        link = Path(os.path.relpath(report, page.parent)).as_posix()
-        before = page.read_text(encoding="utf-8")
-        after = with_figures(before, load(sorted(report.glob("*.jsonl"))), link)
-        if not options.check:
-            page.write_text(after, encoding="utf-8")
-    except (RecordError, ReadmeError, OSError) as error:
-        return _refuse(parser, error)
+    link = Path(os.path.relpath(report, page.parent)).as_posix()
+    before = page.read_text(encoding="utf-8")
+    after = with_figures(before, load(sorted(report.glob("*.jsonl"))), link)
     if options.check and before != after:
         print(f"{page}: its figures are not those of {report}; run `make publish`")
         return DIFFERS
+    if not options.check:
+        page.write_text(after, encoding="utf-8")
     print(f"{page}: its figures are those of {report}")
     return 0
 
@@ -58,12 +57,9 @@ def _index(arguments: Sequence[str]) -> int:
     from reports.report_index import SIGNATURE, report_index
 
     target = Path(options.folder) / "README.md"
-    try:
-        if target.exists() and not target.read_text(encoding="utf-8").startswith(SIGNATURE):
-            raise OSError(f"{target} was not rendered by this command and is left alone")
-        target.write_text(report_index(Path(options.folder)), encoding="utf-8")
-    except (RecordError, OSError) as error:
-        return _refuse(parser, error)
+    if target.exists() and not target.read_text(encoding="utf-8").startswith(SIGNATURE):
+        raise ReportError(f"{target} was not rendered by this command and is left alone")
+    target.write_text(report_index(Path(options.folder)), encoding="utf-8")
     print(f"wrote {target}")
     return 0
 
@@ -85,29 +81,27 @@ def _render(arguments: Sequence[str]) -> int:
     # Late, so that --help and a bad argument do not wait for matplotlib.
     from reports.merge import load
     from reports.page import render
-    from reports.publish import PublishError, publish
+    from reports.publish import publish
     from reports.report_index import write_ups
 
     folder = Path(options.output)
-    try:
-        publish(render(load(options.records), write_ups(Path(os.path.abspath(folder)))), folder)
-    except (RecordError, PublishError) as error:
-        return _refuse(parser, error)
+    publish(render(load(options.records), write_ups(Path(os.path.abspath(folder)))), folder)
     print(f"wrote {folder / 'README.md'} and {folder / 'index.html'}")
     return 0
 
 
-def _refuse(parser: argparse.ArgumentParser, error: Exception) -> int:
-    print(f"{parser.prog}: {error}", file=sys.stderr)
-    return BAD_INPUT
-
-
-SUBCOMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"diff": _diff, "index": _index, "readme": _readme}
+SUBCOMMANDS: dict[str, Command] = {"diff": _diff, "index": _index, "readme": _readme}
 """First words that are not a record file (write ``./NAME`` for a file of such a name)."""
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; returns the exit code."""
+    command: Command = _render
+    rest = arguments
     if arguments and arguments[0] in SUBCOMMANDS:
-        return SUBCOMMANDS[arguments[0]](arguments[1:])
-    return _render(arguments)
+        command, rest = SUBCOMMANDS[arguments[0]], arguments[1:]
+    try:
+        return command(rest)
+    except (RecordError, ReportError, OSError) as error:
+        print(f"python -m reports: {error}", file=sys.stderr)
+        return BAD_INPUT

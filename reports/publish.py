@@ -9,13 +9,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from reports import ReportError
 from reports.canvas import SIGNATURE as PLOT_SIGNATURE
 from reports.page import SIGNATURE
 from reports.web.page import SIGNATURE as WEB_SIGNATURE
-
-
-class PublishError(Exception):
-    """The folder cannot take the report; the message says why and what to do."""
 
 
 def publish(files: Mapping[str, bytes], folder: Path) -> None:
@@ -26,10 +23,10 @@ def publish(files: Mapping[str, bytes], folder: Path) -> None:
     """
     folder = Path(os.path.abspath(folder))
     if folder.exists() and not folder.is_dir():
-        raise PublishError(f"{folder.name} is a file; expected a folder, or a name that is not taken")
+        raise ReportError(f"{folder.name} is a file; expected a folder, or a name that is not taken")
     for name in files:
         if (folder / name).exists() and not _is_ours(folder, name):
-            raise PublishError(
+            raise ReportError(
                 f"{folder.name}/{name} was not rendered by this command and is left alone; choose another folder"
             )
     try:
@@ -42,7 +39,7 @@ def publish(files: Mapping[str, bytes], folder: Path) -> None:
             else:
                 os.replace(temporary, folder)
     except OSError as error:
-        raise PublishError(f"{folder.name} cannot be written: {error.strerror or error}") from error
+        raise ReportError(f"{folder.name} cannot be written: {error.strerror or error}") from error
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from conformance.records.schema import SystemRecord
-from reports import markdown
+from reports import ReportError, markdown
 from reports.chart_data import chart
 from reports.document import Block, Code, Figure, Inline, Link, Number, Strong, Table, inline, joined, series
 from reports.evidence import Evidence
@@ -22,16 +22,12 @@ LEGEND = (
 )
 
 
-class ReadmeError(ValueError):
-    """A page that cannot take the figures; the message says what is missing."""
-
-
 def with_figures(text: str, evidence: Evidence, report: str) -> str:
     """The page with the text between the marks replaced. ``report`` is the report's folder, as the page links to it."""
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise ReadmeError(f"found no place for the figures; expected a line {BEGIN!r} and, after it, {END!r}")
+        raise ReportError(f"found no place for the figures; expected a line {BEGIN!r} and, after it, {END!r}")
     return f"{before}{BEGIN}\n\n{figures(evidence, report)}\n\n{END}{after}"
 
 

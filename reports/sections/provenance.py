@@ -80,35 +80,17 @@ def _run(source: Source) -> Table:
     rows: list[list[Inline]] = [["Started", header.started or "-"], ["Finished", footer.finished or "-"]]
     rows += [["Took", si(footer.seconds, "s")]] if footer.seconds is not None else []
     rows += [["Exit code", Code(str(footer.exit))]] if footer.exit is not None else []
-    rows += [[TITLES.get(key) or _spaced(key), _value(value)] for key, value in _fields(header.environment.to_json())]
-    rows += [[("Option ", Code(key)), _value(value)] for key, value in _fields(header.options.to_json()) if value]
+    for key, value in header.environment.to_json().items():
+        rows.append([TITLES.get(key, key.replace("_", " ").capitalize()), _value(value)])
+    rows += [[("Option ", Code(key)), _value(value)] for key, value in header.options.to_json().items() if value]
     rows += [[("Could not be plugged in: ", Code(failure.spec)), failure.message] for failure in header.plug_failures]
     return Table([f"Run {source.label}", Code(source.name)], rows)
 
 
 TITLES = {
-    "platform": "",
-    "cpu": "CPU",
-    "cores": "",
-    "memory_gib": "Memory (GiB)",
-    "gpu": "GPU",
-    "python": "",
-    "packages": "",
-    "threads": "Threads in force",
-    "affinity": "Processors allowed (affinity)",
-    "pinned": "",
-    "commit": "Commit of the suite",
+    **{"cpu": "CPU", "memory_gib": "Memory (GiB)", "gpu": "GPU", "threads": "Threads in force"},
+    **{"affinity": "Processors allowed (affinity)", "commit": "Commit of the suite"},
 }
-"""The fields that come first, in their order, with titles where the name alone says too little."""
-
-
-def _fields(mapping: Mapping[str, object]) -> list[tuple[str, object]]:
-    rank = {name: place for place, name in enumerate(TITLES)}
-    return sorted(mapping.items(), key=lambda item: (rank.get(item[0], len(rank)), item[0]))
-
-
-def _spaced(key: str) -> str:
-    return key.replace("_", " ").capitalize()
 
 
 def _value(value: object) -> Inline:

@@ -6,20 +6,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from conformance.records.schema import MeasurementRecord, SystemRecord
-from reports.document import (
-    Block,
-    BulletList,
-    Code,
-    Details,
-    Emphasis,
-    Inline,
-    Number,
-    Section,
-    Strong,
-    Table,
-    inline,
-    series,
-)
+from reports.document import Block, BulletList, Code, Details, Emphasis, Inline, Number, Section, Strong, Table, inline, series
 from reports.evidence import Evidence, is_noisy
 from reports.gallery import Gallery
 from reports.growth import Growth

@@ -25,16 +25,7 @@ from reports.document import (
 )
 from reports.evidence import Evidence, Source, is_noisy
 from reports.numbers import count, listing, margin, percent, ratio
-from reports.ranking import (
-    RankingRow,
-    Status,
-    fastest,
-    main_workload,
-    ranking,
-    ranking_dtype,
-    requirement_named,
-    short_name,
-)
+from reports.ranking import RankingRow, Status, fastest, main_workload, ranking, ranking_dtype, requirement_named, short_name
 from reports.sections.claims import tally
 
 SHOWN_IDS = 3
@@ -104,7 +95,7 @@ def _system(evidence: Evidence, system: SystemRecord) -> Section:
         found = by_status[status]
         if found:
             lines += [Strong(words), BulletList([inline("{}: {}.", _name(row), _broken(evidence, row)) for row in found])]
-            why += [inline("{}: {}", _name(row), _why(evidence, row)) for row in found if len(_in_order(row)) > 1]
+            why += [inline("{}: {}", _name(row), _why(evidence, row)) for row in found if _is_longer(row)]
     if by_status[Status.NOT_JUDGED]:
         absent = series(map(_name, by_status[Status.NOT_JUDGED]))
         lines.append(inline("{} {}; the ranking says why.", Strong("Not judged:"), absent))
@@ -135,7 +126,7 @@ def _broken(evidence: Evidence, row: RankingRow) -> Inline:
     The first by its number, since requirements are in the order of the algorithm: its heart comes before its edges.
     """
     if _always_crashes(row):
-        return _everywhere(row)
+        return f"in every judged case, of {count(len(_in_order(row)), 'requirement')}"
     first, *others = _in_order(row)
     failed = [each for each in evidence.judgements_of(row.implementation.name) if each.verdict is Verdict.FAIL]
     margins = [each.margin for each in failed if each.requirement == first and each.margin is not None]
@@ -151,8 +142,9 @@ def _always_crashes(row: RankingRow) -> bool:
     return row.counts[Verdict.PASS] == row.counts[Verdict.FAIL] == 0
 
 
-def _everywhere(row: RankingRow) -> str:
-    return f"in every judged case, of {count(len(_in_order(row)), 'requirement')}"
+def _is_longer(row: RankingRow) -> bool:
+    """Whether there are more requirements to name than the first."""
+    return len(_in_order(row)) > 1 and not _always_crashes(row)
 
 
 def _few(row: RankingRow, ids: Sequence[str]) -> Inline:
@@ -178,8 +170,6 @@ def _name(row: RankingRow) -> Inline:
 
 
 def _why(evidence: Evidence, row: RankingRow) -> Inline:
-    if _always_crashes(row):
-        return f"{_everywhere(row)}."
     ids = _in_order(row)
     words: list[Inline] = []
     for id_ in ids[:SHOWN_REQUIREMENTS]:

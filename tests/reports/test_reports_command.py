@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from reports import cli
+from reports import ReportError, cli
 from reports import publish as publish_module
 from reports.canvas import SIGNATURE as PLOT_SIGNATURE
 from reports.page import SIGNATURE
-from reports.publish import PublishError, publish
+from reports.publish import publish
 from reports.web.page import SIGNATURE as WEB_SIGNATURE
 from tests.reports import records_for_tests as made
 
@@ -87,7 +87,7 @@ def test_a_file_of_somebody_else_is_never_overwritten(tmp_path: Path, name: str)
     theirs = tmp_path / "out" / name
     theirs.parent.mkdir(parents=True)
     theirs.write_text("# My project\n")
-    with pytest.raises(PublishError, match="left alone"):
+    with pytest.raises(ReportError, match="left alone"):
         publish(NEW, tmp_path / "out")
     assert contents(tmp_path / "out") == {name: b"# My project\n"}
 
@@ -104,7 +104,7 @@ def test_an_interrupted_write_leaves_what_was_there(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(publish_module.Path, "write_bytes", full)
-    with pytest.raises(PublishError, match="No space left"):
+    with pytest.raises(ReportError, match="No space left"):
         publish(NEW, tmp_path / "out")
     assert contents(tmp_path) == before
     assert sorted(tmp_path.rglob("*")) == folders

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from reports import cli
+from reports import ReportError, cli
 from reports.document import Link
 from reports.merge import load
 from reports.page import render
-from reports.readme import BEGIN, END, ReadmeError, figures, with_figures
+from reports.readme import BEGIN, END, figures, with_figures
 from reports.report_index import report_index, write_ups
 from reports.web.html import HtmlRenderer
 from tests.reports import records_for_tests as made
@@ -55,7 +55,7 @@ def test_one_record_more_changes_the_figures(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", f"{BEGIN}\n", f"{END}\n{BEGIN}\n"])
 def test_a_page_without_its_marks_is_refused(tmp_path: Path, text: str) -> None:
-    with pytest.raises(ReadmeError, match="no place for the figures"):
+    with pytest.raises(ReportError, match="no place for the figures"):
         with_figures(text, load([made.write(tmp_path / "a.jsonl")]), "r")
 
 
