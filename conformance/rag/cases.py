@@ -10,7 +10,7 @@ from impls.implementation import Unsupported
 
 
 @dataclass(frozen=True)
-class Case:
+class RagCase:
     """One answer. ``strict`` is what a strict reader returns, in order; ``official`` is every query of the official one.
 
     None: the rule is not one of that profile.
@@ -33,22 +33,22 @@ class Case:
         return answer
 
 
-def both(name: str, text: str, *queries: str) -> Case:
+def both(name: str, text: str, *queries: str) -> RagCase:
     """An answer in which both profiles find the same queries."""
-    return Case(name, text, queries, frozenset(queries))
+    return RagCase(name, text, queries, frozenset(queries))
 
 
-def differ(name: str, text: str, strict: tuple[str, ...], official: tuple[str, ...]) -> Case:
+def differ(name: str, text: str, strict: tuple[str, ...], official: tuple[str, ...]) -> RagCase:
     """An answer that the two profiles read differently."""
-    return Case(name, text, strict, frozenset(official))
+    return RagCase(name, text, strict, frozenset(official))
 
 
-def strict_only(name: str, text: str, *queries: str) -> Case:
+def strict_only(name: str, text: str, *queries: str) -> RagCase:
     """An answer about a rule that the official profile has no word on."""
-    return Case(name, text, queries, None)
+    return RagCase(name, text, queries, None)
 
 
-def group(*cases: Case) -> tuple[Case, ...]:
+def group(*cases: RagCase) -> tuple[RagCase, ...]:
     """The cases of one requirement: the first belongs to ``--quick``."""
     return tuple(replace(case, quick=index == 0) for index, case in enumerate(cases))
 
@@ -64,17 +64,17 @@ _WHITE_SPACE = "\t\x0b\x0c\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x
 _CONTROLS = "".join(map(chr, (*range(0x0A), *range(0x0B, 0x20), 0x7F)))
 
 
-def lines(name: str, *queries: str) -> Case:
+def lines(name: str, *queries: str) -> RagCase:
     """Lines that are queries as they stand, in both profiles."""
     return both(name, "\n".join(queries), *queries)
 
 
-def ruled_out(name: str, *others: str) -> Case:
+def ruled_out(name: str, *others: str) -> RagCase:
     """Lines that only the official reader returns, before one that both do."""
     return differ(name, "\n".join((*others, FEMALES)), (FEMALES,), (*others, FEMALES))
 
 
-VECTORS: dict[str, tuple[Case, ...]] = {
+VECTORS: dict[str, tuple[RagCase, ...]] = {
     "RAG-01": group(
         both("example", f"{POPULATION}\n{FEMALES}\n{AGE}\n", POPULATION, FEMALES, AGE),
         both("one", POPULATION, POPULATION),
@@ -115,8 +115,8 @@ VECTORS: dict[str, tuple[Case, ...]] = {
         both("full-stop", "a\na.\na?\n", "a", "a.", "a?"),
     ),
     "RAG-10": group(
-        Case("30-queries", "\n".join(NUMBERED[:30]), NUMBERED[:25], frozenset(NUMBERED[:30])),
-        Case("26-queries", "\n".join(NUMBERED[:26]) + "\n", NUMBERED[:25], frozenset(NUMBERED[:26])),
+        RagCase("30-queries", "\n".join(NUMBERED[:30]), NUMBERED[:25], frozenset(NUMBERED[:30])),
+        RagCase("26-queries", "\n".join(NUMBERED[:26]) + "\n", NUMBERED[:25], frozenset(NUMBERED[:26])),
         both("25-queries", "\n".join(NUMBERED[:25]), *NUMBERED[:25]),
     ),
     "RAG-11": group(
@@ -182,7 +182,7 @@ VECTORS: dict[str, tuple[Case, ...]] = {
 }  # fmt: skip
 """Cases by requirement, except those about order and about what no hand wrote."""
 
-ORDER: tuple[Case, ...] = group(
+ORDER: tuple[RagCase, ...] = group(
     strict_only("descending", "z?\ny?\nx?\nm?\na?\n", "z?", "y?", "x?", "m?", "a?"),
     strict_only("first-of-equal-ones", "b?\na?\nb?\nc?\na?\n", "b?", "a?", "c?"),
     strict_only("many", "\n".join(reversed(NUMBERED[:25])), *reversed(NUMBERED[:25])),
@@ -190,7 +190,7 @@ ORDER: tuple[Case, ...] = group(
 
 
 @dataclass(frozen=True)
-class Generated:
+class GeneratedAnswers:
     """Answers drawn from the format's own pieces."""
 
     id: str
@@ -208,10 +208,10 @@ _PIECES = (
 
 
 @functools.lru_cache(maxsize=16)
-def generated(case: Generated) -> tuple[str, ...]:
+def generated(case: GeneratedAnswers) -> tuple[str, ...]:
     """The answers of a case."""
     source = random.Random(case.seed)
     return tuple("".join(source.choices(_PIECES, k=source.randrange(1, 40))) for _ in range(case.count))
 
 
-GENERATED = tuple(Generated(f"seed-{seed}", seed, 100, quick=seed == 0) for seed in range(4))
+GENERATED = tuple(GeneratedAnswers(f"seed-{seed}", seed, 100, quick=seed == 0) for seed in range(4))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from conformance.engine.mutation import Mutant
-from conformance.rag.harness.subject import Subject
+from conformance.rag.harness.subject import RagSubject
 from reference import rag
 from reference.rig import STRICT, WHITE_SPACE
 
@@ -305,11 +305,11 @@ def _turned(**hooks: Any) -> type[Correct]:
 
 
 def _mutant(name: str, sentence: str, reader: Callable[[], Any], *killed_by: str, **declared: Any) -> Mutant:
-    return Mutant(name, "rag", sentence, lambda: Subject(reader(), **declared), killed_by)
+    return Mutant(name, "rag", sentence, lambda: RagSubject(reader(), **declared), killed_by)
 
 
 def _honest(name: str, sentence: str, reader: Callable[[], Any], **declared: Any) -> Mutant:
-    return Mutant(name, "rag", sentence, lambda: Subject(reader(), **declared), honest=True)
+    return Mutant(name, "rag", sentence, lambda: RagSubject(reader(), **declared), honest=True)
 
 
 _NO_NUMBERS = re.compile(r"[-*+\u2022](?!\S)")

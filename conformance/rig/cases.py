@@ -2,7 +2,7 @@
 
 A case is a sequence of segments: strings are text, a `Mark` is an annotation. The document is their concatenation, the
 expected annotations with their spans are the marks, and the reference is not asked. Where the official profile reads the
-same document differently, a second segmentation says so. Only `Generated` and `Hostile` documents ask the reference.
+same document differently, a second segmentation says so. Only `GeneratedDocuments` and `HostileDocument` ask the reference.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def marks(segments: Segments) -> list[Found]:
 
 
 @dataclass(frozen=True)
-class Case:
+class RigCase:
     """One document. A profile whose segments are None is not asked: the rule is not one of that profile."""
 
     id: str
@@ -78,27 +78,27 @@ class Case:
         return segments
 
 
-def both(name: str, *segments: str | Mark) -> Case:
+def both(name: str, *segments: str | Mark) -> RigCase:
     """A document that both profiles read alike."""
-    return Case(name, segments, segments)
+    return RigCase(name, segments, segments)
 
 
-def differ(name: str, strict: Segments, official: Segments) -> Case:
+def differ(name: str, strict: Segments, official: Segments) -> RigCase:
     """A document that the two profiles read differently."""
-    return Case(name, strict, official)
+    return RigCase(name, strict, official)
 
 
-def strict_only(name: str, *segments: str | Mark) -> Case:
+def strict_only(name: str, *segments: str | Mark) -> RigCase:
     """A document about a rule that the official profile has no word on."""
-    return Case(name, segments, None)
+    return RigCase(name, segments, None)
 
 
-def group(*cases: Case, needs: Iterable[str] = ()) -> tuple[Case, ...]:
+def group(*cases: RigCase, needs: Iterable[str] = ()) -> tuple[RigCase, ...]:
     """The cases of one requirement: the first belongs to ``--quick``."""
     return tuple(replace(case, quick=index == 0, needs=frozenset(needs)) for index, case in enumerate(cases))
 
 
-def not_in_strict(name: str, query: str, value: str) -> Case:
+def not_in_strict(name: str, query: str, value: str) -> RigCase:
     """One annotation in the official profile, nothing but text in the strict one."""
     mark = Mark(query, value)
     return differ(name, ("a ", mark.text, " z"), ("a ", mark, " z"))
@@ -135,12 +135,12 @@ def _twice(character: str) -> str:
     return 2 * character
 
 
-def _not_in_strict_each(name: str, *pieces: Mark) -> Case:
+def _not_in_strict_each(name: str, *pieces: Mark) -> RigCase:
     """Annotations of the official profile, none of the strict one, in one document."""
     return differ(name, ("".join(mark.text for mark in pieces),), pieces)
 
 
-VECTORS: dict[str, tuple[Case, ...]] = {
+VECTORS: dict[str, tuple[RigCase, ...]] = {
     "RIG-01": group(
         both(
             "example",
@@ -434,7 +434,7 @@ VECTORS: dict[str, tuple[Case, ...]] = {
 }  # fmt: skip
 """Cases that ask for the queries and values, in order."""
 
-SPANS: dict[str, tuple[Case, ...]] = {
+SPANS: dict[str, tuple[RigCase, ...]] = {
     "RIG-34": group(
         both("middle", "x ", Q, " y"),
         both("whole", Q),
@@ -472,7 +472,7 @@ SPANS: dict[str, tuple[Case, ...]] = {
 }  # fmt: skip
 """Cases that ask for the spans as well."""
 
-STREAMS: tuple[Case, ...] = group(
+STREAMS: tuple[RigCase, ...] = group(
     both("example", *VECTORS["RIG-01"][0].strict),
     both("adjacent", Q, R, Q),
     both("prefixes", "[", "[_", "[__DC__", "[__DC__(", Q, "[", R, "["),
@@ -481,7 +481,7 @@ STREAMS: tuple[Case, ...] = group(
     needs=["stream"],
 )
 
-UNFINISHED: tuple[Case, ...] = group(
+UNFINISHED: tuple[RigCase, ...] = group(
     *VECTORS["RIG-30"],
     both("plain", "nothing here"),
     both("nothing"),
@@ -489,7 +489,7 @@ UNFINISHED: tuple[Case, ...] = group(
     needs=["stream"],
 )
 
-PROSE: tuple[Case, ...] = group(
+PROSE: tuple[RigCase, ...] = group(
     both("no-brackets", "The population of Sunnyvale has been growing for ten years."),
     both("brackets", "a [1] [b](c) [[d]] [_e_] [__f__] [__DC] [__DC__] [__DC__(x)] z"),
     both("quotes", 'say "q") --> "v"] and "w" and __DC__("x") twice'),
@@ -500,7 +500,7 @@ PROSE: tuple[Case, ...] = group(
 
 
 @dataclass(frozen=True)
-class Serialising:
+class SegmentsToWrite:
     """Segments to write: with the document that says them, or with none where they must be refused."""
 
     id: str
@@ -511,22 +511,22 @@ class Serialising:
     dtypes: tuple[str, ...] = ()
 
 
-def writes(name: str, document: str, *segments: rig.Segment) -> Serialising:
+def writes(name: str, document: str, *segments: rig.Segment) -> SegmentsToWrite:
     """Segments that can be written."""
-    return Serialising(name, segments, document)
+    return SegmentsToWrite(name, segments, document)
 
 
-def refuses(name: str, *segments: rig.Segment) -> Serialising:
+def refuses(name: str, *segments: rig.Segment) -> SegmentsToWrite:
     """Segments that no document says."""
-    return Serialising(name, segments, None)
+    return SegmentsToWrite(name, segments, None)
 
 
-def first_quick(*cases: Serialising) -> tuple[Serialising, ...]:
+def first_quick(*cases: SegmentsToWrite) -> tuple[SegmentsToWrite, ...]:
     """The first of a requirement's cases belongs to ``--quick``."""
     return tuple(replace(case, quick=index == 0) for index, case in enumerate(cases))
 
 
-SERIALISING: dict[str, tuple[Serialising, ...]] = {
+SERIALISING: dict[str, tuple[SegmentsToWrite, ...]] = {
     "RIG-50": first_quick(
         writes("one", 'a [__DC__("q1?") --> "5"] b', "a ", ("q1?", "5"), " b"),
         writes("adjacent", '[__DC__("q1?") --> "5"][__DC__("q1?") --> ""]', ("q1?", "5"), ("q1?", "")),
@@ -564,7 +564,7 @@ SERIALISING: dict[str, tuple[Serialising, ...]] = {
 
 
 @dataclass(frozen=True)
-class Verdicts:
+class WellFormednessCase:
     """Documents that are well formed, or that are not."""
 
     id: str
@@ -576,17 +576,17 @@ class Verdicts:
 
 
 WELL_FORMED = (
-    Verdicts("well-formed", ("", "plain", Q.text, "[[__DC__(" + R.text, Mark("a[__DC__(", "").text), True),
-    Verdicts("around", (f'[__DC__({Q.text}"', f'[__{R.text}DC__("x'), True),
-    Verdicts("begun", ("[", "[__DC__", "x [__DC__("), True),
-    Verdicts("cut", ('[__DC__("', Q.text + ' [__DC__("q', 'x [__DC__("q") --> "5'), False),
-    Verdicts("broken", ('[__DC__("") --> "5"]', 'x [__DC__("q") --> "5" y', '[__DC__("a\n") --> "5"]'), False),
-    Verdicts("nested", ('[__DC__("a ' + R.text + '") --> "5"]',), False),
+    WellFormednessCase("well-formed", ("", "plain", Q.text, "[[__DC__(" + R.text, Mark("a[__DC__(", "").text), True),
+    WellFormednessCase("around", (f'[__DC__({Q.text}"', f'[__{R.text}DC__("x'), True),
+    WellFormednessCase("begun", ("[", "[__DC__", "x [__DC__("), True),
+    WellFormednessCase("cut", ('[__DC__("', Q.text + ' [__DC__("q', 'x [__DC__("q") --> "5'), False),
+    WellFormednessCase("broken", ('[__DC__("") --> "5"]', 'x [__DC__("q") --> "5" y', '[__DC__("a\n") --> "5"]'), False),
+    WellFormednessCase("nested", ('[__DC__("a ' + R.text + '") --> "5"]',), False),
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Generated:
+class GeneratedDocuments:
     """Documents drawn from the format's own pieces; their answers are the reference's."""
 
     id: str
@@ -604,23 +604,23 @@ _PIECES = (
 
 
 @functools.lru_cache(maxsize=16)
-def generated(case: Generated) -> tuple[str, ...]:
+def generated(case: GeneratedDocuments) -> tuple[str, ...]:
     """The documents of a case."""
     source = random.Random(case.seed)
     return tuple("".join(source.choices(_PIECES, k=source.randrange(1, 24))) for _ in range(case.count))
 
 
 @functools.lru_cache(maxsize=4096)
-def law(text: str, profile: str) -> list[tuple[str, str]]:
+def read_by_reference(text: str, profile: str) -> list[tuple[str, str]]:
     """What the reference reads."""
     return [(a.query, a.value) for a in rig.annotations(text, rig.PROFILES[profile])]
 
 
-GENERATED = tuple(Generated(f"seed-{seed}", seed, 100, quick=seed == 0) for seed in range(4))
+GENERATED = tuple(GeneratedDocuments(f"seed-{seed}", seed, 100, quick=seed == 0) for seed in range(4))
 
 
 @dataclass(frozen=True)
-class Hostile:
+class HostileDocument:
     """200 000 characters made of one piece that a backtracking or restarting parser re-reads again and again."""
 
     id: str
@@ -637,9 +637,9 @@ class Hostile:
 
 
 HOSTILE = (
-    Hostile("arrows", '[__DC__("a") --> "', 20_000, quick=True),
-    Hostile("arrows-long", '[__DC__("a") --> "'),
-    Hostile("openers", '[__DC__("'),
-    Hostile("nested-openers", '[__DC__("a[__DC__(") --> ") --> "'),
-    Hostile("spaces", '[__DC__("' + " " * 30_000),
+    HostileDocument("arrows", '[__DC__("a") --> "', 20_000, quick=True),
+    HostileDocument("arrows-long", '[__DC__("a") --> "'),
+    HostileDocument("openers", '[__DC__("'),
+    HostileDocument("nested-openers", '[__DC__("a[__DC__(") --> ") --> "'),
+    HostileDocument("spaces", '[__DC__("' + " " * 30_000),
 )

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from conformance.engine.mutation import Mutant
-from conformance.rig.harness.subject import Subject
+from conformance.rig.harness.subject import RigSubject
 from impls.rig import constraint
 from impls.rig.adapters.product import MendedStream
 from impls.rig.adapters.reference import mended
@@ -802,7 +802,7 @@ def _streaming(reader: type) -> type[Correct]:
 
 
 def _mutant(name: str, sentence: str, parser: Callable[[], Any], *killed_by: str, seconds: float = 10.0) -> Mutant:
-    return Mutant(name, "rig", sentence, lambda: Subject(_turned_part(parser()), seconds=seconds), killed_by)
+    return Mutant(name, "rig", sentence, lambda: RigSubject(_turned_part(parser()), seconds=seconds), killed_by)
 
 
 _BESIDE_PARSE = ("stream", "serialise", "well_formed", "recover", "recover_stream", "tags", "resolve", "address", "constrain")
@@ -818,7 +818,7 @@ def _turned_part(parser: Any) -> Any:
 
 
 def _honest(name: str, sentence: str, parser: Callable[[], Any], *, thorough: bool = False, **declared: Any) -> Mutant:
-    return Mutant(name, "rig", sentence, lambda: Subject(parser(), **declared), honest=True, thorough=thorough)
+    return Mutant(name, "rig", sentence, lambda: RigSubject(parser(), **declared), honest=True, thorough=thorough)
 
 
 _BUT_BREAKS = r'[^"\r\n\ud800-\udfff]'

@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from conformance.rig.constrained_decoding import END, VOCABULARY
+from conformance.rig.requirements.constrained_decoding import END, VOCABULARY
 from impls.rig import export
 from impls.rig.constraint import Constraint, DecoderState, walk
 from reference import rig

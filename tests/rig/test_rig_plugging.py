@@ -39,8 +39,8 @@ class WithParse:
         return rig.serialise(segments)
 
 
-def subject(parse: Any, **declared: Any) -> driver.Subject:
-    return driver.Subject(SimpleNamespace(parse=parse), **declared)
+def subject(parse: Any, **declared: Any) -> driver.RigSubject:
+    return driver.RigSubject(SimpleNamespace(parse=parse), **declared)
 
 
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS, ids=lambda i: i.name)
@@ -93,9 +93,9 @@ def test_an_offset_inside_a_character_is_said_to_be_one() -> None:
 
 def test_an_unknown_profile_names_the_known_ones() -> None:
     with pytest.raises(ValueError, match="found the profile 'lax', expected one of strict, official"):
-        driver.Subject(None, "lax")
+        driver.RigSubject(None, "lax")
     with pytest.raises(ValueError, match="found the profile 'lax', expected one of strict, official"):
-        rag_driver.Subject(None, "lax")
+        rag_driver.RagSubject(None, "lax")
 
 
 def test_what_a_parser_does_not_offer_is_unsupported() -> None:
@@ -184,7 +184,7 @@ def test_a_file_is_plugged_in_by_path(tmp_path: Path) -> None:
 def test_a_rag_answer_that_is_no_list_of_strings_is_said_to_be_wrong() -> None:
     for answer in (None, "a\nb", [1], [("q", "v", 0, 1)], {"a"}):
         with pytest.raises(_text.AnswerError, match="expected a list of strings"):
-            rag_driver.Subject(SimpleNamespace(parse=lambda text, answer=answer: answer)).parse("x")
+            rag_driver.RagSubject(SimpleNamespace(parse=lambda text, answer=answer: answer)).parse("x")
 
 
 def test_a_stream_is_taken_in_the_declared_unit() -> None:
@@ -195,7 +195,7 @@ def test_a_stream_is_taken_in_the_declared_unit() -> None:
         def close(self) -> Any:
             return None
 
-    stream = driver.Subject(SimpleNamespace(parse=tuples, stream=Reader), offsets="utf8").stream()
+    stream = driver.RigSubject(SimpleNamespace(parse=tuples, stream=Reader), offsets="utf8").stream()
     assert stream.feed("é") == []
     assert stream.feed("b") == ["b", ("q", "v", 0, 2)]
     with pytest.raises(_text.AnswerError, match="found None"):

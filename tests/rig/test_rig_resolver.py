@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conformance.rig.resolution import read_back
+from conformance.rig.requirements.resolution import read_back
 from reference import rig
 from reference.rig.lenient import recover
 from reference.rig.resolver import FOOTNOTES, HEADING, ServedValue, address, differs, resolve

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from conformance.engine.runner import requirements_of
-from conformance.rig.harness.subject import Subject
+from conformance.rig.harness.subject import RigSubject
 from conformance.rig.vectors import FOLDER, KINDS, READING, Vector, load, put, respanned
 from conformance.rig.vectors.flat import UNITS, flat
 from impls.rig.adapters.product import FastParser
@@ -57,8 +57,8 @@ def test_there_are_enough_of_them_of_every_kind() -> None:
     assert {vector.rule for vector in VECTORS} <= set(requirements_of("rig"))
 
 
-@pytest.mark.parametrize("parser", [Subject(ReferenceParser()), Subject(FastParser())], ids=["reference", "fast"])
-def test_our_parsers_pass_them_all(parser: Subject) -> None:
+@pytest.mark.parametrize("parser", [RigSubject(ReferenceParser()), RigSubject(FastParser())], ids=["reference", "fast"])
+def test_our_parsers_pass_them_all(parser: RigSubject) -> None:
     offered = [v for v in VECTORS if v.kind not in ("recover", "tags") or hasattr(parser._parser, v.kind)]
     assert [vector.id for vector in offered if fails(parser, vector)] == []
 

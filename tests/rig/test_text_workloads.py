@@ -10,20 +10,20 @@ from typing import Any
 import pytest
 
 from conformance.rag import workloads as rag_workloads
-from conformance.rag.harness import subject as rag_driver
+from conformance.rag.harness.subject import RagSubject
 from conformance.rig import workloads as rig_workloads
-from conformance.rig.harness import subject as rig_driver
+from conformance.rig.harness.subject import RigSubject
 from impls.rig.adapters.re import parse as annotations
 from reference import rag
 
-ROOMS = {"rig": (rig_workloads, rig_driver), "rag": (rag_workloads, rag_driver)}
+SYSTEMS: dict[str, tuple[Any, Any]] = {"rig": (rig_workloads, RigSubject), "rag": (rag_workloads, RagSubject)}
 PARSERS: dict[str, Callable[[str], Any]] = {"rig": annotations, "rag": lambda text: list(rag.parse(text).queries)}
-systems = pytest.mark.parametrize("system", ROOMS)
+systems = pytest.mark.parametrize("system", SYSTEMS)
 
 
 def prepared(monkeypatch: pytest.MonkeyPatch, system: str, parse: Callable[[str], Any]) -> Any:
-    workloads, driver = ROOMS[system]
-    monkeypatch.setattr(workloads, "connect", lambda implementation, device: driver.Subject(SimpleNamespace(parse=parse)))
+    workloads, subject = SYSTEMS[system]
+    monkeypatch.setattr(workloads, "connect", lambda implementation, device: subject(SimpleNamespace(parse=parse)))
     return workloads.prepare(None, workloads.WORKLOADS[0], "cpu")
 
 

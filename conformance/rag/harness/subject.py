@@ -16,7 +16,7 @@ from impls.implementation import Implementation
 from reference.rag import PROFILES, RagProfile
 
 
-class Subject:
+class RagSubject:
     """What the checks talk to. Holds no state between calls."""
 
     def __init__(self, parser: Any, numerical_class: str = "", seconds: float = 10.0) -> None:
@@ -57,14 +57,14 @@ class _CommandParser:
         return _text.as_queries(_text.answered(answer, "queries"))
 
 
-def connect(implementation: Implementation, device: str) -> Subject:
+def connect(implementation: Implementation, device: str) -> RagSubject:
     """The subject of a record. ValueError for an unknown profile."""
     seconds = _text.seconds_for(implementation.settings)
     if implementation.protocol == _text.COMMAND:
-        subject = Subject(None, implementation.numerical_class, seconds + 1.0)
+        subject = RagSubject(None, implementation.numerical_class, seconds + 1.0)
         subject._parser = _CommandParser(_text.command_of(implementation), subject.profile)
         return subject
-    return Subject(_text.loaded_parser(implementation), implementation.numerical_class, seconds)
+    return RagSubject(_text.loaded_parser(implementation), implementation.numerical_class, seconds)
 
 
 def recognise(loaded: Any, name: str) -> dict[str, Any] | None:

@@ -64,7 +64,7 @@ Tag = tuple[Any, ...]
 """Number, served, footnote, differs, model, and the span in code points."""
 
 
-class Subject:
+class RigSubject:
     """What the checks talk to. Holds no state between calls."""
 
     def __init__(self, parser: Any, numerical_class: str = "", offsets: str = "code points", seconds: float = 10.0) -> None:
@@ -105,9 +105,9 @@ class Subject:
         """What makes a bare reader in chunks, for the clock."""
         return self._feature(STREAM)
 
-    def stream(self) -> Stream:
+    def stream(self) -> CheckedStream:
         """A fresh reader of one document in chunks."""
-        return Stream(self._feature(STREAM)(), self._offsets, self._seconds)
+        return CheckedStream(self._feature(STREAM)(), self._offsets, self._seconds)
 
     def serialise(self, segments: Sequence[Segment]) -> str:
         """The document of these segments; ValueError where there is none."""
@@ -130,9 +130,9 @@ class Subject:
         with _text.time_limit(self._seconds):
             return self._mended(self._feature(RECOVER)(text), text)
 
-    def recover_stream(self) -> LenientStream:
+    def recover_stream(self) -> CheckedLenientStream:
         """A fresh lenient reader in chunks."""
-        return LenientStream(self._feature(RECOVER_STREAM)(), self._seconds)
+        return CheckedLenientStream(self._feature(RECOVER_STREAM)(), self._seconds)
 
     def _mended(self, answer: Any, text: str) -> list[Mended]:
         if not isinstance(answer, (list, tuple)):
@@ -170,10 +170,10 @@ class Subject:
             raise AnswerError(f"found {_text.describe(answer)} as an address, expected a string")
         return answer
 
-    def constrain(self, vocabulary: Sequence[bytes], end: int) -> Guide:
+    def constrain(self, vocabulary: Sequence[bytes], end: int) -> CheckedGuide:
         """A fresh guide of a constrained decoder."""
         with _text.time_limit(self._seconds):
-            return Guide(self._feature(CONSTRAIN)(vocabulary, end), self._seconds)
+            return CheckedGuide(self._feature(CONSTRAIN)(vocabulary, end), self._seconds)
 
     def _feature(self, name: str) -> Callable[..., Any]:
         found = _text.method(self._parser, *FEATURES[name])
@@ -182,7 +182,7 @@ class Subject:
         return found
 
 
-class Stream:
+class CheckedStream:
     """A reader in chunks, whose items are strings and annotations in code points of the whole document."""
 
     def __init__(self, reader: Any, offsets: str, seconds: float) -> None:
@@ -208,7 +208,7 @@ class Stream:
         ]
 
 
-class LenientStream:
+class CheckedLenientStream:
     """A lenient reader in chunks."""
 
     def __init__(self, reader: Any, seconds: float) -> None:
@@ -228,7 +228,7 @@ class LenientStream:
         return [item if isinstance(item, str) else as_mended(item) for item in answer]
 
 
-class Guide:
+class CheckedGuide:
     """A constrained decoder's text in the making."""
 
     def __init__(self, guide: Any, seconds: float) -> None:
@@ -257,18 +257,20 @@ class _CommandParser:
         return _converted(found, text, answer.get("offsets", self._offsets))
 
 
-def connect(implementation: Implementation, device: str) -> Subject:
+def connect(implementation: Implementation, device: str) -> RigSubject:
     """The subject of a record. ValueError for an unknown profile or unit of offsets."""
     settings = implementation.settings
     offsets = settings.get("offsets", "code points")
     seconds = _text.seconds_for(settings)
     if implementation.protocol == _text.COMMAND:
-        subject = Subject(None, implementation.numerical_class, "code points", seconds + 1.0)
+        subject = RigSubject(None, implementation.numerical_class, "code points", seconds + 1.0)
         subject._parser = _CommandParser(_text.command_of(implementation), subject.profile, offsets)
         return subject
     if implementation.protocol == RESOLVER:
-        return Subject(_Resolver(_text.load_target(implementation.target)), implementation.numerical_class, offsets, seconds)
-    return Subject(_text.loaded_parser(implementation), implementation.numerical_class, offsets, seconds)
+        return RigSubject(
+            _Resolver(_text.load_target(implementation.target)), implementation.numerical_class, offsets, seconds
+        )
+    return RigSubject(_text.loaded_parser(implementation), implementation.numerical_class, offsets, seconds)
 
 
 def recognise(loaded: Any, name: str) -> dict[str, Any] | None:

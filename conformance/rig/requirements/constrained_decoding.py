@@ -1,4 +1,4 @@
-"""How constrained decoders are judged: by the bytes that they admit, and by texts that are written under them at random.
+"""Requirements on constrained decoders: the bytes that they admit, and texts that are written under them at random.
 
 The vocabulary is our own: the 256 bytes, and pieces that hold several characters, half a character's neighbours, or the end of
 one part of an annotation and the beginning of the next. No tokenizer and no model is needed.
@@ -10,11 +10,12 @@ import functools
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from conformance.engine.comparison import Comparison, equal
+from conformance.engine.requirement import Level
 from conformance.rig.cases import Q, R, written
-from impls.implementation import Unsupported
+from conformance.rig.harness.subject import CheckedGuide, RigSubject
+from conformance.rig.requirements.comparisons import REQUIREMENTS, refuse_other_profiles
 from reference import rig
 from reference.rig.constraint import admits, may_end
 
@@ -29,7 +30,7 @@ _WHOLE = {piece: 256 + index for index, piece in enumerate(PIECES)}
 
 
 @dataclass(frozen=True)
-class Written:
+class DecodedDocument:
     """A document, and whether it is well formed."""
 
     id: str
@@ -40,7 +41,7 @@ class Written:
 
 
 @dataclass(frozen=True)
-class Walks:
+class RandomWalks:
     """Texts that are written at random."""
 
     id: str
@@ -54,28 +55,28 @@ class Walks:
 
 
 GOOD = (
-    Written("annotation", f"a {Q.text} b", quick=True),
-    Written("prose", 'Some [brackets] (and "quotes") --> _marks_ 5%.'),
-    Written("adjacent", Q.text + R.text),
-    Written("lines", f"one\n\n* {Q.text}\n\ttwo\r\n"),
-    Written("half-openers", f"[[_[__[__D [__DC__ [__DC__( {Q.text}"),
-    Written("opener-inside", '[__DC__("a[__DC__(") --> "b[__DC__("] c'),
-    Written("empty-value", '[__DC__(" q ") --> ""]'),
-    Written("accents", 'caf\u00e9 [__DC__("q1?") --> "\u00e9"]'),
-    Written("ideographs", '\u6f22\u5b57 [__DC__("\u6f22\u5b57?") --> "\u6f22"]'),
-    Written("astral", f'\U0001f600 {Q.text} \U0001f600'),
-    Written("blanks-in-query", '[__DC__("\u00a0 \u2028q") --> "5"]'),
+    DecodedDocument("annotation", f"a {Q.text} b", quick=True),
+    DecodedDocument("prose", 'Some [brackets] (and "quotes") --> _marks_ 5%.'),
+    DecodedDocument("adjacent", Q.text + R.text),
+    DecodedDocument("lines", f"one\n\n* {Q.text}\n\ttwo\r\n"),
+    DecodedDocument("half-openers", f"[[_[__[__D [__DC__ [__DC__( {Q.text}"),
+    DecodedDocument("opener-inside", '[__DC__("a[__DC__(") --> "b[__DC__("] c'),
+    DecodedDocument("empty-value", '[__DC__(" q ") --> ""]'),
+    DecodedDocument("accents", 'caf\u00e9 [__DC__("q1?") --> "\u00e9"]'),
+    DecodedDocument("ideographs", '\u6f22\u5b57 [__DC__("\u6f22\u5b57?") --> "\u6f22"]'),
+    DecodedDocument("astral", f'\U0001f600 {Q.text} \U0001f600'),
+    DecodedDocument("blanks-in-query", '[__DC__("\u00a0 \u2028q") --> "5"]'),
 )  # fmt: skip
 BAD = (
-    Written("broken-arrow", '[__DC__("q") -> "5"]', quick=True),
-    Written("empty-query", '[__DC__("") --> "5"]'),
-    Written("blank-query", '[__DC__(" \u00a0") --> "5"]'),
-    Written("control", '[__DC__("q\n1") --> "5"]'),
-    Written("no-bracket", '[__DC__("q") --> "5" million'),
-    Written("nested", '[__DC__("a [__DC__("q") --> "5"]'),
-    Written("cut", 'x [__DC__("q") --> "5'),
+    DecodedDocument("broken-arrow", '[__DC__("q") -> "5"]', quick=True),
+    DecodedDocument("empty-query", '[__DC__("") --> "5"]'),
+    DecodedDocument("blank-query", '[__DC__(" \u00a0") --> "5"]'),
+    DecodedDocument("control", '[__DC__("q\n1") --> "5"]'),
+    DecodedDocument("no-bracket", '[__DC__("q") --> "5" million'),
+    DecodedDocument("nested", '[__DC__("a [__DC__("q") --> "5"]'),
+    DecodedDocument("cut", 'x [__DC__("q") --> "5'),
 )
-WALKS = (Walks("short", 1, 4, 30, quick=True), Walks("long", 2, 20, 120, thorough=True))
+WALKS = (RandomWalks("short", 1, 4, 30, quick=True), RandomWalks("long", 2, 20, 120, thorough=True))
 
 
 def tokens_of(text: str) -> list[int]:
@@ -86,7 +87,7 @@ def tokens_of(text: str) -> list[int]:
     return tokens
 
 
-def follow(guide: Any, tokens: list[int]) -> int | None:
+def follow(guide: CheckedGuide, tokens: list[int]) -> int | None:
     """How many tokens were admitted before one that was not; None where all were."""
     for place, token in enumerate(tokens):
         if token not in guide.allowed():
@@ -95,9 +96,8 @@ def follow(guide: Any, tokens: list[int]) -> int | None:
     return None
 
 
-def _start(subject: Any) -> Any:
-    if subject.profile is not rig.STRICT:
-        raise Unsupported(f"a rule of the strict profile; this parser declares {subject.profile.name}")
+def _start(subject: RigSubject) -> CheckedGuide:
+    refuse_other_profiles(subject)
     return subject.constrain(VOCABULARY, END)
 
 
@@ -105,7 +105,15 @@ def _said(tokens: list[int]) -> bytes:
     return b"".join(VOCABULARY[token] for token in tokens)
 
 
-def what_is_not_well_formed_cannot_be_written(subject: Any, case: Written, dtype: str) -> Iterator[Comparison]:
+@REQUIREMENTS.add(
+    "RIG-61",
+    Level.INTERFACE,
+    "What a constrained decoder admits, to an end that it admits, is well formed.",
+    source="specification, section 6",
+    catches="an opener smuggled in between two texts",
+    cases=BAD,
+)
+def what_is_not_well_formed_cannot_be_written(subject: RigSubject, case: DecodedDocument, dtype: str) -> Iterator[Comparison]:
     """Some token of the document is refused, or its end."""
     guide = _start(subject)
     refused = follow(guide, tokens_of(case.text))
@@ -113,7 +121,8 @@ def what_is_not_well_formed_cannot_be_written(subject: Any, case: Written, dtype
     yield equal("written to its end", ended, False, repr(case.text))
 
 
-def what_is_written_at_random_is_well_formed(subject: Any, case: Walks, dtype: str) -> Iterator[Comparison]:
+@REQUIREMENTS.check("RIG-61", WALKS)
+def what_is_written_at_random_is_well_formed(subject: RigSubject, case: RandomWalks, dtype: str) -> Iterator[Comparison]:
     """Tokens are drawn from those admitted, openers more often than others; after a while the text is brought to an end."""
     source = random.Random(case.seed)
     # In a string its end, in a literal what comes next; and some byte that can end a character that has begun.
@@ -141,7 +150,15 @@ def _judged(written: bytes, ended: bool) -> str:
     return "well formed" if may_end(written) else f"{written!r}, which is not"
 
 
-def every_well_formed_document_can_be_written(subject: Any, case: Written, dtype: str) -> Iterator[Comparison]:
+@REQUIREMENTS.add(
+    "RIG-62",
+    Level.INTERFACE,
+    "A constrained decoder admits every well-formed document, character by character.",
+    source="specification, section 6",
+    catches="annotations that are silently banned, or scripts other than ASCII",
+    cases=GOOD,
+)
+def every_well_formed_document_can_be_written(subject: RigSubject, case: DecodedDocument, dtype: str) -> Iterator[Comparison]:
     """Each token of the document is admitted after those before it."""
     tokens = tokens_of(case.text)
     refused = follow(_start(subject), tokens)
@@ -149,7 +166,17 @@ def every_well_formed_document_can_be_written(subject: Any, case: Written, dtype
     yield equal("admitted", after, "everything", repr(case.text))
 
 
-def the_end_is_admitted_where_the_text_is_well_formed(subject: Any, case: Written, dtype: str) -> Iterator[Comparison]:
+@REQUIREMENTS.add(
+    "RIG-63",
+    Level.INTERFACE,
+    "A constrained decoder admits the end where what has been written is well formed, and nowhere else.",
+    source="specification, section 6",
+    catches="ends inside annotations, or texts that cannot end",
+    cases=GOOD,
+)
+def the_end_is_admitted_where_the_text_is_well_formed(
+    subject: RigSubject, case: DecodedDocument, dtype: str
+) -> Iterator[Comparison]:
     """After each token that was admitted."""
     guide = _start(subject)
     tokens = tokens_of(case.text)
@@ -168,7 +195,17 @@ _may_end = functools.lru_cache(maxsize=4096)(may_end)
 _admits = functools.lru_cache(maxsize=65536)(admits)
 
 
-def long_tokens_are_admitted_as_their_bytes_are(subject: Any, case: Written, dtype: str) -> Iterator[Comparison]:
+@REQUIREMENTS.add(
+    "RIG-64",
+    Level.INTERFACE,
+    "A constrained decoder admits a token of several characters only where it would admit them one by one.",
+    source="specification, section 6",
+    catches="looking at the first byte of a token alone",
+    cases=GOOD,
+)
+def long_tokens_are_admitted_as_their_bytes_are(
+    subject: RigSubject, case: DecodedDocument, dtype: str
+) -> Iterator[Comparison]:
     """After each token of the document, no piece is admitted whose bytes are not.
 
     The other way round is not asked: an engine may insist on the tokenizer's own way of writing what can only come next.
@@ -186,7 +223,15 @@ def long_tokens_are_admitted_as_their_bytes_are(subject: Any, case: Written, dty
     yield equal("(text, token) wrongly admitted", wrong[:2], [], repr(case.text))
 
 
-def annotations_stay_reachable(subject: Any, case: Written, dtype: str) -> Iterator[Comparison]:
+@REQUIREMENTS.add(
+    "RIG-65",
+    Level.INTERFACE,
+    "Wherever a well-formed document may end, a constrained decoder admits an annotation next.",
+    source="specification, section 6",
+    catches="a grammar in which annotations cannot be reached",
+    cases=GOOD[:5],
+)
+def annotations_stay_reachable(subject: RigSubject, case: DecodedDocument, dtype: str) -> Iterator[Comparison]:
     """At each place of the document where it could end, an annotation can be written next."""
     tokens, annotation = tokens_of(case.text), tokens_of(written((Q,)))
     places = [place for place in range(len(tokens) + 1) if _may_end(_said(tokens[:place]))]
