@@ -60,7 +60,7 @@ def test_every_query_and_every_violation_is_counted(text: str) -> None:
     read = rag.parse(text.replace("\ud800", "\ufffd"))
     assert result.counts["queries"] == len(read.queries)
     assert sum(result.counts[f"template {t.name}"] for t in rag.Template) == len(read.queries)
-    for defect in rag.Defect:
+    for defect in rag.RagDefect:
         expected = sum(v.defect is defect for v in read.violations)
         assert result.counts[defect.value] == sum(f.codes == (defect.value,) for f in result.findings) == expected
     asking = result.counts["queries asking"] + result.counts["not a question"] + result.counts["truncated"]
@@ -76,7 +76,7 @@ def test_a_repair_is_final_and_a_strict_reader_takes_it_whole(text: str) -> None
         assert fixed == text
         return
     left = {v.defect for v in rag.parse(fixed).violations}
-    assert left <= {rag.Defect.CONTROL_CHARACTER}
+    assert left <= {rag.RagDefect.CONTROL_CHARACTER}
     assert left == set() or "\x00" in text
     queries = rag.parse(text).queries
     assert set(queries[: rag.MAX_QUERIES]) >= set(queries) & set(rag.parse(fixed).queries)
