@@ -19,12 +19,12 @@ from conformance.benchmark import allocator
 from conformance.benchmark.cache import CONDITIONS
 from conformance.benchmark.measurement import BenchmarkRun, WrongAnswer
 from conformance.benchmark.workload import BenchmarkCase
-from conformance.engine.check import last_line
 from conformance.engine.discovery import select
 from conformance.engine.isolation import process_state_of
+from conformance.engine.outcome import outcome_of
 from conformance.engine.selection import Options
 from conformance.records.schema import MeasurementRecord
-from impls.implementation import Implementation, NotRun, Unsupported, in_one_line
+from impls.implementation import Implementation, NotRun
 
 UNTIL = "GAUGEBLOCK_UNTIL"
 """The environment variable with the time, in seconds since 1970, after which no measurement is started."""
@@ -83,14 +83,9 @@ def measure(case: BenchmarkCase) -> Measurement:
             return Measurement(*BenchmarkRun(case).measure())
     except WrongAnswer as wrong:
         return no_speed("wrong answer", str(wrong), margin=wrong.margin)
-    except Unsupported as reason:
-        return no_speed("unsupported", in_one_line(str(reason)))
-    except NotRun as reason:
-        return no_speed("not run", in_one_line(str(reason)))
-    except KeyboardInterrupt:
-        raise
     except BaseException as error:
-        return no_speed("error", last_line(error))
+        verdict, message = outcome_of(error)
+        return no_speed(verdict.value, message)
 
 
 class _ReplayClock:

@@ -8,15 +8,16 @@ import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from conformance.engine.check import Case, Check, last_line, run_check, worst_of
+from conformance.engine.check import Case, Check, run_check, worst_of
 from conformance.engine.comparison import compare, equal
 from conformance.engine.diagnosis import resembling
 from conformance.engine.harness import connect as connect
 from conformance.engine.isolation import process_state_of
+from conformance.engine.outcome import outcome_of
 from conformance.engine.selection import Options, Turns, is_thorough, selected_cases
 from conformance.engine.selection import requirements_of as requirements_of
 from conformance.records.schema import Verdict, VerdictRecord
-from impls.implementation import Implementation, NotRun, Unsupported, in_one_line
+from impls.implementation import Implementation, NotRun, Unsupported
 
 
 @dataclass(frozen=True)
@@ -155,19 +156,14 @@ def run_test_case(test_case: TestCase) -> VerdictRecord:
         with process_state_of(implementation.selector):
             comparisons = run_check(check, connect(implementation, test_case.device), case, test_case.dtype)
         assure_wrong_fails()
-    except Unsupported as reason:
-        return replace(blank, verdict=Verdict.UNSUPPORTED, message=in_one_line(str(reason)))
-    except NotRun as reason:
-        return replace(blank, verdict=Verdict.NOT_RUN, message=in_one_line(str(reason)))
-    except NotImplementedError as error:
-        # An implementation that declares no features shows a gap in this way. One that declares it breaks its promise.
-        verdict = Verdict.UNSUPPORTED if implementation.features is None else Verdict.ERROR
-        return replace(blank, verdict=verdict, message=last_line(error))
-    except KeyboardInterrupt:
-        raise
     except BaseException as error:
         # SystemExit too, and what pytest.skip and pytest.fail raise: a verdict must never be missing.
-        return replace(blank, verdict=Verdict.ERROR, message=last_line(error))
+        verdict, message = outcome_of(error)
+        # An implementation that declares no features shows a gap in this way. One that declares it breaks its promise.
+        gap = isinstance(error, NotImplementedError) and not isinstance(error, (Unsupported, NotRun))
+        if gap and implementation.features is None:
+            verdict = Verdict.UNSUPPORTED
+        return replace(blank, verdict=verdict, message=message)
     worst = worst_of(comparisons)
     judged = replace(
         blank,
