@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,10 +10,10 @@ import pytest
 
 from conformance.benchmark.benchmark import measure
 from conformance.benchmark.workload import BenchmarkCase
-from conformance.engine import xfails
+from conformance.engine import discovery, xfails
 from conformance.pytest_plugin.items import parameters
 from conformance.pytest_plugin.run_state import RunState, run_of
-from conformance.records.schema import MeasurementRecord, TakeRecord, VerdictRecord
+from conformance.records.schema import ImplementationRecord, MeasurementRecord, TakeRecord, VerdictRecord
 from conformance.regression import compare, speeds
 
 MEASURED_AGAIN = "gaugeblock_measured_again"
@@ -24,8 +24,17 @@ def compare_with_earlier(run: RunState) -> compare.Findings:
     """What this run lost, and what it does slower, than the earlier ones."""
     option, config = run.config.getoption, run.config
     part = option("keyword", "") or option("markexpr", "") or option("lf", False) or any("::" in a for a in config.args)
-    selected = compare.Selected(tuple(option("--impl")), whole=not part, quick=option("--quick"))
+    selected = compare.Selected(lambda row: asked_for(row, option("--impl")), whole=not part, quick=option("--quick"))
     return compare.findings(run.earlier, run.header, run.records, selected, _expected_failures(run))
+
+
+def asked_for(row: ImplementationRecord, specs: Sequence[str]) -> bool:
+    """Whether the ``--impl`` arguments of this run select an implementation of an earlier one."""
+    selector = row.selector or row.name
+    if selector in specs:
+        return True
+    # A plug is tested where it is given, and only there.
+    return selector == row.name and any(discovery.names(spec, row.name, row.origin.kind) for spec in specs or ["*"])
 
 
 def _expected_failures(run: RunState) -> list[VerdictRecord]:
@@ -49,7 +58,7 @@ def measure_again(session: pytest.Session) -> list[dict[str, Any]]:
     gained: set[speeds.Key] = set()
     for _ in range(speeds.TAKES - 1):
         held = compare.speeds(run.earlier, run.header, run.of(MeasurementRecord))
-        wanted = {change.now.key for change in speeds.suspects(held.changes())}
+        wanted = {change.now.key for change in speeds.suspects(held.changes)}
         for place in dict.fromkeys((key[0], key[1], key[3]) for key in sorted(wanted)):
             again = {each.key: each.take() for each in measure(by_id[place]).records} if place in by_id else {}
             _add_takes(run, {key: (take,) for key, take in again.items() if key in wanted})

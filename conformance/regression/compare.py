@@ -1,7 +1,7 @@
-"""What an earlier run passed and this one does not, and what is proven slower: named one by one, with the way to see it.
+"""Say what an earlier run passed and this one does not, and what is proven slower, with the command that shows each.
 
-A verdict is held against the latest earlier run that judged the same case; a speed against every earlier run that measured
-it on the same machine. The rule for speeds stands in conformance/regression/speeds.py.
+A verdict is compared with the latest earlier run that tested the same case; a speed with every earlier run that measured
+it on the same machine. The rule for speeds is in conformance/regression/speeds.py.
 """
 
 from __future__ import annotations
@@ -9,11 +9,10 @@ from __future__ import annotations
 import math
 import shlex
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from conformance.engine import discovery
 from conformance.records import io
 from conformance.records.fields import Record, RecordError
 from conformance.records.io import Run
@@ -25,10 +24,8 @@ from conformance.records.schema import (
     Verdict,
     VerdictRecord,
 )
-from conformance.regression import speeds as regression
-from conformance.regression.speeds import Change, Figure, Key, figure_of, takes_of
-
-Case = tuple[str, str, str, str, str]
+from conformance.regression.pairs import VerdictChange, VerdictPair, compare_speeds, pair_verdicts
+from conformance.regression.speeds import Change, Key, figure_of
 
 SHOWN = 3
 """So many of the cases lost to one requirement are named; the rest are counted."""
@@ -36,9 +33,12 @@ SHOWN = 3
 
 @dataclass(frozen=True)
 class Selected:
-    """What this run was asked for: its ``--impl`` arguments, and whether it put all of their cases."""
+    """What this run was asked for.
 
-    specs: tuple[str, ...]
+    ``asked_for`` says whether its ``--impl`` arguments select an implementation; ``whole`` whether it ran all of their cases.
+    """
+
+    asked_for: Callable[[ImplementationRecord], bool]
     whole: bool
     quick: bool
 
@@ -59,20 +59,20 @@ class Findings:
 def read(names: Sequence[str], suite: str) -> tuple[Run, ...]:
     """The earlier runs, of files or folders of them, in the order of their start. RecordError names what does not belong."""
     found: dict[str, Run] = {}
-    for name in names:
-        for file in _files(name):
-            run = io.read(file)
-            if run.header.suite != suite:
-                raise RecordError(
-                    f"{file}: was written by suite {run.header.suite}, but this is suite {suite}, whose cases and "
-                    f"workloads may differ; run the earlier code with suite {suite}, and give its records"
-                )
-            # The same file given twice, under whatever names, is one run.
-            found.setdefault(run.footer.sha256, run)
+    for file in (file for name in names for file in record_files(name)):
+        run = io.read(file)
+        if run.header.suite != suite:
+            raise RecordError(
+                f"{file}: was written by suite {run.header.suite}, but this is suite {suite}, whose cases and "
+                f"workloads may differ; run the earlier code with suite {suite}, and give its records"
+            )
+        # The same file given twice, under whatever names, is one run.
+        found.setdefault(run.footer.sha256, run)
     return tuple(sorted(found.values(), key=lambda run: (run.header.started, run.footer.sha256)))
 
 
-def _files(name: str) -> list[Path]:
+def record_files(name: str) -> list[Path]:
+    """A record file, or all of a folder. RecordError where the folder holds none."""
     path = Path(name)
     if not path.is_dir():
         return [path]
@@ -80,70 +80,6 @@ def _files(name: str) -> list[Path]:
     if not files:
         raise RecordError(f"{name}: found no *.jsonl in this folder; expected record files, written by --records=FILE")
     return files
-
-
-def other_machine(before: EnvironmentRecord, now: EnvironmentRecord, device: str) -> str:
-    """Why speeds of two machines cannot be compared on this device; empty where they can."""
-    for word, was, is_ in (
-        ("CPU", before.cpu, now.cpu),
-        ("number of cores", before.cores, now.cores),
-        ("number of threads", _threads(before), _threads(now)),
-    ):
-        if was != is_:
-            return f"the {word} was {was}, and is {is_}"
-    if device != "cpu":
-        was, is_ = (each.gpu.name if each.gpu else None for each in (before, now))
-        if was != is_:
-            return f"the GPU was {was}, and is {is_}"
-    return ""
-
-
-def _threads(environment: EnvironmentRecord) -> str:
-    return ", ".join(f"{name} {number}" for name, number in sorted(environment.threads.items())) or "as the libraries choose"
-
-
-_WORKLOAD = ("description", "amount", "unit", "bytes_moved", "flops", "baseline")
-"""The fields of a measurement line by which one workload is the same in two runs."""
-
-
-@dataclass(frozen=True)
-class Speeds:
-    """The figures of this run, and of each earlier run those that may be held against them."""
-
-    earlier: tuple[tuple[Figure, ...], ...]
-    now: tuple[Figure, ...]
-    again: Mapping[Key, Sequence[Figure]]
-    reasons: tuple[str, ...]
-    """Why some of the earlier figures may not."""
-
-    def changes(self) -> list[Change]:
-        return regression.compare(self.earlier, self.now, self.again)
-
-
-def speeds(earlier: Sequence[Run], header: HeaderRecord, measurements: Iterable[MeasurementRecord]) -> Speeds:
-    """What of the earlier runs' speeds belongs beside this run's."""
-    now = {record.key: record for record in measurements}
-    reasons: dict[str, None] = {}
-    kept = []
-    for run in earlier:
-        figures = []
-        for record in run.of(MeasurementRecord):
-            figure, beside = figure_of(record), now.get(record.key)
-            if figure is None:
-                continue
-            if why := other_machine(run.header.environment, header.environment, figure.device):
-                reasons[f"{_name(run)}: speeds on {figure.device} are not compared: {why}"] = None
-            elif beside is not None and (other := [w for w in _WORKLOAD if getattr(record, w) != getattr(beside, w)]):
-                reasons[f"{_name(run)}: {figure.workload} is not compared: its {_and(other)} differs"] = None
-            else:
-                figures.append(figure)
-        kept.append(tuple(figures))
-    return Speeds(
-        tuple(kept),
-        regression.figures_of(now.values()),
-        {key: takes_of(record) for key, record in now.items()},
-        tuple(reasons),
-    )
 
 
 def findings(
@@ -155,126 +91,181 @@ def findings(
 ) -> Findings:
     """Everything there is to say. ``forgiven`` are verdicts that ``--xfails`` expects to be red."""
     found = Findings()
-    _verdicts(found, earlier, header, records, selected, {record.key for record in forgiven})
-    _figures(found, earlier, header, records, selected)
-    _gone(found, earlier, header, selected)
+    verdicts = [record for record in records if isinstance(record, VerdictRecord)]
+    measurements = [record for record in records if isinstance(record, MeasurementRecord)]
+    _compare_verdicts(found, earlier, header, verdicts, selected, {record.key for record in forgiven})
+    _compare_speeds(found, earlier, header, measurements)
+    _find_gone(found, earlier, header, selected)
     return found
 
 
-def _verdicts(
+def _compare_verdicts(
     found: Findings,
     earlier: Sequence[Run],
     header: HeaderRecord,
-    records: Sequence[Record],
+    now: Sequence[VerdictRecord],
     selected: Selected,
-    forgiven: Collection[Case],
+    forgiven: Collection[Key],
 ) -> None:
     before = {each.key: each for run in earlier for each in run.of(VerdictRecord) if each.verdict is not Verdict.NOT_RUN}
-    now = {each.key: each for each in records if isinstance(each, VerdictRecord)}
     if not before or not now:
         return
-    reread = _reread(earlier, header)
-    lost: dict[tuple[str, str, str], list[tuple[VerdictRecord, VerdictRecord]]] = {}
-    won = pardoned = ruled_out = 0
-    for case, line in now.items():
-        old = before.get(case)
-        if old is None or case[1] in reread:
-            continue
-        if old.verdict != "pass":
-            won += line.verdict == "pass"
-        elif line.verdict == "not run" and selected.quick:
-            ruled_out += 1
-        elif line.verdict != "pass" and case in forgiven:
-            pardoned += 1
-        elif line.verdict != "pass":
-            lost.setdefault((case[0], case[1], str(line.verdict)), []).append((old, line))
-    found.lost += [_lost(header, earlier, pairs) for pairs in lost.values()]
-    shared = sum(case in before for case in now)
-    remarks = [f"{shared} verdicts compared"]
-    remarks += [f"{sum(map(len, lost.values()))} lost"] + ([f"{pardoned} lost as --xfails expects"] if pardoned else [])
-    remarks += [f"{won} won"] + ([f"{ruled_out} left out by --quick"] if ruled_out else [])
-    judged = {line.implementation for line in now.values()}
-    unput = sum(line.verdict == "pass" and case not in now for case, line in before.items() if case[0] in judged)
-    remarks += [f"{unput} that passed were not put this time"] if unput else []
+    reworded = _reworded(earlier, header)
+    pairs = pair_verdicts(before.values(), now)
+    lost: dict[tuple[str, str, str], list[VerdictPair]] = {}
+    counts: Counter[str] = Counter()
+    for pair in pairs:
+        word = "" if pair.now.requirement in reworded else _word(pair, selected.quick, forgiven)
+        counts[word] += 1
+        if word == "lost":
+            lost.setdefault((pair.now.implementation, pair.now.requirement, pair.now.verdict), []).append(pair)
+    found.lost += [_lost(header, earlier, own) for own in lost.values()]
+    tested, known = {each.implementation for each in now}, {each.key for each in now}
+    counts["that passed were not tested this time"] = sum(
+        each.verdict is Verdict.PASS and each.key not in known and each.implementation in tested for each in before.values()
+    )
+    remarks = [f"{len(pairs)} verdicts compared"]
+    for word in ("lost", "lost as --xfails expects", "won", "left out by --quick", "that passed were not tested this time"):
+        remarks += [f"{counts[word]} {word}"] if counts[word] or word in ("lost", "won") else []
     found.remarks.append(", ".join(remarks))
-    if reread:
-        found.remarks.append(f"not compared, since they read differently: {', '.join(sorted(reread))}")
+    if reworded:
+        found.remarks.append(f"not compared, since they read differently: {', '.join(sorted(reworded))}")
 
 
-def _reread(earlier: Sequence[Run], header: HeaderRecord) -> set[str]:
-    """The requirements whose text is not what it was: a verdict on another rule can be neither lost nor won."""
+def _word(pair: VerdictPair, quick: bool, forgiven: Collection[Key]) -> str:
+    if pair.change is VerdictChange.WON:
+        return "won"
+    if pair.before.verdict is not Verdict.PASS or pair.now.verdict is Verdict.PASS:
+        return ""
+    if quick and pair.change is VerdictChange.NOT_RUN:
+        return "left out by --quick"
+    return "lost as --xfails expects" if pair.now.key in forgiven else "lost"
+
+
+def _reworded(earlier: Sequence[Run], header: HeaderRecord) -> set[str]:
+    """The requirements whose text is not what it was: a verdict on another one can be neither lost nor won."""
     now = {row.id: row.statement for row in header.requirements}
     before = [(row.id, row.statement) for run in earlier for row in run.header.requirements]
     return {id_ for id_, statement in before if id_ in now and now[id_] != statement}
 
 
-def _lost(header: HeaderRecord, earlier: Sequence[Run], pairs: Sequence[tuple[VerdictRecord, VerdictRecord]]) -> str:
-    old, new = max(pairs, key=lambda pair: (_margin(pair[1].margin), pair[1].case))
-    ordered = [new] + [line for _, line in pairs if line is not new]
-    cases = [" ".join(part for part in (line.case, line.dtype, line.device) if part) for line in ordered]
+def _lost(header: HeaderRecord, earlier: Sequence[Run], pairs: Sequence[VerdictPair]) -> str:
+    worst = max(pairs, key=lambda pair: (_margin(pair.now), pair.now.case))
+    old, new = worst.before, worst.now
+    ordered = [new] + [pair.now for pair in pairs if pair is not worst]
+    cases = [" ".join(filter(None, (each.case, each.dtype, each.device))) for each in ordered]
     named = ", ".join(cases[:SHOWN]) + (f" and {len(cases) - SHOWN} more" if len(cases) > SHOWN else "")
     reason = f" ({new.message})" if new.message else ""
-    margins = f", margin {_margin(old.margin):.3g} before, {_margin(new.margin):.3g} now" if new.margin else ""
+    margins = f", margin {_margin(old):.3g} before, {_margin(new):.3g} now" if new.margin else ""
     return _shown(
         f"LOST {new.implementation}{_versions(header, earlier, new.implementation)} {new.requirement} in {named}: "
         f"pass before, {new.verdict} now{margins}{reason}; see: {new.reproduce or '-'}"
     )
 
 
-def _margin(margin: float | None) -> float:
-    return -1.0 if margin is None else margin
+def _margin(record: VerdictRecord) -> float:
+    return -1.0 if record.margin is None else record.margin
 
 
-def _figures(
-    found: Findings, earlier: Sequence[Run], header: HeaderRecord, records: Sequence[Record], selected: Selected
-) -> None:
-    before = {each.key: each for run in earlier for each in run.of(MeasurementRecord) if each.verdict == "measured"}
-    now = {each.key: each for each in records if isinstance(each, MeasurementRecord)}
+@dataclass(frozen=True)
+class SpeedChanges:
+    """What became of the speeds, and why some of the earlier ones were not compared."""
+
+    changes: list[Change]
+    reasons: tuple[str, ...]
+
+
+_WORKLOAD = ("description", "amount", "unit", "bytes_moved", "flops", "baseline")
+"""The fields of a measurement by which one workload is the same in two runs."""
+
+
+def speeds(earlier: Sequence[Run], header: HeaderRecord, now: Sequence[MeasurementRecord]) -> SpeedChanges:
+    """Compare the speeds of this run with those of earlier runs of the same workloads on the same machine."""
+    by_key = {record.key: record for record in now}
+    reasons: dict[str, None] = {}
+    kept: list[list[MeasurementRecord]] = []
+    for run in earlier:
+        kept.append([])
+        for record in run.of(MeasurementRecord):
+            if figure_of(record) is None:
+                continue
+            reason = _other(run.header.environment, header.environment, record, by_key.get(record.key))
+            if reason:
+                reasons[f"{Path(run.path).name}: {reason}"] = None
+            else:
+                kept[-1].append(record)
+    return SpeedChanges(compare_speeds(kept, list(by_key.values())), tuple(reasons))
+
+
+def _other(
+    before: EnvironmentRecord, now: EnvironmentRecord, record: MeasurementRecord, beside: MeasurementRecord | None
+) -> str:
+    """Why an earlier speed cannot be compared; empty where it can."""
+    if machine := other_machine(before, now, record.device):
+        return f"speeds on {record.device} are not compared: {machine}"
+    other = [word for word in _WORKLOAD if beside is not None and getattr(record, word) != getattr(beside, word)]
+    named = " and ".join(word.replace("_", " ") for word in other)
+    return f"{record.workload} is not compared: its {named} differs" if other else ""
+
+
+def other_machine(before: EnvironmentRecord, now: EnvironmentRecord, device: str) -> str:
+    """Why speeds of two machines cannot be compared on this device; empty where they can."""
+    facts: list[tuple[str, object, object]] = [
+        ("CPU", before.cpu, now.cpu),
+        ("number of cores", before.cores, now.cores),
+        ("number of threads", _threads(before), _threads(now)),
+    ]
+    if device != "cpu":
+        facts.append(("GPU", before.gpu and before.gpu.name, now.gpu and now.gpu.name))
+    return next((f"the {word} was {was}, and is {is_}" for word, was, is_ in facts if was != is_), "")
+
+
+def _threads(environment: EnvironmentRecord) -> str:
+    return ", ".join(f"{name} {number}" for name, number in sorted(environment.threads.items())) or "as the libraries choose"
+
+
+def _compare_speeds(found: Findings, earlier: Sequence[Run], header: HeaderRecord, now: Sequence[MeasurementRecord]) -> None:
+    before = {each.key for run in earlier for each in run.of(MeasurementRecord) if each.verdict == "measured"}
     if not before or not now:
         return
-    rows = {row.name: row for row in header.implementations}
-    for key, line in now.items():
-        if key in before and line.verdict != "measured":
-            reason = f" ({line.message})" if line.message else ""
+    for record in now:
+        if record.key in before and record.verdict != "measured":
+            said = f"{record.verdict} now" + (f" ({record.message})" if record.message else "")
             found.lost.append(
-                _shown(
-                    f"LOST {_where(key)}: a speed before, {line.verdict} now{reason}; see: {_command(rows.get(key[0]), key)}"
-                )
+                _shown(f"LOST {_where(record.key)}: a speed before, {said}; see: {_command(header, record.key)}")
             )
-    measured = {key[0] for key in now}
-    if unmeasured := sum(key[0] in measured and key not in now for key in before):
+    measured, known = {record.implementation for record in now}, {record.key for record in now}
+    if unmeasured := sum(key[0] in measured and key not in known for key in before):
         found.remarks.append(f"{unmeasured} speeds of the earlier runs were not measured this time")
-    held = speeds(earlier, header, now.values())
-    changes = held.changes()
-    for change in changes:
-        if change.proven:
-            found.slower.append(_slower(header, earlier, rows, change))
-    found.remarks += held.reasons
+    compared = speeds(earlier, header, now)
+    found.slower += [_slower(header, earlier, change) for change in compared.changes if change.proven]
+    found.remarks += [*compared.reasons, *(_summary(compared.changes) or ["no speed could be compared"])]
+
+
+def _summary(changes: Sequence[Change]) -> list[str]:
+    """How many speeds were compared, and those of them that are no proven slowdown and yet worth a line."""
     if not changes:
-        found.remarks.append("no speed could be compared")
-        return
-    words = Counter(
-        "slower" if change.proven else change.word for change in changes if change.proven or change.word != "slower"
-    )
+        return []
     suspected = [change for change in changes if change.word == "slower" and not change.proven]
-    told = [f"{number} {_SAID[word]}" for word in ("slower", "faster", "same", "undecided") if (number := words[word])]
+    words = Counter(change.word for change in changes if change not in suspected)
+    said = {"slower": "proven slower", "faster": "faster", "same": "the same within a tenth", "undecided": "undecided"}
+    told = [f"{words[word]} {meaning}" for word, meaning in said.items() if words[word]]
     told += [f"{len(suspected)} suspected of being slower and not measured again"] if suspected else []
     hidden = sorted(math.exp(change.threshold) for change in changes)[len(changes) // 2]
-    found.remarks.append(f"{len(changes)} speeds compared: {', '.join(told)}; half of them would show a loss of {hidden:.2f}x")
-    found.remarks += [_shown(f"faster: {_factors(change)}") for change in changes if change.word == "faster"]
-    found.remarks += [_shown(f"not proven: {_factors(change)}: {change.reason}") for change in changes if change.reason]
-    found.remarks += [_shown(f"suspected: {_factors(change)}") for change in suspected]
-    found.remarks += _baselines(changes)
+    return [
+        f"{len(changes)} speeds compared: {', '.join(told)}; half of them would show a loss of {hidden:.2f}x",
+        *(_shown(f"faster: {_factors(change)}") for change in changes if change.word == "faster"),
+        *(_shown(f"not proven: {_factors(change)}: {change.reason}") for change in changes if change.reason),
+        *(_shown(f"suspected: {_factors(change)}") for change in suspected),
+        *_baselines(changes),
+    ]
 
 
-_SAID = {"slower": "proven slower", "faster": "faster", "same": "the same within a tenth", "undecided": "undecided"}
-
-
-def _slower(header: HeaderRecord, earlier: Sequence[Run], rows: Mapping[str, ImplementationRecord], change: Change) -> str:
+def _slower(header: HeaderRecord, earlier: Sequence[Run], change: Change) -> str:
     key = change.now.key
     return _shown(
         f"SLOWER {_factors(change)}{_versions(header, earlier, key[0])}; "
-        f"{math.exp(change.threshold):.2f}x could be noise; see: {_command(rows.get(key[0]), key)}"
+        f"{math.exp(change.threshold):.2f}x could be noise; see: {_command(header, key)}"
     )
 
 
@@ -293,7 +284,7 @@ def _baselines(changes: Sequence[Change]) -> list[str]:
     for change in changes:
         by_place.setdefault(change.now.place, []).append(change)
     return [
-        f"{' '.join(part for part in place if part)}: all {len(own)} got faster, or the baseline, which has no figure, slower"
+        f"{' '.join(filter(None, place))}: all {len(own)} got faster, or the baseline, which has no figure, slower"
         for place, own in by_place.items()
         if len(own) > 1 and all(change.word == "faster" for change in own)
     ]
@@ -301,23 +292,17 @@ def _baselines(changes: Sequence[Change]) -> list[str]:
 
 def _where(key: Key) -> str:
     implementation, workload, dtype, device, cache = key
-    return f"{implementation} on {workload} {' '.join(part for part in (dtype, device) if part)}, {cache} cache"
+    return f"{implementation} on {workload} {' '.join(filter(None, (dtype, device)))}, {cache} cache"
 
 
-def _command(row: ImplementationRecord | None, key: Key) -> str:
-    words = [
-        "pytest",
-        "--benchmark-only",
-        "--impl",
-        shlex.quote((row and row.selector) or key[0]),
-        "-k",
-        shlex.quote(key[1]),
-    ]
-    return " ".join(words + (["--device", key[3]] if key[3] != "cpu" else []))
+def _command(header: HeaderRecord, key: Key) -> str:
+    row = header.implementation(key[0])
+    words = ["pytest", "--benchmark-only", "--impl", (row and row.selector) or key[0], "-k", key[1]]
+    return shlex.join(words + (["--device", key[3]] if key[3] != "cpu" else []))
 
 
 def _versions(header: HeaderRecord, earlier: Sequence[Run], implementation: str) -> str:
-    """Told where another version of a package is tested now."""
+    """Said where another version of a package is tested now."""
     row = header.implementation(implementation)
     now = row.version if row else None
     rows = [run.header.implementation(implementation) for run in earlier]
@@ -325,44 +310,25 @@ def _versions(header: HeaderRecord, earlier: Sequence[Run], implementation: str)
     return f" (version {before[-1]} before, {now} now)" if now and before and before[-1] != now else ""
 
 
-def _gone(found: Findings, earlier: Sequence[Run], header: HeaderRecord, selected: Selected) -> None:
-    """An implementation that this run asked for, by a name, glob or plug, and that is there no longer."""
-    present = {row.name for row in header.implementations}
+def _find_gone(found: Findings, earlier: Sequence[Run], header: HeaderRecord, selected: Selected) -> None:
+    """Name each implementation that this run asked for, by a name, glob or plug, and that is there no longer."""
     good = "measured" if header.options.benchmark else "pass"
     kind: type[MeasurementRecord] | type[VerdictRecord] = MeasurementRecord if header.options.benchmark else VerdictRecord
-    gone: dict[str, tuple[int, ImplementationRecord]] = {}
+    counts: Counter[str] = Counter()
+    rows: dict[str, ImplementationRecord] = {}
     for run in earlier:
-        rows = {row.name: row for row in run.header.implementations if row.name not in present}
-        for each in run.of(kind):
-            name = each.implementation
-            if each.verdict == good and name in rows:
-                gone[name] = (gone[name][0] + 1 if name in gone else 1, rows[name])
-    asked = {name for name, (_, row) in gone.items() if selected.whole and _asked_for(row, selected.specs)}
+        gone = {row.name: row for row in run.header.implementations if header.implementation(row.name) is None}
+        counts.update(each.implementation for each in run.of(kind) if each.verdict == good and each.implementation in gone)
+        rows |= {name: row for name, row in gone.items() if counts[name]}
+    asked = [name for name in sorted(counts) if selected.whole and selected.asked_for(rows[name])]
     found.lost += [
-        _shown(f"LOST {name}: {number} times {good!r} before, and not there now, though selected; see: pytest --list-impls")
-        for name, (number, _) in sorted(gone.items())
-        if name in asked
+        _shown(
+            f"LOST {name}: {counts[name]} times {good!r} before, and not there now, though selected; see: pytest --list-impls"
+        )
+        for name in asked
     ]
-    if others := len(gone) - len(asked):
+    if others := len(counts) - len(asked):
         found.remarks.append(f"{others} implementation{'s' * (others > 1)} of the earlier run not selected this time")
-
-
-def _asked_for(row: ImplementationRecord, specs: Sequence[str]) -> bool:
-    selector = row.selector or row.name
-    if selector in specs:
-        return True
-    # A plug is tested where it is given, and only there.
-    if selector != row.name:
-        return False
-    return any(discovery.names(spec, row.name, row.origin.kind) for spec in specs or ["*"])
-
-
-def _name(run: Run) -> str:
-    return Path(run.path).name
-
-
-def _and(words: Sequence[str]) -> str:
-    return " and ".join(word.replace("_", " ") for word in words)
 
 
 def _shown(text: str) -> str:

@@ -78,7 +78,7 @@ def every_pair(files: Sequence[Path]) -> str:
     pairs = suspected = 0
     for before, now in itertools.permutations(runs, 2):
         bare = [replace(record, takes=()) for record in now.of(MeasurementRecord)]
-        changes = compare.speeds([before], now.header, bare).changes()
+        changes = compare.speeds([before], now.header, bare).changes
         pairs += 1
         suspected += bool(speeds.suspects(changes))
     return f"of {pairs} ordered pairs of runs {suspected} would have been measured again"

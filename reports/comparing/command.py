@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from conformance.records.fields import RecordError
+from conformance.regression.compare import record_files
 from reports.comparing import inventory
 from reports.comparing.change import Change, shown
 from reports.comparing.speeds import compare_speeds
@@ -17,7 +17,6 @@ from reports.merge import load
 from reports.numbers import count
 
 NOTHING_WORSE, WORSE, BAD_INPUT = 0, 1, 2
-RECORDS = "*.jsonl"
 
 EPILOG = """\
 Compared are the cases (implementation, requirement, case, dtype and device) that both runs put. Exit codes: 0 when nothing
@@ -39,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("second", metavar="B", help="the same for how it is")
     options = parser.parse_args(arguments)
     try:
-        text, code = difference(_load(options.first), _load(options.second))
+        text, code = difference(load(record_files(options.first)), load(record_files(options.second)))
     except RecordError as error:
         print(f"python -m reports diff: {error}", file=sys.stderr)
         return BAD_INPUT
@@ -47,16 +46,6 @@ def main(arguments: Sequence[str]) -> int:
     encoding = sys.stdout.encoding or "utf-8"
     print(text.encode(encoding, "replace").decode(encoding), end="")
     return code
-
-
-def _load(name: str) -> Evidence:
-    path = Path(name)
-    if not path.is_dir():
-        return load([path])
-    files = sorted(path.glob(RECORDS))
-    if not files:
-        raise RecordError(f"{name}: found no {RECORDS} in this folder; expected record files, written by --records=FILE")
-    return load(files)
 
 
 def difference(old: Evidence, new: Evidence) -> tuple[str, int]:

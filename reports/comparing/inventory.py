@@ -85,7 +85,7 @@ def _bug(before: MutantRecord, after: MutantRecord) -> list[Change]:
         text = f"{name} ({shown(after.sentence).rstrip('.')}): {shown(before.verdict)} → {shown(after.verdict)}"
         if after.verdict == "survived" and skipped:
             # A bug that is not asked for cannot be caught.
-            return [Change(f"{text}; it was put to {count(len(skipped), 'requirement')} fewer")]
+            return [Change(f"{text}; it was tested on {count(len(skipped), 'requirement')} fewer")]
         return [Change(text, worse=worse)]
     missed = [id_ for id_ in before.killers if id_ not in after.killers and id_ in after.checked]
     if missed and not after.honest:

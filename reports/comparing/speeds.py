@@ -1,6 +1,6 @@
-"""A speed changed where the rule for regressions says so; on one machine and without noise that is proof.
+"""Say which speeds changed between two runs; on one machine and without noise a change by the rule is proof.
 
-The rule stands in conformance/regression/speeds.py. Records cannot be measured again, so a loss beyond the rule's threshold
+The rule is in conformance/regression/speeds.py. Records cannot be measured again, so a loss beyond the rule's threshold
 counts here as it is, unless the second run took it again itself (`--against`) and one of those takes does not show it.
 """
 
@@ -9,16 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 from conformance.records.schema import MeasurementRecord
 from conformance.regression import speeds
-from conformance.regression.speeds import Figure
+from conformance.regression.pairs import compare_speeds as changes_between
+from conformance.regression.speeds import figure_of
 from reports.comparing.change import Change, shown
 from reports.evidence import Evidence
 from reports.numbers import ratio
-
-Key = tuple[str, str, str, str, str]
 
 
 @dataclass
@@ -30,60 +28,36 @@ class Speeds:
 
 
 def compare_speeds(old: Evidence, new: Evidence) -> Speeds:
-    """Every workload that both runs put to an implementation, on the same device, in the same dtype and state of the cache."""
+    """Every workload that both runs measured on an implementation, on the same device, in the same dtype and cache state."""
     found = Speeds()
     before, after = _latest(old.measurements), _latest(new.measurements)
     shared = sorted(before.keys() & after.keys())
     found.shared = len(shared)
     comparable = [key for key in shared if _comparable(found, before[key], after[key])]
-    pairs = [_pairs(evidence.measurements) for evidence in (old, new)]
-    earlier, now = (
-        [_figure(side[key]) for key in comparable] + [pair for place, pair in noise.items()]
-        for side, noise in ((before, pairs[0]), (after, pairs[1]))
-    )
-    again = {_figure(after[key]).key: speeds.takes_of(after[key]) for key in comparable}
-    changes = {change.now.key: change for change in speeds.compare([earlier], now, again)}
+    earlier = [before[key] for key in comparable] + _noisiest(old.measurements)
+    now = [after[key] for key in comparable] + _noisiest(new.measurements)
+    changes = {change.now.key: change for change in changes_between([earlier], now)}
     for key in comparable:
-        _tell(found, old, new, before[key], after[key], changes[_figure(after[key]).key])
+        machines = [_machine(evidence, side[key].run) for evidence, side in ((old, before), (new, after))]
+        _tell(found, before[key], after[key], changes[key], machines[0] == machines[1])
     return found
 
 
-def _pairs(measurements: Iterable[MeasurementRecord]) -> dict[speeds.Place, Figure]:
-    """The A/A pairs of one side, at each place the noisiest."""
-    pairs: dict[speeds.Place, Figure] = {}
-    for measured in measurements:
-        if measured.again and _timed(measured):
-            figure = _figure(measured)
-            pairs[figure.place] = max(pairs.get(figure.place, figure), figure, key=lambda one: one.excursion)
-    return pairs
-
-
-def _figure(measured: MeasurementRecord) -> Figure:
-    return Figure(
-        measured.implementation,
-        measured.workload,
-        measured.dtype,
-        measured.device,
-        measured.cache or "warm",
-        measured.ratio or 1.0,
-        measured.ratio_low or 1.0,
-        measured.ratio_high or 1.0,
-        measured.median_s or 1.0,
-        measured.samples or 0,
-        measured.again,
-    )
-
-
-def _timed(measured: MeasurementRecord) -> bool:
-    numbers = (measured.ratio, measured.ratio_low, measured.ratio_high, measured.median_s)
-    return measured.verdict == "measured" and all(number is not None and math.isfinite(number) for number in numbers)
-
-
-def _latest(measurements: Iterable[MeasurementRecord]) -> dict[Key, MeasurementRecord]:
-    """Of several runs on one side the last one speaks; labels are in the order of the runs' start."""
+def _latest(measurements: Iterable[MeasurementRecord]) -> dict[speeds.Key, MeasurementRecord]:
+    """Of several runs on one side the last one counts; labels are in the order of the runs' start."""
     ordered = sorted(measurements, key=lambda m: (len(m.run), m.run))
     # The baseline's ratio is 1 in every run; its A/A line says how noisy the clock was, and nothing of its speed.
-    return {(m.implementation, m.workload, m.dtype, m.device, m.cache or "warm"): m for m in ordered if not m.is_baseline}
+    return {measured.key: measured for measured in ordered if not measured.is_baseline}
+
+
+def _noisiest(measurements: Iterable[MeasurementRecord]) -> list[MeasurementRecord]:
+    """The A/A pairs of one side, at each place the noisiest."""
+    pairs: dict[speeds.Place, MeasurementRecord] = {}
+    for pair in measurements:
+        if pair.again and figure_of(pair) is not None:
+            place = pair.key[1:]
+            pairs[place] = max(pairs.get(place, pair), pair, key=lambda one: one.excursion)
+    return list(pairs.values())
 
 
 LOST = ("wrong answer", "error", "measuring fault")
@@ -96,7 +70,7 @@ def _comparable(found: Speeds, before: MeasurementRecord, after: MeasurementReco
         text = f"{_words(after)}: was {shown(before.verdict)!s}, is now {shown(after.verdict)!s}{reason}"
         found.other.append(Change(text, worse=before.verdict == "measured" and after.verdict in LOST))
         return False
-    if not _timed(before) or not _timed(after):
+    if figure_of(before) is None or figure_of(after) is None:
         return False
     if before.baseline != after.baseline:
         text = f"the ratios are to {shown(before.baseline)} before and {shown(after.baseline)} now"
@@ -112,7 +86,7 @@ def _words(measured: MeasurementRecord) -> str:
 
 
 def _tell(
-    found: Speeds, old: Evidence, new: Evidence, before: MeasurementRecord, after: MeasurementRecord, change: speeds.Change
+    found: Speeds, before: MeasurementRecord, after: MeasurementRecord, change: speeds.Change, same_machine: bool
 ) -> None:
     apart = (after.ratio_high or 0.0) < (before.ratio_low or 0.0) or (before.ratio_high or 0.0) < (after.ratio_low or 0.0)
     proven = change.word in ("slower", "faster")
@@ -121,7 +95,7 @@ def _tell(
     text = f"{_words(after)}: {_ratio(before)} → {_ratio(after)} the speed of {shown(after.baseline)}"
     if change.takes > 1:
         text += f" (in {change.takes} takes, {change.now.ratio:.3g} at best)"
-    doubts = ["the machines differ"] if _machine(old, before.run) != _machine(new, after.run) else []
+    doubts = [] if same_machine else ["the machines differ"]
     if change.reason:
         doubts.append(change.reason)
     elif not proven:
@@ -144,9 +118,9 @@ def _doubt(change: speeds.Change) -> str:
     return f"of so many figures {limit} could be chance"
 
 
-def _machine(evidence: Evidence, run: str) -> list[Any]:
+def _machine(evidence: Evidence, run: str) -> tuple[object, ...]:
     environment = next(source.header.environment for source in evidence.sources if source.label == run)
-    return [environment.cpu, environment.cores, environment.gpu and environment.gpu.name]
+    return environment.cpu, environment.cores, environment.gpu and environment.gpu.name
 
 
 def _ratio(measurement: MeasurementRecord) -> str:

@@ -1,4 +1,4 @@
-"""Verdicts lost and won, case by case: what only one of two runs put is not taken for a change of the implementation."""
+"""Say which verdicts were lost and won, case by case; a case that only one run tested is no change of the implementation."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from conformance.records.schema import RED, Verdict, VerdictRecord
+from conformance.regression.pairs import VerdictChange, VerdictPair, pair_verdicts
 from reports.comparing.change import Change, shown, some
 from reports.evidence import Evidence
 from reports.numbers import count, margin
@@ -29,15 +30,14 @@ class Verdicts:
     lost: list[Change] = field(default_factory=list)
     won: list[Change] = field(default_factory=list)
     otherwise: list[Change] = field(default_factory=list)
-    """Red now, but not passed before; red before, and declared a gap or not put again."""
+    """Red now, but not passed before; red before, and declared a gap or not tested again."""
     unjudged: list[Change] = field(default_factory=list)
     """Passed or red before and not run now."""
     margins: list[Change] = field(default_factory=list)
     shared: int = 0
-    """How many cases both runs put."""
+    """How many cases both runs tested."""
 
 
-Pair = tuple[VerdictRecord, VerdictRecord]
 Cell = Mapping[tuple[str, str, str], VerdictRecord]
 """The results of one implementation on one requirement by case, dtype and device."""
 
@@ -78,45 +78,45 @@ def _rule(evidence: Evidence, system: str, id_: str) -> str:
 
 
 def _compare_cell(found: Verdicts, words: str, before: Cell, after: Cell) -> None:
-    pairs = [(before[key], after[key]) for key in sorted(before.keys() & after.keys())]
+    pairs = pair_verdicts(before.values(), [after[key] for key in sorted(after)])
     found.shared += len(pairs)
-    lost = [pair for pair in pairs if pair[0].verdict is Verdict.PASS and pair[1].verdict in NOW]
-    won = [pair for pair in pairs if pair[0].verdict in BEFORE and pair[1].verdict is Verdict.PASS]
-    # A case that only the new run put may fail without anything having changed: the verdict is lost all the same.
+    lost = [pair for pair in pairs if pair.change is VerdictChange.LOST]
+    won = [pair for pair in pairs if pair.change is VerdictChange.WON]
+    # A case that only the new run tested may fail without anything having changed: the verdict is lost all the same.
     fresh = [after[key] for key in sorted(after.keys() - before.keys()) if after[key].verdict in RED]
     was_clean = any(j.verdict is Verdict.PASS for j in before.values()) and not any(j.verdict in RED for j in before.values())
     if lost:
         found.lost.append(_lost(words, lost))
     elif fresh and was_clean:
         worst = min(fresh, key=worst_first)
-        text = f"{words}: passed, now {NOW[worst.verdict]} in {_named(fresh, worst)} that the first run did not put"
+        text = f"{words}: passed, now {NOW[worst.verdict]} in {_named(fresh, worst)} that the first run did not test"
         found.lost.append(Change(text + _margin_of(worst), worse=True, again=worst.reproduce))
     if won:
-        found.won.append(Change(f"{words}: {_verbs(BEFORE, [old for old, _ in won])}, now passes in {_where(won)}"))
+        found.won.append(Change(f"{words}: {_verbs(BEFORE, [pair.before for pair in won])}, now passes in {_where(won)}"))
     other = [
-        (old, new)
-        for old, new in pairs
-        if old.verdict is not new.verdict
-        and ((old.verdict in EVER and new.verdict in RED) or (old.verdict in RED and new.verdict is Verdict.UNSUPPORTED))
+        pair
+        for pair in pairs
+        if pair.change is VerdictChange.OTHER and (pair.now.verdict in RED or pair.before.verdict in RED)
     ]
     if other:
-        text = f"{_verbs(EVER, [old for old, _ in other])}, now {_verbs(NOW, [new for _, new in other])}"
+        text = f"{_verbs(EVER, [pair.before for pair in other])}, now {_verbs(NOW, [pair.now for pair in other])}"
         found.otherwise.append(Change(f"{words}: {text} in {_where(other)}"))
     gone = [before[key] for key in sorted(before.keys() - after.keys()) if before[key].verdict in RED]
     if gone and not any(result.verdict in RED for result in after.values()):
         worst = min(gone, key=worst_first)
-        found.otherwise.append(Change(f"{words}: {BEFORE[worst.verdict]} in {_named(gone, worst)} that was not put again"))
-    idle = [pair for pair in pairs if pair[0].verdict is not Verdict.NOT_RUN and pair[1].verdict is Verdict.NOT_RUN]
+        found.otherwise.append(Change(f"{words}: {BEFORE[worst.verdict]} in {_named(gone, worst)} that was not tested again"))
+    idle = [pair for pair in pairs if pair.change is VerdictChange.NOT_RUN]
     if idle:
-        reason = f" ({shown(idle[0][1].message)})" if idle[0][1].message else ""
+        reason = f" ({shown(idle[0].now.message)})" if idle[0].now.message else ""
         found.unjudged.append(Change(f"{words}: judged before, not run now in {_where(idle)}{reason}"))
 
 
-def _lost(words: str, pairs: Sequence[Pair]) -> Change:
+def _lost(words: str, pairs: Sequence[VerdictPair]) -> Change:
     # What fails is told before what crashes, and both before a gap that is declared now.
     rank = {Verdict.FAIL: 0, Verdict.ERROR: 1, Verdict.UNSUPPORTED: 2}
-    old, new = min(pairs, key=lambda pair: (rank[pair[1].verdict], worst_first(pair[1])))
-    text = f"{words}: passed, now {_verbs(NOW, [after for _, after in pairs])} in {_where(pairs, (old, new))}"
+    worst = min(pairs, key=lambda pair: (rank[pair.now.verdict], worst_first(pair.now)))
+    old, new = worst.before, worst.now
+    text = f"{words}: passed, now {_verbs(NOW, [pair.now for pair in pairs])} in {_where(pairs, worst)}"
     if new.verdict is Verdict.FAIL:
         text += f", margin {margin(old.margin)} before, {margin(new.margin)} now"
         if new.resembles:
@@ -131,9 +131,9 @@ def _verbs(verbs: Mapping[Verdict, str], results: Sequence[VerdictRecord]) -> st
     return " or ".join(verb for verdict, verb in verbs.items() if verdict in present)
 
 
-def _where(pairs: Sequence[Pair], first: Pair | None = None) -> str:
+def _where(pairs: Sequence[VerdictPair], first: VerdictPair | None = None) -> str:
     ordered = sorted(pairs, key=lambda pair: pair != first)
-    return f"{count(len(pairs), 'case')}: {some([_place(new) for _, new in ordered], 2)}"
+    return f"{count(len(pairs), 'case')}: {some([_place(pair.now) for pair in ordered], 2)}"
 
 
 def _named(results: Sequence[VerdictRecord], first: VerdictRecord) -> str:

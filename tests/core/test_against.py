@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from conformance.pytest_plugin.against import asked_for
 from conformance.records import io
 from conformance.records.fields import RecordError
 from conformance.records.schema import AgainstRecord, HeaderRecord, MeasurementRecord, Verdict, VerdictRecord
@@ -19,7 +20,13 @@ from tests.reports import records_for_tests as made
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 NAME = "ademamix/triton"
-ALL = Selected((), whole=True, quick=False)
+
+
+def selected_by(*specs: str, whole: bool = True, quick: bool = False) -> Selected:
+    return Selected(lambda row: asked_for(row, specs), whole, quick)
+
+
+ALL = selected_by()
 
 
 def verdict(state: Verdict = Verdict.PASS, margin: float | None = 0.5, **changes: Any) -> dict[str, Any]:
@@ -86,9 +93,11 @@ def test_the_latest_run_that_judged_a_case_speaks_for_it(tmp_path: Path) -> None
 
 def test_what_quick_leaves_out_and_what_was_not_put_are_not_lost(tmp_path: Path) -> None:
     ruled_out = verdict(Verdict.NOT_RUN, None, message="left out by --quick: compiles")
-    found = compared(tmp_path, [verdict(), verdict(case="big")], [ruled_out], Selected((), whole=True, quick=True))
+    found = compared(tmp_path, [verdict(), verdict(case="big")], [ruled_out], selected_by(quick=True))
     assert not found.worse
-    assert found.remarks == ["1 verdicts compared, 0 lost, 0 won, 1 left out by --quick, 1 that passed were not put this time"]
+    assert found.remarks == [
+        "1 verdicts compared, 0 lost, 0 won, 1 left out by --quick, 1 that passed were not tested this time"
+    ]
 
 
 def test_what_xfails_expects_is_not_lost(tmp_path: Path) -> None:
@@ -192,9 +201,9 @@ def test_an_implementation_that_is_gone_is_lost_where_it_was_selected(
 ) -> None:
     without = [row for row in made.header()["implementations"] if row["name"] != NAME]
     header = {"implementations": without, "options": {"benchmark": False}}
-    found = compared(tmp_path, [verdict()], [], Selected(specs, whole=True, quick=False), header=header)
+    found = compared(tmp_path, [verdict()], [], selected_by(*specs), header=header)
     assert found.worse is lost
-    assert not compared(tmp_path, [verdict()], [], Selected(specs, whole=False, quick=False), header=header).worse
+    assert not compared(tmp_path, [verdict()], [], selected_by(*specs, whole=False), header=header).worse
     if lost:
         assert found.lost == [
             f"LOST {NAME}: 1 times 'pass' before, and not there now, though selected; see: pytest --list-impls"
@@ -210,7 +219,7 @@ def test_a_plug_that_is_gone_is_lost_where_it_was_given(tmp_path: Path) -> None:
         "header": {"implementations": [], "options": {"benchmark": False}},
     }
     for specs, lost in ((("mine.py:parse",), True), ((), False), (("ademamix/*",), False)):
-        found = compared(tmp_path, [verdict()], [], Selected(specs, whole=True, quick=False), **options)
+        found = compared(tmp_path, [verdict()], [], selected_by(*specs), **options)
         assert found.worse is lost, specs
 
 

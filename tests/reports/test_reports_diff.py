@@ -83,7 +83,7 @@ def test_one_more_case_lost_in_a_rule_that_failed_already_is_worse(diff: Diff) -
 def test_a_new_case_that_fails_loses_the_verdict_and_is_said_to_be_new(diff: Diff) -> None:
     code, text = diff([case(PASSED)], [case(PASSED), case(FAILED, id_="d64-t40")])
     assert code == WORSE
-    assert "passed, now fails in 1 case (d64-t40 float32 cpu) that the first run did not put, margin 40.0" in text
+    assert "passed, now fails in 1 case (d64-t40 float32 cpu) that the first run did not test, margin 40.0" in text
     # Where it failed already there is no verdict to lose.
     assert diff([case(FAILED)], [case(FAILED), case(FAILED, id_="d64-t40")])[0] == NOTHING_WORSE
 
@@ -92,7 +92,7 @@ def test_a_smaller_run_neither_wins_nor_loses(diff: Diff) -> None:
     code, text = diff([case(PASSED), case(FAILED, id_="d64-t40")], [case(PASSED)])
     assert code == NOTHING_WORSE
     assert "Verdicts won" not in text
-    assert "failed in 1 case (d64-t40 float32 cpu) that was not put again" in text
+    assert "failed in 1 case (d64-t40 float32 cpu) that was not tested again" in text
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_a_bug_that_is_no_longer_caught_is_worse(diff: Diff) -> None:
     assert diff([missed], [caught])[0] == NOTHING_WORSE
     code, text = diff([caught], [bug("survived", {}, ("ADM-02",))])
     assert code == NOTHING_WORSE
-    assert "put to 1 requirement fewer" in text
+    assert "tested on 1 requirement fewer" in text
     code, text = diff([caught], [bug("killed", {"ADM-02": 3.0})])
     assert code == NOTHING_WORSE
     assert "no longer caught by ADM-01" in text
