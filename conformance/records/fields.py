@@ -12,6 +12,7 @@ import dataclasses
 import functools
 import math
 import reprlib
+import sys
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +25,7 @@ Json = Any
 DEEPEST = 8
 LARGEST = 2**63 - 1
 
-Convert = Callable[[Any], Any]
+Reader = Callable[[Any], Any]
 
 
 class RecordError(ValueError):
@@ -62,21 +63,18 @@ class Row:
         kind: Any = type(self)
         for each in _plan(kind):
             value = getattr(self, each.attribute)
-            if each.at_default != "write" and value == each.default:
-                if each.at_default == "omit":
-                    continue
-                value = None
-            written[each.name] = _plain(value)
+            is_default = value == each.default
+            if not (is_default and each.at_default == "omit"):
+                written[each.name] = None if is_default and each.at_default == "null" else _plain(value)
         return written
 
     @classmethod
     def from_json(cls, row: object) -> Self:
         """The inverse of `to_json`. RecordError names the field, what was found and what was expected."""
-        kind: Any = cls
         try:
-            made: Self = _row(kind)(row)
+            made: Self = _row_reader(cls)(row)
         except _MismatchError as error:
-            raise RecordError(str(error)) from None
+            raise RecordError(": ".join(filter(None, (error.way, str(error))))) from None
         return made
 
     def contradiction(self) -> str:
@@ -94,19 +92,13 @@ class Record(Row):
 
 
 class _MismatchError(Exception):
-    """A value that is not what its annotation says, and the way to it from the outside."""
+    """A value that is not what its annotation says; ``way`` leads to it from the outside."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
-        self.way = ""
+    way = ""
 
     def under(self, step: str) -> _MismatchError:
         self.way = step + ("." if self.way and not self.way.startswith("[") else "") + self.way
         return self
-
-    def __str__(self) -> str:
-        return f"{self.way}: {self.message}" if self.way else self.message
 
 
 def _mismatch(found: object, expected: str) -> _MismatchError:
@@ -115,9 +107,11 @@ def _mismatch(found: object, expected: str) -> _MismatchError:
 
 @dataclass(frozen=True)
 class _Field:
+    """How one field is read and written."""
+
     attribute: str
     name: str
-    convert: Convert
+    read: Reader
     default: Any
     at_default: str
 
@@ -125,29 +119,32 @@ class _Field:
 @functools.cache
 def _plan(cls: Any) -> tuple[_Field, ...]:
     hints = typing.get_type_hints(cls, include_extras=True)
-    plan = []
-    for each in dataclasses.fields(cls):
-        if each.metadata.get("local"):
-            continue
-        default = each.default if each.default_factory is MISSING else each.default_factory()
-        name, at_default = each.metadata.get("name", each.name), each.metadata.get("at_default", "write")
-        plan.append(_Field(each.name, name, _converter(hints[each.name]), default, at_default))
-    return tuple(plan)
+    return tuple(
+        _Field(
+            each.name,
+            each.metadata.get("name", each.name),
+            _reader(hints[each.name]),
+            each.default if each.default_factory is MISSING else each.default_factory(),
+            each.metadata.get("at_default", ""),
+        )
+        for each in dataclasses.fields(cls)
+        if not each.metadata.get("local")
+    )
 
 
-@functools.cache
-def _row(cls: Any) -> Convert:
-    def convert(row: Any) -> Row:
+def _row_reader(cls: Any) -> Reader:
+    def read(row: Any) -> Any:
         if not isinstance(row, Mapping):
             raise _mismatch(row, "an object")
         found = {}
         for each in _plan(cls):
             given = row.get(each.name)
+            if given is None and each.default is not MISSING:
+                continue
             try:
-                if given is not None or (each.default is MISSING and each.name in row):
-                    found[each.attribute] = each.convert(given)
-                elif each.default is MISSING:
+                if each.name not in row:
                     raise _MismatchError("missing")
+                found[each.attribute] = each.read(given)
             except _MismatchError as error:
                 raise error.under(each.name) from None
         try:
@@ -159,21 +156,19 @@ def _row(cls: Any) -> Convert:
             raise _MismatchError(problem)
         return made
 
-    return convert
+    return read
 
 
-def _converter(annotation: Any) -> Convert:
+def _reader(annotation: Any) -> Reader:
     """The function that takes a JSON value to one of this annotation, or raises."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if annotation in _SIMPLE:
         return _SIMPLE[annotation]
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin in _GENERIC:
         return _GENERIC[origin](*arguments)
     if issubclass(annotation, StrEnum):
-        return _literal(*(member.value for member in annotation), make=annotation)
-    if issubclass(annotation, Row):
-        return lambda value: _row(annotation)(value)
-    raise TypeError(f"found the annotation {annotation!r}, which no record can hold")
+        return _literal_reader(*(member.value for member in annotation), make=annotation)
+    return _row_reader(annotation)
 
 
 def _text(value: Any) -> str:
@@ -195,14 +190,10 @@ def _whole(value: Any) -> int:
 
 
 def _number(value: Any) -> float:
-    if value in ("inf", "-inf"):
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and value == value
+    if value in ("inf", "-inf", math.inf, -math.inf) or (is_number and abs(value) <= sys.float_info.max):
         return float(value)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
-        raise _mismatch(value, "a number or 'inf'")
-    try:
-        return float(value)
-    except OverflowError:
-        raise _mismatch(value, "a number that float64 holds, or 'inf'") from None
+    raise _mismatch(value, "a number that float64 holds, or 'inf'")
 
 
 def _nothing(value: Any) -> None:
@@ -210,39 +201,39 @@ def _nothing(value: Any) -> None:
         raise _mismatch(value, "null")
 
 
-def _free(value: Any, depth: int = DEEPEST) -> Any:
+def _anything(value: Any, depth: int = DEEPEST) -> Any:
     if depth == 0:
         raise _MismatchError(f"nested more than {DEEPEST} levels deep")
     if isinstance(value, Mapping):
-        return {_text(key): _free(inner, depth - 1) for key, inner in value.items()}
+        return {_text(key): _anything(inner, depth - 1) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_free(inner, depth - 1) for inner in value]
-    if isinstance(value, (int, float)) and not (isinstance(value, bool) or math.isfinite(_number(value))):
-        raise _mismatch(value, "a finite number")
-    if value is not None and not isinstance(value, (int, float)):
-        _text(value)
-    return value
+        return [_anything(inner, depth - 1) for inner in value]
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, (int, float)) and abs(value) <= sys.float_info.max:
+        return value
+    return _text(value)
 
 
-def _annotated(of: Any, *rules: Rule) -> Convert:
-    inner = _converter(of)
+def _annotated_reader(of: Any, *rules: Rule) -> Reader:
+    inner = _reader(of)
 
-    def convert(value: Any) -> Any:
+    def read(value: Any) -> Any:
         found = inner(value)
         for rule in rules:
             if not rule.holds(found):
                 raise _mismatch(value, rule.expected)
         return found
 
-    return convert
+    return read
 
 
-def _union(*members: Any) -> Convert:
-    converters = [_converter(member) for member in members]
+def _union_reader(*members: Any) -> Reader:
+    readers = [_reader(member) for member in members]
 
-    def convert(value: Any) -> Any:
+    def read(value: Any) -> Any:
         errors = []
-        for each in converters:
+        for each in readers:
             try:
                 return each(value)
             except _MismatchError as error:
@@ -250,80 +241,71 @@ def _union(*members: Any) -> Convert:
         # What the first member expects says it best: null and words are the exceptions.
         raise errors[0]
 
-    return convert
+    return read
 
 
-def _literal(*words: str, make: Callable[[str], Any] = str) -> Convert:
-    def convert(value: Any) -> Any:
+def _literal_reader(*words: str, make: Callable[[str], Any] = str) -> Reader:
+    def read(value: Any) -> Any:
         if not isinstance(value, str) or value not in words:
             raise _mismatch(value, f"one of {', '.join(word or repr(word) for word in words)}")
         return make(value)
 
-    return convert
+    return read
 
 
-def _tuple(of: Any, *_: Any) -> Convert:
-    inner = _converter(of)
+def _list_reader(of: Any, *_: Any) -> Reader:
+    inner = _reader(of)
 
-    def convert(value: Any) -> tuple[Any, ...]:
+    def read(value: Any) -> tuple[Any, ...]:
         if not isinstance(value, (list, tuple)):
             raise _mismatch(value, "a list")
-        found = []
-        for place, each in enumerate(value):
-            try:
-                found.append(inner(each))
-            except _MismatchError as error:
-                raise error.under(f"[{place}]") from None
-        return tuple(found)
+        return tuple(_at(f"[{place}]", inner, each) for place, each in enumerate(value))
 
-    return convert
+    return read
 
 
-def _dict(_: Any, of: Any) -> Convert:
-    inner = _converter(of)
+def _dict_reader(_: Any, of: Any) -> Reader:
+    inner = _reader(of)
 
-    def convert(value: Any) -> dict[str, Any]:
+    def read(value: Any) -> dict[str, Any]:
         if not isinstance(value, Mapping):
             raise _mismatch(value, "an object")
-        found = {}
-        for key, each in value.items():
-            try:
-                found[_text(key)] = inner(each)
-            except _MismatchError as error:
-                raise error.under(reprlib.repr(key)) from None
-        return found
+        return {_text(key): _at(reprlib.repr(key), inner, each) for key, each in value.items()}
 
-    return convert
+    return read
 
 
-_SIMPLE: dict[Any, Convert] = {
-    str: _text,
-    bool: _flag,
-    int: _whole,
-    float: _number,
-    types.NoneType: _nothing,
-    Any: _free,
-}
-_GENERIC: dict[Any, Callable[..., Convert]] = {
-    Annotated: _annotated,
-    types.UnionType: _union,
-    typing.Union: _union,
-    Literal: _literal,
-    tuple: _tuple,
-    Sequence: _tuple,
-    dict: _dict,
+def _at(step: str, read: Reader, value: Any) -> Any:
+    try:
+        return read(value)
+    except _MismatchError as error:
+        raise error.under(step) from None
+
+
+_SIMPLE: dict[Any, Reader] = {
+    str: _text, bool: _flag, int: _whole, float: _number, types.NoneType: _nothing, Any: _anything
+}  # fmt: skip
+_GENERIC: dict[Any, Callable[..., Reader]] = {
+    Annotated: _annotated_reader,
+    types.UnionType: _union_reader,
+    typing.Union: _union_reader,
+    Literal: _literal_reader,
+    tuple: _list_reader,
+    Sequence: _list_reader,
+    dict: _dict_reader,
 }
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Row):
-        return value.to_json()
-    if isinstance(value, StrEnum):
-        return value.value
-    if isinstance(value, float) and math.isinf(value):
-        return "inf" if value > 0 else "-inf"
-    if isinstance(value, Mapping):
-        return {key: _plain(inner) for key, inner in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_plain(inner) for inner in value]
+    match value:
+        case Row():
+            return value.to_json()
+        case StrEnum():
+            return value.value
+        case float():
+            return str(value) if math.isinf(value) else value
+        case dict():
+            return {key: _plain(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [_plain(inner) for inner in value]
     return value

@@ -60,7 +60,8 @@ TAKE = {"verdict": "measured", "ratio": 1.0, "ratio_low": 0.9, "ratio_high": 1.1
 MEASURED = {
     **made.measurement("ademamix/triton", 2.0, family="step", scale=1.0, scale_name="parameters", warnings=["noisy"]),
     "bytes_moved": 8.0, "flops": 9.0, "quick": False, "reason": "so", "aa": True, "inputs": "fresh", "compile_s": 1.5,
-    "allocator": "glibc", "peak_memory_bytes": 8192, "memory_kind": "host", "threads": {"torch": 2}, "affinity": [0, 1],
+    "allocator": "glibc", "peak_memory_bytes": 8192, "memory_kind": "host", "memory_reason": "so",
+    "threads": {"torch": 2}, "affinity": [0, 1],
     "looks": 1, "planned_looks": 3, "stopped": "tight", "calls_per_sample": 4, "iqr_s": 0.0, "noise": 1.1,
     "roofline": {
         "copy_bytes_per_s": 1e9, "update_bytes_per_s": 1e9, "matmul_flops_per_s": 1e9, "multiply_add_flops_per_s": 1e9
