@@ -1,1 +1,1 @@
-"""How sigmoid attention is judged: requirements, cases, checks and workloads."""
+"""How sigmoid attention is tested: requirements, cases, checks and workloads."""

@@ -472,7 +472,7 @@ GRADIENT_OPTIONS = (
     Case(id="window-three-blocks", backward=True, heads=1, kv_heads=1, nq=300, nk=300, window=(40, 25)),
     Case(id="alibi-two-blocks", backward=True, heads=1, kv_heads=1, nq=150, nk=150, alibi=True, slope=0.05),
 )
-# One key head for all, so that the sum is judged whatever the order of heads.
+# One key head for all, so that the sum is tested whatever the order of heads.
 SHARED_HEAD_GRADIENTS = (
     Case(id="four-over-one", quick=True, backward=True, heads=4, kv_heads=1, nq=8, nk=8),
     Case(id="three-over-one", backward=True, heads=3, kv_heads=1, nq=20, nk=9),

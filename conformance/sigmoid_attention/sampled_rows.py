@@ -1,7 +1,7 @@
-"""A long self-attention is held against the law at some of its queries and keys: each is a small exact problem of its own.
+"""Compare a long self-attention with the reference at some of its queries and keys: each is a small exact problem of its own.
 
 Nothing is approximated. A query's output and gradient depend on the keys that it sees alone, a key's gradients on the queries
-that see it; both are intervals, so that the law is asked about one row or one column of scores without any mask.
+that see it; both are intervals, so that the reference computes one row or one column of scores without any mask.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def compare_places(
     causal: bool = False,
     window: tuple[int, int] | None = None,
 ) -> Iterator[Comparison]:
-    """``head`` has q, k, v (N, D) and output (N, D), and where gradients are judged grad, dq, dk and dv too."""
+    """``head`` has q, k, v (N, D) and output (N, D), and where gradients are compared grad, dq, dk and dv too."""
     n = len(head["q"])
     left, right = window or (-1, -1)
     if causal:

@@ -245,7 +245,7 @@ def _query_gradient_step(
 
 
 @triton.jit
-def query_gradient_kernel(
+def query_gradient_kernel(  # noqa: C901  (loops written out for masked and whole blocks: a call would cost registers)
     Q, K, V, G, DQ, Slopes, Bias, Lengths, CuQ, CuK, RowSum, RowReach,
     q_b, q_h, q_n, q_d, k_b, k_h, k_n, k_d, v_b, v_h, v_n, v_d, g_b, g_h, g_n, g_d, dq_b, dq_h, dq_n, dq_d, slopes_b,
     blocks, heads, group, nq, nk, d, dv, scale, scale2, bias2, left, right,
@@ -331,7 +331,7 @@ def _key_gradient_step(
 
 
 @triton.jit
-def key_gradient_kernel(
+def key_gradient_kernel(  # noqa: C901  (likewise)
     Q, K, V, G, DK, DV, Slopes, Bias, Lengths, CuQ, CuK,
     q_b, q_h, q_n, q_d, k_b, k_h, k_n, k_d, v_b, v_h, v_n, v_d, g_b, g_h, g_n, g_d,
     dk_b, dk_h, dk_n, dk_d, dv_b, dv_h, dv_n, dv_d, slopes_b,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+import impls.sigmoid_attention
 from conformance.engine.comparison import compare
 from conformance.sigmoid_attention import cases
 from conformance.sigmoid_attention.cases import AttentionCase
@@ -21,7 +24,8 @@ from impls.implementation import NotRun
 from impls.sigmoid_attention import native, torch_blocked, triton_kernels
 from impls.sigmoid_attention.api import BACKENDS, choose, sigmoid_attention
 from impls.sigmoid_attention.module import SigmoidAttention
-from reference.rounding import FLOAT64, gamma
+from impls.sigmoid_attention.numpy_attention import stored
+from reference.rounding import FLOAT64, format_of, gamma
 from reference.sigmoid_attention import (
     backward,
     backward_bounds,
@@ -31,6 +35,8 @@ from reference.sigmoid_attention import (
     qk_norm,
     qk_norm_gradients,
 )
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def tensors(*shapes: tuple[int, ...], dtype: torch.dtype = torch.float64, seed: int = 0) -> list[torch.Tensor]:
@@ -94,7 +100,7 @@ def test_a_device_without_a_kernel_and_a_dtype_without_one_are_computed_eagerly(
 
 
 @pytest.mark.parametrize("backend", [name for name in BACKENDS if name != "auto"])
-def test_every_backend_computes_the_same_law(backend: str) -> None:
+def test_every_backend_agrees_with_the_reference(backend: str) -> None:
     case = AttentionCase(id="each", batch=2, heads=4, nq=17, nk=33, d=16, dv=24, bias=-1.0, causal=True, alibi=True)
     subject = TorchSubject(
         sigmoid_attention, "cpu", "renormalised" if backend == "flex" else "", {"arguments": {"backend": backend}}
@@ -239,7 +245,7 @@ def parts_of(module: SigmoidAttention, x: np.ndarray) -> tuple[Any, ...]:
     return weights, q, k, v
 
 
-def test_the_module_is_the_law_between_its_projections() -> None:
+def test_the_module_agrees_with_the_reference_between_its_projections() -> None:
     torch.manual_seed(0)
     module = SigmoidAttention(24, 4, max_length=7, num_kv_heads=2, causal=True, layer_scale=0.3, dtype=torch.float64)
     with torch.no_grad():
@@ -313,3 +319,34 @@ def test_the_module_trains_in_one_graph() -> None:
         optimizer.step()
         losses.append(loss.item())
     assert all(later < earlier for earlier, later in itertools.pairwise(losses[:10]))
+
+
+# The package.
+
+
+def test_the_package_imports_neither_torch_nor_the_suite_before_it_is_used() -> None:
+    program = (
+        "import sys, impls.sigmoid_attention; assert 'torch' not in sys.modules;"
+        "from impls.sigmoid_attention import SigmoidAttention, sigmoid_attention;"
+        "import impls.sigmoid_attention.numpy_tanh;"
+        "print([m for m in sys.modules if m.partition('.')[0] in ('reference', 'conformance')])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+    with pytest.raises(AttributeError, match="no attribute 'softmax'"):
+        getattr(impls.sigmoid_attention, "softmax")  # noqa: B009
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("wide", [np.float32, np.float64])
+def test_the_numpy_implementation_stores_as_the_reference_rounds(dtype: str, wide: Any) -> None:
+    rng = np.random.default_rng(0)
+    exponents = np.linspace(-150, 127.9, 20_000)
+    drawn = (rng.choice([-1, 1], exponents.size) * 2.0**exponents * rng.uniform(1, 2, exponents.size)).astype(wide)
+    ties = np.array([1 + 2.0**-8, 1 + 3 * 2.0**-8, 1 + 2.0**-11, 1 + 3 * 2.0**-11, 2.0**-134, 3 * 2.0**-134], wide)
+    special = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 65519.0, 65520.0, 3.39e38], wide)
+    values = np.concatenate([drawn, ties, -ties, special])
+    found, expected = stored(values, dtype), format_of(dtype).round(values).astype(wide)
+    assert found.dtype == wide
+    assert found.tobytes() == expected.tobytes()
+    assert stored(values, "float32") is values

@@ -1,4 +1,4 @@
-"""The driver of sigmoid attention gives strangers what they accept, and sees what they do to memory that is not theirs."""
+"""The harness of sigmoid attention passes functions the options that they accept, and sees what they write to."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def named(name: str) -> Implementation:
 # What is declared.
 
 
-def test_features_are_words_that_the_driver_explains() -> None:
+def test_features_are_words_that_the_harness_explains() -> None:
     for implementation in IMPLEMENTATIONS:
         assert implementation.features is not None
         assert implementation.features <= ALL_FEATURES
@@ -60,7 +60,7 @@ def test_features_are_words_that_the_driver_explains() -> None:
             assert case.needs <= ALL_FEATURES
 
 
-def test_every_requirement_is_checked_quickly_and_catches_a_planted_bug() -> None:
+def test_every_requirement_is_checked_quickly_and_catches_a_mutant() -> None:
     known = {r.id for r in REQUIREMENTS}
     assert {check.requirement for check in REQUIREMENTS.checks} == known
     # All but what takes long by its nature.
@@ -80,15 +80,15 @@ def test_listing_and_reading_the_checks_imports_no_framework() -> None:
     assert done.stdout.strip() == "[]"
 
 
-# What a stranger accepts.
+# What a third party's function accepts.
 
 
 def test_options_are_given_under_the_function_s_own_names() -> None:
-    def stranger(
+    def theirs(
         q: Any, k: Any, v: Any, softmax_scale: Any = None, is_causal: bool = False, sigmoid_bias: float = 0.0
     ) -> None: ...
 
-    arguments = AttentionArguments(stranger)
+    arguments = AttentionArguments(theirs)
     options = {"scale": 0.5, "causal": True, "bias": -1.0, "window": None, "key_lengths": None}
     assert arguments.keywords(options) == {"softmax_scale": 0.5, "is_causal": True, "sigmoid_bias": -1.0}
     with pytest.raises(Unsupported, match="does not accept window"):
@@ -363,7 +363,7 @@ def test_the_eager_implementation_gives_the_same_in_parts(monkeypatch: pytest.Mo
     ),
     dtype=st.sampled_from(cases.ALL_DTYPES),
 )
-def test_any_situation_is_computed_within_its_bounds(case: AttentionCase, dtype: str) -> None:
+def test_any_case_is_computed_within_its_bounds(case: AttentionCase, dtype: str) -> None:
     problem = cases.problem(case, dtype)
     for subject in (NumpySubject(numpy_attention), connect(named("torch-eager"), "cpu")):
         found = subject.forward_backward(problem)
@@ -413,7 +413,7 @@ class Wrong:
 wrong = Wrong()
 
 
-def test_a_workload_s_answer_is_held_against_the_law() -> None:
+def test_a_workload_s_answer_is_compared_with_the_reference() -> None:
     workload = next(w for w in WORKLOADS if w.quick and "backward" in w.needs)
     right = prepare(named("numpy"), workload, "cpu")
     right.run()
@@ -430,7 +430,7 @@ def test_an_interpreted_kernel_is_not_timed() -> None:
         prepare(named("triton"), WORKLOADS[0], "cpu")
 
 
-def test_a_speed_baseline_is_timed_and_judged_by_nothing() -> None:
+def test_a_speed_baseline_is_timed_and_tested_by_no_requirement() -> None:
     record = named("softmax-fused")
     subject = connect(record, "cpu")
     with pytest.raises(Unsupported, match="computes softmax attention: a speed baseline"):
@@ -459,7 +459,7 @@ def test_a_backward_pass_timed_alone_is_the_one_of_both() -> None:
         connect(named("numpy"), "cpu").timed(replace(load, alone=True))
 
 
-def test_what_is_another_program_on_a_cpu_is_judged_there_where_it_is_the_same() -> None:
+def test_what_is_another_program_on_a_cpu_is_tested_there_where_it_is_the_same() -> None:
     subject = connect(named("flex-attention"), "cpu")
     assert subject.forward(cases.problem(PLAIN, "float32")).output.shape == (1, 2, 5, 16)
     with pytest.raises(NotRun, match="whatever the dtype"):

@@ -1,4 +1,4 @@
-"""The Hopper kernels compute the law, forward and backward, in every way of masking; what they do not take they say."""
+"""The Hopper kernels agree with the reference, forward and backward, however masked, and refuse what they do not take."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ TRIED: list[tuple[AttentionCase, dict[str, int]]] = [
 
 
 @pytest.mark.parametrize(("case", "change"), TRIED, ids=lambda x: x.id if isinstance(x, AttentionCase) else "-".join(x))
-def test_every_way_of_masking_is_the_law(case: AttentionCase, change: dict[str, int]) -> None:
+def test_every_way_of_masking_agrees_with_the_reference(case: AttentionCase, change: dict[str, int]) -> None:
     with triton_kernels.changed(change):
         subject = TorchSubject(triton_hopper.attention, "cpu", "", {})
         result = subject.forward_backward(cases.problem(case, "float16"))
@@ -120,7 +120,7 @@ def test_what_is_infinite_reaches_nothing_through_the_ends_of_sequences(name: st
     leaves = {key: x.clone().requires_grad_() for key, x in given.items()}
     out = triton_hopper.attention(**leaves, causal=causal)
     found = dict(zip(leaves, torch.autograd.grad(out, list(leaves.values()), grad), strict=True))
-    # 0 times infinity is in the law of the one's gradient at every row of the other, and nowhere else.
+    # 0 times infinity is in the definition of the one's gradient at every row of the other, and nowhere else.
     assert found["v"].isfinite().all()
     rows = torch.ones(found[name].shape[2], dtype=torch.bool)
     rows[3] = False

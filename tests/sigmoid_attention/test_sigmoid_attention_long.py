@@ -1,4 +1,4 @@
-"""What long sequences are held against is the law: sampled places are exact, and zero queries leave running sums."""
+"""Long sequences are compared with the reference: sampled places are exact, and zero queries leave running sums."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def drawn(*names: str) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize(("causal", "window"), MASKS)
-def test_every_place_of_the_law_is_where_the_whole_has_it(causal: bool, window: tuple[int, int] | None) -> None:
+def test_every_sampled_place_is_what_the_whole_has_there(causal: bool, window: tuple[int, int] | None) -> None:
     x = drawn("q", "k", "v", "grad")
     options = {"bias": -1.0, "causal": causal, "window": window}
     gradients = backward(*x.values(), **options)
@@ -67,7 +67,7 @@ def test_zero_queries_leave_running_sums(causal: bool) -> None:
 @pytest.mark.parametrize("numerical_class", ["", "fused-tanh", "materialised"])
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
 @pytest.mark.parametrize("causal", [False, True])
-def test_the_bound_of_running_sums_admits_what_the_law_s_does_and_no_lost_key(
+def test_the_bound_of_running_sums_admits_what_the_reference_s_does_and_no_lost_key(
     dtype: str, causal: bool, numerical_class: str
 ) -> None:
     x = {name: format_of(dtype).round(np.abs(values)) for name, values in drawn("k", "v").items()}

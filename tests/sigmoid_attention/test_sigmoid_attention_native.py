@@ -1,4 +1,4 @@
-"""The C++ path obeys the law whatever the width of its vectors, wherever blocks and tiles end, on any number of threads."""
+"""The C++ path agrees with the reference at any width of vectors, end of blocks and tiles, and number of threads."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_the_activation_is_relatively_accurate_wherever_it_is_a_normal_number() 
     one = torch.ones(1, 1, 1, 1)
     found = native.attention(x.view(1, 1, -1, 1), one, one, scale=1.0).flatten().double().numpy()
     exact = sigmoid(x.double().numpy())
-    # The exponential's two units, the sum and the quotient: half of what the law allows to the activation alone.
+    # The exponential's two units, the sum and the quotient: half of what the bounds allow to the activation alone.
     assert (np.abs(found - exact) / exact).max() <= 4 * FLOAT32.unit_roundoff
     special = torch.tensor([-torch.inf, -1e30, -104.0, 104.0, torch.inf, torch.nan]).view(1, 1, -1, 1)
     values = native.attention(special, one, one, scale=1.0).flatten().tolist()

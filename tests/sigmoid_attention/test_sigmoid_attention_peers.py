@@ -40,7 +40,7 @@ def install(monkeypatch: pytest.MonkeyPatch, name: str, **members: Any) -> None:
     monkeypatch.setitem(sys.modules, name, module)
 
 
-def judged(implementation: Implementation, dtype: str) -> Iterator[tuple[str, bool]]:
+def outcomes(implementation: Implementation, dtype: str) -> Iterator[tuple[str, bool]]:
     """Every small case that the record declares itself able to take and the adapter takes, and whether it passed."""
     subject = connect(implementation, "cpu")
     for check in REQUIREMENTS.checks:
@@ -116,7 +116,7 @@ def test_flash_sigmoid_gets_every_option_by_its_own_name(monkeypatch: pytest.Mon
 
     install(monkeypatch, "flash_sigmoid", flash_attn_func=flash_attn_func)
     monkeypatch.delitem(sys.modules, "impls.sigmoid_attention.adapters.apple", raising=False)
-    found = dict(judged(named("flash-sigmoid"), "float16"))
+    found = dict(outcomes(named("flash-sigmoid"), "float16"))
     assert [case for case, passed in found.items() if not passed] == []
     assert {"SIG-17 both", "SIG-20 more-keys", "SIG-33 alibi", "SIG-34 four-over-one", "SIG-04 negative"} <= set(found)
     sys.modules.pop("impls.sigmoid_attention.adapters.apple")
@@ -164,7 +164,7 @@ def test_flashinfer_is_given_a_variant_and_sequences_end_to_end(
     adapter = importlib.import_module("impls.sigmoid_attention.adapters.flashinfer")
     # Most cases have a head dim that it does not take: with those taken too, all that it declares is put to the adapter.
     monkeypatch.setattr(adapter, "HEAD_DIMS", (16, *adapter.HEAD_DIMS))
-    found = dict(judged(named("flashinfer"), "bfloat16" if backend == "fa3" else "float16"))
+    found = dict(outcomes(named("flashinfer"), "bfloat16" if backend == "fa3" else "float16"))
     assert [case for case, passed in found.items() if not passed] == []
     assert {"SIG-47 causal-more-keys", "SIG-21 six-over-two", "SIG-15 decode", "SIG-25 transposed"} <= set(found)
     assert adapter._planned((0, 4), (0, 4), 1, 1, 64, False, torch.float16, torch.device("cpu")).backend == backend

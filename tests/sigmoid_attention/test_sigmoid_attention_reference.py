@@ -1,4 +1,4 @@
-"""The law of sigmoid attention holds: against 50 digits, against a complex step, and against its own symmetries."""
+"""The reference of sigmoid attention is right: against 50 digits, against a complex step, and against its own symmetries."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def close(got: Any, expected: Any, factor: float = 1.0) -> None:
 
 
 def by_hand(q: Array, k: Array, v: Array, options: dict[str, Any]) -> Array:
-    """Written element by element from the paper's sentence, in 50 digits, sharing no code with the law."""
+    """Written element by element from the paper's sentence, in 50 digits, sharing no code with the reference."""
     batch, heads, nq, d = q.shape
     kv_heads, nk, dv = k.shape[1], k.shape[2], v.shape[3]
     scale = options.get("scale")

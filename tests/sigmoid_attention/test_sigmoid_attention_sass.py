@@ -248,7 +248,7 @@ def scores() -> torch.Tensor:
 def is_exact_enough(z: torch.Tensor, got: Any) -> bool:
     with np.errstate(over="ignore"):
         expected = 1 / (1 + np.exp2(z.double().numpy()))
-    # What the law's bounds allow an activation: 8 roundings of itself, and a result at the end of the normal range.
+    # What the reference's bounds allow an activation: 8 roundings of itself, and a result at the end of the normal range.
     bound = 8 * FLOAT32.unit_roundoff * expected + FLOAT32.smallest_normal
     return compare("weight", np.asarray(got, np.float64), expected, np.where(np.isnan(expected), 0, bound)).passed
 
@@ -261,7 +261,7 @@ def test_the_activation_is_as_exact_as_the_bounds_allow(reciprocals: int) -> Non
     assert is_exact_enough(z, got)
 
 
-def run_ptx(assembly: str, inputs: list[np.ndarray]) -> list[np.ndarray]:
+def run_ptx(assembly: str, inputs: list[np.ndarray]) -> list[np.ndarray]:  # noqa: C901  (one branch for each instruction)
     """The few instructions that the activation is written in, in float32 as PTX defines them; both approximations rounded."""
     values: dict[str, np.ndarray] = {f"${4 + i}": x.astype(np.float32) for i, x in enumerate(inputs)}
 

@@ -1,4 +1,4 @@
-"""The statistical twin admits honest arithmetic at the rate that it states, and refuses what leans or spreads."""
+"""The statistical model passes honest arithmetic at the stated rate, and fails errors with a mean or too much spread."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def keep(x: Array, store: Format) -> Array:
     return store.round(x)
 
 
-# Each is a way in which an honest kernel may go; none is one of the planted bugs, and no threshold was taken from them.
+# Each is a way in which an honest kernel may go; none is one of the mutants, and no threshold was taken from them.
 HONEST: dict[str, dict[str, Any]] = {
     "rounded to nearest": {},
     "weights never stored": {"keep": lambda x, store: x},
