@@ -16,7 +16,7 @@ Command = Callable[[Sequence[str]], int]
 
 
 def _diff(arguments: Sequence[str]) -> int:
-    from reports.comparing.command import main as diff
+    from reports.diff.command import main as diff
 
     return diff(arguments)
 

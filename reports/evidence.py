@@ -77,5 +77,5 @@ def is_noisy(pair: MeasurementRecord) -> bool:
 
 
 def natural(text: str) -> list[tuple[int, str]]:
-    """A sorting key by which C2 stands before C10."""
+    """A sorting key by which C2 comes before C10."""
     return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"([0-9]+)", text)]

@@ -62,7 +62,7 @@ def write_lines(
     if target.exists() and not target.is_file():
         raise OSError(f"{target} is there and is no regular file")
     ordered = sorted(lines, key=_sort_key)
-    # A lone surrogate stands in strings only, where its backslash escape is JSON's own.
+    # A lone surrogate occurs in strings only, where its backslash escape is JSON's own.
     data = "".join(dump(line) + "\n" for line in [header, *ordered]).encode("utf-8", "backslashreplace")
     counts = {kind: sum(line["record"] == kind for line in ordered) for kind in KINDS}
     last = dump({**footer, "counts": counts, "sha256": hashlib.sha256(data).hexdigest()})

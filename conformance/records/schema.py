@@ -1,7 +1,7 @@
 """The record schema: one class for each kind of record, which writes it, reads it and validates it.
 
 A record file holds a header, then a line for each verdict, mutant result, measurement, claim and curve, then a footer. How
-values are checked stands in conformance/records/fields.py. A field that files of earlier versions lack has a default.
+values are checked is in conformance/records/fields.py. A field that files of earlier versions lack has a default.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The same code again and again: how often is it called slower than itself?
 
 ``python -m conformance.regression.repeat --repeats 50 -- --quick --impl built-in`` measures once, then so many times against
-that first run, and counts alarms; what stands after ``--`` goes to pytest. The records stay in the folder, so that every pair
+that first run, and counts alarms; what follows ``--`` goes to pytest. The records stay in the folder, so that every pair
 of runs can be compared as well: that is said last, without further takes.
 """
 

@@ -159,7 +159,7 @@ def _compare_with(
 
 
 _RANK = {"undecided": 0, "same": 0, "faster": 0, "slower": 1}
-"""One take that shows no loss speaks for all of them."""
+"""One take that shows no loss decides for all of them."""
 
 
 def _judge(before: Figure, now: Figure, takes: int, noise: float, scatter: float, family: int) -> Change:
@@ -208,7 +208,7 @@ def _noise(place: Place, figures: Sequence[Figure]) -> float:
 
 
 def _scatter(pairs: Sequence[tuple[Figure, Figure]], family: int) -> dict[str, float]:
-    """By device: how much a figure may lose between runs for no reason, told from those that gained.
+    """By device: how much a figure may lose between runs for no reason, estimated from those that gained.
 
     Noise has no side. What became faster without anybody's doing (an A/A pair whichever way it went) shows how far
     unchanged figures wander between two runs, which the intervals inside one run cannot show; a slowdown does not hide in it.

@@ -130,7 +130,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _whole(name: str, known: Sequence[Curve]) -> str:
-    """A name without its system stands for that curve of every system."""
+    """A name without its system means that curve of every system."""
     return name if "/" in name or name in {curve.system for curve in known} else f"*/{name}"
 
 

@@ -1,4 +1,4 @@
-"""A run held against an earlier one names what it lost, and only that; what cannot be compared is said and not guessed."""
+"""A run compared with an earlier one names what it lost, and only that; what cannot be compared is said and not guessed."""
 
 from __future__ import annotations
 

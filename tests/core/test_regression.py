@@ -26,7 +26,7 @@ WILD = Machine(spread=0.06, correlation=0.7, offset=0.01, spell=0.05)
 def run_against(
     machine: Machine, generator: np.random.Generator, slowed: dict[int, float] | None = None, earlier: int = 1
 ) -> list[Change]:
-    """A run held against earlier ones, suspects measured again as the plugin does."""
+    """A run compared with earlier ones, suspects measured again as the plugin does."""
     before = [figures(machine, generator, WORKLOADS) for _ in range(earlier)]
     now = figures(machine, generator, WORKLOADS, slowed)
     again: dict[Key, list[Figure]] = {}

@@ -13,7 +13,7 @@ import pytest
 
 from conformance.records.schema import Verdict
 from reports import cli
-from reports.comparing.command import BAD_INPUT, NOTHING_WORSE, WORSE
+from reports.diff.command import BAD_INPUT, NOTHING_WORSE, WORSE
 from tests.reports import records_for_tests as made
 from tests.reports.test_reports_page import EVIL, ROOT
 
@@ -49,7 +49,7 @@ def test_the_same_run_has_not_changed(diff: Diff) -> None:
     code, text = diff(made.lines(), made.lines())
     assert code == NOTHING_WORSE
     assert text.endswith("\nNothing changed.\n")
-    assert "In both: 313 cases, 9 measurements and 19 planted bugs." in text
+    assert "In both: 313 cases, 9 measurements and 19 mutants." in text
 
 
 LOST = "  ! ademamix/torch, ADM-01 (One step moves the parameters by the mixed update): passed, now "
@@ -278,7 +278,7 @@ def test_a_folder_is_all_of_its_records_and_the_order_of_lines_does_not_matter(
         made.write(folder / "1.jsonl", made.verdict_lines())
         made.write(folder / "2.jsonl", made.measurement_lines(), started="2026-11-23T09:00:00Z")
     assert cli.main(["diff", str(old), str(new)]) == NOTHING_WORSE
-    assert "In both: 313 cases, 9 measurements and 0 planted bugs." in capsys.readouterr().out
+    assert "In both: 313 cases, 9 measurements and 0 mutants." in capsys.readouterr().out
 
 
 def test_a_record_cannot_write_to_the_terminal(diff: Diff) -> None:

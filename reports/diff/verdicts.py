@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from conformance.records.schema import RED, Verdict, VerdictRecord
 from conformance.regression.pairs import VerdictChange, VerdictPair, pair_verdicts
-from reports.comparing.change import Change, shown, some
+from reports.diff.change import Change, shown, some
 from reports.evidence import Evidence
 from reports.numbers import count, margin
 from reports.ranking import requirement_named, worst_first
@@ -112,7 +112,7 @@ def _compare_cell(found: Verdicts, words: str, before: Cell, after: Cell) -> Non
 
 
 def _lost(words: str, pairs: Sequence[VerdictPair]) -> Change:
-    # What fails is told before what crashes, and both before a gap that is declared now.
+    # What fails comes before what crashes, and both before a gap that is declared now.
     rank = {Verdict.FAIL: 0, Verdict.ERROR: 1, Verdict.UNSUPPORTED: 2}
     worst = min(pairs, key=lambda pair: (rank[pair.now.verdict], worst_first(pair.now)))
     old, new = worst.before, worst.now

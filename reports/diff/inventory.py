@@ -1,9 +1,9 @@
-"""What was judged, by which rules and which planted bugs, and what of it is new, gone or another version."""
+"""Say which implementations, requirements, packages and mutants are new, gone or another version."""
 
 from __future__ import annotations
 
 from conformance.records.schema import MutantRecord
-from reports.comparing.change import Change, shown, some
+from reports.diff.change import Change, shown, some
 from reports.evidence import Evidence
 from reports.numbers import count
 
@@ -58,11 +58,11 @@ def _packages(evidence: Evidence) -> dict[str, set[str]]:
     return found
 
 
-def bugs(old: Evidence, new: Evidence) -> tuple[list[Change], int]:
-    """Planted bugs that are caught no longer, or now; and how many both runs planted."""
+def mutants(old: Evidence, new: Evidence) -> tuple[list[Change], int]:
+    """Mutants that are caught no longer, or now; and how many both runs tested."""
     before = {(killed.system, killed.mutant): killed for killed in old.mutants}
     after = {(killed.system, killed.mutant): killed for killed in new.mutants}
-    # A run without any planted bug was not asked to judge the suite.
+    # A run without any mutant was not asked to test the suite itself.
     if not before or not after:
         return [], 0
     changes = [
@@ -73,11 +73,11 @@ def bugs(old: Evidence, new: Evidence) -> tuple[list[Change], int]:
     changes += [Change(f"{shown(name)}: gone") for (_, name) in before if (_, name) not in after]
     shared = [key for key in after if key in before]
     for key in shared:
-        changes += _bug(before[key], after[key])
+        changes += _mutant(before[key], after[key])
     return changes, len(shared)
 
 
-def _bug(before: MutantRecord, after: MutantRecord) -> list[Change]:
+def _mutant(before: MutantRecord, after: MutantRecord) -> list[Change]:
     name = shown(after.mutant)
     skipped = [id_ for id_ in before.checked if id_ not in after.checked]
     if before.verdict != after.verdict:

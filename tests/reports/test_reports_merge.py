@@ -141,12 +141,12 @@ REFUSALS |= {
         {},
         r"second\.jsonl: holds two verdicts on ademamix/torch for ADM-01 d8-t1: ",
     ),
-    "a planted bug that reads differently": (
+    "a mutant that reads differently": (
         [made.mutant("ademamix", "ademamix/bug", "Says another thing.", ["ADM-01"], {}, ["ADM-01"])],
         {},
         r"second\.jsonl: its mutant ademamix/bug reads differently in first\.jsonl",
     ),
-    "a planted bug that is caught in one": (
+    "a mutant that is caught in one": (
         [made.mutant("ademamix", "ademamix/bug", "Is wrong.", ["ADM-01"], {}, ["ADM-01"], verdict="survived")],
         {},
         r"second\.jsonl: the mutant ademamix/bug is 'survived' here and 'killed' in first\.jsonl",

@@ -14,7 +14,7 @@ from conformance.records.schema import MeasurementRecord
 from conformance.regression import speeds
 from conformance.regression.pairs import compare_speeds as changes_between
 from conformance.regression.speeds import figure_of
-from reports.comparing.change import Change, shown
+from reports.diff.change import Change, shown
 from reports.evidence import Evidence
 from reports.numbers import ratio
 
@@ -64,7 +64,7 @@ LOST = ("wrong answer", "error", "measuring fault")
 
 
 def _comparable(found: Speeds, before: MeasurementRecord, after: MeasurementRecord) -> bool:
-    """Whether there are two speeds beside one baseline; where there are not, what there is instead is told."""
+    """Whether there are two speeds beside one baseline; otherwise say what there is instead."""
     if before.verdict != after.verdict:
         reason = f" ({shown(after.message)})" if after.message else ""
         text = f"{_words(after)}: was {shown(before.verdict)!s}, is now {shown(after.verdict)!s}{reason}"

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 from conformance.records.fields import RecordError
 from conformance.regression.compare import record_files
-from reports.comparing import inventory
-from reports.comparing.change import Change, shown
-from reports.comparing.speeds import compare_speeds
-from reports.comparing.verdicts import compare_verdicts
+from reports.diff import inventory
+from reports.diff.change import Change, shown
+from reports.diff.speeds import compare_speeds
+from reports.diff.verdicts import compare_verdicts
 from reports.evidence import Evidence
 from reports.merge import load
 from reports.numbers import count
@@ -19,10 +19,10 @@ from reports.numbers import count
 NOTHING_WORSE, WORSE, BAD_INPUT = 0, 1, 2
 
 EPILOG = """\
-Compared are the cases (implementation, requirement, case, dtype and device) that both runs put. Exit codes: 0 when nothing
-got worse; 1 when a verdict was lost (it passed, and now fails, crashes or is declared a gap), a planted bug is no longer
-caught, an honest variant is accused, or a slowdown is proven by the rule of docs/regressions.md; 2 for input that cannot be
-compared.
+Compared are the cases (implementation, requirement, case, dtype and device) that both runs tested. Exit codes: 0 when nothing
+got worse; 1 when a verdict was lost (it passed, and now fails, crashes or is declared a gap), a mutant (a planted bug) is no
+longer caught, an honest variant is accused, or a slowdown is proven by the rule of docs/regressions.md; 2 for input that
+cannot be compared.
 """
 
 
@@ -51,10 +51,10 @@ def main(arguments: Sequence[str]) -> int:
 def difference(old: Evidence, new: Evidence) -> tuple[str, int]:
     """The text and the exit code. RecordError where the two have nothing in common."""
     verdicts, speeds = compare_verdicts(old, new), compare_speeds(old, new)
-    bugs, shared_bugs = inventory.bugs(old, new)
-    if not verdicts.shared and not speeds.shared and not shared_bugs:
+    mutants, shared_mutants = inventory.mutants(old, new)
+    if not verdicts.shared and not speeds.shared and not shared_mutants:
         raise RecordError(
-            "the two have no case, measurement or planted bug in common, so nothing can be compared; "
+            "the two have no case, measurement or mutant in common, so nothing can be compared; "
             "expected two runs that judge the same implementations on the same devices"
         )
     groups = [
@@ -66,13 +66,13 @@ def difference(old: Evidence, new: Evidence) -> tuple[str, int]:
         ("Slower", speeds.slower),
         ("Faster", speeds.faster),
         ("Measurements that are not comparable", speeds.other),
-        ("Planted bugs", bugs),
+        ("Mutants", mutants),
         ("Implementations", inventory.implementations(old, new)),
         ("Requirements", inventory.requirements(old, new)),
         ("Packages", inventory.packages(old, new)),
     ]
     worse = sum(change.worse for _, changes in groups for change in changes)
-    shared = f"{count(verdicts.shared, 'case')}, {count(speeds.shared, 'measurement')} and {count(shared_bugs, 'planted bug')}"
+    shared = f"{count(verdicts.shared, 'case')}, {count(speeds.shared, 'measurement')} and {count(shared_mutants, 'mutant')}"
     lines = [f"{_side('A', old)}\n{_side('B', new)}\nIn both: {shared}.", _verdict(groups, worse)]
     for title, changes in groups:
         if changes:
