@@ -6,7 +6,9 @@ from xml.sax.saxutils import escape, quoteattr
 
 from conformance.records.schema import SystemRecord
 from reports.anchors import file_name
-from reports.canvas import BLUE, INK, QUIET, SIGNATURE, drawable, text_width
+from reports.charts.font import drawable, text_width
+from reports.charts.style import BLUE, INK, QUIET
+from reports.charts.svg import SIGNATURE
 from reports.evidence import Evidence
 from reports.numbers import count, margin, percent
 from reports.ranking import STATUS_WORDS, RankingRow, Status, ranking

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
+
+import numpy as np
 
 from conformance.records.schema import MeasurementRecord
 
@@ -48,19 +49,15 @@ def cut_into_pieces(members: Sequence[MeasurementRecord]) -> bool:
 
 def growth(family: Family, label: str, measurements: Sequence[MeasurementRecord]) -> Growth:
     """``measurements`` of one implementation along a family: two scales at the least, in their order, with positive times."""
-    xs = [math.log(m.scale or 1.0) for m in measurements]
-    ys = [math.log(m.median_s or 1.0) for m in measurements]
-    middle = sum(xs) / len(xs)
-    spread = sum((x - middle) ** 2 for x in xs)
-    weights = [(x - middle) / spread for x in xs]
+    x = np.log([m.scale or 1.0 for m in measurements])
+    y = np.log([m.median_s or 1.0 for m in measurements])
+    weights = (x - x.mean()) / ((x - x.mean()) ** 2).sum()
     low = high = None
     if all(m.low_s and m.high_s for m in measurements):
-        ends = [(math.log(m.low_s or 1.0), math.log(m.high_s or 1.0)) for m in measurements]
-        low = sum(min(weight * a, weight * b) for weight, (a, b) in zip(weights, ends, strict=True))
-        high = sum(max(weight * a, weight * b) for weight, (a, b) in zip(weights, ends, strict=True))
-    steps = [(y - x) / (b - a) for (a, x), (b, y) in pairwise(zip(xs, ys, strict=True)) if b > a]
+        ends = weights * np.log([[m.low_s or 1.0 for m in measurements], [m.high_s or 1.0 for m in measurements]])
+        low, high = float(ends.min(axis=0).sum()), float(ends.max(axis=0).sum())
+    wider = np.diff(x) > 0
+    steepest = float((np.diff(y)[wider] / np.diff(x)[wider]).max())
     first, last = measurements[0], measurements[-1]
-    slope = sum(weight * y for weight, y in zip(weights, ys, strict=True))
-    return Growth(
-        family, label, first.scale_name or "scale", first.scale or 0.0, last.scale or 0.0, slope, low, high, max(steps)
-    )
+    name, slope = first.scale_name or "scale", float(weights @ y)
+    return Growth(family, label, name, first.scale or 0.0, last.scale or 0.0, slope, low, high, steepest)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from reports import markdown
 from reports.badges import badges
+from reports.charts.gallery import gallery
 from reports.document import Document, Section
 from reports.evidence import Evidence
-from reports.gallery import gallery
 from reports.report_index import WriteUp
 from reports.sections import bugs, charts, claims, curves, findings, matrix, provenance, rankings, speed, summary
 from reports.web import page as web
@@ -29,7 +29,7 @@ def render(evidence: Evidence, written: Sequence[WriteUp] = ()) -> dict[str, byt
         Section("Speed", speed.speed(evidence, plots)),
         Section("Requirements", matrix.matrix(evidence)),
         Section("Findings", findings.findings(evidence, written)),
-        Section("Mutants", bugs.bugs(evidence, plots.bugs), ["planted-bugs"]),
+        Section("Mutants", bugs.bugs(evidence, plots.mutants), ["planted-bugs"]),
         Section("What the words mean", provenance.meanings()),
         Section("Environment", provenance.environment(evidence)),
         Section("How to reproduce", provenance.reproduction(evidence)),

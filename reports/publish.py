@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from reports import ReportError
-from reports.canvas import SIGNATURE as PLOT_SIGNATURE
+from reports.charts.svg import SIGNATURE as PLOT_SIGNATURE
 from reports.page import SIGNATURE
 from reports.web.page import SIGNATURE as WEB_SIGNATURE
 

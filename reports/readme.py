@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from conformance.records.schema import SystemRecord
 from reports import ReportError, markdown
-from reports.chart_data import chart
+from reports.charts.margins import margin_chart
 from reports.document import Block, Code, Figure, Inline, Link, Number, Strong, Table, inline, joined, series
 from reports.evidence import Evidence
 from reports.numbers import margin, ratio
@@ -39,7 +39,7 @@ def figures(evidence: Evidence, report: str) -> str:
     source = Link("a published report", page)
     lead = (Strong(verdict(evidence)), " From ", source, f"{period(evidence)}. ", machines(evidence))
     parts: list[Block] = [lead, Table(headers, rows), LEGEND]
-    drawn = (chart(evidence, system) for system in evidence.systems)
+    drawn = (margin_chart(evidence, system) for system in evidence.systems)
     first = next((data for data in drawn if data is not None), None)
     if first is not None:
         picture = (PurePosixPath(report) / "plots" / f"{first.system}.svg").as_posix()

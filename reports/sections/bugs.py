@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from conformance.records.schema import MutantRecord, SystemRecord
-from reports.bug_chart import BugChart, columns, idle, planted, short_name
+from reports.charts.mutants import columns, idle, planted, short_name
 from reports.document import Block, BulletList, Code, Details, Figure, Inline, Section, Strong, Table, joined, slug
 from reports.evidence import Evidence
 from reports.numbers import count, listing, margin, share
@@ -20,8 +20,8 @@ LEGEND = (
 )
 
 
-def bugs(evidence: Evidence, drawn: Mapping[str, tuple[BugChart, str]]) -> list[Block]:
-    """Rates, the chart (``drawn``: by system, with the path of its file), survivors and false alarms of each system."""
+def bugs(evidence: Evidence, drawn: Mapping[str, Figure]) -> list[Block]:
+    """Rates, the chart (``drawn``: by system), survivors and false alarms of each system."""
     if not evidence.mutants:
         return ["None of these runs tested the suite by its mutants."]
     sections = []
@@ -34,9 +34,7 @@ def bugs(evidence: Evidence, drawn: Mapping[str, tuple[BugChart, str]]) -> list[
     return [LEGEND, *sections]
 
 
-def _system(
-    evidence: Evidence, system: SystemRecord, mutants: Sequence[MutantRecord], drawn: tuple[BugChart, str] | None
-) -> list[Block]:
+def _system(evidence: Evidence, system: SystemRecord, mutants: Sequence[MutantRecord], drawn: Figure | None) -> list[Block]:
     honest = [killed for killed in mutants if killed.honest]
     equivalent = [killed for killed in mutants if not killed.honest and killed.verdict == "equivalent"]
     real = planted(evidence, system)
@@ -50,7 +48,7 @@ def _system(
     lines += [f"Requirements that caught no planted bug: {listing(unused)}."] if unused else []
     parts: list[Block] = [BulletList(lines)]
     if drawn is not None:
-        parts.append(Details("Chart: which requirement caught which bug", [Figure(drawn[1], drawn[0].description)]))
+        parts.append(Details("Chart: which requirement caught which bug", [drawn]))
     missed = [(k, ", ".join(k.expected_killers) or "-") for k in real if k.verdict != "killed"]
     if missed:
         parts += ["Survivors:", _table("Bug", "What is wrong", "Meant to be caught by", missed)]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 
 from conformance.records.schema import ClaimRecord, SystemRecord
+from reports.charts.gallery import Gallery
 from reports.document import Block, Code, CodeBlock, Details, Emphasis, Inline, Section, Strong, Table, inline
 from reports.evidence import Evidence
-from reports.gallery import Gallery
 from reports.numbers import listing, si, significant
 
 INTRODUCTION = inline(

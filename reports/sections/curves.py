@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from conformance.records.schema import CurveRecord
+from reports.charts.gallery import Gallery
 from reports.document import Block, Code, Details, Inline, Section, Table, inline
 from reports.evidence import Evidence, natural
-from reports.gallery import Gallery
 from reports.numbers import significant
 from reports.ranking import short_name
 

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from conformance.records.schema import MeasurementRecord, SystemRecord
+from reports.charts.gallery import Gallery
+from reports.charts.speeds import growths
 from reports.document import Block, BulletList, Code, Details, Emphasis, Inline, Number, Section, Strong, Table, inline, series
 from reports.evidence import Evidence, is_noisy
-from reports.gallery import Gallery
 from reports.growth import Growth
 from reports.numbers import listing, margin, percent, ratio, si
 from reports.ranking import STATUS_WORDS, MainWorkload, Status, cache_order, main_workload, ranking, short_name
-from reports.speed_data import growths
 
 INTRODUCTION = inline(
     "A ratio is the baseline's time divided by the implementation's own, with its 95 % interval; above 1 is faster. {} is "

@@ -9,7 +9,7 @@ import pytest
 
 from conformance.records.schema import Verdict
 from reports.badges import GROUNDS, LABEL_GROUND, badges, draw
-from reports.canvas import SIGNATURE
+from reports.charts.svg import SIGNATURE
 from reports.merge import load
 from tests.reports import records_for_tests as made
 from tests.reports.test_reports_page import EVIL, evil_records

@@ -8,7 +8,7 @@ import pytest
 
 from reports import ReportError, cli
 from reports import publish as publish_module
-from reports.canvas import SIGNATURE as PLOT_SIGNATURE
+from reports.charts.svg import SIGNATURE as PLOT_SIGNATURE
 from reports.page import SIGNATURE
 from reports.publish import publish
 from reports.web.page import SIGNATURE as WEB_SIGNATURE

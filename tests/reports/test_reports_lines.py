@@ -1,4 +1,4 @@
-"""Axes keep the order of what they place, lines and rooflines draw whatever a record may hold, and their words are true."""
+"""Line charts and rooflines draw whatever a record may hold, each value where it belongs, and their words are true."""
 
 from __future__ import annotations
 
@@ -9,56 +9,22 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib import style
+from matplotlib.axes import Axes as MatplotlibAxes
 
 from conformance.records.schema import Axes, MeasurementRecord, Series, SystemRecord
-from reports.axes import Axis, axis, label
-from reports.line_chart import LineChart, described, draw, legend_rows, style, wrapped
+from reports.charts.lines import LineChart
+from reports.charts.roofline import AXES, Roof, RooflineChart, Share, ShareChart
+from reports.charts.speeds import growths, roofline_charts, scaling_charts
+from reports.charts.studies import claim_chart, curve_charts
+from reports.charts.style import INK, LOOKS, STYLE, short
+from reports.charts.svg import as_svg
 from reports.merge import merge
 from reports.page import render
 from reports.ranking import main_workload
-from reports.roofline_chart import Roof, RooflineChart, Share, ShareChart, Spot, draw_roofline, draw_shares
-from reports.speed_data import growths, roofline_charts, scaling_charts
-from reports.study_data import claim_chart, curve_charts
 from tests.reports import records_for_tests as made
 
-START, STOP, APART = 60.0, 500.0, 40.0
-finite = st.floats(-1e12, 1e12, allow_subnormal=False)
 positive = st.floats(1e-12, 1e12)
-
-
-def check_axis(made_axis: Axis, values: list[float]) -> None:
-    places = [made_axis.at(value) for value in sorted(values)]
-    assert places == sorted(places)
-    assert all(START <= place <= STOP for place in places)
-    ticks = made_axis.ticks(APART)
-    assert len(ticks) >= 1
-    assert all(START - 1e-6 <= x <= STOP + 1e-6 for x, _ in ticks)
-    assert len({text for _, text in ticks}) == len(ticks)
-    xs = [x for x, _ in ticks]
-    assert xs == sorted(xs)
-
-
-@settings(deadline=None)
-@given(st.lists(positive, min_size=1, max_size=6))
-def test_a_logarithmic_axis_places_in_order_with_ticks(values: list[float]) -> None:
-    check_axis(axis(values, True, START, STOP), values)
-
-
-@settings(deadline=None)
-@given(st.lists(st.integers(-1000, 1000).map(float), min_size=1, max_size=6))
-def test_a_linear_axis_places_in_order_with_ticks(values: list[float]) -> None:
-    check_axis(axis(values, False, START, STOP), values)
-
-
-def test_what_a_logarithm_cannot_place_lies_on_the_edge() -> None:
-    scale = axis([1.0, 10.0, 0.0, math.inf], True, START, STOP)
-    assert scale.at(0.0) == START
-    assert scale.at(-1.0) == START
-    assert scale.at(math.inf) == STOP
-
-
-def test_labels_of_powers_are_short() -> None:
-    assert [label(x) for x in (1e-9, 5e-4, 0.02, 1, 512, 2048, 1e6)] == ["10⁻⁹", "5·10⁻⁴", "0.02", "1", "512", "2k", "1M"]
 
 
 def line_chart(**changes: Any) -> LineChart:
@@ -67,9 +33,67 @@ def line_chart(**changes: Any) -> LineChart:
         "subtitle": "s",
         "axes": Axes("x", "y", "xy"),
         "lines": (Series("a", (1, 2, 3), (1, 2, 3)),),
-        "description": "d",
     }
     return LineChart(**{**fields, **changes})
+
+
+def drawn(chart: LineChart | ShareChart) -> MatplotlibAxes:
+    with style.context(["default", STYLE]):
+        return chart.figure().axes[0]
+
+
+def check_axes(values: list[float], log: str) -> None:
+    places = tuple(float(place) for place in range(1, len(values) + 1))
+    series = Series("a", places, tuple(values))
+    axes = drawn(line_chart(lines=(series,), axes=Axes("x", "y", log)))
+    low, high = axes.get_ylim()
+    (line,) = axes.lines
+    assert list(line.get_xdata()) == list(places)
+    assert list(line.get_ydata()) == pytest.approx(series.y)
+    assert low <= min(series.y) <= max(series.y) <= high
+    ticks = [tick for tick in axes.get_yticks() if low <= tick <= high]
+    assert len(ticks) >= 1
+    assert ticks == sorted(ticks)
+    assert len(set(axes.yaxis.get_major_formatter().format_ticks(ticks))) == len(ticks)
+
+
+@settings(deadline=None, max_examples=15)
+@given(st.lists(positive, min_size=1, max_size=6))
+def test_a_logarithmic_axis_holds_all_values_and_has_ticks(values: list[float]) -> None:
+    check_axes(values, "xy")
+
+
+@settings(deadline=None, max_examples=15)
+@given(st.lists(st.integers(-1000, 1000).map(float), min_size=1, max_size=6))
+def test_a_linear_axis_holds_all_values_and_has_ticks(values: list[float]) -> None:
+    check_axes(values, "")
+
+
+def test_what_a_logarithm_cannot_place_lies_on_the_edge() -> None:
+    axes = drawn(line_chart(lines=(Series("a", (1, 2, 3, 4, 5), (1.0, 10.0, 0.0, -1.0, math.inf)),)))
+    low, high = axes.get_ylim()
+    assert 0 < low < 1
+    assert 10 < high < math.inf
+    assert list(axes.lines[0].get_ydata()) == [1.0, 10.0, low, low, high]
+
+
+def test_a_linear_axis_begins_at_zero_where_the_values_nearly_do() -> None:
+    near, far = ((3.0, 10.0), (9.0, 10.0))
+    starts = [drawn(line_chart(lines=(Series("a", (1, 2), y),), axes=Axes("x", "y"))).get_ylim()[0] for y in (near, far)]
+    assert starts[0] == 0
+    assert starts[1] > 8
+
+
+def test_measured_sizes_are_the_ticks() -> None:
+    sizes = (64, 256, 1024, 4096)
+    axes = drawn(line_chart(lines=(Series("a", sizes, (1, 2, 3, 4)),)))
+    assert [label.get_text() for label in axes.get_xticklabels()] == [str(size) for size in sizes]
+
+
+def test_labels_of_powers_are_short() -> None:
+    assert [short(x) for x in (1e-9, 5e-4, 2.5e-4, 0.02, 1, 512, 2000, 1e6)] == [
+        *("10⁻⁹", "5·10⁻⁴", "2.5·10⁻⁴", "0.02", "1", "512", "2k", "1M")
+    ]
 
 
 @pytest.mark.parametrize("log", ["", "xy"])
@@ -86,32 +110,60 @@ def line_chart(**changes: Any) -> LineChart:
     ],
 )
 def test_lines_of_any_kind_are_drawn(log: str, lines: tuple[Series, ...]) -> None:
-    svg = draw(line_chart(lines=lines, axes=Axes("x", "y", log), title="T" * 300, subtitle="many words " * 60))
+    chart = line_chart(lines=lines, axes=Axes("x", "y", log), title="T" * 300, subtitle="many words " * 60)
+    svg = as_svg(chart.figure, chart.title)
     assert ElementTree.fromstring(svg).tag.endswith("svg")
     assert b"<text" not in svg
+    assert chart.description
+
+
+def test_intervals_are_bars_or_a_band() -> None:
+    few = drawn(line_chart(lines=(Series("a", (1, 2), (2, 4), (1, 3), (3, 5)),)))
+    ((_, bottom), (_, top)) = few.collections[0].get_segments()[1]
+    assert (bottom, top) == (3, 5)
+    many = drawn(line_chart(lines=(Series("a", tuple(range(1, 41)), (2.0,) * 40, (1.0,) * 40, (3.0,) * 40),)))
+    heights = many.collections[0].get_paths()[0].vertices[:, 1]
+    assert (min(heights), max(heights)) == (1, 3)
 
 
 def test_no_two_lines_look_alike() -> None:
-    looks = [tuple(sorted(style(place).items())) for place in range(28)]
-    assert len(set(looks)) == len(looks)
-    # Without colour as well: mark and dash alone tell them apart.
-    plain = [(style(place)["marker"], style(place)["dashes"]) for place in range(28)]
-    assert len(set(plain)) == len(plain)
+    axes = drawn(line_chart(lines=tuple(Series(f"number {n}", (1, 2), (n + 1, n + 2)) for n in range(28))))
+    assert [line.get_color() for line in axes.lines] == [look["color"] for look in LOOKS]
+    assert [line.get_marker() for line in axes.lines] == [look["marker"] for look in LOOKS]
+    # Without colour as well: marker and dash alone tell them apart.
+    assert len({(look["marker"], str(look["linestyle"])) for look in LOOKS}) == len(LOOKS) == 28
 
 
 def test_a_value_changed_changes_the_drawing_and_the_words() -> None:
-    one, other = Series("a", (1, 2), (3, 4)), Series("a", (1, 2), (3, 5))
-    assert draw(line_chart(lines=(one,))) == draw(line_chart(lines=(one,)))
-    assert draw(line_chart(lines=(one,))) != draw(line_chart(lines=(other,)))
-    words = described("W", Axes("length", "error"), (one, Series("b", (8,), (0.5,)), Series("empty", (), ())))
-    assert words == "W: error against length, 2 lines. a from 3.00 at 1 to 4.00 at 2 and b 0.500 at 8."
+    one, other = (line_chart(lines=(Series("a", (1, 2), (3, y)),)) for y in (4, 5))
+    assert as_svg(one.figure, "T") == as_svg(one.figure, "T")
+    assert as_svg(one.figure, "T") != as_svg(other.figure, "T")
+    lines = (Series("a", (1, 2), (3, 4)), Series("b", (8,), (0.5,)), Series("empty", (), ()))
+    chart = line_chart(title="W", subtitle="", axes=Axes("length", "error"), lines=lines)
+    assert chart.description == "W: error against length, 2 lines. a from 3.00 at 1 to 4.00 at 2 and b 0.500 at 8."
+
+
+def test_lines_that_coincide_are_said_to() -> None:
+    lines = (
+        Series("a", (1, 2), (1.0, 1e6)),
+        Series("b", (1, 2), (1.01, 1.01e6)),
+        Series("c", (1, 2), (1.5, 1e6)),
+        Series("d", (1, 3), (1.0, 1e6)),
+    )
+    chart = line_chart(lines=lines, axes=Axes("x", "y", "y"))
+    assert chart.description.endswith(" d from 1.00 at 1 to 1.00e6 at 3. a and b coincide.")
+    with style.context(["default", STYLE]):
+        assert "s. a and b coincide" in [text.get_text() for text in chart.figure().texts]
+    # What a logarithmic axis of six decades hides, a linear one from 0.9 to 1.1 shows.
+    apart = line_chart(lines=(Series("a", (1, 2), (1.0, 1.1)), Series("b", (1, 2), (1.01, 1.11))), axes=Axes("x", "y"))
+    assert apart.coinciding == []
 
 
 def test_a_legend_has_every_label_once() -> None:
-    rows = legend_rows(["a" * 30] * 7)
-    assert [place for row in rows for place in row] == list(range(7))
-    assert len(rows) > 2
-    assert " ".join(wrapped("some words to be broken into rows", 80, 11)) == "some words to be broken into rows"
+    labels = [f"{n}" + "a" * 30 for n in range(7)]
+    with style.context(["default", STYLE]):
+        (legend,) = line_chart(lines=tuple(Series(label, (1,), (n + 1,)) for n, label in enumerate(labels))).figure().legends
+    assert [text.get_text() for text in legend.get_texts()] == labels
 
 
 def test_the_roof_is_the_lower_of_its_ceilings() -> None:
@@ -122,16 +174,31 @@ def test_the_roof_is_the_lower_of_its_ceilings() -> None:
 
 @pytest.mark.parametrize("intensities", [(1e-6,), (1.0, 2.0), (1e9,), (1e-6, 1e9)])
 def test_rooflines_of_any_reach_are_drawn(intensities: tuple[float, ...]) -> None:
-    spots = tuple(Spot(f"n{place}", i, 1e9, "w") for place, i in enumerate(intensities))
-    svg = draw_roofline(RooflineChart("T", "s", Roof(1e11, 1e12), spots, "d"))
-    assert ElementTree.fromstring(svg).tag.endswith("svg")
+    lines = tuple(Series(f"n{place}", (i,), (1e9,)) for place, i in enumerate(intensities))
+    roof = Roof(1e11, 1e12)
+    chart = RooflineChart("T", "s", AXES, lines, roof)
+    axes = drawn(chart)
+    (low, high), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    assert low <= roof.ridge / 3 < roof.ridge * 3 <= high
+    assert bottom <= 1e9 < roof.flops_per_s < top
+    memory, arithmetic = (line for line in axes.lines if line.get_color() == INK and line.get_marker() == "")
+    assert list(memory.get_ydata()) == [roof.at(low), roof.flops_per_s]
+    assert list(arithmetic.get_ydata()) == [roof.flops_per_s] * 2
+    assert ElementTree.fromstring(as_svg(chart.figure, "T")).tag.endswith("svg")
 
 
 def test_shares_of_any_size_are_drawn() -> None:
     shares = tuple(
         Share(f"n{place}", kind, share) for place, share in enumerate((1e-9, 0.5, 1.0, 1.02)) for kind in ("cold", "warm")
     )
-    assert draw_shares(ShareChart("T", "s", shares, "d")) != draw_shares(ShareChart("T", "s", shares[:-1], "d"))
+    axes = drawn(ShareChart("T", "s", shares))
+    cold, warm, ceiling = axes.lines
+    assert list(cold.get_xdata()) == list(warm.get_xdata()) == pytest.approx([1e-7, 50.0, 100.0, 102.0])
+    assert list(cold.get_ydata()) == [0, 1, 2, 3]
+    assert list(ceiling.get_xdata()) == [100, 100]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["n0", "n1", "n2", "n3"]
+    charts = [ShareChart("T", "s", some) for some in (shares, shares[:-1])]
+    assert len({as_svg(chart.figure, "T") for chart in charts}) == 2
 
 
 def evidence(tmp_path: Any, body: list[dict[str, Any]]) -> Any:
@@ -144,16 +211,16 @@ def system(name: str) -> SystemRecord:
     return next(SystemRecord(**s) for s in made.SYSTEMS if s["name"] == name)
 
 
-def test_spots_stand_where_their_measurements_say(tmp_path: Any) -> None:
+def test_points_under_the_roof_are_where_their_measurements_say(tmp_path: Any) -> None:
     (chart,) = roofline_charts(evidence(tmp_path, made.cached_lines()), system("sigmoid_attention"))
     assert isinstance(chart, RooflineChart)
     assert chart.roof == Roof(4.1e10, 9.1e10)
-    spots = {(spot.label, spot.workload): spot for spot in chart.spots}
-    assert len(spots) == 6
-    spot = spots["triton", "forward-1024"]
+    lines = {line.label: line for line in chart.lines}
+    assert sum(len(line.x) for line in lines.values()) == 6
     # 4 operations for each of 8 heads, 64 dimensions and pair of positions; four tensors of 4 bytes.
-    assert spot.intensity == (4.0 * 8 * 64 * 1024**2) / (4.0 * 4 * 8 * 64 * 1024)
-    assert f"{spot.flops_per_s:.3g}" == f"{0.1 * 8.1 * 9.1e10:.3g}"
+    intensity = (4.0 * 8 * 64 * 1024**2) / (4.0 * 4 * 8 * 64 * 1024)
+    speeds = dict(zip(lines["triton"].x, lines["triton"].y, strict=True))
+    assert f"{speeds[intensity]:.3g}" == f"{0.1 * 8.1 * 9.1e10:.3g}"
     assert chart.subtitle == "float32 on cpu, warm cache, run A"
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from conformance.records.schema import Verdict
-from reports.canvas import CARD
+from reports.charts.style import CARD
 from reports.merge import load
 from reports.page import render
 from reports.web.cells import WORST, kind, sort_key

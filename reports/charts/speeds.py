@@ -1,23 +1,16 @@
-"""What the charts of speed show, as plain data: under the roof, as shares of it, and against scale."""
+"""The charts of speed: under the roof, as shares of it, and against scale."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 from conformance.records.schema import Axes, MeasurementRecord, Series, SystemRecord
+from reports.charts.lines import LineChart
+from reports.charts.roofline import AXES, Roof, RooflineChart, Share, ShareChart
 from reports.evidence import Evidence
 from reports.growth import Family, Growth, cut_into_pieces, growth
-from reports.line_chart import LineChart, described
 from reports.ranking import RankingRow, Status, cache_order, main_workload, ranking
-from reports.roofline_chart import (
-    Roof,
-    RooflineChart,
-    Share,
-    ShareChart,
-    Spot,
-    roofline_words,
-    share_words,
-)
 
 FEWEST_SCALES = 2
 FEWEST_SCALES_OF_A_SLOPE = 3
@@ -38,7 +31,7 @@ def own_lines(measurements: Iterable[MeasurementRecord]) -> list[MeasurementReco
 def roofline_charts(evidence: Evidence, system: SystemRecord) -> list[RooflineChart | ShareChart]:
     """A roofline per run, device and dtype where both ceilings are known; else the shares on the main workload."""
     timed = own_lines(m for m in evidence.measurements if m.system == system.name)
-    rows = ranking(evidence, system.name)
+    found = ranking(evidence, system.name)
     charts: list[RooflineChart | ShareChart] = []
     groups: dict[tuple[str, str, str], list[MeasurementRecord]] = {}
     for m in timed:
@@ -46,29 +39,26 @@ def roofline_charts(evidence: Evidence, system: SystemRecord) -> list[RooflineCh
             groups.setdefault((m.run, m.device, m.dtype), []).append(m)
     for (run, device, dtype), members in sorted(groups.items()):
         cache = min((m.cache for m in members), key=cache_order)
-        chosen = _ranked([m for m in members if m.cache == cache], rows)
+        chosen = [m for m in members if m.cache == cache]
         roof = Roof(max(_memory_rate(m) for m in chosen), max(_operation_rate(m) for m in chosen))
-        spots = tuple(_spot(m, rows) for m in chosen)
-        title = f"{system.title}: speed under the roof"
-        where = _where(f"{dtype} on {device}" if dtype else f"on {device}", f"{cache} cache" if cache else "", f"run {run}")
-        charts.append(RooflineChart(title, where, roof, spots, roofline_words(f"{title}, {where}", roof, spots)))
+        lines = tuple(_roofline_line(labelled(own[0].implementation, found), own) for own in _lines_of(chosen, found))
+        subtitle = where(f"{dtype} on {device}" if dtype else f"on {device}", f"{cache} cache" if cache else "", f"run {run}")
+        charts.append(RooflineChart(f"{system.title}: speed under the roof", subtitle, AXES, lines, roof))
     main = main_workload(evidence, system.name)
     if charts or main is None:
         return charts
-    shares = tuple(
-        Share(labelled(m.implementation, rows), f"{m.cache} cache" if m.cache else "", m.roofline_share)
-        for m in _ranked(timed, rows)
+    shares = [
+        Share(labelled(m.implementation, found), f"{m.cache} cache" if m.cache else "", m.roofline_share)
+        for m in _ranked(timed, found)
         if m.roofline_share is not None
         and (m.run, m.workload, m.device, m.dtype) == (main.run, main.workload, main.device, main.dtype)
-    )
+    ]
     if shares:
         best = {share.label: max(s.share for s in shares if s.label == share.label) for share in shares}
-        shares = tuple(sorted(shares, key=lambda share: (-best[share.label], share.label)))
-        title = f"{system.title}: share of what the memory allows"
-        if any(m.flops for m in main.measurements.values()):
-            title = f"{system.title}: share of the roofline"
-        where = _where(main.workload, main.device, main.dtype, f"run {main.run}")
-        charts.append(ShareChart(title, where, shares, share_words(f"{title}, {where}", shares)))
+        shares.sort(key=lambda share: (-best[share.label], share.label))
+        ceiling = "the roofline" if any(m.flops for m in main.measurements.values()) else "what the memory allows"
+        subtitle = where(main.workload, main.device, main.dtype, f"run {main.run}")
+        charts.append(ShareChart(f"{system.title}: share of {ceiling}", subtitle, tuple(shares)))
     return charts
 
 
@@ -77,16 +67,15 @@ def scaling_charts(evidence: Evidence, system: SystemRecord) -> list[LineChart]:
 
     It shows a rate; of work that is cut into more pieces the smaller its scale is, what one of them costs.
     """
-    rows = ranking(evidence, system.name)
+    found = ranking(evidence, system.name)
     charts = []
     for (run, device, family, dtype, cache), members in _families(evidence, system).items():
         pieces = cut_into_pieces(members)
-        lines = tuple(_scaling_line(labelled(own[0].implementation, rows), own, pieces) for own in _lines_of(members, rows))
+        lines = tuple(_scaling_line(labelled(own[0].implementation, found), own, pieces) for own in _lines_of(members, found))
         scale, unit = members[0].scale_name or "scale", members[0].unit
         axes = Axes(scale, f"µs per {unit.removesuffix('s')}" if pieces else f"{unit} per second", "xy")
         title = f"{system.title}: {'cost' if pieces else 'rate'} against {scale}, {family}"
-        where = _where(dtype, device, f"{cache} cache" if cache else "", f"run {run}")
-        charts.append(LineChart(title, where, axes, lines, described(f"{title}, {where}", axes, lines)))
+        charts.append(LineChart(title, where(dtype, device, f"{cache} cache" if cache else "", f"run {run}"), axes, lines))
     return charts
 
 
@@ -148,11 +137,11 @@ def _operation_rate(m: MeasurementRecord) -> float:
     return max(m.roofline.matmul_flops_per_s or 0.0, m.roofline.multiply_add_flops_per_s or 0.0)
 
 
-def _spot(m: MeasurementRecord, rows: Sequence[RankingRow]) -> Spot:
-    assert m.flops is not None
-    assert m.bytes_moved is not None
-    assert m.median_s is not None
-    return Spot(labelled(m.implementation, rows), m.flops / m.bytes_moved, m.flops / m.median_s, m.workload)
+def _roofline_line(label: str, measurements: Sequence[MeasurementRecord]) -> Series:
+    """FLOP/s against FLOP per byte."""
+    flops = [m.flops or 0.0 for m in measurements]
+    x = tuple(done / (m.bytes_moved or math.inf) for done, m in zip(flops, measurements, strict=True))
+    return Series(label, x, tuple(done / (m.median_s or math.inf) for done, m in zip(flops, measurements, strict=True)))
 
 
 def _scaling_line(label: str, measurements: Sequence[MeasurementRecord], pieces: bool) -> Series:
@@ -168,5 +157,6 @@ def _scaling_line(label: str, measurements: Sequence[MeasurementRecord], pieces:
     return Series(label, tuple(m.scale or 0.0 for m in measurements), y, low if ends else (), high if ends else ())
 
 
-def _where(*parts: str) -> str:
+def where(*parts: str) -> str:
+    """The parts that are not empty, as a chart's second line."""
     return ", ".join(part for part in parts if part)

@@ -1,0 +1,187 @@
+"""Margin and speed of each implementation of a system, a row for each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeGuard
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from conformance.records.schema import SystemRecord
+from reports.charts.style import (
+    BLACK,
+    BLUE,
+    CARD,
+    FAIL_GROUND,
+    QUIET,
+    ROW,
+    TEXT_SIZE,
+    VERMILLION,
+    finished,
+    power_of_ten,
+    rows,
+    set_ticks,
+)
+from reports.evidence import Evidence
+from reports.numbers import count, listing, margin, significant
+from reports.ranking import STATUS_WORDS, MainWorkload, RankingRow, Status, main_workload, ranking, ranking_dtype
+
+LOOKS: dict[Status, dict[str, Any]] = {
+    Status.CONFORMS: {"marker": "o", "color": BLUE, "markersize": 7.5},
+    Status.FAILS: {"marker": "X", "color": VERMILLION, "markersize": 8},
+    Status.CRASHES: {"marker": "s", "color": BLACK, "markerfacecolor": CARD, "markeredgecolor": BLACK, "markeredgewidth": 1.5},
+}
+"""Told apart by shape and by colour."""
+VERBS = {Status.CONFORMS: "conform", Status.FAILS: "do not conform", Status.CRASHES: "crash"}
+HALF, BESIDE = 0.5, 0.3
+"""The axis of margins that pass begins at ``HALF`` at most; with a margin of 0, beyond 0 by this part of its linear range."""
+BEYOND, MOST_DECADES, MOST_FAIL_TICKS = 1.15, 308, 3
+"""The axis of margins that fail has more decades than the largest margin, by this factor, so that infinity stands apart."""
+FEW = 30.0
+"""From this factor between the ends of a narrow axis on, only powers of ten have a tick."""
+LEAST_REACH = 2.4
+"""The speed axis reaches at least this factor to either side of 1, so that a few per cent of noise do not fill it."""
+
+
+@dataclass(frozen=True)
+class Point:
+    label: str
+    status: Status
+    margin: float
+    speed: float | None
+    speed_low: float | None
+    speed_high: float | None
+    baseline: bool
+
+
+@dataclass(frozen=True)
+class MarginChart:
+    """``points`` are in the order of the ranking; ``left_out`` were tested, but crashed in every case."""
+
+    system: str
+    title: str
+    subtitle: str
+    points: tuple[Point, ...]
+    left_out: tuple[str, ...]
+    where: str = ""
+    """What was timed."""
+
+    @property
+    def description(self) -> str:
+        """Everything that the chart shows, as text."""
+        sentences = [f"Worst margin and speed of {count(len(self.points), 'implementation')} of {self.title}"]
+        if self.where:
+            sentences[0] += f", speed on {self.where}"
+        for status, verb in VERBS.items():
+            names = [_words(point) for point in self.points if point.status is status]
+            if names:
+                sentences.append(f"{verb.capitalize()}: {listing(names)}")
+        if self.left_out:
+            sentences.append(f"Crashed in every case: {listing(self.left_out)}")
+        return ". ".join(sentences) + "."
+
+    def figure(self) -> Figure:
+        left_out = f"; crashed in every case, so without a margin: {', '.join(self.left_out)}" if self.left_out else ""
+        timed = any(_drawn(point.speed) for point in self.points)
+        failed = any(point.margin > 1 for point in self.points)
+        figure = Figure()
+        widths = (4, *(3,) * failed, *(3,) * timed)
+        panels = figure.subplots(1, len(widths), sharey=True, squeeze=False, width_ratios=widths)[0]
+        body = rows(panels[0], [f"{p.label}{' (baseline)' if p.baseline and timed else ''}" for p in self.points])
+        _draw_passes(panels[0], self.points)
+        if failed:
+            _draw_fails(panels[1], self.points)
+        if timed:
+            _draw_speeds(panels[-1], self.points)
+        for status in sorted({point.status for point in self.points}):
+            panels[0].plot([], [], linestyle="none", label=STATUS_WORDS[status], **LOOKS[status])
+        return finished(figure, self.title, self.subtitle + left_out, body + ROW)
+
+
+def margin_chart(evidence: Evidence, system: SystemRecord) -> MarginChart | None:
+    """The chart of one system; None where no implementation has a margin."""
+    found = [row for row in ranking(evidence, system.name) if row.status is not Status.NOT_JUDGED]
+    main = main_workload(evidence, system.name)
+    points = tuple(_point(row, main) for row in found if row.ranked_margin is not None)
+    if not points:
+        return None
+    dtype = ranking_dtype(evidence, system.name)
+    timed = main is not None and any(point.speed is not None for point in points)
+    where = ", ".join(p for p in (main.workload, main.device, main.dtype) if p) if main is not None and timed else ""
+    return MarginChart(
+        system=system.name,
+        title=system.title,
+        subtitle=f"worst margin{f' in {dtype}' if dtype else ''}" + (f", and speed on {where}" if timed else ""),
+        points=points,
+        left_out=tuple(row.implementation.slug for row in found if row.ranked_margin is None),
+        where=where,
+    )
+
+
+def _point(row: RankingRow, main: MainWorkload | None) -> Point:
+    assert row.ranked_margin is not None
+    name = row.implementation.name
+    measured = main.measurements.get(name) if main is not None else None
+    speeds = (None, None, None) if measured is None else (measured.speed, measured.ratio_low, measured.ratio_high)
+    return Point(row.implementation.slug, row.status, row.ranked_margin, *speeds, main is not None and name == main.baseline)
+
+
+def _words(point: Point) -> str:
+    speed = "no speed" if point.speed is None else f"speed {significant(point.speed)} times the baseline"
+    return f"{point.label} (margin {margin(point.margin)}, {speed})"
+
+
+def _drawn(value: float | None) -> TypeGuard[float]:
+    return value is not None and math.isfinite(value) and value > 0
+
+
+def _draw_passes(axes: Axes, points: Sequence[Point]) -> None:
+    """Margins up to 1 on a logarithmic axis, which is linear near 0 where there is a margin of 0."""
+    least = min((point.margin for point in points if point.margin > 0), default=1.0)
+    if any(point.margin <= 0 for point in points):
+        linear = min(least, HALF)
+        axes.set_xscale("symlog", linthresh=linear)
+        axes.set_xlim(-BESIDE * linear, 1)
+    else:
+        axes.set(xscale="log", xlim=(min(0.9 * least, HALF), 1))
+    axes.set_title("passes", color=BLUE, size=TEXT_SIZE)
+    axes.set_xlabel("worst margin")
+    _mark(axes, points, [point.margin if point.margin <= 1 else None for point in points])
+    axes.axvline(1, color=VERMILLION)
+
+
+def _draw_fails(axes: Axes, points: Sequence[Point]) -> None:
+    """Margins above 1 on a logarithmic axis, with infinity on its edge."""
+    largest = max((point.margin for point in points if point.margin < math.inf), default=1.0)
+    decades = min(math.ceil(BEYOND * math.log10(max(largest, 10.0))), MOST_DECADES)
+    powers = range(0, decades, math.ceil(decades / MOST_FAIL_TICKS))
+    infinite = [10.0**decades] if any(math.isinf(point.margin) for point in points) else []
+    axes.set(xscale="log", xlim=(1, 10.0**decades), facecolor=FAIL_GROUND)
+    axes.set_xticks([*(10.0**power for power in powers), *infinite], [*map(power_of_ten, powers), *("inf" for _ in infinite)])
+    axes.set_title("fails", color=VERMILLION, size=TEXT_SIZE)
+    _mark(axes, points, [point.margin if point.margin > 1 else None for point in points])
+    axes.axvline(1, color=VERMILLION)
+
+
+def _draw_speeds(axes: Axes, points: Sequence[Point]) -> None:
+    """Ratios to the baseline on a logarithmic axis, with their 95 % intervals."""
+    axes.set(xscale="log", xlabel="× baseline")
+    axes.set_title("speed", size=TEXT_SIZE)
+    axes.axvline(1, color=QUIET, linewidth=1.1, linestyle=(0, (5, 3)))
+    axes.update_datalim([(1 / LEAST_REACH, 0), (LEAST_REACH, 0)])
+    _mark(axes, points, [point.speed if _drawn(point.speed) else None for point in points])
+    for row, point in enumerate(points):
+        ends = [end for end in (point.speed_low, point.speed_high) if _drawn(end) and _drawn(point.speed)]
+        if ends:
+            axes.hlines(row, min(ends), max(ends), color=LOOKS[point.status]["color"], linewidth=1.5)
+
+
+def _mark(axes: Axes, points: Sequence[Point], values: Sequence[float | None]) -> None:
+    """A mark for each point that has a value here, in the point's row."""
+    for row, (point, value) in enumerate(zip(points, values, strict=True)):
+        if value is not None:
+            axes.plot([value], [row], linestyle="none", zorder=5, **LOOKS[point.status])
+    set_ticks(axes, many=FEW)

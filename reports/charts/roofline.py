@@ -1,0 +1,103 @@
+"""Speeds under the roof: against arithmetic intensity where both ceilings are known, as shares of the ceiling otherwise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes as MatplotlibAxes
+from matplotlib.figure import Figure
+
+from conformance.records.schema import Axes
+from reports.charts.font import drawable
+from reports.charts.lines import LineChart, draw_line
+from reports.charts.style import INK, LOOKS, finished, rows, set_ticks
+from reports.numbers import percent, si, significant
+
+ROOM = 1.6
+"""By what factor the speed axis goes beyond the ceiling."""
+PERCENT, LEAST_PERCENT = 100.0, 10.0
+
+
+@dataclass(frozen=True)
+class Roof:
+    """The two ceilings, measured in the same run as the speeds below them."""
+
+    bytes_per_s: float
+    flops_per_s: float
+
+    @property
+    def ridge(self) -> float:
+        """FLOP per byte from which on the arithmetic is the ceiling, and no longer the memory."""
+        return self.flops_per_s / self.bytes_per_s
+
+    def at(self, intensity: float) -> float:
+        """FLOP/s that can be reached at this many FLOP per byte."""
+        return min(self.flops_per_s, intensity * self.bytes_per_s)
+
+
+AXES = Axes("arithmetic intensity, FLOP per byte that must be moved", "FLOP/s", "xy")
+
+
+@dataclass(frozen=True)
+class RooflineChart(LineChart):
+    """FLOP/s against FLOP per byte: one line of unconnected points for each implementation."""
+
+    roof: Roof
+
+    @property
+    def description(self) -> str:
+        """The chart in words: where each implementation comes nearest to the ceiling."""
+        told = []
+        for line in self.lines:
+            x, y = max(zip(line.x, line.y, strict=True), key=lambda point: point[1] / self.roof.at(point[0]))
+            near = f"{line.label} at best {si(y, 'FLOP/s')} at {significant(x)} FLOP per byte"
+            told.append(f"{near}, {percent(y / self.roof.at(x))} of the ceiling there")
+        ceilings = f"{si(self.roof.bytes_per_s, 'B/s')} and {si(self.roof.flops_per_s, 'FLOP/s')}"
+        what = f"{self.title}, {self.subtitle}: speed against arithmetic intensity under the measured ceilings"
+        return f"{what} of {ceilings}. {'; '.join(told)}."
+
+    def draw(self, axes: MatplotlibAxes) -> None:
+        ridge, top = self.roof.ridge, self.roof.flops_per_s
+        for line in self.lines:
+            draw_line(axes, line, linestyle="none")
+        axes.update_datalim([(ridge / 3, self.roof.at(ridge / 3)), (ridge * 3, ROOM * top)])
+        set_ticks(axes)
+        left, right = axes.get_xlim()
+        memory, arithmetic = f"memory: {si(self.roof.bytes_per_s, 'B/s')}", f"arithmetic: {si(top, 'FLOP/s')}"
+        for ends, dash, label in (((left, ridge), "-", memory), ((ridge, right), "--", arithmetic)):
+            axes.plot(ends, [self.roof.at(x) for x in ends], color=INK, linestyle=dash, marker="", label=label, zorder=3)
+
+
+@dataclass(frozen=True)
+class Share:
+    """How much of the ceiling one implementation reaches; ``kind`` is the condition that it was measured in (a cache)."""
+
+    label: str
+    kind: str
+    share: float
+
+
+@dataclass(frozen=True)
+class ShareChart:
+    title: str
+    subtitle: str
+    shares: tuple[Share, ...]
+
+    @property
+    def description(self) -> str:
+        """The chart in words."""
+        told = "; ".join(f"{s.label}{f' ({s.kind})' if s.kind else ''} {percent(s.share)}" for s in self.shares)
+        return f"{self.title}, {self.subtitle}: how much of the measured ceiling each implementation reaches. {told}."
+
+    def figure(self) -> Figure:
+        names = list(dict.fromkeys(share.label for share in self.shares))
+        figure = Figure()
+        axes = figure.add_subplot(xscale="log", xlabel="% of the ceiling (at 100 nothing can be faster)")
+        body = rows(axes, names)
+        for kind, look in zip(dict.fromkeys(share.kind for share in self.shares), LOOKS, strict=False):
+            own = [(PERCENT * share.share, names.index(share.label)) for share in self.shares if share.kind == kind]
+            axes.plot(*zip(*own, strict=True), **{**look, "linestyle": "none"}, label=drawable(kind))
+        axes.axvline(PERCENT, color=INK)
+        axes.update_datalim([(LEAST_PERCENT, 0)])
+        set_ticks(axes)
+        return finished(figure, self.title, self.subtitle, body)
