@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import traceback
 import warnings
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -50,28 +50,6 @@ class Check:
         ids = [case.id for case in self.cases]
         if not ids or len(set(ids)) != len(ids):
             raise ValueError(f"the check of {self.requirement} needs cases with distinct ids, found {ids}")
-
-
-class Checks:
-    """The checks of one system, gathered by decorator in the order of the file."""
-
-    def __init__(self) -> None:
-        self._checks: list[Check] = []
-
-    def add(self, requirement: str, cases: Iterable[Any]) -> Callable[[CheckFunction], CheckFunction]:
-        """Register the decorated function as a check of ``requirement`` on ``cases``."""
-
-        def register(function: CheckFunction) -> CheckFunction:
-            self._checks.append(Check(requirement, function, tuple(cases)))
-            return function
-
-        return register
-
-    def __iter__(self) -> Iterator[Check]:
-        return iter(self._checks)
-
-    def __len__(self) -> int:
-        return len(self._checks)
 
 
 def run_check(check: Check, subject: AnySubject, case: Case, dtype: str) -> list[Comparison]:

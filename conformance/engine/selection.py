@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import importlib
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from conformance.engine.check import Case, Check
@@ -40,13 +39,19 @@ class Turns:
         return common[turn % len(common)]
 
 
-def checks_of(system: str) -> Iterable[Check]:
-    """The checks of one system."""
-    declared = importlib.import_module(f"conformance.{system}.requirements").REQUIREMENTS
-    if isinstance(declared, Requirements):
-        return declared.checks
-    checks: Iterable[Check] = importlib.import_module(f"conformance.{system}.checks").CHECKS
-    return checks
+def _declared(system: str) -> Requirements:
+    declared: Requirements = importlib.import_module(f"conformance.{system}.requirements").REQUIREMENTS
+    return declared
+
+
+def checks_of(system: str) -> tuple[Check, ...]:
+    """The checks of one system, in the order of their registration."""
+    return _declared(system).checks
+
+
+def requirements_of(system: str) -> dict[str, Requirement]:
+    """The requirements of one system by id."""
+    return _declared(system).by_id
 
 
 def selected_cases(system: str, options: Options) -> Iterator[tuple[Check, Case, str]]:
@@ -58,9 +63,3 @@ def selected_cases(system: str, options: Options) -> Iterator[tuple[Check, Case,
             for dtype in case.dtypes or ("",):
                 if not dtype or not options.dtypes or dtype in options.dtypes:
                     yield check, case, dtype
-
-
-@functools.cache
-def requirements_of(system: str) -> dict[str, Requirement]:
-    """The requirements of one system, by id."""
-    return {r.id: r for r in importlib.import_module(f"conformance.{system}.requirements").REQUIREMENTS}
