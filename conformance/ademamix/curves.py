@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from conformance.ademamix.harness.problem import GroupProblem, OptimizerProblem, Ranks, TensorProblem
 from conformance.engine.comparison import compare
-from conformance.engine.runner import connect
+from conformance.engine.harness import connect
 from conformance.studies.curves import Curve, Trace
 from conformance.studies.study import Axes, Effort
 from impls.implementation import Implementation, NotRun, Unsupported

@@ -11,11 +11,10 @@ from dataclasses import dataclass, replace
 from conformance.engine.check import Case, Check, run_check, worst_of
 from conformance.engine.comparison import compare, equal
 from conformance.engine.diagnosis import resembling
-from conformance.engine.harness import connect as connect
+from conformance.engine.harness import connect
 from conformance.engine.isolation import process_state_of
 from conformance.engine.outcome import outcome_of
 from conformance.engine.selection import Options, Turns, is_thorough, selected_cases
-from conformance.engine.selection import requirements_of as requirements_of
 from conformance.records.schema import Verdict, VerdictRecord
 from impls.implementation import Implementation, NotRun, Unsupported
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from conformance.engine.runner import connect
+from conformance.engine.harness import connect
 from conformance.sigmoid_attention.harness.problem import AttentionProblem
 from conformance.studies.curves import Curve, Trace
 from conformance.studies.study import Axes, Effort

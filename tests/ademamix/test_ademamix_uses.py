@@ -17,7 +17,7 @@ from conformance.ademamix.harness.run_loop import OptimizerPlug
 from conformance.ademamix.harness.torch_backend import TorchBackend
 from conformance.ademamix.requirements import REQUIREMENTS
 from conformance.engine.check import run_check, worst_of
-from conformance.engine.runner import connect
+from conformance.engine.harness import connect
 from impls.ademamix.registry import IMPLEMENTATIONS
 from impls.implementation import NotRun, Unsupported
 from reference.ademamix import Hyperparameters

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from conformance.engine.discovery import listed
-from conformance.engine.runner import requirements_of
+from conformance.engine.selection import requirements_of
 from impls.ademamix.adapters import releases
 from impls.systems import SYSTEMS
 from impls.triton_support import choose_interpreter

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from conformance.engine.runner import requirements_of
-from conformance.engine.selection import checks_of
+from conformance.engine.selection import checks_of, requirements_of
 from reference import rag, rig
 from reference.rig import lenient, official, resolved
 from reference.rig.lenient import RigDefect

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from conformance.engine.runner import requirements_of
+from conformance.engine.selection import requirements_of
 from conformance.rig.harness.subject import RigSubject
 from conformance.rig.vectors import FOLDER, KINDS, READING, Vector, load, put, respanned
 from conformance.rig.vectors.flat import UNITS, flat

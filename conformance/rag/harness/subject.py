@@ -43,7 +43,8 @@ class RagSubject:
 
     def raw_parse(self) -> Callable[[str], Any]:
         """The bare call, for the clock."""
-        return self._parser.parse
+        parse: Callable[[str], Any] = self._parser.parse
+        return parse
 
 
 class _CommandParser:

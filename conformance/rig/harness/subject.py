@@ -33,7 +33,7 @@ from typing import Any
 from conformance.engine.command import Command
 from conformance.rig.harness import text as _text
 from conformance.rig.harness.text import AnswerError, Found, as_annotations, as_found
-from impls.implementation import Implementation, Unsupported
+from impls.implementation import Implementation, Unsupported, load_target
 from reference.rig import PROFILES, RigProfile, Segment, to_code_points
 
 STREAM, SERIALISE, WELL_FORMED = "stream", "serialise", "well_formed"
@@ -267,9 +267,7 @@ def connect(implementation: Implementation, device: str) -> RigSubject:
         subject._parser = _CommandParser(_text.command_of(implementation), subject.profile, offsets)
         return subject
     if implementation.protocol == RESOLVER:
-        return RigSubject(
-            _Resolver(_text.load_target(implementation.target)), implementation.numerical_class, offsets, seconds
-        )
+        return RigSubject(_Resolver(load_target(implementation.target)), implementation.numerical_class, offsets, seconds)
     return RigSubject(_text.loaded_parser(implementation), implementation.numerical_class, offsets, seconds)
 
 
