@@ -18,7 +18,7 @@ BEGIN = "<!-- These figures are written by `make publish` from published records
 END = "<!-- End of the figures. -->"
 LEGEND = (
     "A margin is the largest error divided by what an honest implementation may be off by there: up to 1 passes, 0 is "
-    "exact. The picture shows the first system: left is more accurate, up is faster, right of the line fails."
+    "exact. The picture shows the first system: further left is more accurate, and on its right further right is faster."
 )
 
 

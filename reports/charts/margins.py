@@ -38,7 +38,7 @@ LOOKS: dict[Status, dict[str, Any]] = {
 VERBS = {Status.CONFORMS: "conform", Status.FAILS: "do not conform", Status.CRASHES: "crash"}
 HALF, BESIDE = 0.5, 0.3
 """The axis of margins that pass begins at ``HALF`` at most; with a margin of 0, beyond 0 by this part of its linear range."""
-BEYOND, MOST_DECADES, MOST_FAIL_TICKS = 1.15, 308, 3
+BEYOND, MOST_DECADES, MOST_FAIL_TICKS = 1.15, 308, 2
 """The axis of margins that fail has more decades than the largest margin, by this factor, so that infinity stands apart."""
 FEW = 30.0
 """From this factor between the ends of a narrow axis on, only powers of ten have a tick."""
