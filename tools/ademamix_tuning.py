@@ -1,140 +1,116 @@
-"""Which launch shape of the fused kernels is fastest on a device, found by trying them, and kept as a record.
+"""Find the fastest launch shape of the fused kernels on a device by trying all, and write a record of it.
 
-``tune(device, output)`` is for a CUDA device; ``python -m tools.ademamix_tuning`` calls it. A shape is timed only after
-its step has been held against the eager one. Nothing is changed: the record says what to put into
+``tune(device, output)`` is for a CUDA device; ``python -m tools.ademamix_tuning`` calls it. A shape is timed only after its
+step agreed with the eager one. Nothing is changed: the record says what to put into
 `impls.ademamix.backends.fused_triton.SHAPES` or into ADEMAMIX_TRITON_SHAPE and ADEMAMIX_CUDA_SHAPE.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import statistics
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
-TRITON = ((512, 2), (512, 4), (1024, 4), (1024, 8), (2048, 4), (2048, 8), (4096, 8), (8192, 16))
-"""Elements of a program and its warps."""
-CUDA = ((1024, 128), (2048, 128), (2048, 256), (4096, 256), (8192, 256), (8192, 512))
-"""Elements and threads of a block."""
+from conformance.benchmark.benchmark import UNTIL
+
+SHAPES = {
+    "triton": ((512, 2), (512, 4), (1024, 4), (1024, 8), (2048, 4), (2048, 8), (4096, 8), (8192, 16)),
+    "cuda": ((1024, 128), (2048, 128), (2048, 256), (4096, 256), (8192, 256), (8192, 512)),
+}
+"""By backend: elements of a program and its warps; elements and threads of a block."""
 KINDS = (("float32", "float32"), ("float32", "bfloat16"), ("bfloat16", "bfloat16"), ("8bit", "float32"))
 """Formats of moments and of parameters."""
+STATE_BYTES = {"float32": 4.0, "bfloat16": 2.0, "8bit": 1 + 4 / 256}
 LISTS = {"one": 1, "many": 1000}
-SAMPLES = 15
-UNTIL = "GAUGEBLOCK_UNTIL"
-"""As `conformance.benchmark.UNTIL`."""
+SAMPLES, WARM_UP = 15, 3
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One shape of one kernel, tried on a list of ``tensors`` parameters with ``count`` elements in all."""
+
+    backend: str
+    states: str
+    dtype: str
+    tensor_list: str
+    shape: tuple[int, int]
+    tensors: int
+    count: int
+
+    def measure(self, device: str, samples: int) -> dict[str, Any]:
+        """Seconds of a step and bytes per second, or why there are none: a shape that does not fit is an answer too."""
+        line: dict[str, Any] = {"backend": self.backend, "states": self.states, "dtype": self.dtype}
+        line |= {"list": self.tensor_list, "shape": list(self.shape)}
+        if time.time() > float(os.environ.get(UNTIL, "inf")):
+            return {**line, "fault": "the time that this run was given is over"}
+        shape = ",".join(map(str, self.shape))
+        try:
+            with mock.patch.dict(os.environ, {f"ADEMAMIX_{self.backend.upper()}_SHAPE": shape}):
+                seconds = self._seconds(device, samples)
+        except Exception as error:
+            return {**line, "fault": f"{type(error).__name__}: {error}"[:300]}
+        moved = self.count * (3 * (4 if self.dtype == "float32" else 2) + 6 * STATE_BYTES[self.states])
+        median = statistics.median(seconds)
+        return {**line, "median_s": median, "low_s": min(seconds), "high_s": max(seconds), "bytes_per_s": moved / median}
+
+    def _seconds(self, device: str, samples: int) -> list[float]:
+        """Seconds of single steps, once the step agrees with the eager one. What is published is measured otherwise."""
+        import torch
+
+        from impls.ademamix.optimizer import AdEMAMix
+
+        torch.manual_seed(0)
+        dtype = getattr(torch, self.dtype)
+        made = [
+            torch.nn.Parameter(torch.randn(self.count // self.tensors, device=device).to(dtype)) for _ in range(self.tensors)
+        ]
+        for parameter in made:
+            parameter.grad = torch.randn_like(parameter)
+        copy = torch.nn.Parameter(made[0].detach()[:10_000].clone())
+        copy.grad = made[0].grad[:10_000].clone()  # type: ignore[index]
+        optimizer = AdEMAMix(made, backend=self.backend, state_dtype=self.states)
+        optimizer.step()
+        AdEMAMix([copy], backend="eager", state_dtype=self.states).step()
+        whole = min(len(made[0]), len(copy)) // 256 * 256  # a block that was cut has another scale
+        off = (made[0].detach()[:whole].double() - copy.detach()[:whole].double()).abs().max().item()
+        if not off <= 1e-2:
+            raise AssertionError(f"its step is {off:.3g} away from the eager one")
+        wait = torch.cuda.synchronize if device.startswith("cuda") else int
+        seconds = []
+        for _ in range(samples + WARM_UP):
+            wait()
+            start = time.perf_counter()
+            optimizer.step()
+            wait()
+            seconds.append(time.perf_counter() - start)
+        return seconds[WARM_UP:]
 
 
 def tune(device: str, output: Path, count: int = 100_000_000, samples: int = SAMPLES) -> dict[str, Any]:
     """Time every shape on ``count`` parameters, in one tensor and in a thousand, and write it all to ``output`` as JSON."""
-    lines = []
-    for backend, variable, shapes in (("triton", "ADEMAMIX_TRITON_SHAPE", TRITON), ("cuda", "ADEMAMIX_CUDA_SHAPE", CUDA)):
-        for states, dtype in KINDS:
-            for name, tensors in LISTS.items():
-                lines += list(_sweep(device, backend, variable, shapes, states, dtype, name, count, tensors, samples))
-    best: dict[str, Any] = {}
-    for line in lines:
-        key = f"{line['backend']} {line['states']} {line['dtype']} {line['list']}"
-        if "median_s" in line and line["median_s"] < best.get(key, {"median_s": float("inf")})["median_s"]:
-            best[key] = line
-    found = {"device": _name(device), "count": count, "samples": samples, "tried": lines, "best": best}
+    import torch
+
+    lines, best = [], {}
+    for (backend, shapes), (states, dtype), (name, tensors) in itertools.product(SHAPES.items(), KINDS, LISTS.items()):
+        tried = [Attempt(backend, states, dtype, name, shape, tensors, count).measure(device, samples) for shape in shapes]
+        lines += tried
+        if timed := [line for line in tried if "median_s" in line]:
+            best[f"{backend} {states} {dtype} {name}"] = min(timed, key=lambda line: line["median_s"])
+    device_name = torch.cuda.get_device_name(device) if device.startswith("cuda") else device
+    found = {"device": device_name, "count": count, "samples": samples, "tried": lines, "best": best}
     output.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     return found
 
 
-def _sweep(
-    device: str,
-    backend: str,
-    variable: str,
-    shapes: tuple[tuple[int, int], ...],
-    states: str,
-    dtype: str,
-    name: str,
-    count: int,
-    tensors: int,
-    samples: int,
-) -> Iterator[dict[str, Any]]:
-    import torch
-
-    from impls.ademamix.optimizer import AdEMAMix
-
-    parameter_bytes = 4 if dtype == "float32" else 2
-    state_bytes = {"float32": 4.0, "bfloat16": 2.0, "8bit": 1 + 4 / 256}[states]
-    moved = count * (3 * parameter_bytes + 6 * state_bytes)
-    line = {"backend": backend, "states": states, "dtype": dtype, "list": name}
-    for shape in shapes:
-        given = {**line, "shape": list(shape)}
-        if time.time() > float(os.environ.get(UNTIL, "inf")):
-            yield {**given, "fault": "the time that this run was given is over"}
-            continue
-        with _set(variable, ",".join(map(str, shape))):
-            try:
-                torch.manual_seed(0)
-                made = [
-                    torch.nn.Parameter(torch.randn(count // tensors, device=device).to(getattr(torch, dtype)))
-                    for _ in range(tensors)
-                ]
-                for parameter in made:
-                    parameter.grad = torch.randn_like(parameter)
-                twin = torch.nn.Parameter(made[0].detach()[:10_000].clone())
-                twin.grad = made[0].grad[:10_000].clone()  # type: ignore[index]
-                optimizer = AdEMAMix(made, backend=backend, state_dtype=states)
-                optimizer.step()
-                AdEMAMix([twin], backend="eager", state_dtype=states).step()
-                whole = min(len(made[0]), len(twin)) // 256 * 256  # a block that was cut has another scale
-                off = (made[0].detach()[:whole].double() - twin.detach()[:whole].double()).abs().max().item()
-                if not off <= 1e-2:
-                    yield {**given, "fault": f"its step is {off:.3g} away from the eager one"}
-                    continue
-                seconds = _times(optimizer.step, device, samples)
-            except Exception as error:  # a shape that does not fit a device is an answer too
-                yield {**given, "fault": f"{type(error).__name__}: {error}"[:300]}
-                continue
-            median = statistics.median(seconds)
-            yield {**given, "median_s": median, "low_s": min(seconds), "high_s": max(seconds), "bytes_per_s": moved / median}
-
-
-def _times(step: Any, device: str, samples: int) -> list[float]:
-    """Seconds of single steps. Enough to choose a shape by; what is published is measured otherwise."""
-    import torch
-
-    waits = torch.cuda.synchronize if device.startswith("cuda") else (lambda: None)
-    seconds = []
-    for number in range(samples + 3):
-        waits()
-        start = time.perf_counter()
-        step()
-        waits()
-        if number >= 3:
-            seconds.append(time.perf_counter() - start)
-    return seconds
-
-
-@contextmanager
-def _set(variable: str, value: str) -> Iterator[None]:
-    before = os.environ.get(variable)
-    os.environ[variable] = value
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[variable]
-        else:
-            os.environ[variable] = before
-
-
-def _name(device: str) -> str:
-    import torch
-
-    return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tools.ademamix_tuning", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m tools.ademamix_tuning", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("-o", "--output", type=Path, default=Path("ademamix-tuning.json"))
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--count", type=int, default=100_000_000, help="parameters in all")

@@ -1,8 +1,8 @@
-"""The statistical twin is calibrated by counting: how often it condemns honest variants, and how often it catches bugs.
+"""Calibrate the statistical check by counting how often it fails honest variants, and how often it catches mutants.
 
-``python -m tools.attention_calibration --seeds 200`` puts the requirements of the twin to every honest variant
-whose class it models and to every planted bug that one of them must catch, on fresh data for each seed. The limits follow from
-a rate of false alarms alone (reference.sigmoid_attention.FALSE_ALARM); nothing here changes them.
+``python -m tools.attention_calibration --seeds 200`` runs the statistical requirements on every honest variant whose class is
+modelled and on every mutant (a planted bug) that one of them must catch, on fresh data for each seed. The limits follow from a
+rate of false alarms alone (reference.sigmoid_attention.FALSE_ALARM); nothing here changes them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MODELLED = ("SIG-44", "SIG-45", "SIG-46")
 
 @dataclass
 class Tally:
-    """What came of one subject: at how many seeds something was out of its limit, and the largest share of a limit."""
+    """The results of one variant: at how many seeds it left a limit, and the largest share of a limit that it reached."""
 
     mutant: Mutant
     seeds: int = 0
@@ -32,14 +32,14 @@ class Tally:
 
 
 def subjects() -> Iterator[Mutant]:
-    """Honest variants that are modelled, then planted bugs that the twin must catch."""
+    """Honest variants that are modelled, then the mutants that the statistical check must catch."""
     known = mutants_of("sigmoid_attention")
     yield from (m for m in known if m.honest and is_modelled(m.subject().numerical_class))
     yield from (m for m in known if set(m.killed_by) & set(MODELLED))
 
 
 def calibrate(seeds: int, first: int = 1000) -> list[Tally]:
-    """Every subject at every seed, in each case and dtype of the twin's requirements."""
+    """Run every variant at every seed, in each case and dtype of the statistical requirements."""
     tallies = [(Tally(mutant), mutant.subject()) for mutant in subjects()]
     checks = [check for check in REQUIREMENTS.checks if check.requirement in MODELLED]
     for seed in range(first, first + seeds):
@@ -77,7 +77,7 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"{alarms} false alarms in {number} statistics of {len(honest)} honest variants; promised: {FALSE_ALARM:g} each")
     print(f"none seen would bound the rate by {3 / number:.1g} (95 %)" if not alarms else "")
     caught = min((tally.condemned / tally.seeds for tally in tallies if not tally.mutant.honest), default=math.nan)
-    print(f"the least caught planted bug is caught at {100 * caught:.0f} % of the seeds")
+    print(f"the least caught mutant is caught at {100 * caught:.0f} % of the seeds")
     return 1 if alarms else 0
 
 

@@ -1,9 +1,9 @@
-"""Which launch options are fastest: every candidate is timed on the device beside those in use, and checked before that.
+"""Find the fastest launch options: check every candidate, and time it on the device beside those in use.
 
-``python -m tools.attention_tuning -o FILE`` goes over the forward kernels and those of the gradients, generic
-and Hopper's, at head dims 64, 128 and 256, causal and not, and writes a JSON line for each candidate and then one for the
-fastest of each. It needs a CUDA device; it has never had one, so the options in use are those that the compiler's output
-speaks for (tools.attention_sass). ``GAUGEBLOCK_UNTIL`` ends it in time.
+``python -m tools.attention_tuning -o FILE`` tries the forward and gradient kernels, generic and Hopper's, at head dims 64, 128
+and 256, causal and not. It writes a JSON line for each candidate and then one for the fastest of each kernel. It needs a CUDA
+device and has never had one, so the options in use are those that look best in the compiler's output (tools.attention_sass).
+``GAUGEBLOCK_UNTIL`` ends it in time.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ BATCH = 2
 
 
 class Job(NamedTuple):
-    """One kernel in one situation, for which candidates are tried."""
+    """One kernel, head dim and mask for which candidates are tried."""
 
     kernel: str
     """A key of `tools.attention_candidates.KERNELS`."""
@@ -129,12 +129,12 @@ def prepare(job: Job, length: int, device: str) -> Call:
 
 
 def allowed(expected: Any, stored: Format) -> float:
-    """How far two ways of computing the same may lie apart: each rounds its weights once, and its sums once."""
+    """How far two computations of the same may differ: each rounds its weights once and its sums once."""
     return 4 * stored.unit_roundoff * float(expected.abs().max())
 
 
 def compared(call: Call, change: dict[str, Any]) -> dict[str, float]:
-    """How much faster the change is, after what it computes was held against what the options in use compute."""
+    """How much faster the change is, once its result agrees with that of the options in use."""
     import torch
 
     expected, found = call({}).float(), call(change).float()
@@ -144,7 +144,7 @@ def compared(call: Call, change: dict[str, Any]) -> dict[str, float]:
     times: tuple[list[float], list[float]] = ([], [])
     for turn in range(WARM_UP + SAMPLES):
         for options, kept in zip(({}, change), times, strict=True):
-            start, stop = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            start, stop = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
             start.record()
             call(options)
             stop.record()

@@ -1,8 +1,8 @@
-"""What stands in a kernel's machine code, and what its inner loop could reach: a cubin is read by the tools that Triton ships.
+"""Count the instructions of a compiled kernel, and predict from them what its inner loop could reach.
 
-`read_cubin` counts; `Reading` keeps the counts and predicts from them by a model of one multiprocessor (`Machine`) in which
-every pipe that the loop needs is busy for as long as its instructions take and nothing else costs anything. A prediction is
-not a measurement.
+`read_cubin` counts, with the tools that Triton ships. `Reading` keeps the counts and predicts by a model of one multiprocessor
+(`Machine`): every pipe is busy for as long as its instructions take, and nothing else costs anything. A prediction is not a
+measurement.
 """
 
 from __future__ import annotations
@@ -139,8 +139,8 @@ def parse(listing: str) -> Iterator[Instruction]:
 
 def innermost(instructions: Sequence[Instruction]) -> list[Instruction]:
     """The shortest loop that computes scores, that is with exponentials or a tanh in it; all of the kernel where none has."""
-    blocks, found = _loops(instructions)
-    bodies = {loop: [i for start in sorted(loop) for i in blocks[start]] for loop in found}
+    blocks = _blocks(instructions)
+    bodies = {loop: [i for start in sorted(loop) for i in blocks[start]] for loop in _loops(blocks)}
     scoring = [loop for loop, body in bodies.items() if any(i.opcode.startswith(("MUFU.EX2", "MUFU.TANH")) for i in body)]
     inner = [bodies[loop] for loop in scoring if not any(other < loop for other in scoring)]
     return min(inner, key=len) if inner else list(instructions)
@@ -149,46 +149,49 @@ def innermost(instructions: Sequence[Instruction]) -> list[Instruction]:
 ENDS = ("BRA", "BRX", "EXIT", "RET")
 
 
-def _loops(instructions: Sequence[Instruction]) -> tuple[dict[int, list[Instruction]], set[frozenset[int]]]:
-    """Basic blocks by address, and loops as sets of them: whatever reaches a jump backwards without passing its target.
+Blocks = dict[int, list[Instruction]]
+"""Basic blocks by the address of their first instruction, in the order of addresses."""
 
-    A jump back into a loop's middle, as from the out-of-line part of a wait, encloses only the wait.
-    """
+
+def _blocks(instructions: Sequence[Instruction]) -> Blocks:
     starts = {instructions[0].address}
     for instruction, following in itertools.pairwise(instructions):
         if (target := _target(instruction)) is not None:
             starts.add(target)
         if instruction.kind in ENDS:
             starts.add(following.address)
-    blocks: dict[int, list[Instruction]] = {}
-    current: list[Instruction] = []
-    for instruction in instructions:
+    blocks: Blocks = {}
+    for instruction in sorted(instructions):
         if instruction.address in starts:
-            current = blocks.setdefault(instruction.address, [])
-        current.append(instruction)
-    order = sorted(blocks)
-    before: dict[int, set[int]] = {start: set() for start in order}
-    backwards = []
-    for place, start in enumerate(order):
-        last = blocks[start][-1]
-        target = _target(last)
-        if target in before:
-            before[target].add(start)
-            if target <= start:
-                backwards.append((start, target))
-        if _falls_through(last) and place + 1 < len(order):
-            before[order[place + 1]].add(start)
-    found = set()
-    for tail, head in backwards:
-        body, waiting = {head}, [tail]
-        while waiting:
-            start = waiting.pop()
-            if start not in body:
-                body.add(start)
-                waiting.extend(before[start])
-        if head == order[0] or order[0] not in body:
-            found.add(frozenset(body))
-    return blocks, found
+            blocks[instruction.address] = []
+        blocks[next(reversed(blocks))].append(instruction)
+    return blocks
+
+
+def _loops(blocks: Blocks) -> set[frozenset[int]]:
+    """Loops as sets of blocks: whatever reaches a jump backwards without passing its target.
+
+    A jump back into a loop's middle, as from the out-of-line part of a wait, encloses only the wait.
+    """
+    jumps = [(start, target) for start, body in blocks.items() if (target := _target(body[-1])) in blocks]
+    falls = [(start, following) for start, following in itertools.pairwise(blocks) if _falls_through(blocks[start][-1])]
+    before: dict[int, set[int]] = {start: set() for start in blocks}
+    for start, following in (*jumps, *falls):
+        before[following].add(start)
+    first = min(blocks)
+    bodies = [(head, _reaching(tail, head, before)) for tail, head in jumps if head <= tail]
+    return {body for head, body in bodies if head == first or first not in body}
+
+
+def _reaching(tail: int, head: int, before: dict[int, set[int]]) -> frozenset[int]:
+    """The blocks from which the tail is reached without passing the head, and the head."""
+    body, waiting = {head}, [tail]
+    while waiting:
+        start = waiting.pop()
+        if start not in body:
+            body.add(start)
+            waiting.extend(before[start])
+    return frozenset(body)
 
 
 def _target(instruction: Instruction) -> int | None:

@@ -209,8 +209,7 @@ def test_tuning_tries_every_shape_holds_it_against_eager_and_keeps_the_best(
 ) -> None:
     from tools import ademamix_tuning
 
-    monkeypatch.setattr(ademamix_tuning, "TRITON", ((512, 4), (1024, 4)))
-    monkeypatch.setattr(ademamix_tuning, "CUDA", ((1024, 128),))
+    monkeypatch.setattr(ademamix_tuning, "SHAPES", {"triton": ((512, 4), (1024, 4)), "cuda": ((1024, 128),)})
     monkeypatch.setattr(ademamix_tuning, "KINDS", (("float32", "bfloat16"), ("8bit", "float32")))
     monkeypatch.setattr(ademamix_tuning, "LISTS", {"one": 1})
     found = ademamix_tuning.tune("cpu", tmp_path / "tuning.json", count=5000, samples=2)
