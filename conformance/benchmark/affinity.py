@@ -1,4 +1,4 @@
-"""Both sides of a comparison run on the same CPUs with the same number of threads, whatever either of them sets."""
+"""Run both sides of a comparison on the same CPUs with the same number of threads, whatever either of them sets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def allowed_cpus() -> tuple[int, ...]:
 
 
 def siblings(cpus: tuple[int, ...], system: Path = SYSTEM) -> tuple[tuple[int, ...], ...] | None:
-    """The groups of these CPUs that are threads of one core; None where the system does not tell."""
+    """The groups of these CPUs that are threads of one core; None where the system does not say."""
     groups = set()
     for cpu in cpus:
         try:
@@ -52,7 +52,7 @@ def wanted_threads() -> int:
 
 @dataclass
 class Pins:
-    """What is in force while samples are taken: numbers of threads, or why they could not be set; and the CPUs."""
+    """The settings while samples are taken: numbers of threads, or why they could not be set, and the CPUs."""
 
     threads: dict[str, int | str] = field(default_factory=dict)
     affinity: tuple[int, ...] = ()
@@ -61,7 +61,7 @@ class Pins:
 
 @contextlib.contextmanager
 def pinned() -> Iterator[Pins]:
-    """Set thread counts and affinity for the time of sampling, look whether they held, and put back what was there."""
+    """Set thread counts and affinity while samples are taken, warn where they changed, and restore what was there."""
     count, cpus = wanted_threads(), allowed_cpus()
     pins = Pins(affinity=cpus)
     with contextlib.ExitStack() as undo:
@@ -111,7 +111,7 @@ def _blas_of_environment() -> str:
 
 
 def describe() -> dict[str, Any]:
-    """The header's words on CPUs and threads; the lines say what was in force beside each sample."""
+    """The fields of the environment that describe CPUs and threads; each record says what was in force."""
     cpus = allowed_cpus()
     groups = siblings(cpus)
     return {

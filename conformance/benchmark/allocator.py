@@ -1,9 +1,9 @@
-"""Memory that is given back and taken again on every call costs page faults, by the luck of where it lies: keep it.
+"""Make the C library keep freed memory, so that no call pays page faults for taking it again.
 
-glibc returns freed memory to the system where it lies at the top of its heap or was large enough to be mapped apart, and
-both limits move with what the process did before. The same optimizer step on a million float32 parameters ran without a page
-fault at 1.7 ms, or with 4850 of them at 6.5 ms, depending on nothing but which arrays had been made before it. A training
-loop settles into the first state; so the process that measures is put there, for both sides alike.
+glibc returns freed memory to the system where it lies at the top of its heap or was mapped by itself, and both limits depend
+on what the process did before. The same optimizer step on a million float32 parameters took 1.7 ms without a page fault, or
+6.5 ms with 4850 of them, depending only on which arrays had been made before. A training loop settles into the first state, so
+that is where the measuring process is put, for both sides.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _NEVER = 2**31 - 1
 
 @functools.lru_cache(maxsize=1)
 def keep_memory() -> str:
-    """Let the C library keep what is freed, for the rest of the process; in words for the record, also where it cannot be."""
+    """Make the C library keep what is freed, for the rest of the process; returns what was done, for the record."""
     if not sys.platform.startswith("linux"):
         return "as the system has it: not Linux"
     try:
@@ -32,6 +32,6 @@ def keep_memory() -> str:
 
 
 def give_back() -> None:
-    """Return what is free to the system once, so that a peak can be read from what is taken anew."""
+    """Give all free memory back to the system, so that a peak can be read from what is taken again."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

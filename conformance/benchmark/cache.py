@@ -1,8 +1,8 @@
-"""Warm is right after the same call on the same buffers; cold is with the last-level cache full of something else.
+"""Empty the caches before a cold sample, by reading memory that the work never touches.
 
-Both are off the clock: a warm sample is preceded by an untimed call, a cold one by reading twice the last-level cache (on
-CUDA four times the L2) of memory that the work never touches. On a CPU each core reads a share, so that its private caches
-are taken too. Reading leaves nothing behind that would have to be written back on the work's time.
+Before a cold sample, off the clock, twice the size of the last-level cache is read (on CUDA four times the L2). On a CPU each
+core reads a share, so that its private caches are emptied too. Reading leaves nothing to be written back while work is timed.
+A warm sample comes right after an untimed call on the same buffers.
 """
 
 from __future__ import annotations
@@ -23,30 +23,29 @@ from conformance.benchmark.affinity import allowed_cpus
 CONDITIONS = ("warm", "cold")
 ASSUMED_BYTES = 32 * 2**20
 MOST_BYTES = 2**30
-"""No more is read to empty a cache, however large the machine says that its caches are."""
+"""No more than this is read, however large the caches are."""
 TIMES, TIMES_CUDA = 2, 4
 PRIVATE_BYTES = 4 * 2**20
-"""At the least so much is read by each core: more than twice any private cache."""
+"""Each core reads at least this much: more than twice any private cache."""
 
 SYSTEM = Path("/sys/devices/system/cpu")
 
 
 def last_level_bytes(cpus: tuple[int, ...], system: Path = SYSTEM) -> int | None:
-    """The size of the last-level caches of these CPUs together; None where the system does not tell."""
+    """The size of the last-level caches of these CPUs together; None where the system does not say."""
     found: dict[str, int] = {}
     for cpu in cpus:
         levels = []
         for index in sorted(system.glob(f"cpu{cpu}/cache/index*")):
-            try:
-                if (index / "type").read_text().strip() == "Instruction":
-                    continue
-                level, size = int((index / "level").read_text()), (index / "size").read_text().strip()
-                levels.append((level, (index / "shared_cpu_list").read_text().strip(), _bytes(size)))
-            except (OSError, ValueError):
-                continue
+            with contextlib.suppress(OSError, ValueError):
+                kind, level, shared, size = (
+                    (index / name).read_text().strip() for name in ("type", "level", "shared_cpu_list", "size")
+                )
+                if kind != "Instruction":
+                    levels.append((int(level), shared, _bytes(size)))
         if levels:
-            level, shared, size_bytes = max(levels)
-            found[f"{level} {shared}"] = size_bytes
+            *cache, size_bytes = max(levels)
+            found[str(cache)] = size_bytes
     return sum(found.values()) or None
 
 

@@ -1,7 +1,8 @@
-"""What a stranger must know of the machine before believing a figure; no host name, no user, no path."""
+"""Describe the machine and the packages of a run, without host name, user or path."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import subprocess
@@ -12,24 +13,12 @@ from conformance.benchmark import affinity
 from conformance.benchmark.cache import last_level_bytes
 from conformance.records.schema import EnvironmentRecord, GpuRecord
 
+ROOT = Path(__file__).resolve().parent.parent.parent
+
 _PACKAGES = (
-    "numpy",
-    "torch",
-    "triton",
-    "jax",
-    "jaxlib",
-    "optax",
-    "pytorch_optimizer",
-    "bitsandbytes",
-    "heavyball",
-    "x-transformers",
-    "triton-sigmoid",
-    "threadpoolctl",
-    "nvidia-ml-py",
-    "pytest",
-    "pytest-benchmark",
-    "matplotlib",
-)
+    "numpy", "torch", "triton", "jax", "jaxlib", "optax", "pytorch_optimizer", "bitsandbytes", "heavyball", "x-transformers",
+    "triton-sigmoid", "threadpoolctl", "nvidia-ml-py", "pytest", "pytest-benchmark", "matplotlib",
+)  # fmt: skip
 
 
 def describe(*, with_gpu: bool) -> EnvironmentRecord:
@@ -38,7 +27,7 @@ def describe(*, with_gpu: bool) -> EnvironmentRecord:
         python=platform.python_version(),
         platform=f"{platform.system()} {platform.machine()}",
         cpu=_cpu(),
-        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        cores=len(affinity.allowed_cpus()),
         memory_gib=_memory_gib(),
         packages={name: version for name in _PACKAGES if (version := _version(name)) is not None},
         gpu=_gpu() if with_gpu else None,
@@ -53,8 +42,7 @@ def suite_version() -> str:
     """The version in pyproject.toml, read from the checkout, since a bare checkout is not installed."""
     import tomllib
 
-    text = (Path(__file__).resolve().parent.parent.parent / "pyproject.toml").read_text(encoding="utf-8")
-    return str(tomllib.loads(text)["project"]["version"])
+    return str(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])
 
 
 def _version(name: str) -> str | None:
@@ -65,12 +53,10 @@ def _version(name: str) -> str | None:
 
 
 def _cpu() -> str:
-    try:
+    with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n"):
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
-    except OSError:
-        pass
     return platform.processor() or "unknown"
 
 
@@ -110,15 +96,14 @@ def _gpu() -> GpuRecord | None:
 
 def _commit() -> str | None:
     """The commit of the checkout, with ``+changes`` where files differ from it; None outside a git checkout."""
-    root = Path(__file__).resolve().parent.parent.parent
     try:
-        commit = subprocess.run(
-            ["git", "-C", str(root), "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True, timeout=10
-        ).stdout.strip()
-        changed = subprocess.run(
-            ["git", "-C", str(root), "status", "--porcelain", "--untracked-files=no"],
-            capture_output=True, text=True, check=True, timeout=10,
-        ).stdout.strip()  # fmt: skip
+        return _git("rev-parse", "--short=12", "HEAD") + "+changes" * bool(
+            _git("status", "--porcelain", "--untracked-files=no")
+        )
     except (OSError, subprocess.SubprocessError):
         return None
-    return commit + ("+changes" if changed else "")
+
+
+def _git(*words: str) -> str:
+    command = ["git", "-C", str(ROOT), *words]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()

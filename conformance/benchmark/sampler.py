@@ -1,9 +1,8 @@
-"""Samples are taken in quads with the baseline, A B B A, until the interval of the ratio is tight or the time is spent.
+"""Take samples in quads with the baseline, A B B A, until the interval of the ratio is tight or the time is spent.
 
-Before the first sample it is fixed, from a pilot, at how many quads the interval may be looked at: four times at the most,
-each time with twice as many. Each look is made at the confidence that is left to it when all the planned looks together may
-be wrong one time in twenty, and sampling stops by the width of the interval alone, never by where it lies. So no look can be
-a lucky one, whichever is the last.
+A pilot fixes, before the first sample, after how many quads the interval is looked at: at most four times, each time with
+twice as many. All planned looks together may be wrong one time in twenty, and share that chance. Sampling stops by the width
+of the interval alone, never by where it lies, so no look can be a lucky one.
 """
 
 from __future__ import annotations
@@ -17,19 +16,19 @@ from conformance.benchmark import statistics
 from conformance.benchmark.timer import Clock, Work, nothing
 
 SHORTEST_SAMPLE_S = 2e-4
-"""A warm sample repeats short calls until it lasts this long, so that reading the clock costs nothing that matters."""
+"""A warm sample repeats short calls until it lasts this long, so that reading the clock does not matter."""
 
 MOST_LOOKS = 4
 MOST_QUADS = 64
 OVERRUN = 2.0
-"""By how much sampling may exceed its budget before the next look is given up, where the pilot was too hopeful."""
+"""The next look is given up where sampling would exceed its budget by this factor: the pilot was too optimistic."""
 PATIENCE = 4.0
-"""By how much it may for the sake of the fewest quads that give an interval at all."""
+"""Sampling may exceed its budget by this factor for the fewest quads that give an interval at all."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Fixed before the first sample: calls in a sample of either side, the looks in quads, and the confidence of each."""
+    """What is fixed before the first sample: calls per sample of each side, quads at each look, confidence of each look."""
 
     calls: int
     baseline_calls: int
@@ -38,12 +37,12 @@ class Plan:
 
     @property
     def enough(self) -> bool:
-        """Whether even the last look can have its confidence; work that takes very long leaves time for less."""
+        """Whether the last look can have its confidence; very long work leaves no time for that."""
         return self.looks[-1] >= statistics.fewest_quads(self.confidence)
 
 
 def planned_looks(affordable: int) -> tuple[tuple[int, ...], float]:
-    """When to look, given for how many quads there is time; and the confidence of each look's interval."""
+    """The number of quads at each look, given the quads there is time for; and the confidence of each look's interval."""
     last = max(2, min(affordable, MOST_QUADS))
     for number in range(MOST_LOOKS, 0, -1):
         # Bonferroni: the chances of being wrong add up to no more than 1 - CONFIDENCE, however the looks hang together.
@@ -70,7 +69,7 @@ def calls_for(seconds: float) -> int:
 
 @dataclass(frozen=True)
 class Buffers:
-    """One set of buffers of one side: its timed work, one call of it, and how its inputs are drawn anew, if they can be."""
+    """One set of buffers of one side: its timed work, one call of it, and how its inputs are renewed, if they can be."""
 
     work: Work
     once: Callable[[], Any]
@@ -114,7 +113,7 @@ def taker(clock: Clock, evict: Callable[[], Any] | None, mark: Callable[[], Any]
 
 
 def order_of(quad: int) -> str:
-    """Who is sampled when: A B B A or its mirror image in the order of Thue and Morse, which cancels drifts that bend too."""
+    """The order of sides in a quad: A B B A or its mirror image, by Thue and Morse, which cancels curved drifts too."""
     return "baab" if quad.bit_count() % 2 else "abba"
 
 
@@ -127,7 +126,7 @@ def sample(
     now: Callable[[], float] = time.monotonic,
     rest: Callable[[], Any] = nothing,
 ) -> Samples:
-    """Take quads, each on the next set of buffers, and look when it was planned; ``rest`` before the other side's turn."""
+    """Take quads, each on the next set of buffers, and look as planned; call ``rest`` before the other side's turn."""
     seconds: tuple[list[float], list[float]] = ([], [])
     began, number, quads, before = now(), 0, 0, ""
     for place, look in enumerate(plan.looks):

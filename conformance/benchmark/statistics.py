@@ -1,8 +1,8 @@
-"""Medians with intervals that assume no distribution, and the rule that turns an interval into a word.
+"""Compute medians with intervals that assume no distribution, and turn an interval into a decision.
 
-Samples hang together in time, so what is resampled are blocks of quads (A B B A, two pairs) and never single samples. A
-bootstrap of few samples is too sure of itself, so each interval also holds the order statistics between which the median
-lies whatever the distribution, at the number of independent quads that the autocorrelation leaves.
+Samples are correlated in time, so blocks of quads (A B B A, two pairs) are resampled and never single samples. A bootstrap of
+few samples is too narrow, so each interval also spans the order statistics between which the median lies for any distribution,
+at the number of independent quads that the autocorrelation leaves.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ Array = npt.NDArray[np.float64]
 CONFIDENCE = 0.95
 RESAMPLES = 2000
 SAME_WITHIN = 1.03
-"""Two times whose ratio provably lies within this factor, either way, are called the same."""
+"""Two times whose ratio certainly lies within this factor, either way, are called the same."""
 TIGHT = 1.02
-"""An interval of the ratio whose ends differ by no more than this factor is tight enough to stop at."""
+"""Sampling stops at an interval of the ratio whose ends differ by no more than this factor."""
 
 
 def median_interval(samples: Sequence[float], confidence: float = CONFIDENCE) -> tuple[float, float, float]:
@@ -47,13 +47,13 @@ def ratio_interval(
 
 
 def interval(values: Array, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Of the median of values in the order they were taken: the hull of block bootstrap and order statistics."""
+    """The interval of the median, of values in the order they were taken: the hull of bootstrap and order statistics."""
     bootstrap, ordered = _bootstrap(values, confidence), _order_statistics(values, confidence)
     return min(bootstrap[0], ordered[0]), max(bootstrap[1], ordered[1])
 
 
 def fewest_quads(confidence: float) -> int:
-    """From so many independent values their extremes hold the median with this confidence: 1 - 2^(1-n)."""
+    """The least number n of values whose extremes contain the median with this confidence, which is 1 - 2^(1-n)."""
     return math.ceil(1 - math.log2(1 - confidence))
 
 
@@ -97,10 +97,10 @@ def _order_statistics(values: Array, confidence: float) -> tuple[float, float]:
 
 
 def effective_number(values: Array) -> float:
-    """How many independent values the series is worth, told from how it keeps to one side of its median.
+    """How many independent values a series is worth, from how long it stays on one side of its median.
 
-    Signs are robust against outliers. From their correlation between neighbours, corrected for what few values hide, follows
-    that of a Gaussian series of first order, and from that the variance of the share of values on one side.
+    Signs are robust against outliers. The correlation of neighbouring signs, corrected for its bias in short series, gives
+    that of a first-order Gaussian series, and this gives the variance of the share of values on one side.
     """
     n = len(values)
     signs = np.sign(values - np.median(values))
@@ -125,7 +125,7 @@ def _rank(count: int, confidence: float) -> float:
 
 @dataclass(frozen=True)
 class Decision:
-    """A word, and the reason for it in words."""
+    """A word, and the reason for it."""
 
     word: str
     reason: str
@@ -139,8 +139,8 @@ def decide(ratio_low: float, ratio_high: float, noise: float = 1.0) -> str:
 def decision(ratio_low: float, ratio_high: float, noise: float = 1.0) -> Decision:
     """``same``, ``faster``, ``slower`` or ``undecided``, in this order of preference.
 
-    ``noise`` is the factor by which the baseline beside itself provably differed from 1 at the same place (1: it did not);
-    what does not exceed it is no difference between two implementations.
+    ``noise`` is the factor by which the baseline beside itself certainly differed from 1 at the same place (1: it did not). A
+    difference between two implementations must exceed it.
     """
     stated = f"[{ratio_low:.4g}, {ratio_high:.4g}]"
     if ratio_low >= 1 / SAME_WITHIN and ratio_high <= SAME_WITHIN:

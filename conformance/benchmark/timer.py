@@ -1,9 +1,8 @@
-"""A clock times work on a device: on CUDA between two events that the device passes, with every launch queued beforehand.
+"""Time work on a device: on CUDA between two events, with every launch queued beforehand.
 
-The device is first given a spell of spinning, behind which everything that is timed is queued. It comes to the first event
-only when the last launch has been made, so no launch is on the clock. Where the host cannot keep ahead (more launches than a
-queue holds, work that waits for the device) short work is captured into a graph and replayed; where that cannot be, the
-figure says that launches are in it, and why.
+The device first spins for a while, and everything that is timed is queued behind that. It reaches the first event only after
+the last launch, so no launch is timed. Where the host cannot keep ahead (more launches than a queue holds, work that waits for
+the device) short work is captured into a graph and replayed. Where that is impossible, the record says so, and why.
 """
 
 from __future__ import annotations
@@ -18,40 +17,40 @@ from impls.implementation import in_one_line
 
 FIRST_AHEAD_S = 1e-3
 LONGEST_AHEAD_S = 0.25
-"""The device spins for about as long as launching takes; never for longer than this."""
+"""The device spins for about as long as launching takes, but never longer than this."""
 ATTEMPTS = 3
 GRAPH_BELOW_S = 1e-4
-"""Shorter calls are replayed from a graph, where both sides of a comparison can be."""
+"""Shorter calls are replayed from a graph, where that is possible for both sides."""
 TOO_FAST = 0.5
-"""A replay that takes less than this share of the calls it was captured from did not do their work."""
+"""A replay that takes less than this share of the captured calls' time has left work out."""
 
 
 def nothing() -> None:
-    """What goes before, or is looked at meanwhile, where there is nothing to do."""
+    """Do nothing, where a clock wants something to do before or during timed work."""
 
 
 @dataclass
 class Work:
-    """What is timed at once: ``launch`` makes ``calls`` calls. ``method`` is ``calls`` or ``graph``."""
+    """What one sample times: ``launch`` makes ``calls`` calls. ``method`` is ``calls`` or ``graph``."""
 
     launch: Callable[[], Any]
     calls: int
     method: str = "calls"
     timed: int = 0
     exposed: int = 0
-    """How many of the timings had a launch on the clock."""
+    """How many of the timings include a launch."""
     ahead_s: float = FIRST_AHEAD_S
     wall_s: float = 0.0
     cpu_s: float = 0.0
-    """On the host: how long the timings were in all, and how long all threads of the process were on a CPU meanwhile."""
+    """On the host: seconds of all timings together, and of CPU time of all the process's threads meanwhile."""
     hopeless: bool = False
     """Whether it has been seen that the host cannot keep ahead."""
 
 
 class Clock(Protocol):
-    """``observe`` is called while timed work runs, so that the device's state is read beside each sample.
+    """Times work. ``observe`` is called while it runs, so that the device's state is read beside each sample.
 
-    ``time`` gives the seconds of all calls of the work together; what ``before`` does is off the clock.
+    ``time`` returns the seconds of all calls together; what ``before`` does is not timed.
     """
 
     name: str
@@ -75,7 +74,7 @@ def repeated(run: Callable[[], Any], calls: int) -> Callable[[], Any]:
 
 
 class HostClock:
-    """The monotonic clock of the host; right for work that is finished when the call returns."""
+    """The monotonic clock of the host, for work that is finished when the call returns."""
 
     name = "host"
 
@@ -102,7 +101,7 @@ class HostClock:
 
 
 class Device(Protocol):
-    """What the clock needs of a device; `TorchCuda` is it on CUDA, and a made-up one in our tests."""
+    """What the clock needs of a device: `TorchCuda` on CUDA, a made-up one in our tests."""
 
     def now(self) -> float: ...
 
@@ -120,7 +119,7 @@ class Device(Protocol):
 
 
 class DeviceClock:
-    """Events of the device around the work, which is queued as a whole before the device begins it."""
+    """Times work between two events of the device; all of it is queued before the device begins."""
 
     name = "device events"
 
@@ -137,7 +136,7 @@ class DeviceClock:
             if ahead or work.hopeless:
                 break
             seconds, ahead = self._once(work, before)
-        # Spinning longer did not help: then it never will, and the samples to come are not taken three times.
+        # Spinning longer did not help, so it never will: later samples are not taken three times.
         work.hopeless = work.hopeless or not ahead
         work.timed += 1
         work.exposed += not ahead
@@ -147,14 +146,14 @@ class DeviceClock:
         """Seconds between the events, and whether all launches were queued before the device came to the first."""
         device = self.device
         device.synchronize()
-        began = device.now()
+        started = device.now()
         device.spin(work.ahead_s)
         before()
         start = device.mark()
         work.launch()
         end = device.mark()
         ahead = not device.passed(start)
-        launching = device.now() - began
+        launching = device.now() - started
         if not ahead:
             work.ahead_s = min(2 * max(launching, work.ahead_s), LONGEST_AHEAD_S)
         self.observe()
@@ -177,19 +176,19 @@ class DeviceClock:
         return work
 
     def launching_seconds(self, run: Callable[[], Any]) -> float:
-        """How long the host is busy with one call on an idle device: what the caller waits where it is not kept off."""
+        """Seconds that the host is busy with one call on an idle device."""
         taken = []
         for _ in range(3):
             self.device.synchronize()
-            began = self.device.now()
+            started = self.device.now()
             run()
-            taken.append(self.device.now() - began)
+            taken.append(self.device.now() - started)
         self.device.synchronize()
         return sorted(taken)[1]
 
 
 class TorchCuda:
-    """The current CUDA device as torch shows it; thin, since no test of ours can reach it without one."""
+    """The current CUDA device through torch."""
 
     def __init__(self) -> None:
         import torch
