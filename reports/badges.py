@@ -1,4 +1,4 @@
-"""One small picture per implementation that says in words how it stands; colour repeats the words and adds nothing."""
+"""One small picture per implementation with its status in words; the colour repeats the words."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def badges(evidence: Evidence) -> dict[str, bytes]:
     for system in evidence.systems:
         for row in ranking(evidence, system.name):
             path = f"badges/{file_name(system.name)}/{file_name(row.implementation.slug)}.svg"
-            files[path] = draw(system.title, words(row), GROUNDS[row.status], _told(system, row))
+            files[path] = draw(system.title, words(row), GROUNDS[row.status], _description(system, row))
     return files
 
 
@@ -43,8 +43,8 @@ def words(row: RankingRow) -> str:
     return f"{'fails' if row.status is Status.FAILS else 'crashes'} {drawable(ids[0], LONGEST // 2)}{more}"
 
 
-def _told(system: SystemRecord, row: RankingRow) -> str:
-    """The badge for those who hear it or point at it."""
+def _description(system: SystemRecord, row: RankingRow) -> str:
+    """The badge in full, for a screen reader and a tooltip."""
     version = f" {row.implementation.version}" if row.implementation.version else ""
     text = f"{row.implementation.name}{version} on {system.title}: {STATUS_WORDS[row.status]}"
     if row.status is Status.CONFORMS and row.ranked is not None:
@@ -56,13 +56,13 @@ def _told(system: SystemRecord, row: RankingRow) -> str:
     return text
 
 
-def draw(label: str, value: str, ground: str, told: str) -> bytes:
-    """Two words on two grounds. Widths are those of a font that comes with us, and hold whatever font the reader has."""
+def draw(label: str, value: str, ground: str, description: str) -> bytes:
+    """Two texts on two grounds. The widths are fixed, from a font that we know, so that any font of the reader's fits."""
     left, right = drawable(label, LONGEST), drawable(value, LONGEST)
     left_text, right_text = (round(text_width(text, SIZE)) for text in (left, right))
     left_width, right_width = left_text + 2 * PAD, right_text + 2 * PAD
     width = left_width + right_width
-    title = drawable(told, 10 * LONGEST)
+    title = drawable(description, 10 * LONGEST)
     return f"""\
 {SIGNATURE}
 <svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{HEIGHT}" role="img" aria-label={quoteattr(title)}>

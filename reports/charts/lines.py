@@ -44,8 +44,8 @@ class LineChart:
                 words = [f"{significant(y)} at {_size(x)}" for x, y in (points[0], points[-1])]
                 ends.append(f"{line.label} {words[0]}" if len(points) == 1 else f"{line.label} from {' to '.join(words)}")
         what = f"{self.title} ({self.subtitle})" if self.subtitle else self.title
-        told = [f"{what}: {self.axes.y} against {self.axes.x}, {count(len(ends), 'line')}", listing(ends)]
-        return ". ".join([*told, *self.coinciding]) + "."
+        sentences = [f"{what}: {self.axes.y} against {self.axes.x}, {count(len(ends), 'line')}", listing(ends)]
+        return ". ".join([*sentences, *self.coinciding]) + "."
 
     @property
     def coinciding(self) -> list[str]:
@@ -102,7 +102,7 @@ def draw_line(axes: MatplotlibAxes, line: Series, **look: Any) -> None:
 
 
 def _are_ticks(sizes: Sequence[float]) -> bool:
-    """Whether the measured sizes (512, 1024, ...) can be the ticks: they are few, whole and stand apart."""
+    """Whether the measured sizes (512, 1024, ...) can be the ticks: they are few, whole and far enough apart."""
     if not 2 < len(sizes) <= MOST_SIZES or not all(x == round(x) and 1 <= x < MOST_SPELLED for x in sizes):
         return False
     return all(math.log(b / a) >= LEAST_GAP * math.log(sizes[-1] / sizes[0]) for a, b in pairwise(sizes))

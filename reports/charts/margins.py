@@ -37,9 +37,9 @@ LOOKS: dict[Status, dict[str, Any]] = {
 """Told apart by shape and by colour."""
 VERBS = {Status.CONFORMS: "conform", Status.FAILS: "do not conform", Status.CRASHES: "crash"}
 HALF, BESIDE = 0.5, 0.3
-"""The axis of margins that pass begins at ``HALF`` at most; with a margin of 0, beyond 0 by this part of its linear range."""
+"""The axis of passing margins begins at ``HALF`` at most; with a margin of 0, beyond 0 by this part of its linear range."""
 BEYOND, MOST_DECADES, MOST_FAIL_TICKS = 1.15, 308, 2
-"""The axis of margins that fail has more decades than the largest margin, by this factor, so that infinity stands apart."""
+"""The axis of failing margins has more decades than the largest margin, by this factor, so that infinity is apart from it."""
 FEW = 30.0
 """From this factor between the ends of a narrow axis on, only powers of ten have a tick."""
 LEAST_REACH = 2.4

@@ -47,14 +47,14 @@ class RooflineChart(LineChart):
     @property
     def description(self) -> str:
         """The chart in words: where each implementation comes nearest to the ceiling."""
-        told = []
+        words = []
         for line in self.lines:
             x, y = max(zip(line.x, line.y, strict=True), key=lambda point: point[1] / self.roof.at(point[0]))
             near = f"{line.label} at best {si(y, 'FLOP/s')} at {significant(x)} FLOP per byte"
-            told.append(f"{near}, {percent(y / self.roof.at(x))} of the ceiling there")
+            words.append(f"{near}, {percent(y / self.roof.at(x))} of the ceiling there")
         ceilings = f"{si(self.roof.bytes_per_s, 'B/s')} and {si(self.roof.flops_per_s, 'FLOP/s')}"
         what = f"{self.title}, {self.subtitle}: speed against arithmetic intensity under the measured ceilings"
-        return f"{what} of {ceilings}. {'; '.join(told)}."
+        return f"{what} of {ceilings}. {'; '.join(words)}."
 
     def draw(self, axes: MatplotlibAxes) -> None:
         ridge, top = self.roof.ridge, self.roof.flops_per_s
@@ -86,8 +86,8 @@ class ShareChart:
     @property
     def description(self) -> str:
         """The chart in words."""
-        told = "; ".join(f"{s.label}{f' ({s.kind})' if s.kind else ''} {percent(s.share)}" for s in self.shares)
-        return f"{self.title}, {self.subtitle}: how much of the measured ceiling each implementation reaches. {told}."
+        words = "; ".join(f"{s.label}{f' ({s.kind})' if s.kind else ''} {percent(s.share)}" for s in self.shares)
+        return f"{self.title}, {self.subtitle}: how much of the measured ceiling each implementation reaches. {words}."
 
     def figure(self) -> Figure:
         names = list(dict.fromkeys(share.label for share in self.shares))

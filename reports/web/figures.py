@@ -27,7 +27,7 @@ COLOURS = {
     style.PASS_GROUND: "--pass-ground",
     style.FAIL_GROUND: "--fail-ground",
 }
-"""The charts' palette, and the variable of the style sheet that stands for each colour."""
+"""The charts' palette, and the variable of the style sheet that replaces each colour."""
 _VARIABLES = {colour.lower(): variable for colour, variable in COLOURS.items()}
 _COLOUR = re.compile("|".join(_VARIABLES), re.IGNORECASE)
 
@@ -35,7 +35,7 @@ _COLOUR = re.compile("|".join(_VARIABLES), re.IGNORECASE)
 def inline(svg: bytes, prefix: str) -> str:
     """The drawing as an ``svg`` element whose ids begin with ``prefix``, hidden from readers of the page's text.
 
-    Whoever sets it into a page says in words what it shows.
+    The page around it says in words what it shows.
     """
     root = ElementTree.fromstring(svg)
     _, _, width, height = root.attrib["viewBox"].split()

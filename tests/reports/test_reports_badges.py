@@ -1,4 +1,4 @@
-"""A badge says in words how an implementation stands, whoever named it and whatever its name holds."""
+"""A badge says the status of an implementation in words, whatever its name holds."""
 
 from __future__ import annotations
 
