@@ -397,10 +397,7 @@ ALIBI = (
     Case(id="three-blocks", nq=300, nk=300, alibi=True, slope=0.05),
     Case(id="long-distances", dtypes=("float32",), nq=4, nk=600, alibi=True, slope=0.01),
 )
-ALIBI_ALIGNMENT = (
-    Case(id="more-keys", quick=True, nq=9, nk=30, alibi=True),
-    Case(id="more-queries", nq=30, nk=9, alibi=True),
-)
+ALIBI_ALIGNMENT = (Case(id="more-keys", quick=True, nq=9, nk=30, alibi=True), Case(id="more-queries", nq=30, nk=9, alibi=True))
 SHARED_HEADS = (
     Case(id="six-over-two", quick=True, batch=2, heads=6, kv_heads=2, nq=8, nk=8),
     Case(id="four-over-one", heads=4, kv_heads=1, nq=8, nk=8),
@@ -545,10 +542,7 @@ RECORDED = (
     Case(id="alibi", backward=True, alibi=True),
     Case(id="key-lengths", backward=True, batch=3, key_lengths=(20, 7, 13), data="padding"),
 )
-KEPT = (
-    Case(id="forward", quick=True, nq=12, nk=12),
-    Case(id="backward", nq=12, nk=12, causal=True, bias=-1.0, backward=True),
-)
+KEPT = (Case(id="forward", quick=True, nq=12, nk=12), Case(id="backward", nq=12, nk=12, causal=True, bias=-1.0, backward=True))
 
 # No 16-bit format holds 1/sqrt(28) or log 333: what rounds them errs by most of half a step.
 RANDOM = (

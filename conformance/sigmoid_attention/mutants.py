@@ -1,4 +1,4 @@
-"""Planted bugs of sigmoid attention, each one step of the NumPy implementation gone wrong, and honest variants of it.
+"""Mutants (planted bugs) of sigmoid attention, each one step of the NumPy implementation gone wrong, and honest variants.
 
 Many are bugs that published kernels had or have; the others are what a kernel author changes by one character.
 """
@@ -472,6 +472,16 @@ def _given(option: str) -> _Condition:
     return lambda q, k, options: options.get(option) is not None and options[option] is not False
 
 
+def _backward_of(wrong: type[NumpyAttention]) -> type[NumpyAttention]:
+    """The forward pass is right, the backward pass another mutant's."""
+
+    class BackwardOf(NumpyAttention):
+        def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
+            return wrong().backward(q, k, v, grad, **options)
+
+    return BackwardOf
+
+
 def _gradient_forgetting(name: str, option: str, instead: Any) -> type[NumpyAttention]:
     """One gradient alone is computed with another option."""
 
@@ -589,16 +599,6 @@ class KeyStridesForValues(NumpyAttention):
         if k.shape == v.shape:
             v = np.lib.stride_tricks.as_strided(v, v.shape, k.strides)
         return super().__call__(q, k, v, **options)
-
-
-class CausalBackwardBlockLost(NumpyAttention):
-    def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
-        return CausalFirstBlockLost.backward(CausalFirstBlockLost(), q, k, v, grad, **options)
-
-
-class WindowBackwardBlockLost(NumpyAttention):
-    def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
-        return WindowLoopRoundedUp.backward(WindowLoopRoundedUp(), q, k, v, grad, **options)
 
 
 class AlibiBackwardUnaligned(NumpyAttention):
@@ -823,11 +823,6 @@ class PackedAlignedByTotals(NumpyAttention):
         return super().alignment(nq, nk) if self._shift is None else self._shift
 
 
-class PackedGradientsAlignedByTotals(NumpyAttention):
-    def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
-        return PackedAlignedByTotals.backward(PackedAlignedByTotals(), q, k, v, grad, **options)
-
-
 class BiasGradientOfLastSequence(NumpyAttention):
     def join_gradients(self, parts: list[dict[str, Values]], slopes: Values | None) -> dict[str, Values]:
         return {**super().join_gradients(parts, slopes), "bias": parts[-1]["bias"]}
@@ -900,11 +895,6 @@ class WindowClipped(NumpyAttention):
 class InfinityTimesMask(NumpyAttention):
     def masked_activation(self, scores: Values, seen: Values, o: NumpyOptions) -> Values:
         return self.activate(np.where(seen, scores, -np.inf).astype(scores.dtype)) + 0 * np.where(np.isinf(scores), scores, 0)
-
-
-class WindowTopLeftBackward(NumpyAttention):
-    def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
-        return WindowTopLeftWithMoreQueries().backward(q, k, v, grad, **options)
 
 
 class CausalStartRoundedUp(NumpyAttention):
@@ -1267,8 +1257,13 @@ MUTANTS: tuple[Mutant, ...] = (
     _bug("query-gradient-of-positive-scale", QueryGradientOfPositiveScale, "dQ takes the size of the scale.", "03"),
     _bug("ninth-head", NinthHead, "Heads beyond the eighth read the values of the first eight.", "13"),
     _bug("key-strides-for-values", KeyStridesForValues, "v is read with k's strides.", "25"),
-    _bug("causal-backward-block-lost", CausalBackwardBlockLost, "The causal mask loses a key beyond a block, backward.", "33"),
-    _bug("window-backward-block-lost", WindowBackwardBlockLost, "The window's loop starts late, backward.", "33"),
+    _bug(
+        "causal-backward-block-lost",
+        _backward_of(CausalFirstBlockLost),
+        "The causal mask loses a key beyond a block, backward.",
+        "33",
+    ),
+    _bug("window-backward-block-lost", _backward_of(WindowLoopRoundedUp), "The window's loop starts late, backward.", "33"),
     _bug("alibi-backward-unaligned", AlibiBackwardUnaligned, "Backward, ALiBi's distance is |i - j|.", "33"),
     _bug("groups-of-first-row", GroupsOfFirstRow, "Shared heads get the first batch row's gradients.", "34"),
     _bug("bias-gradient-of-first-row", BiasGradientOfFirstRow, "The bias's gradient is the first batch row's.", "36"),
@@ -1323,7 +1318,7 @@ MUTANTS: tuple[Mutant, ...] = (
     _bug("packed-aligned-by-totals", PackedAlignedByTotals, "Packed masks are aligned by the totals.", "47"),
     _bug(
         "packed-gradients-aligned-by-totals",
-        PackedGradientsAlignedByTotals,
+        _backward_of(PackedAlignedByTotals),
         "Backward, packed masks are aligned by the totals.",
         "48",
     ),
@@ -1336,7 +1331,12 @@ MUTANTS: tuple[Mutant, ...] = (
     _bug("scale-or-default-backward", ScaleOrDefaultBackward, "A scale of 0 is taken for none, backward.", "03"),
     _bug("window-clipped", WindowClipped, "A window's left side is clipped to half of the keys.", "17"),
     _bug("infinity-times-mask", InfinityTimesMask, "The mask multiplies, which makes a NaN of an infinity.", "24"),
-    _bug("window-top-left-backward", WindowTopLeftBackward, "Backward, with more queries, the window is top left.", "33"),
+    _bug(
+        "window-top-left-backward",
+        _backward_of(WindowTopLeftWithMoreQueries),
+        "Backward, with more queries, the window is top left.",
+        "33",
+    ),
     _bug("causal-start-rounded-up", CausalStartRoundedUp, "dV begins at the first whole block of causal queries.", "33"),
     _bug("bias-gradient-of-first-keys", BiasGradientOfFirstKeys, "The bias's gradient ends with the 128th key.", "36"),
     _bug("slope-gradient-of-first-keys", SlopeGradientOfFirstKeys, "The slopes' gradient ends with the 128th key.", "37"),

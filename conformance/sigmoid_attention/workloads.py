@@ -7,6 +7,7 @@ GPU runs faster than on data.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -136,7 +137,11 @@ def prepare(implementation: Implementation, workload: Workload, device: str) -> 
             kept.append(work.run())
             return kept[0]
 
-        verifier = _softmax_verifier(work, load) if baseline else _verifier(work, load, implementation.numerical_class)
+        if baseline:
+            verifier = _verifier(work, functools.partial(_compare_softmax, work, load), kept=False)
+        else:
+            compared = functools.partial(_compare_sigmoid, work, load, implementation.numerical_class)
+            verifier = _verifier(work, compared, kept=True)
         return Prepared(
             run,
             lambda: verifier(run),
@@ -154,7 +159,8 @@ Verifier = Callable[..., Iterator[Comparison]]
 """Of a call that is made for it on inputs drawn anew, or of results that a call has left on the inputs at hand."""
 
 
-def _verifier(work: Any, load: AttentionLoad, numerical_class: str) -> Verifier:
+def _verifier(work: Any, compared: Callable[[np.random.Generator, Any], Iterator[Comparison]], *, kept: bool) -> Verifier:
+    """``compared(rng, results)`` yields comparisons; ``kept``: a later call must leave the results as they are."""
     seeds = iter(range(10**9, 10**9 + 1000))  # far from those that samples are drawn from
 
     def verify(run: Callable[[], Any] | None, results: Any = None) -> Iterator[Comparison]:
@@ -162,19 +168,34 @@ def _verifier(work: Any, load: AttentionLoad, numerical_class: str) -> Verifier:
         if run is not None:
             work.renew(seed)
             results = run()
-        rng = np.random.default_rng(seed)
-        last = (load.batch - 1, load.heads - 1)
-        picked = {last, (0, 0), (int(rng.integers(load.batch)), int(rng.integers(load.heads)))}
-        # All of them at once, and the last first: work that is still going on has not come there.
-        heads = {where: work.head(results, *where) for where in sorted(picked, reverse=True)}
-        for (batch, head), found in heads.items():
-            chosen = places(load.length, SAMPLED, rng)
-            rule: dict[str, Any] = {"dtype": load.dtype, "bias": load.bias, "causal": load.causal}
-            yield from compare_places(found, chosen, f"batch {batch} head {head}", numerical_class=numerical_class, **rule)
-        if run is not None:
+        yield from compared(np.random.default_rng(seed), results)
+        if run is not None and kept:
             yield from _still_there(work, results)
 
     return verify
+
+
+def _compare_sigmoid(
+    work: Any, load: AttentionLoad, numerical_class: str, rng: np.random.Generator, results: Any
+) -> Iterator[Comparison]:
+    last = (load.batch - 1, load.heads - 1)
+    picked = {last, (0, 0), (int(rng.integers(load.batch)), int(rng.integers(load.heads)))}
+    # All of them at once, and the last first: work that is still going on has not come there.
+    heads = {where: work.head(results, *where) for where in sorted(picked, reverse=True)}
+    for (batch, head), found in heads.items():
+        chosen = places(load.length, SAMPLED, rng)
+        rule: dict[str, Any] = {"dtype": load.dtype, "bias": load.bias, "causal": load.causal}
+        yield from compare_places(found, chosen, f"batch {batch} head {head}", numerical_class=numerical_class, **rule)
+
+
+def _compare_softmax(work: Any, load: AttentionLoad, rng: np.random.Generator, results: Any) -> Iterator[Comparison]:
+    """Check on its output that a speed baseline computes softmax attention."""
+    head = work.head(results, load.batch - 1, load.heads - 1)
+    for i in sorted({0, load.length - 1, *rng.integers(load.length, size=SAMPLED).tolist()}):
+        keys = slice(0, i + 1 if load.causal else load.length)
+        row = head["q"][i], head["k"][keys], head["v"][keys]
+        expected, bound = softmax_row(*row), softmax_row_bound(*row, dtype=load.dtype)
+        yield compare(f"softmax output, row {i}", head["output"][i], expected, bound)
 
 
 def _still_there(work: Any, results: dict[str, Any]) -> Iterator[Comparison]:
@@ -189,22 +210,3 @@ def _still_there(work: Any, results: dict[str, Any]) -> Iterator[Comparison]:
 
 
 _LATER = itertools.count(2 * 10**9)
-
-
-def _softmax_verifier(work: Any, load: AttentionLoad) -> Verifier:
-    """Check on its output that a speed baseline computes softmax attention."""
-    seeds = iter(range(10**9, 10**9 + 1000))
-
-    def verify(run: Callable[[], Any] | None, results: Any = None) -> Iterator[Comparison]:
-        seed = next(seeds)
-        if run is not None:
-            work.renew(seed)
-            results = run()
-        head, rng = work.head(results, load.batch - 1, load.heads - 1), np.random.default_rng(seed)
-        for i in sorted({0, load.length - 1, *rng.integers(load.length, size=SAMPLED).tolist()}):
-            keys = slice(0, i + 1 if load.causal else load.length)
-            row = head["q"][i], head["k"][keys], head["v"][keys]
-            expected, bound = softmax_row(*row), softmax_row_bound(*row, dtype=load.dtype)
-            yield compare(f"softmax output, row {i}", head["output"][i], expected, bound)
-
-    return verify

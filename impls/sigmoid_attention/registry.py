@@ -48,12 +48,7 @@ def _speed_baseline(slug: str, summary: str, **fields: Any) -> Implementation:
         f"adapters.softmax:{slug.removeprefix('softmax-').replace('-', '_')}",
         f"Softmax, not sigmoid: {summary}; a speed baseline.",
         features=frozenset({"backward", "bias", "causal"}),
-        **{
-            "devices": ("cuda",),
-            "documentation": _SDPA,
-            "settings": {"speed_baseline": "softmax attention"},
-            **fields,
-        },
+        **{"devices": ("cuda",), "documentation": _SDPA, "settings": {"speed_baseline": "softmax attention"}, **fields},
     )
 
 

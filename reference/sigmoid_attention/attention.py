@@ -67,12 +67,7 @@ def sigmoid(x: npt.ArrayLike) -> Any:
 
 
 def scores(
-    q: npt.ArrayLike,
-    k: npt.ArrayLike,
-    *,
-    bias: Any,
-    scale: float | None = None,
-    alibi_slopes: npt.ArrayLike | None = None,
+    q: npt.ArrayLike, k: npt.ArrayLike, *, bias: Any, scale: float | None = None, alibi_slopes: npt.ArrayLike | None = None
 ) -> Any:
     """``scale q k^T + bias - slope |i + Nk - Nq - j|``, shape (B, H, Nq, Nk), masks not yet applied."""
     q, k = _operand(q), _operand(k)

@@ -229,11 +229,7 @@ def _weights(
         moved = moved + np.expm1(gamma(8, w) * (1 + logarithm + largest)) * (p + moved)
         stored_error = rounded(p, moved, store) + store.half_subnormal * (1 + p.sum(axis=-1, keepdims=True))
     return _Weights(
-        seen=seen,
-        score=score,
-        p=p,
-        error=np.where(seen, moved, 0.0),
-        stored_error=np.where(seen, stored_error, 0.0),
+        seen=seen, score=score, p=p, error=np.where(seen, moved, 0.0), stored_error=np.where(seen, stored_error, 0.0)
     )
 
 

@@ -109,14 +109,7 @@ def is_modelled(numerical_class: str) -> bool:
 
 
 def products(
-    q: Array,
-    k: Array,
-    v: Array,
-    grad: Array,
-    *,
-    dtype: str,
-    numerical_class: str = "",
-    **options: Unpack[ScoreOptions],
+    q: Array, k: Array, v: Array, grad: Array, *, dtype: str, numerical_class: str = "", **options: Unpack[ScoreOptions]
 ) -> dict[str, Product]:
     """The output and the gradients of q, k and v as products, for as many key heads as query heads and a 16-bit dtype."""
     if q.shape[1] != k.shape[1]:

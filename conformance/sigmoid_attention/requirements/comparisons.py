@@ -20,10 +20,7 @@ def output(subject: AttentionSubject, case: AttentionCase, dtype: str, result: A
     """The output against the reference."""
     result = result or subject.forward(cases.problem(case, dtype))
     return compare(
-        "output",
-        result.output,
-        cases.expected_output(case, dtype),
-        cases.output_bound(case, dtype, subject.numerical_class),
+        "output", result.output, cases.expected_output(case, dtype), cases.output_bound(case, dtype, subject.numerical_class)
     )
 
 
