@@ -68,8 +68,9 @@ class LineChart:
         subtitle = ". ".join(part for part in (self.subtitle, *self.coinciding) if part)
         figure = Figure()
         axes = figure.add_subplot()
-        for name, set_scale in (("x", axes.set_xscale), ("y", axes.set_yscale)):
-            if name in self.axes.log and any(0 < value < math.inf for line in self.lines for value in getattr(line, name)):
+        points = [point for line in self.lines for point in zip(line.x, line.y, strict=True) if all(map(math.isfinite, point))]
+        for place, (name, set_scale) in enumerate((("x", axes.set_xscale), ("y", axes.set_yscale))):
+            if name in self.axes.log and any(point[place] > 0 for point in points):
                 set_scale("log")
         axes.set_xlabel(drawable(self.axes.x, 70))
         axes.set_ylabel("\n".join(textwrap.wrap(drawable(self.axes.y, 2 * LONGEST_ROW), LONGEST_ROW)))
