@@ -70,6 +70,7 @@ class RunCase:
     ranks: Ranks | None = None
     seed: int = 1
     thorough: bool = False
+    """Then it is not ``quick``, whatever that says."""
     needs: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -86,6 +87,7 @@ class RunCase:
             "state-round-trip": bool(self.resume_after),
             "switch": bool(self.switch_at),
         }
+        object.__setattr__(self, "quick", self.quick and not self.thorough)
         object.__setattr__(self, "needs", self.asks | {feature for feature, needed in asked.items() if needed})
 
 
@@ -215,32 +217,19 @@ MIXTURE = (
     single("alpha-half", replace(BETA2_ZERO, alpha=0.5, beta3=0.5), "signs", 3),
     single("beta3-zero", replace(BETA2_ZERO, alpha=0.5, beta3=0.0), "signs", 3),
     single(
-        "alpha-between-two",
-        replace(VARIED_DIRECTIONS, alpha=64 * BETWEEN_TWO),
-        "normal",
-        1,
-        shape=(512,),
-        start=0.0,
-        rates=1.0,
-        dtypes=LOW,
+        "alpha-between-two", replace(VARIED_DIRECTIONS, alpha=64 * BETWEEN_TWO), "normal", 1, shape=(512,), start=0.0,
+        rates=1.0, dtypes=LOW,
     ),
-)
+)  # fmt: skip
 SECOND_AVERAGE = (single("varied", replace(EXACT, alpha=0.0), "varied", 16, dtypes=WIDE),)
 SECOND_CORRECTION = (
     single("paper-beta2", replace(EXACT, beta2=0.999), "constant", 5, dtypes=WIDE),
     # after so many steps without a gradient the corrections alone show the step count
     single(
-        "after-2050-steps",
-        replace(EXACT, beta1=1 - 2.0**-9, beta2=1 - 2.0**-10, alpha=0.0),
-        "very-late-burst",
-        2053,
-        start=0.0,
-        rates=1.0,
-        shape=(3,),
-        quick=False,
-        thorough=True,
+        "after-2050-steps", replace(EXACT, beta1=1 - 2.0**-9, beta2=1 - 2.0**-10, alpha=0.0), "very-late-burst", 2053,
+        start=0.0, rates=1.0, shape=(3,), thorough=True,
     ),
-)
+)  # fmt: skip
 EPS_OUTSIDE = (
     single("eps-dominates", replace(BETA2_ZERO, eps=2.0**-10), "signs", 4, scale=2.0**-40, rates=2.0**26),
     # an argument of 0 is 0, and not one that is missing
@@ -281,14 +270,10 @@ NO_EPSILON_IN_LOG = (
     # beta3 = 1 - 2**-20: 1e-8 inside the logarithm is one percent of the half-life, far above any rounding of the schedule
     single("long-memory", replace(BETA2_ZERO, beta3=1 - 2.0**-20, alpha=2.0**16, t_beta3=1000), "constant", 10),
     single(
-        "paper-beta3",
-        replace(BETA2_ZERO, beta3=0.9999, alpha=2.0**10, t_beta3=40),
-        "constant",
-        39,
-        quick=False,
+        "paper-beta3", replace(BETA2_ZERO, beta3=0.9999, alpha=2.0**10, t_beta3=40), "constant", 39, quick=False,
         dtypes=("float64",),
     ),
-)
+)  # fmt: skip
 SCHEDULE_END = (
     single("at-and-after", replace(BETA2_ZERO, t_alpha=5, t_beta3=5), "constant", 14, dtypes=WIDE),
     single("beta3-alone", replace(BETA2_ZERO, t_beta3=3), "constant", 9, quick=False),
@@ -326,16 +311,10 @@ ZERO_AFTERWARDS = (
     single("pauses", EXACT, "pauses", 12, dtypes=WIDE),
     # until the squares have vanished beside eps, by which the slow EMA alone, moving the parameter, is then divided
     single(
-        "long-silence",
-        replace(EXACT, beta2=0.5, eps=2.0**-10),
-        "early-burst",
-        320,
-        shape=(3,),
-        rates=(0.0,) * 200 + (2.0**-20,) * 120,
-        quick=False,
-        thorough=True,
+        "long-silence", replace(EXACT, beta2=0.5, eps=2.0**-10), "early-burst", 320, shape=(3,),
+        rates=(0.0,) * 200 + (2.0**-20,) * 120, thorough=True,
     ),
-)
+)  # fmt: skip
 RANGE = (
     single("tiny", replace(EXACT, beta2=0.75, eps=2.0**-110), "varied", 4, scale=2.0**-48),
     single("huge", EXACT, "varied", 4, scale=2.0**58),
@@ -351,18 +330,14 @@ RANGE = (
 )
 NON_FINITE = several("one-element", EXACT, 5, TensorCase((8,)), TensorCase((3, 5)))
 MISSING = several(
-    "gone-and-never-there",
-    replace(EXACT, weight_decay=0.25),
-    6,
-    TensorCase(),
-    TensorCase(missing=(3, 4, 5)),
+    "gone-and-never-there", replace(EXACT, weight_decay=0.25), 6, TensorCase(), TensorCase(missing=(3, 4, 5)),
     TensorCase(missing=tuple(range(6))),
-)
+)  # fmt: skip
 SEVERAL_TENSORS = (
     several("same-shape", replace(BETA2_ZERO, t_alpha=6, t_beta3=6), 5, *((TensorCase(),) * 3)),
     several("no-schedule", EXACT, 4, TensorCase((3,)), TensorCase((2, 2)), TensorCase((5,), gradients="constant")),
     # more than fit into one launch of a kernel that takes a table of pointers
-    several("four-hundred", EXACT, 2, *((TensorCase((3,)),) * 400), quick=False, thorough=True),
+    several("four-hundred", EXACT, 2, *((TensorCase((3,)),) * 400), thorough=True),
 )
 SEVERAL_GROUPS = (
     RunCase(
@@ -386,10 +361,9 @@ SEVERAL_GROUPS = (
     ),
     RunCase(
         "one-that-joins-later",
-        (GroupCase(BETA2_ZERO), GroupCase(replace(EXACT, beta1=0.5, alpha=2.0), (TensorCase(joins_at=2),), 0.25)),
-        5,
+        (GroupCase(BETA2_ZERO), GroupCase(replace(EXACT, beta1=0.5, alpha=2.0), (TensorCase(joins_at=2),), 0.25)), 5,
     ),
-)
+)  # fmt: skip
 SHAPES = (
     several("scalar", EXACT, 3, TensorCase(())),
     several("empty", EXACT, 3, TensorCase((0,)), TensorCase((3, 0)), TensorCase((2,))),
@@ -397,15 +371,11 @@ SHAPES = (
     several("large", EXACT, 2, TensorCase((4100,), gradients="signs"), dtypes=("float32", *LOW)),
     # on either side of every power of two that somebody may have made the size of a block
     several(
-        "block-boundaries",
-        EXACT,
-        1,
-        *tuple(TensorCase((2**k + off,), gradients="signs") for k in range(3, 17) for off in (-1, 0, 1)),
-        quick=False,
-        thorough=True,
+        "block-boundaries", EXACT, 1,
+        *tuple(TensorCase((2**k + off,), gradients="signs") for k in range(3, 17) for off in (-1, 0, 1)), thorough=True,
     ),
     several("many-blocks", EXACT, 2, TensorCase((70_001,), gradients="signs"), quick=False),
-)
+)  # fmt: skip
 STRIDED = (
     several("images", EXACT, 2, *tuple(TensorCase((2, 3, 4, 5), transposed=which) for which in ("gradient", "parameter"))),
     several("every-second-place", EXACT, 4, TensorCase((5,), strided=True), TensorCase((3, 4), strided=True), TensorCase()),
@@ -447,26 +417,17 @@ RESTORED = (
 )
 LATE = (
     several(
-        "joins-at-step-4",
-        replace(BETA2_ZERO, t_alpha=6, t_beta3=6),
-        7,
-        TensorCase(gradients="constant"),
+        "joins-at-step-4", replace(BETA2_ZERO, t_alpha=6, t_beta3=6), 7, TensorCase(gradients="constant"),
         TensorCase((4,), gradients="constant", joins_at=3),
     ),
-)
+)  # fmt: skip
 ONE_ROUNDING = (
     # starts of 1 to 1.09: the decay of 0.0035 alone would be rounded away in bfloat16, together with the update it is not
     single(
-        "decay-below-half-a-unit",
-        replace(EXACT, weight_decay=0.112),
-        "signs",
-        1,
-        shape=(512,),
-        start_between=(1.0, 1.09),
-        rates=2.0**-5,
-        dtypes=LOW,
+        "decay-below-half-a-unit", replace(EXACT, weight_decay=0.112), "signs", 1, shape=(512,), start_between=(1.0, 1.09),
+        rates=2.0**-5, dtypes=LOW,
     ),
-)
+)  # fmt: skip
 WIDE_MOMENTS = (
     single("slow-second-moment", replace(EXACT, beta2=0.999, alpha=0.0), "signs", 24, start=0.0, rates=1.0, dtypes=LOW),
     single("slow-average", replace(BETA2_ZERO, beta3=0.999, alpha=64.0), "constant", 24, start=0.0, dtypes=LOW),
@@ -488,27 +449,19 @@ GRADIENT_KEPT = (
 )
 MOMENTS = (
     single(
-        "after-a-run",
-        replace(EXACT, weight_decay=0.125, t_alpha=6, t_beta3=6),
-        "normal",
-        9,
-        asks=frozenset({"moments"}),
+        "after-a-run", replace(EXACT, weight_decay=0.125, t_alpha=6, t_beta3=6), "normal", 9, asks=frozenset({"moments"}),
         dtypes=("float32", *LOW),
     ),
-)
+)  # fmt: skip
 PUBLISHED_RUN = (
     single("thirty-steps", replace(PUBLISHED, t_alpha=20, t_beta3=20), "drift", 30, rates=0.01, dtypes=WIDE),
     # starts small enough that bfloat16 holds the updates: near 1 an optimizer that stands still would be within the bound
     single("no-schedule", PUBLISHED, "normal", 30, start=2.0**-6, rates=0.001, dtypes=("float32", "bfloat16")),
     single(
-        "four-hundred-steps",
-        replace(PUBLISHED, t_alpha=300, t_beta3=300),
-        "drift",
-        400,
-        rates=tuple(0.01 * min(1.0, t / 30) for t in range(1, 401)),
-        quick=False,
+        "four-hundred-steps", replace(PUBLISHED, t_alpha=300, t_beta3=300), "drift", 400,
+        rates=tuple(0.01 * min(1.0, t / 30) for t in range(1, 401)), quick=False,
     ),
-)
+)  # fmt: skip
 
 # --- Skipped steps -------------------------------------------------------------------------------------------------------
 
@@ -520,28 +473,21 @@ OWN_COUNT = (
 SKIPPED_SCHEDULE = (
     # a beta1 whose correction is over when the gradient is missing, so that the schedules alone show a clock
     several(
-        "beside-others",
-        replace(BETA2_ZERO, beta1=2.0**-6, t_alpha=16, t_beta3=16),
-        13,
-        TensorCase(gradients="constant"),
+        "beside-others", replace(BETA2_ZERO, beta1=2.0**-6, t_alpha=16, t_beta3=16), 13, TensorCase(gradients="constant"),
         TensorCase((4,), "constant", missing=(5, 6, 9)),
     ),
-)
+)  # fmt: skip
 
 # --- Layouts -------------------------------------------------------------------------------------------------------------
 
 SPARSE = (single("some-rows", EXACT, "pauses", 4, sparse=True),)
 SHARED_MEMORY = (
     several(
-        "expanded-gradient",
-        EXACT,
-        4,
-        TensorCase((5,), expanded="gradient"),
-        TensorCase((3, 4), expanded="gradient"),
+        "expanded-gradient", EXACT, 4, TensorCase((5,), expanded="gradient"), TensorCase((3, 4), expanded="gradient"),
         TensorCase(),
     ),
     single("expanded-parameter", EXACT, "normal", 3, expanded="parameter"),
-)
+)  # fmt: skip
 
 # --- Precision -----------------------------------------------------------------------------------------------------------
 
@@ -552,7 +498,7 @@ LONG_ENOUGH = 1000
 
 def _probed(name: str, gradients: str, **options: object) -> RunCase:
     rates = (0.0,) * (LONG_ENOUGH - 1) + (1.0,)
-    return single(name, STANDING_STILL, gradients, LONG_ENOUGH, start=0.0, rates=rates, thorough=True, quick=False, **options)
+    return single(name, STANDING_STILL, gradients, LONG_ENOUGH, start=0.0, rates=rates, thorough=True, **options)
 
 
 SLOW_EMA_MOVES = (
@@ -574,26 +520,16 @@ PLAIN_STATE = (
     single("mid-warm-up", replace(EXACT, t_alpha=8, t_beta3=8), "normal", 7, resume_after=4, saved_as="plain"),
     RunCase(
         "several-groups",
-        (GroupCase(EXACT, (TensorCase(), TensorCase(()))), GroupCase(replace(EXACT, beta1=0.5), (TensorCase((2, 3)),))),
-        5,
-        resume_after=3,
-        saved_as="plain",
-        quick=False,
+        (GroupCase(EXACT, (TensorCase(), TensorCase(()))), GroupCase(replace(EXACT, beta1=0.5), (TensorCase((2, 3)),))), 5,
+        resume_after=3, saved_as="plain", quick=False,
     ),
-)
+)  # fmt: skip
 SAME_BITS = (
     single(
-        "mid-warm-up",
-        replace(PUBLISHED, t_alpha=12, t_beta3=12),
-        "normal",
-        10,
-        resume_after=5,
-        shape=(33,),
-        start=2.0**-10,
-        rates=0.25,
-        dtypes=("float32", *LOW),
+        "mid-warm-up", replace(PUBLISHED, t_alpha=12, t_beta3=12), "normal", 10, resume_after=5, shape=(33,), start=2.0**-10,
+        rates=0.25, dtypes=("float32", *LOW),
     ),
-)
+)  # fmt: skip
 
 # --- Uses ----------------------------------------------------------------------------------------------------------------
 
@@ -636,15 +572,10 @@ CHANGED = (
 WRITTEN = (single("from-outside", replace(EXACT, weight_decay=0.125), "normal", 6, written_at=(2, 4), dtypes=WIDE),)
 SIDE_BY_SIDE = (
     several(
-        "three-in-one-group",
-        replace(EXACT, weight_decay=0.125),
-        5,
-        TensorCase(dtype="bfloat16"),
-        TensorCase(dtype="float32"),
-        TensorCase(dtype="float16"),
-        TensorCase((4,)),
+        "three-in-one-group", replace(EXACT, weight_decay=0.125), 5, TensorCase(dtype="bfloat16"), TensorCase(dtype="float32"),
+        TensorCase(dtype="float16"), TensorCase((4,)),
     ),
-)
+)  # fmt: skip
 ACCUMULATED = (
     several("three-parts", EXACT, 5, TensorCase(), TensorCase((2, 3)), TensorCase(()), use="accumulated"),
     single("beta1-zero", replace(EXACT, beta1=0.0), "normal", 5, use="accumulated"),
@@ -653,20 +584,13 @@ CLOSURE = (single("each-step", EXACT, "normal", 4, use="closure"),)
 LOSS_SCALING = (
     several("two-overflows", EXACT, 8, TensorCase(missing=(2, 5)), TensorCase((2, 3), missing=(2, 5)), use="scaler"),
 )
-COMPILED_STEP = (RunCase("schedules-and-rates", _TWO_GROUPS, 5, use="compiled", thorough=True, quick=False),)
+COMPILED_STEP = (RunCase("schedules-and-rates", _TWO_GROUPS, 5, use="compiled", thorough=True),)
 GRAPH = (
     single(
-        "schedules-and-rates",
-        SCHEDULED,
-        "normal",
-        9,
-        rates=tuple(2.0**-k for k in (4, 3, 5, 4, 2, 6, 3, 4, 5)),
-        use="graph",
-        options=(("capturable", True),),
-        thorough=True,
-        quick=False,
+        "schedules-and-rates", SCHEDULED, "normal", 9, rates=tuple(2.0**-k for k in (4, 3, 5, 4, 2, 6, 3, 4, 5)), use="graph",
+        options=(("capturable", True),), thorough=True,
     ),
-)
+)  # fmt: skip
 
 # --- Processes -----------------------------------------------------------------------------------------------------------
 
@@ -676,7 +600,7 @@ _SHARDED = GroupCase(SCHEDULED, tuple(TensorCase(shape, "coarse") for shape in (
 
 def _in_processes(name: str, kind: str, world: int, then: int = 0) -> RunCase:
     ranks = Ranks(kind, world, then)
-    return RunCase(name, (_SHARDED,), 6, ranks=ranks, resume_after=3 if then else None, thorough=True, quick=False)
+    return RunCase(name, (_SHARDED,), 6, ranks=ranks, resume_after=3 if then else None, thorough=True)
 
 
 DATA_PARALLEL = (_in_processes("two-ranks", "ddp", 2), _in_processes("four-ranks", "ddp", 4))
@@ -705,14 +629,7 @@ HUGE = (HugeCase("beyond-32-bits", Huge(2**31 + 4099, replace(EXACT, eps=1e-8, w
 # what the early steps got wrong is not hidden under what the late ones may.
 LONG_RUN = (
     single(
-        "ten-thousand-steps",
-        replace(PUBLISHED, t_alpha=6000, t_beta3=6000),
-        "drift",
-        10_000,
-        shape=(4,),
-        rates=tuple(2.0**-10 * min(1.0, t / 500, (10_001 - t) / 2000) for t in range(1, 10_001)),
-        dtypes=WIDE,
-        thorough=True,
-        quick=False,
+        "ten-thousand-steps", replace(PUBLISHED, t_alpha=6000, t_beta3=6000), "drift", 10_000, shape=(4,),
+        rates=tuple(2.0**-10 * min(1.0, t / 500, (10_001 - t) / 2000) for t in range(1, 10_001)), dtypes=WIDE, thorough=True,
     ),
-)
+)  # fmt: skip

@@ -35,17 +35,13 @@ class OptaxBackend(OptimizerBackend):
 
     def refuse(self) -> None:
         problem, tensors = self.problem, self.problem.tensors
+        several = len(problem.groups) > 1
+        torchs = problem.use or problem.options or any(t.sparse or t.expanded for t in tensors)
         for asked, reason in (
-            (
-                len(problem.groups) > 1,
-                "one factory call sets the hyperparameters of all parameters; there are no parameter groups",
-            ),
+            (several, "one factory call sets the hyperparameters of all parameters; there are no parameter groups"),
             (any(t.joins_at for t in tensors), "a state is made for one set of parameters; none can join later"),
             (any(g is None for t in tensors for g in t.gradients), "update expects a gradient for every parameter"),
-            (
-                problem.use or problem.options or any(t.sparse or t.expanded for t in tensors),
-                "an update is a pure function of arrays: closures, loss scaling and layouts are notions of torch",
-            ),
+            (torchs, "an update is a pure function of arrays: closures, loss scaling and layouts are notions of torch"),
             (any(group.changes for group in problem.groups), "hyperparameters are fixed when the transformation is made"),
             (problem.rebuilt_otherwise, "a state holds no hyperparameters"),
             (

@@ -142,19 +142,9 @@ def _store_ratio(codes, scales, at, block, inside, block_inside, m, inverse_divi
 
 @triton.jit
 def _step_chunk(
-    addresses,
-    row,
-    key,
-    first,
-    count,
-    PARAMETER: tl.constexpr,
-    STATE: tl.constexpr,
-    HAS_FAST: tl.constexpr,
-    STOCHASTIC: tl.constexpr,
-    ALIGNED: tl.constexpr,
-    WHOLE: tl.constexpr,
-    CHUNK: tl.constexpr,
-):
+    addresses, row, key, first, count, PARAMETER: tl.constexpr, STATE: tl.constexpr, HAS_FAST: tl.constexpr,
+    STOCHASTIC: tl.constexpr, ALIGNED: tl.constexpr, WHOLE: tl.constexpr, CHUNK: tl.constexpr,
+):  # fmt: skip
     if PARAMETER == "float32":
         element: tl.constexpr = tl.float32
     else:
@@ -274,18 +264,9 @@ def _step_chunk(
 
 @triton.jit
 def step_kernel(
-    addresses,
-    scalars,
-    keys,
-    chunks,
-    PARAMETER: tl.constexpr,
-    STATE: tl.constexpr,
-    HAS_FAST: tl.constexpr,
-    STOCHASTIC: tl.constexpr,
-    CAPTURABLE: tl.constexpr,
-    ALIGNED: tl.constexpr,
-    CHUNK: tl.constexpr,
-):
+    addresses, scalars, keys, chunks, PARAMETER: tl.constexpr, STATE: tl.constexpr, HAS_FAST: tl.constexpr,
+    STOCHASTIC: tl.constexpr, CAPTURABLE: tl.constexpr, ALIGNED: tl.constexpr, CHUNK: tl.constexpr,
+):  # fmt: skip
     """One chunk of one tensor: ``chunks`` says which. Only a tensor's last needs a mask, which would split every access."""
     program = tl.program_id(0).to(tl.int64)
     tensor = tl.load(chunks + 2 * program).to(tl.int64)
