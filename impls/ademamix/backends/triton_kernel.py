@@ -141,7 +141,7 @@ def _store_ratio(codes, scales, at, block, inside, block_inside, m, inverse_divi
 
 
 @triton.jit
-def _step_chunk(
+def _step_chunk(  # noqa: C901 - a kernel: the compiler keeps one branch for each format, and a call would cost the interpreter
     addresses, row, key, first, count, PARAMETER: tl.constexpr, STATE: tl.constexpr, HAS_FAST: tl.constexpr,
     STOCHASTIC: tl.constexpr, ALIGNED: tl.constexpr, WHOLE: tl.constexpr, CHUNK: tl.constexpr,
 ):  # fmt: skip
