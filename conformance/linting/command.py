@@ -31,7 +31,7 @@ def main(linter: Linter, arguments: Sequence[str]) -> int:
     """Run ``python -m conformance.<system> lint ...``; returns the exit status."""
     options = _parser(linter).parse_args(arguments)
     files: list[str] = list(dict.fromkeys(options.files)) or [STANDARD_INPUT]
-    progress = _Progress(not options.quiet, len(files))
+    progress = _LintProgress(not options.quiet, len(files))
     try:
         if options.write and not options.fix:
             raise InputError("--write goes with --fix: it writes what --fix repairs")
@@ -100,7 +100,7 @@ def _parser(linter: Linter) -> argparse.ArgumentParser:
 
 
 def _lint_file(
-    linter: Linter, file: str, options: argparse.Namespace, progress: _Progress, shown: int
+    linter: Linter, file: str, options: argparse.Namespace, progress: _LintProgress, shown: int
 ) -> tuple[FileResult, str]:
     text = content(file)
     fields = options.field.split(".") if options.field else []
@@ -122,8 +122,8 @@ def _lint_file(
         result.counts.update(lint.counts)
         result.codes.update(code for finding in findings for code in finding.codes)
         result.severities.update(finding.severity.name.lower() for finding in findings)
-        room = max(0, options.limit - shown - len(result.located)) if options.limit else len(findings)
-        result.located += locate(document, findings[:room])
+        left = max(0, options.limit - shown - len(result.located)) if options.limit else len(findings)
+        result.located += locate(document, findings[:left])
         read += len(document.text)
         progress.step(result.file, min(1.0, read / max(1, len(text))))
     progress.finished()
@@ -142,7 +142,7 @@ BAR = 30
 """Columns of the progress bar."""
 
 
-class _Progress:
+class _LintProgress:
     """A bar on standard error where the run takes longer than a moment; lines where that is no terminal."""
 
     def __init__(self, wanted: bool, files: int) -> None:

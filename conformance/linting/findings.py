@@ -20,7 +20,7 @@ class Severity(IntEnum):
 
 
 @dataclass(frozen=True)
-class Finding:
+class LintFinding:
     """``codes`` are stable words; several where one place has several diagnostics. ``start`` and ``end`` count code points."""
 
     severity: Severity
@@ -36,7 +36,7 @@ class Finding:
 class Lint:
     """One document's lint. ``counts`` are sums of whole numbers, so that those of many documents can be added."""
 
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[LintFinding] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
 
     def add(
@@ -44,9 +44,9 @@ class Lint:
     ) -> None:
         """Record a finding, and count it under each of its codes."""
         codes = (codes,) if isinstance(codes, str) else tuple(codes)
-        self.findings.append(Finding(severity, codes, message, start, end, suggestion))
+        self.findings.append(LintFinding(severity, codes, message, start, end, suggestion))
 
-    def forgive(self, read: Callable[[Finding], bool]) -> Lint:
+    def forgive(self, read: Callable[[LintFinding], bool]) -> Lint:
         """The same lint with every error for which ``read`` says so as a warning."""
         lighter = [
             replace(each, severity=Severity.WARNING) if each.severity is Severity.ERROR and read(each) else each

@@ -24,7 +24,7 @@ class InputError(Exception):
 
 
 @dataclass(frozen=True)
-class Document:
+class LintedDocument:
     """``line`` is the line of a JSON lines file, counted from 1; None for a text file."""
 
     file: str
@@ -61,16 +61,16 @@ def content(file: str) -> str:
         ) from None
 
 
-def documents(file: str, text: str, kind: str, fields: Sequence[str]) -> Iterator[Document]:
+def documents(file: str, text: str, kind: str, fields: Sequence[str]) -> Iterator[LintedDocument]:
     """The documents of a file's content; ``file`` names them, and where ``kind`` is "auto" its ending says what they are."""
     if not is_json_lines(file, kind):
-        yield Document(file, None, text)
+        yield LintedDocument(file, None, text)
         return
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             value = _parsed(file, number, line)
             holder, key = _place(file, number, value, fields)
-            yield Document(file, number, holder[key])
+            yield LintedDocument(file, number, holder[key])
 
 
 def with_texts(text: str, file: str, kind: str, fields: Sequence[str], changed: dict[int | None, str]) -> str:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from conformance.linting.findings import Finding, Linter, Severity
-from conformance.linting.inputs import Document
+from conformance.linting.findings import Linter, LintFinding, Severity
+from conformance.linting.inputs import LintedDocument
 from impls.rig.positions import Lines, visible, width
 
 CONTEXT = 76
@@ -25,7 +25,7 @@ class Located:
     document: str
     line: int
     column: int
-    finding: Finding
+    finding: LintFinding
     shown: str
     caret: str
 
@@ -46,7 +46,7 @@ class FileResult:
             mine.update(its)
 
 
-def locate(document: Document, findings: Sequence[Finding]) -> list[Located]:
+def locate(document: LintedDocument, findings: Sequence[LintFinding]) -> list[Located]:
     """The findings of a document with their places."""
     lines = Lines(document.text) if findings else None
     located = []

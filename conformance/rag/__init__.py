@@ -1,1 +1,1 @@
-"""The room of RAG: requirements, cases, checks and workloads for readers of query lists."""
+"""How RAG is tested: requirements, cases, mutants, workloads and the linter for lists of queries."""

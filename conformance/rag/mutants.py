@@ -16,7 +16,7 @@ from reference.rig import STRICT, WHITE_SPACE
 _BLANKS = "".join(WHITE_SPACE)
 
 
-class Correct:
+class CorrectReader:
     """A strict reader; each method is a place for one bug."""
 
     limit = 25
@@ -55,22 +55,22 @@ class Correct:
 # Each class below is one bug, named in the table at the end of the file.
 
 
-class OneQuery(Correct):
+class OneQuery(CorrectReader):
     def lines(self, text: str) -> list[str]:
         return [text.replace("\n", " ")]
 
 
-class SplitsAtCommas(Correct):
+class SplitsAtCommas(CorrectReader):
     def lines(self, text: str) -> list[str]:
         return re.split(r"[\n,;]", text)
 
 
-class NeverEmpty(Correct):
+class NeverEmpty(CorrectReader):
     def finish(self, queries: list[str]) -> list[str]:
         return super().finish(queries) or [""]
 
 
-class KeepsReturns(Correct):
+class KeepsReturns(CorrectReader):
     def trimmed(self, line: str) -> str:
         return line.strip("".join(WHITE_SPACE - {"\r"}))
 
@@ -78,12 +78,12 @@ class KeepsReturns(Correct):
         return super().is_allowed(query.removesuffix("\r"))
 
 
-class NeedsLineEnds(Correct):
+class NeedsLineEnds(CorrectReader):
     def lines(self, text: str) -> list[str]:
         return text.split("\n")[:-1]
 
 
-class KeepsBlankLines(Correct):
+class KeepsBlankLines(CorrectReader):
     def is_query(self, query: str) -> bool:
         return not query or super().is_query(query)
 
@@ -94,12 +94,12 @@ class KeepsBlankLines(Correct):
         return text.removesuffix("\n").split("\n")
 
 
-class StopsAtBlankLines(Correct):
+class StopsAtBlankLines(CorrectReader):
     def lines(self, text: str) -> list[str]:
         return re.split(r"\n\s*\n", text.lstrip("\n"))[0].split("\n")
 
 
-class TrimsAsciiOnly(Correct):
+class TrimsAsciiOnly(CorrectReader):
     def trimmed(self, line: str) -> str:
         return line.strip(" \t\r\n\x0b\x0c")
 
@@ -107,17 +107,17 @@ class TrimsAsciiOnly(Correct):
         return super().is_query(query) and bool(query.strip(_BLANKS))
 
 
-class TrimsAsJavaScript(Correct):
+class TrimsAsJavaScript(CorrectReader):
     def trimmed(self, line: str) -> str:
         return line.strip(_BLANKS + "\ufeff")
 
 
-class TrimsAsPython(Correct):
+class TrimsAsPython(CorrectReader):
     def trimmed(self, line: str) -> str:
         return line.strip()
 
 
-class TrimsCommonSpace(Correct):
+class TrimsCommonSpace(CorrectReader):
     def trimmed(self, line: str) -> str:
         return line.strip("\t\n\x0b\x0c\r \x85\xa0\u2028\u2029\u3000")
 
@@ -125,12 +125,12 @@ class TrimsCommonSpace(Correct):
         return super().is_query(query) and bool(query.strip(_BLANKS))
 
 
-class DropsSurrogates(Correct):
+class DropsSurrogatesOfAnswers(CorrectReader):
     def lines(self, text: str) -> list[str]:
         return super().lines(text.encode("utf-8", "ignore").decode())
 
 
-class ReadsJson(Correct):
+class ReadsJson(CorrectReader):
     def parse(self, text: str) -> list[str]:
         try:
             return list(map(str, json.loads(text))) or [text]
@@ -138,34 +138,34 @@ class ReadsJson(Correct):
             return super().parse(text)
 
 
-class TrimsNothing(Correct):
+class TrimsNothing(CorrectReader):
     def trimmed(self, line: str) -> str:
         return line.removesuffix("\r") if line.strip(_BLANKS) else ""
 
 
-class Sorts(Correct):
+class Sorts(CorrectReader):
     def finish(self, queries: list[str]) -> list[str]:
         return sorted(super().finish(queries))
 
 
-class Shuffles(Correct):
+class Shuffles(CorrectReader):
     def finish(self, queries: list[str]) -> list[str]:
         return sorted(super().finish(queries), key=lambda query: (sum(map(ord, query)) % 7, query))
 
 
-class KeepsTheLast(Correct):
+class KeepsTheLast(CorrectReader):
     def parse(self, text: str) -> list[str]:
         queries = [q for line in self.lines(text) if self.is_query(q := self.trimmed(line))]
         kept = set(list(dict.fromkeys(queries))[: self.limit])
         return list(dict.fromkeys(q for q in reversed(queries) if q in kept))[::-1]
 
 
-class KeepsRepeats(Correct):
+class KeepsRepeats(CorrectReader):
     def is_known(self, query: str, before: list[str]) -> bool:
         return False
 
 
-class KnowsUntrimmed(Correct):
+class KnowsUntrimmed(CorrectReader):
     """Looks for repeats before it trims."""
 
     def parse(self, text: str) -> list[str]:
@@ -173,73 +173,73 @@ class KnowsUntrimmed(Correct):
         return self.finish(queries)
 
 
-def _folded(fold: Callable[[str], str]) -> type[Correct]:
+def _folded(fold: Callable[[str], str]) -> type[CorrectReader]:
     """A reader that takes queries for repeats whose folded forms are equal."""
 
-    class Folds(Correct):
+    class Folds(CorrectReader):
         def is_known(self, query: str, before: list[str]) -> bool:
             return fold(query) in map(fold, before[:100])
 
     return Folds
 
 
-class CutsLinesFirst(Correct):
+class CutsLinesFirst(CorrectReader):
     def lines(self, text: str) -> list[str]:
         return super().lines(text)[: self.limit]
 
 
-class CutsBeforeRepeats(Correct):
+class CutsBeforeRepeats(CorrectReader):
     def parse(self, text: str) -> list[str]:
         queries = [q for line in self.lines(text) if self.is_query(q := self.trimmed(line))]
         return list(dict.fromkeys(queries[: self.limit]))
 
 
-class MendsBullets(Correct):
+class MendsBullets(CorrectReader):
     def trimmed(self, line: str) -> str:
         return re.sub(r"^[-*+\u2022](?:\s+|\Z)", "", super().trimmed(line))
 
 
-class MendsNumbers(Correct):
+class MendsNumbers(CorrectReader):
     def trimmed(self, line: str) -> str:
         return re.sub(r"^(?:\d{1,2}[.)]|\(\d{1,2}\))\s+", "", super().trimmed(line))
 
 
-class SplitsLines(Correct):
+class SplitsLines(CorrectReader):
     def lines(self, text: str) -> list[str]:
         return text.splitlines()
 
 
-class SplitsAtReturns(Correct):
+class SplitsAtReturns(CorrectReader):
     def lines(self, text: str) -> list[str]:
         return re.split("\r\n|\r|\n", text)
 
 
-class AllowsControls(Correct):
+class AllowsControls(CorrectReader):
     def is_allowed(self, query: str) -> bool:
         return not re.search("[\ud800-\udfff]", query)
 
 
-class AllowsTabs(Correct):
+class AllowsTabs(CorrectReader):
     def is_allowed(self, query: str) -> bool:
         return super().is_allowed(query.replace("\t", " "))
 
 
-class NeedsAQuestionMark(Correct):
+class NeedsAQuestionMark(CorrectReader):
     def is_query(self, query: str) -> bool:
         return super().is_query(query) and query.endswith(("?", "؟"))
 
 
-class Unquotes(Correct):
+class Unquotes(CorrectReader):
     def given(self, query: str) -> str:
         return query.strip("\"'")
 
 
-class Lowers(Correct):
+class Lowers(CorrectReader):
     def given(self, query: str) -> str:
         return query.lower()
 
 
-class Remembers(Correct):
+class Remembers(CorrectReader):
     def __init__(self) -> None:
         self.before: set[str] = set()
 
@@ -249,12 +249,12 @@ class Remembers(Correct):
         return super().finish(fresh)
 
 
-class ShortLines(Correct):
+class ShortLines(CorrectReader):
     def is_query(self, query: str) -> bool:
         return len(query) <= 4096 and super().is_query(query)
 
 
-class PassesSurrogates(Correct):
+class PassesSurrogates(CorrectReader):
     def is_allowed(self, query: str) -> bool:
         return not re.search("[\x00-\x1f\x7f]", query)
 
@@ -277,7 +277,7 @@ class OnePass:
             end = text.find("\n", at)
             end = len(text) if end < 0 else end
             line, at = text[at:end].strip(_BLANKS), end + 1
-            if line and Correct().is_query(line):
+            if line and CorrectReader().is_query(line):
                 found.setdefault(line)
         return list(found)
 
@@ -299,9 +299,9 @@ class OfficialFromTheEnd(Official):
         return reversed(queries[-rag.MAX_QUERIES :])
 
 
-def _turned(**hooks: Any) -> type[Correct]:
+def _turned(**hooks: Any) -> type[CorrectReader]:
     """The correct reader with some attributes replaced."""
-    return type("Turned", (Correct,), hooks)
+    return type("Turned", (CorrectReader,), hooks)
 
 
 def _mutant(name: str, sentence: str, reader: Callable[[], Any], *killed_by: str, **declared: Any) -> Mutant:
@@ -360,9 +360,9 @@ MUTANTS: tuple[Mutant, ...] = (
             "RAG-14"),
     _mutant("tight-bullets", "Takes a bullet for a list marker with nothing after it.",
             _turned(marker=re.compile(r"\u2022|(?:[-*+]|[0-9]{1,2}[.)]|\([0-9]{1,2}\))(?!\S)")), "RAG-14"),
-    _mutant("headings", "Drops headings.", _turned(marker=re.compile(rf"#+\s|{Correct.marker.pattern}")), "RAG-14"),
+    _mutant("headings", "Drops headings.", _turned(marker=re.compile(rf"#+\s|{CorrectReader.marker.pattern}")), "RAG-14"),
     _mutant("no-preamble", "Drops lines that end in a colon.",
-            _turned(is_query=lambda self, query: Correct.is_query(self, query) and not query.endswith(":")), "RAG-17"),
+            _turned(is_query=lambda self, query: CorrectReader.is_query(self, query) and not query.endswith(":")), "RAG-17"),
     _mutant("json", "Reads a JSON list as a list of queries.", ReadsJson, "RAG-17"),
     _mutant("any-marker", "Takes every leading digit or sign for a list marker.",
             _turned(marker=re.compile(r"[-*+\u2022(\d]")), "RAG-14"),
@@ -378,13 +378,13 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant("remembers", "Drops queries that the answer before held.", Remembers, "RAG-18"),
     _mutant("short-lines", "Drops lines of more than 4096 characters.", ShortLines, "RAG-19"),
     _mutant("surrogates", "Returns queries with lone surrogates.", PassesSurrogates, "RAG-20"),
-    _mutant("drops-surrogates", "Drops lone surrogates and reads the rest.", DropsSurrogates, "RAG-20"),
+    _mutant("drops-surrogates", "Drops lone surrogates and reads the rest.", DropsSurrogatesOfAnswers, "RAG-20"),
     _mutant("undeclared", "Reads as the official reader does, without declaring it.", Official,
             "RAG-12", "RAG-13", "RAG-16", "RAG-20"),
     _mutant("official-unlimited", "Declares the official profile and returns every query.",
             lambda: type("All", (Official,), {"choose": lambda self, queries: queries})(),
             "RAG-10", numerical_class="official"),
-    _honest("turned-nowhere", "The correct reader as it stands.", Correct),
+    _honest("turned-nowhere", "The correct reader as it stands.", CorrectReader),
     _honest("reference", "The reference.", ByReference),
     _honest("one-pass", "Finds line feeds and refuses lone surrogates.", OnePass),
     _honest("official-declared", "Reads as the official reader does, in the order of the text.", Official,

@@ -66,7 +66,7 @@ def body(length: int, distinct: int) -> str:
 
 
 def prepare(implementation: Implementation, workload: Workload, device: str) -> Prepared:
-    """One reading of a new text, and its verification against the law in the reader's profile."""
+    """One reading of a new text, and its comparison with the reference in the reader's profile."""
     subject = connect(implementation, device)
     parse = subject.raw_parse()
     text = body(workload.parameters["length"], workload.parameters["distinct"])

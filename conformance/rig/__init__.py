@@ -1,1 +1,1 @@
-"""The room of RIG: requirements, cases, checks and workloads for parsers of annotated answers."""
+"""How RIG is tested: requirements, cases, mutants, workloads and the linter for annotated answers."""

@@ -25,7 +25,7 @@ _CHARACTER = rf"[^{_NOT_IN_STRINGS}]"
 _ANY = r'[^"]'
 
 
-class Correct:
+class CorrectParser:
     """A parser, a streaming reader and a writer, all correct; each attribute and method is a place for one bug."""
 
     opener = r'\[__DC__\("'
@@ -110,7 +110,7 @@ class CorrectStream:
 # Each class below is one bug, named in the table at the end of the file.
 
 
-class LeavesTheCut(Correct):
+class LeavesTheCut(CorrectParser):
     """Keeps what is unfinished at the end of a document for the next one."""
 
     rest = ""
@@ -122,13 +122,13 @@ class LeavesTheCut(Correct):
         return joined
 
 
-class Recurses(Correct):
+class Recurses(CorrectParser):
     def parse(self, text: str, at: int = 0) -> list[Found]:
         match = self.pattern.search(text, at)
         return [self.found(match, text), *self.parse(text, match.end())] if match else []
 
 
-class SharesItsList(Correct):
+class SharesItsList(CorrectParser):
     def __init__(self) -> None:
         self.list: list[Found] = []
 
@@ -138,33 +138,33 @@ class SharesItsList(Correct):
         return self.list
 
 
-class KeyedByQuery(Correct):
+class KeyedByQuery(CorrectParser):
     def finish(self, found: list[Found]) -> list[Found]:
         return list({item[0]: item for item in found}.values())
 
 
-class DropsRepeats(Correct):
+class DropsRepeats(CorrectParser):
     def finish(self, found: list[Found]) -> list[Found]:
         return list({item[:2]: item for item in reversed(found)}.values())[::-1]
 
 
-class GroupedByQuery(Correct):
+class GroupedByQuery(CorrectParser):
     def finish(self, found: list[Found]) -> list[Found]:
         first = {query: n for n, (query, *_) in reversed(list(enumerate(found)))}
         return sorted(found, key=lambda item: first[item[0]])
 
 
-class SortedByQuery(Correct):
+class SortedByQuery(CorrectParser):
     def finish(self, found: list[Found]) -> list[Found]:
         return sorted(found, key=lambda item: item[0], reverse=True)
 
 
-class OfACString(Correct):
+class OfACString(CorrectParser):
     def prepared(self, text: str) -> str:
         return text.split("\x00", 1)[0]
 
 
-class LineByLine(Correct):
+class LineByLine(CorrectParser):
     def parse(self, text: str) -> list[Found]:
         found, at = [], 0
         for line in text.splitlines(keepends=True):
@@ -173,47 +173,47 @@ class LineByLine(Correct):
         return found
 
 
-class SkipsCode(Correct):
+class SkipsCode(CorrectParser):
     def prepared(self, text: str) -> str:
         return re.sub(r"(?s)(`+).*?\1", lambda m: "\x00" * len(m[0]), text)
 
 
-class Swaps(Correct):
+class Swaps(CorrectParser):
     def found(self, match: re.Match[str], text: str) -> Found:
         return (match[2], match[1], *match.span())
 
 
-class StripsStrings(Correct):
+class StripsStrings(CorrectParser):
     def string(self, string: str) -> str:
         return string.strip()
 
 
-class Normalises(Correct):
+class Normalises(CorrectParser):
     def string(self, string: str) -> str:
         return unicodedata.normalize("NFC", string)
 
 
-class Unescapes(Correct):
+class Unescapes(CorrectParser):
     def string(self, string: str) -> str:
         return re.sub(r"\\(.)", r"\1", string)
 
 
-class ByteSpans(Correct):
+class ByteSpans(CorrectParser):
     def span(self, match: re.Match[str], text: str) -> tuple[int, int]:
         return tuple(len(text[:n].encode("utf-8", "surrogatepass")) for n in match.span())  # type: ignore[return-value]
 
 
-class Utf16Spans(Correct):
+class Utf16Spans(CorrectParser):
     def span(self, match: re.Match[str], text: str) -> tuple[int, int]:
         return tuple(rig.length_in("utf16", text[:n]) for n in match.span())  # type: ignore[return-value]
 
 
-class InclusiveEnds(Correct):
+class InclusiveEnds(CorrectParser):
     def span(self, match: re.Match[str], text: str) -> tuple[int, int]:
         return match.start(), match.end() - 1
 
 
-class AllBrackets(Correct):
+class AllBrackets(CorrectParser):
     def span(self, match: re.Match[str], text: str) -> tuple[int, int]:
         end = match.end()
         while text[end : end + 1] == "]":
@@ -221,23 +221,23 @@ class AllBrackets(Correct):
         return match.start(), end
 
 
-class LooksUp(Correct):
+class LooksUp(CorrectParser):
     def span(self, match: re.Match[str], text: str) -> tuple[int, int]:
         start = text.find(match[0])
         return start, start + len(match[0])
 
 
-class TranslatedNewlines(Correct):
+class TranslatedNewlines(CorrectParser):
     def prepared(self, text: str) -> str:
         return re.sub("\r\n?", "\n", text)
 
 
-class TrimsText(Correct):
+class TrimsText(CorrectParser):
     def prepared(self, text: str) -> str:
         return text.strip()
 
 
-class SkipsFailed(Correct):
+class SkipsFailed(CorrectParser):
     """Takes the next opener's whole candidate away when it fails."""
 
     def matches(self, text: str) -> Iterable[re.Match[str]]:
@@ -252,7 +252,7 @@ class SkipsFailed(Correct):
                 at = len(text) if quote < 0 else quote + 1
 
 
-class ScansOnce(Correct):
+class ScansOnce(CorrectParser):
     """A state machine that treats every mismatch inside the opener as text, the mismatching character too."""
 
     def matches(self, text: str) -> Iterable[re.Match[str]]:
@@ -265,7 +265,7 @@ class ScansOnce(Correct):
             at = match.end() if match else start + (1 if length == len(rig.OPEN) else length + 1)
 
 
-class SplitsAtOpeners(Correct):
+class SplitsAtOpeners(CorrectParser):
     def parse(self, text: str) -> list[Found]:
         found, at = [], 0
         pieces = text.split(rig.OPEN)
@@ -278,7 +278,7 @@ class SplitsAtOpeners(Correct):
         return found
 
 
-class FiltersAfterwards(Correct):
+class FiltersAfterwards(CorrectParser):
     """Reads as the official reader does, and drops what the strict one forbids: the annotation that begins inside is gone."""
 
     query = rf"{_ANY}*"
@@ -288,7 +288,7 @@ class FiltersAfterwards(Correct):
         return [f for f in found if f[0].strip() and not re.search(f"[{_NOT_IN_STRINGS}]", f[0] + f[1])]
 
 
-class Overlaps(Correct):
+class Overlaps(CorrectParser):
     """Looks for an annotation at every place, inside others too."""
 
     def matches(self, text: str) -> Iterable[re.Match[str]]:
@@ -296,22 +296,22 @@ class Overlaps(Correct):
         return filter(None, (self.pattern.match(text, start.start()) for start in opener.finditer(text)))
 
 
-class TidiesValues(Correct):
+class TidiesValues(CorrectParser):
     def found(self, match: re.Match[str], text: str) -> Found:
         return (match[1], match[2].replace(",", ""), *match.span())
 
 
-class DropsSurrogates(Correct):
+class DropsSurrogatesOfDocuments(CorrectParser):
     def prepared(self, text: str) -> str:
         return text.encode("utf-8", "ignore").decode()
 
 
-class ShortOffsets(Correct):
+class ShortOffsets(CorrectParser):
     def span(self, match: re.Match[str], text: str) -> tuple[int, int]:
         return match.start() % 2**16, match.end() % 2**16
 
 
-class EatsTheNext(Correct):
+class EatsTheNext(CorrectParser):
     def matches(self, text: str) -> Iterable[re.Match[str]]:
         at = 0
         while match := self.pattern.search(text, at):
@@ -437,7 +437,7 @@ def _raw(segment: rig.Segment) -> str:
     return segment if isinstance(segment, str) else f'[__DC__("{segment[0]}") --> "{segment[1]}"]'
 
 
-class WritesEscapes(Correct):
+class WritesEscapes(CorrectParser):
     def serialise(self, segments: Iterable[rig.Segment]) -> str:
         listed = list(segments)
         if '"' not in "".join(_strings(listed)):
@@ -446,17 +446,17 @@ class WritesEscapes(Correct):
         return "".join(map(_raw, escaped))
 
 
-class WritesJson(Correct):
+class WritesJson(CorrectParser):
     def serialise(self, segments: Iterable[rig.Segment]) -> str:
         listed = list(segments)
         rig.serialise(listed)
         return "".join(_raw(s if isinstance(s, str) else (json.dumps(s[0])[1:-1], json.dumps(s[1])[1:-1])) for s in listed)
 
 
-def _writes_when(refused: Callable[[list[rig.Segment]], bool]) -> type[Correct]:
+def _writes_when(refused: Callable[[list[rig.Segment]], bool]) -> type[CorrectParser]:
     """A writer that refuses only what ``refused`` says."""
 
-    class Writer(Correct):
+    class Writer(CorrectParser):
         def serialise(self, segments: Iterable[rig.Segment]) -> str:
             listed = list(segments)
             if refused(listed):
@@ -486,17 +486,17 @@ WritesForged = _writes_when(lambda s: _is_refused(s) and bool(_strings(s)) and s
 RefusesOpeners = _writes_when(lambda s: _is_refused(s) or any(rig.OPEN in part for part in s if isinstance(part, str)))
 
 
-class AlwaysWellFormed(Correct):
+class AlwaysWellFormed(CorrectParser):
     def well_formed(self, text: str) -> bool:
         return not text.endswith(rig.OPEN)
 
 
-class NeedsEveryOpener(Correct):
+class NeedsEveryOpener(CorrectParser):
     def well_formed(self, text: str) -> bool:
         return text.count(rig.OPEN) == len(rig.annotations(text))
 
 
-class RemovesAnnotations(Correct):
+class RemovesAnnotations(CorrectParser):
     def well_formed(self, text: str) -> bool:
         return rig.OPEN not in self.pattern.sub("", text)
 
@@ -713,15 +713,15 @@ class LowersHeadings(rig.resolver.ReferenceResolver):
         return super().outside(text.replace(heading, "\0")).replace("\0", heading[1:-1])
 
 
-def _resolving(resolver: type[rig.resolver.ReferenceResolver]) -> type[Correct]:
+def _resolving(resolver: type[rig.resolver.ReferenceResolver]) -> type[CorrectParser]:
     return _turned(resolve=lambda self, text, fetch: resolver(fetch).resolve(text))
 
 
-def _constraining(guide: Callable[[Sequence[bytes], int], Any]) -> type[Correct]:
+def _constraining(guide: Callable[[Sequence[bytes], int], Any]) -> type[CorrectParser]:
     return _turned(constrain=lambda self, vocabulary, end: guide(vocabulary, end))
 
 
-def _recovering(turn: Callable[[list[Any]], list[Any]]) -> type[Correct]:
+def _recovering(turn: Callable[[list[Any]], list[Any]]) -> type[CorrectParser]:
     return _turned(recover=lambda self, text: turn([mended(found) for found in rig.lenient.recover(text)]))
 
 
@@ -776,7 +776,7 @@ class Scans:
         return all(c >= " " and c != "\x7f" and not "\ud800" <= c <= "\udfff" for c in string)
 
 
-class ByCharacters(Correct):
+class ByCharacters(CorrectParser):
     """An honest parser that feeds a streaming reader one character at a time."""
 
     def parse(self, text: str) -> list[Found]:
@@ -792,12 +792,12 @@ class InSmallPieces(CorrectStream):
         return [piece for item in super().items(events) for piece in (item if isinstance(item, str) else [item])]
 
 
-def _turned(**hooks: Any) -> type[Correct]:
+def _turned(**hooks: Any) -> type[CorrectParser]:
     """The correct parser with some attributes replaced."""
-    return type("Turned", (Correct,), hooks)
+    return type("Turned", (CorrectParser,), hooks)
 
 
-def _streaming(reader: type) -> type[Correct]:
+def _streaming(reader: type) -> type[CorrectParser]:
     return _turned(stream=lambda self: reader())
 
 
@@ -810,9 +810,11 @@ _BESIDE_PARSE = ("stream", "serialise", "well_formed", "recover", "recover_strea
 
 def _turned_part(parser: Any) -> Any:
     """Of a parser with a bug the operations that have it; the others are correct, and judging them would say nothing."""
-    if not isinstance(parser, Correct):
+    if not isinstance(parser, CorrectParser):
         return parser
-    turned = {name for kind in type(parser).__mro__ if kind not in (Correct, object) for name in vars(kind) if name[0] != "_"}
+    turned = {
+        name for kind in type(parser).__mro__ if kind not in (CorrectParser, object) for name in vars(kind) if name[0] != "_"
+    }
     turned |= {"parse"} if "__init__" in vars(type(parser)) or turned - set(_BESIDE_PARSE) else set()
     return SimpleNamespace(**{name: getattr(parser, name) for name in ("parse", *_BESIDE_PARSE) if name in turned})
 
@@ -839,8 +841,8 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant("keyed-by-query", "Keeps one annotation for each query.", KeyedByQuery, "RIG-05", "RIG-06"),
     _mutant("set", "Keeps one of identical annotations.", DropsRepeats, "RIG-06"),
     _mutant("value-needed", "Asks for at least one character of value.", _turned(value=rf"{_CHARACTER}+"), "RIG-07"),
-    _mutant("query-optional", "Takes an empty query.", _turned(query=f"(?:{Correct.query})?"), "RIG-08"),
-    _mutant("blank-query", "Takes a query of spaces.", _turned(query=f"(?: +|{Correct.query})"), "RIG-09"),
+    _mutant("query-optional", "Takes an empty query.", _turned(query=f"(?:{CorrectParser.query})?"), "RIG-08"),
+    _mutant("blank-query", "Takes a query of spaces.", _turned(query=f"(?: +|{CorrectParser.query})"), "RIG-09"),
     _mutant("strips", "Strips spaces from queries and values.", StripsStrings, "RIG-10"),
     _mutant("value-to-bracket", "Ends a value at the first bracket or bar.",
             _turned(value=rf"[^{_NOT_IN_STRINGS}\]|]*"), "RIG-11"),
@@ -889,7 +891,7 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant("line-by-line", "Splits the text with str.splitlines first.", LineByLine, "RIG-22"),
     _mutant("ascii-blank", "Knows U+0020 alone as white space.", _turned(query=rf"(?= *[^ \"]){_CHARACTER}*"), "RIG-23"),
     _mutant("java-blank", "Knows no white space that Java's Character.isWhitespace leaves out, but for U+00A0.",
-            _turned(query=rf"(?:{Correct.query}|[{_SPACE}]*[\u2007\u202f]{_CHARACTER}*)"), "RIG-23"),
+            _turned(query=rf"(?:{CorrectParser.query}|[{_SPACE}]*[\u2007\u202f]{_CHARACTER}*)"), "RIG-23"),
     _mutant("javascript-trim", "Trims U+FEFF when it looks for a blank query.",
             _turned(query=rf"(?=[\ufeff{_SPACE}]*[^\ufeff{_NOT_IN_STRINGS}{_SPACE}]){_CHARACTER}*"), "RIG-23"),
     _mutant("normalises", "Composes characters (NFC).", Normalises, "RIG-24"),
@@ -920,14 +922,14 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant("leaves-the-cut", "Keeps what one document left unfinished for the next one.", LeavesTheCut, "RIG-40"),
     _mutant("shares-its-list", "Collects its annotations in one list, document after document.", SharesItsList, "RIG-40"),
     _mutant("limited", "Allows 4096 characters in a string.",
-            _turned(query=rf'(?=[^"]{{1,4096}}"){Correct.query}', value=rf"{_CHARACTER}{{0,4096}}"), "RIG-41"),
+            _turned(query=rf'(?=[^"]{{1,4096}}"){CorrectParser.query}', value=rf"{_CHARACTER}{{0,4096}}"), "RIG-41"),
     _mutant("recursive", "Calls itself for each annotation.", Recurses, "RIG-41"),
     _mutant("backtracks", "Nests one repetition in another, which takes exponential time where a string has no end.",
             _turned(query=rf"{_NOT_BLANK}(?:{_CHARACTER}+)+"), "RIG-42", seconds=0.5),
     _mutant("surrogates", "Passes lone surrogates on.",
             _turned(query=rf"{_NOT_BLANK}{_SURROGATES_TOO}*".replace(_BLACK, rf'[^\x00-\x1f"\x7f{_SPACE}]'),
                     value=rf"{_SURROGATES_TOO}*"), "RIG-43"),
-    _mutant("drops-surrogates", "Drops lone surrogates and reads the rest.", DropsSurrogates, "RIG-43"),
+    _mutant("drops-surrogates", "Drops lone surrogates and reads the rest.", DropsSurrogatesOfDocuments, "RIG-43"),
     _mutant("chunk-by-chunk", "Streams by reading each chunk alone.", _streaming(PerChunk), "RIG-45"),
     _mutant("drops-failed", "Streams without the text of failed candidates.", _streaming(DropsFailedText), "RIG-46"),
     _mutant("annotations-last", "Streams the annotations after all text.", _streaming(AnnotationsLast), "RIG-46"),
@@ -959,7 +961,7 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant("names-nothing", "Recovers without a word.", _recovering(lambda found: [(*f[:4], ()) for f in found]), "RIG-58"),
     _mutant("mends-chunks", "Recovers chunk by chunk.", _turned(recover_stream=lambda self: ChunkwiseLenient()), "RIG-59"),
     _mutant("first-parenthesis", "Ends a resolved tag at its first parenthesis, as the first published reader did.",
-            _turned(tags=lambda self, text: [t for t in Correct.tags(self, text) if ")" not in text[t[5]:t[6] - 2]]),
+            _turned(tags=lambda self, text: [t for t in CorrectParser.tags(self, text) if ")" not in text[t[5]:t[6] - 2]]),
             "RIG-60"),
     _mutant("smuggles", "Forgets where a token ends that half an opener stands before it.", _constraining(Smuggles), "RIG-61"),
     _mutant("admits-blank-queries", "Admits the end of a blank query.", _constraining(TakesBlankQueries), "RIG-61"),
@@ -990,7 +992,7 @@ MUTANTS: tuple[Mutant, ...] = (
             _resolving(LowersHeadings), "RIG-73"),
     _mutant("trusts-text", "Leaves the tags that the model wrote.", _resolving(TrustsText), "RIG-73"),
     _honest("lists-tokens", "Gives the tokens that it admits in a list.", _constraining(ListsTokens)),
-    _honest("one-pattern", "One regular expression, and the reference's stream and writer.", Correct),
+    _honest("one-pattern", "One regular expression, and the reference's stream and writer.", CorrectParser),
     _honest("scanner", "Finds quotes and compares literals; no pattern, no stream, no writer.", Scans),
     _honest("by-characters", "Feeds a streaming reader one character at a time.", ByCharacters, thorough=True),
     _honest("small-pieces", "Streams its text one character an item.", _streaming(InSmallPieces)),

@@ -129,7 +129,7 @@ def _written(kind: str, length: int) -> str:
 
 
 def prepare(implementation: Implementation, workload: Workload, device: str) -> Prepared:
-    """One reading of a new text, and its verification against the law in the parser's profile."""
+    """One reading of a new text, and its comparison with the reference in the parser's profile."""
     subject = connect(implementation, device)
     if "chunk" in workload.parameters:
         return _prepare_stream(subject, workload)
@@ -162,8 +162,8 @@ def prepare(implementation: Implementation, workload: Workload, device: str) -> 
 
     def compared(quantity: str, number: int, found: list[Found]) -> Comparison:
         first = ("serial", f"{number:012d}", 0, SERIAL)
-        law = _law(workload.parameters["kind"], workload.parameters["length"], subject.profile.name)
-        return equal_lists(quantity, found, [first, *law], fresh(number, text))
+        expected = _expected(workload.parameters["kind"], workload.parameters["length"], subject.profile.name)
+        return equal_lists(quantity, found, [first, *expected], fresh(number, text))
 
     return Prepared(
         run, verify, inputs="each call reads a text that was never read before; it is put together on the clock, by one copy"
@@ -199,8 +199,8 @@ def _prepare_stream(subject: Any, workload: Workload) -> Prepared:
         for each, items in [*timed, (number, read(chunks(number)))]:
             whole = fresh(each, text)
             found = subject.read([item for item in items if not isinstance(item, str)], whole)
-            law = _law(workload.parameters["kind"], workload.parameters["length"], subject.profile.name)
-            yield equal_lists("annotations", found, [("serial", f"{each:012d}", 0, SERIAL), *law], whole)
+            expected = _expected(workload.parameters["kind"], workload.parameters["length"], subject.profile.name)
+            yield equal_lists("annotations", found, [("serial", f"{each:012d}", 0, SERIAL), *expected], whole)
             outside = sum(len(item) for item in items if isinstance(item, str))
             yield equal("characters of text", outside, len(whole) - sum(end - start for *_, start, end in found))
 
@@ -218,7 +218,7 @@ def is_plain(answer: object) -> bool:
 
 
 @functools.lru_cache(maxsize=4)
-def _law(kind: str, length: int, profile: str) -> tuple[Found, ...]:
+def _expected(kind: str, length: int, profile: str) -> tuple[Found, ...]:
     """The annotations of the text behind a serial number. Of one that repeats, each repetition is read by itself."""
     text = body(kind, length)
     if length <= TILE:

@@ -146,41 +146,36 @@ def _openers(text: str, start: int, end: int) -> Iterator[Opener]:
 
 def _read(text: str, opener: Opener, end: int) -> LenientAnnotation | None:
     """The annotation that begins with an opener and ends before ``end``; None where there is none."""
-    defects = set(opener.defects)
-    arrow = without = None
-    for quote in _CLOSERS[opener.quote].finditer(text, opener.end, end):
-        # The query ends at the first quote with the arrow after it, or with the end of an annotation without a value.
-        arrow = _ARROW.match(text, quote.end(), end)
-        without = _NO_VALUE.match(text, quote.end(), end)
-        if arrow or without:
-            break
-        defects.add(Defect.QUOTE_IN_QUERY)
-    if not (arrow or without):
+    ended = _query_end(text, opener, end)
+    if ended is None or is_blank(query := text[opener.end : ended[0].start()]):
         return None
-    query = text[opener.end : quote.start()]
-    if is_blank(query):
-        return None
+    quote, rest, is_first = ended
+    defects = set(opener.defects) if is_first else {*opener.defects, Defect.QUOTE_IN_QUERY}
     value: str | None = None
-    if without:
-        stop = without.end()
-        defects.add(Defect.NO_VALUE)
-        if without[0] != ")]":
-            defects.add(Defect.WHITESPACE)
+    if rest.re is _NO_VALUE:
+        stop = rest.end()
+        defects |= {Defect.NO_VALUE} if rest[0] == ")]" else {Defect.NO_VALUE, Defect.WHITESPACE}
     else:
-        assert arrow
-        defects |= _defects_of_arrow(arrow)
-        if quote[0] != '"':
-            defects.add(Defect.QUOTE_VARIANT)
-        read = _value(text, arrow.end(), end)
+        read = _value(text, rest.end(), end)
         if read is None:
             return None
         value, stop, of_value = read
-        defects |= of_value
+        defects |= _defects_of_arrow(rest) | _variants(quote[0]) | of_value
     if value == "":
         defects.add(Defect.EMPTY_VALUE)
     if has_control(query) or has_control(value or ""):
         defects.add(Defect.CONTROL_CHARACTER)
     return LenientAnnotation(query, value, opener.start, stop, frozenset(defects))
+
+
+def _query_end(text: str, opener: Opener, end: int) -> tuple[re.Match[str], re.Match[str], bool] | None:
+    """The first quote with the arrow or the end of the annotation after it, what follows it, and whether it is the first."""
+    quotes = _CLOSERS[opener.quote].finditer(text, opener.end, end)
+    for number, quote in enumerate(quotes):
+        rest = _ARROW.match(text, quote.end(), end) or _NO_VALUE.match(text, quote.end(), end)
+        if rest:
+            return quote, rest, number == 0
+    return None
 
 
 def _defects_of_arrow(arrow: re.Match[str]) -> set[Defect]:

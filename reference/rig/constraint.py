@@ -1,8 +1,8 @@
 """What a constrained decoder must admit: the bytes that some well-formed document goes on with, and an end where one ends.
 
 A model writes tokens, and tokens are bytes: one may end inside a character, and one may hold the end of an annotation and the
-beginning of the next. So the law speaks of prefixes in bytes. A prefix is admitted if some well-formed document begins with
-it. A document may end where what has been written is well formed.
+beginning of the next. So prefixes are in bytes here. A prefix is admitted if some well-formed document begins with it. A
+document may end where what has been written is well formed.
 """
 
 from __future__ import annotations

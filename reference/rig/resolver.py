@@ -1,6 +1,6 @@
 r"""Resolving: given an answer for each query, an annotated text becomes a text with tags and footnotes that a person reads.
 
-The official code (llm-tools df971f8, ``rig.py``, lines 101 to 165) does it too. Where it loses something, the law does not:
+The official code (llm-tools df971f8, ``rig.py``, lines 101 to 165) does it too. Where it loses something, this does not:
 
 - tags are numbered in the order of the text, from 1 (there: query by query);
 - each distinct query is fetched once, verbatim, and has one footnote where it is answered: footnotes are numbered from 1 in
@@ -60,7 +60,7 @@ def address(query: str) -> str:
 
 
 class ReferenceResolver:
-    """One resolution; each step is a method, so that a wrong one differs in one."""
+    """One resolution. Each step is a method, so that a mutant replaces one of them."""
 
     def __init__(self, fetch: Fetch) -> None:
         self.fetch = fetch

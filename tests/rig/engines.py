@@ -136,10 +136,15 @@ _GBNF = re.compile(
 )
 
 
-def _gbnf_by_hand() -> Member:
-    """An automaton whose states are places in rules. A rule stands last in its alternative, so nothing returns."""
-    rules: dict[str, list[list[tuple[str, Any]]]] = {}
-    for line in export.gbnf().splitlines():
+GbnfRules = dict[str, list[list[tuple[str, Any]]]]
+GbnfPlace = tuple[str, int, int]
+"""Rule, alternative, and place in it."""
+
+
+def _gbnf_rules(grammar: str) -> GbnfRules:
+    """The alternatives of each rule: a rule's name, one character, or any number of a class."""
+    rules: GbnfRules = {}
+    for line in grammar.splitlines():
         name, _, body = line.partition(" ::= ")
         alternatives = rules.setdefault(name, [[]])
         at = 0
@@ -156,33 +161,39 @@ def _gbnf_by_hand() -> Member:
                 alternatives[-1] += [("one", re.compile(re.escape(character))) for character in written]
             elif token["class"]:
                 alternatives[-1].append(("any" if token["star"] else "one", re.compile(token["class"])))
+    return rules
 
-    Place = tuple[str, int, int]
 
-    def closure(places: list[Place]) -> set[Place]:
-        reached: set[Place] = set()
-        while places:
-            place = name, alternative, at = places.pop()
-            if place in reached:
-                continue
-            reached.add(place)
-            rest = rules[name][alternative][at:]
-            if rest and rest[0][0] == "rule":
-                assert len(rest) == 1
-                places += [(rest[0][1], number, 0) for number in range(len(rules[rest[0][1]]))]
-            elif rest and rest[0][0] == "any":
-                places.append((name, alternative, at + 1))
-        return reached
+def _gbnf_closure(rules: GbnfRules, places: list[GbnfPlace]) -> set[GbnfPlace]:
+    """The places that are reached without reading a character."""
+    reached: set[GbnfPlace] = set()
+    while places:
+        place = name, alternative, at = places.pop()
+        if place in reached:
+            continue
+        reached.add(place)
+        rest = rules[name][alternative][at:]
+        if rest and rest[0][0] == "rule":
+            assert len(rest) == 1
+            places += [(rest[0][1], number, 0) for number in range(len(rules[rest[0][1]]))]
+        elif rest and rest[0][0] == "any":
+            places.append((name, alternative, at + 1))
+    return reached
+
+
+def _gbnf_by_hand() -> Member:
+    """An automaton whose states are places in rules. A rule stands last in its alternative, so nothing returns."""
+    rules = _gbnf_rules(export.gbnf())
 
     def member(text: str) -> bool:
-        places = closure([("root", 0, 0)])
+        places = _gbnf_closure(rules, [("root", 0, 0)])
         for character in text:
             following = []
             for name, alternative, at in places:
                 kind, what = (rules[name][alternative] + [("end", None)])[at]
                 if kind in ("one", "any") and what.match(character):
                     following.append((name, alternative, at + (kind == "one")))
-            places = closure(following)
+            places = _gbnf_closure(rules, following)
         return any(at == len(rules[name][alternative]) for name, alternative, at in places)
 
     return member

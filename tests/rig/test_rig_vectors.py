@@ -15,13 +15,13 @@ import pytest
 
 from conformance.engine.selection import requirements_of
 from conformance.rig.harness.subject import RigSubject
-from conformance.rig.vectors import FOLDER, KINDS, READING, Vector, load, put, respanned
+from conformance.rig.vectors import FOLDER, KINDS, READING, Vector, load, respanned, run_vector
 from conformance.rig.vectors.flat import UNITS, flat
 from impls.rig.adapters.product import FastParser
 from impls.rig.adapters.reference import ReferenceParser
 from reference import rig
 from reference.rig import length_in
-from tests.rig.vector_mutations import Mutant
+from tests.rig.vector_mutations import VectorMutant
 
 ROOT = Path(__file__).resolve().parents[2]
 VECTORS = load()
@@ -29,7 +29,7 @@ VECTORS = load()
 
 def fails(parser: Any, vector: Vector, profile: str = "strict") -> bool:
     try:
-        got, expected = put(parser, vector, profile)
+        got, expected = run_vector(parser, vector, profile)
     except Exception:
         return True
     return bool(got != expected)
@@ -37,10 +37,10 @@ def fails(parser: Any, vector: Vector, profile: str = "strict") -> bool:
 
 @functools.cache
 def killers() -> dict[str, list[str]]:
-    """The vectors that see each planted bug. A bug of reading is put to those that read, and so on: the rest is correct."""
+    """The vectors that see each planted bug. A bug of reading is run on those that read, and so on; the rest is correct."""
     matrix = {}
     for vector in VECTORS:
-        mutant = Mutant(vector)
+        mutant = VectorMutant(vector)
         alike = [other for other in VECTORS if other.kind == vector.kind or {other.kind, vector.kind} <= set(READING)]
         matrix[vector.id] = [other.id for other in alike if fails(mutant, other)]
     return matrix
@@ -67,7 +67,7 @@ def test_the_official_readings_are_those_of_the_published_pattern() -> None:
     for vector in VECTORS:
         if vector.kind in READING:
             found = [(m[1], m[2], *m.span()) for m in re.finditer(rig.official.PATTERN, vector.text)]
-            assert found == put(_Finds(found), vector, "official")[1], vector.id
+            assert found == run_vector(_Finds(found), vector, "official")[1], vector.id
 
 
 class _Finds:

@@ -335,7 +335,7 @@ def rig_official(text: str) -> list[Found]:
 
 
 def _turned(module: types.ModuleType, old: str, new: str) -> types.ModuleType:
-    """A copy of a module of the law with one edit of its source."""
+    """A copy of a module of the reference with one edit of its source."""
     import importlib.util
     import sys
 
@@ -446,7 +446,7 @@ def decider_of(name: str) -> Callable[[str], bool]:
 
 
 class _Streaming:
-    """A streaming reader over the law's, wrong in one way."""
+    """A streaming reader over the reference's, wrong in one way."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -500,7 +500,7 @@ def stream_of(name: str) -> Callable[[], Any]:
     return lambda: _Streaming(name)
 
 
-class Mutant:
+class VectorMutant:
     """A parser with every operation, right but for what the vector's mutation turns."""
 
     def __init__(self, vector: Vector) -> None:
@@ -508,7 +508,7 @@ class Mutant:
         self._parse: Callable[[str], list[Found]] = Reader().parse
         self._recover: Callable[[str], list[Any]] = lenient.recover
         self._tags: Callable[[str], list[Any]] = resolved.tags
-        self._write: Callable[[Segments], str | None] = writer_of_the_law
+        self._write: Callable[[Segments], str | None] = writer_of_the_reference
         self.well_formed: Callable[[str], bool] = rig.is_well_formed
         self.stream: Callable[[], Any] = stream_of("right")
         if "lenient" in mutation:
@@ -525,28 +525,28 @@ class Mutant:
             self._parse = reader_of(mutation)
 
     def parse(self, text: str) -> list[Found]:
-        """As a subject of the room."""
+        """As a subject of the harness."""
         return self._parse(text)
 
     def recover(self, text: str) -> list[Any]:
-        """As a subject of the room."""
+        """As a subject of the harness."""
         from impls.rig.adapters.reference import mended
 
         return [mended(found) for found in self._recover(text)]
 
     def tags(self, text: str) -> list[Any]:
-        """As a subject of the room."""
+        """As a subject of the harness."""
         return [(t.number, t.served, t.footnote, t.differs, t.model, s, e) for t, s, e in self._tags(text)]
 
     def serialise(self, segments: Segments) -> str:
-        """As a subject of the room."""
+        """As a subject of the harness."""
         written = self._write(list(segments))
         if written is None:
             raise ValueError("refused")
         return written
 
 
-def writer_of_the_law(segments: Segments) -> str | None:
+def writer_of_the_reference(segments: Segments) -> str | None:
     """What `reference.rig.serialise` writes; None where it refuses."""
     try:
         return rig.serialise(segments)

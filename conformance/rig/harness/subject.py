@@ -1,4 +1,4 @@
-"""Every parser of RIG annotations is one subject: ``parse(text)`` gives (query, value, start, end) in code points.
+"""Connect parsers of RIG annotations to the checks: ``parse(text)`` gives (query, value, start, end) in code points.
 
 A function ``parse(text)`` is enough; so is ``resolve(text, fetch)``. An object (or a class without required arguments) may
 offer more; each is a feature word:
@@ -28,9 +28,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
-from conformance.engine.command import Command
 from conformance.rig.harness import text as _text
 from conformance.rig.harness.text import AnswerError, Found, as_annotations, as_found
 from impls.implementation import Implementation, Unsupported, load_target
@@ -64,45 +63,48 @@ Tag = tuple[Any, ...]
 """Number, served, footnote, differs, model, and the span in code points."""
 
 
-class RigSubject:
-    """What the checks talk to. Holds no state between calls."""
+class ChunkReader(Protocol):
+    """A reader of one document in chunks, as an implementation offers it."""
 
-    def __init__(self, parser: Any, numerical_class: str = "", offsets: str = "code points", seconds: float = 10.0) -> None:
-        if numerical_class not in PROFILES:
-            known = ", ".join(name for name in PROFILES if name)
-            raise ValueError(f"found the profile {numerical_class!r}, expected one of {known}")
-        self.numerical_class = numerical_class
-        self._parser = parser
+    def feed(self, chunk: str) -> Any:
+        """A list of strings and annotations that became certain."""
+
+    def close(self) -> Any:
+        """The same of what was held back."""
+
+
+class TokenGuide(Protocol):
+    """A constrained decoder's text in the making, as an implementation offers it."""
+
+    def allowed(self) -> Iterable[int]:
+        """The tokens that may come next."""
+
+    def advance(self, token: int) -> object:
+        """Take the next token."""
+
+
+class RigSubject(_text.TextSubject):
+    """What the checks of RIG call."""
+
+    def __init__(self, parser: object, numerical_class: str = "", offsets: str = "code points", seconds: float = 10.0) -> None:
+        super().__init__(parser, numerical_class, PROFILES, seconds)
         self._offsets = offsets
-        self._seconds = seconds
 
     @property
     def profile(self) -> RigProfile:
-        """The profile that it declares to read in."""
+        """The profile that the parser declares."""
         return PROFILES[self.numerical_class]
 
     def parse(self, text: str) -> list[Found]:
         """The annotations of the text; AnswerError where the answer has not the shape of one."""
         return self.read(self.answer(text), text)
 
-    def answer(self, text: str) -> Any:
-        """What the parser answers, as it stands."""
-        with _text.time_limit(self._seconds):
-            return self.raw_parse()(text)
-
     def read(self, answer: Any, text: str) -> list[Found]:
         """What the parser answered to the text, in code points."""
         return _converted(as_annotations(answer), text, self._offsets)
 
-    def raw_parse(self) -> Callable[[str], Any]:
-        """The bare call, for the clock; Unsupported where it does something else than parse."""
-        found = _text.method(self._parser, "parse")
-        if found is None:
-            raise Unsupported("has no parse")
-        return found
-
     def raw_stream(self) -> Callable[[], Any]:
-        """What makes a bare reader in chunks, for the clock."""
+        """What makes a bare reader in chunks, for the timer."""
         return self._feature(STREAM)
 
     def stream(self) -> CheckedStream:
@@ -185,7 +187,7 @@ class RigSubject:
 class CheckedStream:
     """A reader in chunks, whose items are strings and annotations in code points of the whole document."""
 
-    def __init__(self, reader: Any, offsets: str, seconds: float) -> None:
+    def __init__(self, reader: ChunkReader, offsets: str, seconds: float) -> None:
         self._reader, self._offsets, self._seconds = reader, offsets, seconds
         self._fed = ""
 
@@ -211,7 +213,7 @@ class CheckedStream:
 class CheckedLenientStream:
     """A lenient reader in chunks."""
 
-    def __init__(self, reader: Any, seconds: float) -> None:
+    def __init__(self, reader: ChunkReader, seconds: float) -> None:
         self._reader, self._seconds = reader, seconds
 
     def feed(self, chunk: str) -> list[str | Mended]:
@@ -231,7 +233,7 @@ class CheckedLenientStream:
 class CheckedGuide:
     """A constrained decoder's text in the making."""
 
-    def __init__(self, guide: Any, seconds: float) -> None:
+    def __init__(self, guide: TokenGuide, seconds: float) -> None:
         self._guide, self._seconds = guide, seconds
 
     def allowed(self) -> frozenset[int]:
@@ -245,26 +247,19 @@ class CheckedGuide:
             self._guide.advance(token)
 
 
-class _CommandParser:
-    """A process seen as a parser. It offers no more than ``parse``."""
-
-    def __init__(self, command: Command, profile: RigProfile, offsets: str) -> None:
-        self._command, self._profile, self._offsets = command, profile, offsets
-
-    def parse(self, text: str) -> list[Found]:
-        answer = self._command.ask({"system": "rig", "profile": self._profile.name, "text": text})
-        found = as_annotations(_text.answered(answer, "annotations"))
-        return _converted(found, text, answer.get("offsets", self._offsets))
-
-
 def connect(implementation: Implementation, device: str) -> RigSubject:
     """The subject of a record. ValueError for an unknown profile or unit of offsets."""
     settings = implementation.settings
     offsets = settings.get("offsets", "code points")
     seconds = _text.seconds_for(settings)
     if implementation.protocol == _text.COMMAND:
-        subject = RigSubject(None, implementation.numerical_class, "code points", seconds + 1.0)
-        subject._parser = _CommandParser(_text.command_of(implementation), subject.profile, offsets)
+
+        def read(answer: Mapping[str, Any], text: str) -> list[Found]:
+            found = as_annotations(_text.answered(answer, "annotations"))
+            return _converted(found, text, answer.get("offsets", offsets))
+
+        subject = RigSubject(None, implementation.numerical_class, seconds=seconds + 1.0)
+        subject._parser = _text.CommandParser(implementation, subject.profile.name, read)
         return subject
     if implementation.protocol == RESOLVER:
         return RigSubject(_Resolver(load_target(implementation.target)), implementation.numerical_class, offsets, seconds)

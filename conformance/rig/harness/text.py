@@ -14,7 +14,7 @@ import shlex
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from conformance.engine.command import Command
@@ -22,7 +22,7 @@ from impls.implementation import Implementation, PlugError, Unsupported, load_ta
 from reference.rig import EXAMPLE
 
 Found = tuple[str, str, int, int]
-"""An annotation as a driver returns it: query, value, and the span in code points."""
+"""An annotation as a harness returns it: query, value, and the span in code points."""
 
 FUNCTION, OBJECT, COMMAND = "function", "object", "command"
 """Protocols: a ``parse(text)``; an object (or a class without required arguments) with ``parse`` and more; a process."""
@@ -71,9 +71,44 @@ def time_limit(seconds: float) -> Iterator[None]:
             signal.setitimer(signal.ITIMER_REAL, left, previous_interval)
 
 
-def command_of(implementation: Implementation) -> Command:
-    """The process of a ``cmd:`` implementation, not started yet."""
-    return Command(shlex.split(implementation.target.removeprefix("cmd:")), seconds_for(implementation.settings))
+class TextSubject:
+    """What the subjects of RIG and RAG share: a parser, its profile, a time limit, and no state between calls."""
+
+    def __init__(self, parser: object, numerical_class: str, profiles: Collection[str], seconds: float) -> None:
+        if numerical_class not in profiles:
+            known = ", ".join(name for name in profiles if name)
+            raise ValueError(f"found the profile {numerical_class!r}, expected one of {known}")
+        self.numerical_class = numerical_class
+        self._parser = parser
+        self._seconds = seconds
+
+    def answer(self, text: str) -> Any:
+        """What the parser answers, as it stands."""
+        with time_limit(self._seconds):
+            return self.raw_parse()(text)
+
+    def raw_parse(self) -> Callable[[str], Any]:
+        """The bare call, for the timer; Unsupported where the parser does something else than parse."""
+        found = method(self._parser, "parse")
+        if found is None:
+            raise Unsupported("has no parse")
+        return found
+
+
+class CommandParser:
+    """A process (``cmd:``) as a parser, which offers no more than ``parse``; started at the first call.
+
+    ``read`` turns the process's answer to a text into annotations or queries.
+    """
+
+    def __init__(self, implementation: Implementation, profile: str, read: Callable[[Mapping[str, Any], str], Any]) -> None:
+        words = shlex.split(implementation.target.removeprefix("cmd:"))
+        self._command = Command(words, seconds_for(implementation.settings))
+        self._system, self._profile, self._read = implementation.system, profile, read
+
+    def parse(self, text: str) -> Any:
+        """What the process answered."""
+        return self._read(self._command.ask({"system": self._system, "profile": self._profile, "text": text}), text)
 
 
 def loaded_parser(implementation: Implementation) -> Any:

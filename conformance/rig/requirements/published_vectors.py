@@ -37,7 +37,7 @@ def vectors_hold(subject: RigSubject, case: VectorsOfRule, dtype: str) -> Iterat
         refuse_other_profiles(subject)
     wrong = 0
     for vector in vectors_of(case):
-        got, expected = vectors.put(subject, vector, subject.profile.name)
+        got, expected = vectors.run_vector(subject, vector, subject.profile.name)
         if got != expected:
             wrong += 1
             yield equal(f"vector {vector.id}", got, expected, vector.bug)
@@ -78,7 +78,7 @@ def what_was_meant_is_recovered(subject: RigSubject, case: VectorsOfRule, dtype:
     """Query, value and span of every vector; diagnostics apart."""
     refuse_other_profiles(subject)
     for vector in vectors_of(case):
-        found, wanted = vectors.put(subject, vector, subject.profile.name)
+        found, wanted = vectors.run_vector(subject, vector, subject.profile.name)
         got, expected = ([item[:4] for item in items] for items in (found, wanted))
         if got != expected or vector is vectors_of(case)[-1]:
             yield equal(f"vector {vector.id}", got, expected, vector.bug)
@@ -96,7 +96,7 @@ def what_was_wrong_is_named(subject: RigSubject, case: VectorsOfRule, dtype: str
     """The diagnostics of every annotation that was found where the vector has one."""
     refuse_other_profiles(subject)
     for vector in vectors_of(case):
-        found, wanted = vectors.put(subject, vector, subject.profile.name)
+        found, wanted = vectors.run_vector(subject, vector, subject.profile.name)
         codes = {item[2:4]: item[4] for item in wanted}
         got = [item[4] for item in found if item[2:4] in codes]
         expected = [codes[item[2:4]] for item in found if item[2:4] in codes]

@@ -2,9 +2,9 @@
 
 They belong to no language: README.md beside this file says how they are read, schema.json what stands in them. In Python::
 
-    from conformance.rig.vectors import load, judge
+    from conformance.rig.vectors import load, compare_vector
     for vector in load():
-        for comparison in judge(parser, vector, "strict"):
+        for comparison in compare_vector(parser, vector, "strict"):
             assert comparison.passed, (vector.id, vector.bug)
 """
 
@@ -75,12 +75,12 @@ def expected(vector: Vector, profile: str) -> list[tuple[str, str, int, int]]:
     return [(item["query"], item["value"], *item["code_points"]) for item in listed]
 
 
-def judge(subject: Any, vector: Vector, profile: str) -> Iterator[Comparison]:
-    """Put a vector to a subject of the room; what is right is what its file says."""
-    yield equal(f"vector {vector.id}", *put(subject, vector, profile), where=vector.bug)
+def compare_vector(subject: Any, vector: Vector, profile: str) -> Iterator[Comparison]:
+    """Run a vector on a parser; what is right is what its file says."""
+    yield equal(f"vector {vector.id}", *run_vector(subject, vector, profile), where=vector.bug)
 
 
-def put(subject: Any, vector: Vector, profile: str) -> tuple[Any, Any]:
+def run_vector(subject: Any, vector: Vector, profile: str) -> tuple[Any, Any]:
     """What came, and what should have come."""
     text, data = vector.text, vector.data
     if vector.kind == "implementation-defined" and profile == "strict":
