@@ -149,15 +149,15 @@ def reused(q, k, v, *, scale=None, bias=0.0, causal=False):
 
 
 def made_ready(system: str, file: Path, text: str, name: str) -> Prepared:
-    """The smallest quick workload of a system, for a stranger's code."""
+    """The smallest quick workload of a system, for somebody's code."""
     from importlib import import_module
 
     file.write_text(text, encoding="utf-8")
     (implementation,) = select([f"{file}:{name}"]).implementations
     assert isinstance(implementation, Implementation)
-    room = import_module(f"conformance.{system}.workloads")
-    workload: Workload = next(w for w in room.WORKLOADS if w.quick and "cpu" in w.devices and not w.needs & {"causal"})
-    prepared: Prepared = room.prepare(implementation, workload, "cpu")
+    module = import_module(f"conformance.{system}.workloads")
+    workload: Workload = next(w for w in module.WORKLOADS if w.quick and "cpu" in w.devices and not w.needs & {"causal"})
+    prepared: Prepared = module.prepare(implementation, workload, "cpu")
     return prepared
 
 
@@ -185,7 +185,7 @@ def test_where_no_bound_reaches_parameters_must_be_finite_at_least() -> None:
 
 
 @pytest.mark.parametrize(("name", "right"), [("honest", True), ("lazy", False)])
-def test_the_last_timed_attention_is_held_against_the_law(tmp_path: Path, name: str, right: bool) -> None:
+def test_the_last_timed_attention_is_compared_with_the_reference(tmp_path: Path, name: str, right: bool) -> None:
     prepared = made_ready("sigmoid_attention", tmp_path / "attentions.py", ATTENTIONS, name)
     assert prepared.renew is not None
     for number in range(5):

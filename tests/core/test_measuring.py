@@ -146,7 +146,7 @@ IMPLEMENTATIONS = {
 }
 
 
-def room_of(prepare: Callable[[Implementation, Workload, str], Prepared]) -> Any:
+def workloads_of(prepare: Callable[[Implementation, Workload, str], Prepared]) -> Any:
     return SimpleNamespace(prepare=prepare, BASELINE="rig/baseline")
 
 
@@ -177,7 +177,7 @@ def measured(
     monkeypatch.setattr(taking, "clock_for", lambda device, synchronous=False: clock)
     monkeypatch.setattr(taking, "time", SimpleNamespace(monotonic=lambda: 0.0))
     monkeypatch.setattr(taking.interference, "rest", nothing)
-    monkeypatch.setattr(taking.importlib, "import_module", lambda name: room_of(prepare))
+    monkeypatch.setattr(taking.importlib, "import_module", lambda name: workloads_of(prepare))
     monkeypatch.setattr(taking, "_NOISE", {("rig", "w", "cpu", state): noise for state in cache.CONDITIONS})
     monkeypatch.setattr(taking, "_ALONE", {("rig", "w", "cpu", state): alone for state in cache.CONDITIONS} if alone else {})
     monkeypatch.setattr(taking, "plan_for", lambda a, b, quad_s, budget_s: Plan(a, b, *sampler.planned_looks(quads)))
@@ -225,7 +225,7 @@ def test_an_a_a_pair_that_differs_is_called_noisy_and_remembered(monkeypatch: py
     measured(monkeypatch, {"baseline": 1.0})
     clock = ScriptedClock({"left": 1.0, "right": 1.2})
     monkeypatch.setattr(taking, "clock_for", lambda device, synchronous=False: clock)
-    monkeypatch.setattr(taking.importlib, "import_module", lambda name: room_of(prepare))
+    monkeypatch.setattr(taking.importlib, "import_module", lambda name: workloads_of(prepare))
     baseline = IMPLEMENTATIONS["baseline"]
     outcome = benchmark.measure(BenchmarkCase(baseline, baseline, WORKLOAD, "cpu", True))
     assert "the baseline differs from itself by 20.0% or more here: this place is noisy" in outcome.deciding.warnings
@@ -363,7 +363,7 @@ def on_device(
 
     monkeypatch.setattr(taking, "clock_for", lambda device_name, synchronous=False: DeviceClock(device))
     monkeypatch.setattr(taking, "time", SimpleNamespace(monotonic=lambda: 0.0))
-    monkeypatch.setattr(taking.importlib, "import_module", lambda name: room_of(prepare))
+    monkeypatch.setattr(taking.importlib, "import_module", lambda name: workloads_of(prepare))
     monkeypatch.setattr(taking, "obstacle", lambda *_, **__: None)
     emptied = SimpleNamespace(evict=lambda: device.kernel(1e-3), bytes=2**25, assumed=False)
     monkeypatch.setattr(taking, "cache_of", lambda _: emptied)
@@ -444,9 +444,9 @@ def test_the_wanted_threads_are_the_variables_or_one_for_each_core(monkeypatch: 
 
 
 def test_siblings_and_caches_are_read_from_the_system(tmp_path: Path) -> None:
-    for cpu, twins, shared in ((0, "0,4", "0-1,4"), (1, "1", "0-1,4"), (2, "2", "2"), (4, "0,4", "0-1,4")):
+    for cpu, siblings, shared in ((0, "0,4", "0-1,4"), (1, "1", "0-1,4"), (2, "2", "2"), (4, "0,4", "0-1,4")):
         (tmp_path / f"cpu{cpu}/topology").mkdir(parents=True)
-        (tmp_path / f"cpu{cpu}/topology/thread_siblings_list").write_text(twins)
+        (tmp_path / f"cpu{cpu}/topology/thread_siblings_list").write_text(siblings)
         levels = [(1, "Instruction", "64M"), (2, "Unified", "1M"), (3, "Unified", "32768K")]
         for index, (level, kind, size) in enumerate(levels):
             folder = tmp_path / f"cpu{cpu}/cache/index{index}"

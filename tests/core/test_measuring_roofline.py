@@ -1,4 +1,4 @@
-"""What is faster than the machine can be is a fault, with room for the ceiling's own scatter and no more."""
+"""What is faster than the machine can be is a fault, with an allowance for its own scatter and no more."""
 
 from __future__ import annotations
 

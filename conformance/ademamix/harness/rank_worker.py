@@ -28,7 +28,7 @@ from conformance.ademamix.harness.arguments import construct
 from conformance.ademamix.harness.problem import Array, OptimizerProblem, Ranks
 from impls.implementation import NotRun, Unsupported, load_target
 
-PATIENCE = datetime.timedelta(seconds=30)
+PATIENCE = datetime.timedelta(minutes=5)
 """How long a rank waits for the others in one collective call."""
 
 
