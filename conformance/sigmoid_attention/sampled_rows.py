@@ -67,5 +67,5 @@ def compare_places(
 
 
 def _interval(place: int, left: int, right: int, length: int) -> slice:
-    """What stands at most ``left`` before a place and ``right`` behind it, -1 for no limit."""
+    """The positions at most ``left`` before a place and ``right`` behind it, -1 for no limit."""
     return slice(0 if left < 0 else max(0, place - left), length if right < 0 else min(length, place + right + 1))

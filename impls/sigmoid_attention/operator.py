@@ -41,7 +41,7 @@ def operator(name: str, forward: Attend, backward: AttendBackward) -> Attend:
         cu_q, cu_k = options.cu_seqlens_q, options.cu_seqlens_k
         given = tensor, options.alibi_slopes, options.key_lengths, cu_q, cu_q if cu_k is None else cu_k
         inputs = (q, k, v, *given, number, options.scale_for(q.shape[3]), options.left, options.right)
-        result: Tensor = direct(*inputs) if _nobody_watches(q, k, v) else registered(*inputs)
+        result: Tensor = direct(*inputs) if _is_plain_call(q, k, v) else registered(*inputs)
         return result
 
     return attend
@@ -62,7 +62,7 @@ def _on_flat_options(forward: Attend, backward: AttendBackward) -> tuple[Callabl
         options = _options(bias_tensor, slopes, lengths, cu_q, cu_k, bias, scale, left, right)
         return backward(grad, q, k, v, options, wants_bias, wants_slopes)
 
-    # The decorator reads the types, which stand as text in this module.
+    # The decorator reads the types, which are text in this module.
     for function in (forward_op, backward_op):
         function.__annotations__ = {key: _TYPES[text] for key, text in function.__annotations__.items()}
     return forward_op, backward_op
@@ -125,7 +125,7 @@ def _without_dispatcher(forward_op: Callable[..., Tensor], backward_op: Callable
     return apply
 
 
-def _nobody_watches(*tensors: Tensor) -> bool:
+def _is_plain_call(*tensors: Tensor) -> bool:
     """Whether the call is a plain one: then the dispatcher, which takes five times as long as autograd alone, is spared."""
     return (
         not torch.compiler.is_compiling()

@@ -18,7 +18,7 @@ FAR = 2**30
 class AttentionOptions:
     """The options of `impls.sigmoid_attention.sigmoid_attention`, by its names; arrays are the backend's own (NumPy, torch).
 
-    Query i stands at key ``i + Nk - Nq``: masks, windows and distances count from there.
+    Query i has the position of key ``i + Nk - Nq``: masks, windows and distances count from there.
     """
 
     bias: Any = 0.0

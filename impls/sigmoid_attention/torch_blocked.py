@@ -1,6 +1,6 @@
 """Sigmoid attention in plain torch, one tile of scores at a time, forward and backward: the path for a CPU.
 
-A tile of scores stays in cache from the product that makes it to the product that uses it up, and tiles that nobody sees
+A tile of scores stays in cache from the product that makes it to the product that uses it up, and tiles that no query sees
 are left out. With nothing normalised over keys, a tile is finished when it is made: no running maximum, no row sum, and
 backward neither the output nor a log-sum-exp. float32 inside (float64 for float64 input); weights are never rounded.
 """

@@ -1,6 +1,6 @@
 """Sigmoid attention (arXiv:2409.04431): ``O = sigmoid(scale Q K^T + b) V``, its gradients, and how far each may be off.
 
-Every weight stands alone: nothing is normalised over keys, so outputs add over any partition of them, and a row that
+Every weight is independent: nothing is normalised over keys, so outputs add over any partition of them, and a row that
 sees no key is 0. What the paper leaves open, and the reading taken here, is said where it matters: the bias in
 `log_length_bias`, alignment and padding in `masks`, ALiBi's sign in `masks.distance`.
 """

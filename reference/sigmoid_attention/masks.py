@@ -1,6 +1,6 @@
-"""Which key a query sees, and how far away it stands: positions are bottom-right aligned.
+"""Which keys a query sees, and how far away they are: positions are bottom-right aligned.
 
-Query ``i`` stands at key position ``i + Nk - Nq``, so that the last query sits on the last key. The paper does not say
+Query ``i`` has key position ``i + Nk - Nq``, so that the last query has the last key's position. The paper does not say
 how unequal lengths are aligned; this is the rule of its published kernel (flash_attn_interface.py of
 apple/ml-sigmoid-attention, after FlashAttention 2.1), and the one that decoding with cached keys needs.
 """

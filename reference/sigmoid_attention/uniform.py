@@ -29,7 +29,7 @@ def uniform_forward_bound(
 ) -> Array:
     """How far an implementation may be off: what `bounds.forward_bound` gives for queries and keys of ``dim`` channels.
 
-    ValueError for a renormalised class, whose rows do not stand alone.
+    ValueError for a renormalised class, whose weights depend on the whole row.
     """
     values = np.asarray(v, dtype=np.float64)
     arithmetic, nothing = _arithmetic(dtype, numerical_class), np.zeros((1, 1, 1, dim))

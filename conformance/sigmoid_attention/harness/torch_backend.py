@@ -173,7 +173,7 @@ class _TorchInputs(GuardedInputs):
 
 @contextlib.contextmanager
 def _poisoned_allocations() -> Iterator[None]:
-    """Within, ``torch.empty`` is full of NaN, so that an element which nobody writes shows.
+    """Within, ``torch.empty`` is full of NaN, so that an element which is never written shows.
 
     Torch fills new memory where deterministic algorithms are asked for; asked for as a warning, nothing else changes but
     the order in which a few scatter operations add.

@@ -27,7 +27,7 @@ REQUIREMENTS.add(
 REQUIREMENTS.add(
     "SIG-03",
     Level.INTERFACE,
-    "A given scale multiplies q.k as it stands, negative and zero included.",
+    "A given scale multiplies q.k as given, negative and zero included.",
     source="kernel, softmax_scale",
     catches="scaling twice; starting the accumulator from bias/scale, which is NaN at scale 0",
     cases=cases.GIVEN_SCALE,
