@@ -38,11 +38,17 @@ def equal_lists(quantity: str, got: Sequence[Any], expected: Sequence[Any], docu
     return equal(what, got[window], expected[window], where)
 
 
-@dataclass(frozen=True)
-class Plain:
-    """A case whose content the check itself knows by ``id``."""
+@dataclass(frozen=True, kw_only=True)
+class TextCase:
+    """What every case of a text says beside its id; a text has no dtype."""
 
-    id: str
     quick: bool = False
     needs: frozenset[str] = frozenset()
     dtypes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plain(TextCase):
+    """A case whose content the check itself knows by ``id``."""
+
+    id: str

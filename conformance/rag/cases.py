@@ -6,11 +6,12 @@ import functools
 import random
 from dataclasses import dataclass, replace
 
+from conformance.engine.text_comparison import TextCase
 from impls.implementation import Unsupported
 
 
 @dataclass(frozen=True)
-class RagCase:
+class RagCase(TextCase):
     """One answer. ``strict`` is what a strict reader returns, in order; ``official`` is every query of the official one.
 
     None: the rule is not one of that profile.
@@ -20,9 +21,6 @@ class RagCase:
     text: str
     strict: tuple[str, ...] | None
     official: frozenset[str] | None
-    quick: bool = False
-    needs: frozenset[str] = frozenset()
-    dtypes: tuple[str, ...] = ()
 
     def expected(self, profile: str) -> tuple[str, ...] | frozenset[str]:
         """What the profile of that name reads; Unsupported where the rule does not concern it."""
@@ -190,15 +188,12 @@ ORDER: tuple[RagCase, ...] = group(
 
 
 @dataclass(frozen=True)
-class GeneratedAnswers:
+class GeneratedAnswers(TextCase):
     """Answers drawn from the format's own pieces."""
 
     id: str
     seed: int
     count: int
-    quick: bool = False
-    needs: frozenset[str] = frozenset()
-    dtypes: tuple[str, ...] = ()
 
 
 _PIECES = (

@@ -10,8 +10,9 @@ from __future__ import annotations
 import functools
 import random
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from conformance.engine.text_comparison import TextCase
 from impls.implementation import Unsupported
 from reference import rig
 
@@ -51,15 +52,12 @@ def marks(segments: Segments) -> list[Found]:
 
 
 @dataclass(frozen=True)
-class RigCase:
+class RigCase(TextCase):
     """One document. A profile whose segments are None is not asked: the rule is not one of that profile."""
 
     id: str
     strict: Segments
     official: Segments | None
-    quick: bool = False
-    needs: frozenset[str] = frozenset()
-    dtypes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.official is not None and written(self.official) != written(self.strict):
@@ -500,15 +498,13 @@ PROSE: tuple[RigCase, ...] = group(
 
 
 @dataclass(frozen=True)
-class SegmentsToWrite:
+class SegmentsToWrite(TextCase):
     """Segments to write: with the document that says them, or with none where they must be refused."""
 
     id: str
     segments: tuple[rig.Segment, ...]
     document: str | None
-    quick: bool = False
-    needs: frozenset[str] = frozenset({"serialise"})
-    dtypes: tuple[str, ...] = ()
+    needs: frozenset[str] = field(default=frozenset({"serialise"}), kw_only=True)
 
 
 def writes(name: str, document: str, *segments: rig.Segment) -> SegmentsToWrite:
@@ -564,15 +560,14 @@ SERIALISING: dict[str, tuple[SegmentsToWrite, ...]] = {
 
 
 @dataclass(frozen=True)
-class WellFormednessCase:
+class WellFormednessCase(TextCase):
     """Documents that are well formed, or that are not."""
 
     id: str
     documents: tuple[str, ...]
     well_formed: bool
-    quick: bool = True
-    needs: frozenset[str] = frozenset({"well_formed"})
-    dtypes: tuple[str, ...] = ()
+    quick: bool = field(default=True, kw_only=True)
+    needs: frozenset[str] = field(default=frozenset({"well_formed"}), kw_only=True)
 
 
 WELL_FORMED = (
@@ -586,15 +581,12 @@ WELL_FORMED = (
 
 
 @dataclass(frozen=True)
-class GeneratedDocuments:
+class GeneratedDocuments(TextCase):
     """Documents drawn from the format's own pieces; their answers are the reference's."""
 
     id: str
     seed: int
     count: int
-    quick: bool = False
-    needs: frozenset[str] = frozenset()
-    dtypes: tuple[str, ...] = ()
 
 
 _PIECES = (
@@ -620,15 +612,12 @@ GENERATED = tuple(GeneratedDocuments(f"seed-{seed}", seed, 100, quick=seed == 0)
 
 
 @dataclass(frozen=True)
-class HostileDocument:
+class HostileDocument(TextCase):
     """200 000 characters made of one piece that a backtracking or restarting parser re-reads again and again."""
 
     id: str
     piece: str
     length: int = 200_000
-    quick: bool = False
-    needs: frozenset[str] = frozenset()
-    dtypes: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import functools
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from conformance.engine.comparison import Comparison, equal
 from conformance.engine.requirement import Level
+from conformance.engine.text_comparison import TextCase
 from conformance.rig.cases import Q, R, written
 from conformance.rig.harness.subject import CheckedGuide, RigSubject
 from conformance.rig.requirements.comparisons import REQUIREMENTS, refuse_other_profiles
@@ -30,18 +31,16 @@ _WHOLE = {piece: 256 + index for index, piece in enumerate(PIECES)}
 
 
 @dataclass(frozen=True)
-class DecodedDocument:
+class DecodedDocument(TextCase):
     """A document, and whether it is well formed."""
 
     id: str
     text: str
-    quick: bool = False
-    needs: frozenset[str] = frozenset({"constrain"})
-    dtypes: tuple[str, ...] = ()
+    needs: frozenset[str] = field(default=frozenset({"constrain"}), kw_only=True)
 
 
 @dataclass(frozen=True)
-class RandomWalks:
+class RandomWalks(TextCase):
     """Texts that are written at random."""
 
     id: str
@@ -49,9 +48,7 @@ class RandomWalks:
     count: int
     tokens: int
     thorough: bool = False
-    quick: bool = False
-    needs: frozenset[str] = frozenset({"constrain"})
-    dtypes: tuple[str, ...] = ()
+    needs: frozenset[str] = field(default=frozenset({"constrain"}), kw_only=True)
 
 
 GOOD = (

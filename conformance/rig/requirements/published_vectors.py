@@ -8,20 +8,18 @@ from dataclasses import dataclass
 
 from conformance.engine.comparison import Comparison, equal
 from conformance.engine.requirement import Level
+from conformance.engine.text_comparison import TextCase
 from conformance.rig import vectors
 from conformance.rig.harness.subject import RigSubject
 from conformance.rig.requirements.comparisons import REQUIREMENTS, refuse_other_profiles
 
 
 @dataclass(frozen=True)
-class VectorsOfRule:
+class VectorsOfRule(TextCase):
     """All vectors of one rule that need the same of a parser."""
 
     rule: str
     id: str = "all-vectors"
-    quick: bool = False
-    needs: frozenset[str] = frozenset()
-    dtypes: tuple[str, ...] = ()
 
 
 @functools.cache

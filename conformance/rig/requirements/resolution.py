@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 import urllib.parse
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from conformance.engine.comparison import Comparison, equal
 from conformance.engine.requirement import Level
+from conformance.engine.text_comparison import TextCase
 from conformance.rig.cases import Mark
 from conformance.rig.harness.subject import RigSubject
 from conformance.rig.requirements.comparisons import REQUIREMENTS
@@ -48,7 +49,7 @@ ANSWERS: dict[str, Answer] = {
 
 
 @dataclass(frozen=True)
-class ResolutionCase:
+class ResolutionCase(TextCase):
     """A document in pieces: texts, and annotations as they are written. ``outside`` is what must stand between the tags."""
 
     id: str
@@ -56,9 +57,7 @@ class ResolutionCase:
     broken: frozenset[str] = frozenset()
     """Queries whose fetch raises."""
     outside: tuple[str, ...] | None = None
-    quick: bool = False
-    needs: frozenset[str] = frozenset({"resolve"})
-    dtypes: tuple[str, ...] = ()
+    needs: frozenset[str] = field(default=frozenset({"resolve"}), kw_only=True)
 
     @property
     def text(self) -> str:
@@ -278,14 +277,12 @@ def a_failure_leaves_the_models_value(subject: RigSubject, case: ResolutionCase,
 
 
 @dataclass(frozen=True)
-class AddressCase:
+class AddressCase(TextCase):
     """A query that must arrive."""
 
     id: str
     query: str
-    quick: bool = False
-    needs: frozenset[str] = frozenset({"address"})
-    dtypes: tuple[str, ...] = ()
+    needs: frozenset[str] = field(default=frozenset({"address"}), kw_only=True)
 
 
 ADDRESSES = (
