@@ -15,7 +15,7 @@ from impls.implementation import Implementation
 
 
 @dataclass(frozen=True)
-class Plain:
+class SampleCase:
     id: str
     quick: bool = False
     needs: frozenset[str] = frozenset()
@@ -23,11 +23,13 @@ class Plain:
 
 
 @dataclass(frozen=True)
-class Long(Plain):
+class LongCase(SampleCase):
     thorough: bool = True
 
 
-CHECK = Check("ADM-01", lambda subject, case, dtype: [], (Plain("fast", quick=True), Plain("ordinary"), Long("long")))
+CHECK = Check(
+    "ADM-01", lambda subject, case, dtype: [], (SampleCase("fast", quick=True), SampleCase("ordinary"), LongCase("long"))
+)
 
 
 def chosen(monkeypatch: pytest.MonkeyPatch, options: Options) -> list[tuple[str, str]]:
@@ -54,7 +56,7 @@ def named(name: str, dtypes: tuple[str, ...]) -> Implementation:
 
 
 def test_a_quick_run_puts_each_case_in_one_dtype_and_the_dtypes_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    cases = tuple(Plain(f"case-{number}", quick=True) for number in range(4))
+    cases = tuple(SampleCase(f"case-{number}", quick=True) for number in range(4))
     monkeypatch.setattr(module, "checks_of", lambda system: [Check("ADM-01", CHECK.run, cases)])
     both, narrow, other = (
         named("both", ("float32", "bfloat16")),
