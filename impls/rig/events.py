@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 
 class Defect(Enum):
@@ -32,8 +33,7 @@ def codes(defects: Iterable[Defect]) -> tuple[str, ...]:
     return tuple(f"D{number}" for number in sorted(defect.value for defect in defects))
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """Where an event stands, as [start, end) in code points, in bytes of UTF-8 and in units of UTF-16.
 
     A lone surrogate counts three bytes and one unit.

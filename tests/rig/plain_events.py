@@ -29,4 +29,4 @@ def _value(value: Any) -> Any:
         return value.value
     if isinstance(value, frozenset):
         return sorted(map(_value, value))
-    return plain(value) if dataclasses.is_dataclass(value) else value
+    return plain(value) if dataclasses.is_dataclass(value) or hasattr(value, "_asdict") else value
