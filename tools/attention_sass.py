@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.attention_candidates import KERNELS, candidates
-from tools.machine_code import SHARED_LIMIT, Machine, Reading, count, read_cubin
+from tools.machine_code import SHARED_LIMIT, KernelCounts, Machine, count, read_cubin
 
 DTYPES = {"bfloat16": "bf16", "float16": "fp16", "float32": "fp32"}
 DIMS = (16, 32, 64, 96, 128, 256)
@@ -124,7 +124,7 @@ def launch_options(configuration: Configuration) -> dict[str, Any]:
         return triton_hopper.launch_options(c.dim, nq, nk, kernel=kernel, causal=causal, grouped=grouped)
 
 
-def read(configuration: Configuration) -> Reading:
+def read(configuration: Configuration) -> KernelCounts:
     """Compile one configuration and read it."""
     meta = launch_options(configuration)
     compiled = compile_for_hopper(configuration, meta)
@@ -182,7 +182,7 @@ def compile_for_hopper(configuration: Configuration, meta: dict[str, Any]) -> An
     return triton.compile(source, target=triton.backends.compiler.GPUTarget("cuda", 90, 32), options=launch)
 
 
-def faults(configuration: Configuration, reading: Reading) -> list[str]:
+def faults(configuration: Configuration, reading: KernelCounts) -> list[str]:
     """What must not be in any configuration that could be picked."""
     found = []
     if reading.shared > SHARED_LIMIT:
@@ -201,7 +201,7 @@ def faults(configuration: Configuration, reading: Reading) -> list[str]:
     return found
 
 
-Result = tuple[Configuration, Reading | None, list[str]]
+Result = tuple[Configuration, KernelCounts | None, list[str]]
 
 
 def attempt(configuration: Configuration) -> Result:
@@ -230,7 +230,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def row(configuration: Configuration, reading: Reading, machine: Machine) -> list[str]:
+def row(configuration: Configuration, reading: KernelCounts, machine: Machine) -> list[str]:
     """One line of the table."""
     c, meta = configuration, launch_options(configuration)
     clocks = reading.clocks(machine)
@@ -326,7 +326,7 @@ def record(results: Sequence[Result], machine: Machine, compiler: str) -> dict[s
     }
 
 
-def _brief(reading: Reading, machine: Machine) -> dict[str, Any]:
+def _brief(reading: KernelCounts, machine: Machine) -> dict[str, Any]:
     """Of the whole kernel only the kinds that something is said of."""
     whole = {
         kind: count(reading.whole, (kind,)) for kind in ("HGMMA", "LDL", "MUFU", "STL", "USETMAXREG", "UTMALDG", "UTMASTG")

@@ -1,8 +1,8 @@
 """Count the instructions of a compiled kernel, and predict from them what its inner loop could reach.
 
-`read_cubin` counts, with the tools that Triton ships. `Reading` keeps the counts and predicts by a model of one multiprocessor
-(`Machine`): every pipe is busy for as long as its instructions take, and nothing else costs anything. A prediction is not a
-measurement.
+`read_cubin` counts, with the tools that Triton ships. `KernelCounts` keeps the counts. It predicts by a model of one
+multiprocessor (`Machine`) in which each pipe is busy for as long as its instructions take and nothing else takes time. A
+prediction is not a measurement.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Instruction(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Reading:
+class KernelCounts:
     """What stands in one kernel's machine code."""
 
     dim: int
@@ -120,12 +120,12 @@ def count(found: dict[str, int], kinds: Iterable[str]) -> int:
     return sum(number for opcode, number in found.items() if opcode.partition(".")[0] in wanted)
 
 
-def read_cubin(cubin: bytes, *, dim: int, products: int, scores: float, shared: int) -> Reading:
+def read_cubin(cubin: bytes, *, dim: int, products: int, scores: float, shared: int) -> KernelCounts:
     """Read a compiled kernel; what the machine code does not tell is given."""
     resources = resources_of(cubin)
     instructions = list(parse(disassemble(cubin)))
     whole = dict(Counter(i.opcode for i in instructions))
-    return Reading(
+    return KernelCounts(
         dim, products, resources["REG"], resources["LOCAL"] + resources["STACK"], shared,
         dict(Counter(i.opcode for i in innermost(instructions))), whole, scores, count(whole, ("USETMAXREG",)) > 0,
     )  # fmt: skip

@@ -17,7 +17,7 @@ import numpy as np
 from conformance.benchmark import allocator, interference, memory, roofline, statistics
 from conformance.benchmark.affinity import Pins, pinned
 from conformance.benchmark.cache import CONDITIONS, cache_of
-from conformance.benchmark.sampler import Buffers, Plan, Samples, calls_for, plan_for, sample, taker
+from conformance.benchmark.sampler import Buffers, Samples, SamplingPlan, calls_for, plan_for, sample, taker
 from conformance.benchmark.telemetry import DeviceMonitor, HostMonitor, open_reader
 from conformance.benchmark.timer import GRAPH_BELOW_S, DeviceClock, HostClock, Work, clock_for, nothing
 from conformance.benchmark.workload import BenchmarkCase, Prepared
@@ -221,7 +221,7 @@ class BenchmarkRun:
         warning = f"{exposed} of {timed} samples hold the time of launches, which could not be queued ahead{why}"
         return {"method": method, "exposed_samples": exposed, "graph": no_graph or None}, [warning] if exposed else []
 
-    def _with_speed(self, record: MeasurementRecord, samples: Samples, plan: Plan) -> MeasurementRecord:
+    def _with_speed(self, record: MeasurementRecord, samples: Samples, plan: SamplingPlan) -> MeasurementRecord:
         """Add the median with its interval, the ratio with its decision, and the place under the roofline."""
         record = replace(record, samples=len(samples.own), looks=samples.looks, stopped=samples.stopped)
         median, low, high = statistics.median_interval(samples.own, plan.confidence)
@@ -246,7 +246,7 @@ class BenchmarkRun:
             warnings=(*compared.warnings, *([place.warning] if place.warning else [])),
         )
 
-    def _beside_baseline(self, record: MeasurementRecord, samples: Samples, plan: Plan) -> MeasurementRecord:
+    def _beside_baseline(self, record: MeasurementRecord, samples: Samples, plan: SamplingPlan) -> MeasurementRecord:
         """Add the ratio to the baseline, its interval, and whether it is faster; of an A/A pair, remember the noise."""
         ratio, low, high = statistics.ratio_interval(samples.baseline, samples.own, plan.confidence)
         place = (*self._place, record.cache)

@@ -27,7 +27,7 @@ PATIENCE = 4.0
 
 
 @dataclass(frozen=True)
-class Plan:
+class SamplingPlan:
     """What is fixed before the first sample: calls per sample of each side, quads at each look, confidence of each look."""
 
     calls: int
@@ -53,13 +53,13 @@ def planned_looks(affordable: int) -> tuple[tuple[int, ...], float]:
     return (last,), statistics.CONFIDENCE
 
 
-def plan_for(calls: int, baseline_calls: int, quad_s: float, budget_s: float) -> Plan:
+def plan_for(calls: int, baseline_calls: int, quad_s: float, budget_s: float) -> SamplingPlan:
     """The plan where a quad takes ``quad_s`` with all that is off the clock."""
     affordable = int(budget_s / quad_s) if quad_s > 0 else MOST_QUADS
     fewest = statistics.fewest_quads(statistics.CONFIDENCE)
     if affordable < fewest:
         affordable = min(fewest, int(PATIENCE * budget_s / quad_s))
-    return Plan(calls, baseline_calls, *planned_looks(affordable))
+    return SamplingPlan(calls, baseline_calls, *planned_looks(affordable))
 
 
 def calls_for(seconds: float) -> int:
@@ -121,7 +121,7 @@ def sample(
     own: Sequence[Buffers],
     baseline: Sequence[Buffers],
     take: Taker,
-    plan: Plan,
+    plan: SamplingPlan,
     budget_s: float,
     now: Callable[[], float] = time.monotonic,
     rest: Callable[[], Any] = nothing,

@@ -25,7 +25,7 @@ from conformance.records.schema import (
     VerdictRecord,
 )
 from conformance.regression.pairs import VerdictChange, VerdictPair, compare_speeds, pair_verdicts
-from conformance.regression.speeds import Change, Key, figure_of
+from conformance.regression.speeds import Key, SpeedChange, speed_of
 
 SHOWN = 3
 """So many of the cases lost to one requirement are named; the rest are counted."""
@@ -171,7 +171,7 @@ def _margin(record: VerdictRecord) -> float:
 class SpeedChanges:
     """What became of the speeds, and why some of the earlier ones were not compared."""
 
-    changes: list[Change]
+    changes: list[SpeedChange]
     reasons: tuple[str, ...]
 
 
@@ -187,7 +187,7 @@ def speeds(earlier: Sequence[Run], header: HeaderRecord, now: Sequence[Measureme
     for run in earlier:
         kept.append([])
         for record in run.of(MeasurementRecord):
-            if figure_of(record) is None:
+            if speed_of(record) is None:
                 continue
             reason = _other(run.header.environment, header.environment, record, by_key.get(record.key))
             if reason:
@@ -242,7 +242,7 @@ def _compare_speeds(found: Findings, earlier: Sequence[Run], header: HeaderRecor
     found.remarks += [*compared.reasons, *(_summary(compared.changes) or ["no speed could be compared"])]
 
 
-def _summary(changes: Sequence[Change]) -> list[str]:
+def _summary(changes: Sequence[SpeedChange]) -> list[str]:
     """How many speeds were compared, and those of them that are no proven slowdown and yet worth a line."""
     if not changes:
         return []
@@ -261,7 +261,7 @@ def _summary(changes: Sequence[Change]) -> list[str]:
     ]
 
 
-def _slower(header: HeaderRecord, earlier: Sequence[Run], change: Change) -> str:
+def _slower(header: HeaderRecord, earlier: Sequence[Run], change: SpeedChange) -> str:
     key = change.now.key
     return _shown(
         f"SLOWER {_factors(change)}{_versions(header, earlier, key[0])}; "
@@ -269,7 +269,7 @@ def _slower(header: HeaderRecord, earlier: Sequence[Run], change: Change) -> str
     )
 
 
-def _factors(change: Change) -> str:
+def _factors(change: SpeedChange) -> str:
     by = math.exp(abs(change.loss))
     return (
         f"{_where(change.now.key)}: {by:.2f}x {'slower' if change.loss > 0 else 'faster'} "
@@ -278,9 +278,9 @@ def _factors(change: Change) -> str:
     )
 
 
-def _baselines(changes: Sequence[Change]) -> list[str]:
+def _baselines(changes: Sequence[SpeedChange]) -> list[str]:
     """Several implementations that all got faster on one workload may owe it to a baseline that got slower."""
-    by_place: dict[tuple[str, ...], list[Change]] = {}
+    by_place: dict[tuple[str, ...], list[SpeedChange]] = {}
     for change in changes:
         by_place.setdefault(change.now.place, []).append(change)
     return [

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from conformance.records.schema import MeasurementRecord, Verdict, VerdictRecord
-from conformance.regression.speeds import Change, compare, figures_of, takes_of
+from conformance.regression.speeds import SpeedChange, compare, speeds_of, takes_of
 
 
 class VerdictChange(StrEnum):
@@ -48,7 +48,7 @@ def pair_verdicts(before: Iterable[VerdictRecord], now: Iterable[VerdictRecord])
     return [VerdictPair(known[record.key], record) for record in now if record.key in known]
 
 
-def compare_speeds(earlier: Sequence[Iterable[MeasurementRecord]], now: Sequence[MeasurementRecord]) -> list[Change]:
+def compare_speeds(earlier: Sequence[Iterable[MeasurementRecord]], now: Sequence[MeasurementRecord]) -> list[SpeedChange]:
     """What became of every speed that some earlier run has too, by the rule of conformance/regression/speeds.py."""
     again = {record.key: takes_of(record) for record in now}
-    return compare([figures_of(run) for run in earlier], figures_of(now), again)
+    return compare([speeds_of(run) for run in earlier], speeds_of(now), again)

@@ -31,7 +31,7 @@ Place = tuple[str, str, str, str]
 
 
 @dataclass(frozen=True)
-class Figure:
+class Speed:
     """One measured speed. ``ratio`` is the baseline's time by its own, with the ends of its interval; ``seconds`` its own."""
 
     implementation: str
@@ -69,38 +69,38 @@ class Figure:
         return max(abs(math.log(self.low)), abs(math.log(self.high)))
 
 
-def figure_of(record: MeasurementRecord, take: TakeRecord | None = None) -> Figure | None:
+def speed_of(record: MeasurementRecord, take: TakeRecord | None = None) -> Speed | None:
     """The figure of a measurement, or of a further take of it; None where it holds no speed beside a baseline."""
     of = take or record
     if of.verdict != "measured" or of.ratio is None or of.ratio_low is None or of.ratio_high is None or of.median_s is None:
         return None
     if not of.ratio_low <= of.ratio <= of.ratio_high:
         return None
-    return Figure(
+    return Speed(
         *record.key, of.ratio, of.ratio_low, of.ratio_high, of.median_s, samples=of.samples or 0, again=record.again
     )  # fmt: skip
 
 
-def figures_of(records: Iterable[MeasurementRecord]) -> tuple[Figure, ...]:
+def speeds_of(records: Iterable[MeasurementRecord]) -> tuple[Speed, ...]:
     """The figures of those that hold one."""
-    return tuple(figure for record in records if (figure := figure_of(record)) is not None)
+    return tuple(figure for record in records if (figure := speed_of(record)) is not None)
 
 
-def takes_of(record: MeasurementRecord) -> tuple[Figure, ...]:
+def takes_of(record: MeasurementRecord) -> tuple[Speed, ...]:
     """The figures of a measurement's further takes."""
-    return tuple(figure for take in record.takes if (figure := figure_of(record, take)) is not None)
+    return tuple(figure for take in record.takes if (figure := speed_of(record, take)) is not None)
 
 
 @dataclass(frozen=True)
-class Change:
+class SpeedChange:
     """What became of one figure between an earlier run and this one; ``now`` is the take that lost least.
 
     ``word`` is ``slower``, ``faster``, ``same`` or ``undecided``. ``loss`` above zero is slower. The three that follow are
     what a loss must exceed, on top of `SAME_WITHIN`: the largest of them counts.
     """
 
-    before: Figure
-    now: Figure
+    before: Speed
+    now: Speed
     takes: int
     word: str
     loss: float
@@ -121,29 +121,29 @@ class Change:
 
 
 def compare(
-    earlier: Sequence[Sequence[Figure]], now: Sequence[Figure], again: Mapping[Key, Sequence[Figure]] | None = None
-) -> list[Change]:
+    earlier: Sequence[Sequence[Speed]], now: Sequence[Speed], again: Mapping[Key, Sequence[Speed]] | None = None
+) -> list[SpeedChange]:
     """Every figure of this run that an earlier one has too, in order; ``again`` holds the further takes of suspects.
 
     Beside several earlier runs a figure is slower only where it is slower than in each of them, and faster likewise.
     """
     known = {figure.key for run in earlier for figure in run if not figure.again}
     shared = [figure for figure in now if not figure.again and figure.key in known]
-    by_key: dict[Key, list[Change]] = {}
+    by_key: dict[Key, list[SpeedChange]] = {}
     for run in earlier:
         for change in _compare_with(run, now, again or {}, family=len(shared)):
             by_key.setdefault(change.now.key, []).append(change)
     return [_least(by_key[figure.key]) for figure in shared]
 
 
-def suspects(changes: Iterable[Change]) -> list[Change]:
+def suspects(changes: Iterable[SpeedChange]) -> list[SpeedChange]:
     """Those that would be called slower, had they been measured often enough."""
     return [change for change in changes if change.word == "slower" and not change.proven]
 
 
 def _compare_with(
-    run: Sequence[Figure], now: Sequence[Figure], again: Mapping[Key, Sequence[Figure]], family: int
-) -> list[Change]:
+    run: Sequence[Speed], now: Sequence[Speed], again: Mapping[Key, Sequence[Speed]], family: int
+) -> list[SpeedChange]:
     before = {figure.key: figure for figure in run}
     pairs = [(before[figure.key], figure) for figure in now if figure.key in before]
     scatter = _scatter(pairs, family)
@@ -162,10 +162,10 @@ _RANK = {"undecided": 0, "same": 0, "faster": 0, "slower": 1}
 """One take that shows no loss decides for all of them."""
 
 
-def _judge(before: Figure, now: Figure, takes: int, noise: float, scatter: float, family: int) -> Change:
+def _judge(before: Speed, now: Speed, takes: int, noise: float, scatter: float, family: int) -> SpeedChange:
     loss = math.log(before.ratio / now.ratio)
     chance = _chance(before, now, FALSE_ALARM / max(1, family))
-    change = Change(before, now, takes, "undecided", loss, chance, noise, scatter)
+    change = SpeedChange(before, now, takes, "undecided", loss, chance, noise, scatter)
     if loss > change.threshold:
         # The ratio fell; whose doing was it? Half of the loss at least must be time that this implementation takes longer.
         if math.log(now.seconds / before.seconds) < loss / 2:
@@ -177,7 +177,7 @@ def _judge(before: Figure, now: Figure, takes: int, noise: float, scatter: float
     return replace(change, word="same" if abs(loss) + within <= RESOLVED else "undecided")
 
 
-def _least(changes: Sequence[Change]) -> Change:
+def _least(changes: Sequence[SpeedChange]) -> SpeedChange:
     """Of the comparisons with several earlier runs, the one that says least."""
     words = {change.word for change in changes}
     if len(words) > 1 and words & {"slower", "faster"}:
@@ -187,7 +187,7 @@ def _least(changes: Sequence[Change]) -> Change:
     return min(changes, key=lambda change: abs(change.loss) - change.threshold)
 
 
-def _chance(before: Figure, now: Figure, tail: float) -> float:
+def _chance(before: Speed, now: Speed, tail: float) -> float:
     """What the sampling of both runs makes of no difference at all, with probability ``tail`` on this side."""
     parts = (before.error**2, now.error**2)
     total = sum(parts)
@@ -200,14 +200,14 @@ def _chance(before: Figure, now: Figure, tail: float) -> float:
     return student_quantile(tail, max(1, math.floor(freedom))) * math.sqrt(total)
 
 
-def _noise(place: Place, figures: Sequence[Figure]) -> float:
+def _noise(place: Place, figures: Sequence[Speed]) -> float:
     """How far the A/A pairs of this place reach in either run; where there is none, those of its device and cache."""
     own = [figure.excursion for figure in figures if figure.again and figure.place == place]
     others = [figure.excursion for figure in figures if figure.again and figure.place[2:] == place[2:]]
     return max(own or others, default=0.0)
 
 
-def _scatter(pairs: Sequence[tuple[Figure, Figure]], family: int) -> dict[str, float]:
+def _scatter(pairs: Sequence[tuple[Speed, Speed]], family: int) -> dict[str, float]:
     """By device: how much a figure may lose between runs for no reason, estimated from those that gained.
 
     Noise has no side. What became faster without anybody's doing (an A/A pair whichever way it went) shows how far

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes as MatplotlibAxes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from conformance.records.schema import Axes, Series
 from reports.charts.font import drawable
@@ -57,7 +58,7 @@ class LineChart:
         near = COINCIDE * (max(finite, default=0.0) - min(finite, default=0.0))
         for line in self.lines:
             for group in groups:
-                if group[0].x == line.x and np.allclose(heights[group[0]], heights[line], rtol=0, atol=near, equal_nan=True):
+                if group[0].x == line.x and _coincide(heights[group[0]], heights[line], near):
                     group.append(line)
                     break
             else:
@@ -84,6 +85,13 @@ class LineChart:
         sizes = sorted({x for line in self.lines for x in line.x})
         if axes.get_xscale() == "log" and _are_ticks(sizes):
             axes.set_xticks(sizes, [f"{x:.0f}" for x in sizes])
+
+
+def _coincide(first: NDArray[np.float64], second: NDArray[np.float64], within: float) -> bool:
+    """Whether two lines are nowhere further apart than this; inf and nan must be at the same points."""
+    with np.errstate(invalid="ignore"):
+        near = np.abs(first - second) <= within
+    return bool(np.all((first == second) | near | (np.isnan(first) & np.isnan(second))))
 
 
 def draw_line(axes: MatplotlibAxes, line: Series, **look: Any) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from conformance.records.schema import MeasurementRecord
 from conformance.regression import speeds
 from conformance.regression.pairs import compare_speeds as changes_between
-from conformance.regression.speeds import figure_of
+from conformance.regression.speeds import speed_of
 from reports.diff.change import Change, shown
 from reports.evidence import Evidence
 from reports.numbers import ratio
@@ -54,7 +54,7 @@ def _noisiest(measurements: Iterable[MeasurementRecord]) -> list[MeasurementReco
     """The A/A pairs of one side, at each place the noisiest."""
     pairs: dict[speeds.Place, MeasurementRecord] = {}
     for pair in measurements:
-        if pair.again and figure_of(pair) is not None:
+        if pair.again and speed_of(pair) is not None:
             place = pair.key[1:]
             pairs[place] = max(pairs.get(place, pair), pair, key=lambda one: one.excursion)
     return list(pairs.values())
@@ -70,7 +70,7 @@ def _comparable(found: Speeds, before: MeasurementRecord, after: MeasurementReco
         text = f"{_words(after)}: was {shown(before.verdict)!s}, is now {shown(after.verdict)!s}{reason}"
         found.other.append(Change(text, worse=before.verdict == "measured" and after.verdict in LOST))
         return False
-    if figure_of(before) is None or figure_of(after) is None:
+    if speed_of(before) is None or speed_of(after) is None:
         return False
     if before.baseline != after.baseline:
         text = f"the ratios are to {shown(before.baseline)} before and {shown(after.baseline)} now"
@@ -86,7 +86,7 @@ def _words(measured: MeasurementRecord) -> str:
 
 
 def _tell(
-    found: Speeds, before: MeasurementRecord, after: MeasurementRecord, change: speeds.Change, same_machine: bool
+    found: Speeds, before: MeasurementRecord, after: MeasurementRecord, change: speeds.SpeedChange, same_machine: bool
 ) -> None:
     apart = (after.ratio_high or 0.0) < (before.ratio_low or 0.0) or (before.ratio_high or 0.0) < (after.ratio_low or 0.0)
     proven = change.word in ("slower", "faster")
@@ -106,7 +106,7 @@ def _tell(
     (found.slower if slower else found.faster).append(Change(text, worse=slower and proven and not doubts))
 
 
-def _doubt(change: speeds.Change) -> str:
+def _doubt(change: speeds.SpeedChange) -> str:
     """Which part of the rule a change whose intervals lie apart does not pass."""
     if change.takes > 1:
         return "measured again it was not slower"

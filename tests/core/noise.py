@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from conformance.regression.speeds import Figure
+from conformance.regression.speeds import Speed
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Machine:
 
 def figures(
     machine: Machine, generator: np.random.Generator, count: int, slowed: dict[int, float] | None = None
-) -> list[Figure]:
+) -> list[Speed]:
     """One run: ``count`` workloads, an A/A pair and one implementation each; ``slowed`` maps workloads to factors."""
     n = machine.samples
     shape = (2 * count, n)
@@ -52,7 +52,7 @@ def figures(
         own = row >= count
         shift = -np.log((slowed or {}).get(row - count, 1.0)) if own else 0.0
         made.append(
-            Figure(
+            Speed(
                 "ademamix/own" if own else "ademamix/baseline",
                 f"workload-{row % count}", "float32", "cpu", "warm",
                 *(float(np.exp(value + shift)) for value in (middle[row], low[row], high[row])),

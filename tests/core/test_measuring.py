@@ -17,7 +17,7 @@ import pytest
 
 from conformance.benchmark import affinity, allocator, benchmark, cache, memory, roofline, sampler
 from conformance.benchmark import measurement as taking
-from conformance.benchmark.sampler import Buffers, Plan
+from conformance.benchmark.sampler import Buffers, SamplingPlan
 from conformance.benchmark.telemetry import Observation
 from conformance.benchmark.timer import DeviceClock, Work, nothing
 from conformance.benchmark.workload import BenchmarkCase, Prepared, Workload
@@ -57,7 +57,7 @@ def buffers(name: str, calls: int = 1, **more: Any) -> Buffers:
 
 def test_quads_are_a_b_b_a_or_their_mirror_image() -> None:
     clock = ScriptedClock({"own": 1.0, "baseline": 2.0})
-    plan = Plan(1, 1, (4,), 0.95)
+    plan = SamplingPlan(1, 1, (4,), 0.95)
     sampler.sample([buffers("own")], [buffers("baseline")], sampler.taker(clock, nothing), plan, 1.0)
     letters = "".join({"own": "b", "baseline": "a"}[name] for name in clock.order)
     assert letters == "abba" + "baab" + "baab" + "abba"
@@ -69,7 +69,7 @@ def test_the_process_comes_to_rest_whenever_the_other_side_takes_its_turn() -> N
         [buffers("own")],
         [buffers("baseline")],
         sampler.taker(clock, nothing),
-        Plan(1, 1, (2,), 0.95),
+        SamplingPlan(1, 1, (2,), 0.95),
         1.0,
         rest=lambda: clock.order.append("rest"),
     )
@@ -81,7 +81,7 @@ def test_samples_are_seconds_per_call() -> None:
     # Powers of two, so that scaling by the number of calls and back is exact.
     clock = ScriptedClock({"own": 0.25, "baseline": 0.5})
     found = sampler.sample(
-        [buffers("own", 8)], [buffers("baseline", 4)], sampler.taker(clock, nothing), Plan(8, 4, (2,), 0.95), 1.0
+        [buffers("own", 8)], [buffers("baseline", 4)], sampler.taker(clock, nothing), SamplingPlan(8, 4, (2,), 0.95), 1.0
     )
     assert (found.own, found.baseline) == ([0.25] * 4, [0.5] * 4)
 
@@ -89,7 +89,7 @@ def test_samples_are_seconds_per_call() -> None:
 def test_each_quad_is_taken_on_the_next_set_of_buffers() -> None:
     clock = ScriptedClock({f"{side}{i}": 1.0 for side in ("own", "baseline") for i in range(3)})
     own, other = ([buffers(f"{side}{i}") for i in range(3)] for side in ("own", "baseline"))
-    sampler.sample(own, other, sampler.taker(clock, nothing), Plan(1, 1, (6,), 0.95), 1.0)
+    sampler.sample(own, other, sampler.taker(clock, nothing), SamplingPlan(1, 1, (6,), 0.95), 1.0)
     assert [{name[-1] for name in clock.order[4 * q : 4 * q + 4]} for q in range(6)] == [{"0"}, {"1"}, {"2"}] * 2
 
 
@@ -98,7 +98,7 @@ def test_every_sample_gets_inputs_that_no_other_saw() -> None:
     seen: list[int] = []
     for evict in (None, nothing):
         sides = [buffers(name, renew=seen.append) for name in ("own", "baseline")]
-        sampler.sample(sides[:1], sides[1:], sampler.taker(clock, evict), Plan(1, 1, (8,), 0.95), 1.0)
+        sampler.sample(sides[:1], sides[1:], sampler.taker(clock, evict), SamplingPlan(1, 1, (8,), 0.95), 1.0)
     assert len(seen) == len(set(seen)) == 2 * 8 * 4
 
 
@@ -121,7 +121,7 @@ def test_a_pilot_that_was_too_hopeful_gives_up_the_looks_to_come() -> None:
         return 1.0 + number % 7  # far from tight
 
     found = sampler.sample(
-        [buffers("own")], [buffers("baseline")], take, Plan(1, 1, (8, 16, 32, 64), 0.9875), 60.0, lambda: now[0]
+        [buffers("own")], [buffers("baseline")], take, SamplingPlan(1, 1, (8, 16, 32, 64), 0.9875), 60.0, lambda: now[0]
     )
     assert (found.looks, found.stopped, len(found.own)) == (2, "budget", 32)
 
@@ -180,7 +180,7 @@ def measured(
     monkeypatch.setattr(taking.importlib, "import_module", lambda name: workloads_of(prepare))
     monkeypatch.setattr(taking, "_NOISE", {("rig", "w", "cpu", state): noise for state in cache.CONDITIONS})
     monkeypatch.setattr(taking, "_ALONE", {("rig", "w", "cpu", state): alone for state in cache.CONDITIONS} if alone else {})
-    monkeypatch.setattr(taking, "plan_for", lambda a, b, quad_s, budget_s: Plan(a, b, *sampler.planned_looks(quads)))
+    monkeypatch.setattr(taking, "plan_for", lambda a, b, quad_s, budget_s: SamplingPlan(a, b, *sampler.planned_looks(quads)))
     monkeypatch.setattr(taking, "cache_of", lambda _: SimpleNamespace(evict=nothing, bytes=2**25, assumed=False))
     measurement = BenchmarkCase(IMPLEMENTATIONS[own], IMPLEMENTATIONS["baseline"], workload, "cpu", True)
     return benchmark.measure(measurement), clock

@@ -60,7 +60,7 @@ OWN, BASELINE = sampler.Buffers(WORK, lambda: None), sampler.Buffers(WORK, lambd
 
 
 def run(machine: Machine, affordable: int = sampler.MOST_QUADS) -> tuple[sampler.Samples, float, float, float]:
-    plan = sampler.Plan(1, 1, *sampler.planned_looks(affordable))
+    plan = sampler.SamplingPlan(1, 1, *sampler.planned_looks(affordable))
     samples = sampler.sample([OWN], [BASELINE], machine.take, plan, budget_s=1e9, now=lambda: 0.0)
     return samples, *statistics.ratio_interval(samples.baseline, samples.own, plan.confidence)
 

@@ -13,7 +13,7 @@ import pytest
 from conformance.records.fields import RecordError
 from conformance.records.schema import MeasurementRecord
 from conformance.regression import speeds
-from conformance.regression.speeds import Change, Figure, Key, compare, figure_of, student_quantile, suspects
+from conformance.regression.speeds import Key, Speed, SpeedChange, compare, speed_of, student_quantile, suspects
 from tests.core.noise import Machine, figures
 
 WORKLOADS = 12
@@ -25,11 +25,11 @@ WILD = Machine(spread=0.06, correlation=0.7, offset=0.01, spell=0.05)
 
 def run_against(
     machine: Machine, generator: np.random.Generator, slowed: dict[int, float] | None = None, earlier: int = 1
-) -> list[Change]:
+) -> list[SpeedChange]:
     """A run compared with earlier ones, suspects measured again as the plugin does."""
     before = [figures(machine, generator, WORKLOADS) for _ in range(earlier)]
     now = figures(machine, generator, WORKLOADS, slowed)
-    again: dict[Key, list[Figure]] = {}
+    again: dict[Key, list[Speed]] = {}
     for _ in range(speeds.TAKES - 1):
         wanted = {change.now.key for change in suspects(compare(before, now, again))}
         if not wanted:
@@ -40,7 +40,7 @@ def run_against(
     return compare(before, now, again)
 
 
-def proven(changes: Sequence[Change]) -> set[str]:
+def proven(changes: Sequence[SpeedChange]) -> set[str]:
     return {change.now.workload for change in changes if change.proven}
 
 
@@ -93,8 +93,8 @@ def test_earlier_runs_that_contradict_each_other_decide_nothing() -> None:
         assert (change.word, change.reason) == ("undecided", "the earlier runs contradict each other")
 
 
-def figure(ratio: float, width: float = 0.01, seconds: float | None = None, **changes: object) -> Figure:
-    plain = Figure(
+def figure(ratio: float, width: float = 0.01, seconds: float | None = None, **changes: object) -> Speed:
+    plain = Speed(
         *("ademamix/own", "step", "float32", "cpu", "warm"),
         *(ratio, ratio * math.exp(-width), ratio * math.exp(width)),
         seconds=1 / ratio if seconds is None else seconds,
@@ -146,7 +146,7 @@ def test_what_the_baseline_differs_by_from_itself_hides_as_much_of_a_loss() -> N
 
 
 def test_what_got_faster_for_no_reason_shows_what_may_get_slower_for_none() -> None:
-    def wandering(by: float) -> tuple[list[Figure], list[Figure]]:
+    def wandering(by: float) -> tuple[list[Speed], list[Speed]]:
         names = [f"workload-{i}" for i in range(10)]
         return [figure(1.0, workload=name) for name in names], [figure(math.exp(by), workload=name) for name in names]
 
@@ -182,13 +182,13 @@ def test_a_line_without_a_speed_has_no_figure() -> None:
         "system": "ademamix", "implementation": "ademamix/own", "workload": "step", "dtype": "float32", "device": "cpu",
         "verdict": "measured", "ratio": 1.0, "ratio_low": 0.9, "ratio_high": 1.1, "median_s": 0.5, "samples": 10,
     }  # fmt: skip
-    found = figure_of(MeasurementRecord.from_json(line))
+    found = speed_of(MeasurementRecord.from_json(line))
     assert found is not None
     assert (found.cache, found.again) == ("warm", False)
     # Half of a 95 % interval is 1.96 standard errors; the wider side counts.
     assert round(math.log(1 / 0.9) / found.error, 2) == 1.96
     for change in ({"verdict": "wrong answer"}, {"ratio": None}, {"ratio_low": 1.05}):
-        assert figure_of(MeasurementRecord.from_json({**line, **change})) is None, change
+        assert speed_of(MeasurementRecord.from_json({**line, **change})) is None, change
     for change in ({"ratio": "inf"}, {"ratio_low": 0}, {"median_s": -1.0}, {"ratio_high": math.nan}, {"ratio": True}):
         with pytest.raises(RecordError):
             MeasurementRecord.from_json({**line, **change})

@@ -60,7 +60,7 @@ def test_the_line_at_one_separates_and_the_order_is_kept(values: list[float]) ->
         low, high = panel.get_xlim()
         assert ordered == sorted(ordered)
         assert all(low <= x <= high for x in ordered)
-        assert all(places[row] == pytest.approx(values[row]) for row in places if math.isfinite(values[row]))
+        assert all(places[row] == values[row] for row in places if math.isfinite(values[row]))
         assert 1 in (low, high)
         lines = [line for line in panel.lines if line.get_color() == VERMILLION and line.get_linestyle() != "None"]
         assert [list(line.get_xdata()) for line in lines] == [[1, 1]]
@@ -72,7 +72,7 @@ def test_speeds_keep_their_order_and_the_axis_has_ticks(values: list[float]) -> 
     points = tuple(Point(str(n), Status.CONFORMS, 0.5, speed, None, None, False) for n, speed in enumerate(values))
     panel = drawn(chart(points)).axes[-1]
     low, high = panel.get_xlim()
-    assert [marks(panel)[row] for row in range(len(values))] == pytest.approx(values)
+    assert [marks(panel)[row] for row in range(len(values))] == values
     assert all(low < value < high for value in values)
     assert [tick for tick in panel.get_xticks() if low <= tick <= high]
 
@@ -130,7 +130,7 @@ def test_extreme_points_are_drawn() -> None:
     assert b"<text" not in svg  # glyphs are paths: no reader needs the font
     passes, fails, speeds = drawn(chart(points)).axes
     assert marks(passes) == {0: 0.0, 1: 5e-300, 2: 1.0, 5: 0.5}
-    assert marks(fails)[3] == pytest.approx(1e300)
+    assert marks(fails)[3] == 1e300
     assert marks(fails)[3] < marks(fails)[4] == fails.get_xlim()[1]
     assert fails.get_xticklabels()[-1].get_text() == "inf"
     assert sorted(marks(speeds)) == [0, 1, 2]

@@ -53,3 +53,12 @@ def test_no_file_names_a_personal_folder() -> None:
             text = file.read_text(encoding="utf-8")
             wrong += [f"{name}: {root}" for root in roots if root in text and name != "tests/repository/test_conventions.py"]
     assert wrong == []
+
+
+def test_every_class_name_occurs_once() -> None:
+    places: dict[str, list[str]] = {}
+    for file, tree in sources(*PACKAGES, "tools", "examples"):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(f"{file.relative_to(ROOT)}:{node.lineno}")
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}

@@ -23,7 +23,7 @@ from reference.rounding import FLOAT32
 from tools import attention_sass
 from tools.attention_candidates import KERNELS, candidates
 from tools.attention_sass import Configuration, configurations, faults, few, in_turn
-from tools.machine_code import Machine, Reading, innermost, parse
+from tools.machine_code import KernelCounts, Machine, innermost, parse
 
 triton = triton_kernels.triton
 tl = triton_kernels.tl
@@ -47,10 +47,10 @@ LISTING = """
 """
 
 
-def reading(**change: object) -> Reading:
+def reading(**change: object) -> KernelCounts:
     loop = {"FFMA": 1, "MUFU.EX2": 1, "MUFU.RCP": 1, "BRA": 1}
     whole = {i.opcode: 1 for i in parse(LISTING)}
-    made = Reading(64, 2, 128, 0, 1000, loop, whole, 1.0, False)
+    made = KernelCounts(64, 2, 128, 0, 1000, loop, whole, 1.0, False)
     return replace(made, **change)  # type: ignore[arg-type]
 
 
