@@ -99,7 +99,7 @@ def forward(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions) -> Tenso
     """The output, (B, H, Nq, Dv), in q's dtype."""
     out = torch.empty((*q.shape[:3], v.shape[3]), dtype=q.dtype, device=q.device)
     for part, heads in _each(q, k, v, options):
-        result = _rows(out, part)
+        result = _within(out, part)
         scores, sums = _Scratch(heads.k), _Scratch(heads.k)
         for rows in heads.queries():
             queries = heads.q[:, :, rows].flatten(1, 2)
@@ -116,7 +116,6 @@ def forward(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions) -> Tenso
                     total.baddbmm_(p, values)
             where = result[:, :, rows]
             where.copy_(torch.zeros((), dtype=q.dtype) if total is None else total.view(where.shape))
-        _put(out, part, result)
     return out
 
 
@@ -247,6 +246,13 @@ def _rows(x: Tensor, part: _Part) -> Tensor:
     """A part of (B, H, N, D) as (R, group, n, D)."""
     heads = slice(part.key_heads.start * part.group, part.key_heads.stop * part.group)
     return torch.unflatten(x[part.batch, heads, part.queries], 1, (-1, part.group)).flatten(0, 1)
+
+
+def _within(out: Tensor, part: _Part) -> Tensor:
+    """`_rows` as a view, to be written to; torch refuses where it would be a copy. A part has whole rows, or heads of one."""
+    heads = slice(part.key_heads.start * part.group, part.key_heads.stop * part.group)
+    where = out[part.batch, heads, part.queries]
+    return where.view(where.shape[0] * where.shape[1] // part.group, part.group, *where.shape[2:])
 
 
 def _keys(x: Tensor, part: _Part) -> Tensor:
