@@ -10,19 +10,33 @@ import sys
 import time
 from collections.abc import Sequence
 
+from conformance.linting.containers import FIELDS
 from conformance.linting.findings import Linter, Severity
-from conformance.linting.inputs import FIELDS, STANDARD_INPUT, InputError, content, documents, with_texts, write
+from conformance.linting.inputs import (
+    KINDS,
+    STANDARD_INPUT,
+    InputError,
+    LintedDocument,
+    content,
+    documents,
+    kind_of,
+    refuse_to_repair_unread_containers,
+    with_texts,
+    write,
+)
 from conformance.linting.inputs import shown as shown_name
 from conformance.linting.output import FORMATS, FileResult, locate
 
 CLEAN, FOUND, BAD_INPUT = 0, 1, 2
 SECONDS_BETWEEN_REPORTS = 2.0
+SHOWN_UNREAD = 10
+"""Records that could not be read, of which standard error says why."""
 
 EXIT_STATUS = """\
 exit status:
   0  nothing found of the severity that --fail-on names (or above)
   1  something found
-  2  bad input or usage; one line on standard error says what
+  2  bad input or usage; one line on standard error says what. Where a record of a container is bad, the others are linted
 With --fix, what the repair removes does not count.
 """
 
@@ -33,12 +47,7 @@ def main(linter: Linter, arguments: Sequence[str]) -> int:
     files: list[str] = list(dict.fromkeys(options.files)) or [STANDARD_INPUT]
     progress = _LintProgress(not options.quiet, len(files))
     try:
-        if options.write and not options.fix:
-            raise InputError("--write goes with --fix: it writes what --fix repairs")
-        if options.limit < 0:
-            raise InputError(f"found --limit {options.limit}, expected a number of findings, or 0 for all")
-        if options.write and STANDARD_INPUT in files:
-            raise InputError("--write cannot write to standard input; name a file")
+        _check(options, files)
         results: list[FileResult] = []
         for file in files:
             result, diff = _lint_file(linter, file, options, progress, shown=sum(len(r.located) for r in results))
@@ -54,11 +63,32 @@ def main(linter: Linter, arguments: Sequence[str]) -> int:
     progress.end()
     # In lines, so that a reader who has gone away is noticed at the next one.
     sys.stdout.writelines(FORMATS[options.format](linter, results, options.limit).splitlines(keepends=True))
+    if _tell_unread(linter, [message for result in results for message in result.unread]):
+        return BAD_INPUT
     if options.fail_on == "never":
         return CLEAN
     threshold = Severity[options.fail_on.upper()]
     grave = sum(r.severities[severity.name.lower()] for r in results for severity in Severity if severity >= threshold)
     return FOUND if grave else CLEAN
+
+
+def _check(options: argparse.Namespace, files: Sequence[str]) -> None:
+    """InputError where the options do not go together."""
+    if options.write and not options.fix:
+        raise InputError("--write goes with --fix: it writes what --fix repairs")
+    if options.limit < 0:
+        raise InputError(f"found --limit {options.limit}, expected a number of findings, or 0 for all")
+    if options.write and STANDARD_INPUT in files:
+        raise InputError("--write cannot write to standard input; name a file")
+
+
+def _tell_unread(linter: Linter, unread: Sequence[str]) -> bool:
+    """Say on standard error which records could not be read; whether there are any."""
+    for message in unread[:SHOWN_UNREAD]:
+        print(f"python -m conformance.{linter.system} lint: {message}", file=sys.stderr)
+    if unread[SHOWN_UNREAD:]:
+        print(f"({len(unread) - SHOWN_UNREAD} more records could not be read)", file=sys.stderr)
+    return bool(unread)
 
 
 def _parser(linter: Linter) -> argparse.ArgumentParser:
@@ -69,14 +99,14 @@ def _parser(linter: Linter) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "files", nargs="*", metavar="FILE", help="text files, or JSON lines (.jsonl, .ndjson); - or none: stdin"
+        "files", nargs="*", metavar="FILE", help="texts, or containers (.json, .jsonl, .ndjson, .csv, .tsv); - or none: stdin"
     )
-    parser.add_argument("--input", choices=["auto", "text", "jsonl"], default="auto", help="how files are read; auto: by name")
+    parser.add_argument("--input", choices=KINDS, default="auto", help="how files are read; auto: by name, else as a text")
     parser.add_argument(
         "--field",
         default="",
         metavar="NAME",
-        help=f"field of a JSON line, a.b.0 goes inside; default: first of {', '.join(FIELDS)}",
+        help=f"field or column of a container, a.b.0 goes inside; default: first of {', '.join(FIELDS)}",
     )
     parser.add_argument("--format", choices=[*FORMATS], default="text")
     parser.add_argument("--limit", type=int, default=100, metavar="N", help="findings shown at most; 0: all (default 100)")
@@ -103,33 +133,52 @@ def _lint_file(
     linter: Linter, file: str, options: argparse.Namespace, progress: _LintProgress, shown: int
 ) -> tuple[FileResult, str]:
     text = content(file)
+    if options.write:
+        refuse_to_repair_unread_containers(file, text, options.input)
+    kind = kind_of(file, options.input)
     fields = options.field.split(".") if options.field else []
     result = FileResult(shown_name(file))
     changed: dict[int | None, str] = {}
     diffs = []
     read = 0
-    for document in documents(result.file, text, options.input, fields):
+    for document in documents(result.file, text, kind, fields):
+        if isinstance(document, str):
+            result.unread.append(document)
+            continue
         if options.fix:
             fixed = linter.fix(document.text)
             if fixed != document.text:
-                changed[document.line] = fixed
+                changed[document.number] = fixed
                 diffs.append(_diff(document.name, document.text, fixed))
-                document = type(document)(document.file, document.line, fixed)
-        lint = linter.lint(document.text)
-        if options.profile != "strict":
-            lint = linter.forgiven(document.text, lint)
-        findings = [f for f in lint.findings if not set(f.codes) <= set(options.ignore)]
-        result.counts.update(lint.counts)
-        result.codes.update(code for finding in findings for code in finding.codes)
-        result.severities.update(finding.severity.name.lower() for finding in findings)
-        left = max(0, options.limit - shown - len(result.located)) if options.limit else len(findings)
-        result.located += locate(document, findings[:left])
+                document = LintedDocument(document.file, document.number, fixed)
+        left = max(0, options.limit - shown - len(result.located)) if options.limit else None
+        _lint_document(linter, document, options, result, left)
         read += len(document.text)
         progress.step(result.file, min(1.0, read / max(1, len(text))))
     progress.finished()
+    if result.unread and not result.counts["documents"]:
+        raise InputError(_first_of(result.unread))
     if changed and options.write:
-        write(file, with_texts(text, file, options.input, fields, changed))
+        write(file, with_texts(text, file, kind, fields, changed))
     return result, "".join(diffs)
+
+
+def _lint_document(
+    linter: Linter, document: LintedDocument, options: argparse.Namespace, result: FileResult, limit: int | None
+) -> None:
+    """Add a document to the result of its file, and ``limit`` of its findings (None: all)."""
+    lint = linter.lint(document.text)
+    if options.profile != "strict":
+        lint = linter.forgiven(document.text, lint)
+    findings = [f for f in lint.findings if not set(f.codes) <= set(options.ignore)]
+    result.counts.update(lint.counts)
+    result.codes.update(code for finding in findings for code in finding.codes)
+    result.severities.update(finding.severity.name.lower() for finding in findings)
+    result.located += locate(document, findings[:limit])
+
+
+def _first_of(unread: Sequence[str]) -> str:
+    return unread[0] + (f" (and {len(unread) - 1} more like it)" if len(unread) > 1 else "")
 
 
 def _diff(name: str, before: str, after: str) -> str:

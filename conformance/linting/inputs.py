@@ -1,22 +1,38 @@
-"""Documents come from text files (one each), JSON lines (one a line) or standard input, and go back the same way."""
+"""Documents come from text files (one each), containers (one a record) or standard input, and go back the same way."""
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from conformance.linting import containers
+from conformance.linting.containers import RecordError, UnreadRecord
 
 STANDARD_INPUT = "-"
-FIELDS = ("output", "response", "completion", "generated_text", "prediction", "answer", "text", "content")
-"""Where the output of a model stands in a JSON object unless the user says so: the first of these that holds a string."""
-
-JSON_LINES = (".jsonl", ".ndjson")
+KINDS = ("auto", "text", "json", "jsonl", "csv", "tsv")
+_KIND_OF = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv", ".tab": "tsv"}
+_UNKNOWN_CONTAINERS = (".html", ".htm", ".ipynb", ".toml", ".xml", ".yaml", ".yml")
+"""Containers that are read as text, and in which a repair could break the container."""
+_RECORD = {"json": "item", "jsonl": "line", "csv": "row", "tsv": "row"}
+_OTHER_CONTENT = {
+    b"\x1f\x8b": "is compressed with gzip; give what `gunzip -c FILE` writes",
+    b"PK\x03\x04": "is a ZIP archive; unpack it first",
+    b"BZh": "is compressed with bzip2; give what `bunzip2 -c FILE` writes",
+    b"\x28\xb5\x2f\xfd": "is compressed with zstd; give what `zstd -dc FILE` writes",
+    b"PAR1": "is a Parquet file; export its texts as JSON lines",
+    codecs.BOM_UTF32_LE: "is UTF-32; convert it first: `iconv -f UTF-32 -t UTF-8 FILE`",
+    codecs.BOM_UTF16_LE: "is UTF-16; convert it first: `iconv -f UTF-16 -t UTF-8 FILE`",
+    codecs.BOM_UTF16_BE: "is UTF-16; convert it first: `iconv -f UTF-16 -t UTF-8 FILE`",
+}
+"""What the first bytes say, the longer ones before those that they begin with."""
 
 
 class InputError(Exception):
@@ -25,21 +41,21 @@ class InputError(Exception):
 
 @dataclass(frozen=True)
 class LintedDocument:
-    """``line`` is the line of a JSON lines file, counted from 1; None for a text file."""
+    """``number`` is the line, item or row of a container, counted from 1; None for a text file."""
 
     file: str
-    line: int | None
+    number: int | None
     text: str
 
     @property
     def name(self) -> str:
         """How findings name it."""
-        return self.file if self.line is None else f"{self.file}[{self.line}]"
+        return self.file if self.number is None else f"{self.file}[{self.number}]"
 
 
-def is_json_lines(file: str, kind: str) -> bool:
-    """Whether the file is read as JSON lines; ``kind`` is "text", "jsonl" or "auto"."""
-    return kind == "jsonl" or (kind == "auto" and file.lower().endswith(JSON_LINES))
+def kind_of(file: str, kind: str) -> str:
+    """How the file is read: "text", "json", "jsonl", "csv" or "tsv"; where ``kind`` is "auto", by its name."""
+    return _KIND_OF.get(Path(file).suffix.lower(), "text") if kind == "auto" else kind
 
 
 def shown(file: str) -> str:
@@ -48,11 +64,16 @@ def shown(file: str) -> str:
 
 
 def content(file: str) -> str:
-    """All of a file; line ends as they are."""
+    """All of a file; line ends as they are, and a byte order mark as U+FEFF."""
     try:
         data = sys.stdin.buffer.read() if file == STANDARD_INPUT else Path(file).read_bytes()
     except OSError as error:
         raise InputError(f"cannot read {file}: {error.strerror or error}") from None
+    for first, message in _OTHER_CONTENT.items():
+        if data.startswith(first):
+            raise InputError(f"{file} {message}")
+    if data[:64].count(0) > len(data[:64]) // 3:
+        raise InputError(f"{file} looks like UTF-16 without a byte order mark; convert it to UTF-8 first")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -61,32 +82,56 @@ def content(file: str) -> str:
         ) from None
 
 
-def documents(file: str, text: str, kind: str, fields: Sequence[str]) -> Iterator[LintedDocument]:
-    """The documents of a file's content; ``file`` names them, and where ``kind`` is "auto" its ending says what they are."""
-    if not is_json_lines(file, kind):
+def documents(file: str, text: str, kind: str, fields: Sequence[str]) -> Iterator[LintedDocument | str]:
+    """The documents of a file's content, and a message for each record without one; ``kind`` as `kind_of` gives it."""
+    _, text = _without_mark(text)
+    if kind == "text":
         yield LintedDocument(file, None, text)
         return
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            value = _parsed(file, number, line)
-            holder, key = _place(file, number, value, fields)
-            yield LintedDocument(file, number, holder[key])
+    try:
+        for record in containers.records(text, kind, fields):
+            if isinstance(record, UnreadRecord):
+                yield f"{file}, {_RECORD[kind]} {record.number}: {record.message}"
+            else:
+                yield LintedDocument(file, record.number, record.text)
+    except RecordError as error:
+        raise InputError(f"{file}: {error}") from None
 
 
 def with_texts(text: str, file: str, kind: str, fields: Sequence[str], changed: dict[int | None, str]) -> str:
-    """The file's content with the documents of these lines replaced; every other line stays byte for byte."""
-    if not is_json_lines(file, kind):
-        return changed.get(None, text)
-    lines = text.split("\n")
-    for number, replacement in changed.items():
-        assert number is not None
-        line = lines[number - 1]
-        value = _parsed(file, number, line)
-        holder, key = _place(file, number, value, fields)
-        holder[key] = replacement
-        end = "\r" if line.endswith("\r") else ""
-        lines[number - 1] = json.dumps(value[0], ensure_ascii=line.isascii()) + end
-    return "\n".join(lines)
+    """The file's content with these documents replaced; everything else stays character for character."""
+    mark, text = _without_mark(text)
+    if kind == "text":
+        return mark + changed.get(None, text)
+    try:
+        numbered = {number: replacement for number, replacement in changed.items() if number is not None}
+        return mark + containers.with_texts(text, kind, fields, numbered)
+    except RecordError as error:
+        raise InputError(f"{file}: {error}") from None
+
+
+def refuse_to_repair_unread_containers(file: str, text: str, kind: str) -> None:
+    """InputError where a file that nobody called a text holds another format, which a repair could break."""
+    if kind == "auto" and file.lower().endswith(_UNKNOWN_CONTAINERS):
+        raise InputError(
+            f"{file} is not written: its format is not known here; give --input text if it is a text all the same"
+        )
+    if kind == "auto" and kind_of(file, kind) == "text" and _holds_json(_without_mark(text)[1]):
+        raise InputError(
+            f"{file} is not written: it holds JSON; give --input json or jsonl, or --input text if it is a text all the same"
+        )
+
+
+def _holds_json(text: str) -> bool:
+    for part in (text, text.strip().partition("\n")[0]):
+        with suppress(ValueError, RecursionError):
+            if isinstance(json.loads(part), dict | list):
+                return True
+    return False
+
+
+def _without_mark(text: str) -> tuple[str, str]:
+    return ("\ufeff", text[1:]) if text.startswith("\ufeff") else ("", text)
 
 
 def write(file: str, text: str) -> None:
@@ -95,41 +140,11 @@ def write(file: str, text: str) -> None:
     try:
         with tempfile.NamedTemporaryFile("wb", dir=path.parent, prefix=path.name, delete=False) as new:
             new.write(text.encode("utf-8", "surrogatepass"))
-        shutil.copymode(path, new.name)
-        os.replace(new.name, path)
+        try:
+            shutil.copymode(path, new.name)
+            os.replace(new.name, path)
+        except OSError:
+            os.unlink(new.name)
+            raise
     except OSError as error:
         raise InputError(f"cannot write {file}: {error.strerror or error}") from None
-
-
-def _parsed(file: str, number: int, line: str) -> list[Any]:
-    """The line's value in a list of one, so that a bare string has a place too."""
-    try:
-        return [json.loads(line)]
-    except (ValueError, RecursionError) as error:
-        message = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
-        raise InputError(f"{file}, line {number}: not JSON ({message}); give --input text if this is a text") from None
-
-
-def _place(file: str, number: int, value: list[Any], fields: Sequence[str]) -> tuple[Any, Any]:
-    """The container and key of the document's text."""
-    if not fields:
-        if isinstance(value[0], str):
-            return value, 0
-        for name in FIELDS:
-            if isinstance(value[0], dict) and isinstance(value[0].get(name), str):
-                return value[0], name
-        found = f"the keys {', '.join(map(repr, value[0]))}" if isinstance(value[0], dict) else type(value[0]).__name__
-        raise InputError(
-            f"{file}, line {number}: found {found}, expected a string or one of {', '.join(FIELDS)}; give --field"
-        )
-    holder: Any = value
-    key: Any = 0
-    for step in fields:
-        holder = holder[key]
-        key = int(step) if isinstance(holder, list) and step.lstrip("-").isdigit() else step
-        present = key in holder if isinstance(holder, dict) else isinstance(holder, list) and isinstance(key, int)
-        if not present or (isinstance(holder, list) and not -len(holder) <= key < len(holder)):
-            raise InputError(f"{file}, line {number}: has no field {'.'.join(fields)!r} (looking for {step!r})")
-    if not isinstance(holder[key], str):
-        raise InputError(f"{file}, line {number}: {'.'.join(fields)!r} is {type(holder[key]).__name__}, expected a string")
-    return holder, key

@@ -39,6 +39,8 @@ class FileResult:
     codes: Counter[str] = field(default_factory=Counter)
     severities: Counter[str] = field(default_factory=Counter)
     located: list[Located] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+    """A message for each record of a container that could not be read."""
 
     def add(self, other: FileResult) -> None:
         """Add the sums of another, not its findings."""
@@ -117,6 +119,7 @@ def as_json(linter: Linter, results: Sequence[FileResult], limit: int) -> str:
         {
             "file": result.file,
             **described(result),
+            "unread": result.unread,
             "findings": [
                 {
                     "document": place.document,

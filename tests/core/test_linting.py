@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from conformance.linting import command, inputs
+from conformance.linting import command, containers, inputs
 from conformance.rag import workloads as rag_workloads
 from conformance.rag.lint import LINTER as RAG
 from conformance.rag.lint import MEANING
@@ -126,7 +127,7 @@ def test_what_the_official_reader_reads_all_the_same_is_a_warning_to_those_who_u
 
 def test_progress_is_a_bar_of_what_is_done(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "SECONDS_BETWEEN_REPORTS", 0.0)
-    progress = command._Progress(True, 2)
+    progress = command._LintProgress(True, 2)
     progress.step("a.jsonl", 0.5)
     progress.finished()
     progress.step("b.jsonl", 1.0)
@@ -164,7 +165,15 @@ def test_markdown_is_not_broken_by_what_it_quotes(tmp_path: Path, capsys: pytest
 @pytest.mark.parametrize(("name", "content", "options", "message"), [
     ("missing.txt", None, [], "cannot read"),
     ("a.txt", b"caf\xe9", [], "is not UTF-8: found the byte 0xE9 at 3"),
-    ("a.jsonl", b'{"output": "x"}\n{', [], "line 2: not JSON"),
+    ("a.jsonl", b'{"x": "x"}\n{', [], "(and 1 more like it)"),
+    ("a.jsonl", b'{"output": null}', [], "line 1: 'output' is null, expected a string"),
+    ("a.json", b'{"output": "x"}\n{}', [], "not JSON (Extra data)"),
+    ("a.json", b'', [], "not JSON"),
+    ("a.csv", b'x,y\n1,2\n', [], "found the columns 'x', 'y', expected one of output"),
+    ("a.csv", b'output\n"x" y\n', [], "row 2: the quotation marks of a cell do not match"),
+    ("a.jsonl", gzip.compress(b'"x"'), [], "is compressed with gzip; give what `gunzip -c FILE` writes"),
+    ("a.txt", "x \u00e9".encode("utf-16"), [], "is UTF-16; convert it first: `iconv"),
+    ("a.txt", "some words".encode("utf-16-be"), [], "looks like UTF-16"),
     ("a.jsonl", b'{"x": 1}', [], "line 1: found the keys 'x', expected a string or one of output"),
     ("a.jsonl", b"[" * 100_000, [], "line 1: not JSON"),
     ("a.jsonl", b"3", [], "line 1: found int"),
@@ -274,11 +283,95 @@ def test_places_count_lines_at_line_feeds_only() -> None:
     assert [lines.line(n) for n in (1, 2, 3)] == ["a\u2028b\rc", "", "d"]
 
 
-def test_the_kind_of_a_file_is_told_by_its_name() -> None:
-    assert inputs.is_json_lines("x.JSONL", "auto")
-    assert not inputs.is_json_lines("x.jsonl", "text")
-    assert inputs.is_json_lines("-", "jsonl")
-    assert not inputs.is_json_lines("-", "auto")
+@pytest.mark.parametrize(("file", "kind", "expected"), [
+    ("x.JSONL", "auto", "jsonl"), ("x.jsonl", "text", "text"), ("-", "jsonl", "jsonl"), ("-", "auto", "text"),
+    ("x.json", "auto", "json"), ("x.csv", "auto", "csv"), ("x.tsv", "auto", "tsv"), ("x.md", "auto", "text"),
+])  # fmt: skip
+def test_the_kind_of_a_file_is_told_by_its_name(file: str, kind: str, expected: str) -> None:
+    assert inputs.kind_of(file, kind) == expected
+
+
+QUOTED = BAD.replace("'5%'", "\u201c5%\u201d")
+"""A text with typographic quotation marks too, which no repair may take for those of the container."""
+
+
+@pytest.mark.parametrize(("name", "content", "options"), [
+    ("a.json", '{"output" : "%s", "n": [1.50, "\u201cx\u201d"]}\n', []),
+    ("a.json", '[{"text": "%s"},\n {"text": "clean \\u00e9", "x": "-> \'y\'"}, "plain"]', []),
+    ("a.json", '"%s"', []),
+    ("a.json", '{"output": "first", "runs": [{"said": "%s"}], "output": "last"}', ["--field", "runs.0.said"]),
+    ("a.jsonl", '\ufeff{"output": "clean"}\r\n{"x": 1e400, "output": "%s"}\r\n', []),
+    ("a.csv", 'id,output\r\n1,"%s"\r\n\r\n2,"said ""x"", \u201cy\u201d\n"\r\n', []),
+    ("a.csv", '\ufeffid;said,x\n1,"%s"\n', ["--field", "x"]),
+    ("a.tsv", 'id\tanswer\n1\t%s\n2\tclean', []),
+])  # fmt: skip
+def test_a_container_is_repaired_in_its_texts_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: str, options: list[str]
+) -> None:
+    file = tmp_path / name
+    file.write_bytes((content % QUOTED).encode())
+    status, out, _ = run(capsys, file, *options)
+    assert (status, "error D4 D5" in out) == (1, True)
+    assert run(capsys, file, "--fix", "--write", *options)[0] == 0
+    escaped = REPAIRED.replace('"', '\\"') if name.startswith("a.json") else REPAIRED.replace('"', '""')
+    expected = f'"{escaped}"' if name == "a.tsv" else escaped
+    assert file.read_bytes() == (content % expected).encode()
+    assert run(capsys, file, *options)[0] == 0
+
+
+@pytest.mark.parametrize(("name", "content", "expected"), [
+    ("a.jsonl", f'{{"output": {json.dumps(BAD)}}}\n{{\n{{"output": null}}\n"clean"\n',
+     ["line 2: not JSON", "line 3: 'output' is null"]),
+    ("a.json", f'[{json.dumps(BAD)}, {{"x": 1}}, null]', ["item 2: found the keys 'x'", "item 3: found null"]),
+    ("a.csv", f'output,n\n"{BAD}",1\nclean\n', ["row 3: found 1 cells, expected 2"]),
+])  # fmt: skip
+def test_a_bad_record_does_not_cost_the_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: str, expected: list[str]
+) -> None:
+    file = tmp_path / name
+    file.write_text(content, encoding="utf-8")
+    status, out, err = run(capsys, file, "--fix", "--write")
+    assert (status, f"+{REPAIRED}" in out) == (2, True)
+    assert len(err.splitlines()) == len(expected)
+    assert all(message in line for line, message in zip(err.splitlines(), expected, strict=True))
+    written = file.read_text(encoding="utf-8")
+    old, new = (json.dumps(text)[1:-1] if name != "a.csv" else text.replace('"', '""') for text in (BAD, REPAIRED))
+    assert written == content.replace(old, new)
+    assert json.loads(run(capsys, file, "--format", "json")[1])["files"][0]["unread"] == [
+        line.removeprefix("python -m conformance.rig lint: ") for line in err.splitlines()
+    ]
+
+
+@pytest.mark.parametrize("wrong", ['"%s"', "another text"])
+def test_what_does_not_read_back_is_not_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, wrong: str
+) -> None:
+    file = tmp_path / "a.csv"
+    content = f'output\n"{BAD}"\n'
+    file.write_text(content, encoding="utf-8")
+    monkeypatch.setattr(containers, "_cell", lambda text, delimiter, quoted: wrong.replace("%s", text))
+    status, out, err = run(capsys, file, "--fix", "--write")
+    assert (status, out, file.read_text(encoding="utf-8")) == (2, "", content)
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("file", ["a", "a.txt", "a.yaml", "a.ipynb", "a.html"])
+def test_a_repair_does_not_go_into_a_format_that_is_not_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], file: str
+) -> None:
+    content = json.dumps({"output": BAD}) + ("\n" if file == "a" else "")
+    (tmp_path / file).write_text(content, encoding="utf-8")
+    status, out, err = run(capsys, tmp_path / file, "--fix", "--write")
+    assert (status, out, (tmp_path / file).read_text(encoding="utf-8")) == (2, "", content)
+    assert "is not written" in err
+    assert "--input text" in err
+
+
+def test_a_byte_order_mark_is_no_part_of_a_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.txt").write_text(f"\ufeff{BAD}", encoding="utf-8")
+    assert f"{tmp_path / 'a.txt'}:1:3: " in run(capsys, tmp_path / "a.txt")[1]
+    assert run(capsys, tmp_path / "a.txt", "--fix", "--write")[0] == 0
+    assert (tmp_path / "a.txt").read_text(encoding="utf-8") == f"\ufeff{REPAIRED}"
 
 
 @pytest.mark.parametrize("system", ["rig", "rag"])
