@@ -22,7 +22,7 @@ _NATIVE = ("-march=native", "-mcpu=native")
 
 
 class BackendUnavailable(NotRun, RuntimeError):
-    """A backend needs something that this machine lacks. The message says what, and what would do instead."""
+    """A backend needs something that this machine lacks. The message says what, and which backend works without it."""
 
 
 def cache_folder() -> Path:

@@ -1,4 +1,4 @@
-"""Load Triton in one place, since its first import decides whether kernels are compiled or interpreted."""
+"""Load Triton in one place, since the first import decides whether kernels are compiled or interpreted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names of findings and files that are made of record strings, and that no such string can bend."""
+"""Make safe names of findings and files from record strings."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
 def finding(implementation: str, requirement: str) -> str:
     """The name of one finding, such as ``finding.ademamix.optax.ADM-06``.
 
-    Dots are between the parts and nowhere else, so that no heading and no other finding has the same name.
+    Dots separate the parts and occur nowhere else, so that no heading and no other finding has the same name.
     """
     return ".".join(["finding", *(file_name(part) for part in (*implementation.split("/", 1), requirement))])
 
 
 def file_name(text: str) -> str:
-    """A record string as a file name that leads out of no folder and is no other string's.
+    """A record string as a file name that stays in its folder and that no other string has.
 
-    A string that holds anything unusual, or nothing, is told from others like it by a digest.
+    A string that is empty or holds anything unusual gets a digest.
     """
     if text and not _UNSAFE.search(text):
         return text

@@ -14,7 +14,7 @@ from reports.numbers import count, margin, percent
 from reports.ranking import STATUS_WORDS, RankingRow, Status, ranking
 
 GROUNDS = {Status.CONFORMS: BLUE, Status.FAILS: "#a84300", Status.CRASHES: INK, Status.NOT_JUDGED: QUIET}
-"""Grounds on which white text stands out at this size."""
+"""Background colours on which white text of this size is readable."""
 LABEL_GROUND = "#3d444d"
 HEIGHT, SIZE, PAD, BASELINE = 20, 11, 7, 14
 FONT = "Verdana, 'DejaVu Sans', Geneva, sans-serif"
@@ -57,7 +57,7 @@ def _description(system: SystemRecord, row: RankingRow) -> str:
 
 
 def draw(label: str, value: str, ground: str, description: str) -> bytes:
-    """Two texts on two grounds. The widths are fixed, from a font that we know, so that any font of the reader's fits."""
+    """Two texts on two backgrounds. Their widths come from a known font and are fixed, so that any font of the reader fits."""
     left, right = drawable(label, LONGEST), drawable(value, LONGEST)
     left_text, right_text = (round(text_width(text, SIZE)) for text in (left, right))
     left_width, right_width = left_text + 2 * PAD, right_text + 2 * PAD

@@ -22,7 +22,7 @@ def _diff(arguments: Sequence[str]) -> int:
 
 
 def _readme(arguments: Sequence[str]) -> int:
-    """Write the first figures of a README, or say that they are not those of the records."""
+    """Write the first figures of a README, or check that they are those of the records."""
     parser = argparse.ArgumentParser(
         prog="python -m reports readme",
         description="Write the first figures of a page, between their two marks, from the records of a published report.",
@@ -91,7 +91,7 @@ def _render(arguments: Sequence[str]) -> int:
 
 
 SUBCOMMANDS: dict[str, Command] = {"diff": _diff, "index": _index, "readme": _readme}
-"""First words that are not a record file (write ``./NAME`` for a file of such a name)."""
+"""The subcommands (write ``./NAME`` for a record file of such a name)."""
 
 
 def main(arguments: Sequence[str]) -> int:

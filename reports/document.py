@@ -98,7 +98,7 @@ class CodeBlock:
 
 @dataclass(frozen=True)
 class Details:
-    """A part that opens on request."""
+    """A part that is folded until the reader opens it."""
 
     title: str
     body: Sequence[Block]
@@ -136,7 +136,7 @@ def inline(template: str, *parts: Inline) -> Inline:
 
 
 def joined(separator: str, parts: Iterable[Inline]) -> Inline:
-    """What ``str.join`` is to strings."""
+    """Join contents with a separator, as ``str.join`` joins strings."""
     return tuple(piece for part in parts for piece in (separator, part))[1:]
 
 

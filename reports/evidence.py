@@ -26,7 +26,7 @@ class Source:
 
     label: str
     name: str
-    """The base name of the file; its folder is nobody's business."""
+    """The base name of the file. Its folder is private."""
     header: HeaderRecord
     footer: FooterRecord
     line_counts: dict[str, int]
@@ -56,7 +56,7 @@ class Evidence:
     """How many cases (requirement, case and dtype) the suite has for each system, as the headers say."""
 
     def __hash__(self) -> int:
-        """By the files that it was merged from, so that what is drawn from it again and again is drawn once."""
+        """By the files that it was merged from, so that functions of the evidence can be cached."""
         return hash((self.suite, tuple(source.digest for source in self.sources)))
 
     def judgements_of(self, implementation: str) -> tuple[VerdictRecord, ...]:
@@ -70,7 +70,7 @@ class Evidence:
 
 
 def is_noisy(pair: MeasurementRecord) -> bool:
-    """Whether this A/A pair, by the rule that judges everybody, shows a difference where there is none."""
+    """Whether this A/A pair shows a difference, by the rule for all pairs, though there is none."""
     if not pair.again or pair.ratio_low is None or pair.ratio_high is None:
         return False
     return decide(pair.ratio_low, pair.ratio_high) in ("faster", "slower")

@@ -26,7 +26,7 @@ class Family(NamedTuple):
 class Growth:
     """Time is about a power of the scale: ``slope`` is the exponent. 1 is in proportion, 2 is with the square.
 
-    ``low`` and ``high`` are where the slope would be if the times were where in their 95 % intervals they tilt it most; None
+    ``low`` and ``high`` are the least and the largest slope that times inside their 95 % intervals can give; None
     where there are no intervals. ``steepest`` is the largest slope between two neighbouring scales.
     """
 

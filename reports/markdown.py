@@ -92,7 +92,7 @@ def _line(content: doc.Inline) -> str:
 def _section(section: doc.Section, level: int) -> str:
     places = "".join(f'<a id="{place}"></a>' for place in section.places)
     heading = f"{'#' * level} {inline(section.title).strip()}"
-    # A forge's own name for a heading, which the contents link to, is spoilt by a tag in it.
+    # A tag in a heading would change the anchor that a forge makes of it, which the contents link to.
     heading = f"{heading} {places}" if section.framed else f"{places}\n\n{heading}" if places else heading
     return "\n\n".join([heading, blocks(section.body, level + 1)])
 
@@ -108,7 +108,7 @@ def _table(table: doc.Table) -> str:
     fits = [str.rjust if side == "r" else str.ljust for side in table.align or "l" * len(table.headers)]
     columns = list(zip(*rows, strict=True))
     if sum(max(map(len, column)) for column in columns) > WIDEST_PADDED:
-        # Padded, every row would be as wide as the widest: nothing to read, and most of the file blanks.
+        # Not padded: every row would be as wide as the widest, and most of the file would be blanks.
         widths = [0] * len(columns)
         rule = f"| {' | '.join(fit(':', 3, '-') for fit in fits)} |"
     else:

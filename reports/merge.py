@@ -110,7 +110,7 @@ class _Merger:
                 f"{name}: {new.name} declares the numerical class {new.numerical_class or 'strict'!r} here and "
                 f"{known.numerical_class or 'strict'!r} in {first}; margins of two classes cannot share a column"
             )
-        # The run that had it installed describes it best; otherwise the choice must only not depend on the order.
+        # The run that had it installed describes it best. Otherwise any choice will do that does not depend on the order.
         self.implementations[new.name] = min(
             (known, first), (new, name), key=lambda item: (len(item[0].missing), item[0].version is None, repr(item[0]))
         )
@@ -209,7 +209,7 @@ def _measurement_order(measurement: MeasurementRecord) -> tuple[Any, ...]:
 
 
 def _best(found: Iterable[Study], key: Callable[[Study], tuple[str, ...]], order: Callable[[Study], Any]) -> tuple[Study, ...]:
-    """Of each claim on each device, or each curve of each implementation, what says most; in order.
+    """The record that says most of each claim on each device, or of each curve of each implementation, in order.
 
     A measurement outweighs "not run", and a full run a quick one; two that weigh the same both stay.
     """

@@ -1,4 +1,4 @@
-"""Every number on the page has three significant digits, and none is rounded across the line that decides about it."""
+"""Format numbers with three significant digits, and never round one across the limit that decides."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def significant(value: float, digits: int = DIGITS) -> str:
 
 
 def margin(value: float | None) -> str:
-    """A margin, with as many digits more as it takes not to print as 1 what is not 1.
+    """A margin, with more digits where three would show 1 for what is not 1.
 
     >>> margin(0.99996), margin(1.0), margin(1.0004)
     ('0.99996', '1.00', '1.0004')

@@ -1,4 +1,4 @@
-"""The whole report: sections in a fixed order, plots beside them, nothing of the clock or the machine that renders it."""
+"""The whole report: sections in a fixed order, with plots. It does not depend on the clock or machine that renders it."""
 
 from __future__ import annotations
 

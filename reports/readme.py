@@ -17,8 +17,9 @@ from reports.sections.summary import machines, period, verdict
 BEGIN = "<!-- These figures are written by `make publish` from published records; changes made here are lost. -->"
 END = "<!-- End of the figures. -->"
 LEGEND = (
-    "A margin is the largest error divided by what an honest implementation may be off by there: up to 1 passes, 0 is "
-    "exact. The picture shows the first system: further left is more accurate, and on its right further right is faster."
+    "A margin is the largest error divided by the error that an honest implementation may have there: up to 1 passes, 0 is "
+    "exact. The picture shows the first system: on its left, further left is more accurate; on its right, further right is "
+    "faster."
 )
 
 

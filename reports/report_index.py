@@ -25,7 +25,7 @@ _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.md")
 
 @dataclass(frozen=True)
 class WriteUp:
-    """A text on one finding, written by hand: its title, and where it is as a report's page links to it."""
+    """A text on one finding, written by hand: its title, and the link to it from a report's page."""
 
     title: str
     path: str

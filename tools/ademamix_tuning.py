@@ -45,7 +45,7 @@ class Attempt:
     count: int
 
     def measure(self, device: str, samples: int) -> dict[str, Any]:
-        """Seconds of a step and bytes per second, or why there are none: a shape that does not fit is an answer too."""
+        """Seconds of a step and bytes per second, or why there are none, such as a shape that does not fit."""
         line: dict[str, Any] = {"backend": self.backend, "states": self.states, "dtype": self.dtype}
         line |= {"list": self.tensor_list, "shape": list(self.shape)}
         if time.time() > float(os.environ.get(UNTIL, "inf")):
@@ -61,7 +61,7 @@ class Attempt:
         return {**line, "median_s": median, "low_s": min(seconds), "high_s": max(seconds), "bytes_per_s": moved / median}
 
     def _seconds(self, device: str, samples: int) -> list[float]:
-        """Seconds of single steps, once the step agrees with the eager one. What is published is measured otherwise."""
+        """Seconds of single steps, once the step agrees with the eager one. Published speeds come from the suite."""
         import torch
 
         from impls.ademamix.optimizer import AdEMAMix

@@ -1,8 +1,8 @@
 """Calibrate the statistical check by counting how often it fails honest variants, and how often it catches mutants.
 
 ``python -m tools.attention_calibration --seeds 200`` runs the statistical requirements on every honest variant whose class is
-modelled and on every mutant (a planted bug) that one of them must catch, on fresh data for each seed. The limits follow from a
-rate of false alarms alone (reference.sigmoid_attention.FALSE_ALARM); nothing here changes them.
+modelled and on every mutant (a planted bug) that one of them must catch, on fresh data for each seed. The limits follow from
+the rate of false alarms alone (reference.sigmoid_attention.FALSE_ALARM); this tool does not change them.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def calibrate(seeds: int, first: int = 1000) -> list[Tally]:
             for case in check.cases:
                 drawn = replace(case, seed=seed)
                 for dtype in case.dtypes:
-                    # Subjects innermost: what is known of a case's errors is worked out once for all of them.
+                    # Subjects are the innermost loop: the error model of a case is computed once for all of them.
                     for (tally, subject), found in zip(tallies, worst, strict=True):
                         margins = [c.margin for c in check.run(subject, drawn, dtype)]
                         tally.statistics += len(margins)

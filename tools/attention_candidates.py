@@ -1,6 +1,6 @@
-"""What the tuning tries in place of the launch options in use: nothing that spills or does not fit is among it.
+"""The launch options that the tuning tries beside those in use; none spills, and all fit.
 
-`tools.attention_sass` compiles all of it and says so where that is no longer true.
+`tools.attention_sass` compiles all of them and reports where that is no longer true.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Every configuration of the Triton kernels that a call or the tuning can pick, compiled for sm_90a and read; needs no GPU.
+"""Compile every configuration of the Triton kernels for sm_90a and read the machine code; needs no GPU.
 
-``python -m tools.attention_sass`` compiles each, reads its machine code and writes a table: does it use the
-matrix units (HGMMA) and bulk tensor copies (UTMALDG), does it spill, what does it hold, what does one score cost in its
+``python -m tools.attention_sass`` takes each configuration that a call or the tuning can pick, and writes a table: does it use
+the matrix units (HGMMA) and bulk tensor copies (UTMALDG), does it spill, what does it hold, what does one score cost in its
 innermost loop, and by the model of `Machine` what share of the matrix units' peak that loop could reach. ``-o FOLDER`` writes
 the page (README.md) and the record of all counts (readings.json). It ends with 1 where a configuration has a fault: such a one
 is no candidate.
@@ -37,14 +37,14 @@ SITUATIONS: dict[str, tuple[int, int, bool, bool]] = {
     "ragged": (1000, 1000, False, False),
     "ragged, grouped": (1000, 1000, False, True),
 }
-"""Lengths of queries and keys, causal, grouped: between them every way of masking that the Hopper kernels have. The last is
-the keys' gradient's alone; that of grouped heads under a causal mask is compiled as with unaligned ends."""
+"""Lengths of queries and keys, causal, grouped. Together they use every kind of masking of the Hopper kernels. Only the
+gradient of the keys has the last kind. With grouped heads and a causal mask it is compiled as for unaligned ends."""
 
 PRODUCTS = {"forward": 2, "query": 3, "key": 4, "keys": 3, "values": 2}
 """Matrix products in one turn of a kernel's loop."""
 
 USEFUL = {"forward": 2, "backward": 5}
-"""Those that a pass is counted by; computing scores and their gradients twice is not work done."""
+"""The products that count as work of a pass; computing scores and their gradients again does not."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def few() -> list[Configuration]:
 
 
 def in_turn(every: Sequence[Configuration], turn: int, turns: int) -> list[Configuration]:
-    """One share of all; the shares of ``turns`` turns are all of them."""
+    """One of ``turns`` shares that together hold all of them."""
     return list(every[turn % turns :: turns])
 
 
@@ -129,7 +129,7 @@ def read(configuration: Configuration) -> KernelCounts:
     meta = launch_options(configuration)
     compiled = compile_for_hopper(configuration, meta)
     kernel = configuration.kernel.removeprefix("hopper-")
-    # What Triton specialises has a group of four warps that only copies, beside those that compute.
+    # A specialised kernel has a group of four warps that only copies, beside those that compute.
     warps = compiled.metadata.num_warps - (4 if compiled.metadata.num_warps > meta["num_warps"] else 0)
     return read_cubin(
         compiled.asm["cubin"],
@@ -169,7 +169,7 @@ def compile_for_hopper(configuration: Configuration, meta: dict[str, Any]) -> An
         elif name in ("scale", "scale2", "bias2"):
             types[name] = "fp32"
         elif name.endswith("_d") or (name == "group" and not (grouped or configuration.options)):
-            types[name], constants[name] = "constexpr", 1  # what is 1, a launch makes a constant
+            types[name], constants[name] = "constexpr", 1  # a launch makes a constant of 1
         else:
             types[name] = "i32"
     whole = {"d": configuration.dim, "dv": configuration.dim, "nq": nq, "nk": nk}
@@ -183,7 +183,7 @@ def compile_for_hopper(configuration: Configuration, meta: dict[str, Any]) -> An
 
 
 def faults(configuration: Configuration, reading: KernelCounts) -> list[str]:
-    """What must not be in any configuration that could be picked."""
+    """The faults that no configuration that could be picked may have."""
     found = []
     if reading.shared > SHARED_LIMIT:
         found.append(f"{reading.shared} bytes of shared memory, and a block may have {SHARED_LIMIT}")
@@ -206,7 +206,7 @@ Result = tuple[Configuration, KernelCounts | None, list[str]]
 
 def attempt(configuration: Configuration) -> Result:
     """Compile, read and look for faults; a compiler that gives up is one."""
-    # Before anything imports Triton, which settles then whether kernels are compiled.
+    # Before the first import of Triton, which decides whether kernels are compiled.
     os.environ["TRITON_INTERPRET"] = "0"
     try:
         reading = read(configuration)
@@ -216,7 +216,7 @@ def attempt(configuration: Configuration) -> Result:
 
 
 def attempts(chosen: Sequence[Configuration], jobs: int) -> Iterator[Result]:
-    """The results in the order of what was chosen, by so many processes at a time."""
+    """The results in the order of the configurations, computed by so many processes at a time."""
     if jobs <= 1:
         yield from map(attempt, chosen)
         return
@@ -246,7 +246,7 @@ def row(configuration: Configuration, reading: KernelCounts, machine: Machine) -
 
 
 def passes(results: Sequence[Result], machine: Machine) -> list[list[str]]:
-    """What whole passes could reach, by the work that they are counted by: from the loops of their kernels."""
+    """What whole passes could reach, from the loops of their kernels and the work that counts."""
     found = {c: reading for c, reading, _ in results if reading is not None and not c.change}
     rows = []
     for family, dims in (("hopper-", (64, 128)), ("", (64, 128, 256))):
@@ -327,7 +327,7 @@ def record(results: Sequence[Result], machine: Machine, compiler: str) -> dict[s
 
 
 def _brief(reading: KernelCounts, machine: Machine) -> dict[str, Any]:
-    """Of the whole kernel only the kinds that something is said of."""
+    """Of the whole kernel only the kinds of instruction that the page mentions."""
     whole = {
         kind: count(reading.whole, (kind,)) for kind in ("HGMMA", "LDL", "MUFU", "STL", "USETMAXREG", "UTMALDG", "UTMASTG")
     }
@@ -335,7 +335,7 @@ def _brief(reading: KernelCounts, machine: Machine) -> dict[str, Any]:
 
 
 def digest() -> str:
-    """Of the kernels' code, comments and docstrings apart: a record with the same is of the kernels that are there."""
+    """A digest of the kernels' code without comments and docstrings: a record with the same digest is of these kernels."""
     from impls.sigmoid_attention import triton_hopper_kernels, triton_kernels
 
     code = [triton_kernels._four(reciprocals) for reciprocals in range(5)]

@@ -42,7 +42,7 @@ class Job(NamedTuple):
 
 
 def jobs() -> Iterator[Job]:
-    """What is tuned, what matters most first: an end in time leaves out the least."""
+    """The jobs, the most important first: if time runs out, the least important are left out."""
     for dim, hopper, causal in itertools.product((128, 64, 256), (True, False), (False, True)):
         for kernel in ("forward", "query", *(("key",) if dim <= 128 else ("keys", "values"))):
             if not hopper or dim <= 128:
@@ -50,9 +50,8 @@ def jobs() -> Iterator[Job]:
 
 
 def tune(device: str, output: Path, length: int = 4096) -> int:
-    """Time every candidate: one JSON line each, with its ratio to the options in use (above 1 is faster). Gives how many ran.
-
-    A pair of the options in use with themselves is timed for each job (``"change": {}``), whose ratio is what noise does.
+    """Time every candidate and write a JSON line each; return how many ran. Its ratio is to the options in use, above 1 is
+    faster. For each job the options in use are timed against themselves too (``"change": {}``): that ratio is noise.
     """
     import torch
 
@@ -85,7 +84,7 @@ def tune(device: str, output: Path, length: int = 4096) -> int:
 
 
 def best(lines: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """The fastest of each job, and what the options in use came to against themselves."""
+    """The fastest of each job, and the ratio of the options in use to themselves."""
     for key, group in itertools.groupby(lines, key=lambda line: (line["kernel"], line["dim"], line["causal"])):
         tried = list(group)
         fastest = max(tried, key=lambda line: line["ratio"])
@@ -99,7 +98,7 @@ Call = Callable[[dict[str, Any]], Any]
 
 
 def prepare(job: Job, length: int, device: str) -> Call:
-    """One kernel on inputs of its own, to be called with changes to its launch options; gives what it wrote."""
+    """A function that runs one kernel on inputs of its own with changed launch options and returns its output."""
     import torch
 
     from impls.sigmoid_attention import triton_hopper, triton_kernels
@@ -129,7 +128,7 @@ def prepare(job: Job, length: int, device: str) -> Call:
 
 
 def allowed(expected: Any, stored: Format) -> float:
-    """How far two computations of the same may differ: each rounds its weights once and its sums once."""
+    """How far two computations of one result may differ: each rounds its weights once and its sums once."""
     return 4 * stored.unit_roundoff * float(expected.abs().max())
 
 

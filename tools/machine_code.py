@@ -21,7 +21,7 @@ SHARED_LIMIT = 227 * 1024
 """Bytes of shared memory that one block may have on sm_90."""
 
 MULTIPLY_ADD = ("FFMA", "FADD", "FMUL")
-"""What the float32 pipe does; packed halves and integer multiplications are not in these loops to speak of."""
+"""What the float32 pipe does; these loops hold almost no packed halves and integer multiplications."""
 LOGIC = (
     "F2FP", "FMNMX", "FSEL", "FSETP", "IADD3", "ISETP", "LEA", "LOP3", "P2R", "PLOP3", "PRMT", "R2P", "SEL", "SHF", "VIADD",
     "VIADDMNMX", "VIMNMX",
@@ -31,11 +31,11 @@ LOGIC = (
 
 @dataclass(frozen=True)
 class Machine:
-    """What the model takes from an sm_90 chip, per multiprocessor and clock. The rates are those that NVIDIA publishes."""
+    """The rates of an sm_90 chip per multiprocessor and clock, as NVIDIA publishes them."""
 
     sms: int = 132
     gigahertz: float = 1.755
-    """Clock of a matrix product under power; the prediction in TFLOP/s goes with it, the one in shares does not."""
+    """Clock under the load of a matrix product. The prediction in TFLOP/s depends on it, that in shares does not."""
     tensor_flops: float = 4096
     special: float = 16
     multiply_add: float = 128
@@ -66,7 +66,7 @@ class Instruction(NamedTuple):
 
 @dataclass(frozen=True)
 class KernelCounts:
-    """What stands in one kernel's machine code."""
+    """The counts of one kernel's machine code."""
 
     dim: int
     products: int
@@ -76,7 +76,7 @@ class KernelCounts:
     """Bytes of local memory and stack."""
     shared: int
     loop: dict[str, int]
-    """How often each opcode stands in the innermost loop that computes scores; the shortest, which masks nothing."""
+    """How often each opcode occurs in the innermost loop that computes scores: the shortest one, which masks nothing."""
     whole: dict[str, int]
     """The same of the whole kernel."""
     scores: float
@@ -94,7 +94,7 @@ class KernelCounts:
         return sum(self.loop.values()) / self.scores
 
     def clocks(self, machine: Machine) -> dict[str, float]:
-        """Clocks of a multiprocessor that one score costs, by what is busy."""
+        """Clocks of a multiprocessor that one score costs, for each pipe."""
         return {
             "tensor": 2 * self.products * self.dim / machine.tensor_flops,
             "special": self.per_score(("MUFU",)) / machine.special,
@@ -121,7 +121,7 @@ def count(found: dict[str, int], kinds: Iterable[str]) -> int:
 
 
 def read_cubin(cubin: bytes, *, dim: int, products: int, scores: float, shared: int) -> KernelCounts:
-    """Read a compiled kernel; what the machine code does not tell is given."""
+    """Read a compiled kernel; the arguments are what the machine code does not tell."""
     resources = resources_of(cubin)
     instructions = list(parse(disassemble(cubin)))
     whole = dict(Counter(i.opcode for i in instructions))
@@ -200,7 +200,7 @@ def _target(instruction: Instruction) -> int | None:
 
 
 def _falls_through(instruction: Instruction) -> bool:
-    """Whether what stands behind it may be executed next: a jump may have its condition among its operands."""
+    """Whether the instruction after it may be executed next: a jump may have its condition among its operands."""
     conditional = re.search(r"\bU?P\d", instruction.operands) is not None or ".DIV" in instruction.opcode
     return instruction.kind not in ENDS or instruction.guarded or (instruction.kind == "BRA" and conditional)
 

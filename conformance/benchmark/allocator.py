@@ -3,7 +3,7 @@
 glibc returns freed memory to the system where it lies at the top of its heap or was mapped by itself, and both limits depend
 on what the process did before. The same optimizer step on a million float32 parameters took 1.7 ms without a page fault, or
 6.5 ms with 4850 of them, depending only on which arrays had been made before. A training loop settles into the first state, so
-that is where the measuring process is put, for both sides.
+the measuring process is put into it, for both sides.
 """
 
 from __future__ import annotations

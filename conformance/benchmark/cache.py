@@ -93,7 +93,7 @@ class _Reader:
         if hasattr(os, "sched_setaffinity"):
             with contextlib.suppress(OSError):  # a CPU that went away; its share is read from another one
                 os.sched_setaffinity(threading.get_native_id(), {self._cpu})
-        # Ones: pages that hold nothing but zeros may all be one page.
+        # Ones, since pages of zeros may all share one physical page.
         memory = np.ones(self._words, np.int64)
         self._done.put(None)
         while True:

@@ -98,7 +98,7 @@ def more_cpus(used: float | None, threads: Mapping[str, int | str], allowed: int
 
 
 def slowed(beside: float, alone: float) -> list[str]:
-    """Warn where the baseline took longer beside it than beside a copy of itself: that is part of the ratio."""
+    """Warn where the baseline took longer beside it than beside a copy of itself, which changes the ratio."""
     if beside <= SLOWED * alone:
         return []
     return [
@@ -108,7 +108,7 @@ def slowed(beside: float, alone: float) -> list[str]:
 
 
 def undermined(word: str, own: float, beside: float, alone: float) -> str:
-    """Why it is not called faster, where it is so only beside a baseline that it slows down; else ""."""
+    """Why it is not called faster, where only a slowed baseline makes it look so; else ""."""
     if word != "faster" or beside <= SLOWED * alone or own < alone:
         return ""
     return (
@@ -118,7 +118,7 @@ def undermined(word: str, own: float, beside: float, alone: float) -> str:
 
 
 def kept_results(own: Prepared, other: Prepared | None, seconds: Callable[[Callable[[], Any]], float]) -> str:
-    """Warn where inputs that it has just seen take it much less time than new ones, and the baseline not."""
+    """Warn where repeated inputs are much faster than new ones for it, and not for the baseline."""
     found = [_new_and_repeated(prepared, seconds) for prepared in (own, other) if prepared is not None]
     if found[0] is None or any(pair is not None and pair[0] > LONG_S for pair in found):
         return ""

@@ -1,4 +1,4 @@
-"""Tells what measuring rests on here: clock, caches, memory rates, telemetry, each tried on the device itself.
+"""Try what measuring relies on, on this machine: clock, caches, memory rates and telemetry.
 
 ``python -m conformance.benchmark.machine [--device cuda] [-o FILE]`` prints one line for each and writes them as JSON. A part
 that fails says how, and the others are still tried, so that a first run on a new machine shows at once what to trust.

@@ -29,7 +29,7 @@ QUICK_BUDGET_S = 0.7
 FULL_BUDGET_S = 3.0
 """Seconds of sampling for one case and state of the cache, the baseline's samples included."""
 SETS = 4
-"""Both sides are sampled on this many sets of buffers in turn: where memory happens to lie is worth a few per cent."""
+"""Both sides are sampled on this many sets of buffers in turn: the place in memory alone changes times by a few per cent."""
 SETS_SHARE = 0.2
 """No more sets are made once making them has taken this share of the budget."""
 SETS_BYTES = {"cpu": 2**30, "cuda": 2**34}
@@ -85,8 +85,8 @@ class BenchmarkRun:
         with pinned() as pins, _no_collecting(pins.warnings):
             record = replace(record, threads=pins.threads, affinity=pins.affinity)
             found = [self._measure(replace(record, cache=cache), *sides, pins) for cache in CONDITIONS]
-            # Verified again, now that caches are warm and buffers have been used, and before anything is put back, so that
-            # nothing distinguishes this call from a timed one.
+            # Verify again while caches are warm, buffers are used and settings are still in force: nothing distinguishes this
+            # call from a timed one.
             margin = max(margin, *(_verified(prepared, timed=True) for prepared in sides[0]), _verified(own))
             pins.warnings += self._interfered(own, other)
         return [replace(each, margin=rounded(margin), warnings=(*each.warnings, *pins.warnings)) for each, _ in found], found[
@@ -94,7 +94,7 @@ class BenchmarkRun:
         ][1].own
 
     def _prepare_baseline(self) -> Prepared | None:
-        """Prepare the baseline, a second time even where it is itself measured (A/A); None where it cannot run here."""
+        """Prepare the baseline, once more where it is itself measured (A/A); None where it cannot run here."""
         baseline = self.case.baseline
         if baseline is None or obstacle(baseline, self.device, self.workload.dtype, self.workload.needs, quick=False):
             return None
@@ -107,7 +107,7 @@ class BenchmarkRun:
         return clock.time(clock.ready(run, 1))
 
     def _sets(self, own: Prepared, other: Prepared | None) -> tuple[list[Prepared], list[Prepared]]:
-        """Prepare both sides on several sets of buffers, as many sets of one as of the other."""
+        """Prepare both sides on the same number of sets of buffers."""
         sides = ([own], [other] if other else [])
         started = time.monotonic()
         most = min(SETS, SETS_BYTES[self.device] / max(self.workload.bytes_moved or 0.0, 1.0))
@@ -136,7 +136,7 @@ class BenchmarkRun:
         host = HostMonitor(pins.affinity)
         monitors: list[HostMonitor | DeviceMonitor] = [host, *([DeviceMonitor(_reader())] if self.device == "cuda" else [])]
         take = taker(self.clock, cache_of(self.device).evict if record.cache == "cold" else None, host.mark)
-        # Already in the pilot, so that the plan knows what observing costs.
+        # The pilot observes too, so that the plan includes its cost.
         self.clock.observe = lambda: [monitor.observe() for monitor in monitors]
         no_graph, mine, theirs, quad_s = self._pilot(take, record.cache, own, other)
         plan = plan_for(mine[0].work.calls, theirs[0].work.calls if theirs else 1, quad_s, self.budget)
@@ -171,7 +171,7 @@ class BenchmarkRun:
     def _pilot(
         self, take: Callable[[Buffers, int], float], cache: str, own: Sequence[Prepared], other: Sequence[Prepared]
     ) -> tuple[str, list[Buffers], list[Buffers], float]:
-        """Make both sides ready to be sampled; also why there is no graph, and how long a quad takes with everything."""
+        """Make both sides ready; also return why there is no graph, and the seconds of a quad, untimed work included."""
         sides: list[list[Buffers]] = []
         for prepared in (own, other):
             one = [Buffers(self.clock.ready(p.run, 1), p.run, p.renew) for p in prepared[:1]]
@@ -228,7 +228,8 @@ class BenchmarkRun:
         place = roofline.place(self.workload, median, high, self.device, record.cache)
         compared = self._beside_baseline(record, samples, plan) if samples.baseline else record
         if place.fault:
-            # What cannot be is no speed: no times in the record, and the message says what was claimed and what is possible.
+            # An impossible time is no speed: the record has no times, and the message says what was claimed and what is
+            # possible.
             fault = replace(record, verdict="measuring fault", message=place.fault, roofline=place.rates)
             return replace(fault, warnings=compared.warnings)
         lower_quartile, upper_quartile = np.quantile(samples.own, (0.25, 0.75))
@@ -315,7 +316,7 @@ def _no_collecting(warnings: list[str]) -> Iterator[None]:
     try:
         yield
         if gc.isenabled():
-            warnings.append("garbage collection was switched on while it was timed, and fell on both sides")
+            warnings.append("garbage collection was switched on while it was timed, and may have run on either side")
     finally:
         if not frozen:
             gc.unfreeze()

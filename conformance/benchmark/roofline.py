@@ -1,9 +1,9 @@
 """Measure the roofline: copies, updates, matrix products and multiply-adds, in the same run and state of the cache.
 
-A copy alone is no ceiling on a CPU: its target is read into the cache before it is overwritten, traffic that nobody counts and
-that work in place does not have. So the memory's rate is the better of the two. A library's matrix product is no ceiling for
-code compiled for this very processor, so multiply-adds from registers alone are measured too, where there is a compiler. What
-claims to be faster than the ceiling, with an allowance for the ceiling's own scatter, was measured wrongly: it has no speed.
+A copy alone is no ceiling on a CPU: its target is read into the cache before it is overwritten, which nobody counts and which
+work in place avoids. So the memory's rate is the better of the two. A library's matrix product is no ceiling for code compiled
+for this very processor, so multiply-adds from registers alone are measured too, where there is a compiler. A time beyond the
+ceiling and its scatter is a measuring fault, and no speed is shown.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ REPETITIONS = 9
 HEADROOM = 1.25
 """The library's copy and matrix product are not the fastest possible; a kernel may beat them by this factor."""
 NEARLY_ONE = 1.0 - 2.0**-20
-"""A factor that neither a library nor a compiler may take for nothing to do, and that leaves the values ordinary."""
+"""A factor that no library or compiler can optimise away, and that keeps values ordinary."""
 MATRIX_SIZE = {"cpu": 1024, "cuda": 8192}
 SMALLEST_BYTES = 2**20
 """Smaller footprints would measure how long a call of the library takes, and not the memory."""
@@ -127,7 +127,7 @@ def judged(
 def memory_rates(bytes_moved: int, device: str, cache: str) -> dict[str, Rate]:
     """Bytes per second of a copy and of a multiplication in place, each reading and writing ``bytes_moved`` in all.
 
-    The same footprint, so that a working set which fits a cache is held against work that fits it too.
+    The footprint is the same, so that a working set that fits a cache is compared with work that fits it too.
     """
     count = max(bytes_moved, SMALLEST_BYTES) // 8  # float32 elements: 4 bytes read and 4 written each
     copy: Callable[[], Any]
@@ -164,7 +164,7 @@ ROUNDS = 500_000
 def multiply_add_rate() -> Rate:
     """Floating-point operations per second of float32 multiply-adds in registers, on every CPU that the run may use.
 
-    No state of the cache matters to it, and of a single call after a pause the threads would be half awake.
+    The cache does not matter to it. It counts as warm, so that calls are repeated until all threads are awake.
     """
     function = compiler.library(SOURCE).multiply_adds
     function.restype = ctypes.c_double

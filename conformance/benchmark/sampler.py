@@ -1,8 +1,8 @@
 """Take samples in quads with the baseline, A B B A, until the interval of the ratio is tight or the time is spent.
 
-A pilot fixes, before the first sample, after how many quads the interval is looked at: at most four times, each time with
-twice as many. All planned looks together may be wrong one time in twenty, and share that chance. Sampling stops by the width
-of the interval alone, never by where it lies, so no look can be a lucky one.
+Before the first sample, a pilot fixes after how many quads the interval is computed: at most four times, each time with twice
+as many. All planned looks together may be wrong one time in twenty, and share that chance. Sampling stops by the width of the
+interval alone, never by its position, so that no lucky look can end it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class SamplingPlan:
 
     @property
     def enough(self) -> bool:
-        """Whether the last look can have its confidence; very long work leaves no time for that."""
+        """Whether the last look has enough quads for its confidence; very long work leaves no time for that."""
         return self.looks[-1] >= statistics.fewest_quads(self.confidence)
 
 
@@ -45,7 +45,7 @@ def planned_looks(affordable: int) -> tuple[tuple[int, ...], float]:
     """The number of quads at each look, given the quads there is time for; and the confidence of each look's interval."""
     last = max(2, min(affordable, MOST_QUADS))
     for number in range(MOST_LOOKS, 0, -1):
-        # Bonferroni: the chances of being wrong add up to no more than 1 - CONFIDENCE, however the looks hang together.
+        # Bonferroni: the chances of being wrong add up to no more than 1 - CONFIDENCE, however the looks depend on each other.
         confidence = 1 - (1 - statistics.CONFIDENCE) / number
         looks = tuple(last // 2**i for i in reversed(range(number)))
         if looks[0] >= statistics.fewest_quads(confidence):
@@ -54,7 +54,7 @@ def planned_looks(affordable: int) -> tuple[tuple[int, ...], float]:
 
 
 def plan_for(calls: int, baseline_calls: int, quad_s: float, budget_s: float) -> SamplingPlan:
-    """The plan where a quad takes ``quad_s`` with all that is off the clock."""
+    """The plan for quads that take ``quad_s`` seconds, untimed work included."""
     affordable = int(budget_s / quad_s) if quad_s > 0 else MOST_QUADS
     fewest = statistics.fewest_quads(statistics.CONFIDENCE)
     if affordable < fewest:
@@ -95,7 +95,7 @@ SEEDS_APART = 10**6
 
 
 def taker(clock: Clock, evict: Callable[[], Any] | None, mark: Callable[[], Any] = nothing) -> Taker:
-    """How a sample is taken: after an untimed call on the same buffers, or after ``evict`` where it is given."""
+    """Make the function that takes one sample: after an untimed call on the same buffers, or after ``evict`` if given."""
     # So that no sample with a cold cache sees the inputs of one with a warm cache.
     first = SEEDS_APART if evict is None else 2 * SEEDS_APART
 

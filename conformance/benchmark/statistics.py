@@ -58,7 +58,7 @@ def fewest_quads(confidence: float) -> int:
 
 
 def _by_quads(values: Array) -> Array:
-    """Means of neighbours two and two; a last one without neighbour stands for itself."""
+    """Means of pairs of neighbours; a last value without a neighbour is kept."""
     even = len(values) // 2 * 2
     return np.concatenate([values[:even].reshape(-1, 2).mean(axis=1), values[even:]])
 
@@ -159,7 +159,7 @@ def decision(ratio_low: float, ratio_high: float, noise: float = 1.0) -> Decisio
 
 
 def noise_of(ratio_low: float, ratio_high: float) -> float:
-    """The factor by which a pair's interval leaves out 1; 1.0 where it holds 1."""
+    """How far a pair's interval stays from 1, as a factor; 1.0 where it contains 1."""
     return max(1.0, ratio_low, 1 / ratio_high)
 
 

@@ -178,7 +178,7 @@ REASONS = {
 }
 """The bits of NVML's clocks-event (formerly throttle) reasons."""
 HELD_BACK = 0x4 | 0x8 | 0x10 | 0x20 | 0x40 | 0x80
-"""The reasons that make a device slower than it could be against its owner's wish."""
+"""The reasons that slow a device down without its owner asking for it."""
 
 
 @dataclass(frozen=True)
@@ -225,7 +225,7 @@ class NvmlReader:
 
 
 def _supported(read: Callable[[], Any], kind: Any = float) -> Any:
-    """A value, or None where the device does not support the question: NVML raises errors of its own for that."""
+    """A value, or None where the device cannot tell it: NVML raises errors of its own for that."""
     try:
         return kind(read())
     except Exception:

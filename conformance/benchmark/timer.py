@@ -26,7 +26,7 @@ TOO_FAST = 0.5
 
 
 def nothing() -> None:
-    """Do nothing, where a clock wants something to do before or during timed work."""
+    """Do nothing: the default for what a clock calls before or during timed work."""
 
 
 @dataclass

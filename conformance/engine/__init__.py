@@ -1,1 +1,1 @@
-"""Discover implementations, run checks on them, compare, give verdicts, and judge the suite itself by its mutants."""
+"""Discover implementations, run checks on them, compare, give verdicts, and test the suite itself by mutants."""

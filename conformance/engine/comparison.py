@@ -70,7 +70,7 @@ def margins_of(got: Array, expected: Array, bound: Array) -> Array:
         same = (got == expected) | (np.isnan(got) & np.isnan(expected))
         ratio = np.where(same, 0.0, error / bound)
     ratio = np.where(np.isinf(bound) & (bound > 0), 0.0, ratio)
-    # What is left of NaN here came from a NaN on one side only, or from a bound that is NaN: both are failures.
+    # A NaN that is left comes from a NaN on one side only, or from a NaN bound. Both are failures.
     ratio = np.where(np.isnan(ratio), np.inf, ratio)
     return np.where((bound >= 0) | np.isinf(ratio), ratio, np.inf)
 

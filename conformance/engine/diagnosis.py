@@ -12,7 +12,7 @@ from conformance.engine.mutation import Mutant, mutants_of, subject_of
 from conformance.engine.selection import is_thorough
 
 MOST_SHOWN = 3
-"""A failure that resembles more mutants than this has no likeliest reason; the rest are counted."""
+"""So many mutants are named. The rest are counted: a failure that resembles many has no likeliest reason."""
 
 
 def resembling(system: str, check: Check, case: Case, dtype: str, comparisons: list[Comparison]) -> str:

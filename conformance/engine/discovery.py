@@ -272,7 +272,7 @@ def _recognised(loaded: Any, target: str, systems: Iterable[str]) -> tuple[dict[
 
 
 DECLARATION = "gaugeblock"
-"""The attribute, a plain dict, in which an object declares what would otherwise be guessed. It needs no import of ours."""
+"""The attribute in which an object declares what would otherwise be guessed: a plain dict, which needs no import of ours."""
 
 _DECLARABLE = ("dtypes", "devices", "features", "numerical_class", "settings", "summary", "documentation")
 

@@ -41,6 +41,6 @@ def harness_of(system: str) -> Harness:
 def connect(implementation: Implementation, device: str) -> Any:
     """The subject of this implementation on this device, made once. Its type is the system's own `AnySubject`."""
     with warnings.catch_warnings():
-        # The warnings of a third party's imports are not ours to show a hundred times.
+        # The imports of third parties would show the same warnings a hundred times.
         warnings.simplefilter("ignore")
         return harness_of(implementation.system).connect(implementation, device)

@@ -1,9 +1,9 @@
 """Save and restore process state per implementation.
 
 An implementation may change the working directory, the module path, the recursion limit, NumPy's error state, the locale or
-torch's defaults, at import or in a call. Each implementation finds again what it set itself; the others find what they would
-have found without it. The command line, the standard streams and the signal handlers belong to the run and are restored for
-everybody. A call cannot end the process: `os._exit` raises SystemExit instead.
+torch's defaults, at import or in a call. Each implementation keeps the settings that it made, and no other implementation sees
+them. The command line, the standard streams and the signal handlers belong to the run and are restored for everybody. A call
+cannot end the process: `os._exit` raises SystemExit instead.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Setting(NamedTuple):
 
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGALRM") if hasattr(signal, name))
-"""What interrupts a run, ends it, and ends an answer that takes too long."""
+"""The signals that interrupt a run, end it, and end an answer that takes too long."""
 
 _LEFT: dict[str, dict[str, Any]] = {}
 """The state that each implementation left behind, by its selector."""

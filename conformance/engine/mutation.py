@@ -17,7 +17,7 @@ from impls.implementation import NotRun, Unsupported
 
 @dataclass(frozen=True)
 class Mutant:
-    """A planted bug: a wrong implementation, described in one sentence; or (``honest``) a right one that is unusual.
+    """A wrong implementation (a planted bug), described in one sentence; or, if ``honest``, a right but unusual one.
 
     ``subject`` makes its subject. ``killed_by`` names the requirements that must catch it.
     ``equivalent`` is the proof, in words, that no case can tell it from a correct one; such a mutant may survive.

@@ -1,4 +1,4 @@
-"""What an exception says of the run that it ended: the same for test cases, measurements, claims and curves."""
+"""Turn an exception into a verdict and a message, for test cases, measurements, claims and curves alike."""
 
 from __future__ import annotations
 

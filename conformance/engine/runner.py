@@ -55,9 +55,9 @@ def list_test_cases(system: str, implementations: Sequence[Implementation], opti
 
 
 def every_dtype(implementation: Implementation, device: str, options: Options) -> bool:
-    """Whether each case is run in each of its dtypes, and not in one of them in turn.
+    """Whether each case is run in all of its dtypes. Otherwise it is run in one, and the dtypes take turns.
 
-    One in turn is enough for a quick run, and for what an interpreter runs, which takes very long.
+    One is enough for a quick run, and for kernels in Triton's interpreter, which is very slow.
     """
     interpreted = device == "cpu" and bool(implementation.settings.get("interpreted_on_cpu"))
     return bool(options.dtypes) or options.thorough or not (options.quick or interpreted)
@@ -65,7 +65,7 @@ def every_dtype(implementation: Implementation, device: str, options: Options) -
 
 @dataclass(frozen=True)
 class RuledOut:
-    """The test cases that cannot run, by what an implementation declares or by what is not installed."""
+    """The test cases of one implementation that cannot run: it declares a gap, or something is not installed."""
 
     implementation: Implementation
     test_cases: tuple[TestCase, ...]
@@ -77,7 +77,7 @@ class RuledOut:
 
 
 def divided(found: Iterable[TestCase]) -> tuple[list[TestCase], list[RuledOut]]:
-    """The test cases that have to run, in order, and the others, grouped by implementation."""
+    """Split test cases into those that can run, in order, and those that cannot, by implementation."""
     runnable: list[TestCase] = []
     absent: dict[str, list[TestCase]] = {}
     for t in found:
@@ -97,12 +97,12 @@ def obstacle(implementation: Implementation, device: str, dtype: str, needs: fro
 def declared_obstacle(
     implementation: Implementation, device: str, dtype: str, needs: frozenset[str], quick: bool
 ) -> Exception | None:
-    """What of `obstacle` can be told without importing anything: by the declaration and by what is installed."""
+    """The part of `obstacle` that needs no import: what is declared, and what is installed."""
     missing = implementation.missing()
     if missing:
         return NotRun(f"needs {', '.join(missing)}, not installed here; {_how_to_install(implementation)}")
     if device not in implementation.devices:
-        return NotRun(f"runs on {', '.join(implementation.devices)} only, and this run judges on {device}; see --device")
+        return NotRun(f"runs on {', '.join(implementation.devices)} only, and this run tests on {device}; see --device")
     if dtype and dtype not in implementation.dtypes:
         return Unsupported(f"computes in {', '.join(implementation.dtypes)} only")
     if implementation.features is not None and needs - implementation.features:
@@ -158,7 +158,7 @@ def run_test_case(test_case: TestCase) -> VerdictRecord:
     except BaseException as error:
         # SystemExit too, and what pytest.skip and pytest.fail raise: a verdict must never be missing.
         verdict, message = outcome_of(error)
-        # An implementation that declares no features shows a gap in this way. One that declares it breaks its promise.
+        # A refusal is a gap where no features are declared. Where they are, it breaks a promise.
         gap = isinstance(error, NotImplementedError) and not isinstance(error, (Unsupported, NotRun))
         if gap and implementation.features is None:
             verdict = Verdict.UNSUPPORTED
@@ -193,7 +193,7 @@ def reproduction(test_case: TestCase) -> str:
 
 
 def assure_wrong_fails() -> None:
-    """AssertionError where comparison no longer works in this process, in which third-party code has run."""
+    """Raise AssertionError where third-party code has broken the comparison in this process."""
     found = [
         compare("one of them wrong", (1.0, math.nan, 3.0), (1.0, math.nan, 1.0), 1.0),
         compare("right", (1.0, math.inf), (1.5, math.inf), 1.0),
@@ -202,5 +202,5 @@ def assure_wrong_fails() -> None:
     if [c.margin for c in found] != [2.0, 0.5, 0.0] or worst_of(found) is not found[0] or found[0].passed:
         raise AssertionError(
             "the suite no longer tells a wrong value from a right one: it, or something before it in this process, has "
-            "replaced a part of NumPy or of the suite; judge the others in a run without it"
+            "replaced a part of NumPy or of the suite; test the others in a run without it"
         )

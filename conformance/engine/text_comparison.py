@@ -1,4 +1,4 @@
-"""Compare documents and lists, showing the part that differs; and the simplest case. Shared by RIG and RAG."""
+"""Compare texts and lists, showing the part that differs; and the simplest text cases. RIG and RAG share it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def equal_lists(quantity: str, got: Sequence[Any], expected: Sequence[Any], docu
 
 @dataclass(frozen=True, kw_only=True)
 class TextCase:
-    """What every case of a text says beside its id; a text has no dtype."""
+    """The fields, beside the id, of a case that is a text. A text has no dtype."""
 
     quick: bool = False
     needs: frozenset[str] = frozenset()
@@ -49,6 +49,6 @@ class TextCase:
 
 @dataclass(frozen=True)
 class Plain(TextCase):
-    """A case whose content the check itself knows by ``id``."""
+    """A case with an id alone: the check knows its content."""
 
     id: str

@@ -33,7 +33,7 @@ def asked_for(row: ImplementationRecord, specs: Sequence[str]) -> bool:
     selector = row.selector or row.name
     if selector in specs:
         return True
-    # A plug is tested where it is given, and only there.
+    # A plug is tested only by a run that names it.
     return selector == row.name and any(discovery.names(spec, row.name, row.origin.kind) for spec in specs or ["*"])
 
 
@@ -45,7 +45,7 @@ def _expected_failures(run: RunState) -> list[VerdictRecord]:
 def measure_again(session: pytest.Session) -> list[dict[str, Any]]:
     """Measure every suspect of a slowdown again, round by round; return the records that gained a take.
 
-    All other measurements of this process are done by then, so a round is as far from the first take as a run allows.
+    This comes after all other measurements of the process, so that each round is as far from the first take as possible.
     """
     by_id: dict[tuple[str, str, str], BenchmarkCase] = {}
     for item in session.items:

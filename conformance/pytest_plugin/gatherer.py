@@ -55,7 +55,7 @@ class Gatherer:
         for system in SYSTEMS:
             for case in list_test_cases(system.name, run_of(self._config).selection.implementations, options_of(self._config)):
                 if node.endswith(f"test_{system.name}.py::test_conforms[{case.id}]"):
-                    return unjudged(case, Verdict.ERROR, "the process that was judging it crashed")
+                    return unjudged(case, Verdict.ERROR, "the process that was testing it crashed")
         return None
 
     def _keep_crash(self, crash: VerdictRecord) -> None:

@@ -30,7 +30,7 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption(
         "--quick",
         action="store_true",
-        help="a small share of cases, each in one dtype, and of workloads; tests nothing that compiles first",
+        help="few cases, each in one dtype, and few workloads; leaves out what has to compile first",
     )
     group.addoption(
         "--thorough", action="store_true", help="also the cases that take long: thousands of steps, several processes"

@@ -50,8 +50,8 @@ def pytest_configure(config: pytest.Config) -> None:
     workers.take_device(config)
     interpret_without(config.getoption("--device"))
     if hasattr(config, "workerinput") and not options.measures_only(config):
-        # Workers share the cores already, so torch takes one thread in each. NumPy, loaded before this, keeps its own: with
-        # another number of threads its products, and so the margins, would differ in the last place from a run without any.
+        # Workers already share the cores, so torch gets one thread in each. NumPy, loaded earlier, keeps its number of
+        # threads: another number would change the last digit of its products, and so of the margins.
         os.environ.setdefault("OMP_NUM_THREADS", "1")
     options.check_options(config)
     start_run(config)

@@ -26,7 +26,7 @@ def visible_devices() -> tuple[str, ...]:
         return tuple(str(number) for number in range(_device_count()))
     devices: list[str] = []
     for name in (part.strip() for part in named.split(",")):
-        # CUDA itself stops at the first name that is none.
+        # CUDA itself stops at the first invalid name.
         if not name or name.startswith("-"):
             break
         devices.append(name)
@@ -34,7 +34,7 @@ def visible_devices() -> tuple[str, ...]:
 
 
 def _device_count() -> int:
-    """What the driver counts; 0 where there is no driver."""
+    """The number of devices that the driver counts; 0 without a driver."""
     try:
         driver = ctypes.CDLL("libcuda.so.1")
         number = ctypes.c_int(0)
@@ -70,7 +70,7 @@ def check(config: pytest.Config, devices: tuple[str, ...], measuring: bool) -> N
                 f"found {asked} processes for --benchmark-only on {there} CUDA device{'s' * (there != 1)}: two timings at "
                 f"once disturb each other; expected one process for each. Say -n auto"
             )
-    # pytest-benchmark switches itself off where workers are, unless it is told to skip, which --benchmark-only overrides.
+    # pytest-benchmark disables itself with workers, unless it is told to skip. --benchmark-only overrides that skip.
     config.option.benchmark_skip = True
 
 
@@ -96,7 +96,7 @@ def _times(channel: str) -> int:
 
 
 def assign(config: pytest.Config, node: Any) -> None:
-    """Tell a worker that is about to start which device it has: one that nobody has, or the least shared."""
+    """Give a starting worker a device that no other worker has, or the least shared one."""
     there = visible_devices()
     if not there or "cuda" not in config.getoption("--device"):
         return
@@ -106,12 +106,12 @@ def assign(config: pytest.Config, node: Any) -> None:
 
 
 def release(config: pytest.Config, node: Any) -> None:
-    """The device of a worker that is gone is free for the one that replaces it."""
+    """Free the device of a worker that is gone, for its replacement."""
     config.stash.get(_HELD, {}).pop(node.gateway.id, None)
 
 
 def take_device(config: pytest.Config) -> None:
-    """In a worker, before any framework is imported: see that device alone."""
+    """In a worker, hide all other devices. This must come before any framework is imported."""
     device = getattr(config, "workerinput", {}).get(DEVICE)
     if device is not None:
         os.environ[VISIBLE] = device

@@ -1,7 +1,7 @@
-"""Read and write record files: JSON lines of a header, a line for each record, and a footer that proves the file whole.
+"""Read and write record files: JSON lines of a header, a line for each record, and a footer with a digest.
 
-Lines between header and footer are sorted, so that the same verdicts give the same lines whatever order, and however many
-processes, they were reached in.
+Lines between header and footer are sorted. So the same verdicts give the same lines, whatever their order and the number of
+processes.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def write_lines(
     """
     target = Path(path)
     if target.exists() and not target.is_file():
-        raise OSError(f"{target} is there and is no regular file")
+        raise OSError(f"{target} exists and is not a regular file")
     ordered = sorted(lines, key=_sort_key)
     # A lone surrogate occurs in strings only, where its backslash escape is JSON's own.
     data = "".join(dump(line) + "\n" for line in [header, *ordered]).encode("utf-8", "backslashreplace")
@@ -72,7 +72,7 @@ def write_lines(
         partial.write_bytes(data + last.encode() + b"\n")
         os.replace(partial, target)
     finally:
-        partial.unlink(missing_ok=True)  # of a full disk, say; nothing is left there once it has its name
+        partial.unlink(missing_ok=True)  # left by a full disk, say; nothing is there after the renaming
 
 
 def _sort_key(line: Mapping[str, Any]) -> tuple[int, str]:
@@ -172,10 +172,10 @@ def _check_counts(name: str, records: Iterable[Record], footer: FooterRecord) ->
 
 
 def refuse_other_suites(runs: Sequence[tuple[str, Run]]) -> None:
-    """RecordError where runs, each under the name of its file, were not written by the same suite.
+    """Raise RecordError unless all runs, each under the name of its file, were written by the same suite.
 
-    The same version, as many cases in every system, and the same words for every system and requirement that two of them
-    name. Their commits may differ: which code was tested is what runs are compared for.
+    That is: the same version, as many cases in every system, and the same words for every system and requirement. Commits may
+    differ: runs are compared to see what a change of code did.
     """
     firsts: dict[tuple[str, ...], tuple[Any, str]] = {}
     for name, run in runs:

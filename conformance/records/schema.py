@@ -33,7 +33,7 @@ class Level(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What came of a test case: one case on one implementation."""
+    """The result of a test case: one case on one implementation."""
 
     PASS = "pass"
     FAIL = "fail"
@@ -243,7 +243,7 @@ class VerdictRecord(Record):
 
     @property
     def key(self) -> tuple[str, str, str, str, str]:
-        """The test case: the same in every run that tests this."""
+        """Identifies the test case: the same in every run."""
         return self.implementation, self.requirement, self.case, self.dtype, self.device
 
     def contradiction(self) -> str:
@@ -258,7 +258,7 @@ class VerdictRecord(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class MutantRecord(Record):
-    """What the checks made of one mutant (a planted bug) or honest variant.
+    """The result of all checks on one mutant (a planted bug) or honest variant.
 
     ``killers`` maps each requirement that turned red to its worst margin, or to ``error``.
     """
@@ -289,7 +289,7 @@ class RooflineRecord(Row):
 
 @dataclass(frozen=True, kw_only=True)
 class TakeRecord(Row):
-    """What a further take of the same measurement gave. Times in seconds."""
+    """The result of a further take of the same measurement. Times in seconds."""
 
     verdict: str = ""
     ratio: Positive | None = None
@@ -331,7 +331,7 @@ class MeasurementRecord(Record):
     message: str = ""
     decision: str = ""
     reason: str = ""
-    """The decision's, in words."""
+    """Why that decision, in words."""
     warnings: tuple[str, ...] = ()
     """What a reader must know: throttled, other processes, noisy."""
     again: bool = field(default=False, metadata={"name": "aa"})
@@ -372,13 +372,13 @@ class MeasurementRecord(Record):
     launch_s: NotNegative | None = field(default=None, metadata=OMIT)
     cache_bytes: Count | None = field(default=None, metadata=OMIT)
     cache: str = field(default="", metadata=OMIT)
-    """``warm`` or ``cold``; "" in files that do not tell, which were taken with a warm one."""
+    """``warm`` or ``cold``; "" in older files, which were measured with a warm cache."""
     takes: tuple[TakeRecord, ...] = field(default=(), metadata=OMIT)
     """What it gave when it was measured again, as a suspect of a slowdown."""
 
     @property
     def key(self) -> tuple[str, str, str, str, str]:
-        """The same in every run that measures this."""
+        """Identifies the measurement: the same in every run."""
         return self.implementation, self.workload, self.dtype, self.device, self.cache or "warm"
 
     @property
@@ -386,19 +386,19 @@ class MeasurementRecord(Record):
         """The ratio to the baseline, which is 1 for the baseline itself; None where no speed may be shown."""
         if self.verdict != "measured" or (self.disbelieved and not self.is_baseline):
             return None
-        # Its own line may carry the A/A ratio, which says how noisy the clock was and not how fast the baseline is.
+        # A baseline's record may hold the A/A ratio, which tells the noise of the clock and not the speed of the baseline.
         return 1.0 if self.is_baseline else self.ratio
 
     @property
     def disbelieved(self) -> bool:
-        """Whether its ratio leaves 1 out and was yet not taken for a difference: a slowed baseline, a place that is noisy."""
+        """Whether its interval excludes 1 and yet no difference was decided: a slowed baseline, or a noisy place."""
         if self.decision != "undecided" or self.ratio_low is None or self.ratio_high is None:
             return False
         return self.ratio_low > 1 or self.ratio_high < 1
 
     @property
     def excursion(self) -> float:
-        """How far from 1 the interval of its ratio reaches, as a natural logarithm; 0 where there is none."""
+        """How far the interval of its ratio reaches from 1, as a natural logarithm; 0 where there is none."""
         if self.verdict != "measured" or self.ratio_low is None or self.ratio_high is None:
             return 0.0
         return max(abs(math.log(self.ratio_low)), abs(math.log(self.ratio_high)))
@@ -413,7 +413,7 @@ class MeasurementRecord(Record):
         return ""
 
     def take(self) -> TakeRecord:
-        """What another measurement of the same keeps of this one."""
+        """This measurement as a further take of an earlier one."""
         return TakeRecord(
             verdict=self.verdict,
             ratio=self.ratio,
@@ -426,7 +426,7 @@ class MeasurementRecord(Record):
 
 @dataclass(frozen=True)
 class Axes(Row):
-    """What the two axes of a plot are called, units included, and which of them is logarithmic (``x``, ``y``, ``xy``)."""
+    """The names of the two axes of a plot, with units, and which of them are logarithmic (``x``, ``y``, ``xy``)."""
 
     x: str = ""
     y: str = ""

@@ -1,4 +1,4 @@
-"""Say what an earlier run passed and this one does not, and what is proven slower, with the command that shows each.
+"""Name lost verdicts and proven slowdowns, each with the command that shows it.
 
 A verdict is compared with the latest earlier run that tested the same case; a speed with every earlier run that measured
 it on the same machine. The rule for speeds is in conformance/regression/speeds.py.
@@ -28,7 +28,7 @@ from conformance.regression.pairs import VerdictChange, VerdictPair, compare_spe
 from conformance.regression.speeds import Key, SpeedChange, speed_of
 
 SHOWN = 3
-"""So many of the cases lost to one requirement are named; the rest are counted."""
+"""So many lost cases of one requirement are named; the rest are counted."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Findings:
 
 
 def read(names: Sequence[str], suite: str) -> tuple[Run, ...]:
-    """The earlier runs, of files or folders of them, in the order of their start. RecordError names what does not belong."""
+    """Read earlier runs from files or folders, in the order of their start. RecordError names a file that does not fit."""
     found: dict[str, Run] = {}
     for file in (file for name in names for file in record_files(name)):
         run = io.read(file)
@@ -89,7 +89,7 @@ def findings(
     selected: Selected,
     forgiven: Iterable[VerdictRecord] = (),
 ) -> Findings:
-    """Everything there is to say. ``forgiven`` are verdicts that ``--xfails`` expects to be red."""
+    """Compare everything. ``forgiven`` are verdicts that ``--xfails`` expects to be red."""
     found = Findings()
     verdicts = [record for record in records if isinstance(record, VerdictRecord)]
     measurements = [record for record in records if isinstance(record, MeasurementRecord)]
@@ -143,7 +143,7 @@ def _word(pair: VerdictPair, quick: bool, forgiven: Collection[Key]) -> str:
 
 
 def _reworded(earlier: Sequence[Run], header: HeaderRecord) -> set[str]:
-    """The requirements whose text is not what it was: a verdict on another one can be neither lost nor won."""
+    """The requirements whose text changed. A verdict on another text can be neither lost nor won."""
     now = {row.id: row.statement for row in header.requirements}
     before = [(row.id, row.statement) for run in earlier for row in run.header.requirements]
     return {id_ for id_, statement in before if id_ in now and now[id_] != statement}
@@ -169,14 +169,14 @@ def _margin(record: VerdictRecord) -> float:
 
 @dataclass(frozen=True)
 class SpeedChanges:
-    """What became of the speeds, and why some of the earlier ones were not compared."""
+    """The changes of speed, and why some earlier speeds were not compared."""
 
     changes: list[SpeedChange]
     reasons: tuple[str, ...]
 
 
 _WORKLOAD = ("description", "amount", "unit", "bytes_moved", "flops", "baseline")
-"""The fields of a measurement by which one workload is the same in two runs."""
+"""Fields of a measurement that must be equal for two runs to have timed the same workload."""
 
 
 def speeds(earlier: Sequence[Run], header: HeaderRecord, now: Sequence[MeasurementRecord]) -> SpeedChanges:
@@ -243,7 +243,7 @@ def _compare_speeds(found: Findings, earlier: Sequence[Run], header: HeaderRecor
 
 
 def _summary(changes: Sequence[SpeedChange]) -> list[str]:
-    """How many speeds were compared, and those of them that are no proven slowdown and yet worth a line."""
+    """Count the compared speeds, and list those that are worth a line without being proven slower."""
     if not changes:
         return []
     suspected = [change for change in changes if change.word == "slower" and not change.proven]
@@ -279,12 +279,12 @@ def _factors(change: SpeedChange) -> str:
 
 
 def _baselines(changes: Sequence[SpeedChange]) -> list[str]:
-    """Several implementations that all got faster on one workload may owe it to a baseline that got slower."""
+    """Name the workloads on which all implementations got faster: their baseline may have got slower."""
     by_place: dict[tuple[str, ...], list[SpeedChange]] = {}
     for change in changes:
         by_place.setdefault(change.now.place, []).append(change)
     return [
-        f"{' '.join(filter(None, place))}: all {len(own)} got faster, or the baseline, which has no figure, slower"
+        f"{' '.join(filter(None, place))}: all {len(own)} got faster, or the baseline, whose speed is not compared, got slower"
         for place, own in by_place.items()
         if len(own) > 1 and all(change.word == "faster" for change in own)
     ]
@@ -302,7 +302,7 @@ def _command(header: HeaderRecord, key: Key) -> str:
 
 
 def _versions(header: HeaderRecord, earlier: Sequence[Run], implementation: str) -> str:
-    """Said where another version of a package is tested now."""
+    """The two versions of its package, where they differ."""
     row = header.implementation(implementation)
     now = row.version if row else None
     rows = [run.header.implementation(implementation) for run in earlier]
@@ -311,7 +311,7 @@ def _versions(header: HeaderRecord, earlier: Sequence[Run], implementation: str)
 
 
 def _find_gone(found: Findings, earlier: Sequence[Run], header: HeaderRecord, selected: Selected) -> None:
-    """Name each implementation that this run asked for, by a name, glob or plug, and that is there no longer."""
+    """Name each implementation that this run selects, by a name, glob or plug, and that no longer exists."""
     good = "measured" if header.options.benchmark else "pass"
     kind: type[MeasurementRecord] | type[VerdictRecord] = MeasurementRecord if header.options.benchmark else VerdictRecord
     counts: Counter[str] = Counter()
@@ -332,5 +332,5 @@ def _find_gone(found: Findings, earlier: Sequence[Run], header: HeaderRecord, se
 
 
 def _shown(text: str) -> str:
-    """On one line of a terminal, which a record can neither clear nor colour."""
+    """Sanitise the text of a record for one line of a terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

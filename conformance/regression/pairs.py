@@ -11,7 +11,7 @@ from conformance.regression.speeds import SpeedChange, compare, speeds_of, takes
 
 
 class VerdictChange(StrEnum):
-    """What became of the verdict on one test case."""
+    """How the verdict on one test case changed."""
 
     NONE = "none"
     LOST = "lost"
@@ -43,12 +43,12 @@ class VerdictPair:
 
 
 def pair_verdicts(before: Iterable[VerdictRecord], now: Iterable[VerdictRecord]) -> list[VerdictPair]:
-    """Every test case that both sides hold, in the order of ``now``; of several earlier verdicts on one the last counts."""
+    """Pair every test case that both sides hold, in the order of ``now``; the last of several earlier verdicts counts."""
     known = {record.key: record for record in before}
     return [VerdictPair(known[record.key], record) for record in now if record.key in known]
 
 
 def compare_speeds(earlier: Sequence[Iterable[MeasurementRecord]], now: Sequence[MeasurementRecord]) -> list[SpeedChange]:
-    """What became of every speed that some earlier run has too, by the rule of conformance/regression/speeds.py."""
+    """Compare every speed that an earlier run has too, by the rule of conformance/regression/speeds.py."""
     again = {record.key: takes_of(record) for record in now}
     return compare([speeds_of(run) for run in earlier], speeds_of(now), again)

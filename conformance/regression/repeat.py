@@ -1,8 +1,8 @@
-"""The same code again and again: how often is it called slower than itself?
+"""Measure unchanged code again and again, and count how often it is called slower.
 
 ``python -m conformance.regression.repeat --repeats 50 -- --quick --impl built-in`` measures once, then so many times against
-that first run, and counts alarms; what follows ``--`` goes to pytest. The records stay in the folder, so that every pair
-of runs can be compared as well: that is said last, without further takes.
+that first run, and counts alarms; what follows ``--`` goes to pytest. The records stay in the folder. At the end all pairs of
+them are compared too, without further takes.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A slowdown is proven when every take shows a loss beyond chance, beyond the noise of both runs, and beyond 3 %.
 
-Pure arithmetic on the figures of record lines; what is measured again, and when, is decided elsewhere. The rule, its
-reasons and its limits stand in docs/regressions.md. All differences are natural logarithms of ratios.
+Pure arithmetic on speeds from records; other modules decide what is measured again, and when. docs/regressions.md gives the
+rule, its reasons and its limits. All differences are natural logarithms of ratios.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ FALSE_ALARM = 1e-3
 TAKES = 3
 """A loss is proven by this many takes, each from a fresh start; the first is the run's own."""
 MIRRORED = 5
-"""From so few figures that got faster nothing is learnt about the noise between runs."""
+"""At least so many speeds must have risen to estimate the noise between runs."""
 RESOLVED = math.log(1.1)
-"""A figure whose change certainly lies within this is called the same."""
+"""A speed whose change certainly lies within this is called the same."""
 
 Key = tuple[str, str, str, str, str]
 Place = tuple[str, str, str, str]
@@ -32,7 +32,8 @@ Place = tuple[str, str, str, str]
 
 @dataclass(frozen=True)
 class Speed:
-    """One measured speed. ``ratio`` is the baseline's time by its own, with the ends of its interval; ``seconds`` its own."""
+    """One measured speed. ``ratio`` is baseline time / own time, ``low`` and ``high`` its interval, ``seconds`` its own
+    time."""
 
     implementation: str
     workload: str
@@ -49,12 +50,12 @@ class Speed:
 
     @property
     def key(self) -> Key:
-        """The same in every run that measures this."""
+        """Identifies the speed: the same in every run."""
         return self.implementation, self.workload, self.dtype, self.device, self.cache
 
     @property
     def place(self) -> Place:
-        """Where it was measured: what an A/A pair of the same place knows the noise of."""
+        """Where it was measured. An A/A pair of the same place tells the noise there."""
         return self.workload, self.dtype, self.device, self.cache
 
     @property
@@ -70,7 +71,7 @@ class Speed:
 
 
 def speed_of(record: MeasurementRecord, take: TakeRecord | None = None) -> Speed | None:
-    """The figure of a measurement, or of a further take of it; None where it holds no speed beside a baseline."""
+    """The speed of a measurement, or of a further take of it; None where it has no ratio to a baseline."""
     of = take or record
     if of.verdict != "measured" or of.ratio is None or of.ratio_low is None or of.ratio_high is None or of.median_s is None:
         return None
@@ -82,21 +83,21 @@ def speed_of(record: MeasurementRecord, take: TakeRecord | None = None) -> Speed
 
 
 def speeds_of(records: Iterable[MeasurementRecord]) -> tuple[Speed, ...]:
-    """The figures of those that hold one."""
-    return tuple(figure for record in records if (figure := speed_of(record)) is not None)
+    """The speeds of the records that have one."""
+    return tuple(speed for record in records if (speed := speed_of(record)) is not None)
 
 
 def takes_of(record: MeasurementRecord) -> tuple[Speed, ...]:
-    """The figures of a measurement's further takes."""
-    return tuple(figure for take in record.takes if (figure := speed_of(record, take)) is not None)
+    """The speeds of a measurement's further takes."""
+    return tuple(speed for take in record.takes if (speed := speed_of(record, take)) is not None)
 
 
 @dataclass(frozen=True)
 class SpeedChange:
-    """What became of one figure between an earlier run and this one; ``now`` is the take that lost least.
+    """How one speed changed between an earlier run and this one; ``now`` is the take that lost least.
 
-    ``word`` is ``slower``, ``faster``, ``same`` or ``undecided``. ``loss`` above zero is slower. The three that follow are
-    what a loss must exceed, on top of `SAME_WITHIN`: the largest of them counts.
+    ``word`` is ``slower``, ``faster``, ``same`` or ``undecided``. ``loss`` above zero is slower. A loss must exceed the
+    largest of ``chance``, ``noise`` and ``scatter``, on top of `SAME_WITHIN`.
     """
 
     before: Speed
@@ -123,17 +124,17 @@ class SpeedChange:
 def compare(
     earlier: Sequence[Sequence[Speed]], now: Sequence[Speed], again: Mapping[Key, Sequence[Speed]] | None = None
 ) -> list[SpeedChange]:
-    """Every figure of this run that an earlier one has too, in order; ``again`` holds the further takes of suspects.
+    """Compare every speed of this run that an earlier one has too, in order; ``again`` holds the further takes of suspects.
 
-    Beside several earlier runs a figure is slower only where it is slower than in each of them, and faster likewise.
+    With several earlier runs a speed is slower only where it is slower than in each of them, and faster likewise.
     """
-    known = {figure.key for run in earlier for figure in run if not figure.again}
-    shared = [figure for figure in now if not figure.again and figure.key in known]
+    known = {speed.key for run in earlier for speed in run if not speed.again}
+    shared = [speed for speed in now if not speed.again and speed.key in known]
     by_key: dict[Key, list[SpeedChange]] = {}
     for run in earlier:
         for change in _compare_with(run, now, again or {}, family=len(shared)):
             by_key.setdefault(change.now.key, []).append(change)
-    return [_least(by_key[figure.key]) for figure in shared]
+    return [_least(by_key[speed.key]) for speed in shared]
 
 
 def suspects(changes: Iterable[SpeedChange]) -> list[SpeedChange]:
@@ -144,8 +145,8 @@ def suspects(changes: Iterable[SpeedChange]) -> list[SpeedChange]:
 def _compare_with(
     run: Sequence[Speed], now: Sequence[Speed], again: Mapping[Key, Sequence[Speed]], family: int
 ) -> list[SpeedChange]:
-    before = {figure.key: figure for figure in run}
-    pairs = [(before[figure.key], figure) for figure in now if figure.key in before]
+    before = {speed.key: speed for speed in run}
+    pairs = [(before[speed.key], speed) for speed in now if speed.key in before]
     scatter = _scatter(pairs, family)
     changes = []
     for old, new in pairs:
@@ -167,7 +168,7 @@ def _judge(before: Speed, now: Speed, takes: int, noise: float, scatter: float, 
     chance = _chance(before, now, FALSE_ALARM / max(1, family))
     change = SpeedChange(before, now, takes, "undecided", loss, chance, noise, scatter)
     if loss > change.threshold:
-        # The ratio fell; whose doing was it? Half of the loss at least must be time that this implementation takes longer.
+        # The baseline may have become faster: at least half of the loss must be additional time of the implementation.
         if math.log(now.seconds / before.seconds) < loss / 2:
             return replace(change, reason="its own time did not grow as its ratio fell: the baseline became faster")
         return replace(change, word="slower")
@@ -178,7 +179,7 @@ def _judge(before: Speed, now: Speed, takes: int, noise: float, scatter: float, 
 
 
 def _least(changes: Sequence[SpeedChange]) -> SpeedChange:
-    """Of the comparisons with several earlier runs, the one that says least."""
+    """The weakest of the comparisons with several earlier runs."""
     words = {change.word for change in changes}
     if len(words) > 1 and words & {"slower", "faster"}:
         changes = [change for change in changes if change.word not in ("slower", "faster")] or [
@@ -188,30 +189,30 @@ def _least(changes: Sequence[SpeedChange]) -> SpeedChange:
 
 
 def _chance(before: Speed, now: Speed, tail: float) -> float:
-    """What the sampling of both runs makes of no difference at all, with probability ``tail`` on this side."""
+    """The loss that sampling alone exceeds with probability ``tail`` where nothing changed."""
     parts = (before.error**2, now.error**2)
     total = sum(parts)
     if total == 0:
         return 0.0
-    # Welch and Satterthwaite: few samples know their own spread badly.
+    # Welch and Satterthwaite: few samples tell their own spread badly.
     freedom = total**2 / sum(
-        part**2 / max(1, figure.samples - 1) for part, figure in zip(parts, (before, now), strict=True) if part
+        part**2 / max(1, speed.samples - 1) for part, speed in zip(parts, (before, now), strict=True) if part
     )
     return student_quantile(tail, max(1, math.floor(freedom))) * math.sqrt(total)
 
 
-def _noise(place: Place, figures: Sequence[Speed]) -> float:
-    """How far the A/A pairs of this place reach in either run; where there is none, those of its device and cache."""
-    own = [figure.excursion for figure in figures if figure.again and figure.place == place]
-    others = [figure.excursion for figure in figures if figure.again and figure.place[2:] == place[2:]]
+def _noise(place: Place, speeds: Sequence[Speed]) -> float:
+    """How far the A/A pairs of this place reach from 1 in either run; where there is none, those of its device and cache."""
+    own = [speed.excursion for speed in speeds if speed.again and speed.place == place]
+    others = [speed.excursion for speed in speeds if speed.again and speed.place[2:] == place[2:]]
     return max(own or others, default=0.0)
 
 
 def _scatter(pairs: Sequence[tuple[Speed, Speed]], family: int) -> dict[str, float]:
-    """By device: how much a figure may lose between runs for no reason, estimated from those that gained.
+    """How much a speed may fall between runs for no reason, by device, estimated from the speeds that rose.
 
-    Noise has no side. What became faster without anybody's doing (an A/A pair whichever way it went) shows how far
-    unchanged figures wander between two runs, which the intervals inside one run cannot show; a slowdown does not hide in it.
+    Noise is symmetric. So speeds that rose, and A/A pairs whichever way they went, show how far unchanged speeds wander
+    between two runs. Intervals inside one run cannot show that, and no slowdown hides in it.
     """
     found: dict[str, float] = {}
     for device in {now.device for _, now in pairs}:
@@ -227,5 +228,5 @@ def _scatter(pairs: Sequence[tuple[Speed, Speed]], family: int) -> dict[str, flo
 @functools.lru_cache(maxsize=4096)
 def student_quantile(tail: float, freedom: int) -> float:
     """The t that Student's distribution exceeds with probability ``tail``, below one half."""
-    # From the far end, where the smallest tails keep all their digits.
+    # From the lower tail, where the smallest probabilities keep all their digits.
     return -float(special.stdtrit(freedom, tail))

@@ -44,7 +44,7 @@ class Step:
     command: tuple[str, ...]
     share: float = 1.0
     least: float = 0.0
-    """Seconds that it gets in any case."""
+    """The least time that it gets, in seconds."""
     fine: tuple[int, ...] = (0,)
 
 
@@ -160,7 +160,7 @@ def run(step: Step, output: Path, limit: float | None) -> bool:
         finally:
             if timer is not None:
                 timer.cancel()
-    words = f"exit {code} after {time.monotonic() - started:.0f} s" + (", its time was over" if overdue else "")
+    words = f"exit {code} after {time.monotonic() - started:.0f} s" + (", its time was up" if overdue else "")
     print(f"== {step.name}: {words}", flush=True)
     return code in step.fine and not overdue
 

@@ -17,15 +17,15 @@ from conformance.studies.study import Effort, Study, carry_out, of_systems, pars
 from impls.implementation import Implementation
 
 VERDICTS = ("holds", "does not hold", "undecided")
-"""What a measurement may say of a claim; ``not run`` and ``error`` are said by the command."""
+"""The verdicts that a measurement may give; the command adds ``not run`` and ``error``."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
     """What was measured, and what it says of the claim.
 
-    ``measured`` is a number in the claim's unit, or a few words. ``message`` is one sentence: why this verdict, and where it
-    stops. ``settings`` holds what somebody needs to do it again: seeds, sizes, steps.
+    ``measured`` is a number in the claim's unit, or a few words. ``message`` is one sentence: why this verdict, and its
+    limits. ``settings`` holds what is needed to repeat it: seeds, sizes, steps.
     """
 
     measured: float | str
@@ -59,7 +59,7 @@ class Claim:
     run: Callable[[Effort], Finding]
     quick: bool = False
     needs: tuple[str, ...] = ()
-    """Modules without which it is not run."""
+    """Modules that it needs; without them it is not run."""
     devices: tuple[str, ...] = ("cpu", "cuda")
 
     @property

@@ -1,4 +1,4 @@
-"""Follow how something grows along an axis, implementation by implementation: the error against the length, say.
+"""Measure how something grows along an axis for each implementation, such as the error with the length.
 
 A system's ``curves.py`` holds ``CURVES``: a tuple of `Curve`. ``python -m conformance.studies.curves`` follows each one for
 every selected implementation and writes a record for each trace; the report draws those of one name into one plot.

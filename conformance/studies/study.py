@@ -41,7 +41,7 @@ class Effort:
     """Seconds, not minutes: fewer steps, smaller sizes."""
     device: str = "cpu"
     say: Callable[[str], None] = lambda _: None
-    """Tells whoever waits how far it is, in a few words; call it as often as convenient."""
+    """Shows progress in a few words; call it as often as convenient."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ AnySubject = TypeVar("AnySubject", bound=Subject)
 
 
 def of_systems(module: str, attribute: str) -> tuple[Any, ...]:
-    """What the systems' packages hold under that name, in the order of the systems; one without such a file holds nothing."""
+    """Join the tuples of that name in the systems' packages, in the order of the systems. A system may lack the file."""
     found: list[Any] = []
     for system in SYSTEMS:
         name = f"conformance.{system.name}.{module}"
@@ -99,7 +99,8 @@ def refuse_obstacle(subject: Subject, effort: Effort) -> None:
 
 
 def run(studies: Sequence[Study], options: argparse.Namespace) -> tuple[list[StudyRecord], bool]:
-    """The records of every study, and whether the run was interrupted; what had not ended by then says so."""
+    """Run every study; return their records, and whether the run was interrupted. A study that was cut off gets a record
+    too."""
     records: list[StudyRecord] = []
     width = len(str(len(studies)))
     for place, study in enumerate(studies, start=1):
@@ -153,7 +154,7 @@ def parser(command: str, description: str, what: str) -> argparse.ArgumentParser
         "interrupted (what was found until then is recorded).",
     )
     made.add_argument("names", nargs="*", metavar=what, help="which ones: names, systems or globs of them. Default: all")
-    made.add_argument("--quick", action="store_true", help="those that have a short form, in it: seconds each")
+    made.add_argument("--quick", action="store_true", help="only those that have a short form, in that form: seconds each")
     made.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="where to run. Default: cpu")
     made.add_argument("--list", action="store_true", help="list them and exit, running nothing")
     made.add_argument(

@@ -17,7 +17,7 @@ FONT = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
 
 
 def drawable(text: str, longest: int = LONGEST_LABEL) -> str:
-    """The text with what the font lacks replaced, and not longer than the chart can bear."""
+    """The text with characters that the font lacks replaced, cut to what the chart has room for."""
     font = get_font(FONT)
     shown = "".join(c if font.get_char_index(ord(c)) else "?" for c in visible(text))
     return shown if len(shown) <= longest else shown[: longest - 1] + "…"
@@ -28,5 +28,5 @@ def text_width(text: str, size: float) -> float:
     """Points from the beginning of a text to the right end of its last glyph; 0 where nothing of it is seen."""
     if not text.strip():
         return 0.0
-    # The font's outlines have points of their own where they reach furthest, so no curve has to be followed.
+    # The font's outlines have points where they reach furthest, so the points give the width without following curves.
     return float(TextPath((0, 0), text, size=size, prop=FontProperties(fname=str(FONT))).vertices[:, 0].max())

@@ -1,4 +1,4 @@
-"""Every chart of the page: drawn once, under a file name that no record string can lead out of the folder."""
+"""Draw every chart of the page once, under a safe file name."""
 
 from __future__ import annotations
 

@@ -22,10 +22,10 @@ from reports.numbers import count, listing, significant
 HEIGHT = 250.0
 LONGEST, LONGEST_ROW = 34, 30
 MOST_BARS = 24
-"""Points of a line, up to which each has its own marker and interval; beyond it the intervals are a band."""
+"""Up to so many points of a line have markers and intervals of their own; a longer line has a band."""
 MOST_SPELLED, MOST_SIZES, LEAST_GAP = 1_000_000, 9, 0.09
 COINCIDE = 0.008
-"""Lines that are nearer to each other than this part of the axis everywhere cannot be told apart on a chart."""
+"""Lines that differ by no more than this part of the axis anywhere look the same on a chart."""
 
 
 @dataclass(frozen=True)

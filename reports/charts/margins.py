@@ -37,11 +37,12 @@ LOOKS: dict[Status, dict[str, Any]] = {
 """Told apart by shape and by colour."""
 VERBS = {Status.CONFORMS: "conform", Status.FAILS: "do not conform", Status.CRASHES: "crash"}
 HALF, BESIDE = 0.5, 0.3
-"""The axis of passing margins begins at ``HALF`` at most; with a margin of 0, beyond 0 by this part of its linear range."""
+"""The axis of passing margins begins at ``HALF`` or below; with a margin of 0 it goes beyond 0 by this part of its linear
+range."""
 BEYOND, MOST_DECADES, MOST_FAIL_TICKS = 1.15, 308, 2
-"""The axis of failing margins has more decades than the largest margin, by this factor, so that infinity is apart from it."""
+"""The axis of failing margins has more decades than the largest margin, by this factor, to leave room for infinity."""
 FEW = 30.0
-"""From this factor between the ends of a narrow axis on, only powers of ten have a tick."""
+"""Where the ends of a narrow axis differ by this factor or more, only powers of ten have a tick."""
 LEAST_REACH = 2.4
 """The speed axis reaches at least this factor to either side of 1, so that a few per cent of noise do not fill it."""
 

@@ -91,13 +91,13 @@ def mutant_chart(evidence: Evidence, system: SystemRecord) -> MutantChart | None
         return None
     ids = columns(evidence, system, mutants)
     rank = {id_: place for place, id_ in enumerate(ids)}
-    # By the first requirement that is meant to catch it: what works then reads as a diagonal.
+    # In the order of the first requirement that is meant to catch each: right catches form a diagonal.
     mutants.sort(key=lambda mutant: (min((rank[id_] for id_ in mutant.expected_killers), default=len(ids)), mutant.mutant))
     return MutantChart(system.title, system.requirement_prefix, tuple(mutants), tuple(ids), frozenset(idle(ids, mutants)))
 
 
 def planted(evidence: Evidence, system: SystemRecord) -> list[MutantRecord]:
-    """The mutants that a suite can be asked to catch."""
+    """The mutants that the suite must catch: neither honest nor equivalent variants."""
     of_system = (mutant for mutant in evidence.mutants if mutant.system == system.name)
     return [mutant for mutant in of_system if not mutant.honest and mutant.verdict != "equivalent"]
 

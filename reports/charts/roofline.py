@@ -27,7 +27,7 @@ class Roof:
 
     @property
     def ridge(self) -> float:
-        """FLOP per byte from which on the arithmetic is the ceiling, and no longer the memory."""
+        """FLOP per byte above which arithmetic is the ceiling, and below which memory is."""
         return self.flops_per_s / self.bytes_per_s
 
     def at(self, intensity: float) -> float:

@@ -14,7 +14,7 @@ from reports.ranking import RankingRow, Status, cache_order, main_workload, rank
 
 FEWEST_SCALES = 2
 FEWEST_SCALES_OF_A_SLOPE = 3
-"""Two points have a slope whatever lies between them."""
+"""A fit needs three points: two always have a slope."""
 
 
 def own_lines(measurements: Iterable[MeasurementRecord]) -> list[MeasurementRecord]:
@@ -65,7 +65,7 @@ def roofline_charts(evidence: Evidence, system: SystemRecord) -> list[RooflineCh
 def scaling_charts(evidence: Evidence, system: SystemRecord) -> list[LineChart]:
     """A chart per family of workloads, run, device, dtype and cache, where it has more than one scale.
 
-    It shows a rate; of work that is cut into more pieces the smaller its scale is, what one of them costs.
+    It shows a rate. Where a smaller scale cuts the work into more pieces, it shows the cost of one piece.
     """
     found = ranking(evidence, system.name)
     charts = []
@@ -115,7 +115,7 @@ def labelled(name: str, rows: Sequence[RankingRow]) -> str:
 
 
 def _ranked(measurements: Sequence[MeasurementRecord], rows: Sequence[RankingRow]) -> list[MeasurementRecord]:
-    """In the order of the ranking, so that one implementation has one place, and then by cache and scale."""
+    """In the order of the ranking, then by cache and scale, so that each implementation keeps one place."""
     rank = {row.implementation.name: place for place, row in enumerate(rows)}
     return sorted(
         measurements,

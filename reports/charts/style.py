@@ -16,7 +16,7 @@ from matplotlib.ticker import EngFormatter, FixedLocator, LogLocator, NullLocato
 
 from reports.charts.font import drawable
 
-# Okabe and Ito's palette, which stays apart under the common colour deficiencies; darkened where white asks for it.
+# Okabe and Ito's palette, distinct under the common colour deficiencies; darkened where a white ground needs it.
 BLUE, VERMILLION, BLACK, GREEN, PURPLE, OCHRE = "#0072B2", "#D55E00", "#000000", "#00795a", "#a0447c", "#946300"
 INK, QUIET, FAINT, RULE = "#1f2328", "#59636e", "#eaedf0", "#b8c0c8"
 PASS_GROUND, FAIL_GROUND, CARD = "#f7f9fb", "#fdf3ed", "#ffffff"
@@ -36,12 +36,12 @@ POINTS_PER_INCH, PAD, ROW, AROUND = 72, 10.0, 20.0, 62.0
 """``ROW`` is the height of a row of marks, ``AROUND`` that of what is above and below the rows."""
 TITLE_SIZE, TITLE_ROW, TEXT_SIZE, TEXT_ROW, LEGEND_ROW = 12.0, 16.0, 10.0, 14.0, 17.0
 CHARACTER, TITLE_CHARACTER, LEGEND_MARK = 6.4, 8.2, 40.0
-"""The width of a character, about, and of a mark in the legend with what is around it."""
+"""About the width of a character, and of a mark in the legend with its space."""
 MOST_ROWS, MOST_COLUMNS = 3, 4
 ZERO_BELOW = 0.4
 """A linear axis begins at 0 where its least value is below this part of its largest."""
 MANY = 150.0
-"""From this factor between the ends of a logarithmic axis on, only powers of ten have a tick."""
+"""Where the ends of a logarithmic axis differ by this factor or more, only powers of ten have a tick."""
 NEAR = 3
 """Decades to either side of 1 in which numbers are spelled out."""
 

@@ -15,7 +15,7 @@ SIGNATURE = "<!-- Rendered by Gaugeblock. -->"
 
 
 def as_svg(draw: Callable[[], Figure], title: str) -> bytes:
-    """What ``draw`` draws, whatever a matplotlibrc says; without the time and the version of matplotlib."""
+    """The figure of ``draw`` as SVG, whatever a matplotlibrc says; without the time and the version of matplotlib."""
     buffer = io.BytesIO()
     metadata = {"Date": None, "Creator": None, "Format": None, "Type": None, "Title": drawable(title)}
     with style.context(["default", STYLE]):

@@ -1,1 +1,1 @@
-"""What changed between two runs, in words: only what both put is compared, and only what is proven is called worse."""
+"""Say what changed between two runs: only what both tested is compared, and only what is proven is called worse."""

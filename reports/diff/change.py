@@ -18,7 +18,7 @@ class Change:
 
 
 def shown(text: str) -> str:
-    """A record string on one line of a terminal, which it can neither clear, colour nor reorder."""
+    """Sanitise a record string for one line of a terminal."""
     return visible(" ".join(text.split(" ")).strip()) or "-"
 
 

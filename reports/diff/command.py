@@ -19,7 +19,7 @@ from reports.numbers import count
 NOTHING_WORSE, WORSE, BAD_INPUT = 0, 1, 2
 
 EPILOG = """\
-Compared are the cases (implementation, requirement, case, dtype and device) that both runs tested. Exit codes: 0 when nothing
+The cases (implementation, requirement, case, dtype and device) that both runs tested are compared. Exit codes: 0 when nothing
 got worse; 1 when a verdict was lost (it passed, and now fails, crashes or is declared a gap), a mutant (a planted bug) is no
 longer caught, an honest variant is accused, or a slowdown is proven by the rule of docs/regressions.md; 2 for input that
 cannot be compared.
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("first", metavar="A", help="a record file, or a folder of them (*.jsonl): how it was")
-    parser.add_argument("second", metavar="B", help="the same for how it is")
+    parser.add_argument("second", metavar="B", help="the same, for how it is now")
     options = parser.parse_args(arguments)
     try:
         text, code = difference(load(record_files(options.first)), load(record_files(options.second)))

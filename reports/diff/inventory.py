@@ -1,4 +1,4 @@
-"""Say which implementations, requirements, packages and mutants are new, gone or another version."""
+"""Say which implementations, requirements, packages and mutants are new, gone or changed."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _packages(evidence: Evidence) -> dict[str, set[str]]:
 
 
 def mutants(old: Evidence, new: Evidence) -> tuple[list[Change], int]:
-    """Mutants that are caught no longer, or now; and how many both runs tested."""
+    """Mutants that are newly caught or no longer caught; and how many both runs tested."""
     before = {(killed.system, killed.mutant): killed for killed in old.mutants}
     after = {(killed.system, killed.mutant): killed for killed in new.mutants}
     # A run without any mutant was not asked to test the suite itself.
@@ -84,7 +84,7 @@ def _mutant(before: MutantRecord, after: MutantRecord) -> list[Change]:
         worse = (before.verdict, after.verdict) in (("killed", "survived"), ("honest", "false alarm"))
         text = f"{name} ({shown(after.sentence).rstrip('.')}): {shown(before.verdict)} → {shown(after.verdict)}"
         if after.verdict == "survived" and skipped:
-            # A bug that is not asked for cannot be caught.
+            # Fewer requirements may simply not look for this bug.
             return [Change(f"{text}; it was tested on {count(len(skipped), 'requirement')} fewer")]
         return [Change(text, worse=worse)]
     missed = [id_ for id_ in before.killers if id_ not in after.killers and id_ in after.checked]

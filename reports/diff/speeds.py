@@ -1,4 +1,4 @@
-"""Say which speeds changed between two runs; on one machine and without noise a change by the rule is proof.
+"""Say which speeds changed between two runs; on one machine and without noise, a change by the rule is proven.
 
 The rule is in conformance/regression/speeds.py. Records cannot be measured again, so a loss beyond the rule's threshold
 counts here as it is, unless the second run took it again itself (`--against`) and one of those takes does not show it.
@@ -51,7 +51,7 @@ def _latest(measurements: Iterable[MeasurementRecord]) -> dict[speeds.Key, Measu
 
 
 def _noisiest(measurements: Iterable[MeasurementRecord]) -> list[MeasurementRecord]:
-    """The A/A pairs of one side, at each place the noisiest."""
+    """The noisiest A/A pair of one side at each place."""
     pairs: dict[speeds.Place, MeasurementRecord] = {}
     for pair in measurements:
         if pair.again and speed_of(pair) is not None:
@@ -107,15 +107,15 @@ def _tell(
 
 
 def _doubt(change: speeds.SpeedChange) -> str:
-    """Which part of the rule a change whose intervals lie apart does not pass."""
+    """The part of the rule that a change fails although its intervals lie apart."""
     if change.takes > 1:
         return "measured again it was not slower"
     limit = f"a change of {math.exp(change.threshold):.2f}x"
     if change.noise == max(change.noise, change.chance, change.scatter):
         return f"the baseline beside itself is so noisy that {limit} could be chance"
     if change.scatter > change.chance:
-        return f"what nobody changed moved so much that {limit} could be chance"
-    return f"of so many figures {limit} could be chance"
+        return f"unchanged speeds moved so much that {limit} could be chance"
+    return f"among so many speeds {limit} could be chance"
 
 
 def _machine(evidence: Evidence, run: str) -> tuple[object, ...]:

@@ -14,7 +14,7 @@ from reports.numbers import count, margin
 from reports.ranking import requirement_named, worst_first
 
 ONE_BIT = 2.0
-"""A worst margin that at least doubled or halved, a bit of accuracy lost or won, has moved notably ..."""
+"""A worst margin that at least doubled or halved (a bit of accuracy) has moved notably ..."""
 NEAR = 0.1
 """... unless it is below this in both runs, where ten times the error would still pass."""
 

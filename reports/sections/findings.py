@@ -54,7 +54,7 @@ def _implementation(evidence: Evidence, implementation: ImplementationRecord, id
 
 
 def _same_crash(by_id: Mapping[str, list[VerdictRecord]]) -> list[list[str]]:
-    """Requirements on which nothing but one kind of crash was seen, together; every other one by itself.
+    """Group the requirements on which nothing but one kind of crash was seen; every other one is by itself.
 
     Messages that differ in their numbers alone (shapes, sizes, addresses) are of one kind.
     """
@@ -106,7 +106,7 @@ def _framed(title: str, implementation: str, ids: Sequence[str], body: Sequence[
 
 
 def _worst(result: VerdictRecord, kind: str, place: Inline, catches: str = "", also: Sequence[Block] = ()) -> list[Block]:
-    """The command that shows it again in sight; what it will show folded beneath."""
+    """The command that shows it again, and below it, folded, what it shows."""
     facts = _facts(result) + ([["The requirement catches", catches]] if catches else [])
     command: list[Block] = [CodeBlock(result.reproduce)] if result.reproduce else []
     return [*command, Details(f"The {kind.lower()} in numbers", [Table([kind, place], facts), *also])]

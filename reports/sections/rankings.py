@@ -1,4 +1,4 @@
-"""Every implementation in one line: conforming ones first, the most comfortable margin on top."""
+"""Every implementation in one line: conforming ones first, the smallest margin on top."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _table(rows: Sequence[RankingRow], main: MainWorkload | None, dtype: str) ->
     counted = {header: verdict for header, verdict in COUNTED.items() if any(row.counts[verdict] for row in rows)}
     classes = any(row.implementation.numerical_class for row in rows)
     words = ["Implementation", "Verdict", *(["Class"] if classes else [])]
-    numbers = [f"In {dtype}"] if dtype else []  # what the table is ranked by; see ranking_dtype
+    numbers = [f"In {dtype}"] if dtype else []  # the table is ranked by this; see ranking_dtype
     numbers += ["Worst margin", *([] if main is None else ["Speed"]), *counted, "Coverage"]
     body: list[list[Inline]] = [
         [

@@ -12,7 +12,7 @@ from reports.evidence import Evidence
 
 _Key = tuple[str, str, str, str]
 
-INTRODUCTION = "Releases of the same package, in their order, by the cases that both of two neighbours were tested on."
+INTRODUCTION = "Each release of a package is compared with the next, by the cases that both were tested on."
 
 
 def releases(evidence: Evidence) -> list[Section]:
@@ -61,7 +61,7 @@ def _changes(evidence: Evidence, earlier: ImplementationRecord, later: Implement
 
 
 def _counted(keys: list[_Key], of: list[_Key]) -> str:
-    """The requirements, with numbers of cases where not all that had been wrong are meant."""
+    """The requirements, each with its number of cases where that is not all of those that were wrong."""
     found, all_of = Counter(key[0] for key in keys), Counter(key[0] for key in of)
     return ", ".join(
         id_ + (f" ({found[id_]} of {all_of[id_]} cases)" if found[id_] < all_of[id_] else "") for id_ in sorted(found)

@@ -16,7 +16,7 @@ from reports.ranking import STATUS_WORDS, MainWorkload, Status, cache_order, mai
 
 INTRODUCTION = inline(
     "A ratio is the baseline's time divided by the implementation's own, with its 95 % interval; above 1 is faster. {} is "
-    "the baseline timed against itself: what it differs from 1 is noise. The roofline share is the least time that the "
+    "the baseline timed against itself: its difference from 1 is noise. The roofline share is the least time that the "
     "work could take on the machine's measured memory and matrix-product rates, divided by the time it took. With a {} "
     "cache each call finds its data in memory, with a {} one where the call before left it. No speed is "
     "shown for an answer that is wrong at the very shape and dtype that is timed, nor for one faster than the machine allows.",
@@ -29,12 +29,12 @@ NOISY = (
 )
 GROWTH = inline(
     "Time grows about as the scale to the power of the {}, which is fitted to the logarithms of all sizes: 1 is in "
-    "proportion, 2 with the square, below 1 fixed costs weigh at the small end. In brackets: where it would be if the times "
-    "tilted it as far as their 95 % intervals allow. The {} is the largest slope between two neighbouring sizes. "
-    "Where one ends before the others, it has no speed at the next size, and the reason is given there.",
+    "proportion, 2 is with the square, and below 1 fixed costs dominate small sizes. In brackets: the least and the largest "
+    "exponent that the 95 % intervals of the times allow. The {} is the largest slope between two neighbouring sizes. "
+    "Where an implementation ends before the others, it has no speed at the next size, and the reason is given there.",
     *(Emphasis("slope"), Emphasis("steepest step")),
 )
-NO_CEILING = "No ceiling is claimed for this work, so there is no roofline: how little it could cost is not known."
+NO_CEILING = "No ceiling is claimed for this work, so there is no roofline: its least cost is not known."
 DECIDED = ("faster", "slower", "baseline")
 """Decisions that a ratio shows by itself."""
 
@@ -120,7 +120,7 @@ def _workload(rows: list[MeasurementRecord], status: dict[str, Status]) -> list[
     parts += _warnings(rows)
     if timed:
         parts.append(Details("Intervals, decisions and their reasons, memory, compile time", [_more(timed)]))
-    # Without the second line of one that says the same of both caches.
+    # An implementation that says the same of both caches gets one line.
     others = {(m.implementation, m.verdict, m.message): m for m in reversed(rows) if m.verdict != "measured"}
     if others:
         absent = list(others.values())[::-1]

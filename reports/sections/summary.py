@@ -29,7 +29,7 @@ from reports.ranking import RankingRow, Status, fastest, main_workload, ranking,
 from reports.sections.claims import tally
 
 SHOWN_IDS = 3
-"""So many failed requirements, and so many in which it crashes, are named on the first screen beside the first one."""
+"""Beside the first one, so many requirements that fail, and so many that crash, are named on the first screen."""
 SHOWN_REQUIREMENTS = 12
 """So many failed requirements are spelled out per implementation; the findings hold the rest."""
 
@@ -121,9 +121,8 @@ def _conform(rows: Sequence[RankingRow], dtype: str) -> Inline:
 
 
 def _broken(evidence: Evidence, row: RankingRow) -> Inline:
-    """The first requirement that it breaks in words, with the margin where it has one; the others by name.
-
-    The first by its number, since requirements are in the order of the algorithm: its heart comes before its edges.
+    """The first broken requirement in words, with its margin if it has one; the others by id. The first by number:
+    requirements follow the algorithm, whose core comes before its edge cases.
     """
     if _always_crashes(row):
         return f"in every judged case, of {count(len(_in_order(row)), 'requirement')}"

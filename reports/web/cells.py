@@ -1,4 +1,4 @@
-"""What a table's cell means to a reader who looks or sorts: the kind of verdict in it, and the number that it shows."""
+"""Tell the kind of verdict in a table's cell, for its colour, and its number, for sorting."""
 
 from __future__ import annotations
 

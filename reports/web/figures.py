@@ -1,4 +1,4 @@
-"""Set a chart into the page as inline SVG: its colours follow the page's, and its ids are its own."""
+"""Put a chart into the page as inline SVG: its colours follow the page's, and its ids are unique."""
 
 from __future__ import annotations
 

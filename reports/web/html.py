@@ -63,7 +63,7 @@ class HtmlRenderer:
         here = f' <a class="here" href="#{first}" aria-label="{html.escape(f"Link to {text}")}">#</a>'
         heading = f"{self._inline(section.title)}{here}</h{level}>\n"
         if section.framed:
-            # The frame has the place, so that a link leads to its top.
+            # The frame has the id, so that a link leads to its top.
             body = f"<h{level}>{heading}{self.blocks(section.body, level + 1)}"
             return f'<section class="finding" id="{first}">{marks}\n{body}</section>\n'
         body = f'{marks}<h{level} id="{first}">{heading}{self.blocks(section.body, level + 1)}'
@@ -72,7 +72,7 @@ class HtmlRenderer:
     def _free_id(self, text: str) -> str:
         base = doc.slug(text)
         taken = {heading.id for heading in self.headings}
-        # A counter could run into a name of its own: tried until it is free.
+        # A numbered id may already be taken as well, so try until one is free.
         return next(name for name in chain([base], (f"{base}-{number}" for number in count(2))) if name not in taken)
 
     def _list(self, items: doc.BulletList) -> str:

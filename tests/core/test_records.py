@@ -185,7 +185,7 @@ def test_what_no_utf_8_can_carry_is_written_and_read_back(tmp_path: Path) -> Non
 
 def test_nothing_but_a_file_is_ever_replaced(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(OSError, match="no regular file"):
+    with pytest.raises(OSError, match="not a regular file"):
         io.write(tmp_path / "pipe", HEADER, [], FOOTER)
     assert (tmp_path / "pipe").is_fifo()
 

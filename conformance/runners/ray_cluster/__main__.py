@@ -29,7 +29,7 @@ PASSED, FAILED, USAGE, NOTHING = 0, 1, 4, 5
 
 
 def parse(arguments: Sequence[str] | None = None) -> Plan:
-    """The plan that a command line says."""
+    """The plan that a command line asks for."""
     parser = argparse.ArgumentParser(
         prog="python -m conformance.runners.ray_cluster",
         description="Spread a run of the suite over a Ray cluster, and merge what comes back into one record file.",
@@ -43,7 +43,7 @@ def parse(arguments: Sequence[str] | None = None) -> Plan:
     parser.add_argument("--dtype", action="append", default=[], help="as for pytest; repeatable")
     parser.add_argument("--quick", action="store_true", help="a small share of cases and workloads")
     parser.add_argument("--thorough", action="store_true", help="also the cases that take long")
-    parser.add_argument("--benchmark", "--benchmark-only", action="store_true", help="measure speed instead of judging")
+    parser.add_argument("--benchmark", "--benchmark-only", action="store_true", help="measure speed instead of testing")
     parser.add_argument("--records", type=Path, default=Path("fleet.jsonl"), metavar="FILE", help="default: %(default)s")
     parser.add_argument("--attempts", type=int, default=3, help="how often a shard is run before it is given up; default: 3")
     parser.add_argument("--timeout", type=float, default=3600, metavar="SECONDS", help="for one attempt; default: 3600")
@@ -126,7 +126,7 @@ def run(plan: Plan) -> int:
 
 
 def list_selection(specs: Sequence[str]) -> dict[str, Any]:
-    """What the specs select, found by another process, which may import what it wants."""
+    """The implementations that the specs select, listed in another process, since that imports third-party code."""
     with tempfile.TemporaryDirectory(prefix="gaugeblock-") as folder:
         target = Path(folder, "listing.json")
         command = [sys.executable, "-m", "conformance.runners.ray_cluster.listing", str(target), *specs]

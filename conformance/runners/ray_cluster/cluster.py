@@ -1,4 +1,4 @@
-"""Run shards on a Ray cluster, as many at once as fit; run a shard again where its machine was lost.
+"""Run shards on a Ray cluster, as many at once as fit; run a shard again if its machine was lost.
 
 Ray itself retries nothing. A lost shard is submitted again as a new task, so that every attempt is counted and reported.
 """
@@ -181,7 +181,7 @@ class _Fleet:
                 del self.running[reference]
             else:
                 self.waiting.remove(attempt)
-            message = f"no node of the cluster offers a {wanted}, {self.plan.patience_s:g} s long"
+            message = f"no node of the cluster offered a {wanted} within {self.plan.patience_s:g} s"
             self._finish(
                 Done(attempt.shard, None, tuple(records_without(attempt.shard, self.plan, "not run", message)), message),
                 message,

@@ -23,12 +23,12 @@ from conformance.records.schema import (
 from conformance.runners.ray_cluster.shards import MEASURE, Plan, Shard
 
 MACHINE = ("python", "platform", "cpu", "cores", "packages", "gpu", "commit")
-"""What of the environment must be alike for records to stand under one header."""
+"""The fields of the environment that must be equal for records to share a header."""
 
 
 @dataclass(frozen=True)
 class Done:
-    """What came of a shard: the run that it wrote, or records in its stead and the reason."""
+    """The result of a shard: the run that it wrote, or records in its place and the reason."""
 
     shard: Shard
     run: Run | None
@@ -100,7 +100,7 @@ def _header(plan: Plan, listing: Mapping[str, Any], group: Sequence[Done], first
 
 
 def _records(group: Sequence[Done]) -> list[Record]:
-    """The records of all shards; each baseline once, with the noisiest of the pairs that the shards measured of it."""
+    """The records of all shards; of each baseline only the noisiest A/A pair."""
     merged: list[Record] = []
     pairs: dict[tuple[str, ...], MeasurementRecord] = {}
     seen: dict[tuple[str, ...], str] = {}
@@ -120,7 +120,7 @@ def _records(group: Sequence[Done]) -> list[Record]:
 
 
 def _renamed(shard: Shard, name: str) -> str:
-    """A plug that shares its name with another is numbered beside it, and not where a shard has it alone."""
+    """Restore the number in the name of a plug: a shard that runs it alone gives it none."""
     return shard.name if shard.name_alone and name == shard.name_alone else name
 
 
@@ -130,5 +130,5 @@ def _identity(record: Record) -> tuple[str, ...]:
 
 
 def _noise(pair: MeasurementRecord) -> tuple[float, str]:
-    """Of two pairs, the one that reaches further from 1 counts; a line without a figure counts least."""
+    """Of two pairs the one that reaches further from 1 counts; a record without a ratio counts least."""
     return pair.excursion, io.dump(pair.to_json())
