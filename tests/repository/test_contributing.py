@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from impls.systems import SYSTEM_NAMES
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def named_paths() -> set[str]:
-    """What stands between backticks and looks like a path; `<system>` stands for each of the systems.
+    """The words in backticks that look like paths, with `<system>` replaced by the name of each system.
 
-    A package may be a module where it is small: the requirements of RAG are.
+    A small package may be a module instead: the requirements of RAG are.
     """
     text = re.sub(r"```.*?```", "", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), flags=re.S)
     words = {word for word in re.findall(r"`([^`\s]+)`", text) if "/" in word.rstrip("/") or re.search(r"\.(py|md)$", word)}
@@ -26,6 +28,7 @@ def test_every_path_in_contributing_exists() -> None:
     assert {name for name in names if not any((ROOT / path).exists() for path in (name, f"{name}.py"))} == set()
 
 
-def test_a_string_of_impl_passes_through_seven_files_at_most() -> None:
-    journey = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("**An `--impl` string")[2].partition("\n## ")[0]
-    assert 0 < len(set(re.findall(r"`([\w/<>]+\.py)`", journey))) <= 7
+@pytest.mark.parametrize(("journey", "most"), [("A q tensor", 14), ("A timing", 14), ("An `--impl` string", 7)])
+def test_a_journey_passes_through_few_files(journey: str, most: int) -> None:
+    text = re.split(r"\n## |\n\*\*", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition(f"**{journey}")[2])[0]
+    assert 0 < len(set(re.findall(r"`([\w/<>]+\.py)`", text))) <= most
