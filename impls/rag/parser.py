@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 
-from impls.rig.grammar import WHITE_SPACE, has_control, refuse_surrogates
+from impls.rig.grammar import WHITE_SPACE, has_control, refuse_surrogates, require_text
 
 MAX_QUERIES = 25
 """As many queries as the prompt asks for at most."""
@@ -22,8 +22,10 @@ _LIST_MARKER = re.compile(rf"(?:[-*+\u2022]|\(?[0-9]{{1,2}}\)|[0-9]{{1,2}}\.)(?=
 def parse(text: str) -> list[str]:
     """The queries, in the order of the text: without white space around them, each once, at most 25.
 
-    Lines with a list marker or a control character inside are left out. ValueError for a lone surrogate.
+    Lines with a list marker or a control character inside are left out.
+    ValueError for a lone surrogate, TypeError where the text is no str.
     """
+    require_text(text)
     refuse_surrogates(text)
     queries: dict[str, None] = {}
     for line in text.split("\n"):

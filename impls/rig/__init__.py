@@ -25,7 +25,7 @@ from impls.rig.parser import (
     read,
     read_file,
 )
-from impls.rig.resolver import Served, resolve
+from impls.rig.resolver import Served, resolve, resolve_async
 from impls.rig.tags import Tag, find_tags
 from impls.rig.writer import Unrepresentable, serialise
 
@@ -53,5 +53,6 @@ __all__ = [
     "read_file",
     "recover",
     "resolve",
+    "resolve_async",
     "serialise",
 ]

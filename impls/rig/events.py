@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
@@ -64,16 +63,14 @@ class State(Enum):
     CLOSE = "close"
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(NamedTuple):
     """A run of text that belongs to no annotation."""
 
     raw: str
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Annotation:
+class Annotation(NamedTuple):
     """A query to fetch a statistic, and the statistic that the model wrote."""
 
     query: str
@@ -82,8 +79,7 @@ class Annotation:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Recovered:
+class Recovered(NamedTuple):
     """An annotation that only the lenient profile reads. ``value`` is None where there is no arrow."""
 
     query: str
@@ -93,8 +89,7 @@ class Recovered:
     defects: frozenset[Defect]
 
 
-@dataclass(frozen=True, slots=True)
-class Incomplete:
+class Incomplete(NamedTuple):
     """The end of a document that stops inside an annotation; ``query`` and ``value`` are None before their opening quotes."""
 
     raw: str

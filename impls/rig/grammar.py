@@ -45,6 +45,13 @@ def has_control(string: str) -> bool:
     return _CONTROL.search(string) is not None
 
 
+def require_text(text: object) -> None:
+    """Raise TypeError if this is no str."""
+    if not isinstance(text, str):
+        advice = "; decode it first" if isinstance(text, (bytes, bytearray, memoryview)) else ""
+        raise TypeError(f"found {type(text).__name__}, expected str{advice}")
+
+
 def refuse_surrogates(text: str) -> None:
     """Raise ValueError if the text holds a lone surrogate."""
     if text.isascii():

@@ -9,6 +9,7 @@ is the definition.
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterator
 from itertools import zip_longest
 from typing import NamedTuple
@@ -236,7 +237,7 @@ class LenientStream:
         """Text that the strict stream has let go and that is not handed out."""
         self._at = 0
         """Where ``_pending`` begins in the document."""
-        self._openers: list[Opener] = []
+        self._openers: deque[Opener] = deque()
         """Those in ``_pending`` behind which nothing was read yet."""
         self._scanned = 0
         """No other opener begins in ``_pending`` before here."""
@@ -269,7 +270,7 @@ class LenientStream:
     def cancel(self) -> None:
         """Drop what is held back and take no more."""
         self._strict.cancel()
-        self._pending, self._openers = "", []
+        self._pending, self._openers = "", deque()
 
     def _take(self, item: StreamItem, items: list[LenientItem]) -> None:
         if isinstance(item, str):
@@ -301,7 +302,7 @@ class LenientStream:
                     items.append(text[handed : found.start])
                 handed = found.end
                 items.append(found._replace(start=self._at + found.start, end=self._at + found.end))
-            del self._openers[0]
+            self._openers.popleft()
         hold = len(text)
         if self._openers:
             hold = self._openers[0].start
@@ -317,4 +318,4 @@ class LenientStream:
         self._scanned = max(0, self._scanned - count)
         if count and self._openers:
             # Their places are counted anew; the same openers are found, since the first begins where the text now does.
-            self._scanned, self._openers = 0, []
+            self._scanned, self._openers = 0, deque()

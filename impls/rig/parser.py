@@ -31,9 +31,9 @@ from pathlib import Path
 
 from impls.rig.diagnostics import Diagnostic, diagnose
 from impls.rig.events import Annotation, Defect, Event, Incomplete, Recovered, Span, State, Text, coalesce
-from impls.rig.grammar import ARROW, CLOSE, DEFAULT_MAX_CANDIDATE, OPEN
+from impls.rig.grammar import ARROW, CLOSE, DEFAULT_MAX_CANDIDATE, OPEN, refuse_surrogates, require_text
 from impls.rig.lenient import LenientItem, LenientStream
-from impls.rig.strict import OFFICIAL, STRICT, StreamItem, StrictStream
+from impls.rig.strict import GRAMMARS, OFFICIAL, STRICT, StreamItem, StrictStream
 
 __all__ = [
     "LENIENT", "PROFILES", "Annotation", "Defect", "Diagnostic", "Event", "Incomplete", "Recovered", "Span", "State",
@@ -63,8 +63,8 @@ class StreamingParser:
             LenientStream(max_candidate) if profile == LENIENT else StrictStream(profile, max_candidate)
         )
         self._at = (0, 0, 0)
-        self._window = ""
-        """What was received and not yet handed out; only the lenient reader needs it, for the text of what it recovers."""
+        self._window: list[str] = []
+        """The chunks not yet handed out; only the lenient reader needs them, for the text of what it recovers."""
 
     @property
     def held_back(self) -> int:
@@ -73,9 +73,31 @@ class StreamingParser:
 
     def feed(self, chunk: str) -> list[Event]:
         """Read one more chunk."""
+        items = self._reader.feed(chunk)
         if self.profile == LENIENT:
-            self._window += chunk
-        return self._events(self._reader.feed(chunk))
+            self._window.append(chunk)
+        return self._events(items) if items else []
+
+    def feed_whole(self, text: str) -> list[Event]:
+        """Read all of a document but for its close, strictly or officially: as `feed`, without the bookkeeping of a stream."""
+        grammar = GRAMMARS[self.profile]
+        if not grammar.surrogates_allowed:
+            refuse_surrogates(text)
+        events: list[Event] = []
+        # Called as it is, since the __new__ that NamedTuple makes takes three times as long.
+        new, add, is_ascii = tuple.__new__, events.append, text.isascii()
+        at = 0
+        for match in grammar.whole.finditer(text):
+            start, end = place = match.span()
+            if at < start:
+                before, raw = (at, start), text[at:start]
+                add(new(Text, (raw, new(Span, (before, before, before)) if is_ascii else self._span(raw))))
+            raw = text[start:end]
+            add(new(Annotation, (*match.groups(), raw, new(Span, (place, place, place)) if is_ascii else self._span(raw))))
+            at = end
+        if is_ascii:
+            self._at = (at, at, at)
+        return events + self.feed(text[at:])
 
     def close(self) -> list[Event]:
         """End the document."""
@@ -89,11 +111,12 @@ class StreamingParser:
     def cancel(self) -> None:
         """Take no more, and forget what is held back."""
         self._reader.cancel()
-        self._window = ""
+        self._window = []
 
     def _events(self, items: Iterable[StreamItem | LenientItem]) -> list[Event]:
         events: list[Event] = []
         begun = self._at[0]
+        window = "".join(self._window)
         for item in items:
             if isinstance(item, str):
                 events.append(Text(item, self._span(item)))
@@ -104,13 +127,13 @@ class StreamingParser:
                 events.append(Annotation(query, value, raw, self._span(raw)))
             else:
                 mended, meant, start, end, defects = item
-                raw = self._window[start - begun : end - begun]
+                raw = window[start - begun : end - begun]
                 span = self._span(raw)
                 if defects or meant is None:
                     events.append(Recovered(mended, meant, raw, span, defects))
                 else:
                     events.append(Annotation(mended, meant, raw, span))
-        self._window = self._window[self._at[0] - begun :]
+        self._window = [window[self._at[0] - begun :]]
         return events
 
     def _span(self, raw: str) -> Span:
@@ -132,10 +155,13 @@ def _incomplete(text: Text) -> Incomplete:
 
 
 def parse(text: str, profile: str = "strict", max_candidate: int | None = None) -> list[Event]:
-    """The events of a whole document. No two texts are adjacent, none is empty."""
+    """The events of a whole document. No two texts are adjacent, none is empty. TypeError where it is no str."""
+    require_text(text)
     parser = StreamingParser(profile, max_candidate)
-    events = parser.feed(text) + parser.close()
-    return events if profile != LENIENT else coalesce(events)
+    if profile == LENIENT:
+        return coalesce(parser.feed(text) + parser.close())
+    events = parser.feed_whole(text) if max_candidate is None else parser.feed(text)
+    return events + parser.close()
 
 
 def find_annotations(text: str, profile: str = "strict") -> list[Annotation | Recovered]:

@@ -4,7 +4,7 @@
 - Each distinct query is fetched once, verbatim, and has one footnote where it is answered, in the order of the text.
 - What a lenient reader reads is resolved as well. The opener of what cannot be read is taken away, and a text that was cut
   inside an annotation ends before it.
-- A fetch that fails or finds nothing leaves the model's own value.
+- A fetch that fails, finds nothing or answers with another type leaves the model's own value.
 - Neither what was served nor the model's text can forge a tag or a footnote.
 
 docs/rig-specification.md, section 7.1, is the definition.
@@ -12,9 +12,13 @@ docs/rig-specification.md, section 7.1, is the definition.
 
 from __future__ import annotations
 
+import asyncio
+import inspect
+import math
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+import warnings
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 from urllib.parse import quote
 
@@ -50,7 +54,12 @@ class Served:
 
 
 Fetch = Callable[[str], Served | Mapping[str, Any] | None]
-"""Asked once for each distinct query. None means that nothing was found, and so does an exception."""
+"""Asked once for each distinct query. A mapping has the fields of `Served`; its other keys are ignored. None: nothing was
+found. So does an exception, and so does an answer of another type, with a RuntimeWarning."""
+
+AsyncFetch = Callable[[str], Awaitable[Served | Mapping[str, Any] | None]]
+AT_ONCE = 8
+"""Queries that `resolve_async` asks at the same time unless told otherwise."""
 
 
 def address(query: str) -> str:
@@ -59,40 +68,111 @@ def address(query: str) -> str:
 
 
 def resolve(text: str, fetch: Fetch) -> str:
-    """The text with each annotation resolved, and its footnotes. ValueError for a lone surrogate in the text."""
+    """The text with each annotation resolved, and its footnotes. ValueError for a lone surrogate in the text.
+
+    TypeError where ``text`` is no str, or ``fetch`` no function that returns its answer (for an async one: `resolve_async`).
+    """
+    _require_function(fetch)
+    annotations, runs = _parts(text)
+    return _written(annotations, runs, {query: _ask(fetch, query) for query in _queries(annotations)})
+
+
+async def resolve_async(text: str, fetch: AsyncFetch | Fetch, at_once: int = AT_ONCE) -> str:
+    """As `resolve`, with a ``fetch`` that may be async, asked ``at_once`` queries at the same time."""
+    _require_function(fetch)
+    if at_once < 1:
+        raise ValueError(f"found at_once={at_once}, expected the number of queries to ask at the same time")
+    annotations, runs = _parts(text)
+    free = asyncio.Semaphore(at_once)
+
+    async def ask(query: str) -> Served | None:
+        async with free:
+            try:
+                answer = fetch(query)
+                return _served(await answer if inspect.isawaitable(answer) else answer)
+            except Exception:
+                return None
+
+    queries = _queries(annotations)
+    answers = await asyncio.gather(*map(ask, queries))
+    return _written(annotations, runs, dict(zip(queries, answers, strict=True)))
+
+
+def _require_function(fetch: object) -> None:
+    if not callable(fetch):
+        raise TypeError(
+            f"found {type(fetch).__name__}, expected a function that is given a query and returns a Served or None"
+        )
+
+
+def _parts(text: str) -> tuple[list[LenientAnnotation], list[str]]:
+    """The annotations, and the model's own text before, between and after them."""
     annotations: list[LenientAnnotation] = []
-    runs = [""]
-    """The model's own text before, between and after the annotations."""
+    runs: list[str] = []
+    run: list[str] = []
     at = 0
     for attempt in attempts(text):
-        runs[-1] += text[at : attempt.start]
+        run.append(text[at : attempt.start])
         at = attempt.end
         if isinstance(attempt, LenientAnnotation):
             annotations.append(attempt)
-            runs.append("")
+            runs.append("".join(run))
+            run = []
         elif (raw := text[attempt.start : at]) != OPEN and OPEN.startswith(raw):
-            runs[-1] += raw  # half an opener at the end is a bracket that somebody wrote
+            run.append(raw)  # half an opener at the end is a bracket that somebody wrote
         elif attempt.truncated:
             at = len(text)
-    runs[-1] += text[at:]
-    served = {query: _ask(fetch, query) for query in dict.fromkeys(a.query for a in annotations)}
+    return annotations, [*runs, "".join([*run, text[at:]])]
+
+
+def _queries(annotations: Iterable[LenientAnnotation]) -> list[str]:
+    return list(dict.fromkeys(annotation.query for annotation in annotations))
+
+
+def _written(annotations: list[LenientAnnotation], runs: list[str], served: Mapping[str, Served | None]) -> str:
+    """The resolved text, given what was found for each query."""
     answered = [query for query, answer in served.items() if answer]
     footnotes = {query: number for number, query in enumerate(answered, start=1)}
-    body = _without_markup(runs[0])
+    pieces = [_without_markup(runs[0])]
     for number, annotation in enumerate(annotations, start=1):
         tag = _tag(annotation, served[annotation.query], footnotes.get(annotation.query))
-        body += f"[__DC__#{number}({tag})]{_without_markup(runs[number])}"
-    return body + _notes((number, query, served[query]) for query, number in footnotes.items())
+        pieces.append(f"[__DC__#{number}({tag})]{_without_markup(runs[number])}")
+    return "".join(pieces) + _notes((number, query, served[query]) for query, number in footnotes.items())
 
 
 def _ask(fetch: Fetch, query: str) -> Served | None:
     try:
         answer = fetch(query)
+        if not inspect.isawaitable(answer):
+            return _served(answer)
     except Exception:
         return None
-    if isinstance(answer, Mapping):
-        answer = Served(**{key: str(value) for key, value in answer.items()})
-    return answer if answer and _piece(answer.value) else None
+    if inspect.iscoroutine(answer):
+        answer.close()  # or Python warns that nobody awaited it
+    raise TypeError("found an async fetch, expected one that returns its answer; use resolve_async")
+
+
+def _served(answer: object) -> Served | None:
+    """An answer with texts in every field; None where there is no value in it."""
+    if answer is None:
+        return None
+    given = answer if isinstance(answer, Mapping) else vars(answer) if isinstance(answer, Served) else None
+    texts = {} if given is None else {field.name: _as_text(given.get(field.name)) for field in fields(Served)}
+    if None in texts.values() or given is None:
+        warnings.warn(
+            f"fetch returned {answer!r:.80}, expected a Served, a mapping of texts, or None", RuntimeWarning, stacklevel=4
+        )
+        return None
+    served = Served(**{name: text or "" for name, text in texts.items()})
+    return served if _piece(served.value) else None
+
+
+def _as_text(value: object) -> str | None:
+    """A field of an answer as a text: "" for None and for what is not a number, and None for what no text can be made of."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    is_text = isinstance(value, (str, int, float)) and not isinstance(value, bool)
+    return str(value) if is_text else None
 
 
 def _tag(annotation: LenientAnnotation, served: Served | None, footnote: int | None) -> str:

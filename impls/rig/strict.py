@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from impls.rig.grammar import ARROW, CLOSE, DEFAULT_MAX_CANDIDATE, OPEN, QUERY, STRING, refuse_surrogates
+from impls.rig.grammar import ARROW, CLOSE, DEFAULT_MAX_CANDIDATE, OPEN, QUERY, STRING, refuse_surrogates, require_text
 
 Found = tuple[str, str, int, int]
 StreamItem = str | Found
@@ -62,6 +62,7 @@ strings may hold any character but the quote, and lone surrogates are allowed.""
 def find_annotations(text: str, profile: str = STRICT) -> list[Found]:
     """The annotations of a document. ValueError for a lone surrogate in the strict profile."""
     grammar = GRAMMARS[profile]
+    require_text(text)
     if not grammar.surrogates_allowed:
         refuse_surrogates(text)
     # One bound method, one call for both strings and one for both ends: what is called for each annotation is what counts.
@@ -87,6 +88,8 @@ class StrictStream:
     """
 
     def __init__(self, profile: str = STRICT, max_candidate: int | None = DEFAULT_MAX_CANDIDATE) -> None:
+        if max_candidate is not None and (not isinstance(max_candidate, int) or isinstance(max_candidate, bool)):
+            raise TypeError(f"found max_candidate={max_candidate!r}, expected a number of code points or None")
         if max_candidate is not None and max_candidate < len(OPEN + "q" + ARROW + CLOSE):
             raise ValueError(f"found max_candidate={max_candidate}, which is shorter than the shortest annotation")
         self.max_candidate = max_candidate
@@ -112,6 +115,7 @@ class StrictStream:
         """Read one more chunk and return what has become certain."""
         if self._closed:
             raise ValueError("fed after close; make a new reader for a new document")
+        require_text(chunk)
         if not self._grammar.surrogates_allowed:
             refuse_surrogates(chunk)
         if self._in_string and not self._grammar.stop.search(chunk):

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from impls.rig.grammar import require_text
+
 _NUMBER = "[1-9][0-9]{0,8}"
 _PIECE = r"(?:(?!\|\|).)+"
 _TAG = re.compile(rf"\[__DC__#({_NUMBER})\(((?:(?!\)\]|\[__DC__#{_NUMBER}\()[^\x00-\x1f\x7f])+)\)\]")
@@ -37,6 +39,7 @@ class Tag(NamedTuple):
 
 def find_tags(text: str) -> list[Tag]:
     """The tags of a text, in its order. Of nested beginnings the innermost counts."""
+    require_text(text)
     found = []
     for tag in _TAG.finditer(text):
         body = _BODY.fullmatch(tag[2])

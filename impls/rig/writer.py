@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from impls.rig.grammar import ARROW, CLOSE, FORBIDDEN, OPEN, is_blank, refuse_surrogates
+from impls.rig.grammar import ARROW, CLOSE, FORBIDDEN, OPEN, is_blank, refuse_surrogates, require_text
 from impls.rig.strict import Found, find_annotations
 
 Segment = str | tuple[str, str]
@@ -21,6 +21,7 @@ class Unrepresentable(ValueError):
 def serialise_annotation(query: str, value: str) -> str:
     """One annotation. Unrepresentable for U+0022, a control character or a lone surrogate, and for a blank query."""
     for name, string in (("query", query), ("value", value)):
+        require_text(string)
         if found := _FORBIDDEN.search(string):
             advice = "there is no escape; write U+201C and U+201D" if found[0] == '"' else "control characters are not allowed"
             raise Unrepresentable(f"found U+{ord(found[0]):04X} in the {name} {string!r}; {advice}")
@@ -34,7 +35,7 @@ def serialise(segments: Iterable[Segment]) -> str:
     """The document that reads as these segments.
 
     Unrepresentable where there is none: see `serialise_annotation`, and texts which alone or with their neighbours would read
-    as an annotation. A text may end in an unfinished annotation only where the document ends.
+    as an annotation. A text may end in an unfinished annotation only where the document ends. TypeError for other segments.
     """
     wanted: list[Found] = []
     document = ""
@@ -42,6 +43,8 @@ def serialise(segments: Iterable[Segment]) -> str:
         start = len(document)
         if isinstance(segment, str):
             document += segment
+        elif not isinstance(segment, (tuple, list)) or len(segment) != 2:
+            raise TypeError(f"found {segment!r:.80}, expected a str, or the (query, value) of an annotation")
         else:
             document += serialise_annotation(*segment)
             wanted.append((*segment, start, len(document)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import itertools
 import re
 import subprocess
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 import impls.rag
 import impls.rig
 from conformance.rig.vectors import load
-from impls.rig import grammar, lenient, resolver, tags, writer
+from impls.rig import grammar, lenient, parser, resolver, strict, tags, writer
 from impls.rig.export import annotation_pattern
 from reference import rag, rig
 from reference.rig.resolved import tags as reference_tags
@@ -274,3 +275,35 @@ def test_long_lists_of_queries_are_read_as_by_the_reference(count: int) -> None:
 def test_a_list_with_a_lone_surrogate_is_refused() -> None:
     with pytest.raises(ValueError, match="lone surrogate"):
         impls.rag.parse("a?\n" * 3 + "\ud800")
+
+
+NOT_TEXTS = [
+    (b"x", "found bytes, expected str; decode it first"), (None, "found NoneType, expected str"), (["x"], "found list"),
+    (3, "found int"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("wrong", "message"), NOT_TEXTS, ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize("read", [
+    *(functools.partial(parser.parse, profile=profile) for profile in parser.PROFILES),
+    *(lambda chunk, profile=profile: parser.StreamingParser(profile).feed(chunk) for profile in parser.PROFILES),
+    parser.find_annotations, parser.diagnose, lenient.recover, strict.is_well_formed, strict.find_annotations, tags.find_tags,
+    impls.rag.parse, lambda text: resolver.resolve(text, lambda query: None), lambda query: writer.serialise([(query, "5")]),
+    lambda value: writer.serialise([("q", value)]), lambda text: list(parser.read([text])),
+])  # fmt: skip
+def test_what_is_no_text_is_refused_clearly(read: Any, wrong: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=f"^{message}"):
+        read(wrong)
+
+
+@pytest.mark.parametrize("wrong", ["9", 9.5, True])
+def test_a_bound_that_is_no_number_is_refused_clearly(wrong: Any) -> None:
+    for profile in parser.PROFILES:
+        with pytest.raises(TypeError, match="expected a number of code points or None"):
+            parser.parse("x", profile, wrong)
+
+
+@pytest.mark.parametrize("segment", [3, b"x", None, ("q",), ("q", "v", "x")])
+def test_what_is_no_segment_is_refused_clearly(segment: Any) -> None:
+    with pytest.raises(TypeError, match=r"expected a str, or the \(query, value\) of an annotation"):
+        writer.serialise(["x", segment])

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import urllib.parse
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conformance.rig.requirements.resolution import read_back
+from impls.rig import resolver as product
 from reference import rig
 from reference.rig.lenient import recover
 from reference.rig.resolver import FOOTNOTES, HEADING, ServedValue, address, differs, resolve
@@ -97,3 +100,92 @@ def test_values_are_flagged_where_both_are_plain_numbers_and_deviate(served: str
 
 def test_a_text_without_annotations_is_left_as_it_is() -> None:
     assert resolve("nothing [here]\n", lambda query: None) == "nothing [here]\n"
+
+
+TEXT = 'It was [__DC__("what was it?") --> "7"].'
+
+
+def _fails(query: str) -> product.Served:
+    raise KeyError(query)
+
+
+class _Raises:
+    def __getattr__(self, name: str) -> object:
+        raise RuntimeError(name)
+
+
+@pytest.mark.parametrize(("answer", "tag"), [
+    ({"value": "5", "unit": "%", "confidence": 0.9, 3: "x"}, "5 % [1]* || 7"),
+    ({"value": "7", "unit": None, "url": None}, "7 [1] || 7"),
+    ({"value": 7.5, "date": 2020}, "7.5 [1]* || 7"),
+    ({"value": None}, "|| 7"),
+    ({"value": float("nan")}, "|| 7"),
+    ({"unit": "%"}, "|| 7"),
+    ({}, "|| 7"),
+    (product.Served(5, None), "5 [1]* || 7"),  # type: ignore[arg-type]
+])  # fmt: skip
+@pytest.mark.parametrize("is_async", [False, True])
+def test_an_answer_with_other_fields_is_read(answer: Any, tag: str, is_async: bool) -> None:
+    async def fetch(query: str) -> Any:
+        return answer
+
+    for each in [fetch, lambda query: answer] if is_async else [lambda query: answer]:
+        written = asyncio.run(product.resolve_async(TEXT, each)) if is_async else product.resolve(TEXT, each)
+        assert written.partition(FOOTNOTES)[0] == f"It was [__DC__#1({tag})]."
+        assert "None" not in written
+
+
+@pytest.mark.parametrize("answer", [
+    ("5", "%"), ["5"], "5", 5, True, object(), _Raises(), {"value": ["5"]}, {"value": "5", "unit": {}}, {"value": True},
+    product.Served,
+], ids=str)  # fmt: skip
+@pytest.mark.parametrize("is_async", [False, True])
+def test_an_answer_of_another_type_leaves_the_models_value_and_warns(answer: Any, is_async: bool) -> None:
+    async def fetch(query: str) -> Any:
+        return answer
+
+    with pytest.warns(RuntimeWarning, match="expected a Served, a mapping of texts, or None"):
+        written = asyncio.run(product.resolve_async(TEXT, fetch)) if is_async else product.resolve(TEXT, lambda query: answer)
+    assert written == "It was [__DC__#1(|| 7)]."
+
+
+def test_a_failed_fetch_leaves_the_models_value() -> None:
+    async def fetch(query: str) -> None:
+        raise TimeoutError
+
+    assert asyncio.run(product.resolve_async(TEXT, fetch)) == "It was [__DC__#1(|| 7)]."
+    assert asyncio.run(product.resolve_async(TEXT, _fails)) == "It was [__DC__#1(|| 7)]."
+    assert product.resolve(TEXT, _fails) == "It was [__DC__#1(|| 7)]."
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_fetch_that_cannot_be_used_is_refused() -> None:
+    async def fetch(query: str) -> None:
+        pass
+
+    with pytest.raises(TypeError, match="found an async fetch, expected one that returns its answer; use resolve_async"):
+        product.resolve(TEXT, fetch)  # type: ignore[arg-type]
+    for text in (TEXT, "nothing"):
+        with pytest.raises(TypeError, match="found dict, expected a function"):
+            product.resolve(text, {})  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="found NoneType, expected a function"):
+            asyncio.run(product.resolve_async(text, None))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="at_once=0"):
+        asyncio.run(product.resolve_async(TEXT, fetch, at_once=0))
+
+
+def test_queries_are_asked_at_the_same_time_and_no_more_than_allowed() -> None:
+    text = "".join(rig.serialise_annotation(f"q{n % 9}", str(n)) for n in range(12))
+    running, most = 0, 0
+
+    async def fetch(query: str) -> product.Served | None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0)
+        running -= 1
+        return None if query == "q3" else product.Served(query, "u")
+
+    written = asyncio.run(product.resolve_async(text, fetch, at_once=4))
+    assert most == 4
+    assert written == product.resolve(text, lambda query: None if query == "q3" else product.Served(query, "u"))
