@@ -167,35 +167,21 @@ _OFF = "distance from the reference / way made"
 
 CURVES: tuple[Curve, ...] = (
     Curve(
-        name="error-against-steps",
-        system="ademamix",
-        title="How far parameters drift from the float64 trajectory",
-        axes=Axes("steps", _OFF, "xy"),
-        run=error_against_steps,
-        quick=True,
+        name="error-against-steps", system="ademamix", title="How far parameters drift from the float64 trajectory",
+        axes=Axes("steps", _OFF, "xy"), run=error_against_steps, quick=True,
     ),
     Curve(
-        name="error-against-spread",
-        system="ademamix",
+        name="error-against-spread", system="ademamix",
         title="How far parameters are off where gradients of neighbours differ in scale",
-        axes=Axes("deviation of the logarithm of the gradients' scales", _OFF, "y"),
-        run=error_against_spread,
-        quick=True,
+        axes=Axes("deviation of the logarithm of the gradients' scales", _OFF, "y"), run=error_against_spread, quick=True,
     ),
     Curve(
-        name="error-against-scale",
-        system="ademamix",
+        name="error-against-scale", system="ademamix",
         title="How far parameters are off where all gradients are small, or large",
-        axes=Axes("scale of the gradients", _OFF, "xy"),
-        run=error_against_scale,
-        quick=True,
+        axes=Axes("scale of the gradients", _OFF, "xy"), run=error_against_scale, quick=True,
     ),
     Curve(
-        name="step-against-ranks",
-        system="ademamix",
-        title="What one rank's step of a sharded tensor costs",
-        axes=Axes("ranks", "CPU seconds of a step, the slowest rank", "xy"),
-        run=step_against_ranks,
-        devices=("cpu",),
+        name="step-against-ranks", system="ademamix", title="What one rank's step of a sharded tensor costs",
+        axes=Axes("ranks", "CPU seconds of a step, the slowest rank", "xy"), run=step_against_ranks, devices=("cpu",),
     ),
-)
+)  # fmt: skip

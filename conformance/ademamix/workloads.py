@@ -95,12 +95,7 @@ WORKLOADS: tuple[Workload, ...] = (
     *_sizes("float32", {"1e4": ("cpu",), "1e5": ("cpu",), "1e6": _BOTH, "1e7": _BOTH, "1e8": ("cuda",)}),
     *(
         _workload(
-            f"float32-{tensors}-tensors",
-            1_000_000,
-            tensors,
-            devices=_BOTH,
-            family="float32-tensors",
-            scale=float(tensors),
+            f"float32-{tensors}-tensors", 1_000_000, tensors, devices=_BOTH, family="float32-tensors", scale=float(tensors),
             scale_name="tensors",
         )
         for tensors in (1, 10, 100, 1000)
@@ -109,7 +104,7 @@ WORKLOADS: tuple[Workload, ...] = (
     *_sizes("bfloat16-moments", {"1e6": ("cpu",), "1e7": ("cpu",)}, states="bfloat16"),
     *_sizes("8bit", {"1e6": _BOTH, "1e7": _BOTH, "1e8": ("cuda",)}, states="8bit"),
     *_sizes("bfloat16-8bit", {"1e7": _BOTH, "1e8": ("cuda",)}, dtype="bfloat16", states="8bit"),
-)
+)  # fmt: skip
 
 
 def prepare(implementation: Implementation, workload: Workload, device: str) -> Prepared:

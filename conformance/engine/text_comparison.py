@@ -1,10 +1,12 @@
-"""Compare texts and lists, showing the part that differs; and the simplest text cases. RIG and RAG share it."""
+"""What the checks of RIG and of RAG share: comparisons that show the part that differs, and cases of texts."""
 
 from __future__ import annotations
 
+import functools
+import random
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 from conformance.engine.comparison import Comparison, equal
 
@@ -47,8 +49,39 @@ class TextCase:
     dtypes: tuple[str, ...] = ()
 
 
+AnyTextCase = TypeVar("AnyTextCase", bound=TextCase)
+
+
+def group(*cases: AnyTextCase) -> tuple[AnyTextCase, ...]:
+    """The cases of one requirement: the first belongs to ``--quick``."""
+    return tuple(replace(case, quick=index == 0) for index, case in enumerate(cases))
+
+
 @dataclass(frozen=True)
 class Plain(TextCase):
     """A case with an id alone: the check knows its content."""
 
     id: str
+
+
+@dataclass(frozen=True)
+class GeneratedTexts(TextCase):
+    """Texts drawn from a format's own pieces, fewer than ``longest`` of them; the reference says what is in them."""
+
+    id: str
+    seed: int
+    count: int
+    pieces: tuple[str, ...]
+    longest: int
+
+
+def generated_cases(pieces: tuple[str, ...], longest: int) -> tuple[GeneratedTexts, ...]:
+    """Four cases of a hundred texts each."""
+    return tuple(GeneratedTexts(f"seed-{seed}", seed, 100, pieces, longest, quick=seed == 0) for seed in range(4))
+
+
+@functools.lru_cache(maxsize=16)
+def generated(case: GeneratedTexts) -> tuple[str, ...]:
+    """The texts of a case."""
+    source = random.Random(case.seed)
+    return tuple("".join(source.choices(case.pieces, k=source.randrange(1, case.longest))) for _ in range(case.count))

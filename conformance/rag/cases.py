@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import functools
-import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from conformance.engine.text_comparison import TextCase
+from conformance.engine.text_comparison import TextCase, generated_cases, group
 from impls.implementation import Unsupported
 
 
@@ -44,11 +42,6 @@ def differ(name: str, text: str, strict: tuple[str, ...], official: tuple[str, .
 def strict_only(name: str, text: str, *queries: str) -> RagCase:
     """An answer about a rule that the official profile has no word on."""
     return RagCase(name, text, queries, None)
-
-
-def group(*cases: RagCase) -> tuple[RagCase, ...]:
-    """The cases of one requirement: the first belongs to ``--quick``."""
-    return tuple(replace(case, quick=index == 0) for index, case in enumerate(cases))
 
 
 POPULATION = "What is the population of Sunnyvale, CA?"
@@ -187,26 +180,9 @@ ORDER: tuple[RagCase, ...] = group(
 )
 
 
-@dataclass(frozen=True)
-class GeneratedAnswers(TextCase):
-    """Answers drawn from the format's own pieces."""
-
-    id: str
-    seed: int
-    count: int
-
-
 _PIECES = (
     "a?", "b?", "What is x in y?", "\n", "\n", "\n", "\r\n", "\r", " ", "\t", "- ", "1. ", "(2) ", "\x00", "\u2028", "\x85",
     "é",
 )  # fmt: skip
 
-
-@functools.lru_cache(maxsize=16)
-def generated(case: GeneratedAnswers) -> tuple[str, ...]:
-    """The answers of a case."""
-    source = random.Random(case.seed)
-    return tuple("".join(source.choices(_PIECES, k=source.randrange(1, 40))) for _ in range(case.count))
-
-
-GENERATED = tuple(GeneratedAnswers(f"seed-{seed}", seed, 100, quick=seed == 0) for seed in range(4))
+GENERATED = generated_cases(_PIECES, 40)

@@ -52,22 +52,7 @@ class CorrectReader:
         return queries[: self.limit]
 
 
-# Each class below is one bug, named in the table at the end of the file.
-
-
-class OneQuery(CorrectReader):
-    def lines(self, text: str) -> list[str]:
-        return [text.replace("\n", " ")]
-
-
-class SplitsAtCommas(CorrectReader):
-    def lines(self, text: str) -> list[str]:
-        return re.split(r"[\n,;]", text)
-
-
-class NeverEmpty(CorrectReader):
-    def finish(self, queries: list[str]) -> list[str]:
-        return super().finish(queries) or [""]
+# Each class below is one bug, named in the table at the end of the file. A bug of one expression stands in the table itself.
 
 
 class KeepsReturns(CorrectReader):
@@ -76,11 +61,6 @@ class KeepsReturns(CorrectReader):
 
     def is_allowed(self, query: str) -> bool:
         return super().is_allowed(query.removesuffix("\r"))
-
-
-class NeedsLineEnds(CorrectReader):
-    def lines(self, text: str) -> list[str]:
-        return text.split("\n")[:-1]
 
 
 class KeepsBlankLines(CorrectReader):
@@ -94,27 +74,12 @@ class KeepsBlankLines(CorrectReader):
         return text.removesuffix("\n").split("\n")
 
 
-class StopsAtBlankLines(CorrectReader):
-    def lines(self, text: str) -> list[str]:
-        return re.split(r"\n\s*\n", text.lstrip("\n"))[0].split("\n")
-
-
 class TrimsAsciiOnly(CorrectReader):
     def trimmed(self, line: str) -> str:
         return line.strip(" \t\r\n\x0b\x0c")
 
     def is_query(self, query: str) -> bool:
         return super().is_query(query) and bool(query.strip(_BLANKS))
-
-
-class TrimsAsJavaScript(CorrectReader):
-    def trimmed(self, line: str) -> str:
-        return line.strip(_BLANKS + "\ufeff")
-
-
-class TrimsAsPython(CorrectReader):
-    def trimmed(self, line: str) -> str:
-        return line.strip()
 
 
 class TrimsCommonSpace(CorrectReader):
@@ -125,27 +90,12 @@ class TrimsCommonSpace(CorrectReader):
         return super().is_query(query) and bool(query.strip(_BLANKS))
 
 
-class DropsSurrogatesOfAnswers(CorrectReader):
-    def lines(self, text: str) -> list[str]:
-        return super().lines(text.encode("utf-8", "ignore").decode())
-
-
 class ReadsJson(CorrectReader):
     def parse(self, text: str) -> list[str]:
         try:
             return list(map(str, json.loads(text))) or [text]
         except (ValueError, TypeError):
             return super().parse(text)
-
-
-class TrimsNothing(CorrectReader):
-    def trimmed(self, line: str) -> str:
-        return line.removesuffix("\r") if line.strip(_BLANKS) else ""
-
-
-class Sorts(CorrectReader):
-    def finish(self, queries: list[str]) -> list[str]:
-        return sorted(super().finish(queries))
 
 
 class Shuffles(CorrectReader):
@@ -158,11 +108,6 @@ class KeepsTheLast(CorrectReader):
         queries = [q for line in self.lines(text) if self.is_query(q := self.trimmed(line))]
         kept = set(list(dict.fromkeys(queries))[: self.limit])
         return list(dict.fromkeys(q for q in reversed(queries) if q in kept))[::-1]
-
-
-class KeepsRepeats(CorrectReader):
-    def is_known(self, query: str, before: list[str]) -> bool:
-        return False
 
 
 class KnowsUntrimmed(CorrectReader):
@@ -183,60 +128,15 @@ def _folded(fold: Callable[[str], str]) -> type[CorrectReader]:
     return Folds
 
 
-class CutsLinesFirst(CorrectReader):
-    def lines(self, text: str) -> list[str]:
-        return super().lines(text)[: self.limit]
-
-
 class CutsBeforeRepeats(CorrectReader):
     def parse(self, text: str) -> list[str]:
         queries = [q for line in self.lines(text) if self.is_query(q := self.trimmed(line))]
         return list(dict.fromkeys(queries[: self.limit]))
 
 
-class MendsBullets(CorrectReader):
-    def trimmed(self, line: str) -> str:
-        return re.sub(r"^[-*+\u2022](?:\s+|\Z)", "", super().trimmed(line))
-
-
 class MendsNumbers(CorrectReader):
     def trimmed(self, line: str) -> str:
         return re.sub(r"^(?:\d{1,2}[.)]|\(\d{1,2}\))\s+", "", super().trimmed(line))
-
-
-class SplitsLines(CorrectReader):
-    def lines(self, text: str) -> list[str]:
-        return text.splitlines()
-
-
-class SplitsAtReturns(CorrectReader):
-    def lines(self, text: str) -> list[str]:
-        return re.split("\r\n|\r|\n", text)
-
-
-class AllowsControls(CorrectReader):
-    def is_allowed(self, query: str) -> bool:
-        return not re.search("[\ud800-\udfff]", query)
-
-
-class AllowsTabs(CorrectReader):
-    def is_allowed(self, query: str) -> bool:
-        return super().is_allowed(query.replace("\t", " "))
-
-
-class NeedsAQuestionMark(CorrectReader):
-    def is_query(self, query: str) -> bool:
-        return super().is_query(query) and query.endswith(("?", "؟"))
-
-
-class Unquotes(CorrectReader):
-    def given(self, query: str) -> str:
-        return query.strip("\"'")
-
-
-class Lowers(CorrectReader):
-    def given(self, query: str) -> str:
-        return query.lower()
 
 
 class Remembers(CorrectReader):
@@ -247,16 +147,6 @@ class Remembers(CorrectReader):
         fresh = [query for query in queries if query not in self.before]
         self.before = set(queries) if len(queries) < 3 and all(len(query) == 2 for query in queries) else set()
         return super().finish(fresh)
-
-
-class ShortLines(CorrectReader):
-    def is_query(self, query: str) -> bool:
-        return len(query) <= 4096 and super().is_query(query)
-
-
-class PassesSurrogates(CorrectReader):
-    def is_allowed(self, query: str) -> bool:
-        return not re.search("[\x00-\x1f\x7f]", query)
 
 
 class ByReference:
@@ -316,22 +206,31 @@ _NO_NUMBERS = re.compile(r"[-*+\u2022](?!\S)")
 _NO_BULLETS = re.compile(r"(?:[0-9]{1,2}[.)]|\([0-9]{1,2}\))(?!\S)")
 
 MUTANTS: tuple[Mutant, ...] = (
-    _mutant("one-query", "Takes the whole answer for one query.", OneQuery, "RAG-01", "RAG-21"),
-    _mutant("commas", "Splits at commas and semicolons too.", SplitsAtCommas, "RAG-17"),
-    _mutant("never-empty", "Returns an empty query where there is none.", NeverEmpty, "RAG-02"),
+    _mutant("one-query", "Takes the whole answer for one query.", _turned(lines=lambda self, text: [text.replace("\n", " ")]),
+            "RAG-01", "RAG-21"),
+    _mutant("commas", "Splits at commas and semicolons too.", _turned(lines=lambda self, text: re.split(r"[\n,;]", text)),
+            "RAG-17"),
+    _mutant("never-empty", "Returns an empty query where there is none.",
+            _turned(finish=lambda self, queries: CorrectReader.finish(self, queries) or [""]), "RAG-02"),
     _mutant("keeps-returns", "Leaves the CR of CR LF on the query.", KeepsReturns, "RAG-03"),
-    _mutant("needs-line-ends", "Drops a last line without an end.", NeedsLineEnds, "RAG-04"),
+    _mutant("needs-line-ends", "Drops a last line without an end.", _turned(lines=lambda self, text: text.split("\n")[:-1]),
+            "RAG-04"),
     _mutant("blank-lines", "Returns blank lines as empty queries.", KeepsBlankLines, "RAG-05"),
-    _mutant("first-paragraph", "Stops at the first blank line.", StopsAtBlankLines, "RAG-05"),
+    _mutant("first-paragraph", "Stops at the first blank line.",
+            _turned(lines=lambda self, text: re.split(r"\n\s*\n", text.lstrip("\n"))[0].split("\n")), "RAG-05"),
     _mutant("ascii-trim", "Trims ASCII white space alone.", TrimsAsciiOnly, "RAG-06"),
-    _mutant("javascript-trim", "Trims U+FEFF too.", TrimsAsJavaScript, "RAG-06"),
-    _mutant("python-trim", "Trims as Python's str.strip does, U+001C to U+001F too.", TrimsAsPython, "RAG-16"),
+    _mutant("javascript-trim", "Trims U+FEFF too.", _turned(trimmed=lambda self, line: line.strip(_BLANKS + "\ufeff")),
+            "RAG-06"),
+    _mutant("python-trim", "Trims as Python's str.strip does, U+001C to U+001F too.",
+            _turned(trimmed=lambda self, line: line.strip()), "RAG-16"),
     _mutant("common-trim", "Trims the white space that is common.", TrimsCommonSpace, "RAG-06"),
-    _mutant("no-trim", "Trims nothing but CR.", TrimsNothing, "RAG-06"),
-    _mutant("sorted", "Returns the queries sorted.", Sorts, "RAG-07"),
+    _mutant("no-trim", "Trims nothing but CR.",
+            _turned(trimmed=lambda self, line: line.removesuffix("\r") if line.strip(_BLANKS) else ""), "RAG-06"),
+    _mutant("sorted", "Returns the queries sorted.",
+            _turned(finish=lambda self, queries: sorted(CorrectReader.finish(self, queries))), "RAG-07"),
     _mutant("shuffled", "Returns the queries in an order of its own.", Shuffles, "RAG-07"),
     _mutant("last-of-equals", "Keeps the last place of a repeated query.", KeepsTheLast, "RAG-07"),
-    _mutant("repeats", "Keeps repeated queries.", KeepsRepeats, "RAG-08"),
+    _mutant("repeats", "Keeps repeated queries.", _turned(is_known=lambda self, query, before: False), "RAG-08"),
     _mutant("repeats-untrimmed", "Looks for repeated lines before it trims them.", KnowsUntrimmed, "RAG-08"),
     _mutant("folds-case", "Takes queries that differ in case for repeats.", _folded(str.casefold), "RAG-09"),
     _mutant("folds-space", "Takes queries that differ in inner space for repeats.",
@@ -341,10 +240,13 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant("no-limit", "Returns every query.", _turned(limit=10**9), "RAG-10"),
     _mutant("limit-20", "Returns 20 queries.", _turned(limit=20), "RAG-10", "RAG-11"),
     _mutant("limit-26", "Returns 26 queries.", _turned(limit=26), "RAG-10"),
-    _mutant("cuts-lines-first", "Reads the first 25 lines.", CutsLinesFirst, "RAG-11"),
+    _mutant("cuts-lines-first", "Reads the first 25 lines.",
+            _turned(lines=lambda self, text: CorrectReader.lines(self, text)[: self.limit]), "RAG-11"),
     _mutant("cuts-before-repeats", "Keeps 25 queries, then drops repeats.", CutsBeforeRepeats, "RAG-11"),
     _mutant("keeps-bullets", "Returns lines with bullets.", _turned(marker=_NO_BULLETS), "RAG-12"),
-    _mutant("mends-bullets", "Strips bullets.", MendsBullets, "RAG-12"),
+    _mutant("mends-bullets", "Strips bullets.",
+            _turned(trimmed=lambda self, line: re.sub(r"^[-*+\u2022](?:\s+|\Z)", "", CorrectReader.trimmed(self, line))),
+            "RAG-12"),
     _mutant("keeps-numbers", "Returns numbered lines.", _turned(marker=_NO_NUMBERS), "RAG-13"),
     _mutant("mends-numbers", "Strips numbers.", MendsNumbers, "RAG-13"),
     _mutant("one-digit", "Takes numbers of two digits for no list markers.",
@@ -368,17 +270,26 @@ MUTANTS: tuple[Mutant, ...] = (
             _turned(marker=re.compile(r"[-*+\u2022(\d]")), "RAG-14"),
     _mutant("long-numbers", "Takes numbers of any length for list markers.",
             _turned(marker=re.compile(r"(?:[-*+\u2022]|\(?\d+[.)])(?!\S)")), "RAG-14"),
-    _mutant("splitlines", "Splits the text with str.splitlines.", SplitsLines, "RAG-15", "RAG-16"),
-    _mutant("splits-at-returns", "Ends a line at a CR alone.", SplitsAtReturns, "RAG-16"),
-    _mutant("controls", "Returns lines with control characters.", AllowsControls, "RAG-16"),
-    _mutant("tabs", "Returns lines with tabs.", AllowsTabs, "RAG-16"),
-    _mutant("question-mark", "Drops lines without a question mark.", NeedsAQuestionMark, "RAG-17"),
-    _mutant("unquotes", "Strips quotation marks.", Unquotes, "RAG-17"),
-    _mutant("lowers", "Returns queries in lower case.", Lowers, "RAG-01", "RAG-17"),
+    _mutant("splitlines", "Splits the text with str.splitlines.", _turned(lines=lambda self, text: text.splitlines()),
+            "RAG-15", "RAG-16"),
+    _mutant("splits-at-returns", "Ends a line at a CR alone.", _turned(lines=lambda self, text: re.split("\r\n|\r|\n", text)),
+            "RAG-16"),
+    _mutant("controls", "Returns lines with control characters.",
+            _turned(is_allowed=lambda self, query: not re.search("[\ud800-\udfff]", query)), "RAG-16"),
+    _mutant("tabs", "Returns lines with tabs.",
+            _turned(is_allowed=lambda self, query: CorrectReader.is_allowed(self, query.replace("\t", " "))), "RAG-16"),
+    _mutant("question-mark", "Drops lines without a question mark.",
+            _turned(is_query=lambda self, query: CorrectReader.is_query(self, query) and query.endswith(("?", "؟"))),
+            "RAG-17"),
+    _mutant("unquotes", "Strips quotation marks.", _turned(given=lambda self, query: query.strip("\"'")), "RAG-17"),
+    _mutant("lowers", "Returns queries in lower case.", _turned(given=lambda self, query: query.lower()), "RAG-01", "RAG-17"),
     _mutant("remembers", "Drops queries that the answer before held.", Remembers, "RAG-18"),
-    _mutant("short-lines", "Drops lines of more than 4096 characters.", ShortLines, "RAG-19"),
-    _mutant("surrogates", "Returns queries with lone surrogates.", PassesSurrogates, "RAG-20"),
-    _mutant("drops-surrogates", "Drops lone surrogates and reads the rest.", DropsSurrogatesOfAnswers, "RAG-20"),
+    _mutant("short-lines", "Drops lines of more than 4096 characters.",
+            _turned(is_query=lambda self, query: len(query) <= 4096 and CorrectReader.is_query(self, query)), "RAG-19"),
+    _mutant("surrogates", "Returns queries with lone surrogates.",
+            _turned(is_allowed=lambda self, query: not re.search("[\x00-\x1f\x7f]", query)), "RAG-20"),
+    _mutant("drops-surrogates", "Drops lone surrogates and reads the rest.",
+            _turned(lines=lambda self, text: CorrectReader.lines(self, text.encode("utf-8", "ignore").decode())), "RAG-20"),
     _mutant("undeclared", "Reads as the official reader does, without declaring it.", Official,
             "RAG-12", "RAG-13", "RAG-16", "RAG-20"),
     _mutant("official-unlimited", "Declares the official profile and returns every query.",

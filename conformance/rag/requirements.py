@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 
 from conformance.engine.comparison import Comparison, equal
 from conformance.engine.requirement import Level, Requirements
-from conformance.engine.text_comparison import Plain, equal_lists, shown
-from conformance.rag.cases import GENERATED, ORDER, VECTORS, GeneratedAnswers, RagCase, generated
+from conformance.engine.text_comparison import GeneratedTexts, Plain, equal_lists, generated, shown
+from conformance.rag.cases import GENERATED, ORDER, VECTORS, RagCase
 from conformance.rag.harness.subject import RagSubject
 from conformance.rig.harness.text import TimeLimitExceeded
 from reference import rag
@@ -159,9 +159,7 @@ def lone_surrogates_are_no_text(subject: RagSubject, case: Plain, dtype: str) ->
     catches="a mistake that nobody thought of",
     cases=GENERATED,
 )
-def generated_answers_agree_with_the_reference(
-    subject: RagSubject, case: GeneratedAnswers, dtype: str
-) -> Iterator[Comparison]:
+def generated_answers_agree_with_the_reference(subject: RagSubject, case: GeneratedTexts, dtype: str) -> Iterator[Comparison]:
     """Answers that nobody thought of."""
     for text in generated(case):
         strict = subject.profile.name == "strict"

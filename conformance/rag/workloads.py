@@ -7,16 +7,15 @@ timed is checked as well, and a list that is not plain is read out under the clo
 from __future__ import annotations
 
 import functools
-import itertools
 import random
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterator
 
 from conformance.benchmark.workload import Prepared, Workload
 from conformance.engine.comparison import Comparison, equal
 from conformance.engine.text_comparison import equal_lists
 from conformance.rag.harness.subject import connect
 from conformance.rig.harness.text import as_queries
+from conformance.rig.workloads import text_workload, timed_reading
 from impls.implementation import Implementation
 from reference import rag
 
@@ -26,28 +25,11 @@ SERIAL = 12
 """Characters of serial number at the beginning of each text."""
 
 
-def _workload(name: str, description: str, length: int, distinct: int, quick: bool = False) -> Workload:
-    return Workload(
-        id=name,
-        system="rag",
-        description=f"{description}, {length:,} characters",
-        dtype="",
-        amount=float(length),
-        unit="characters",
-        quick=quick,
-        devices=("cpu",),
-        parameters={"length": length, "distinct": distinct},
-        family=name.rpartition("-")[0],
-        scale=float(length),
-        scale_name="characters",
-    )
-
-
 WORKLOADS: tuple[Workload, ...] = (
-    _workload("list-1k", "about 20 queries, a few of them twice", 1_024, 20, quick=True),
-    _workload("repeating-64k", "a model in a loop: 20 queries again and again", 65_536, 20, quick=True),
-    _workload("repeating-1m", "a model in a loop: 20 queries again and again", 1_048_576, 20),
-    _workload("endless-1m", "thousands of different queries", 1_048_576, 10**6),
+    text_workload("rag", "list-1k", "about 20 queries, a few of them twice", 1_024, quick=True, distinct=20),
+    text_workload("rag", "repeating-64k", "a model in a loop: 20 queries again and again", 65_536, quick=True, distinct=20),
+    text_workload("rag", "repeating-1m", "a model in a loop: 20 queries again and again", 1_048_576, distinct=20),
+    text_workload("rag", "endless-1m", "thousands of different queries", 1_048_576, distinct=10**6),
 )
 
 
@@ -68,39 +50,19 @@ def body(length: int, distinct: int) -> str:
 def prepare(implementation: Implementation, workload: Workload, device: str) -> Prepared:
     """One reading of a new text, and its comparison with the reference in the reader's profile."""
     subject = connect(implementation, device)
-    parse = subject.raw_parse()
     text = body(workload.parameters["length"], workload.parameters["distinct"])
-    serial = itertools.count()
-    timed: list[tuple[str, object]] = []
-    counts: set[int] = set()
-    plain = is_plain(subject.answer(f"{next(serial):0{SERIAL}d}{text}"))
 
-    def run() -> object:
-        fresh = f"{next(serial):0{SERIAL}d}{text}"
-        answer = parse(fresh)
-        read: Any = answer if plain else as_queries(answer)
-        timed[:] = [(fresh, read)]
-        counts.add(len(read))
-        return answer
+    def fresh(number: int) -> str:
+        return f"{number:0{SERIAL}d}{text}"
 
-    def verify() -> Iterable[Comparison]:
-        fresh = f"{next(serial):0{SERIAL}d}{text}"
-        yield from compared("queries", fresh, subject.parse(fresh))
-        for fresh, answer in timed:
-            yield from compared("queries of the last timed call", fresh, as_queries(answer))
-        # All texts hold the same but for their serial numbers.
-        if counts:
-            yield equal("different numbers of queries in timed calls", len(counts), 1)
-
-    def compared(quantity: str, fresh: str, found: list[str]) -> Iterable[Comparison]:
+    def compared(quantity: str, number: int, found: list[str]) -> Iterator[Comparison]:
         if subject.profile.name == "strict":
-            yield equal_lists(quantity, found, rag.parse(fresh).queries, fresh)
+            yield equal_lists(quantity, found, rag.parse(fresh(number)).queries, fresh(number))
         else:
-            yield equal(f"{quantity}: the official reader could have returned them", rag.official.accepts(fresh, found), True)
+            possible = rag.official.accepts(fresh(number), found)
+            yield equal(f"{quantity}: the official reader could have returned them", possible, True)
 
-    return Prepared(
-        run, verify, inputs="each call reads a text that was never read before; it is put together on the clock, by one copy"
-    )
+    return timed_reading(subject, fresh, as_queries, is_plain, compared, "queries")
 
 
 def is_plain(answer: object) -> bool:

@@ -2,17 +2,16 @@
 
 A case is a sequence of segments: strings are text, a `Mark` is an annotation. The document is their concatenation, the
 expected annotations with their spans are the marks, and the reference is not asked. Where the official profile reads the
-same document differently, a second segmentation says so. Only `GeneratedDocuments` and `HostileDocument` ask the reference.
+same document differently, a second segmentation says so. Only for `GENERATED` and `HostileDocument` is the reference asked.
 """
 
 from __future__ import annotations
 
 import functools
-import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
-from conformance.engine.text_comparison import TextCase
+from conformance.engine.text_comparison import TextCase, generated_cases, group
 from impls.implementation import Unsupported
 from reference import rig
 
@@ -91,9 +90,9 @@ def strict_only(name: str, *segments: str | Mark) -> RigCase:
     return RigCase(name, segments, None)
 
 
-def group(*cases: RigCase, needs: Iterable[str] = ()) -> tuple[RigCase, ...]:
-    """The cases of one requirement: the first belongs to ``--quick``."""
-    return tuple(replace(case, quick=index == 0, needs=frozenset(needs)) for index, case in enumerate(cases))
+def streaming(*cases: RigCase) -> tuple[RigCase, ...]:
+    """The cases of one requirement on a reader in chunks."""
+    return group(*(replace(case, needs=frozenset({"stream"})) for case in cases))
 
 
 def not_in_strict(name: str, query: str, value: str) -> RigCase:
@@ -470,30 +469,27 @@ SPANS: dict[str, tuple[RigCase, ...]] = {
 }  # fmt: skip
 """Cases that ask for the spans as well."""
 
-STREAMS: tuple[RigCase, ...] = group(
+STREAMS: tuple[RigCase, ...] = streaming(
     both("example", *VECTORS["RIG-01"][0].strict),
     both("adjacent", Q, R, Q),
     both("prefixes", "[", "[_", "[__DC__", "[__DC__(", Q, "[", R, "["),
     *(case for case in VECTORS["RIG-25"] + VECTORS["RIG-29"]),
     both("unicode", "\U0001f4c8e\u0301 ", Mark("\U0001f600\u2028?", "\u0665"), " \r\n ", R),
-    needs=["stream"],
 )
 
-UNFINISHED: tuple[RigCase, ...] = group(
+UNFINISHED: tuple[RigCase, ...] = streaming(
     *VECTORS["RIG-30"],
     both("plain", "nothing here"),
     both("nothing"),
     differ("no-bracket", ('a [__DC__("q1?") --> "5"',), ("a ", Mark("q1?", "5", '[__DC__("q1?") --> "5"'))),
-    needs=["stream"],
 )
 
-PROSE: tuple[RigCase, ...] = group(
+PROSE: tuple[RigCase, ...] = streaming(
     both("no-brackets", "The population of Sunnyvale has been growing for ten years."),
     both("brackets", "a [1] [b](c) [[d]] [_e_] [__f__] [__DC] [__DC__] [__DC__(x)] z"),
     both("quotes", 'say "q") --> "v"] and "w" and __DC__("x") twice'),
     both("annotations", "a ", Q, " b ", R, Q, "\n[", R, "."),
     both("failed", '[__DC__("x") then [__DC__("") then [__DC__("y" --> and more text after it, without an end'),
-    needs=["stream"],
 )
 
 
@@ -517,13 +513,8 @@ def refuses(name: str, *segments: rig.Segment) -> SegmentsToWrite:
     return SegmentsToWrite(name, segments, None)
 
 
-def first_quick(*cases: SegmentsToWrite) -> tuple[SegmentsToWrite, ...]:
-    """The first of a requirement's cases belongs to ``--quick``."""
-    return tuple(replace(case, quick=index == 0) for index, case in enumerate(cases))
-
-
 SERIALISING: dict[str, tuple[SegmentsToWrite, ...]] = {
-    "RIG-50": first_quick(
+    "RIG-50": group(
         writes("one", 'a [__DC__("q1?") --> "5"] b', "a ", ("q1?", "5"), " b"),
         writes("adjacent", '[__DC__("q1?") --> "5"][__DC__("q1?") --> ""]', ("q1?", "5"), ("q1?", "")),
         writes("verbatim", '[__DC__(" caf\u00e9\u2028\\ ") --> " <b>&amp;\' "]', (" caf\u00e9\u2028\\ ", " <b>&amp;' ")),
@@ -531,22 +522,22 @@ SERIALISING: dict[str, tuple[SegmentsToWrite, ...]] = {
         writes("text-only", "a [1] \n b", "a [1] \n", " b"),
         writes("opener-in-query", '[__DC__("a[__DC__(") --> "5"]', ("a[__DC__(", "5")),
     ),
-    "RIG-52": first_quick(
+    "RIG-52": group(
         refuses("in-value", ("q1?", '5 "approx"')),
         refuses("in-query", ('how many "homeless"?', "5")),
         refuses("after-backslash", ("q1?", '5\\"')),
     ),
-    "RIG-53": first_quick(
+    "RIG-53": group(
         refuses("empty", ("", "5")), refuses("space", ("  ", "5")), refuses("no-break-space", ("\u00a0\u3000", "5"))
     ),
-    "RIG-54": first_quick(
+    "RIG-54": group(
         refuses("line-break-in-query", ("q\n1?", "5")),
         refuses("tab-in-value", ("q1?", "5\t%")),
         refuses("delete", ("q1?", "\x7f")),
         refuses("carriage-return-in-query", ("q\r1?", "5")),
         refuses("nul-in-value", ("q1?", "5\x00")),
     ),
-    "RIG-55": first_quick(
+    "RIG-55": group(
         refuses("whole", 'a [__DC__("q1?") --> "5"] b'),
         refuses("split", "[__DC__", '("q1?") --> "5"]'),
         refuses("around", '[__DC__("q1?") --> "5', '"]'),
@@ -580,26 +571,10 @@ WELL_FORMED = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class GeneratedDocuments(TextCase):
-    """Documents drawn from the format's own pieces; their answers are the reference's."""
-
-    id: str
-    seed: int
-    count: int
-
-
 _PIECES = (
     rig.OPEN, rig.OPEN, rig.ARROW, rig.ARROW, rig.CLOSE, rig.CLOSE, '"', "[", "]", ")", "(", " ", "a", "5%", "\\", "\n",
     "\x85", "[__DC__(", ") --> ", " --> ", '__DC__("', "\U0001f600", "é",
 )  # fmt: skip
-
-
-@functools.lru_cache(maxsize=16)
-def generated(case: GeneratedDocuments) -> tuple[str, ...]:
-    """The documents of a case."""
-    source = random.Random(case.seed)
-    return tuple("".join(source.choices(_PIECES, k=source.randrange(1, 24))) for _ in range(case.count))
 
 
 @functools.lru_cache(maxsize=4096)
@@ -608,7 +583,7 @@ def read_by_reference(text: str, profile: str) -> list[tuple[str, str]]:
     return [(a.query, a.value) for a in rig.annotations(text, rig.PROFILES[profile])]
 
 
-GENERATED = tuple(GeneratedDocuments(f"seed-{seed}", seed, 100, quick=seed == 0) for seed in range(4))
+GENERATED = generated_cases(_PIECES, 24)
 
 
 @dataclass(frozen=True)

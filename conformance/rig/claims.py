@@ -60,13 +60,8 @@ def _queries_are_replaced(effort: Effort) -> Finding:
 
 CLAIMS = (
     Claim(
-        id="RIG-C1",
-        system="rig",
+        id="RIG-C1", system="rig",
         statement="In the answer the query of each annotation is removed, and both values stand in its place.",
-        source="arXiv:2409.13741, page 8",
-        expected=100,
-        unit="%",
-        run=_queries_are_replaced,
-        quick=True,
+        source="arXiv:2409.13741, page 8", expected=100, unit="%", run=_queries_are_replaced, quick=True,
     ),
-)
+)  # fmt: skip

@@ -11,14 +11,14 @@ from __future__ import annotations
 import functools
 import itertools
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from conformance.benchmark.workload import Prepared, Workload
 from conformance.engine.comparison import Comparison, equal
 from conformance.engine.text_comparison import equal_lists
-from conformance.rig.harness.subject import connect
-from conformance.rig.harness.text import Found, TimeLimitExceeded, as_annotations
+from conformance.rig.harness.subject import RigSubject, connect
+from conformance.rig.harness.text import Found, Item, TextSubject, TimeLimitExceeded, as_annotations
 from impls.implementation import Implementation, Unsupported
 from reference import rig
 
@@ -35,18 +35,19 @@ _DESCRIPTIONS = {
 }
 
 
-def _workload(kind: str, name: str, length: int, quick: bool = False) -> Workload:
+def text_workload(system: str, id_: str, description: str, length: int, quick: bool = False, **parameters: Any) -> Workload:
+    """A text to read in one call. Workloads whose ids differ only behind the last hyphen are one family."""
     return Workload(
-        id=f"{kind}-{name}",
-        system="rig",
-        description=f"{_DESCRIPTIONS[kind]}, {length:,} characters",
+        id=id_,
+        system=system,
+        description=f"{description}, {length:,} characters",
         dtype="",
         amount=float(length),
         unit="characters",
         quick=quick,
         devices=("cpu",),
-        parameters={"kind": kind, "length": length},
-        family=kind,
+        parameters={"length": length, **parameters},
+        family=id_.rpartition("-")[0],
         scale=float(length),
         scale_name="characters",
     )
@@ -78,8 +79,8 @@ STREAMED = 16_384
 SIZES = {"1k": 2**10, "8k": 2**13, "64k": 2**16, "1m": 2**20, "10m": 10 * 2**20, "100m": 100 * 2**20}
 WORKLOADS: tuple[Workload, ...] = (
     *(
-        _workload(kind, name, length, quick=name == "64k" and kind in ("typical", "dense"))
-        for kind in _DESCRIPTIONS
+        text_workload("rig", f"{kind}-{name}", words, length, name == "64k" and kind in ("typical", "dense"), kind=kind)
+        for kind, words in _DESCRIPTIONS.items()
         for name, length in SIZES.items()
     ),
     *(_stream(size, quick=size == 16) for size in (1, 2, 4, 8, 16, 32, 64)),
@@ -133,47 +134,62 @@ def prepare(implementation: Implementation, workload: Workload, device: str) -> 
     subject = connect(implementation, device)
     if "chunk" in workload.parameters:
         return _prepare_stream(subject, workload)
-    parse = subject.raw_parse()
-    text = body(workload.parameters["kind"], workload.parameters["length"])
-    serial = itertools.count()
-    timed: list[tuple[int, object]] = []
-    counts: set[int] = set()
+    kind, length = workload.parameters["kind"], workload.parameters["length"]
+    text = body(kind, length)
+
+    def compared(quantity: str, number: int, found: list[Found]) -> Iterator[Comparison]:
+        yield equal_lists(quantity, found, _expected(kind, length, subject.profile.name, number), fresh(number, text))
+
     try:
-        plain = is_plain(subject.answer(fresh(next(serial), text)))
+        return timed_reading(subject, lambda number: fresh(number, text), as_annotations, is_plain, compared, "annotations")
     except TimeLimitExceeded as limit:
         raise Unsupported(f"{limit} on {len(text):,} characters") from None
 
+
+def timed_reading(
+    subject: TextSubject[Item],
+    fresh: Callable[[int], str],
+    listed: Callable[[Any], list[Item]],
+    is_plain: Callable[[object], bool],
+    compared: Callable[[str, int, list[Item]], Iterable[Comparison]],
+    noun: str,
+) -> Prepared:
+    """One reading of a new text, and its comparison with the reference; for RIG and for RAG.
+
+    ``fresh(n)`` is the n-th text; all hold the same but for n. ``compared(quantity, n, items)`` compares what was read in it.
+    ``listed`` turns an answer into a list of items; this is done on the clock where an answer is not plain.
+    """
+    parse, serial = subject.raw_parse(), itertools.count()
+    timed: list[tuple[int, object]] = []
+    counts: set[int] = set()
+    plain = is_plain(subject.answer(fresh(next(serial))))
+
     def run() -> object:
         number = next(serial)
-        answer = parse(fresh(number, text))
-        read: Any = answer if plain else as_annotations(answer)
+        answer = parse(fresh(number))
+        read: Any = answer if plain else listed(answer)
         timed[:] = [(number, read)]
         counts.add(len(read))
         return answer
 
     def verify() -> Iterable[Comparison]:
         number = next(serial)
-        yield compared("annotations with their spans", number, subject.parse(fresh(number, text)))
+        yield from compared(noun, number, subject.parse(fresh(number)))
         for number, answer in timed:
-            yield compared("annotations of the last timed call", number, subject.read(answer, fresh(number, text)))
-        # All texts hold the same but for their serial numbers.
+            yield from compared(f"{noun} of the last timed call", number, subject.read(answer, fresh(number)))
         if counts:
-            yield equal("different numbers of annotations in timed calls", len(counts), 1)
-
-    def compared(quantity: str, number: int, found: list[Found]) -> Comparison:
-        first = ("serial", f"{number:012d}", 0, SERIAL)
-        expected = _expected(workload.parameters["kind"], workload.parameters["length"], subject.profile.name)
-        return equal_lists(quantity, found, [first, *expected], fresh(number, text))
+            yield equal(f"different numbers of {noun} in timed calls", len(counts), 1)
 
     return Prepared(
         run, verify, inputs="each call reads a text that was never read before; it is put together on the clock, by one copy"
     )
 
 
-def _prepare_stream(subject: Any, workload: Workload) -> Prepared:
+def _prepare_stream(subject: RigSubject, workload: Workload) -> Prepared:
     """One reading of a new text in chunks."""
     make, size = subject.raw_stream(), workload.parameters["chunk"]
-    text = body(workload.parameters["kind"], workload.parameters["length"])
+    kind, length = workload.parameters["kind"], workload.parameters["length"]
+    text = body(kind, length)
     serial = itertools.count()
     timed: list[tuple[int, list[Any]]] = []
 
@@ -199,8 +215,7 @@ def _prepare_stream(subject: Any, workload: Workload) -> Prepared:
         for each, items in [*timed, (number, read(chunks(number)))]:
             whole = fresh(each, text)
             found = subject.read([item for item in items if not isinstance(item, str)], whole)
-            expected = _expected(workload.parameters["kind"], workload.parameters["length"], subject.profile.name)
-            yield equal_lists("annotations", found, [("serial", f"{each:012d}", 0, SERIAL), *expected], whole)
+            yield equal_lists("annotations", found, _expected(kind, length, subject.profile.name, each), whole)
             outside = sum(len(item) for item in items if isinstance(item, str))
             yield equal("characters of text", outside, len(whole) - sum(end - start for *_, start, end in found))
 
@@ -217,8 +232,13 @@ def is_plain(answer: object) -> bool:
     return type(answer) in (list, tuple) and all(type(item) in (tuple, list, dict) for item in answer)  # type: ignore[attr-defined]
 
 
+def _expected(kind: str, length: int, profile: str, number: int) -> list[Found]:
+    """The annotations of the text with this serial number."""
+    return [("serial", f"{number:012d}", 0, SERIAL), *_after_serial(kind, length, profile)]
+
+
 @functools.lru_cache(maxsize=4)
-def _expected(kind: str, length: int, profile: str) -> tuple[Found, ...]:
+def _after_serial(kind: str, length: int, profile: str) -> tuple[Found, ...]:
     """The annotations of the text behind a serial number. Of one that repeats, each repetition is read by itself."""
     text = body(kind, length)
     if length <= TILE:

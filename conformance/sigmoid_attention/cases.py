@@ -493,31 +493,16 @@ SLOPE_GRADIENT = (
     Case(id="plain", quick=True, backward=True, alibi=True, heads=3, kv_heads=3, wanted=("alibi_slopes",)),
     Case(id="causal", backward=True, alibi=True, causal=True, wanted=("alibi_slopes",)),
     Case(
-        id="two-rows-three-blocks",
-        backward=True,
-        batch=2,
-        nq=300,
-        nk=20,
-        alibi=True,
-        slope=0.05,
-        data="positive",
+        id="two-rows-three-blocks", backward=True, batch=2, nq=300, nk=20, alibi=True, slope=0.05, data="positive",
         wanted=("alibi_slopes",),
     ),
     Case(id="more-keys", backward=True, nq=9, nk=30, alibi=True, wanted=("alibi_slopes",)),
     Case(
-        id="two-blocks-of-keys",
-        backward=True,
-        heads=1,
-        kv_heads=1,
-        nq=9,
-        nk=150,
-        alibi=True,
-        slope=0.05,
-        data="positive",
+        id="two-blocks-of-keys", backward=True, heads=1, kv_heads=1, nq=9, nk=150, alibi=True, slope=0.05, data="positive",
         wanted=("alibi_slopes",),
     ),
     Case(id="shared-heads", backward=True, heads=4, kv_heads=1, nq=8, nk=8, alibi=True, wanted=("alibi_slopes",)),
-)
+)  # fmt: skip
 SATURATED_GRADIENTS = (Case(id="scores-near-8", quick=True, dtypes=LOW, backward=True, nq=8, nk=8, data="saturated"),)
 GRADIENT_STRIDES = (
     Case(id="expanded", quick=True, backward=True, grad_layout="expanded"),

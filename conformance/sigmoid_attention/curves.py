@@ -70,11 +70,8 @@ def one_weight_each(length: int) -> tuple[AttentionProblem, Array]:
 
 CURVES: tuple[Curve, ...] = (
     Curve(
-        name="error-against-length",
-        system="sigmoid_attention",
+        name="error-against-length", system="sigmoid_attention",
         title="Worst relative error of 64 attention weights, with b = -log n",
-        axes=Axes("length n", "largest |error| / weight", "xy"),
-        run=error_against_length,
-        quick=True,
+        axes=Axes("length n", "largest |error| / weight", "xy"), run=error_against_length, quick=True,
     ),
-)
+)  # fmt: skip

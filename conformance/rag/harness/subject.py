@@ -15,7 +15,7 @@ from impls.implementation import Implementation
 from reference.rag import PROFILES, RagProfile
 
 
-class RagSubject(_text.TextSubject):
+class RagSubject(_text.TextSubject[str]):
     """What the checks of RAG call."""
 
     def __init__(self, parser: object, numerical_class: str = "", seconds: float = 10.0) -> None:
@@ -26,9 +26,9 @@ class RagSubject(_text.TextSubject):
         """The profile that the reader declares."""
         return PROFILES[self.numerical_class]
 
-    def parse(self, text: str) -> list[str]:
-        """The queries of the answer; AnswerError where what comes back is no list of strings."""
-        return _text.as_queries(self.answer(text))
+    def read(self, answer: Any, text: str) -> list[str]:
+        """The queries that the parser answered; AnswerError where what comes back is no list of strings."""
+        return _text.as_queries(answer)
 
 
 def connect(implementation: Implementation, device: str) -> RagSubject:

@@ -27,11 +27,12 @@ time limit of one answer. ``numerical_class`` names the profile: "" is strict, "
 from __future__ import annotations
 
 import inspect
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol
 
 from conformance.rig.harness import text as _text
-from conformance.rig.harness.text import AnswerError, Found, as_annotations, as_found
+from conformance.rig.harness.text import AnswerError, Found, Item, as_annotations, as_found
 from impls.implementation import Implementation, Unsupported, load_target
 from reference.rig import PROFILES, RigProfile, Segment, to_code_points
 
@@ -83,7 +84,7 @@ class TokenGuide(Protocol):
         """Take the next token."""
 
 
-class RigSubject(_text.TextSubject):
+class RigSubject(_text.TextSubject[Found]):
     """What the checks of RIG call."""
 
     def __init__(self, parser: object, numerical_class: str = "", offsets: str = "code points", seconds: float = 10.0) -> None:
@@ -95,12 +96,8 @@ class RigSubject(_text.TextSubject):
         """The profile that the parser declares."""
         return PROFILES[self.numerical_class]
 
-    def parse(self, text: str) -> list[Found]:
-        """The annotations of the text; AnswerError where the answer has not the shape of one."""
-        return self.read(self.answer(text), text)
-
     def read(self, answer: Any, text: str) -> list[Found]:
-        """What the parser answered to the text, in code points."""
+        """The annotations that the parser answered to the text, in code points; AnswerError where it is no such answer."""
         return _converted(as_annotations(answer), text, self._offsets)
 
     def raw_stream(self) -> Callable[[], Any]:
@@ -184,23 +181,34 @@ class RigSubject(_text.TextSubject):
         return found
 
 
-class CheckedStream:
-    """A reader in chunks, whose items are strings and annotations in code points of the whole document."""
+class _LimitedReader(ABC, Generic[Item]):
+    """A reader of one document in chunks under a time limit."""
 
-    def __init__(self, reader: ChunkReader, offsets: str, seconds: float) -> None:
-        self._reader, self._offsets, self._seconds = reader, offsets, seconds
+    def __init__(self, reader: ChunkReader, seconds: float) -> None:
+        self._reader, self._seconds = reader, seconds
         self._fed = ""
 
-    def feed(self, chunk: str) -> list[str | Found]:
+    def feed(self, chunk: str) -> list[str | Item]:
         """What became certain with this chunk."""
         self._fed += chunk
         with _text.time_limit(self._seconds):
             return self._items(self._reader.feed(chunk))
 
-    def close(self) -> list[str | Found]:
+    def close(self) -> list[str | Item]:
         """What was held back."""
         with _text.time_limit(self._seconds):
             return self._items(self._reader.close())
+
+    @abstractmethod
+    def _items(self, answer: Any) -> list[str | Item]: ...
+
+
+class CheckedStream(_LimitedReader[Found]):
+    """A reader in chunks, whose items are strings and annotations in code points of the whole document."""
+
+    def __init__(self, reader: ChunkReader, offsets: str, seconds: float) -> None:
+        super().__init__(reader, seconds)
+        self._offsets = offsets
 
     def _items(self, answer: Any) -> list[str | Found]:
         if not isinstance(answer, (list, tuple)):
@@ -210,21 +218,8 @@ class CheckedStream:
         ]
 
 
-class CheckedLenientStream:
+class CheckedLenientStream(_LimitedReader[Mended]):
     """A lenient reader in chunks."""
-
-    def __init__(self, reader: ChunkReader, seconds: float) -> None:
-        self._reader, self._seconds = reader, seconds
-
-    def feed(self, chunk: str) -> list[str | Mended]:
-        """What became certain with this chunk."""
-        with _text.time_limit(self._seconds):
-            return self._items(self._reader.feed(chunk))
-
-    def close(self) -> list[str | Mended]:
-        """What was held back."""
-        with _text.time_limit(self._seconds):
-            return self._items(self._reader.close())
 
     def _items(self, answer: Iterable[Any]) -> list[str | Mended]:
         return [item if isinstance(item, str) else as_mended(item) for item in answer]
@@ -316,8 +311,5 @@ def _points(text: str, offsets: Sequence[int], unit: str) -> list[int]:
 def _converted(found: list[Found], text: str, unit: str) -> list[Found]:
     if unit == "code points":
         return found
-    try:
-        points = to_code_points(text, [offset for item in found for offset in item[2:]], unit)
-    except ValueError as error:
-        raise AnswerError(str(error)) from None
+    points = _points(text, [offset for item in found for offset in item[2:]], unit)
     return [(query, value, points[2 * n], points[2 * n + 1]) for n, (query, value, _, _) in enumerate(found)]

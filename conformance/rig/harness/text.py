@@ -1,4 +1,4 @@
-"""What the two text rooms share: calling ``parse(text)`` under a time limit, and telling what a parser is by its answer.
+"""What the harnesses of RIG and RAG share: a time limit on ``parse(text)``, and recognising a parser by its answer.
 
 A parser of RIG and a parser of RAG have the same signature. They differ in what they answer to one short document, which is
 at once an annotated text and a list of one line.
@@ -14,13 +14,15 @@ import shlex
 import signal
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from conformance.engine.command import Command
 from impls.implementation import Implementation, PlugError, Unsupported, load_target
 from reference.rig import EXAMPLE
 
+Item = TypeVar("Item")
 Found = tuple[str, str, int, int]
 """An annotation as a harness returns it: query, value, and the span in code points."""
 
@@ -71,7 +73,7 @@ def time_limit(seconds: float) -> Iterator[None]:
             signal.setitimer(signal.ITIMER_REAL, left, previous_interval)
 
 
-class TextSubject:
+class TextSubject(ABC, Generic[Item]):
     """What the subjects of RIG and RAG share: a parser, its profile, a time limit, and no state between calls."""
 
     def __init__(self, parser: object, numerical_class: str, profiles: Collection[str], seconds: float) -> None:
@@ -86,6 +88,14 @@ class TextSubject:
         """What the parser answers, as it stands."""
         with time_limit(self._seconds):
             return self.raw_parse()(text)
+
+    @abstractmethod
+    def read(self, answer: Any, text: str) -> list[Item]:
+        """The items of what the parser answered to the text; AnswerError where the answer has not the shape of one."""
+
+    def parse(self, text: str) -> list[Item]:
+        """The items that the parser finds in the text."""
+        return self.read(self.answer(text), text)
 
     def raw_parse(self) -> Callable[[str], Any]:
         """The bare call, for the timer; Unsupported where the parser does something else than parse."""

@@ -6,18 +6,8 @@ from collections.abc import Iterator
 
 from conformance.engine.comparison import Comparison, equal
 from conformance.engine.requirement import Level
-from conformance.engine.text_comparison import Plain, equal_lists
-from conformance.rig.cases import (
-    GENERATED,
-    HOSTILE,
-    GeneratedDocuments,
-    HostileDocument,
-    Mark,
-    Q,
-    R,
-    generated,
-    read_by_reference,
-)
+from conformance.engine.text_comparison import GeneratedTexts, Plain, equal_lists, generated
+from conformance.rig.cases import GENERATED, HOSTILE, HostileDocument, Mark, Q, R, read_by_reference
 from conformance.rig.harness.subject import RigSubject
 from conformance.rig.harness.text import TimeLimitExceeded
 from conformance.rig.requirements.comparisons import REQUIREMENTS, pairs
@@ -113,7 +103,7 @@ def lone_surrogates_are_no_text(subject: RigSubject, case: Plain, dtype: str) ->
     cases=GENERATED,
 )
 def generated_documents_agree_with_the_reference(
-    subject: RigSubject, case: GeneratedDocuments, dtype: str
+    subject: RigSubject, case: GeneratedTexts, dtype: str
 ) -> Iterator[Comparison]:
     """Documents that nobody thought of."""
     for text in generated(case):

@@ -53,67 +53,48 @@ def gradient_of_k(subject: AttentionSubject, case: AttentionCase, dtype: str) ->
 
 
 REQUIREMENTS.add(
-    "SIG-33",
-    Level.DEFINITION,
+    "SIG-33", Level.DEFINITION,
     "Gradients are those of the same weights: mask, window, slopes, lengths, bias and scale as in the output.",
-    source="section 4 and Algorithm 2 (backward)",
-    catches="an option that reaches the forward pass only",
+    source="section 4 and Algorithm 2 (backward)", catches="an option that reaches the forward pass only",
     cases=cases.GRADIENT_OPTIONS,
-)(gradients)
+)(gradients)  # fmt: skip
 
 REQUIREMENTS.add(
-    "SIG-38",
-    Level.ROBUSTNESS,
-    "Near saturation dS keeps the 1 - P of the unrounded weight, unless the class says otherwise.",
+    "SIG-38", Level.ROBUSTNESS, "Near saturation dS keeps the 1 - P of the unrounded weight, unless the class says otherwise.",
     source="reference (numerical classes); kernel, softmax.h (float32 P in the backward pass)",
-    catches="1 - P taken from a weight stored in bfloat16, which is 0 there",
-    cases=cases.SATURATED_GRADIENTS,
-)(gradients)
+    catches="1 - P taken from a weight stored in bfloat16, which is 0 there", cases=cases.SATURATED_GRADIENTS,
+)(gradients)  # fmt: skip
 
 REQUIREMENTS.add(
-    "SIG-39",
-    Level.INTERFACE,
-    "The gradient at the output may have any strides, zero included.",
-    source="torch: what output.sum().backward() hands to a backward pass",
-    catches="dO read as if it were contiguous",
+    "SIG-39", Level.INTERFACE, "The gradient at the output may have any strides, zero included.",
+    source="torch: what output.sum().backward() hands to a backward pass", catches="dO read as if it were contiguous",
     cases=cases.GRADIENT_STRIDES,
-)(gradients)
+)(gradients)  # fmt: skip
 
 REQUIREMENTS.add(
-    "SIG-40",
-    Level.DEFINITION,
-    "Gradients hold for lengths that no block size divides.",
+    "SIG-40", Level.DEFINITION, "Gradients hold for lengths that no block size divides.",
     source="section 4 and Algorithm 2 (backward)",
-    catches="query tails that add sigmoid(b) to dV; key tails written to the next head",
-    cases=cases.GRADIENT_TAILS,
-)(gradients)
+    catches="query tails that add sigmoid(b) to dV; key tails written to the next head", cases=cases.GRADIENT_TAILS,
+)(gradients)  # fmt: skip
 
 REQUIREMENTS.add(
-    "SIG-41",
-    Level.ROBUSTNESS,
-    "The sums over many keys and queries in dQ, dK and dV are carried in float32 or better.",
-    source="reference (numerical classes)",
-    catches="accumulating a gradient in the input dtype, in memory, block by block",
+    "SIG-41", Level.ROBUSTNESS, "The sums over many keys and queries in dQ, dK and dV are carried in float32 or better.",
+    source="reference (numerical classes)", catches="accumulating a gradient in the input dtype, in memory, block by block",
     cases=cases.MANY_GRADIENT_TERMS,
-)(gradients)
+)(gradients)  # fmt: skip
 
 REQUIREMENTS.add(
-    "SIG-48",
-    Level.INTERFACE,
+    "SIG-48", Level.INTERFACE,
     "Packed sequences give the gradients that each gives by itself; those of bias and shared slopes are added up.",
-    source="reference (packed)",
-    catches="gradients aligned by the totals; sums of the last sequence alone",
+    source="reference (packed)", catches="gradients aligned by the totals; sums of the last sequence alone",
     cases=cases.PACKED_GRADIENTS,
-)(gradients)
+)(gradients)  # fmt: skip
 
 REQUIREMENTS.add(
-    "SIG-54",
-    Level.INTERFACE,
-    "A gradient is the same whichever other inputs ask for theirs.",
+    "SIG-54", Level.INTERFACE, "A gradient is the same whichever other inputs ask for theirs.",
     source="reference (backward); torch: frozen layers ask for none",
-    catches="a kernel that makes two gradients together, skipped when one of them is not asked for",
-    cases=cases.FROZEN,
-)(gradients)
+    catches="a kernel that makes two gradients together, skipped when one of them is not asked for", cases=cases.FROZEN,
+)(gradients)  # fmt: skip
 
 
 @REQUIREMENTS.add(
