@@ -1,1 +1,1 @@
-"""How an AdEMAMix is judged: the rules, the cases that tell them apart, and the workloads."""
+"""How AdEMAMix is tested: requirements, cases, mutants, workloads, claims and curves."""

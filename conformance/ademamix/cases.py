@@ -1,4 +1,4 @@
-"""A case is a small run that one bug changes and the others leave alone; arrays come from its description when needed."""
+"""The cases of AdEMAMix: small runs, each changed by one bug. Arrays are made from a case's description when needed."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ class TensorCase:
     joins_at: int = 0
     strided: bool = False
     transposed: str = ""
-    """Whose memory is in another order than the other's: ``parameter`` or ``gradient``."""
+    """``parameter`` or ``gradient``: the one whose last two axes lie in memory the other way round."""
     expanded: str = ""
-    """Whose elements along the last axis, all equal, share their memory: ``parameter`` or ``gradient``."""
+    """``parameter`` or ``gradient``: the one whose elements along the last axis are equal and share one place in memory."""
     sparse: bool = False
     written_at: tuple[int, ...] = ()
     """Steps before which the training loop puts other values into the parameter."""
     dtype: str = ""
-    """Its own, where it is not the case's."""
+    """Where it is not that of the case."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class RunCase:
     ranks: Ranks | None = None
     seed: int = 1
     thorough: bool = False
-    """Then it is not ``quick``, whatever that says."""
+    """Whether it belongs to ``--thorough`` alone; ``quick`` is then ignored."""
     needs: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -194,12 +194,12 @@ def expected_of(case: RunCase, dtype: str, class_name: str, group_clock: bool = 
     )
 
 
-# Decays that every format wider than bfloat16 holds exactly, gain included: with them a bound is not widened by the rounding
-# of a coefficient. A beta2 of 0 makes the denominator |g| + eps at every step, so that nothing of the second moment shows.
+# Every format wider than bfloat16 holds these decays, and 1 minus them, exactly: no rounding of a coefficient widens a bound.
+# With beta2 = 0 the denominator is |g| + eps at every step, so that the second moment does not show.
 EXACT = Hyperparameters(beta1=0.875, beta2=0.9375, beta3=1 - 2.0**-7, alpha=4.0, eps=2.0**-60)
 BETA2_ZERO = replace(EXACT, beta2=0.0)
-# In neither bfloat16 nor float16: just under half way between two values of the one, half way between two of the other. An eps
-# that is not small gives every element another direction, and so another rounding of the result.
+# BETWEEN_TWO lies between two values of bfloat16 (just under half way) and between two of float16 (half way). The large eps of
+# VARIED_DIRECTIONS gives every element another direction, and so another rounding of the result.
 SCHEDULED = replace(EXACT, weight_decay=0.125, t_alpha=6, t_beta3=6)
 BETWEEN_TWO = 1 + 3.5 * 2.0**-10
 VARIED_DIRECTIONS = replace(BETA2_ZERO, beta3=0.5, eps=1.0)
@@ -232,16 +232,16 @@ SECOND_CORRECTION = (
 )  # fmt: skip
 EPS_OUTSIDE = (
     single("eps-dominates", replace(BETA2_ZERO, eps=2.0**-10), "signs", 4, scale=2.0**-40, rates=2.0**26),
-    # an argument of 0 is 0, and not one that is missing
+    # an eps of 0 is not a missing eps
     single("no-eps", replace(BETA2_ZERO, eps=0.0), "signs", 4, scale=2.0**-40),
 )
 EPS_ADDED = (single("gradient-near-eps", replace(BETA2_ZERO, eps=2.0**-10), "signs", 4, scale=2.0**-10),)
-# small enough that adding it and taking the maximum are the same to rounding; divided by sqrt(1 - beta2) it is not
+# too small to show in the sum, unless it is divided by sqrt(1 - beta2)
 EPS_AFTER = (single("eps-below-rounding", replace(EXACT, beta2=0.999, eps=2.0**-22), "constant", 3, start=0.0, rates=1.0),)
 
 DECAYING = replace(BETA2_ZERO, weight_decay=0.125)
 DECAY_DECOUPLED = (
-    # a learning rate of 1 hides a decay that is not multiplied by it, no update hides which parameter it is taken from
+    # a rate of 1 hides whether the decay is multiplied by it; without an update, the parameter before and after are the same
     single("rate-one", DECAYING, "zero", 5, rates=1.0, dtypes=WIDE),
 )
 DECAY_RATE = (
@@ -309,7 +309,7 @@ ZERO_GRADIENTS = (
 )
 ZERO_AFTERWARDS = (
     single("pauses", EXACT, "pauses", 12, dtypes=WIDE),
-    # until the squares have vanished beside eps, by which the slow EMA alone, moving the parameter, is then divided
+    # until the squares have vanished beside eps; then the slow EMA alone moves the parameter, divided by eps
     single(
         "long-silence", replace(EXACT, beta2=0.5, eps=2.0**-10), "early-burst", 320, shape=(3,),
         rates=(0.0,) * 200 + (2.0**-20,) * 120, thorough=True,
@@ -320,12 +320,12 @@ RANGE = (
     single("huge", EXACT, "varied", 4, scale=2.0**58),
     single("below-eps", replace(EXACT, eps=1e-8), "signs", 4, scale=1e-18, rates=2.0**30),
     single("many-magnitudes", EXACT, "wide-range", 12, shape=(64,), quick=False),
-    # of moments in 8 bits: each block by its own scale, and codes that lie closer beside 0
+    # for moments in 8 bits: each block has its own scale, and codes lie closer near 0
     single("large-and-graded", EXACT, "graded", 6, shape=(4100,), dtypes=("float32",), quick=False),
-    # squares of 1e-60 are nothing in float32, and eps is what is left of the denominator
+    # float32 has no squares of 1e-60: eps alone is left of the denominator
     single("of-1e-30", replace(EXACT, eps=1e-8), "varied", 4, scale=1e-30, rates=2.0**72, start=2.0**-6, dtypes=WIDE),
     single("of-1e30", replace(EXACT, eps=1e-8), "varied", 4, scale=1e30, dtypes=("float64",)),
-    # what cannot be squared is nobody else's concern
+    # one element whose square overflows does not change the others
     single("one-of-1e30", EXACT, "one-enormous", 4, shape=(8,), quick=False),
 )
 NON_FINITE = several("one-element", EXACT, 5, TensorCase((8,)), TensorCase((3, 5)))
@@ -369,7 +369,7 @@ SHAPES = (
     several("empty", EXACT, 3, TensorCase((0,)), TensorCase((3, 0)), TensorCase((2,))),
     several("odd-sizes", EXACT, 2, TensorCase((1025,)), TensorCase((7, 11, 3)), TensorCase((1,))),
     several("large", EXACT, 2, TensorCase((4100,), gradients="signs"), dtypes=("float32", *LOW)),
-    # on either side of every power of two that somebody may have made the size of a block
+    # on either side of every power of two, since each may be the size of a block
     several(
         "block-boundaries", EXACT, 1,
         *tuple(TensorCase((2**k + off,), gradients="signs") for k in range(3, 17) for off in (-1, 0, 1)), thorough=True,
@@ -385,7 +385,7 @@ RESUME = (
     single(
         "mid-warm-up", replace(EXACT, t_alpha=8, t_beta3=8), "normal", 7, resume_after=4, dtypes=("float32", *LOW), start=0.25
     ),
-    # squares that float16 would flush to zero: moments cast to the parameter's dtype on loading divide by eps alone
+    # float16 would flush the squares to zero: if loading casts moments to it, eps alone is left of the denominator
     single("small-gradients", EXACT, "signs", 5, scale=2.0**-12, resume_after=3, dtypes=("float16",)),
     single("published", replace(PUBLISHED, t_alpha=30, t_beta3=30), "drift", 30, rates=0.01, resume_after=13, quick=False),
     single("large", EXACT, "signs", 4, shape=(4100,), resume_after=2, quick=False),
@@ -422,7 +422,7 @@ LATE = (
     ),
 )  # fmt: skip
 ONE_ROUNDING = (
-    # starts of 1 to 1.09: the decay of 0.0035 alone would be rounded away in bfloat16, together with the update it is not
+    # starts of 1 to 1.09: bfloat16 rounds the decay of 0.0035 away by itself, but not together with the update
     single(
         "decay-below-half-a-unit", replace(EXACT, weight_decay=0.112), "signs", 1, shape=(512,), start_between=(1.0, 1.09),
         rates=2.0**-5, dtypes=LOW,
@@ -471,7 +471,7 @@ OWN_COUNT = (
     several("beside-others", CORRECTED, 6, TensorCase(), TensorCase((4,), "constant", missing=(0, 2, 3)), quick=False),
 )
 SKIPPED_SCHEDULE = (
-    # a beta1 whose correction is over when the gradient is missing, so that the schedules alone show a clock
+    # beta1's correction has ended when the gradient is missing, so that the schedules alone show a clock
     several(
         "beside-others", replace(BETA2_ZERO, beta1=2.0**-6, t_alpha=16, t_beta3=16), 13, TensorCase(gradients="constant"),
         TensorCase((4,), "constant", missing=(5, 6, 9)),
@@ -504,7 +504,7 @@ def _probed(name: str, gradients: str, **options: object) -> RunCase:
 SLOW_EMA_MOVES = (
     _probed("takes-in", "constant", dtypes=LOW),
     _probed("forgets", "early-burst", dtypes=LOW),
-    # large enough for 8-bit moments, whose scale moves freely, but not the elements beside each other
+    # large enough for 8-bit moments: a block's scale could follow all elements together, but not every second one
     _probed("turns", "turning", shape=(4096,), dtypes=("float32",)),
 )
 SETTLED_AFTER = {"takes-in": 0, "forgets": 3, "turns": 500}
@@ -553,7 +553,7 @@ MAXIMIZED = (
     RunCase("foreach", _TWO_GROUPS, 5, options=(("foreach", True), ("maximize", True)), quick=False),
 )
 CHANGED = (
-    # alpha, eps and the decay alone: what a changed beta means for its own correction is not the paper's to say
+    # alpha, eps and the decay alone: the paper does not say how a changed beta is bias-corrected
     single(
         "alpha-eps-and-decay",
         EXACT,
@@ -625,8 +625,7 @@ class HugeCase:
 
 HUGE = (HugeCase("beyond-32-bits", Huge(2**31 + 4099, replace(EXACT, eps=1e-8, weight_decay=0.125), (0.25, 0.125))),)
 
-# Decays whose rounding the bound need not forgive, and beta3 of the paper, whose rounding it does. The rate falls, so that
-# what the early steps got wrong is not hidden under what the late ones may.
+# The rate falls, so that the bound on late steps does not hide errors of early ones.
 LONG_RUN = (
     single(
         "ten-thousand-steps", replace(PUBLISHED, t_alpha=6000, t_beta3=6000), "drift", 10_000, shape=(4,),

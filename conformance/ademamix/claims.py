@@ -1,8 +1,8 @@
-"""What the paper of AdEMAMix claims and a small machine can measure: Rosenbrock, slow forgetting, a language model, memory.
+"""Claims of the AdEMAMix paper that a small machine can measure: Rosenbrock, forgetting, a language model, memory.
 
-All but the memory are computed with `reference.ademamix` itself, in float64, so that no implementation's error is in them. The
-text models are some 10,000 times smaller than the paper's and train for a hundredth of its steps: a claim that
-does not hold at this scale is a finding about this scale.
+All but the memory are computed with `reference.ademamix` in float64, so that no implementation's error is in them. The text
+models are some 10,000 times smaller than the paper's and train for a hundredth of its steps: a claim that does not hold here
+is a finding about this scale.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ _ROSENBROCK = {
 
 
 def run_rosenbrock(effort: Effort) -> Finding:
-    """Every optimizer at every learning rate, because the paper states none; the nearest of each kind are held together."""
+    """Run every optimizer at every learning rate, because the paper states none, and compare the nearest of each kind."""
     steps = 2_000 if effort.quick else 10_000
     rates = (3e-3, 1e-2) if effort.quick else (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
     paths: dict[float, dict[str, Path]] = {}
@@ -106,14 +106,14 @@ def run_rosenbrock(effort: Effort) -> Finding:
         Series(name, (shown + 1).tolist(), [max(path.values[i], float(np.finfo(float).tiny)) for i in shown])
         for name, path in paths[middle].items()
     )
-    told = "; ".join(f"{name} {p.distance:.2g} and {p.turns} turns" for name, p in paths[middle].items())
+    details = "; ".join(f"{name} {p.distance:.2g} and {p.turns} turns" for name, p in paths[middle].items())
     return Finding(
         measured=f"nearer at {len(nearer)} of {len(rates)} learning rates after {steps} steps",
         verdict="holds" if 2 * len(nearer) > len(rates) else "does not hold",
         message=(
             f"The paper states no learning rate. Each at its best rate: AdEMAMix {best['AdEMAMix'][0]:.2g} from the minimum "
             f"(lr {best['AdEMAMix'][1]:g}), Adam {best['Adam,'][0]:.2g} (lr {best['Adam,'][1]:g}). "
-            f"At lr {middle:g}, which is plotted: {told}."
+            f"At lr {middle:g}, which is plotted: {details}."
         ),
         series=series,
         axes=Axes(f"step (lr {middle:g})", "Rosenbrock function", "xy"),
@@ -127,8 +127,8 @@ ADAMW = Hyperparameters(beta1=0.9, beta2=0.999, alpha=0.0)
 
 
 def ademamix_for(steps: int) -> Hyperparameters:
-    """The paper's rule: alpha = 8, warm-ups as long as the run. A memory of a run's length, beta3 = 0.999, since the paper's
-    0.9999 remembers more steps than there are here."""
+    """The paper's setting: alpha = 8, warm-ups as long as the run. But beta3 is 0.999, since 0.9999 remembers more steps than
+    there are here."""
     return Hyperparameters(beta1=0.9, beta2=0.999, beta3=0.999, alpha=8.0, t_alpha=steps, t_beta3=steps)
 
 
@@ -147,7 +147,7 @@ def _curve(training: Any, every: int, part: str) -> tuple[tuple[int, float], ...
 
 
 def run_language_model(effort: Effort) -> Finding:
-    """Rate and decay of each chosen on validation text with a seed of its own, then new seeds, judged on other text."""
+    """Choose each optimizer's rate and decay on validation text, then compare the two with new seeds on test text."""
     from conformance.ademamix.character_model import Training, corpus
 
     steps, seeds = (150, 2) if effort.quick else (6_000, 5)
@@ -204,7 +204,7 @@ def _band(label: str, curves: Sequence[dict[int, float]]) -> Series:
 
 
 def run_forgetting(effort: Effort) -> Finding:
-    """A batch that is not in the text is trained on once. How much of what that gained is left a tenth of the run later?"""
+    """Train once on a batch that is not in the text. How much of the gain is left a tenth of the run later?"""
     steps, seeds = (400, 3) if effort.quick else (6_000, 5)
     when, horizon = steps // 2, steps // 10
     gains: dict[str, list[dict[int, float]]] = {}

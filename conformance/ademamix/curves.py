@@ -1,9 +1,9 @@
-"""What low precision costs on the way: how far parameters are from the float64 trajectory of the same gradients.
+"""Follow the cost of low precision: how far parameters are from the float64 trajectory of the same gradients.
 
-Gradients are given (normal deviates with some drift), so that no loss pulls a trajectory back. Both warm-ups last for the
-whole run. Each element has a scale of its own, whose logarithm is normal: its deviation is the spread, which is what moments
-that share a block's scale suffer from. The error is the distance of the whole tensor from the reference's, relative to the way
-that the reference has made; of several seeds the median is drawn, with the least and the largest.
+Gradients are fixed (normal deviates with some drift), so that no loss pulls a trajectory back. Both warm-ups last for the
+whole run. Each element has a scale of its own. Its logarithm is normal with the deviation ``spread``, which is hard on
+moments that share a block's scale. The error is the distance of the whole tensor from the reference's, relative to how far
+the reference has moved. The plot shows the median of several seeds, with the least and the largest.
 
 One curve more shows how the cost of a step grows with ranks.
 """
@@ -28,13 +28,13 @@ from reference.rounding import FLOAT32
 Array = npt.NDArray[np.float64]
 
 PARAMETERS = 4096
-"""The least that published optimizers quantise."""
+"""Elements of the smallest tensor that published optimizers quantise."""
 RATE = 1e-3
 STEPS = (1, 3, 10, 30, 100, 300, 1000, 2000)
 SPREADS = (0.0, 0.5, 1.0, 1.5, 2.0)
 SCALES = (1e-9, 1e-7, 1e-5, 1e-3, 1e-1, 10.0, 1e3)
 SPREAD, SCALE = 1.0, 1e-3
-"""Where the other one is followed."""
+"""The value of one while the other varies."""
 SHORT = 300
 """Steps after which spreads and scales are compared."""
 RANKS = (1, 2, 4)
@@ -87,7 +87,7 @@ def _errors(implementation: Implementation, effort: Effort, of: Callable[[int], 
 
 
 def _trace(implementation: Implementation, x: tuple[float, ...], errors: Array, settings: dict[str, float]) -> Trace:
-    floor = FLOAT32.unit_roundoff / 2  # where an implementation agrees to the last place, so that a logarithm can show it
+    floor = FLOAT32.unit_roundoff / 2  # a logarithm cannot show an error of 0
     median, low, high = (np.maximum(reduce(errors, axis=0), floor) for reduce in (np.median, np.min, np.max))
     return Trace(
         x=x,
@@ -112,7 +112,7 @@ def _errors_of(
 
 @functools.lru_cache(maxsize=2 * max(len(SPREADS), len(SCALES)))
 def problem_of(marks: tuple[int, ...], spread: float, scale: float, seed: int) -> tuple[OptimizerProblem, list[Array]]:
-    """The run, and where the reference is after the steps of ``marks``; it starts from zero, so that this is the way made."""
+    """The run, and the reference's parameters after the steps of ``marks``: starting from 0, this is how far they moved."""
     rng = np.random.default_rng((seed, marks[-1]))
     sizes = scale * np.exp(spread * rng.standard_normal(PARAMETERS))
     drift = rng.standard_normal(PARAMETERS) / 10
@@ -127,8 +127,8 @@ def problem_of(marks: tuple[int, ...], spread: float, scale: float, seed: int) -
 def step_against_ranks(implementation: Implementation, effort: Effort) -> Iterator[Trace]:
     """CPU time of one step of the slowest rank, where each has its share of one sharded tensor (FSDP2, gloo).
 
-    Not the time that passes: on a machine with fewer CPUs than ranks that would tell how they are shared. What is left of the
-    step as shares become smaller is what every rank pays again. A run counts only if it follows the reference.
+    Not wall time, which shows how CPUs are shared where they are fewer than ranks. What does not shrink with the shares is a
+    cost that every rank pays. A run counts only if it agrees with the reference.
     """
     if "torch" not in implementation.requires or "float32" not in implementation.dtypes:
         raise Unsupported("torch.distributed shards float32 parameters of a torch.optim.Optimizer")

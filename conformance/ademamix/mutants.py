@@ -1,4 +1,4 @@
-"""Wrong AdEMAMix optimizers, one replaced line each, many of them found in published code; and right ones of unusual shape."""
+"""Mutants (planted bugs) of AdEMAMix, one replaced step each, many of them found in published code; and honest variants."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ Made = TypeVar("Made", bound=Callable[..., Any])
 def _bug(
     *killed_by: str, replaces: str = "", honest: bool = False, numerical_class: str = "", thorough: bool = False
 ) -> Callable[[Made], Made]:
-    """Register a wrong optimizer: its docstring is the sentence, its name in words the mutant's.
+    """Register a mutant: its sentence is the docstring, its name that of what is decorated, in words.
 
-    What is decorated is its class, or the one method of `Base` that it ``replaces``; what is left is the class.
+    What is decorated is the optimizer's class, or the one method of `Base` that it ``replaces``; the class is returned.
     """
 
     def register(made: Made) -> Made:
@@ -649,7 +649,7 @@ def alpha_in_parameter_dtype(self: Base, kept: Moments, hyper: Hyper) -> float:
     return float(format_of(self.dtype).round(Base.alpha(self, kept, hyper)))
 
 
-# --- Right ones of unusual shape -----------------------------------------------------------------------------------------
+# --- Honest variants -----------------------------------------------------------------------------------------------------
 
 
 @_honest()
@@ -1353,7 +1353,7 @@ def gain_off_by_a_millionth(self: Base, m2: Floats, g: Floats, beta3: float) -> 
     return self.compute(beta3) * m2 + self.compute((1 - beta3) * (1 + 1e-6)) * g
 
 
-# --- What a training changes on its way ----------------------------------------------------------------------------------
+# --- What a training changes during the run ------------------------------------------------------------------------------
 
 
 class _Ascending(Base):

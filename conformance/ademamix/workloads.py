@@ -28,13 +28,13 @@ HYPER = Hyperparameters(alpha=8.0, weight_decay=0.1, t_alpha=10_000, t_beta3=10_
 LEARNING_RATE = 1e-3
 VERIFIED_STEPS = 2
 SAMPLED_ELEMENTS = 16
-"""Of each of three tensors, followed through all the steps that were timed."""
+"""Elements of each of three tensors that are verified after all timed steps."""
 SAMPLED_BLOCKS = 40
 """Elements are verified in aligned blocks of 256, because block-wise quantised moments depend on their whole block."""
 
 
 _STATE_BYTES = {"float32": 4.0, "bfloat16": 2.0, "8bit": 1 + 4 / 256}
-"""Of one moment of one parameter, as it is kept between steps; 8 bits come with a scale for each 256."""
+"""Bytes of one moment of one parameter between steps; 8-bit moments have a scale for each 256."""
 
 
 def _workload(
@@ -73,7 +73,7 @@ def _workload(
 
 
 def _sizes(family: str, counts: dict[str, tuple[str, ...]], **options: Any) -> tuple[Workload, ...]:
-    """One tensor, larger and larger: where a step stops to cost its overhead and begins to cost its bytes."""
+    """One tensor in growing sizes: small ones show the overhead of a step, large ones the cost of its bytes."""
     return tuple(
         _workload(
             f"{family}-{count}",
@@ -141,7 +141,7 @@ def prepare(implementation: Implementation, workload: Workload, device: str) -> 
         return Prepared(
             run,
             verify,
-            # A CUDA graph repeats the step that was captured, and nobody counts how often.
+            # A CUDA graph replays the captured step, and the replays are not counted.
             verify_timed=(lambda: _verify_timed(mine, running.read(), steps, numerical)) if device == "cpu" else None,
             another=ready,
             inputs="normal deviates, others in each set of buffers; parameters and moments move on with every step, while the "
@@ -156,10 +156,10 @@ def prepare(implementation: Implementation, workload: Workload, device: str) -> 
 def _verify_timed(
     load: OptimizerLoad, values: list[Any], steps: int, numerical: OptimizerNumericalClass
 ) -> Iterator[Comparison]:
-    """Where an optimizer stands after all its timed steps: none was left out, and none is still to come.
+    """Verify the parameters after all timed steps: none was left out, and none is still to come.
 
-    In 16 bits, or with moments in few, the bound of many steps is wider than the way they lead: there it is held that
-    parameters are finite.
+    In 16 bits, or with narrow moments, the bound after many steps exceeds the change that they make: there parameters only
+    have to be finite.
     """
     yield equal("timed parameters that are not finite", sum(int((~np.isfinite(x)).sum()) for x in values), 0)
     if load.dtype != "float32" or numerical.states != "wide" or not steps:
@@ -182,7 +182,7 @@ def _kept(implementation: Implementation, dtype: str) -> str:
 
 
 def _load(workload: Workload, number: int = 0) -> OptimizerLoad:
-    """The starts and gradients of one set of buffers, told apart by their number."""
+    """The starts and gradients of the set of buffers with this number."""
     rng = np.random.default_rng(20240905 + number)
     tensors = workload.parameters["tensors"]
     size = workload.parameters["count"] // tensors
@@ -202,7 +202,7 @@ def _rounded(rng: np.random.Generator, size: int, dtype: str) -> npt.NDArray[np.
 
 
 def _verify(load: OptimizerLoad, values: list[list[Any]], class_name: str) -> Iterator[Comparison]:
-    """Sampled elements of a few tensors; the algorithm is elementwise, so what was sampled is exact at this very size."""
+    """Verify sampled elements of a few tensors; the algorithm is elementwise, so they can be computed alone."""
     numerical = numerical_class(class_name)
     rng = np.random.default_rng(1)
     for number in sorted({0, len(load.starts) // 2, len(load.starts) - 1}):

@@ -150,7 +150,7 @@ def lone_surrogates_are_no_text(subject: RagSubject, case: Plain, dtype: str) ->
     yield equal("queries with a lone surrogate", found, expected)
 
 
-# A failure may be one of reading: the answers turn on every decision of the grammar.
+# A reading, because generated answers depend on every decision of the grammar, readings too.
 @REQUIREMENTS.add(
     "RAG-21",
     Level.READING,
@@ -160,7 +160,7 @@ def lone_surrogates_are_no_text(subject: RagSubject, case: Plain, dtype: str) ->
     cases=GENERATED,
 )
 def generated_answers_agree_with_the_reference(subject: RagSubject, case: GeneratedTexts, dtype: str) -> Iterator[Comparison]:
-    """Answers that nobody thought of."""
+    """Compare with the reference on generated answers."""
     for text in generated(case):
         strict = subject.profile.name == "strict"
         yield from queries_compared(subject, text, rag.parse(text).queries if strict else rag.official.candidates(text))

@@ -1,7 +1,7 @@
 """What RAG readers are timed on: the lists that models write, and one that is far too long.
 
-Every call gets a text that was never read before (a serial number stands in its first query). The last answer that was
-timed is checked as well, and a list that is not plain is read out under the clock, so that no work is left for afterwards.
+Every call gets a new text, with a serial number in its first query. The last timed answer is verified too, and an answer that
+is not a plain list is read on the clock, so that no work is put off.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ WORKLOADS: tuple[Workload, ...] = (
 
 @functools.lru_cache(maxsize=4)
 def body(length: int, distinct: int) -> str:
-    """The text of a workload but for its serial number; cut at its length, as a model's answer may be."""
+    """The text of a workload without its serial number, cut at its length, as a model's answer may be."""
     source = random.Random(length)
     lines: list[str] = []
     have = 0
@@ -66,5 +66,5 @@ def prepare(implementation: Implementation, workload: Workload, device: str) -> 
 
 
 def is_plain(answer: object) -> bool:
-    """Whether an answer is a list or tuple of Python's own, in which nothing can be left to be worked out later."""
+    """Whether an answer is one of Python's own lists or tuples, which cannot put work off."""
     return type(answer) in (list, tuple)

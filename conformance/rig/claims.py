@@ -1,6 +1,6 @@
-"""What the paper says of the answer that a reader is shown, held against what the published reader does to a text.
+"""The paper's claim about the answer that a person is shown, measured on what the published reader does to a text.
 
-The paper's other figures are of trained models and of human result, which no suite of formats can measure.
+The paper's other figures are about trained models and human raters, which a suite of formats cannot measure.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from reference.rig import official
 
 SEED = 20240913
 SHARES = (0.0, 0.1, 0.25, 0.5, 1.0)
-"""Of the annotations, how many lack their closing bracket, which the published reader does without."""
+"""Shares of annotations without their closing bracket, which the published reader does not need."""
 
 
 def _document(annotations: int, unclosed: float, source: random.Random) -> str:
-    """Sentences with one annotation each; every query is asked once, so that what is left of it can be told."""
+    """Sentences with one annotation each. Each query occurs once, so that what is left of it can be found."""
     without = set(source.sample(range(annotations), round(unclosed * annotations)))
     words = []
     for place in range(annotations):

@@ -1,4 +1,4 @@
-"""Small wrong parsers of RIG: one correct parser whose every decision is a hook, and one hook turned in each."""
+"""Mutants (planted bugs) of RIG: one correct parser, one method or attribute of which each replaces; and honest variants."""
 
 from __future__ import annotations
 
@@ -624,15 +624,15 @@ class LowersHeadings(rig.resolver.ReferenceResolver):
 
 
 def _resolving(resolver: type[rig.resolver.ReferenceResolver]) -> type[CorrectParser]:
-    return _turned(resolve=lambda self, text, fetch: resolver(fetch).resolve(text))
+    return _with(resolve=lambda self, text, fetch: resolver(fetch).resolve(text))
 
 
 def _constraining(guide: Callable[[Sequence[bytes], int], Any]) -> type[CorrectParser]:
-    return _turned(constrain=lambda self, vocabulary, end: guide(vocabulary, end))
+    return _with(constrain=lambda self, vocabulary, end: guide(vocabulary, end))
 
 
 def _recovering(turn: Callable[[list[Any]], list[Any]]) -> type[CorrectParser]:
-    return _turned(recover=lambda self, text: turn([mended(found) for found in rig.lenient.recover(text)]))
+    return _with(recover=lambda self, text: turn([mended(found) for found in rig.lenient.recover(text)]))
 
 
 class ChunkwiseLenient:
@@ -702,31 +702,31 @@ class InSmallPieces(CorrectStream):
         return [piece for item in super().items(events) for piece in (item if isinstance(item, str) else [item])]
 
 
-def _turned(**hooks: Any) -> type[CorrectParser]:
+def _with(**hooks: Any) -> type[CorrectParser]:
     """The correct parser with some attributes replaced."""
-    return type("Turned", (CorrectParser,), hooks)
+    return type("Changed", (CorrectParser,), hooks)
 
 
 def _streaming(reader: type) -> type[CorrectParser]:
-    return _turned(stream=lambda self: reader())
+    return _with(stream=lambda self: reader())
 
 
 def _mutant(name: str, sentence: str, parser: Callable[[], Any], *killed_by: str, seconds: float = 10.0) -> Mutant:
-    return Mutant(name, "rig", sentence, lambda: RigSubject(_turned_part(parser()), seconds=seconds), killed_by)
+    return Mutant(name, "rig", sentence, lambda: RigSubject(_changed_part(parser()), seconds=seconds), killed_by)
 
 
 _BESIDE_PARSE = ("stream", "serialise", "well_formed", "recover", "recover_stream", "tags", "resolve", "address", "constrain")
 
 
-def _turned_part(parser: Any) -> Any:
-    """Of a parser with a bug the operations that have it; the others are correct, and judging them would say nothing."""
+def _changed_part(parser: Any) -> Any:
+    """The operations of a parser that its bug changes; the others are correct and need no test."""
     if not isinstance(parser, CorrectParser):
         return parser
-    turned = {
+    changed = {
         name for kind in type(parser).__mro__ if kind not in (CorrectParser, object) for name in vars(kind) if name[0] != "_"
     }
-    turned |= {"parse"} if "__init__" in vars(type(parser)) or turned - set(_BESIDE_PARSE) else set()
-    return SimpleNamespace(**{name: getattr(parser, name) for name in ("parse", *_BESIDE_PARSE) if name in turned})
+    changed |= {"parse"} if "__init__" in vars(type(parser)) or changed - set(_BESIDE_PARSE) else set()
+    return SimpleNamespace(**{name: getattr(parser, name) for name in ("parse", *_BESIDE_PARSE) if name in changed})
 
 
 def _honest(name: str, sentence: str, parser: Callable[[], Any], *, thorough: bool = False, **declared: Any) -> Mutant:
@@ -741,118 +741,118 @@ _NOT_BLANK = rf"(?=[{_SPACE}]*{_BLACK})"
 
 MUTANTS: tuple[Mutant, ...] = (
     _mutant("swapped", "Gives the value for the query and the query for the value.",
-            _turned(found=lambda self, match, text: (match[2], match[1], *match.span())), "RIG-01", "RIG-44"),
+            _with(found=lambda self, match, text: (match[2], match[1], *match.span())), "RIG-01", "RIG-44"),
     _mutant("no-opener", "Takes any two strings with the arrow between for an annotation.",
-            _turned(opener=r'(?:\[__DC__\()?"'), "RIG-02"),
+            _with(opener=r'(?:\[__DC__\()?"'), "RIG-02"),
     _mutant("greedy", "Lets a value run to the last quote of the document.",
-            _turned(value=rf'(?:{_CHARACTER}|")*'), "RIG-03", "RIG-04", seconds=0.5),
+            _with(value=rf'(?:{_CHARACTER}|")*'), "RIG-03", "RIG-04", seconds=0.5),
     _mutant("sorted", "Returns the annotations sorted.",
-            _turned(finish=lambda self, found: sorted(found, key=lambda item: item[0], reverse=True)), "RIG-03"),
+            _with(finish=lambda self, found: sorted(found, key=lambda item: item[0], reverse=True)), "RIG-03"),
     _mutant("grouped", "Returns the annotations grouped by query, as the official rewriting does.", GroupedByQuery, "RIG-05"),
     _mutant("eats-the-next", "Goes on one character after the end of an annotation.", EatsTheNext, "RIG-04"),
     _mutant("keyed-by-query", "Keeps one annotation for each query.",
-            _turned(finish=lambda self, found: list({item[0]: item for item in found}.values())), "RIG-05", "RIG-06"),
+            _with(finish=lambda self, found: list({item[0]: item for item in found}.values())), "RIG-05", "RIG-06"),
     _mutant("set", "Keeps one of identical annotations.",
-            _turned(finish=lambda self, found: list({item[:2]: item for item in reversed(found)}.values())[::-1]), "RIG-06"),
-    _mutant("value-needed", "Asks for at least one character of value.", _turned(value=rf"{_CHARACTER}+"), "RIG-07"),
-    _mutant("query-optional", "Takes an empty query.", _turned(query=f"(?:{CorrectParser.query})?"), "RIG-08"),
-    _mutant("blank-query", "Takes a query of spaces.", _turned(query=f"(?: +|{CorrectParser.query})"), "RIG-09"),
-    _mutant("strips", "Strips spaces from queries and values.", _turned(string=lambda self, string: string.strip()), "RIG-10"),
+            _with(finish=lambda self, found: list({item[:2]: item for item in reversed(found)}.values())[::-1]), "RIG-06"),
+    _mutant("value-needed", "Asks for at least one character of value.", _with(value=rf"{_CHARACTER}+"), "RIG-07"),
+    _mutant("query-optional", "Takes an empty query.", _with(query=f"(?:{CorrectParser.query})?"), "RIG-08"),
+    _mutant("blank-query", "Takes a query of spaces.", _with(query=f"(?: +|{CorrectParser.query})"), "RIG-09"),
+    _mutant("strips", "Strips spaces from queries and values.", _with(string=lambda self, string: string.strip()), "RIG-10"),
     _mutant("value-to-bracket", "Ends a value at the first bracket or bar.",
-            _turned(value=rf"[^{_NOT_IN_STRINGS}\]|]*"), "RIG-11"),
+            _with(value=rf"[^{_NOT_IN_STRINGS}\]|]*"), "RIG-11"),
     _mutant("tidies-values", "Drops the commas of a value.",
-            _turned(found=lambda self, match, text: (match[1], match[2].replace(",", ""), *match.span())), "RIG-24"),
+            _with(found=lambda self, match, text: (match[1], match[2].replace(",", ""), *match.span())), "RIG-24"),
     _mutant("query-without-brackets", "Allows no bracket or parenthesis in a query.",
-            _turned(query=rf"{_NOT_BLANK}[^{_NOT_IN_STRINGS}\[\]()]*"), "RIG-12"),
-    _mutant("bracket-optional", "Takes an annotation without its bracket.", _turned(close=r'"\]?'), "RIG-13", "RIG-37"),
+            _with(query=rf"{_NOT_BLANK}[^{_NOT_IN_STRINGS}\[\]()]*"), "RIG-12"),
+    _mutant("bracket-optional", "Takes an annotation without its bracket.", _with(close=r'"\]?'), "RIG-13", "RIG-37"),
     _mutant("undeclared", "Reads as the official reader does, without declaring it.",
-            _turned(query=r'[^"]+', value=r'[^"]*', close=r'"\]?'), "RIG-09", "RIG-13", "RIG-20", "RIG-21", "RIG-43"),
+            _with(query=r'[^"]+', value=r'[^"]*', close=r'"\]?'), "RIG-09", "RIG-13", "RIG-20", "RIG-21", "RIG-43"),
     _mutant("any-space", "Allows any white space between the parts.",
-            _turned(opener=r'\[\s*__DC__\s*\(\s*"', arrow=r'"\s*\)\s*-->\s*"', close=r'"\s*\]'), "RIG-14"),
+            _with(opener=r'\[\s*__DC__\s*\(\s*"', arrow=r'"\s*\)\s*-->\s*"', close=r'"\s*\]'), "RIG-14"),
     _mutant("space-after-parenthesis", "Allows a space after the opening parenthesis.",
-            _turned(opener=r'\[__DC__\( ?"'), "RIG-14"),
-    _mutant("space-optional", "Does without the space after the arrow.", _turned(arrow=r'"\) --> ?"'), "RIG-14"),
-    _mutant("any-bracket", "Takes any closing bracket.", _turned(close=r'"[\])}>]'), "RIG-13"),
-    _mutant("colon", "Allows a colon before the arrow.", _turned(arrow=r'"\):? --> "'), "RIG-15"),
-    _mutant("underscore-optional", "Does without the last underscore.", _turned(opener=r'\[__DC__?\("'), "RIG-17"),
-    _mutant("parenthesis-optional", "Does without the opening parenthesis.", _turned(opener=r'\[__DC__\(?"'), "RIG-17"),
+            _with(opener=r'\[__DC__\( ?"'), "RIG-14"),
+    _mutant("space-optional", "Does without the space after the arrow.", _with(arrow=r'"\) --> ?"'), "RIG-14"),
+    _mutant("any-bracket", "Takes any closing bracket.", _with(close=r'"[\])}>]'), "RIG-13"),
+    _mutant("colon", "Allows a colon before the arrow.", _with(arrow=r'"\):? --> "'), "RIG-15"),
+    _mutant("underscore-optional", "Does without the last underscore.", _with(opener=r'\[__DC__?\("'), "RIG-17"),
+    _mutant("parenthesis-optional", "Does without the opening parenthesis.", _with(opener=r'\[__DC__\(?"'), "RIG-17"),
     _mutant("any-arrow", "Accepts look-alikes of the arrow.",
-            _turned(arrow=r'"\)? (?:-+>+|=+>|\u2192|\u2013>|--&gt;) "'), "RIG-15"),
-    _mutant("any-case", "Matches without regard to case.", _turned(flags=re.IGNORECASE), "RIG-16"),
+            _with(arrow=r'"\)? (?:-+>+|=+>|\u2192|\u2013>|--&gt;) "'), "RIG-15"),
+    _mutant("any-case", "Matches without regard to case.", _with(flags=re.IGNORECASE), "RIG-16"),
     _mutant("mended-marker", "Accepts what Markdown and the annotator made of the opener.",
-            _turned(opener=r'[\[$](?:__DC__|DC|\*\*DC\*\*|\\_\\_DC\\_\\_)\("'), "RIG-17"),
+            _with(opener=r'[\[$](?:__DC__|DC|\*\*DC\*\*|\\_\\_DC\\_\\_)\("'), "RIG-17"),
     _mutant("any-quote", "Accepts single and typographic quotation marks as delimiters.",
-            _turned(opener=r"\[__DC__\([\"'\u201c]", arrow=r"[\"'\u201d]\) --> [\"'\u201c]", close=r"[\"'\u201d]\]"),
+            _with(opener=r"\[__DC__\([\"'\u201c]", arrow=r"[\"'\u201d]\) --> [\"'\u201c]", close=r"[\"'\u201d]\]"),
             "RIG-18"),
     _mutant("honours-escapes", "Reads a backslash and a quote as a quote inside the string.",
-            _turned(query=rf"(?:\\.|[^{_NOT_IN_STRINGS}\\])*?{_BLACK}(?:\\.|[^{_NOT_IN_STRINGS}\\])*",
+            _with(query=rf"(?:\\.|[^{_NOT_IN_STRINGS}\\])*?{_BLACK}(?:\\.|[^{_NOT_IN_STRINGS}\\])*",
                     value=rf"(?:\\.|[^{_NOT_IN_STRINGS}\\])*"), "RIG-19"),
     _mutant("unescapes", "Removes backslashes from queries and values.",
-            _turned(string=lambda self, string: re.sub(r"\\(.)", r"\1", string)), "RIG-19"),
+            _with(string=lambda self, string: re.sub(r"\\(.)", r"\1", string)), "RIG-19"),
     _mutant("line-breaks", "Lets strings run over line ends.",
-            _turned(query=rf"{_NOT_BLANK}{_BREAKS_TOO}+", value=rf"{_BREAKS_TOO}*"), "RIG-20"),
+            _with(query=rf"{_NOT_BLANK}{_BREAKS_TOO}+", value=rf"{_BREAKS_TOO}*"), "RIG-20"),
     _mutant("controls", "Forbids line ends in strings, and no other control character.",
-            _turned(query=rf"{_NOT_BLANK}{_BUT_BREAKS}+", value=rf"{_BUT_BREAKS}*"), "RIG-21"),
+            _with(query=rf"{_NOT_BLANK}{_BUT_BREAKS}+", value=rf"{_BUT_BREAKS}*"), "RIG-21"),
     _mutant("some-controls", "Forbids the control characters that have a backslash escape.",
-            _turned(query=rf'{_NOT_BLANK}[^\x00\x07-\x0d\x1b"\x7f\ud800-\udfff]+',
+            _with(query=rf'{_NOT_BLANK}[^\x00\x07-\x0d\x1b"\x7f\ud800-\udfff]+',
                     value=r'[^\x00\x07-\x0d\x1b"\x7f\ud800-\udfff]*'), "RIG-21"),
     _mutant("no-private-use", "Takes private use for surrogates.",
-            _turned(query=rf"{_NOT_BLANK}[^{_NOT_IN_STRINGS}\ue000-\uf8ff]+",
+            _with(query=rf"{_NOT_BLANK}[^{_NOT_IN_STRINGS}\ue000-\uf8ff]+",
                     value=rf"[^{_NOT_IN_STRINGS}\ue000-\uf8ff]*"), "RIG-22"),
     _mutant("ascii-only", "Allows ASCII alone in strings.",
-            _turned(query=r"[ ]*[!#-~][ !#-~]*", value=r"[ !#-~]*"), "RIG-22", "RIG-24"),
+            _with(query=r"[ ]*[!#-~][ !#-~]*", value=r"[ !#-~]*"), "RIG-22", "RIG-24"),
     _mutant("no-separators", "Takes U+0085, U+2028, U+2029 and the C1 range for control characters.",
-            _turned(query=rf"{_NOT_BLANK}[^{_NOT_IN_STRINGS}\x80-\x9f\u2028\u2029]*",
+            _with(query=rf"{_NOT_BLANK}[^{_NOT_IN_STRINGS}\x80-\x9f\u2028\u2029]*",
                     value=rf"[^{_NOT_IN_STRINGS}\x80-\x9f\u2028\u2029]*"), "RIG-22"),
     _mutant("line-by-line", "Splits the text with str.splitlines first.", LineByLine, "RIG-22"),
-    _mutant("ascii-blank", "Knows U+0020 alone as white space.", _turned(query=rf"(?= *[^ \"]){_CHARACTER}*"), "RIG-23"),
+    _mutant("ascii-blank", "Knows U+0020 alone as white space.", _with(query=rf"(?= *[^ \"]){_CHARACTER}*"), "RIG-23"),
     _mutant("java-blank", "Knows no white space that Java's Character.isWhitespace leaves out, but for U+00A0.",
-            _turned(query=rf"(?:{CorrectParser.query}|[{_SPACE}]*[\u2007\u202f]{_CHARACTER}*)"), "RIG-23"),
+            _with(query=rf"(?:{CorrectParser.query}|[{_SPACE}]*[\u2007\u202f]{_CHARACTER}*)"), "RIG-23"),
     _mutant("javascript-trim", "Trims U+FEFF when it looks for a blank query.",
-            _turned(query=rf"(?=[\ufeff{_SPACE}]*[^\ufeff{_NOT_IN_STRINGS}{_SPACE}]){_CHARACTER}*"), "RIG-23"),
+            _with(query=rf"(?=[\ufeff{_SPACE}]*[^\ufeff{_NOT_IN_STRINGS}{_SPACE}]){_CHARACTER}*"), "RIG-23"),
     _mutant("normalises", "Composes characters (NFC).",
-            _turned(string=lambda self, string: unicodedata.normalize("NFC", string)), "RIG-24"),
+            _with(string=lambda self, string: unicodedata.normalize("NFC", string)), "RIG-24"),
     _mutant("quotes-in-value", "Ends a value at the first quote with a bracket after it.",
-            _turned(value=rf'(?:{_CHARACTER}|"(?!\]))*'), "RIG-25", seconds=0.5),
+            _with(value=rf'(?:{_CHARACTER}|"(?!\]))*'), "RIG-25", seconds=0.5),
     _mutant("quotes-in-query", "Ends a query at the first quote with the arrow after it.",
-            _turned(query=rf'{_NOT_BLANK}(?:{_CHARACTER}|"(?!\) --> "))*'), "RIG-26", seconds=0.5),
+            _with(query=rf'{_NOT_BLANK}(?:{_CHARACTER}|"(?!\) --> "))*'), "RIG-26", seconds=0.5),
     _mutant("splits-at-openers", "Splits the text at the openers first.", SplitsAtOpeners, "RIG-27"),
     _mutant("scans-once", "Takes the character on which an opener fails for text, be it a bracket.", ScansOnce, "RIG-28"),
     _mutant("filters-afterwards", "Drops forbidden annotations after it has gone past them.", FiltersAfterwards, "RIG-29"),
     _mutant("overlaps", "Finds annotations inside annotations.", Overlaps, "RIG-27"),
     _mutant("skips-failed", "Goes on after the query of a failed candidate.", SkipsFailed, "RIG-29", "RIG-44"),
     _mutant("mends-the-end", "Completes an annotation that the end of the input cuts.",
-            _turned(close=r'(?:"\]|"?\Z)'), "RIG-30"),
-    _mutant("resolved", "Reads resolved tags too.", _turned(opener=r'\[__DC__(?:#\d+)?\("'), "RIG-31"),
-    _mutant("no-links", "Skips annotations in the text of a link.", _turned(close=r'"\](?!\]\()'), "RIG-32"),
-    _mutant("no-images", "Skips what Markdown takes for an image.", _turned(opener=r'(?<!!)\[__DC__\("'), "RIG-32"),
+            _with(close=r'(?:"\]|"?\Z)'), "RIG-30"),
+    _mutant("resolved", "Reads resolved tags too.", _with(opener=r'\[__DC__(?:#\d+)?\("'), "RIG-31"),
+    _mutant("no-links", "Skips annotations in the text of a link.", _with(close=r'"\](?!\]\()'), "RIG-32"),
+    _mutant("no-images", "Skips what Markdown takes for an image.", _with(opener=r'(?<!!)\[__DC__\("'), "RIG-32"),
     _mutant("no-code", "Skips code spans and fences.",
-            _turned(prepared=lambda self, text: re.sub(r"(?s)(`+).*?\1", lambda m: "\x00" * len(m[0]), text)), "RIG-32"),
-    _mutant("c-string", "Reads up to the first NUL.", _turned(prepared=lambda self, text: text.split("\x00", 1)[0]),
+            _with(prepared=lambda self, text: re.sub(r"(?s)(`+).*?\1", lambda m: "\x00" * len(m[0]), text)), "RIG-32"),
+    _mutant("c-string", "Reads up to the first NUL.", _with(prepared=lambda self, text: text.split("\x00", 1)[0]),
             "RIG-33", "RIG-39"),
     _mutant("inclusive-ends", "Gives the index of the last character as the end of a span.",
-            _turned(span=lambda self, match, text: (match.start(), match.end() - 1)), "RIG-34"),
+            _with(span=lambda self, match, text: (match.start(), match.end() - 1)), "RIG-34"),
     _mutant("short-offsets", "Keeps 16 bits of an offset.",
-            _turned(span=lambda self, match, text: (match.start() % 2**16, match.end() % 2**16)), "RIG-34"),
+            _with(span=lambda self, match, text: (match.start() % 2**16, match.end() % 2**16)), "RIG-34"),
     _mutant("byte-spans", "Counts spans in bytes without declaring it.", ByteSpans, "RIG-35", "RIG-36"),
     _mutant("utf16-spans", "Counts spans in UTF-16 units without declaring it.", Utf16Spans, "RIG-36"),
     _mutant("all-brackets", "Takes every bracket that follows into the span.", AllBrackets, "RIG-37"),
     _mutant("looks-up", "Looks each annotation up in the text for its span.", LooksUp, "RIG-38"),
     _mutant("translates-newlines", "Translates line ends first.",
-            _turned(prepared=lambda self, text: re.sub("\r\n?", "\n", text)), "RIG-39"),
-    _mutant("trims", "Trims the text first.", _turned(prepared=lambda self, text: text.strip()), "RIG-39"),
+            _with(prepared=lambda self, text: re.sub("\r\n?", "\n", text)), "RIG-39"),
+    _mutant("trims", "Trims the text first.", _with(prepared=lambda self, text: text.strip()), "RIG-39"),
     _mutant("leaves-the-cut", "Keeps what one document left unfinished for the next one.", LeavesTheCut, "RIG-40"),
     _mutant("shares-its-list", "Collects its annotations in one list, document after document.", SharesItsList, "RIG-40"),
     _mutant("limited", "Allows 4096 characters in a string.",
-            _turned(query=rf'(?=[^"]{{1,4096}}"){CorrectParser.query}', value=rf"{_CHARACTER}{{0,4096}}"), "RIG-41"),
+            _with(query=rf'(?=[^"]{{1,4096}}"){CorrectParser.query}', value=rf"{_CHARACTER}{{0,4096}}"), "RIG-41"),
     _mutant("recursive", "Calls itself for each annotation.", Recurses, "RIG-41"),
     _mutant("backtracks", "Nests one repetition in another, which takes exponential time where a string has no end.",
-            _turned(query=rf"{_NOT_BLANK}(?:{_CHARACTER}+)+"), "RIG-42", seconds=0.5),
+            _with(query=rf"{_NOT_BLANK}(?:{_CHARACTER}+)+"), "RIG-42", seconds=0.5),
     _mutant("surrogates", "Passes lone surrogates on.",
-            _turned(query=rf"{_NOT_BLANK}{_SURROGATES_TOO}*".replace(_BLACK, rf'[^\x00-\x1f"\x7f{_SPACE}]'),
+            _with(query=rf"{_NOT_BLANK}{_SURROGATES_TOO}*".replace(_BLACK, rf'[^\x00-\x1f"\x7f{_SPACE}]'),
                     value=rf"{_SURROGATES_TOO}*"), "RIG-43"),
     _mutant("drops-surrogates", "Drops lone surrogates and reads the rest.",
-            _turned(prepared=lambda self, text: text.encode("utf-8", "ignore").decode()), "RIG-43"),
+            _with(prepared=lambda self, text: text.encode("utf-8", "ignore").decode()), "RIG-43"),
     _mutant("chunk-by-chunk", "Streams by reading each chunk alone.", _streaming(PerChunk), "RIG-45"),
     _mutant("drops-failed", "Streams without the text of failed candidates.", _streaming(DropsFailedText), "RIG-46"),
     _mutant("annotations-last", "Streams the annotations after all text.", _streaming(AnnotationsLast), "RIG-46"),
@@ -873,20 +873,20 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant("writes-surrogates", "Writes lone surrogates.", WritesSurrogates, "RIG-43"),
     _mutant("writes-forged", "Writes texts that read as annotations.", WritesForged, "RIG-55"),
     _mutant("always-well-formed", "Calls nearly everything well formed.",
-            _turned(well_formed=lambda self, text: not text.endswith(rig.OPEN)), "RIG-56"),
+            _with(well_formed=lambda self, text: not text.endswith(rig.OPEN)), "RIG-56"),
     _mutant("removes-annotations", "Looks for openers in what is left when the annotations are cut out.",
-            _turned(well_formed=lambda self, text: rig.OPEN not in self.pattern.sub("", text)), "RIG-56"),
+            _with(well_formed=lambda self, text: rig.OPEN not in self.pattern.sub("", text)), "RIG-56"),
     _mutant("counts-openers", "Compares the number of openers with that of annotations.",
-            _turned(well_formed=lambda self, text: text.count(rig.OPEN) == len(rig.annotations(text))), "RIG-56"),
+            _with(well_formed=lambda self, text: text.count(rig.OPEN) == len(rig.annotations(text))), "RIG-56"),
     _mutant("mends-nothing", "Recovers what a strict reader reads, and nothing else.",
             _recovering(lambda found: [f for f in found if not f[4]]), "RIG-57"),
     _mutant("names-one", "Names the first thing that was wrong.",
             _recovering(lambda found: [(*f[:4], f[4][:1]) for f in found]),
             "RIG-58"),
     _mutant("names-nothing", "Recovers without a word.", _recovering(lambda found: [(*f[:4], ()) for f in found]), "RIG-58"),
-    _mutant("mends-chunks", "Recovers chunk by chunk.", _turned(recover_stream=lambda self: ChunkwiseLenient()), "RIG-59"),
+    _mutant("mends-chunks", "Recovers chunk by chunk.", _with(recover_stream=lambda self: ChunkwiseLenient()), "RIG-59"),
     _mutant("first-parenthesis", "Ends a resolved tag at its first parenthesis, as the first published reader did.",
-            _turned(tags=lambda self, text: [t for t in CorrectParser.tags(self, text) if ")" not in text[t[5]:t[6] - 2]]),
+            _with(tags=lambda self, text: [t for t in CorrectParser.tags(self, text) if ")" not in text[t[5]:t[6] - 2]]),
             "RIG-60"),
     _mutant("smuggles", "Forgets where a token ends that half an opener stands before it.", _constraining(Smuggles), "RIG-61"),
     _mutant("admits-blank-queries", "Admits the end of a blank query.", _constraining(TakesBlankQueries), "RIG-61"),
@@ -908,7 +908,7 @@ MUTANTS: tuple[Mutant, ...] = (
             _resolving(FailsWhole), "RIG-71"),
     _mutant("drops-missed", "Drops the model's value where nothing was found.", _resolving(DropsMissed), "RIG-71"),
     _mutant("plus-for-space", "Replaces spaces in an address, and nothing else, as the official code does.",
-            _turned(address=lambda self, query: "https://datacommons.org/nodejs/query?q=" + query.strip().replace(" ", "+")),
+            _with(address=lambda self, query: "https://datacommons.org/nodejs/query?q=" + query.strip().replace(" ", "+")),
             "RIG-72"),
     _mutant("puts-in", "Puts what was served into a tag as it is, as the official code does.", _resolving(PutsIn), "RIG-73"),
     _mutant("trusts-addresses", "Puts the address that was served into a footnote as it is.",
@@ -924,5 +924,5 @@ MUTANTS: tuple[Mutant, ...] = (
     _honest("utf8-declared", "Counts in bytes and declares it.", lambda: OnlyParses(ByteSpans()), offsets="utf8"),
     _honest("utf16-declared", "Counts in UTF-16 units and declares it.", lambda: OnlyParses(Utf16Spans()), offsets="utf16"),
     _honest("official-declared", "Reads as the official reader does and declares it.",
-            lambda: OnlyParses(_turned(query=r'[^"]+', value=r'[^"]*', close=r'"\]?')()), numerical_class="official"),
+            lambda: OnlyParses(_with(query=r'[^"]+', value=r'[^"]*', close=r'"\]?')()), numerical_class="official"),
 )  # fmt: skip

@@ -1,9 +1,8 @@
 """What RIG parsers are timed on: answers as models write them, answers that are little but annotations, and hostile ones.
 
-Every call gets a text that was never parsed before, and whose answer differs from every other (it begins with an annotation
-that holds a serial number), so that nothing can be answered from memory. The last answer that was timed is checked as well,
-and lists that are not plain are read out under the clock, so that no work is left for afterwards. No floor is claimed on
-bytes moved: how many bytes a character takes is the language's affair.
+Every call gets a new text: it begins with an annotation that holds a serial number, so that no answer can come from a cache.
+The last timed answer is verified too, and answers that are not plain lists are read on the clock, so that no work is put
+off. No minimum of bytes moved is claimed, since the bytes of a character depend on the language.
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ def text_workload(system: str, id_: str, description: str, length: int, quick: b
 
 
 def _stream(size: int, quick: bool = False) -> Workload:
-    """What a chunk costs, as a token does that a model has written."""
+    """A text in chunks of one size, as tokens come from a model."""
     chunks = -(-STREAMED // size)
     return Workload(
         id=f"stream-{size}",
@@ -87,7 +86,7 @@ WORKLOADS: tuple[Workload, ...] = (
 )
 
 TILE = 2**20
-"""Longer texts are one of this length again and again; what ends it is in every profile the end of whatever had begun."""
+"""Longer texts repeat one of this length, whose end closes whatever has begun in it, in every profile."""
 _END_OF_ALL = '""\n'
 
 _PROSE = (
@@ -99,7 +98,7 @@ _PROSE = (
 
 @functools.lru_cache(maxsize=2)
 def body(kind: str, length: int) -> str:
-    """The text of a workload but for its serial number; cut at its length wherever that is, as a model's answer may be."""
+    """The text of a workload without its serial number, cut at its length, as a model's answer may be."""
     if length <= TILE:
         return _written(kind, length)[: length - SERIAL]
     return (_tile(kind) * (length // TILE + 1))[: length - SERIAL]
@@ -110,7 +109,7 @@ def _tile(kind: str) -> str:
 
 
 def _written(kind: str, length: int) -> str:
-    """At least so much of a text."""
+    """A text of at least this length."""
     source = random.Random(f"{kind} {length}")
     pieces: list[str] = []
     have = 0
@@ -228,7 +227,7 @@ def fresh(number: int, text: str) -> str:
 
 
 def is_plain(answer: object) -> bool:
-    """Whether an answer is lists, tuples and dicts of Python's own, in which nothing can be left to be worked out later."""
+    """Whether an answer is built of Python's own lists, tuples and dicts, which cannot put work off."""
     return type(answer) in (list, tuple) and all(type(item) in (tuple, list, dict) for item in answer)  # type: ignore[attr-defined]
 
 
@@ -239,7 +238,7 @@ def _expected(kind: str, length: int, profile: str, number: int) -> list[Found]:
 
 @functools.lru_cache(maxsize=4)
 def _after_serial(kind: str, length: int, profile: str) -> tuple[Found, ...]:
-    """The annotations of the text behind a serial number. Of one that repeats, each repetition is read by itself."""
+    """The annotations behind the serial number. Of a text that repeats, each repetition is read by itself."""
     text = body(kind, length)
     if length <= TILE:
         return _read(text, profile, SERIAL)

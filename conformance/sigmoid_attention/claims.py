@@ -1,8 +1,8 @@
-"""What the paper of sigmoid attention claims and a small machine can measure: sums at initialisation, regularity, training.
+"""Claims of the sigmoid attention paper that a small machine can measure: norms at initialisation, regularity, training.
 
-All but the speed are computed with the reference itself (float64), so that no implementation's error is in them; the small
-model trains in float32 with the blocked path. Sizes are thousands of times smaller than the paper's: what does not hold
-at this scale is a finding about this scale.
+Norms and regularity are computed with the reference (float64), so that no implementation's error is in them; the small model
+trains in float32 with the blocked path. Sizes are thousands of times smaller than the paper's: what does not hold here is a
+finding about this scale.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def _norm(output: Array) -> float:
 
 
 def run_norms(effort: Effort) -> Finding:
-    """Lengths over a factor of 64 at least, several draws; the growth is the slope of log norm against log n in each draw."""
+    """Fit how norms grow: the slope of log norm against log n in each draw, over lengths that span a factor of 64 or more."""
     lengths, draws = ((64, 256, 1024, 4096), 2) if effort.quick else ((64, 256, 1024, 4096, 16384), 5)
     kinds = ("sigmoid, b = 0", "sigmoid, b = -log n", "softmax")
     found = np.zeros((len(kinds), draws, len(lengths)))
@@ -127,9 +127,9 @@ def _transposed(x: Array, weights: tuple[Array, Array, Array], bias: float | Non
 def theorem(x: Array, weights: tuple[Array, Array, Array], bias: float) -> float:
     """The bound on the Jacobian for b = -log n: ``|W_v| (sup n sigma + 2 sup n sigma' |W_q W_k^T| mean |x|^2)``.
 
-    The suprema are taken over the scores that occur, u = x_i W x_j. The mean is over positions. The Jacobian is a sum of
-    three maps, each bounded by itself: that through the values by ``n sup sigma``; those through the query's place in the
-    scores and through the keys' each by ``sup sigma' |W| sum |x_j|^2``, after Cauchy and Schwarz.
+    The suprema are taken over the scores that occur, u = x_i W x_j, the mean over positions. The Jacobian is a sum of three
+    maps, each with its own bound: ``n sup sigma`` through the values; ``sup sigma' |W| sum |x_j|^2`` through the queries, and
+    the same through the keys (Cauchy and Schwarz).
     """
     wq, wk, wv = weights
     n = len(x)
@@ -152,7 +152,7 @@ def ball_bound(radius: float, length: int) -> float:
 def climb(
     objective: Callable[[Array], float], x: Array, radius: float, tries: int, rng: np.random.Generator
 ) -> tuple[float, Array]:
-    """The largest value that random steps within the ball come to, from ``x``, and where."""
+    """The largest value that random steps from ``x`` within the ball reach, and where."""
     best, step = objective(x), 0.5 * radius
     for _ in range(tries):
         moved = x + step * rng.normal(size=x.shape) * (rng.random(len(x)) < 0.3)[:, None]
@@ -165,7 +165,7 @@ def climb(
 
 
 def run_regularity(effort: Effort) -> Finding:
-    """In balls of growing radius inputs of large Jacobians are looked for; the bound is checked at all that are visited."""
+    """Search balls of growing radius for inputs with large Jacobians, and check the bound at every input on the way."""
     radii = (0.5, 1.0, 2.0, 3.0) if effort.quick else (0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0)
     n, d, starts, tries = (16, 4, 2, 20) if effort.quick else (16, 4, 4, 250)
     bias = log_length_bias(n)
@@ -221,7 +221,7 @@ SOFTMAX, BIASED, PLAIN = "softmax", "sigmoid, b = -log n", "sigmoid, b = 0"
 
 
 def train(kind: str, rate: float, steps: int, seed: int) -> tuple[list[float], float]:
-    """A two-layer causal model learns to copy what stood some places earlier: its losses, and the first gradient's norm."""
+    """Train a two-layer causal model to copy earlier symbols; returns its losses, and the first gradient's norm."""
     import torch
     from torch import nn
     from torch.nn.functional import cross_entropy, scaled_dot_product_attention
@@ -268,9 +268,9 @@ def train(kind: str, rate: float, steps: int, seed: int) -> tuple[list[float], f
 
 
 def run_training(effort: Effort) -> Finding:
-    """Learning rates over a factor of 30, several seeds: who still learns where, and how far losses rise on the way.
+    """Train at learning rates over a factor of 30 with several seeds: final losses, and how far losses rise on the way.
 
-    With and without the bias run from one seed on the same texts, so they are compared pair by pair.
+    Runs with and without the bias share a seed and its texts, so they are compared in pairs.
     """
     steps, seeds = (30, 1) if effort.quick else (300, 3)
     rates = (3e-3, 3e-2) if effort.quick else (1e-3, 3e-3, 1e-2, 3e-2)
@@ -283,12 +283,12 @@ def run_training(effort: Effort) -> Finding:
         ends[place] = np.mean(losses[-max(1, steps // 10) :])
         rises[place] = (np.array(losses) - np.minimum.accumulate(losses)).max()
     biased, plain = kinds.index(BIASED), kinds.index(PLAIN)
-    # A loss that is no number is higher than any.
+    # A NaN counts as the highest loss.
     ends, rises = (np.nan_to_num(x, nan=math.inf, posinf=math.inf) for x in (ends, rises))
     ahead = (ends[biased] < ends[plain]) & (rises[biased] < rises[plain])
     better, pairs = int(ahead.sum()), ahead.size
     by_rate = ", ".join(f"{count} at {rate:g}" for rate, count in zip(rates, ahead.sum(axis=1), strict=True))
-    told = "; ".join(
+    details = "; ".join(
         f"{kind}: first gradient {starts[k].mean():.3g}, best end {ends[k].mean(1).min():.3g}, "
         f"rises by up to {rises[k].max():.2g}"
         for k, kind in enumerate(kinds)
@@ -298,7 +298,7 @@ def run_training(effort: Effort) -> Finding:
         verdict="holds" if better == pairs else "undecided" if better > pairs / 2 else "does not hold",
         message=(
             f"Two layers, width 32, length 128, {steps} steps of AdamW, {seeds} seeds at each learning rate: {by_rate}. "
-            f"{told}. A rise is one above the lowest loss before it. A model of this size says nothing of large ones."
+            f"{details}. A rise is one above the lowest loss before it. A model of this size says nothing of large ones."
         ),
         series=tuple(
             Series(kind, rates, ends[k].mean(1).tolist(), ends[k].min(1).tolist(), ends[k].max(1).tolist())
@@ -310,7 +310,7 @@ def run_training(effort: Effort) -> Finding:
 
 
 def run_speed(effort: Effort) -> Finding:
-    """The benchmark answers it, on a device that the paper's kernel was written for."""
+    """Time our kernel against FlashAttention-2 on a CUDA device, in pairs."""
     if effort.device != "cuda":
         raise NotRun("needs a CUDA device: the claim is about a GPU kernel against FlashAttention-2")
     import torch
@@ -339,12 +339,12 @@ def run_speed(effort: Effort) -> Finding:
                 if turn >= 4:  # before that, compilers run and caches are cold
                     times[name].append(start.elapsed_time(stop))
         ratios.append(float(np.median(np.array(times["softmax"]) / np.array(times["sigmoid"]))))
-    told = ", ".join(f"{n}: {r:.2f}" for n, r in zip(lengths, ratios, strict=True))
+    details = ", ".join(f"{n}: {r:.2f}" for n, r in zip(lengths, ratios, strict=True))
     saved = 100 * (1 - 1 / float(np.mean(ratios)))
     return Finding(
         measured=saved,
         verdict="holds" if saved >= 17 else "does not hold",
-        message=f"Median paired ratios {told}; head dim 64, bf16, no mask.",
+        message=f"Median paired ratios {details}; head dim 64, bf16, no mask.",
         series=(Series("FlashAttention-2 time / ours", lengths, ratios),),
         axes=Axes("length n", "ratio of times", "x"),
         settings={"tokens": 16384, "heads": 32, "head_dim": 64, "samples": 20},

@@ -1,8 +1,8 @@
-"""How exact a weight stays as sequences grow: with b = -log n every weight is near 1/n, and an absolute error is not small.
+"""Follow the relative error of a weight as sequences grow: with b = -log n every weight is near 1/n.
 
-One curve: the worst relative error of a weight against n. A weight is read from an output by giving every key but one the
-value 0, and that one the value 1 (in float32, so that only the activation is in it, not the storage of weights). Scores are
-normal deviates plus b, as at initialisation with QK norm.
+One curve: the worst relative error of a weight against n. With one key of value 1 the output is its weight, in float32, so
+that the error is the activation's and not that of storing weights. Scores are normal deviates plus b, as at initialisation
+with QK norm.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ DIM = 16
 def error_against_length(implementation: Implementation, effort: Effort) -> Iterator[Trace]:
     """The largest relative error of QUERIES weights at each length.
 
-    The length enters by the bias alone: one key is enough to read a weight, and a million would only be slow.
+    Only the bias depends on the length: one key is enough to read a weight.
     """
     if "speed_baseline" in implementation.settings:
         raise Unsupported(f"computes {implementation.settings['speed_baseline']}, whose weights are others")
@@ -47,7 +47,7 @@ def error_against_length(implementation: Implementation, effort: Effort) -> Iter
         problem, expected = one_weight_each(length)
         got = subject.forward(problem).output[0, 0, :, 0]
         worst.append(float((np.abs(got - expected) / expected).max()))
-    floor = FLOAT32.unit_roundoff / 2  # where an implementation agrees to the last place, so that a logarithm can show it
+    floor = FLOAT32.unit_roundoff / 2  # a logarithm cannot show an error of 0
     yield Trace(
         x=lengths,
         y=[max(error, floor) for error in worst],

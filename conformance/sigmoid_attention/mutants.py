@@ -277,14 +277,14 @@ class Tf32Undeclared(Base):
         return narrow.round(left).astype(np.float32) @ narrow.round(right).astype(np.float32)
 
 
-# Bugs of long or lopsided shapes, of options together, and of what outlives a call.
+# Bugs of long or uneven shapes, of options together, and of state that outlives a call.
 
 
 _Condition = Callable[[Values, Values, dict[str, Any]], bool]
 
 
 def _changing(condition: _Condition, **instead: Any) -> type[Base]:
-    """Other options where shapes or options meet the condition: what a path of their own may leave out."""
+    """Some options replaced where the condition holds, as by a separate path that leaves an option out."""
 
     class Changing(_changing_backward(condition, **instead)):  # type: ignore[misc]
         def __call__(self, q: Values, k: Values, v: Values, **options: Any) -> Values:
@@ -294,7 +294,7 @@ def _changing(condition: _Condition, **instead: Any) -> type[Base]:
 
 
 def _changing_backward(condition: _Condition, **instead: Any) -> type[Base]:
-    """The same in the backward pass alone."""
+    """Some options replaced in the backward pass alone, where the condition holds."""
 
     class ChangingBackward(Base):
         def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
@@ -320,7 +320,7 @@ def _given(option: str) -> _Condition:
 
 
 def _backward_of(wrong: type[Base]) -> type[Base]:
-    """The forward pass is right, the backward pass another mutant's."""
+    """The right forward pass, with the backward pass of another mutant."""
 
     class BackwardOf(Base):
         def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
@@ -330,7 +330,7 @@ def _backward_of(wrong: type[Base]) -> type[Base]:
 
 
 def _gradient_forgetting(name: str, option: str, instead: Any) -> type[Base]:
-    """One gradient alone is computed with another option."""
+    """The right gradients but for one, which is computed with an option replaced."""
 
     class GradientForgetting(Base):
         def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
@@ -544,7 +544,7 @@ class SavedOutsideTheCall(Base):
         return super().backward(*self._saved, grad, **options)
 
 
-# What hides under a worst-case bound, and what only packed, unaligned, long or far-flung input shows.
+# Bugs within the worst-case bounds, and bugs that only packed, unaligned, long or far inputs show.
 
 
 def _truncated(x: Values, store: Format) -> Values:
@@ -644,7 +644,7 @@ class OffsetsIn32Bits(Base):
         return super().__call__(q, k, v, **options)
 
 
-# What only two things together show.
+# Bugs that only two conditions together show.
 
 
 class ProductsBeyond65504(Base):
@@ -878,7 +878,7 @@ class DerivativeOfBothTails(Base):
 
 
 def _last_row_lost() -> Any:
-    """Of tiles, because nothing that holds all scores takes sequences so long."""
+    """On the path that computes block by block, because all scores of so long a sequence fit no memory."""
     import torch
 
     from conformance.sigmoid_attention.harness.torch_backend import TorchSubject
@@ -895,9 +895,9 @@ def _subject(attention: Callable[[], Any], numerical_class: str = "") -> Callabl
     return lambda: NumpySubject(attention(), numerical_class)
 
 
-def _turned(**hooks: Any) -> type[Base]:
+def _with(**hooks: Any) -> type[Base]:
     """The NumPy implementation with some methods replaced."""
-    return type("Turned", (Base,), hooks)
+    return type("Changed", (Base,), hooks)
 
 
 def _bug(name: str, sentence: str, attention: Callable[[], Any], *killed_by: str) -> Mutant:
@@ -915,66 +915,66 @@ def _honest(name: str, sentence: str, attention: Callable[[], Any], numerical_cl
 MUTANTS: tuple[Mutant, ...] = (
     _bug("softmax", "Weights are a softmax over keys.", Softmax, "01"),
     _bug("divided-by-length", "The output is divided by the number of keys.",
-         _turned(weighted_sum=lambda self, p, v, o: Base.weighted_sum(self, p, v, o) / v.dtype.type(v.shape[-2])), "01"),
+         _with(weighted_sum=lambda self, p, v, o: Base.weighted_sum(self, p, v, o) / v.dtype.type(v.shape[-2])), "01"),
     _bug("tf32-undeclared", "Operands of float32 products are cut to TF32.", Tf32Undeclared, "01"),
-    _bug("inverse-dim-scale", "The default scale is 1/D.", _turned(default_scale=lambda self, q: 1.0 / q.shape[-1]), "02"),
+    _bug("inverse-dim-scale", "The default scale is 1/D.", _with(default_scale=lambda self, q: 1.0 / q.shape[-1]), "02"),
     _bug("value-dim-scale", "The default scale takes the square root of the value dim.", ValueDimScale, "02"),
     _bug("scale-ignored", "A given scale is ignored in the scores.", ScaleIgnored, "03", "33"),
     _bug("bias-over-scale", "The accumulator starts from bias/scale, which is NaN at scale 0.", BiasOverScale, "03"),
     _bug("bias-negated", "The bias is subtracted.",
-         _turned(add_bias=lambda self, scores, o: Base.add_bias(self, scores, replace(o, bias=-o.bias))), "04"),
+         _with(add_bias=lambda self, scores, o: Base.add_bias(self, scores, replace(o, bias=-o.bias))), "04"),
     _bug("bias-scaled", "The bias is scaled together with q.k.",
-         _turned(add_bias=lambda self, scores, o: Base.add_bias(self, scores, replace(o, bias=o.bias * o.scale))), "04"),
+         _with(add_bias=lambda self, scores, o: Base.add_bias(self, scores, replace(o, bias=o.bias * o.scale))), "04"),
     _bug("bias-in-wrong-base", "Scores are converted to base 2 and the bias is not.",
-         _turned(add_bias=lambda self, scores, o: Base.add_bias(self, scores, replace(o, bias=o.bias * math.log(2)))), "04"),
+         _with(add_bias=lambda self, scores, o: Base.add_bias(self, scores, replace(o, bias=o.bias * math.log(2)))), "04"),
     _bug("bias-per-row", "A negative bias is replaced by -log(i + 1) in row i.", BiasPerRow, "04"),
     _bug("tanh-undeclared", "The sigmoid comes from the hardware's approximate tanh.",
-         _turned(activate=lambda self, scores: _sigmoid_by_tanh(scores, -TANH_APPROX_RELATIVE_ERROR)), "05"),
+         _with(activate=lambda self, scores: _sigmoid_by_tanh(scores, -TANH_APPROX_RELATIVE_ERROR)), "05"),
     _bug("clamped", "Scores are clamped to [-6, 6].", Clamped, "05"),
     _bug("one-minus", "The sigmoid is 1 - sigmoid(-x).",
-         _turned(activate=lambda self, scores: 1 - Base.activate(self, -scores)), "05"),
+         _with(activate=lambda self, scores: 1 - Base.activate(self, -scores)), "05"),
     _bug("exp-ratio", "The sigmoid is exp(x)/(1 + exp(x)).",
-         _turned(activate=lambda self, scores: np.exp(scores) / (1 + np.exp(scores))), "06"),
+         _with(activate=lambda self, scores: np.exp(scores) / (1 + np.exp(scores))), "06"),
     _bug("scores-in-bfloat16", "Scores are rounded to bfloat16.",
-         _turned(keep_scores=lambda self, scores: BFLOAT16.round(scores).astype(scores.dtype)), "07"),
+         _with(keep_scores=lambda self, scores: BFLOAT16.round(scores).astype(scores.dtype)), "07"),
     _bug("narrow-sum", "The output is accumulated in the input dtype.", NarrowSum, "08"),
     _bug("tail-dropped", "Keys beyond the last whole block are dropped.", TailDropped, "09"),
     _bug("tail-twice", "In a partial block the last key counts twice.", TailTwice, "09"),
     _bug("head-dim-cut", "Only a power of two of the head dim enters the product.", HeadDimCut, "10"),
     _bug("value-dim-cut", "Value channels beyond the 16th are never computed.",
-         _turned(weighted_sum=lambda self, p, v, o: Base.weighted_sum(self, p, v, o) * (np.arange(v.shape[-1]) < 16)), "11"),
+         _with(weighted_sum=lambda self, p, v, o: Base.weighted_sum(self, p, v, o) * (np.arange(v.shape[-1]) < 16)), "11"),
     _bug("value-dim-is-key-dim", "The output takes the shape of q.", ValueDimIsKeyDim, "11"),
     _bug("squeezed", "A single query's axis is squeezed away.", Squeezed, "12"),
     _bug("third-batch-row", "Batch rows beyond the second read the second's keys and values.",
-         _turned(share_heads=lambda self, x, heads: Base.share_heads(self, x[np.minimum(np.arange(x.shape[0]), 1)], heads)),
+         _with(share_heads=lambda self, x, heads: Base.share_heads(self, x[np.minimum(np.arange(x.shape[0]), 1)], heads)),
          "13"),
     _bug("causal-strict", "A causal query does not see its own position.",
-         _turned(causal=lambda self, nq, nk: self.offset(nq, nk) < 0), "14"),
+         _with(causal=lambda self, nq, nk: self.offset(nq, nk) < 0), "14"),
     _bug("causal-top-left", "The causal mask is aligned at the top left.",
-         _turned(causal=lambda self, nq, nk: np.arange(nk)[None, :] <= np.arange(nq)[:, None]), "15"),
+         _with(causal=lambda self, nq, nk: np.arange(nk)[None, :] <= np.arange(nq)[:, None]), "15"),
     _bug("mask-to-zero", "Masked scores are set to 0 before the activation.",
-         _turned(masked_activation=lambda self, scores, seen, o: self.activate(np.where(seen, scores, scores.dtype.type(0)))),
+         _with(masked_activation=lambda self, scores, seen, o: self.activate(np.where(seen, scores, scores.dtype.type(0)))),
          "16"),
     _bug("mask-to-bias", "Masked scores are set to the bias before the activation.", MaskToBias, "16"),
     _bug("small-penalty", "Masked scores are set to -20, which is not low enough.", SmallPenalty, "16"),
     _bug("window-left-exclusive", "The window's left end is left out.", WindowLeftExclusive, "17"),
     _bug("window-swapped", "The window's sides are swapped.",
-         _turned(in_window=lambda self, nq, nk, left, right: Base.in_window(self, nq, nk, right, left)), "17"),
+         _with(in_window=lambda self, nq, nk, left, right: Base.in_window(self, nq, nk, right, left)), "17"),
     _bug("window-top-left", "The window is aligned at the top left.", WindowTopLeft, "18"),
     _bug("window-overrides-causal", "A window switches the causal mask off.",
-         _turned(visible=lambda self, nq, nk, o: Base.visible(self, nq, nk, replace(o, causal=o.causal and o.window is None))),
+         _with(visible=lambda self, nq, nk, o: Base.visible(self, nq, nk, replace(o, causal=o.causal and o.window is None))),
          "18"),
-    _bug("signed-alibi", "ALiBi adds slope (j - i), signed.", _turned(distance=lambda self, nq, nk: -self.offset(nq, nk)),
+    _bug("signed-alibi", "ALiBi adds slope (j - i), signed.", _with(distance=lambda self, nq, nk: -self.offset(nq, nk)),
          "19"),
     _bug("softmax-alibi", "ALiBi drops the part that is constant in a row, as softmax may.",
-         _turned(distance=lambda self, nq, nk: np.broadcast_to(nk - 1 - np.arange(nk), (nq, nk))), "19"),
+         _with(distance=lambda self, nq, nk: np.broadcast_to(nk - 1 - np.arange(nk), (nq, nk))), "19"),
     _bug("unaligned-alibi", "ALiBi's distance is |i - j| for unequal lengths too.", UnalignedAlibi, "20"),
     _bug("interleaved-heads", "Query head h reads key head h % Hk.", InterleavedHeads, "21"),
     _bug("first-rows-length", "Every batch row has the first row's key length.",
-         _turned(in_length=lambda self, nk, key_lengths: Base.in_length(self, nk, np.full_like(key_lengths, key_lengths[0]))),
+         _with(in_length=lambda self, nk, key_lengths: Base.in_length(self, nk, np.full_like(key_lengths, key_lengths[0]))),
          "22"),
     _bug("length-inclusive", "The first padded key is seen.",
-         _turned(in_length=lambda self, nk, key_lengths: np.arange(nk) <= key_lengths[:, None, None, None]), "22"),
+         _with(in_length=lambda self, nk, key_lengths: np.arange(nk) <= key_lengths[:, None, None, None]), "22"),
     _bug("empty-rows-unmasked", "A row that sees no key sees every key.", EmptyRowsUnmasked, "23"),
     _bug("empty-rows-nan", "A row that sees no key is NaN.", EmptyRowsNaN, "23"),
     _bug("additive-mask", "The mask adds -inf, which leaves a NaN a NaN.", AdditiveMask, "24"),
@@ -987,15 +987,15 @@ MUTANTS: tuple[Mutant, ...] = (
     _bug("cached-by-shape", "The answer is cached by shape and options.", CachedByShape, "28"),
     _bug("order-varies", "The order of the sum differs from call to call.", OrderVaries, "29"),
     _bug("value-gradient-of-derivative", "dV uses P (1 - P) in place of P.",
-         _turned(value_gradient=lambda self, p, grad: Base.value_gradient(self, p * (1 - p), grad)), "30"),
-    _bug("without-one-minus-p", "dS lacks the factor 1 - P.", _turned(score_gradient=lambda self, p, dp, o: p * dp),
+         _with(value_gradient=lambda self, p, grad: Base.value_gradient(self, p * (1 - p), grad)), "30"),
+    _bug("without-one-minus-p", "dS lacks the factor 1 - P.", _with(score_gradient=lambda self, p, dp, o: p * dp),
          "31", "32"),
     _bug("softmax-backward", "dS subtracts the row sum, as softmax's does.",
-         _turned(score_gradient=lambda self, p, dp, o: p * (dp - (p * dp).sum(axis=-1, keepdims=True))), "31", "32"),
+         _with(score_gradient=lambda self, p, dp, o: p * (dp - (p * dp).sum(axis=-1, keepdims=True))), "31", "32"),
     _bug("query-gradient-unscaled", "dQ lacks the scale.",
-         _turned(query_gradient=lambda self, ds, k, o: Base.query_gradient(self, ds, k, replace(o, scale=1.0))), "31"),
+         _with(query_gradient=lambda self, ds, k, o: Base.query_gradient(self, ds, k, replace(o, scale=1.0))), "31"),
     _bug("key-gradient-unscaled", "dK lacks the scale.",
-         _turned(key_gradient=lambda self, ds, q, o: Base.key_gradient(self, ds, q, replace(o, scale=1.0))), "32"),
+         _with(key_gradient=lambda self, ds, q, o: Base.key_gradient(self, ds, q, replace(o, scale=1.0))), "32"),
     _bug("backward-without-causal", "The backward pass forgets the causal mask.", _changing_backward(_always, causal=False),
          "33", "35"),
     _bug("backward-without-window", "The backward pass forgets the window.", _changing_backward(_always, window=None),
@@ -1004,19 +1004,19 @@ MUTANTS: tuple[Mutant, ...] = (
     _bug("backward-without-lengths", "The backward pass forgets the key lengths.",
          _changing_backward(_always, key_lengths=None), "33", "35"),
     _bug("first-of-group", "Shared heads get the gradient of their first query head alone.",
-         _turned(sum_groups=lambda self, per_head, group: per_head[:, ::group]), "34"),
+         _with(sum_groups=lambda self, per_head, group: per_head[:, ::group]), "34"),
     _bug("mean-of-group", "Shared heads get the mean of their query heads' gradients.",
-         _turned(sum_groups=lambda self, per_head, group: Base.sum_groups(self, per_head, group) / per_head.dtype.type(group)),
+         _with(sum_groups=lambda self, per_head, group: Base.sum_groups(self, per_head, group) / per_head.dtype.type(group)),
          "34"),
     _bug("unreached-queries-nan", "dQ is NaN in rows that see no key.", UnreachedQueriesNaN, "35"),
     _bug("unreached-keys-unwritten", "dV of a key that no query sees is never written.", UnreachedKeysUnwritten, "35"),
     _bug("bias-gradient-mean", "The gradient of the bias is a mean.",
-         _turned(bias_gradient=lambda self, ds: np.asarray(ds.mean())), "36"),
+         _with(bias_gradient=lambda self, ds: np.asarray(ds.mean())), "36"),
     _bug("slope-gradient-sign", "The gradient of the slopes has the wrong sign.",
-         _turned(slope_gradient=lambda self, ds, distance, rank: -Base.slope_gradient(self, ds, distance, rank)), "37"),
+         _with(slope_gradient=lambda self, ds, distance, rank: -Base.slope_gradient(self, ds, distance, rank)), "37"),
     _bug("slope-gradient-pooled", "Every slope gets the sum of all heads' gradients.", SlopeGradientPooled, "37"),
     _bug("rounded-derivative", "1 - P is taken from the stored weight.",
-         _turned(score_gradient=lambda self, p, dp, o: Base.score_gradient(self, self.store(p, o), dp, o)), "38"),
+         _with(score_gradient=lambda self, p, dp, o: Base.score_gradient(self, self.store(p, o), dp, o)), "38"),
     _bug("gradient-strides-ignored", "dO is read as if it were contiguous.", GradientStridesIgnored, "39"),
     _bug("query-tail-skipped", "dV leaves out queries beyond the last whole block.", QueryTailSkipped, "40"),
     _bug("interleaved-for-one-query", "For a single query heads are shared interleaved.", InterleavedForOneQuery, "21"),
@@ -1030,24 +1030,24 @@ MUTANTS: tuple[Mutant, ...] = (
     _bug("causal-first-block-lost", "Causal queries from the 128th on miss the first key.", CausalFirstBlockLost, "14"),
     _bug("window-loop-rounded-up", "The loop over a window's keys starts at the block after.", WindowLoopRoundedUp, "17"),
     _bug("causal-strict-with-more-queries", "With more queries than keys causal is strict.",
-         _turned(causal=lambda self, nq, nk: self.offset(nq, nk) < (1 if nq <= nk else 0)), "15"),
+         _with(causal=lambda self, nq, nk: self.offset(nq, nk) < (1 if nq <= nk else 0)), "15"),
     _bug("window-top-left-more-queries", "With more queries the window is top left.", WindowTopLeftWithMoreQueries, "18"),
     _bug("alibi-within-block", "ALiBi's positions begin again with each block of 64.", AlibiWithinBlock, "19"),
     _bug("distance-in-bfloat16", "ALiBi's distances are bfloat16, exact up to 256.",
-         _turned(distance=lambda self, nq, nk: BFLOAT16.round(Base.distance(self, nq, nk))), "19"),
+         _with(distance=lambda self, nq, nk: BFLOAT16.round(Base.distance(self, nq, nk))), "19"),
     _bug("alibi-cached-by-shape", "ALiBi's matrix is cached by shape, whatever the slopes.", AlibiCachedByShape, "28"),
     _bug("lengths-cached-by-shape", "The mask of key lengths is cached by shape.", LengthsCachedByShape, "28"),
     _bug("head-dim-of-128", "Head dims end at 128.",
-         _turned(scaled_product=lambda self, q, k, o: Base.scaled_product(self, q[..., :128], k[..., :128], o)), "10"),
+         _with(scaled_product=lambda self, q, k, o: Base.scaled_product(self, q[..., :128], k[..., :128], o)), "10"),
     _bug("key-gradient-dim-cut", "dK is 0 beyond a power of two of the head dim.", KeyGradientDimCut, "10"),
     _bug("narrow-value-gradient-padded", "dV of narrower values is one channel off.", NarrowValueGradientPadded, "11"),
     _bug("scale-in-input-dtype", "A given scale is rounded to the input dtype.",
-         _turned(weights=lambda self, q, k, o: Base.weights(self, q, k, replace(o, scale=_in_storage(o, o.scale)))), "03"),
+         _with(weights=lambda self, q, k, o: Base.weights(self, q, k, replace(o, scale=_in_storage(o, o.scale)))), "03"),
     _bug("query-gradient-of-positive-scale", "dQ takes the size of the scale.",
-         _turned(query_gradient=lambda self, ds, k, o: Base.query_gradient(self, ds, k, replace(o, scale=abs(o.scale or 0)))),
+         _with(query_gradient=lambda self, ds, k, o: Base.query_gradient(self, ds, k, replace(o, scale=abs(o.scale or 0)))),
          "03"),
     _bug("ninth-head", "Heads beyond the eighth read the values of the first eight.",
-         _turned(weighted_sum=lambda self, p, v, o: Base.weighted_sum(self, p, v[:, np.arange(v.shape[1]) % 8], o)), "13"),
+         _with(weighted_sum=lambda self, p, v, o: Base.weighted_sum(self, p, v[:, np.arange(v.shape[1]) % 8], o)), "13"),
     _bug("key-strides-for-values", "v is read with k's strides.", KeyStridesForValues, "25"),
     _bug("causal-backward-block-lost", "The causal mask loses a key beyond a block, backward.",
          _backward_of(CausalFirstBlockLost), "33"),
@@ -1055,9 +1055,9 @@ MUTANTS: tuple[Mutant, ...] = (
     _bug("alibi-backward-unaligned", "Backward, ALiBi's distance is |i - j|.", AlibiBackwardUnaligned, "33"),
     _bug("groups-of-first-row", "Shared heads get the first batch row's gradients.", GroupsOfFirstRow, "34"),
     _bug("bias-gradient-of-first-row", "The bias's gradient is the first batch row's.",
-         _turned(bias_gradient=lambda self, ds: Base.bias_gradient(self, ds[:1])), "36"),
+         _with(bias_gradient=lambda self, ds: Base.bias_gradient(self, ds[:1])), "36"),
     _bug("bias-gradient-of-last-block", "Each block overwrites the bias's gradient.",
-         _turned(bias_gradient=lambda self, ds: Base.bias_gradient(self, ds[..., (ds.shape[-2] - 1) // BLOCK * BLOCK :, :])),
+         _with(bias_gradient=lambda self, ds: Base.bias_gradient(self, ds[..., (ds.shape[-2] - 1) // BLOCK * BLOCK :, :])),
          "36"),
     _bug("bias-gradient-of-first-in-group", "The bias's gradient sums one query head of each group.",
          BiasGradientOfFirstInGroup, "36"),
@@ -1068,7 +1068,7 @@ MUTANTS: tuple[Mutant, ...] = (
     _bug("bias-gradient-without-lengths", "The bias's gradient forgets the key lengths.",
          _gradient_forgetting("bias", "key_lengths", None), "36"),
     _bug("slope-gradient-of-first-row", "The slopes' gradient is the first batch row's.",
-         _turned(slope_gradient=lambda self, ds, distance, rank: Base.slope_gradient(self, ds[:1], distance, rank)), "37"),
+         _with(slope_gradient=lambda self, ds, distance, rank: Base.slope_gradient(self, ds[:1], distance, rank)), "37"),
     _bug("slope-gradient-of-last-block", "Each block overwrites the slopes' gradient.", SlopeGradientOfLastBlock, "37"),
     _bug("slope-gradient-unaligned", "The slopes' gradient takes |i - j|.", SlopeGradientUnaligned, "37"),
     _bug("slope-gradient-of-group", "Slopes of a group get the sum of their gradients.", SlopeGradientOfGroup, "37"),
@@ -1082,12 +1082,12 @@ MUTANTS: tuple[Mutant, ...] = (
            "The forward pass that records gradients, a kernel of its own, ignores the window.",
            lambda: TrainsWithoutWindow(Base()), ("SIG-43",)),
     _bug("keys-beyond-4096", "Keys beyond the 4096th are never read.",
-         _turned(visible=lambda self, nq, nk, o: Base.visible(self, nq, nk, o) & (np.arange(nk) < 4096)), "08"),
+         _with(visible=lambda self, nq, nk, o: Base.visible(self, nq, nk, o) & (np.arange(nk) < 4096)), "08"),
     _bug("saved-outside-the-call", "The backward pass uses the latest call's inputs.", SavedOutsideTheCall, "42"),
     _bug("truncated-weights", "Weights are truncated, not rounded, to the input dtype.", TruncatedWeights, "44", "46"),
     _bug("truncated-score-gradients", "dS is truncated to the input dtype.", TruncatedScoreGradients, "46"),
     _bug("bias-in-input-dtype", "The bias is rounded to the input dtype.",
-         _turned(weights=lambda self, q, k, o: Base.weights(self, q, k, replace(o, bias=_in_storage(o, o.bias)))), "46"),
+         _with(weights=lambda self, q, k, o: Base.weights(self, q, k, replace(o, bias=_in_storage(o, o.bias)))), "46"),
     _bug("default-scale-in-input-dtype", "1/sqrt(D) is rounded to the input dtype.", DefaultScaleInInputDtype, "46"),
     _bug("coarse-weights", "Weights are stored with one bit fewer.", CoarseWeights, "45"),
     _bug("narrow-sum-of-eights", "Every eight keys the sum is rounded to the input dtype.", NarrowSumOfEights, "45"),
@@ -1101,17 +1101,17 @@ MUTANTS: tuple[Mutant, ...] = (
     _bug("key-gradient-of-64-channels", "With a head dim of 128 or 256 dK ends at 64.", KeyGradientOf64Channels, "10"),
     _bug("one-query-gradient-unscaled", "dQ of a single query lacks the scale.", OneQueryGradientUnscaled, "12"),
     _bug("ninth-head-gradient", "dV of heads beyond the eighth takes the first eight's dO.",
-         _turned(value_gradient=lambda self, p, grad: Base.value_gradient(self, p, grad[:, np.arange(grad.shape[1]) % 8])),
+         _with(value_gradient=lambda self, p, grad: Base.value_gradient(self, p, grad[:, np.arange(grad.shape[1]) % 8])),
          "13"),
     _bug("scale-or-default-backward", "A scale of 0 is taken for none, backward.", ScaleOrDefaultBackward, "03"),
     _bug("window-clipped", "A window's left side is clipped to half of the keys.",
-         _turned(in_window=lambda self, nq, nk, left, right: Base.in_window(self, nq, nk, min(left, nk // 2), right)), "17"),
+         _with(in_window=lambda self, nq, nk, left, right: Base.in_window(self, nq, nk, min(left, nk // 2), right)), "17"),
     _bug("infinity-times-mask", "The mask multiplies, which makes a NaN of an infinity.", InfinityTimesMask, "24"),
     _bug("window-top-left-backward", "Backward, with more queries, the window is top left.",
          _backward_of(WindowTopLeftWithMoreQueries), "33"),
     _bug("causal-start-rounded-up", "dV begins at the first whole block of causal queries.", CausalStartRoundedUp, "33"),
     _bug("bias-gradient-of-first-keys", "The bias's gradient ends with the 128th key.",
-         _turned(bias_gradient=lambda self, ds: Base.bias_gradient(self, ds[..., : 2 * BLOCK])), "36"),
+         _with(bias_gradient=lambda self, ds: Base.bias_gradient(self, ds[..., : 2 * BLOCK])), "36"),
     _bug("slope-gradient-of-first-keys", "The slopes' gradient ends with the 128th key.", SlopeGradientOfFirstKeys, "37"),
     _bug("empty-sequence-ends-gradients", "dQ is 0 after an empty packed sequence.", EmptySequenceEndsGradients, "48"),
     _bug("packed-backward-without-window", "Packed sequences ignore the window, backward.",
@@ -1137,14 +1137,14 @@ MUTANTS: tuple[Mutant, ...] = (
          _gradient_forgetting("alibi_slopes", "window", None), "52"),
     _bug("empty-sequences-uncounted", "Empty packed sequences have no slopes.", EmptySequencesUncounted, "52"),
     _bug("slopes-of-first-row", "Every batch row has the first row's slopes.",
-         _turned(tilt=lambda self, scores, slopes: Base.tilt(self, scores, slopes[:1] if slopes.ndim == 2 else slopes)), "53"),
+         _with(tilt=lambda self, scores, slopes: Base.tilt(self, scores, slopes[:1] if slopes.ndim == 2 else slopes)), "53"),
     _bug("slope-gradient-over-rows", "Slopes of each row get the sum over rows.", SlopeGradientOverRows, "53"),
     Mutant("two-gradients-together", "sigmoid_attention",
            "dK and dV come from one kernel, and dK is 0 where dV is not asked for.", lambda: TwoGradientsTogether(Base()),
            ("SIG-54",)),
     _long("positions-in-15-bits", "Keys from the 32,768th on are never seen.", PositionsIn15Bits, "50"),
     _long("queries-in-15-bits", "dV leaves out queries from the 32,768th on.",
-          _turned(value_gradient=lambda self, p, grad: Base.value_gradient(self, p[..., : 2**15, :], grad[..., : 2**15, :])),
+          _with(value_gradient=lambda self, p, grad: Base.value_gradient(self, p[..., : 2**15, :], grad[..., : 2**15, :])),
           "50"),
     Mutant("queries-in-16-bits", "sigmoid_attention",
            "Queries are numbered up to 65,535, and the last of 65,536 has no output.", _last_row_lost, ("SIG-50",),
@@ -1157,15 +1157,15 @@ MUTANTS: tuple[Mutant, ...] = (
     _honest("backwards-in-blocks", "Every product is summed from the end, seven terms at a time.", BackwardsInBlocks),
     _honest("truncating", "Partial sums are truncated, as matrix units do.", Truncating),
     _honest("base-two", "The exponential is taken in base 2.",
-            _turned(activate=lambda self, scores: 1 / (1 + np.exp2(-scores * scores.dtype.type(math.log2(math.e)))))),
+            _with(activate=lambda self, scores: 1 / (1 + np.exp2(-scores * scores.dtype.type(math.log2(math.e)))))),
     _honest("two-branches", "The sigmoid never takes the exponential of a positive number.", TwoBranches),
     _honest("largest-negative-mask", "Masked scores are the largest negative float, not -inf.", LargestNegativeMask),
     _honest("mask-after-activation", "Masked weights are set to 0 after the activation.",
-            _turned(masked_activation=lambda self, x, seen, o: np.where(seen, self.activate(x), x.dtype.type(0)))),
+            _with(masked_activation=lambda self, x, seen, o: np.where(seen, self.activate(x), x.dtype.type(0)))),
     _honest("group-rounded-first", "Shared heads' gradients are rounded one by one before they are added.", GroupRoundedFirst),
-    _honest("double-inside", "Everything inside is float64.", _turned(working=lambda self, x: x.astype(np.float64))),
+    _honest("double-inside", "Everything inside is float64.", _with(working=lambda self, x: x.astype(np.float64))),
     _honest("fused-derivative", "P dP - P (P dP), as one fused operation would.",
-            _turned(score_gradient=lambda self, p, dp, o: p * dp - p * (p * dp))),
+            _with(score_gradient=lambda self, p, dp, o: p * dp - p * (p * dp))),
     _honest("scaled-gradient", "dS is scaled before it is stored.", ScaledGradient),
     _honest("folded-base-two", "Scale, bias and slopes are taken to base 2 beforehand.", FoldedBaseTwo),
     _honest("query-scaled-first", "q is scaled in float32 before the product, and k for dQ.", QueryScaledFirst),

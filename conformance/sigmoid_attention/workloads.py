@@ -23,8 +23,8 @@ from impls.implementation import Implementation, Unsupported
 from reference.sigmoid_attention import log_length_bias, softmax_row, softmax_row_bound
 
 BASELINE = "sigmoid_attention/softmax-fused"
-"""Softmax attention as torch ships it, so that a ratio reads as the paper's headline does: sigmoid against FlashAttention-2 in
-one run. It is a speed baseline, not an implementation: no requirement applies to it."""
+"""Softmax attention as torch ships it, so that a ratio can be compared with the paper's: sigmoid against FlashAttention-2. It
+is a speed baseline, not an implementation: no requirement applies to it."""
 
 TOKENS = 16384
 """Batch times length on CUDA: held constant, so that only the share of attention grows."""
@@ -33,7 +33,7 @@ WIDTH = 2048
 """Heads times head dim on CUDA."""
 
 LENGTHS = (2048, 8192, 512, 16384, 1024, 4096)
-"""On CUDA: the paper's, in an order in which a run that is cut short has seen short and long ones in every direction."""
+"""The paper's lengths, on CUDA, in an order that mixes short and long ones, should the run be cut short."""
 
 SAMPLED = 12
 """Rows of the output, and keys of the gradients, that are compared with the reference after each timing."""
@@ -116,7 +116,7 @@ WORKLOADS: tuple[Workload, ...] = (
 
 
 def prepare(implementation: Implementation, workload: Workload, device: str) -> Prepared:
-    """The implementation with inputs on its device; nothing of the guards is in what gets timed."""
+    """Prepare the implementation with inputs on its device; the guards of the checks are not timed."""
     if device == "cpu" and implementation.settings.get("interpreted_on_cpu"):
         raise Unsupported("runs in Triton's interpreter on a CPU, where its speed would mean nothing")
     if device == "cpu" and "untimed_on_cpu" in implementation.settings:
@@ -133,7 +133,7 @@ def prepare(implementation: Implementation, workload: Workload, device: str) -> 
         kept: list[Any] = []
 
         def run() -> Any:
-            kept.clear()  # first, so that its memory can be taken again
+            kept.clear()  # first, to free its memory
             kept.append(work.run())
             return kept[0]
 
@@ -156,12 +156,12 @@ def prepare(implementation: Implementation, workload: Workload, device: str) -> 
 
 
 Verifier = Callable[..., Iterator[Comparison]]
-"""Of a call that is made for it on inputs drawn anew, or of results that a call has left on the inputs at hand."""
+"""Verifies a new call on new inputs, or the results that an earlier call left for the present inputs."""
 
 
 def _verifier(work: Any, compared: Callable[[np.random.Generator, Any], Iterator[Comparison]], *, kept: bool) -> Verifier:
     """``compared(rng, results)`` yields comparisons; ``kept``: a later call must leave the results as they are."""
-    seeds = iter(range(10**9, 10**9 + 1000))  # far from those that samples are drawn from
+    seeds = iter(range(10**9, 10**9 + 1000))  # far from the seeds of samples
 
     def verify(run: Callable[[], Any] | None, results: Any = None) -> Iterator[Comparison]:
         seed = next(seeds)
@@ -180,7 +180,7 @@ def _compare_sigmoid(
 ) -> Iterator[Comparison]:
     last = (load.batch - 1, load.heads - 1)
     picked = {last, (0, 0), (int(rng.integers(load.batch)), int(rng.integers(load.heads)))}
-    # All of them at once, and the last first: work that is still going on has not come there.
+    # Read all before comparing, the last first: there unfinished work would show.
     heads = {where: work.head(results, *where) for where in sorted(picked, reverse=True)}
     for (batch, head), found in heads.items():
         chosen = places(load.length, SAMPLED, rng)
@@ -199,7 +199,7 @@ def _compare_softmax(work: Any, load: AttentionLoad, rng: np.random.Generator, r
 
 
 def _still_there(work: Any, results: dict[str, Any]) -> Iterator[Comparison]:
-    """A later call must not write into the results of an earlier one: buffers handed out again cost less than new ones."""
+    """Check that a later call leaves the results of an earlier one alone: reused buffers would be cheaper than new ones."""
     before = work.head(results, 0, 0)
     work.renew(next(_LATER))
     work.run()

@@ -11,7 +11,7 @@ bullet", at most 25, and "an empty response" where there are none. The strict re
     list-marker = ( "-" / "*" / "+" / U+2022 / 1*2DIGIT ("." / ")") / "(" 1*2DIGIT ")" ) ( ws / end of line )
 
 A strict reader returns the queries in the order of the text. It never alters a line but for the white space around it:
-what is not a query is left out and reported, so that nothing that a model wrote is silently mended.
+what is not a query is left out and reported, so that no mistake of a model is silently repaired.
 """
 
 from __future__ import annotations

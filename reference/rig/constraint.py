@@ -1,4 +1,4 @@
-"""What a constrained decoder must admit: the bytes that some well-formed document goes on with, and an end where one ends.
+"""What a constrained decoder must admit: every prefix of a well-formed document, and the end of one.
 
 A model writes tokens, and tokens are bytes: one may end inside a character, and one may hold the end of an annotation and the
 beginning of the next. So prefixes are in bytes here. A prefix is admitted if some well-formed document begins with it. A
@@ -30,7 +30,7 @@ def admits(prefix: bytes) -> bool:
     if read is None:
         return False
     text, inside = read
-    # Inside a string any character beyond ASCII may follow, and in a literal none: so one stands for all.
+    # A string takes any character beyond ASCII, a literal takes none: testing one of them is enough.
     return _is_beginning(text + "\u00e9" if inside else text)
 
 
@@ -41,5 +41,5 @@ def may_end(prefix: bytes) -> bool:
 
 
 def _is_beginning(text: str) -> bool:
-    # A candidate that is alive can be completed, whatever it holds; one that has failed cannot be taken back.
+    # A live candidate can always be completed; a failed one cannot be taken back.
     return all(isinstance(event, (AnnotationEvent, IncompleteEvent)) or OPEN not in event.raw for event in parse(text))

@@ -3,7 +3,7 @@
 Why it is linear. ``OPEN`` holds a quote and queries and values hold none. So an annotation that begins inside a failed
 candidate can only begin where one of that candidate's own quotes completes an opener: after the query's closing quote, or
 after the value's. A failed candidate is therefore read once as a candidate and at most once more as text, and the
-openers found in it re-read at most the arrow. `StreamingParser.work` counts the characters examined; the tests hold it to
+openers found in it re-read at most the arrow. `CharacterParser.work` counts the characters examined; the tests hold it to
 a fixed multiple of the input over adversarial families.
 """
 
@@ -13,7 +13,7 @@ from .events import AnnotationEvent, AnnotationPart, Event, EventSpan, Incomplet
 from .grammar import ARROW, CLOSE, OPEN, QUOTE, STRICT, WHITE_SPACE, RigProfile
 
 DEFAULT_MAX_CANDIDATE = 8192
-"""Longest annotation, in code points, that a streaming reader waits for unless told otherwise."""
+"""Longest annotation, in code points, that a streaming reader waits for by default."""
 
 
 _LITERALS = {AnnotationPart.OPEN: OPEN, AnnotationPart.ARROW: ARROW, AnnotationPart.CLOSE: CLOSE}
@@ -55,7 +55,7 @@ class CharacterParser:
         self._from = 0
         """Index in the buffer of the first character not handed out; differs from 0 inside a feed only."""
         self._at = 0
-        """Index in the buffer of the next character to run_test_case."""
+        """Index in the buffer of the next character to examine."""
         self._emitted = (0, 0, 0)
         """How much of the document has been handed out, in code points, bytes and UTF-16 units."""
         self._begin()

@@ -1,7 +1,7 @@
 r"""The resolved form is a second notation: ``[__DC__#n(served || model)]``, what an annotation becomes once it is answered.
 
-The official code (llm-tools df971f8, ``rig.py``, lines 126 to 165) writes it without looking at what it puts in, and the
-published readers of it each stop at another place: at the first ``)``, at the last ``)]`` of the line, at the first ``)]``.
+The official code (llm-tools df971f8, ``rig.py``, lines 126 to 165) writes it without checking the values, and the published
+readers of it stop at different places: at the first ``)``, at the last ``)]`` of the line, at the first ``)]``.
 This grammar takes what that code writes wherever it can be read in one way only, and makes a writer refuse the rest::
 
     tag    = %s"[__DC__#" number "(" body ")]"
@@ -49,7 +49,7 @@ class ResolvedTag:
 
 
 def tags(text: str) -> list[tuple[ResolvedTag, int, int]]:
-    """The tags of a text with their spans in code points. One pass: the innermost beginning before ``)]`` is the one."""
+    """The tags of a text with their spans in code points. A tag begins at the last beginning before its ``)]``."""
     found = []
     opened: re.Match[str] | None = None
     for token in _TOKEN.finditer(text):
@@ -83,7 +83,7 @@ def _is_model(after: str) -> bool:
 
 
 def write_tag(tag: ResolvedTag) -> str:
-    """The tag's text. Raises Unrepresentable for what would read as anything else."""
+    """The tag's text. Raises NotRepresentable for what would read as anything else."""
     served = tag.served
     if served is not None and tag.footnote is not None:
         served += f" [{tag.footnote}]{'*' if tag.differs else ''}"

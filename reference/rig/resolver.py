@@ -30,11 +30,11 @@ HEADING = "#### FOOTNOTES ####"
 FOOTNOTES = f"\n\n{HEADING}\n"
 ADDRESS = "https://datacommons.org/explore"
 
-# With a colon, since the same heading with fewer signs would be made whole by others beside it.
+# With a colon: a heading with fewer signs would be completed by others beside it.
 _NO_HEADING = "#### FOOTNOTES: ####"
 _DEFUSED = ((")]", ") ]"), ("[__DC__", "[ __DC__"), (HEADING, _NO_HEADING))
 _OF_ADDRESSES = ":/?#@!$&'()*+,;=%"
-"""What stands in an address as it is beside letters, digits and ``-._~``: RFC 3986, but for brackets."""
+"""What is not encoded in an address, beside letters, digits and ``-._~``: RFC 3986, without brackets."""
 _BARS = re.compile(r"\|(?=\|)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]+")
 
@@ -70,7 +70,7 @@ class ReferenceResolver:
     def resolve(self, text: str) -> str:
         """The resolved text. ValueError for a lone surrogate in it."""
         pieces: list[str] = []
-        between: list[str] = []  # the model's own text since the last tag, what was taken out of it left away
+        between: list[str] = []  # the model's own text since the last tag, without removed openers
         at = number = 0
         found = list(attempts(text))
         for query in self.queries([a.query for a in found if isinstance(a, RecoveredAnnotation)]):
@@ -83,7 +83,7 @@ class ReferenceResolver:
                 pieces += [self.outside("".join(between)), self.tag(number, attempt)]
                 between = []
             elif isinstance(attempt, LostOpener):
-                # Half an opener at the end is a bracket that somebody wrote, and stays.
+                # Half an opener at the end is ordinary text, and stays.
                 whole = OPEN.startswith(text[attempt.start : attempt.end]) and text[attempt.start : attempt.end] != OPEN
                 if whole:
                     between.append(text[attempt.start : attempt.end])
@@ -125,7 +125,7 @@ class ReferenceResolver:
         return write_tag(tag)
 
     def piece(self, text: str) -> str:
-        """A value with nothing in it that a reader of tags would stop at."""
+        """A value without anything at which a reader of tags would stop."""
         text = _CONTROL.sub(" ", text).strip()
         for forbidden, apart in _DEFUSED:
             text = text.replace(forbidden, apart)
@@ -133,8 +133,8 @@ class ReferenceResolver:
         return _BARS.sub("| ", text).rstrip("| ")
 
     def outside(self, text: str) -> str:
-        """The model's own text, in which no tag and no heading of footnotes stands that it could have made up."""
-        # Openers go first: what they stood between may join to an opener, or to the beginning of a tag, that nobody wrote.
+        """The model's own text, without the tags and the headings of footnotes that it may have made up."""
+        # Openers go first: what stood around one may join to a new opener, or to the beginning of a tag.
         text = text.replace(OPEN, "").replace(OPEN, f"[ {OPEN[1:]}").replace("[__DC__#", "[ __DC__#")
         return text.replace(HEADING, _NO_HEADING)
 

@@ -17,7 +17,7 @@ class NotRepresentable(ValueError):
 
 
 def serialise_annotation(query: str, value: str) -> str:
-    """One annotation. Raises Unrepresentable for U+0022, a control character or a lone surrogate, and for a blank query."""
+    """One annotation. Raises NotRepresentable for U+0022, a control character or a lone surrogate, and for a blank query."""
     for name, string in (("query", query), ("value", value)):
         if QUOTE in string:
             raise NotRepresentable(
@@ -41,7 +41,7 @@ def serialise_annotation(query: str, value: str) -> str:
 def serialise(segments: Iterable[Segment]) -> str:
     """The document that reads as ``segments``.
 
-    Raises Unrepresentable where there is none: see `serialise_annotation`, and texts which by themselves or with their
+    Raises NotRepresentable where there is none: see `serialise_annotation`, and texts which by themselves or with their
     neighbours would read as an annotation. A text may end in an unfinished annotation only where the document ends.
     """
     wanted: list[tuple[int, int, str, str]] = []

@@ -157,7 +157,7 @@ def backward_bounds(
 
     def through(ds: Array, error: Array, seen: npt.NDArray[np.bool_], operand: Array) -> Array:
         bound = factor * _product(arithmetic, ds, error, operand, scaled_operand=True)
-        # Whoever scales dS before storing it meets the subnormal range at another magnitude.
+        # An implementation that scales dS before it stores it reaches the subnormal range at another magnitude.
         return bound + store.half_subnormal * (seen.astype(np.float64) @ np.abs(operand))
 
     dq = factor * np.abs(ds @ keys)

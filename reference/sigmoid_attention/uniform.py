@@ -1,6 +1,6 @@
 """Sigmoid attention in linear time where queries are 0: every weight is sigmoid(b), and outputs are running sums.
 
-It needs no score matrix, so that every row of a long sequence can be held against it, not a sample of them.
+It needs no score matrix, so that every row of a long sequence can be compared, not a sample.
 """
 
 from __future__ import annotations

@@ -233,7 +233,7 @@ def test_update_that_stops_short_of_the_end_is_seen() -> None:
 
 def test_more_elements_than_32_bits_count_need_a_device() -> None:
     if not torch.cuda.is_available():
-        with pytest.raises(NotRun, match="judged on a CUDA device"):
+        with pytest.raises(NotRun, match="tested on a CUDA device"):
             connect(EAGER, "cpu").run_sampled(cases.HUGE[0].huge)
 
 

@@ -51,7 +51,7 @@ def sampled_places(count: int) -> np.ndarray:
 
 def _require_memory(device: str, need: int) -> None:
     if device != "cuda" or not torch.cuda.is_available():
-        raise NotRun("tensors of more than 2**31 elements are judged on a CUDA device; see --device cuda")
+        raise NotRun("tensors of more than 2**31 elements are tested on a CUDA device; see --device cuda")
     free, _ = torch.cuda.mem_get_info()
     if free < need:
         raise NotRun(f"needs {need / 2**30:.0f} GiB of free device memory, and there are {free / 2**30:.0f}")

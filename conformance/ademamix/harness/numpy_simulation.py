@@ -1,8 +1,7 @@
-"""What torch training loops and ranks do to an optimizer, simulated on NumPy optimizers, so that mutants can be of that kind.
+"""Simulate torch's training loops and ranks on NumPy optimizers, so that mutants can have bugs in them.
 
-An optimizer of the NumPy protocol has no closure, GradScaler, graph or ranks, and is not tested on them. Mutants are: each
-method here does what the framework would, through a method of the optimizer where it has one of that name, and what is right
-otherwise.
+An optimizer of the NumPy protocol has no closure, GradScaler, graph or ranks, and is not tested on them; mutants are. Each
+method here does what the framework would do, unless the optimizer has a method of that name, which replaces it.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from conformance.ademamix.harness.run_loop import Job, OptimizerPlug
 from impls.implementation import Unsupported
 
 SMALLER = 2**16
-"""How much smaller a simulated huge tensor is: one element for so many."""
+"""How many times smaller a simulated huge tensor is."""
 
 
 class SparseGradient:
@@ -36,7 +35,7 @@ class SparseGradient:
 
 
 class SimulatedBackend(NumpyBackend):
-    """`NumpyBackend`, and what torch alone has."""
+    """`NumpyBackend` with what only torch has."""
 
     bucket = False
     """Whether gradients are views at offsets of their own, as torch's data-parallel wrapper has them."""

@@ -46,7 +46,7 @@ class OptaxBackend(OptimizerBackend):
             (problem.rebuilt_otherwise, "a state holds no hyperparameters"),
             (
                 any(t.dtype for t in tensors),
-                "one dtype is judged at a time: leaves of a tree are transformed one by one anyway",
+                "one dtype is tested at a time: leaves of a tree are transformed one by one anyway",
             ),
             (problem.dtype == "float64", "JAX computes in float64 only where jax_enable_x64 is set for the whole process"),
         ):

@@ -109,7 +109,7 @@ class OptimizerProblem:
 
 
 def otherwise(hyper: Hyperparameters) -> Hyperparameters:
-    """Other ones, for an optimizer that is to learn from a saved state which hold."""
+    """Different hyperparameters, which loading a saved state must replace."""
     return replace(hyper, beta2=hyper.beta2 / 2, beta3=hyper.beta3 / 2, alpha=hyper.alpha + 3, weight_decay=0.5, eps=0.5)
 
 

@@ -113,7 +113,7 @@ def _load(target: str, settings: Mapping[str, Any]) -> Any:
 
 
 class _Holder(torch.nn.Module):
-    """Parameters whose gradient is whatever one wants: the loss is their inner product with it."""
+    """Parameters with a given gradient: the loss is their inner product with it."""
 
     def __init__(self, values: list[torch.Tensor]) -> None:
         super().__init__()
@@ -183,7 +183,7 @@ class _Job:
             group["lr"] = self.group.learning_rates[step]
         optimizer.zero_grad()
         model(gradients).backward()
-        began = time.process_time()  # the ranks may be more than the CPUs: what a step waits for one is not its own
+        began = time.process_time()  # CPU time, since ranks may have to wait for a CPU
         optimizer.step()
         self.cpu_seconds.append(time.process_time() - began)
 

@@ -1,7 +1,7 @@
-"""Runs an optimizer under torch.distributed: processes of our own on this machine, gloo between them, results by file.
+"""Run an optimizer under torch.distributed: processes on this machine, gloo between them, results in files.
 
-One call starts one set of processes, which imports the optimizer once and then does every job; what came of it is kept, so
-that the checks of an implementation share it. Nothing here imports torch: only the processes do.
+One call starts one set of processes, which imports the optimizer once and does every job. The outcomes are kept, so that the
+checks of an implementation share them. Only the processes import torch.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _KNOWN: dict[Any, tuple[tuple[Job, ...], list[Any]]] = {}
 
 
 def run(target: str, settings: Mapping[str, Any], jobs: tuple[Job, ...], wanted: int) -> RunOutcome:
-    """What came of the job with that number. Unsupported and NotRun pass through; whatever else went wrong is RuntimeError."""
+    """The outcome of the job with that number. Raises Unsupported, NotRun, or RuntimeError for any other failure."""
     key = (target, repr(sorted(settings.items())), tuple(id(problem) for problem, _ in jobs), tuple(r for _, r in jobs))
     if key not in _KNOWN:
         _KNOWN[key] = (jobs, _all(target, settings, jobs))  # the jobs too: their ids must not be given away again

@@ -125,7 +125,7 @@ class OptimizerBackend(ABC):
     @classmethod
     def sampled(cls, plug: OptimizerPlug, huge: Huge) -> tuple[list[Array], list[Array], list[Array]]:
         """Of a huge tensor: [start], the gradients and the parameters after each step, at sampled places."""
-        raise Unsupported("tensors of more than 2**31 elements are judged on a CUDA device")
+        raise Unsupported("tensors of more than 2**31 elements are tested on a CUDA device")
 
     # --- What all share ------------------------------------------------------------------------------------------------------
 

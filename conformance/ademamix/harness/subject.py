@@ -1,4 +1,4 @@
-"""The entry to the harness: what any AdEMAMix, whatever its framework, is for the checks.
+"""Connect an AdEMAMix of any framework to the checks.
 
 ``connect(implementation, device)`` returns an `OptimizerSubject`. It holds no state between runs: each builds a new optimizer
 on fresh copies of the problem's arrays.
@@ -91,14 +91,14 @@ class Connected:
 
     def run(self, problem: OptimizerProblem) -> RunOutcome:
         if self.interpreted and problem.steps >= LONG:
-            raise NotRun("so many steps take minutes in Triton's interpreter; judged on a CUDA device")
+            raise NotRun("so many steps take minutes in Triton's interpreter; tested on a CUDA device")
         if self.interpreted and problem.use == "compiled":
-            raise NotRun("torch.compile cannot look into Triton's interpreter; judged on a CUDA device")
+            raise NotRun("torch.compile cannot look into Triton's interpreter; tested on a CUDA device")
         return self.backend(self.plug, problem).outcome()
 
     def run_in_processes(self, jobs: Sequence[Job], wanted: int) -> RunOutcome:
         if self.plug.device != "cpu":
-            raise NotRun("judged on the CPU, where any number of processes fit on one machine; see --device cpu")
+            raise NotRun("tested on the CPU, where any number of processes fit on one machine; see --device cpu")
         return self.backend.in_processes(self.plug, jobs, wanted)
 
     def run_sampled(self, huge: Huge) -> tuple[list[Array], list[Array], list[Array]]:

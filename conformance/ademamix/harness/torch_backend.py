@@ -53,7 +53,7 @@ class TorchBackend(OptimizerBackend):
         self.options = option_arguments(plug.loaded, problem.options)
 
     def refuse(self) -> None:
-        """Nothing: torch has a notion of everything."""
+        """Nothing: torch supports every problem."""
 
     def build(self, step: int) -> None:
         self.padding = []
@@ -237,7 +237,7 @@ def _transposed(data: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _expanded(data: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The first value along the last axis, standing for all of them, and the memory after it, which holds NaN."""
+    """The first value along the last axis, expanded over it, and the memory after that value, which holds NaN."""
     memory = torch.full((*data.shape[:-1], 2 * data.shape[-1]), float("nan"), dtype=data.dtype, device=data.device)
     memory[..., :1] = data[..., :1]
     return memory[..., :1].expand(data.shape), memory[..., 1:]

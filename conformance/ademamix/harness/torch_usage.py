@@ -27,7 +27,7 @@ class Loop:
 
 
 class WithClosure(Loop):
-    """``step(closure)``. What came of each call is kept in ``seen``, for the check."""
+    """``step(closure)``. ``seen`` keeps what each call did, for the check."""
 
     def __init__(self) -> None:
         self.seen: list[tuple[int, bool, bool]] = []

@@ -42,7 +42,7 @@ CONSTRAIN = "constrain"
 RESOLVER = "resolver"
 """The protocol of a function ``resolve(text, fetch)``."""
 _FETCH = ("fetch", "lookup", "answers", "answer", "query", "fetcher", "get")
-"""Names of a second parameter by which such a function is told."""
+"""Names of the second parameter by which such a function is recognised."""
 
 FEATURES: dict[str, tuple[str, ...]] = {
     STREAM: ("stream",),
@@ -101,7 +101,7 @@ class RigSubject(_text.TextSubject[Found]):
         return _converted(as_annotations(answer), text, self._offsets)
 
     def raw_stream(self) -> Callable[[], Any]:
-        """What makes a bare reader in chunks, for the timer."""
+        """The parser's own function that makes a reader in chunks, for the timer."""
         return self._feature(STREAM)
 
     def stream(self) -> CheckedStream:
@@ -264,7 +264,7 @@ def connect(implementation: Implementation, device: str) -> RigSubject:
 def recognise(loaded: Any, name: str) -> dict[str, Any] | None:
     """The fields of a record for an object that may be a parser of RIG; see `conformance.rig.harness.text.recognise_as`.
 
-    What has no ``parse`` may still resolve or constrain: it is told by those methods, or by its two parameters.
+    An object without ``parse`` may still resolve or constrain: its methods, or its two parameters, show it.
     """
     if not callable(getattr(loaded, "parse", None)):
         offered = frozenset(word for word, names in FEATURES.items() if _text.method(loaded, *names))

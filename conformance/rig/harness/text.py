@@ -35,11 +35,11 @@ _NEVER_TEXT = {"params", "parameters", "learning_rate", "lr", "named_parameters"
 
 
 class AnswerError(Exception):
-    """A parser answered something that is no answer: what was found, and what was expected."""
+    """A parser's answer has the wrong shape; the message says what was found, and what was expected."""
 
 
 class TimeLimitExceeded(Exception):
-    """A parser did not come back in time."""
+    """A parser exceeded its time limit."""
 
 
 def seconds_for(settings: Mapping[str, Any]) -> float:
@@ -85,7 +85,7 @@ class TextSubject(ABC, Generic[Item]):
         self._seconds = seconds
 
     def answer(self, text: str) -> Any:
-        """What the parser answers, as it stands."""
+        """The parser's answer, unchanged."""
         with time_limit(self._seconds):
             return self.raw_parse()(text)
 
@@ -98,7 +98,7 @@ class TextSubject(ABC, Generic[Item]):
         return self.read(self.answer(text), text)
 
     def raw_parse(self) -> Callable[[str], Any]:
-        """The bare call, for the timer; Unsupported where the parser does something else than parse."""
+        """The parser's own function, for the timer; Unsupported where it has no ``parse``."""
         found = method(self._parser, "parse")
         if found is None:
             raise Unsupported("has no parse")
@@ -156,7 +156,7 @@ def as_found(item: Any) -> Found:
     if isinstance(start, bool) or isinstance(end, bool):
         raise AnswerError(f"found the span {start!r} to {end!r}, expected two integers")
     try:
-        # Exact strings, so that it is not a subclass's own idea of equality that is asked.
+        # Exact strings, since a subclass may define another equality.
         return str.__str__(query), str.__str__(value), operator.index(start), operator.index(end)
     except TypeError:
         raise AnswerError(f"found the span {start!r} to {end!r}, expected two integers") from None
@@ -201,7 +201,7 @@ def recognise_as(system: str, loaded: Any, name: str, features: Mapping[str, tup
     """The record's fields where ``loaded`` is, or may be, a parser of ``system``; None where it is the other or no parser.
 
     ``features`` gives the names of the methods that offer each feature. The parser is asked for the example document. An
-    empty answer fits both systems, and both say so: then the user is told to say which. Raises PlugError where the answer
+    empty answer fits both systems: then the user is asked to say which. Raises PlugError where the answer
     fits neither.
     """
     protocol, parser = _as_parser(loaded)
@@ -249,7 +249,7 @@ def _as_parser(loaded: Any) -> tuple[str, Any]:
     try:
         parameters = list(inspect.signature(loaded).parameters.values())
     except (TypeError, ValueError):
-        # Compiled functions may hide their signature; their name is all there is to go by.
+        # Compiled functions may hide their signature; then their name decides.
         return (FUNCTION, _Function(loaded)) if "parse" in getattr(loaded, "__name__", "") else ("", None)
     required = [p for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     if len(required) != 1 or required[0].kind is inspect.Parameter.KEYWORD_ONLY or required[0].name in _NEVER_TEXT:

@@ -93,7 +93,7 @@ def lone_surrogates_are_no_text(subject: RigSubject, case: Plain, dtype: str) ->
     yield equal("annotations with a lone surrogate", found, expected)
 
 
-# A failure may be one of reading: the documents turn on every decision of the grammar.
+# A reading, because generated documents depend on every decision of the grammar, readings too.
 @REQUIREMENTS.add(
     "RIG-44",
     Level.READING,
@@ -105,6 +105,6 @@ def lone_surrogates_are_no_text(subject: RigSubject, case: Plain, dtype: str) ->
 def generated_documents_agree_with_the_reference(
     subject: RigSubject, case: GeneratedTexts, dtype: str
 ) -> Iterator[Comparison]:
-    """Documents that nobody thought of."""
+    """Compare with the reference on generated documents."""
     for text in generated(case):
         yield equal_lists("annotations", pairs(subject.parse(text)), read_by_reference(text, subject.profile.name), text)

@@ -1,6 +1,6 @@
 """Requirements on constrained decoders: the bytes that they admit, and texts that are written under them at random.
 
-The vocabulary is our own: the 256 bytes, and pieces that hold several characters, half a character's neighbours, or the end of
+The vocabulary is our own: the 256 bytes, and pieces that hold several characters, one character beyond ASCII, or the end of
 one part of an annotation and the beginning of the next. No tokenizer and no model is needed.
 """
 
@@ -122,7 +122,7 @@ def what_is_not_well_formed_cannot_be_written(subject: RigSubject, case: Decoded
 def what_is_written_at_random_is_well_formed(subject: RigSubject, case: RandomWalks, dtype: str) -> Iterator[Comparison]:
     """Tokens are drawn from those admitted, openers more often than others; after a while the text is brought to an end."""
     source = random.Random(case.seed)
-    # In a string its end, in a literal what comes next; and some byte that can end a character that has begun.
+    # Tokens that end a string, go on with a literal, or complete a character.
     closing = [END, *(tokens_of(character)[0] for character in '"q)->] '), 0x80, 0xA0, 0x90]
     for _ in range(case.count):
         guide = _start(subject)
@@ -138,10 +138,10 @@ def what_is_written_at_random_is_well_formed(subject: RigSubject, case: RandomWa
                 break
             tokens.append(token)
             guide.advance(token)
-        yield equal("a text written under the mask", _judged(_said(tokens), END in guide.allowed()), "well formed")
+        yield equal("a text written under the mask", _described(_said(tokens), END in guide.allowed()), "well formed")
 
 
-def _judged(written: bytes, ended: bool) -> str:
+def _described(written: bytes, ended: bool) -> str:
     if not ended:
         return f"{written!r}, which cannot be ended" if not admits(written) or len(written) > 20 else "too short to say"
     return "well formed" if may_end(written) else f"{written!r}, which is not"
@@ -174,7 +174,7 @@ def every_well_formed_document_can_be_written(subject: RigSubject, case: Decoded
 def the_end_is_admitted_where_the_text_is_well_formed(
     subject: RigSubject, case: DecodedDocument, dtype: str
 ) -> Iterator[Comparison]:
-    """After each token that was admitted."""
+    """After each admitted token, the end is admitted exactly where the text may end."""
     guide = _start(subject)
     tokens = tokens_of(case.text)
     wrong = []
@@ -205,7 +205,7 @@ def long_tokens_are_admitted_as_their_bytes_are(
 ) -> Iterator[Comparison]:
     """After each token of the document, no piece is admitted whose bytes are not.
 
-    The other way round is not asked: an engine may insist on the tokenizer's own way of writing what can only come next.
+    The reverse is not required: an engine may insist on the tokenizer's own spelling of what must come next.
     """
     guide = _start(subject)
     tokens = tokens_of(case.text)

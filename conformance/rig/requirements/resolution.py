@@ -27,7 +27,7 @@ _FOOTNOTE = re.compile(r"\[([1-9][0-9]*)\] - Per (.+), value was (.+?)(?: in (.+
 
 
 def answer(value: str, unit: str = "", date: str = "2020") -> dict[str, str]:
-    """What is served."""
+    """A served value, with its source, date and address."""
     return {"value": value, "unit": unit, "source": "census.gov", "date": date, "url": "https://example.org/x"}
 
 
@@ -197,7 +197,7 @@ def text_outside_annotations_stays(subject: RigSubject, case: ResolutionCase, dt
     cases=ORDER,
 )
 def tags_are_numbered_in_the_order_of_the_text(subject: RigSubject, case: ResolutionCase, dtype: str) -> Iterator[Comparison]:
-    """1, 2, 3."""
+    """The numbers of the tags, in the order of the text, are 1, 2, 3, ..."""
     read = read_back(run(subject, case)[0])
     yield equal("numbers", [tag.number for tag in read.tags], list(range(1, len(case.marks) + 1)), case.text)
 
@@ -252,7 +252,7 @@ def no_markup_is_left(subject: RigSubject, case: ResolutionCase, dtype: str) -> 
     cases=ONCE,
 )
 def each_query_is_fetched_once(subject: RigSubject, case: ResolutionCase, dtype: str) -> Iterator[Comparison]:
-    """In any order, verbatim."""
+    """The fetched queries, in any order, are the distinct queries."""
     _, fetched = run(subject, case)
     yield equal("queries fetched, sorted", sorted(fetched), sorted({mark.query for mark in case.marks}), case.text)
 
@@ -266,7 +266,7 @@ def each_query_is_fetched_once(subject: RigSubject, case: ResolutionCase, dtype:
     cases=FAILURES,
 )
 def a_failure_leaves_the_models_value(subject: RigSubject, case: ResolutionCase, dtype: str) -> Iterator[Comparison]:
-    """And what did not fail is served."""
+    """The text and the model's values stay, and what did not fail is served."""
     read = read_back(run(subject, case)[0])
     yield equal("texts around the tags", read.between, case.between(), case.text)
     yield equal(
@@ -278,7 +278,7 @@ def a_failure_leaves_the_models_value(subject: RigSubject, case: ResolutionCase,
 
 @dataclass(frozen=True)
 class AddressCase(TextCase):
-    """A query that must arrive."""
+    """A query that an address must carry unchanged."""
 
     id: str
     query: str
@@ -306,7 +306,7 @@ ADDRESSES = (
     cases=ADDRESSES,
 )
 def a_query_reaches_its_address(subject: RigSubject, case: AddressCase, dtype: str) -> Iterator[Comparison]:
-    """As a server decodes it."""
+    """Decode the address as a server does."""
     address = urllib.parse.urlsplit(subject.address(case.query))
     yield equal("scheme", address.scheme, "https")
     yield equal("the address in ASCII", address.geturl().isascii(), True)

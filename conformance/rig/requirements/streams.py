@@ -64,7 +64,7 @@ def chunks_change_no_annotation(subject: RigSubject, case: RigCase, dtype: str) 
     cases=STREAMS,
 )
 def chunks_lose_no_text(subject: RigSubject, case: RigCase, dtype: str) -> Iterator[Comparison]:
-    """The texts joined are the document without its annotations, and stand between them as they do in it."""
+    """The texts joined are the document without its annotations, and texts and annotations come in its order."""
     segments = case.segments(subject.profile.name)
     texts = "".join(segment for segment in segments if isinstance(segment, str))
     order = in_order(part if isinstance(part, str) else (part.query, part.value, 0, 0) for part in segments)
@@ -86,12 +86,12 @@ def chunks_lose_no_text(subject: RigSubject, case: RigCase, dtype: str) -> Itera
 def only_a_live_candidate_is_held_back(subject: RigSubject, case: RigCase, dtype: str) -> Iterator[Comparison]:
     """After each code point, as much has been handed out as is certain to be text."""
     reader = subject.stream()
-    lawful = rig.CharacterParser(subject.profile, max_candidate=None)
+    expected = rig.CharacterParser(subject.profile, max_candidate=None)
     given, late = 0, []
     for index, character in enumerate(case.text):
         given += sum(len(item) if isinstance(item, str) else item[3] - item[2] for item in reader.feed(character))
-        lawful.feed(character)
-        certain = index + 1 - lawful.held_back
+        expected.feed(character)
+        certain = index + 1 - expected.held_back
         if given < certain:
             late.append((index + 1, certain - given))
     yield equal("(code points read, code points held back that are certain)", late[:3], [], shown(case.text))
