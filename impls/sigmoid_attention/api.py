@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 
 from impls.sigmoid_attention.options import AttentionOptions
+from impls.sigmoid_attention.validation import Attend, check
 from impls.triton_support import choose_interpreter
 
 choose_interpreter()
@@ -82,10 +82,8 @@ def sigmoid_attention(
     return_backend return the pair of output and `Choice`, not the output alone
 
     Differentiable in q, k, v, bias and slopes. Works under ``torch.compile`` with ``fullgraph=True`` (flex aside).
-    ValueError where shapes or options do not fit.
+    ValueError where shapes, dtypes, devices or options do not fit, TypeError for what is no tensor: see `validation`.
     """
-    _check(q, k, v, key_lengths, cu_seqlens_q, cu_seqlens_k)
-    choice = choose(q, v, backend)
     options = AttentionOptions(
         scale=scale,
         bias=0.0 if bias is None else bias,
@@ -96,11 +94,13 @@ def sigmoid_attention(
         cu_seqlens_q=cu_seqlens_q,
         cu_seqlens_k=cu_seqlens_k,
     )
+    check(q, k, v, options)
+    choice = choose(q, v, backend)
     result = _attend_by(choice.backend)(q, k, v, options)
     return (result, choice) if return_backend else result
 
 
-def _attend_by(backend: str) -> Callable[[Tensor, Tensor, Tensor, AttentionOptions], Tensor]:
+def _attend_by(backend: str) -> Attend:
     """A backend is imported when it is first used: Triton costs a second, flex_attention more."""
     match backend:
         case "triton":
@@ -135,23 +135,3 @@ def _native_fault() -> str:
 
 def _has_triton() -> bool:
     return importlib.util.find_spec("triton") is not None
-
-
-def _check(q: Tensor, k: Tensor, v: Tensor, lengths: Tensor | None, cu_q: Tensor | None, cu_k: Tensor | None) -> None:
-    if not q.ndim == k.ndim == v.ndim == 4:
-        raise ValueError(
-            f"found q {tuple(q.shape)}, k {tuple(k.shape)}, v {tuple(v.shape)}; expected (batch, heads, length, head dim)"
-        )
-    if q.shape[0] != k.shape[0] or q.shape[3] != k.shape[3] or k.shape[:3] != v.shape[:3]:
-        raise ValueError(
-            f"found q {tuple(q.shape)}, k {tuple(k.shape)}, v {tuple(v.shape)}; expected one batch, one head dim for q and k, "
-            "and as many heads and keys in k as in v"
-        )
-    if q.shape[1] % k.shape[1]:
-        raise ValueError(f"found {q.shape[1]} query heads and {k.shape[1]} key heads; expected a multiple")
-    if not q.dtype == k.dtype == v.dtype:
-        raise ValueError(f"found dtypes {q.dtype}, {k.dtype} and {v.dtype}; expected one")
-    if cu_q is None and cu_k is not None:
-        raise ValueError("found cu_seqlens_k alone; expected cu_seqlens_q with it")
-    if cu_q is not None and (q.shape[0] != 1 or lengths is not None):
-        raise ValueError("found cu_seqlens_q with a batch, or with key_lengths; expected packed sequences in a batch of 1")

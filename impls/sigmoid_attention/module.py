@@ -48,6 +48,12 @@ class SigmoidAttention(nn.Module):
     ) -> None:
         super().__init__()
         kv_heads = num_heads if num_kv_heads is None else num_kv_heads
+        if min(embed_dim, num_heads, kv_heads) < 1:
+            raise ValueError(
+                f"found embed_dim {embed_dim}, {num_heads} heads, {kv_heads} key heads; expected at least 1 of each"
+            )
+        if max_length is not None and not max_length >= 1:
+            raise ValueError(f"found max_length {max_length}; expected at least 1, or None for no bias")
         if embed_dim % num_heads or num_heads % kv_heads:
             raise ValueError(
                 f"found embed_dim {embed_dim}, {num_heads} heads, {kv_heads} key heads; expected heads to divide embed_dim, "

@@ -17,6 +17,7 @@ from torch import Tensor
 from impls import compiler
 from impls.sigmoid_attention.operator import GradientTensors, operator
 from impls.sigmoid_attention.options import AttentionOptions, taking_keywords
+from impls.sigmoid_attention.validation import checked
 
 DTYPES = {torch.float32: 0, torch.bfloat16: 1}
 """What the library reads and writes itself; float16 goes in and comes out as float32."""
@@ -144,4 +145,4 @@ def _sequences(q: Tensor, k: Tensor, options: AttentionOptions) -> list[tuple[in
 
 
 attend = operator("sigmoid_attention_native", forward, backward)
-attention = taking_keywords(attend)
+attention = taking_keywords(checked(attend))

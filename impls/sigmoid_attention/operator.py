@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from impls.sigmoid_attention.options import AttentionOptions
+from impls.sigmoid_attention.validation import Attend, check_values
 
-Attend = Callable[[Tensor, Tensor, Tensor, AttentionOptions], Tensor]
 GradientTensors = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 """Of q, k, v, bias and slopes."""
 AttendBackward = Callable[[Tensor, Tensor, Tensor, Tensor, AttentionOptions, bool, bool], GradientTensors]
@@ -28,13 +28,18 @@ def operator(name: str, forward: Attend, backward: AttendBackward) -> Attend:
     wants_slopes)`` gives the gradients of q, k, v, bias and slopes, contiguous; of the last two an empty tensor where it is
     not wanted. Both get a scale, a window and edges of the keys in every case where they have a meaning.
     """
-    forward_op, backward_op = _on_flat_options(forward, backward)
+
+    def forward_once_checked(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions) -> Tensor:
+        check_values(q, k, options)  # a compiler that traced the call could not
+        return forward(q, k, v, options)
+
+    forward_op, backward_op = _on_flat_options(forward_once_checked, backward)
     registered: Any = torch.library.custom_op(f"gaugeblock::{name}", forward_op, mutates_args=())
     registered_backward: Any = torch.library.custom_op(f"gaugeblock::{name}_backward", backward_op, mutates_args=())
     registered.register_fake(_fake_output)
     registered_backward.register_fake(_fake_gradients)
     registered.register_autograd(functools.partial(_differentiate, registered_backward), setup_context=_remember)
-    direct = _without_dispatcher(forward_op, backward_op)
+    direct = _without_dispatcher(*_on_flat_options(forward, backward))
 
     def attend(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions) -> Tensor:
         number, tensor = (0.0, options.bias) if isinstance(options.bias, Tensor) else (float(options.bias), None)

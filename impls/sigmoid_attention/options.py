@@ -33,12 +33,12 @@ class AttentionOptions:
     @property
     def left(self) -> int:
         """How far a query sees to the left of its own position; `FAR` without a limit."""
-        return self.window[0] if self.window is not None and self.window[0] >= 0 else FAR
+        return min(self.window[0], FAR) if self.window is not None and self.window[0] >= 0 else FAR
 
     @property
     def right(self) -> int:
         """How far it sees to the right; 0 where causal."""
-        right = self.window[1] if self.window is not None and self.window[1] >= 0 else FAR
+        right = min(self.window[1], FAR) if self.window is not None and self.window[1] >= 0 else FAR
         return min(right, 0) if self.causal else right
 
     @property

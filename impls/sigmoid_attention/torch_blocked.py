@@ -16,6 +16,7 @@ from torch import Tensor
 
 from impls.sigmoid_attention.operator import GradientTensors, operator
 from impls.sigmoid_attention.options import AttentionOptions, taking_keywords
+from impls.sigmoid_attention.validation import checked
 
 QUERIES, KEYS = 512, 512
 QUERIES_MASKED = 64, 256
@@ -280,4 +281,4 @@ def _add_slopes(total: Tensor, part: _Part, found: Tensor) -> None:
 
 
 attend = operator("sigmoid_attention_blocked", forward, backward)
-attention = taking_keywords(attend)
+attention = taking_keywords(checked(attend))

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from impls.sigmoid_attention.options import FAR, AttentionOptions, taking_keywords
+from impls.sigmoid_attention.validation import checked
 
 # Scores beyond this many are computed some batch rows, or some heads, at a time: 1 GiB of float32 for each step's result.
 MOST_SCORES = 2**28
@@ -64,7 +65,9 @@ def _halves(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions) -> Tenso
 def _scores(q: Tensor, k: Tensor, options: AttentionOptions) -> Tensor:
     """Scores (B, H, Nq, Nk), ``-inf`` where masked: before the activation, so that its gradient there is 0 as well."""
     nq, nk = q.shape[2], k.shape[2]
-    scores: Tensor = (q @ k.transpose(-1, -2)) * options.scale_for(q.shape[3]) + options.bias
+    # With no dimension a tensor of a wider dtype widens nothing.
+    bias = options.bias.reshape(()) if isinstance(options.bias, Tensor) else options.bias
+    scores: Tensor = (q @ k.transpose(-1, -2)) * options.scale_for(q.shape[3]) + bias
     offset = torch.arange(nk, device=q.device) - torch.arange(nq, device=q.device)[:, None] - (nk - nq)
     if options.alibi_slopes is not None:
         scores = scores - options.alibi_slopes.to(q.dtype)[..., None, None] * offset.abs()
@@ -76,4 +79,4 @@ def _scores(q: Tensor, k: Tensor, options: AttentionOptions) -> Tensor:
     return scores
 
 
-attention = taking_keywords(attend)
+attention = taking_keywords(checked(attend))

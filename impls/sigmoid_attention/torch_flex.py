@@ -18,7 +18,9 @@ from torch.nn.attention.flex_attention import AuxRequest, create_block_mask, fle
 from torch.nn.functional import logsigmoid
 
 from impls.implementation import Unsupported
+from impls.sigmoid_attention import torch_eager
 from impls.sigmoid_attention.options import FAR, AttentionOptions, taking_keywords
+from impls.sigmoid_attention.validation import checked
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions) -> Tensor:
@@ -33,6 +35,9 @@ def attend(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions) -> Tensor
         tensors = [q, k, v, *(x for x in (options.bias, options.alibi_slopes) if isinstance(x, Tensor))]
         if torch.is_grad_enabled() and any(x.requires_grad for x in tensors):
             raise Unsupported("flex_attention has no backward pass on a CPU")
+        q, k, v = q.detach(), k.detach(), v.detach()  # it refuses what could have a gradient, wanted or not
+    if not q.numel() or not k.numel():  # which flex_attention refuses
+        return torch_eager.attend(q, k, v, options).to(dtype)
     score_mod, mask_mod = _modifications(q, k, options)
     block_mask = None
     if min(options.left, options.right) < FAR or options.key_lengths is not None or options.cu_seqlens_q is not None:
@@ -89,4 +94,4 @@ def _sequence_of(pieces: list[slice], like: Tensor) -> Tensor:
     return torch.searchsorted(ends, torch.arange(like.shape[2], device=like.device), right=True)
 
 
-attention = taking_keywords(attend)
+attention = taking_keywords(checked(attend))

@@ -22,6 +22,7 @@ from impls.sigmoid_attention.operator import GradientTensors, operator
 from impls.sigmoid_attention.options import FAR, AttentionOptions, taking_keywords
 from impls.sigmoid_attention.triton_hopper_kernels import hopper_forward_kernel, hopper_key_kernel, hopper_query_kernel
 from impls.sigmoid_attention.triton_kernels import pointers, scores_of_base_2, slope_stride
+from impls.sigmoid_attention.validation import checked
 from impls.triton_support import interpreted, load_triton
 
 triton = load_triton()
@@ -211,4 +212,4 @@ def attend(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions) -> Tensor
     return _attend(q, k, v, options)[..., :dv]
 
 
-attention = taking_keywords(attend)
+attention = taking_keywords(checked(attend))

@@ -23,6 +23,7 @@ from torch import Tensor
 from impls.implementation import Unsupported
 from impls.sigmoid_attention.operator import GradientTensors, operator
 from impls.sigmoid_attention.options import AttentionOptions, taking_keywords
+from impls.sigmoid_attention.validation import checked
 from impls.triton_support import interpreted, load_triton, require_computed_loops
 
 triton = load_triton()
@@ -476,7 +477,7 @@ def _slope_gradient(row_reach: Tensor, options: AttentionOptions) -> Tensor:
 
 
 attend = operator("sigmoid_attention_triton", forward, backward)
-attention = taking_keywords(attend)
+attention = taking_keywords(checked(attend))
 """``sigmoid(scale q k^T + bias) v``: q (B, H, Nq, D), k (B, Hk, Nk, D), v (B, Hk, Nk, Dv), float16, bfloat16 or float32.
 
 Any strides. Gradients for q, k, v, and for the bias and the slopes where they are tensors that ask for one. Raises Unsupported
@@ -538,7 +539,8 @@ def _flags(options: AttentionOptions) -> dict[str, bool]:
 def pointers(q: Tensor, options: AttentionOptions) -> tuple[Tensor, ...]:
     """Slopes, bias, lengths, edges of packed queries and of keys; q stands in for one that is not given, and is not read."""
     bias = options.bias if isinstance(options.bias, Tensor) else None
-    given = (options.alibi_slopes, bias, options.key_lengths, options.cu_seqlens_q, options.cu_seqlens_k)
+    slopes = None if options.alibi_slopes is None else options.alibi_slopes.float()
+    given = (slopes, bias, options.key_lengths, options.cu_seqlens_q, options.cu_seqlens_k)
     return tuple(q if tensor is None else tensor.contiguous() for tensor in given)
 
 

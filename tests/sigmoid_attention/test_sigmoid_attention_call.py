@@ -113,7 +113,7 @@ def test_every_backend_agrees_with_the_reference(backend: str) -> None:
     [
         ({"q": (1, 2, 5)}, "head dim"),
         ({"k": (1, 2, 6, 8)}, "one head dim"),
-        ({"q": (1, 3, 5, 16)}, "3 query heads and 2 key heads"),
+        ({"q": (1, 3, 5, 16)}, "2 key heads, not 3 query heads"),
         ({"cu_seqlens_k": True}, "cu_seqlens_k alone"),
         ({"cu_seqlens_q": True, "key_lengths": True}, "batch of 1"),
     ],
