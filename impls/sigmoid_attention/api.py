@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from impls.sigmoid_attention.operator import is_transformed
 from impls.sigmoid_attention.options import AttentionOptions
 from impls.sigmoid_attention.validation import Attend, check
 from impls.triton_support import choose_interpreter
@@ -35,6 +36,8 @@ def choose(q: Tensor, v: Tensor, backend: str = "auto") -> Choice:
         raise ValueError(f"found backend {backend!r}, expected one of {', '.join(BACKENDS)}")
     if backend != "auto":
         return Choice(backend, "asked for")
+    if is_transformed():
+        return Choice("eager", "no kernel is written for the transforms of torch.func and forward-mode derivatives")
     if q.device.type == "cpu":
         return _on_a_cpu(q.dtype)
     if q.device.type != "cuda":
@@ -81,7 +84,8 @@ def sigmoid_attention(
     backend        one of `BACKENDS`; ``auto`` picks by device and dtype, see `choose`
     return_backend return the pair of output and `Choice`, not the output alone
 
-    Differentiable in q, k, v, bias and slopes. Works under ``torch.compile`` with ``fullgraph=True`` (flex aside).
+    Differentiable in q, k, v, bias and slopes; beyond first derivatives with the scores in memory, see `operator`. Works
+    under ``torch.compile`` with ``fullgraph=True`` (flex aside).
     ValueError where shapes, dtypes, devices or options do not fit, TypeError for what is no tensor: see `validation`.
     """
     options = AttentionOptions(

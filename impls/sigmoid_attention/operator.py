@@ -2,6 +2,9 @@
 
 An operator of `torch.library` is opaque to the compiler, which learns shapes and dtypes from its fakes; nothing in it is
 traced, so loops and launches stay as they are. It takes numbers and tensors alone: the options are laid out flat for it.
+
+A kernel knows its first derivative. Everything beyond (second derivatives, forward mode, `torch.func`) goes through plain
+torch with the scores in memory, which has all of them.
 """
 
 from __future__ import annotations
@@ -12,7 +15,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
+from impls.sigmoid_attention import torch_eager
 from impls.sigmoid_attention.options import AttentionOptions
 from impls.sigmoid_attention.validation import Attend, check_values
 
@@ -42,6 +47,8 @@ def operator(name: str, forward: Attend, backward: AttendBackward) -> Attend:
     direct = _without_dispatcher(*_on_flat_options(forward, backward))
 
     def attend(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions) -> Tensor:
+        if is_transformed():
+            return torch_eager.attend(q, k, v, options)
         number, tensor = (0.0, options.bias) if isinstance(options.bias, Tensor) else (float(options.bias), None)
         cu_q, cu_k = options.cu_seqlens_q, options.cu_seqlens_k
         given = tensor, options.alibi_slopes, options.key_lengths, cu_q, cu_q if cu_k is None else cu_k
@@ -107,9 +114,26 @@ def _remember(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 
 def _differentiate(through: Callable[..., GradientTensors], ctx: Any, grad: Tensor) -> tuple[Any, ...]:
+    # Gradients are enabled here where those of the gradients will be asked for.
+    if torch.is_grad_enabled() or is_transformed() or torch._C._functorch.is_legacy_batchedtensor(grad):
+        return _differentiate_again(ctx, grad)
     wants_bias, wants_slopes = ctx.needs_input_grad[3], ctx.needs_input_grad[4]
     dq, dk, dv, dbias, dslopes = through(grad, *ctx.saved_tensors, *ctx.numbers, wants_bias, wants_slopes)
     return dq, dk, dv, dbias if wants_bias else None, dslopes if wants_slopes else None, *(None,) * 7
+
+
+def _differentiate_again(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
+    """The same gradients by plain torch, which can be differentiated in their turn, and batched."""
+    create_graph = torch.is_grad_enabled()
+    with torch.enable_grad():
+        # Names of their own: one input may be computed from another, or be the same tensor.
+        inputs: Any = [None if x is None else x.view_as(x) for x in ctx.saved_tensors[:5]]
+        q, k, v, bias, slopes = inputs
+        options = _options(bias, slopes, *ctx.saved_tensors[5:], *ctx.numbers)
+        out = torch_eager.attend(q, k, v, options)
+        wanted = [x for x, needed in zip(inputs, ctx.needs_input_grad, strict=False) if needed]
+        found = iter(torch.autograd.grad(out, wanted, grad, create_graph=create_graph))
+    return *(next(found) if needed else None for needed in ctx.needs_input_grad[:5]), *(None,) * 7
 
 
 def _without_dispatcher(forward_op: Callable[..., Tensor], backward_op: Callable[..., GradientTensors]) -> Callable[..., Any]:
@@ -122,7 +146,6 @@ def _without_dispatcher(forward_op: Callable[..., Tensor], backward_op: Callable
             return forward_op(*inputs)
 
         @staticmethod
-        @torch.autograd.function.once_differentiable
         def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
             return _differentiate(backward_op, ctx, grad)
 
@@ -136,8 +159,13 @@ def _is_plain_call(*tensors: Tensor) -> bool:
         not torch.compiler.is_compiling()
         and all(type(x) in (Tensor, torch.nn.Parameter) for x in tensors)
         and torch._C._len_torch_dispatch_stack() == 0
-        and not torch._C._are_functorch_transforms_active()
     )
+
+
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]  # a compiler guards what is asked here by itself
+def is_transformed() -> bool:
+    """Whether the call is inside a transform of `torch.func`, or of forward-mode differentiation."""
+    return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
 
 
 _TYPES: dict[str, Any] = {

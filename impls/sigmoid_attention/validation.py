@@ -172,4 +172,6 @@ def _check_ascending(name: str, edges: Tensor, total: int, what: str) -> None:
 
 def _is_readable(x: Tensor) -> bool:
     """Whether its numbers can be looked at: not while a compiler traces, and not where there are none."""
-    return not torch.compiler.is_compiling() and type(x) in (Tensor, torch.nn.Parameter) and x.device.type != "meta"
+    if torch.compiler.is_compiling() or type(x) not in (Tensor, torch.nn.Parameter) or x.device.type == "meta":
+        return False
+    return not torch._C._functorch.is_functorch_wrapped_tensor(x)
