@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 
-from conformance.ademamix.harness.problem import GroupProblem, OptimizerProblem, Ranks, TensorProblem
+from conformance.ademamix.harness.problem import OptimizerProblem, Ranks, TensorProblem
 from conformance.engine.comparison import compare
 from conformance.engine.harness import connect
 from conformance.studies.curves import Curve, Trace
@@ -121,7 +121,7 @@ def problem_of(marks: tuple[int, ...], spread: float, scale: float, seed: int) -
     hyper = Hyperparameters(alpha=8.0, t_alpha=marks[-1], t_beta3=marks[-1])
     run = enumerate(trajectory(start, gradients, rates, hyper), start=1)
     expected = [theta for step, (theta, _) in run if step in marks]
-    return OptimizerProblem("float32", (GroupProblem((TensorProblem(start, tuple(gradients)),), hyper, rates),)), expected
+    return OptimizerProblem.of_one(TensorProblem(start, tuple(gradients)), hyper, rates), expected
 
 
 def step_against_ranks(implementation: Implementation, effort: Effort) -> Iterator[Trace]:
@@ -141,7 +141,7 @@ def step_against_ranks(implementation: Implementation, effort: Effort) -> Iterat
     rng = np.random.default_rng(0)
     start, gradient = (FLOAT32.round(rng.standard_normal((SHARDED_SIDE, SHARDED_SIDE))) for _ in range(2))
     hyper, rates = Hyperparameters(alpha=8.0), (RATE,) * steps
-    problem = OptimizerProblem("float32", (GroupProblem((TensorProblem(start, (gradient,) * steps),), hyper, rates),))
+    problem = OptimizerProblem.of_one(TensorProblem(start, (gradient,) * steps), hyper, rates)
     jobs = tuple((problem, Ranks("fsdp", world)) for world in RANKS)
     numerical, rows = numerical_class(implementation.numerical_class), slice(8)  # of the first rank, in whole blocks
     *_, last = bounded_trajectory(start[rows], [gradient[rows]] * steps, rates, hyper, "float32", numerical)

@@ -22,7 +22,7 @@ from impls.rig.parser import StreamingParser, read, read_file
 from reference import rig
 from reference.rig import lenient
 from tests.rig.plain_events import all_plain
-from tests.rig.test_rig_laws import documents
+from tests.rig.test_rig_reference import documents
 
 ROOT = Path(__file__).resolve().parents[2]
 PROFILES = [rig.STRICT, rig.OFFICIAL]

@@ -1,4 +1,4 @@
-"""A stranger's parser is taken as it is, told from a RAG reader by its answer, and answered clearly where it is unusable."""
+"""A third party's parser is used unchanged, told from a RAG reader by its answer, and refused clearly where it is unusable."""
 
 from __future__ import annotations
 

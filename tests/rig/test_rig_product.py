@@ -24,8 +24,8 @@ from impls.rig.export import annotation_pattern
 from reference import rag, rig
 from reference.rig.resolved import tags as reference_tags
 from tests.rig.plain_events import all_plain
-from tests.rig.test_rig_laws import documents
 from tests.rig.test_rig_parsing import malformed
+from tests.rig.test_rig_reference import documents
 from tests.rig.test_rig_resolver import HOSTILE, texts, values
 
 ROOT = Path(__file__).resolve().parents[2]

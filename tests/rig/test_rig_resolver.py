@@ -1,4 +1,4 @@
-"""What the law of resolving writes is read back, whatever is served and whatever the text holds."""
+"""What the reference resolver writes can be read back, whatever is served and whatever the text holds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from impls.rig import resolver as product
 from reference import rig
 from reference.rig.lenient import recover
 from reference.rig.resolver import FOOTNOTES, HEADING, ServedValue, address, differs, resolve
-from tests.rig.test_rig_laws import documents
+from tests.rig.test_rig_reference import documents
 
 HOSTILE = [
     ")]",

@@ -1,4 +1,4 @@
-"""Each vector catches a bug that no other vector catches, says what the law says, and counts its spans right."""
+"""Each vector catches a bug that no other vector catches, expects what the reference reads, and counts its spans right."""
 
 from __future__ import annotations
 

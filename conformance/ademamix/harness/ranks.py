@@ -16,10 +16,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from conformance.ademamix.harness.problem import OptimizerProblem, Ranks, RunOutcome
+from conformance.ademamix.harness.problem import Ranks, RunOutcome
+from conformance.ademamix.harness.run_loop import Job
 from impls.implementation import NotRun, Unsupported, in_one_line
-
-Job = tuple[OptimizerProblem, Ranks]
 
 ROOT = Path(__file__).resolve().parent.parent.parent.parent
 START_S = 600.0

@@ -114,9 +114,7 @@ def _parameters(subject: OptimizerSubject, dtype: str, fmt: Format) -> Iterator[
     small = np.concatenate([sign * _ladder() for sign in (1.0, -1.0) for _ in range(2)])
     gradient = np.tile(np.repeat([1.0, -1.0], SHARES), 2)
     places = np.arange(4 * SHARES * EACH // 4) % (4 * SHARES)
-    problem = OptimizerProblem(
-        dtype, (GroupProblem((TensorProblem(small[places], (gradient[places],)),), _NO_MEMORY, (rate,)),)
-    )
+    problem = OptimizerProblem.of_one(TensorProblem(small[places], (gradient[places],)), _NO_MEMORY, (rate,), dtype)
     ((got,),) = subject.run(problem).parameters
     (expected,) = bounded_trajectory(small, [gradient], [rate], _NO_MEMORY, "float32")
     yield from _counted("parameters", got, places, expected.theta, expected.theta_bound, fmt)
@@ -133,7 +131,7 @@ def _slow_average(subject: OptimizerSubject, dtype: str, fmt: Format) -> Iterato
     places = np.arange(2 * SHARES * EACH // 2) % (2 * SHARES)
     gradients = (2.0 * small[places], np.zeros(places.size))
     tensor = TensorProblem(np.zeros(places.size), gradients)
-    (got,) = subject.run(OptimizerProblem(dtype, (GroupProblem((tensor,), hyper, (0.0, 2.0)),))).parameters
+    (got,) = subject.run(OptimizerProblem.of_one(tensor, hyper, (0.0, 2.0), dtype)).parameters
     yield from _counted("slow EMAs", -got[-1], places, small, np.abs(small) * 4 * FLOAT32.unit_roundoff, fmt)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
+from conformance.engine.check import CheckFunction
 from conformance.engine.comparison import Comparison, compare
 from conformance.engine.requirement import Requirements
 from conformance.sigmoid_attention import cases
@@ -32,6 +33,15 @@ def gradient(
     expected = getattr(cases.expected_gradients(case, dtype), name)
     bound = getattr(cases.gradient_bounds(case, dtype, subject.numerical_class), name)
     return compare(f"gradient of {name}", result.gradients[name], expected, bound)
+
+
+def gradient_of(name: str) -> CheckFunction:
+    """A check that compares one gradient alone."""
+
+    def check(subject: AttentionSubject, case: AttentionCase, dtype: str) -> Iterator[Comparison]:
+        yield gradient(name, subject, case, dtype)
+
+    return check
 
 
 def results(subject: AttentionSubject, case: AttentionCase, dtype: str) -> Iterator[Comparison]:

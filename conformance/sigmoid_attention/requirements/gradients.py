@@ -9,48 +9,24 @@ from conformance.engine.requirement import Level
 from conformance.sigmoid_attention import cases
 from conformance.sigmoid_attention.cases import AttentionCase
 from conformance.sigmoid_attention.harness.problem import AttentionSubject
-from conformance.sigmoid_attention.requirements.comparisons import REQUIREMENTS, gradient, gradients, output
+from conformance.sigmoid_attention.requirements.comparisons import REQUIREMENTS, gradient, gradient_of, gradients, output
 from impls.implementation import Unsupported
 
+REQUIREMENTS.add(
+    "SIG-30", Level.DEFINITION, "dV = P^T dO.", source="section 4 and Algorithm 2 (backward)",
+    catches="P not transposed, or recomputed without the bias", cases=cases.GRADIENTS,
+)(gradient_of("v"))  # fmt: skip
 
-@REQUIREMENTS.add(
-    "SIG-30",
-    Level.DEFINITION,
-    "dV = P^T dO.",
-    source="section 4 and Algorithm 2 (backward)",
-    catches="P not transposed, or recomputed without the bias",
+REQUIREMENTS.add(
+    "SIG-31", Level.DEFINITION, "dQ = scale dS K with dS = P (1 - P) (dO V^T): no row sum is subtracted.",
+    source="section 4 and Algorithm 2 (backward)", catches="softmax's backward; a missing 1 - P; a missing scale",
     cases=cases.GRADIENTS,
-)
-def gradient_of_v(subject: AttentionSubject, case: AttentionCase, dtype: str) -> Iterator[Comparison]:
-    """dV alone."""
-    yield gradient("v", subject, case, dtype)
+)(gradient_of("q"))  # fmt: skip
 
-
-@REQUIREMENTS.add(
-    "SIG-31",
-    Level.DEFINITION,
-    "dQ = scale dS K with dS = P (1 - P) (dO V^T): no row sum is subtracted.",
-    source="section 4 and Algorithm 2 (backward)",
-    catches="softmax's backward; a missing 1 - P; a missing scale",
-    cases=cases.GRADIENTS,
-)
-def gradient_of_q(subject: AttentionSubject, case: AttentionCase, dtype: str) -> Iterator[Comparison]:
-    """dQ alone."""
-    yield gradient("q", subject, case, dtype)
-
-
-@REQUIREMENTS.add(
-    "SIG-32",
-    Level.DEFINITION,
-    "dK = scale dS^T Q.",
-    source="section 4 and Algorithm 2 (backward)",
-    catches="a missing scale in dK alone; dS not transposed",
-    cases=cases.GRADIENTS,
-)
-def gradient_of_k(subject: AttentionSubject, case: AttentionCase, dtype: str) -> Iterator[Comparison]:
-    """dK alone."""
-    yield gradient("k", subject, case, dtype)
-
+REQUIREMENTS.add(
+    "SIG-32", Level.DEFINITION, "dK = scale dS^T Q.", source="section 4 and Algorithm 2 (backward)",
+    catches="a missing scale in dK alone; dS not transposed", cases=cases.GRADIENTS,
+)(gradient_of("k"))  # fmt: skip
 
 REQUIREMENTS.add(
     "SIG-33", Level.DEFINITION,

@@ -9,7 +9,7 @@ from conformance.engine.requirement import Level
 from conformance.sigmoid_attention import cases
 from conformance.sigmoid_attention.cases import AttentionCase
 from conformance.sigmoid_attention.harness.problem import AttentionSubject
-from conformance.sigmoid_attention.requirements.comparisons import REQUIREMENTS, compare_zeros, gradient
+from conformance.sigmoid_attention.requirements.comparisons import REQUIREMENTS, compare_zeros, gradient, gradient_of
 
 
 @REQUIREMENTS.add(
@@ -44,27 +44,12 @@ def what_nothing_reaches_has_no_gradient(subject: AttentionSubject, case: Attent
         yield compare_zeros(f"gradient of {name}", f"unreached gradient of {name}", result.gradients[name], expected, rows)
 
 
-@REQUIREMENTS.add(
-    "SIG-36",
-    Level.INTERFACE,
-    "The gradient of the bias is the sum of dS over everything.",
-    source="reference (backward)",
-    catches="a mean, or the sum of dP or P, in place of the sum of dS",
-    cases=cases.BIAS_GRADIENT,
-)
-def gradient_of_the_bias(subject: AttentionSubject, case: AttentionCase, dtype: str) -> Iterator[Comparison]:
-    """One number."""
-    yield gradient("bias", subject, case, dtype)
+REQUIREMENTS.add(
+    "SIG-36", Level.INTERFACE, "The gradient of the bias is the sum of dS over everything.", source="reference (backward)",
+    catches="a mean, or the sum of dP or P, in place of the sum of dS", cases=cases.BIAS_GRADIENT,
+)(gradient_of("bias"))  # fmt: skip
 
-
-@REQUIREMENTS.add(
-    "SIG-37",
-    Level.INTERFACE,
-    "The gradient of an ALiBi slope is minus the sum of dS times distance over its head.",
-    source="reference (backward)",
-    catches="a missing sign; slopes of different heads added",
-    cases=cases.SLOPE_GRADIENT,
-)
-def gradient_of_the_slopes(subject: AttentionSubject, case: AttentionCase, dtype: str) -> Iterator[Comparison]:
-    """One number per head."""
-    yield gradient("alibi_slopes", subject, case, dtype)
+REQUIREMENTS.add(
+    "SIG-37", Level.INTERFACE, "The gradient of an ALiBi slope is minus the sum of dS times distance over its head.",
+    source="reference (backward)", catches="a missing sign; slopes of different heads added", cases=cases.SLOPE_GRADIENT,
+)(gradient_of("alibi_slopes"))  # fmt: skip

@@ -1,4 +1,4 @@
-"""The law of RIG is itself held to laws: tiling, chunk invariance, leftmost matches, inverse of serialising, linear work."""
+"""Properties of the reference of RIG: tiling, chunk invariance, leftmost matches, inverse of serialising, linear work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The law of RAG: what a strict reader returns and reports, what the official one may return, and the question forms."""
+"""The reference of RAG: what a strict reader returns and reports, what the official one may return, and the question forms."""
 
 from __future__ import annotations
 
