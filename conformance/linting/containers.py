@@ -20,7 +20,7 @@ FIELDS = ("output", "response", "completion", "generated_text", "prediction", "a
 DELIMITERS = {"csv": ",", "tsv": "\t"}
 
 
-class RecordError(ValueError):
+class ContainerError(ValueError):
     """What is wrong with one record; the others may be good."""
 
 
@@ -50,14 +50,14 @@ Record = RecordText | UnreadRecord
 
 
 def records(content: str, kind: str, fields: Sequence[str]) -> Iterator[Record]:
-    """The records of a container of the kind "json", "jsonl", "csv" or "tsv". RecordError where it cannot be read at all."""
+    """The records of a container of kind "json", "jsonl", "csv" or "tsv". ContainerError where it cannot be read at all."""
     if kind == "jsonl":
         return _json_lines(content, fields)
     return _json(content, fields) if kind == "json" else _table(content, DELIMITERS[kind], fields)
 
 
 def with_texts(content: str, kind: str, fields: Sequence[str], changed: dict[int, str]) -> str:
-    """The content with the texts of these records replaced. RecordError where it does not read back as that."""
+    """The content with the texts of these records replaced. ContainerError where it does not read back as that."""
     pieces, at, expected = [], 0, []
     for record in records(content, kind, fields):
         if isinstance(record, UnreadRecord):
@@ -70,7 +70,7 @@ def with_texts(content: str, kind: str, fields: Sequence[str], changed: dict[int
     written = "".join([*pieces, content[at:]])
     read = [(record.number, record.text) for record in records(written, kind, fields) if isinstance(record, RecordText)]
     if read != expected:
-        raise RecordError("what was repaired does not read back; nothing was written")
+        raise ContainerError("what was repaired does not read back; nothing was written")
     return written
 
 
@@ -104,7 +104,7 @@ def _decoded(source: str) -> Any:
         return _DECODER.decode(source)
     except (ValueError, RecursionError) as error:
         message = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deeply"
-        raise RecordError(f"not JSON ({message}); give --input text if this is a text") from None
+        raise ContainerError(f"not JSON ({message}); give --input text if this is a text") from None
 
 
 def _json_lines(content: str, fields: Sequence[str]) -> Iterator[Record]:
@@ -113,7 +113,7 @@ def _json_lines(content: str, fields: Sequence[str]) -> Iterator[Record]:
         if line.strip():
             try:
                 yield _json_text(number, _decoded(line), fields, content, at)
-            except RecordError as error:
+            except ContainerError as error:
                 yield UnreadRecord(number, str(error))
         at += len(line) + 1
 
@@ -125,7 +125,7 @@ def _json(content: str, fields: Sequence[str]) -> Iterator[Record]:
     for number, item in enumerate(value if listed else [value], start=1):
         try:
             yield _json_text(number, item, fields, content, 0)
-        except RecordError as error:
+        except ContainerError as error:
             yield UnreadRecord(number, str(error))
 
 
@@ -140,7 +140,7 @@ def _at_known_field(value: Any) -> _Placed:
     if isinstance(value, _Placed):
         return value
     if not isinstance(value, dict):
-        raise RecordError(
+        raise ContainerError(
             f"found {_named(value)}, expected a string or an object with one of {', '.join(FIELDS)}; give --field"
         )
     known = [name for name in FIELDS if name in value]
@@ -148,9 +148,11 @@ def _at_known_field(value: Any) -> _Placed:
         if isinstance(placed := value[name], _Placed):
             return placed
     if known:
-        raise RecordError(f"{known[0]!r} is {_named(value[known[0]])}, expected a string; give --field if it stands elsewhere")
+        raise ContainerError(
+            f"{known[0]!r} is {_named(value[known[0]])}, expected a string; give --field if it stands elsewhere"
+        )
     keys = f"the keys {', '.join(map(repr, value))}" if value else "an empty object"
-    raise RecordError(f"found {keys}, expected a string or one of {', '.join(FIELDS)}; give --field")
+    raise ContainerError(f"found {keys}, expected a string or one of {', '.join(FIELDS)}; give --field")
 
 
 def _at_path(value: Any, fields: Sequence[str]) -> _Placed:
@@ -160,9 +162,9 @@ def _at_path(value: Any, fields: Sequence[str]) -> _Placed:
         try:
             value = value[key] if isinstance(value, dict) or (isinstance(value, list) and isinstance(key, int)) else {}[key]
         except (KeyError, IndexError):
-            raise RecordError(f"has no field {path!r} (looking for {step!r})") from None
+            raise ContainerError(f"has no field {path!r} (looking for {step!r})") from None
     if not isinstance(value, _Placed):
-        raise RecordError(f"{path!r} is {_named(value)}, expected a string")
+        raise ContainerError(f"{path!r} is {_named(value)}, expected a string")
     return value
 
 
@@ -177,7 +179,7 @@ def _table(content: str, delimiter: str, fields: Sequence[str]) -> Iterator[Reco
     wanted = [".".join(fields)] if fields else [name for name in FIELDS if name in header]
     if not wanted or wanted[0] not in header:
         expected = f"{wanted[0]!r}" if wanted else f"one of {', '.join(FIELDS)}"
-        raise RecordError(f"found the columns {', '.join(map(repr, header))}, expected {expected}; give --field")
+        raise ContainerError(f"found the columns {', '.join(map(repr, header))}, expected {expected}; give --field")
     column = header.index(wanted[0])
     for number, row in enumerate(rows, start=2):
         if len(row) == 1 and not row[0][0]:
@@ -191,14 +193,14 @@ def _table(content: str, delimiter: str, fields: Sequence[str]) -> Iterator[Reco
 
 
 def _cells(content: str, delimiter: str) -> Iterator[list[tuple[str, int, int]]]:
-    """The rows, each as the text, start and end of its cells. RecordError where quotation marks do not match."""
+    """The rows, each as the text, start and end of its cells. ContainerError where quotation marks do not match."""
     cell = re.compile(rf'(?:"([^"]*(?:""[^"]*)*)"|([^"{delimiter}\r\n][^{delimiter}\r\n]*)?)({delimiter}|\r\n|[\r\n]|\Z)')
     row: list[tuple[str, int, int]] = []
     at, number = 0, 1
     while at < len(content) or row:
         found = cell.match(content, at)
         if found is None:
-            raise RecordError(f"row {number}: the quotation marks of a cell do not match")
+            raise ContainerError(f"row {number}: the quotation marks of a cell do not match")
         quoted, bare, stop = found.groups()
         row.append((quoted.replace('""', '"') if quoted is not None else bare or "", at, found.start(3)))
         at = found.end()

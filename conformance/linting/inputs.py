@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conformance.linting import containers
-from conformance.linting.containers import RecordError, UnreadRecord
+from conformance.linting.containers import ContainerError, UnreadRecord
 
 STANDARD_INPUT = "-"
 KINDS = ("auto", "text", "json", "jsonl", "csv", "tsv")
@@ -94,7 +94,7 @@ def documents(file: str, text: str, kind: str, fields: Sequence[str]) -> Iterato
                 yield f"{file}, {_RECORD[kind]} {record.number}: {record.message}"
             else:
                 yield LintedDocument(file, record.number, record.text)
-    except RecordError as error:
+    except ContainerError as error:
         raise InputError(f"{file}: {error}") from None
 
 
@@ -106,7 +106,7 @@ def with_texts(text: str, file: str, kind: str, fields: Sequence[str], changed: 
     try:
         numbered = {number: replacement for number, replacement in changed.items() if number is not None}
         return mark + containers.with_texts(text, kind, fields, numbered)
-    except RecordError as error:
+    except ContainerError as error:
         raise InputError(f"{file}: {error}") from None
 
 
