@@ -228,6 +228,15 @@ class FiltersAfterwards(CorrectParser):
         return [f for f in found if f[0].strip() and not re.search(f"[{_NOT_IN_STRINGS}]", f[0] + f[1])]
 
 
+class SkipsBlank(CorrectParser):
+    """Goes past a whole annotation whose query is blank, so that one that begins inside is gone."""
+
+    query = rf"{_CHARACTER}*"
+
+    def finish(self, found: list[Found]) -> list[Found]:
+        return [f for f in found if f[0].strip()]
+
+
 class Overlaps(CorrectParser):
     """Looks for an annotation at every place, inside others too."""
 
@@ -819,6 +828,7 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant("splits-at-openers", "Splits the text at the openers first.", SplitsAtOpeners, "RIG-27"),
     _mutant("scans-once", "Takes the character on which an opener fails for text, be it a bracket.", ScansOnce, "RIG-28"),
     _mutant("filters-afterwards", "Drops forbidden annotations after it has gone past them.", FiltersAfterwards, "RIG-29"),
+    _mutant("skips-blank", "Goes past a whole annotation whose query is blank.", SkipsBlank, "RIG-29"),
     _mutant("overlaps", "Finds annotations inside annotations.", Overlaps, "RIG-27"),
     _mutant("skips-failed", "Goes on after the query of a failed candidate.", SkipsFailed, "RIG-29", "RIG-44"),
     _mutant("mends-the-end", "Completes an annotation that the end of the input cuts.",

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from conformance.engine.mutation import Mutant, mutants_of
 from conformance.engine.selection import requirements_of
 from conformance.rig.harness.subject import RigSubject
 from conformance.rig.vectors import FOLDER, KINDS, READING, Vector, load, respanned, run_vector
@@ -48,6 +49,13 @@ def killers() -> dict[str, list[str]]:
 
 def test_each_vector_is_the_only_one_that_sees_its_bug() -> None:
     assert {bug: seen for bug, seen in killers().items() if seen != [bug]} == {}
+
+
+@pytest.mark.parametrize("planted", [m for m in mutants_of("rig") if not m.honest and not m.equivalent], ids=lambda m: m.name)
+def test_every_mutant_of_the_suite_that_parse_can_show_fails_a_vector(planted: Mutant) -> None:
+    subject: Any = planted.subject()
+    if hasattr(subject._parser, "parse"):
+        assert any(fails(subject, vector) for vector in VECTORS if vector.kind in READING)
 
 
 def test_there_are_enough_of_them_of_every_kind() -> None:
@@ -137,6 +145,45 @@ def test_c_reads_them(compiler: str, parser: str, bug: str, caught: list[str], t
     *failed, last = done.stdout.splitlines()
     assert last == f"{READ - len(failed)} passed, {len(failed)} failed"
     assert set(caught) <= {line.split()[0] for line in failed}
+
+
+PERL = r"""
+use strict; use warnings;
+my $blank = qr/(?: |\xc2[\x85\xa0]|\xe1\x9a\x80|\xe2\x80[\x80-\x8a\xa8\xa9\xaf]|\xe2\x81\x9f|\xe3\x80\x80)/;
+my ($id, $text, $failed, @wanted) = ("", "", 0);
+sub found {
+    my @found;
+    pos($_[0]) = 0;
+    while ($_[0] =~ /\[__DC__\("([^"\x00-\x1f\x7f]*)"\) --> "([^"\x00-\x1f\x7f]*)"\]/g) {
+        my ($query, $value, $start, $end) = ($1, $2, $-[0], $+[0]);
+        if ($query =~ /^$blank*$/) { pos($_[0]) = BEHIND; next }
+        push @found, join("\t", $query, $value, $start, $end);
+    }
+    return join("\n", @found);
+}
+while (<STDIN>) {
+    chomp;
+    my ($name, @fields) = split(/\t/, $_, -1);
+    s/\\x(..)/chr hex $1/ge for @fields;
+    if (!defined $name) {
+        if ($id ne "" && found($text) ne join("\n", @wanted)) { print "$id\n"; $failed = 1 }
+        ($id, @wanted) = ("");
+    }
+    elsif ($name eq "vector") { $id = $fields[0] =~ /^(accept|reject)$/ ? $fields[1] : "" }
+    elsif ($name eq "text") { $text = $fields[0] }
+    elsif ($name eq "strict") { push @wanted, join("\t", @fields) }
+}
+exit $failed;
+"""
+
+
+@pytest.mark.parametrize("program", [program for program in ("perl",) if shutil.which(program)])
+@pytest.mark.parametrize(("behind", "failed"), [("$start + 1", []), ("$end", ["inside-blank-query", "inside-empty-query"])])
+def test_perl_reads_the_flat_form(program: str, behind: str, failed: list[str]) -> None:
+    lines = "".join(line + "\n" for line in flat(VECTORS))
+    command = [program, "-e", PERL.replace("BEHIND", behind)]
+    done = subprocess.run(command, input=lines, capture_output=True, text=True, check=False)
+    assert (done.stderr, done.stdout.split(), done.returncode) == ("", failed, bool(failed))
 
 
 def test_the_flat_form_that_is_shown_is_one() -> None:

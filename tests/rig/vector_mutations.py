@@ -183,6 +183,11 @@ def _algorithms() -> dict[str, Callable[[Reader, str], list[Found]]]:
     def last_opener(reader: Reader, text: str) -> list[Found]:
         return [f for f in reader.read(text) if not f[0].endswith("[__DC__(")]
 
+    def skipping(query: str, value: str) -> Callable[[Reader, str], list[Found]]:
+        """Goes past the whole of what would be an annotation, were these its strings."""
+        refused = re.compile(f"{re.escape(rig.OPEN)}{query}{re.escape(rig.ARROW)}{value}{re.escape(rig.CLOSE)}")
+        return lambda reader, text: reader.read(refused.sub(lambda found: "-" * len(found[0]), text))
+
     def counts_brackets(found: list[Found], text: str) -> list[Found]:
         return [] if text.startswith("[[[") and text.count("[") != text.count("]") else found
 
@@ -199,7 +204,8 @@ def _algorithms() -> dict[str, Callable[[Reader, str], list[Found]]]:
         "set": filtered(first_by(lambda f: f[:2])),
         "grouped": filtered(lambda found, text: found if len(found) < 3 or len(found) > 9 else grouped(found, text)),
         "sorted": filtered(lambda found, text: sorted(found) if len(found) == 2 and found[0][0][0] == "z" else found),
-        "ten": filtered(lambda found, text: found[:10]),
+        "ten": filtered(lambda found, text: found[:10] if len(found) < 1000 else found),
+        "thousand": filtered(lambda found, text: found[:1000]),
         "one-a-line": filtered(lambda found, text: found[:1] if text.endswith("\n") and text.count("\n") == 1 else found),
         "value-may-quote": lambda reader, text: _lax(reader, text, r'"[a-z ]+\[__DC__\("[a-z ?]+"\) --> "'),
         "query-may-quote": lambda reader, text: _lax_query(reader, text),
@@ -214,8 +220,14 @@ def _algorithms() -> dict[str, Callable[[Reader, str], list[Found]]]:
         "value-over-bracket": lambda reader, text: _over_bracket(reader, text),
         "counts-brackets": filtered(counts_brackets),
         "needs-text": filtered(lambda found, text: [f for f in found if (f[2], f[3]) != (0, len(text))]),
-        "short-value": filtered(lambda found, text: [f for f in found if len(f[1]) <= 255]),
-        "short-query": filtered(lambda found, text: [f for f in found if len(f[0]) <= 255]),
+        "short-value": filtered(lambda found, text: [f for f in found if not 255 < len(f[1]) <= 4096]),
+        "value-4096": filtered(lambda found, text: [f for f in found if len(f[1]) <= 4096]),
+        "short-query": filtered(lambda found, text: [f for f in found if not 255 < len(f[0]) <= 4096]),
+        "query-4096": filtered(lambda found, text: [f for f in found if len(f[0]) <= 4096]),
+        "skips-blank": skipping("\u2002", r'[^"]*'),
+        "skips-empty": skipping("", r'[^"]*'),
+        "skips-query": skipping(r'[^"\x06]*\x06[^"]*', r'[^"]*'),
+        "skips-value": skipping(r'[^"\x06]+', r'[^"\x06]*\x06[^"]*'),
         "all-or-nothing": filtered(lambda found, text: [] if text.endswith("[__DC_") else found),
     }
 
@@ -261,7 +273,10 @@ def _offsets(name: str) -> Callable[[list[Found], str], list[Found]]:
         "all-brackets": all_brackets,
         "looks-up-query": looks_up,
         "bom": counted(lambda t: len(t) - t.startswith("\ufeffx")),
-        "byte-offsets": lambda found, text: [(q, v, s % 256, e if s < 256 else e % 256) for q, v, s, e in found],
+        "byte-offsets": lambda found, text: (
+            [(q, v, s % 256, e if s < 256 else e % 256) for q, v, s, e in found] if len(text) < 2**14 else found
+        ),
+        "two-bytes": lambda found, text: [(q, v, s % 2**16, e % 2**16) for q, v, s, e in found],
         "line": counted(lambda t: len(t) - (t.rfind("\n") + 1 if t.startswith("x\n") else 0)),
         "nul": counted(lambda t: len(t.replace("x\x00", "x"))),
     }
