@@ -12,7 +12,6 @@ docs/rig-specification.md, section 7.1, is the definition.
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import math
 import re
@@ -79,6 +78,8 @@ def resolve(text: str, fetch: Fetch) -> str:
 
 async def resolve_async(text: str, fetch: AsyncFetch | Fetch, at_once: int = AT_ONCE) -> str:
     """As `resolve`, with a ``fetch`` that may be async, asked ``at_once`` queries at the same time."""
+    import asyncio  # here, since it takes longer to import than all of the parser
+
     _require_function(fetch)
     if at_once < 1:
         raise ValueError(f"found at_once={at_once}, expected the number of queries to ask at the same time")
