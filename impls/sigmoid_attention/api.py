@@ -98,23 +98,41 @@ def sigmoid_attention(
         cu_seqlens_q=cu_seqlens_q,
         cu_seqlens_k=cu_seqlens_k,
     )
+    if isinstance(q, Tensor) and (dtype := _autocast_dtype(q.device.type)) is not None:
+        with torch.autocast(q.device.type, enabled=False):  # within, scores are float32
+            return _attend(_cast(q, dtype), _cast(k, dtype), _cast(v, dtype), options, backend, return_backend)
+    return _attend(q, k, v, options, backend, return_backend)
+
+
+def _attend(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions, backend: str, return_backend: bool) -> Any:
     check(q, k, v, options)
     choice = choose(q, v, backend)
     result = _attend_by(choice.backend)(q, k, v, options)
     return (result, choice) if return_backend else result
 
 
+def _autocast_dtype(device: str) -> torch.dtype | None:
+    """What autocast makes of the inputs, as for torch's own attention; None outside of it."""
+    if not torch.amp.is_autocast_available(device) or not torch.is_autocast_enabled(device):
+        return None
+    return torch.get_autocast_dtype(device)
+
+
+def _cast(x: Any, dtype: torch.dtype) -> Any:
+    return x.to(dtype) if isinstance(x, Tensor) and x.is_floating_point() and x.dtype != torch.float64 else x
+
+
 def _attend_by(backend: str) -> Attend:
     """A backend is imported when it is first used: Triton costs a second, flex_attention more."""
     match backend:
-        case "triton":
-            from impls.sigmoid_attention.triton_kernels import attend
-        case "flex":
-            from impls.sigmoid_attention.torch_flex import attend
         case "native":
             from impls.sigmoid_attention.native import attend
         case "blocked":
             from impls.sigmoid_attention.torch_blocked import attend
+        case "triton":
+            from impls.sigmoid_attention.triton_kernels import attend
+        case "flex":
+            from impls.sigmoid_attention.torch_flex import attend
         case _:
             from impls.sigmoid_attention.torch_eager import attend
     return attend

@@ -26,8 +26,6 @@ class SigmoidAttention(nn.Module):
     alibi           ALiBi with the usual geometric slopes (2^(-8/H), ..., 2^-8), not trained
     """
 
-    alibi_slopes: Tensor | None
-
     def __init__(
         self,
         embed_dim: int,
@@ -72,8 +70,17 @@ class SigmoidAttention(nn.Module):
         self.layer_scale = None
         if layer_scale is not None:
             self.layer_scale = nn.Parameter(torch.full((embed_dim,), layer_scale, **made))
-        slopes = torch.tensor([2 ** (-8 * (head + 1) / num_heads) for head in range(num_heads)], device=device)
-        self.register_buffer("alibi_slopes", slopes if alibi else None, persistent=False)
+        self.alibi = alibi
+
+    @property
+    def alibi_slopes(self) -> Tensor | None:
+        """(H,), float32, on the weights' device; made anew each time, so that no conversion rounds or loses them."""
+        if not self.alibi:
+            return None
+        device = self.out_projection.weight.device
+        wide = torch.float32 if device.type == "mps" else torch.float64
+        heads = torch.arange(1, self.num_heads + 1, dtype=wide, device=device)
+        return torch.exp2(heads * (-8 / self.num_heads)).float()
 
     def forward(self, x: Tensor, key_lengths: Tensor | None = None) -> Tensor:
         """``x`` (B, N, E); ``key_lengths`` (B,) where rows are padded at their end."""

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from impls.sigmoid_attention.options import FAR, AttentionOptions, taking_keywords
+from impls.sigmoid_attention.unseen import without_unseen
 from impls.sigmoid_attention.validation import checked
 
 # Scores beyond this many are computed some batch rows, or some heads, at a time: 1 GiB of float32 for each step's result.
@@ -32,6 +33,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions) -> Tensor
         return torch.cat(list(each), dim=2)
     if q.shape[0] * q.shape[1] * q.shape[2] * k.shape[2] > MOST_SCORES and max(q.shape[0], k.shape[1]) > 1:
         return _halves(q, k, v, options)
+    k, v, options = without_unseen(q, k, v, options)
     dtype = q.dtype
     wide = torch.promote_types(dtype, torch.float32)
     group = q.shape[1] // k.shape[1]

@@ -20,6 +20,7 @@ from torch.nn.functional import logsigmoid
 from impls.implementation import Unsupported
 from impls.sigmoid_attention import torch_eager
 from impls.sigmoid_attention.options import FAR, AttentionOptions, taking_keywords
+from impls.sigmoid_attention.unseen import without_unseen
 from impls.sigmoid_attention.validation import checked
 
 
@@ -38,6 +39,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions) -> Tensor
         q, k, v = q.detach(), k.detach(), v.detach()  # it refuses what could have a gradient, wanted or not
     if not q.numel() or not k.numel():  # which flex_attention refuses
         return torch_eager.attend(q, k, v, options).to(dtype)
+    k, v, options = without_unseen(q, k, v, options)
     score_mod, mask_mod = _modifications(q, k, options)
     block_mask = None
     if min(options.left, options.right) < FAR or options.key_lengths is not None or options.cu_seqlens_q is not None:

@@ -23,6 +23,7 @@ from torch import Tensor
 from impls.implementation import Unsupported
 from impls.sigmoid_attention.operator import GradientTensors, operator
 from impls.sigmoid_attention.options import AttentionOptions, taking_keywords
+from impls.sigmoid_attention.unseen import without_unseen
 from impls.sigmoid_attention.validation import checked
 from impls.triton_support import interpreted, load_triton, require_computed_loops
 
@@ -476,7 +477,15 @@ def _slope_gradient(row_reach: Tensor, options: AttentionOptions) -> Tensor:
     return torch.stack([-row_reach[0, :, queries].sum(dim=1) for _, queries, _ in options.sequences()])
 
 
-attend = operator("sigmoid_attention_triton", forward, backward)
+_attend = operator("sigmoid_attention_triton", forward, backward)
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions) -> Tensor:
+    """The operator on the keys that any query sees: a tile on a window's edge would load others. None is beyond a length."""
+    k, v, options = without_unseen(q, k, v, options, lengths=False)
+    return _attend(q, k, v, options)
+
+
 attention = taking_keywords(checked(attend))
 """``sigmoid(scale q k^T + bias) v``: q (B, H, Nq, D), k (B, Hk, Nk, D), v (B, Hk, Nk, Dv), float16, bfloat16 or float32.
 
