@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+import numbers
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.nn.parameter import is_lazy
 
-from impls.ademamix import quantised
+from impls.ademamix import quantised, states
 from impls.ademamix.backends import BACKENDS, Batch, Kind, UnsupportedByBackend, backend_named, choose, recording
-from impls.ademamix.backends.eager import in_memory_order
+from impls.ademamix.backends.batch import local
 from impls.ademamix.scalars import GOLDEN, Scalars, base_key, constants_of, key_at, rows_on_device, scalars_of
 
 _LOG = logging.getLogger(__name__)
@@ -19,8 +22,16 @@ _STATES = {
     "bfloat16": "bfloat16", "bf16": "bfloat16", torch.bfloat16: "bfloat16",
     "8bit": "8bit", "8-bit": "8bit", torch.uint8: "8bit",
 }  # fmt: skip
-_MOMENTS = (("exp_avg_fast", True), ("exp_avg_slow", True), ("exp_avg_sq", False))
-"""Names of the moments in ``state``, and whether they have a sign."""
+_BETA3 = 0.9999
+_OF_ADAM_ALONE = ("amsgrad", "foreach", "capturable", "differentiable", "fused", "decoupled_weight_decay")
+"""Options of AdamW's parameter groups that say nothing here."""
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """A state on its way through torch's loading, which would cast the tensors that it sees to the parameter's dtype."""
+
+    state: states.State
 
 
 class AdEMAMix(torch.optim.Optimizer):
@@ -57,7 +68,7 @@ class AdEMAMix(torch.optim.Optimizer):
         self,
         params: Iterable[Any],
         lr: float | torch.Tensor = 1e-3,
-        betas: tuple[float, float, float] = (0.9, 0.999, 0.9999),
+        betas: tuple[float, float, float] = (0.9, 0.999, _BETA3),
         alpha: float = 5.0,
         eps: float = 1e-8,
         weight_decay: float = 0.0,
@@ -77,25 +88,28 @@ class AdEMAMix(torch.optim.Optimizer):
         self._forget()
         defaults = {
             "lr": lr, "betas": betas, "alpha": alpha, "eps": eps, "weight_decay": weight_decay, "t_alpha": t_alpha,
-            "t_beta3": t_beta3, "maximize": maximize, "state_dtype": _states(state_dtype),
+            "t_beta3": t_beta3, "maximize": maximize, "state_dtype": state_dtype,
             "stochastic_rounding": stochastic_rounding,
         }  # fmt: skip
+        _validate(defaults)
+        defaults["state_dtype"] = _states(state_dtype)
         super().__init__(params, defaults)
         # GradScaler then hands over its scale and whether it found an infinity, and leaves the rest to `step`.
-        self._step_supports_amp_scaling = True
+        self._step_supports_amp_scaling = capturable
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add parameters, with hyperparameters of their own where given."""
         group = {**self.defaults, **param_group}
-        _validate(group, self.capturable)
+        _validate(group)
         if "state_dtype" in param_group:
             param_group["state_dtype"] = _states(param_group["state_dtype"])
         super().add_param_group(param_group)
         added = self.param_groups[-1]
         try:
             for parameter in added["params"]:
-                if torch.is_complex(parameter):
-                    raise RuntimeError("AdEMAMix takes real parameters only; optimize torch.view_as_real(parameter) instead")
+                if is_lazy(parameter):
+                    continue  # nothing is known of it yet: looked at in its first step
+                _refuse_complex(parameter)
                 if self.backend != "auto" and parameter.device.type != "meta":
                     self._chosen(self._kind(parameter, added))
         except BaseException:
@@ -104,18 +118,31 @@ class AdEMAMix(torch.optim.Optimizer):
         self._forget()
 
     @classmethod
-    def from_adamw(cls, adamw: torch.optim.AdamW, **hyperparameters: Any) -> AdEMAMix:
-        """Take over a running AdamW: its moments and clock stay, ``m2`` is zero, and the schedules start now (section 4.1)."""
-        groups = [{"params": g["params"], "lr": g["lr"], "weight_decay": g["weight_decay"]} for g in adamw.param_groups]
-        optimizer = cls(groups, **hyperparameters)
+    def from_adamw(cls, adamw: torch.optim.Optimizer, **hyperparameters: Any) -> AdEMAMix:
+        """Take over a running AdamW: its moments and clock stay, ``m2`` is zero, and the schedules start now (section 4.1).
+
+        Every setting that both have is AdamW's, in each group, unless it is given here; with ``alpha=0`` the next step is
+        AdamW's own. TypeError for another optimizer, ValueError for one whose step is not AdamW's (``amsgrad``, or Adam's
+        weight decay, which goes into the moments).
+        """
+        _refuse_unlike_adamw(adamw)
+        groups = [_group_of_adamw(group, hyperparameters) for group in adamw.param_groups]
+        defaults = _group_of_adamw(
+            {name: adamw.defaults[name] for name in _OF_BOTH if name in adamw.defaults}, hyperparameters
+        )
+        capturable = any(group.get("capturable", False) for group in adamw.param_groups)
+        optimizer = cls(groups, **{"capturable": capturable, **hyperparameters, **defaults})
         for group in optimizer.param_groups:
-            for parameter in group["params"]:
-                if parameter in adamw.state:
-                    old = adamw.state[parameter]
-                    state = optimizer._initial(parameter, group)
-                    for name in ("t", "t_switch"):
-                        state[name] = optimizer._clock(int(old["step"]), parameter)
-                    _put(state, old["exp_avg"], None, old["exp_avg_sq"])
+            for number, parameter in enumerate(group["params"]):
+                old = adamw.state.get(parameter)
+                if old:
+                    t = int(old["step"])
+                    moments = {states.FAST: old["exp_avg"].detach(), states.SQUARE: old["exp_avg_sq"].detach()}
+                    given = {**moments, states.SLOW: moments[states.SQUARE], "t": t, "t_switch": t}
+                    if wrong := states.fault(parameter, given):
+                        raise ValueError(f"the state of {_named(group, number)} in {type(adamw).__name__}: {wrong}")
+                    state = optimizer._initial(parameter, group, t, t)
+                    states.put(state, {**moments, states.SLOW: torch.zeros_like(moments[states.SQUARE])})
                     optimizer.state[parameter] = state
         return optimizer
 
@@ -126,18 +153,22 @@ class AdEMAMix(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        scale, found_inf = getattr(self, "grad_scale", None), getattr(self, "found_inf", None)
-        if found_inf is not None and not self.capturable and bool(found_inf.item()):
-            return loss
-        for name, batch in self._batches(scale, found_inf):
-            backend_named(name).update(batch)
+        self._advance()
         return loss
+
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    def _advance(self) -> None:
+        """The step behind the closure. `torch.compile` would compile it anew as often as a scheduled scalar changes."""
+        for name, batch in self._batches(getattr(self, "grad_scale", None), getattr(self, "found_inf", None)):
+            backend_named(name).update(batch)
 
     def describe(self) -> str:
         """Which backend steps what, and why; one line for each kind of parameter there is."""
         lines = []
         for group in self.param_groups:
             for parameter in group["params"]:
+                if is_lazy(parameter):
+                    continue
                 kind = self._kind(parameter, group)
                 name, reason = self._chosen(kind)
                 line = f"{kind.dtype} parameters on {kind.device}, {kind.states} states: {name} ({reason})"
@@ -148,27 +179,64 @@ class AdEMAMix(torch.optim.Optimizer):
     def state_dict(self) -> dict[str, Any]:
         """As `torch.optim.Optimizer.state_dict`. 8-bit moments of distributed (DTensor) parameters are handed out in float32,
         as distributed tensors: another sharding, which a checkpoint may be loaded into, has other blocks."""
-        saved = super().state_dict()
+        # Before the hooks of others, which then see and may change what is handed out.
+        handle = self.register_state_dict_post_hook(lambda _, saved: self._hand_out(saved), prepend=True)
+        try:
+            return super().state_dict()
+        finally:
+            handle.remove()
+
+    def _hand_out(self, saved: dict[str, Any]) -> dict[str, Any]:
         parameters = [p for group in self.param_groups for p in group["params"]]
         numbers = [n for group in saved["param_groups"] for n in group["params"]]
         for number, parameter in zip(numbers, parameters, strict=True):
-            if "exp_avg_sq_scale" in saved["state"].get(number, {}) and hasattr(parameter, "to_local"):
-                saved["state"][number] = _distributed(parameter, saved["state"][number])
+            if states.is_quantised(saved["state"].get(number, {})) and hasattr(parameter, "to_local"):
+                saved["state"][number] = states.distributed(parameter, saved["state"][number])
         return saved
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """As `torch.optim.Optimizer.load_state_dict`, without its cast of the moments to the parameter's dtype."""
-        super().load_state_dict(state_dict)
-        saved = state_dict["state"]
-        numbers = [n for group in state_dict["param_groups"] for n in group["params"]]
-        parameters = [p for group in self.param_groups for p in group["params"]]
-        for number, parameter in zip(numbers, parameters, strict=True):
-            for name, value in saved.get(number, {}).items():
-                if name in ("t", "t_switch"):
-                    self.state[parameter][name] = self._clock(int(value), parameter)
-                elif torch.is_tensor(value):
-                    self.state[parameter][name] = value.detach().clone().to(parameter.device)
-        self._forget()
+        """As `torch.optim.Optimizer.load_state_dict`, without its cast of the moments to the parameter's dtype.
+
+        An option that a group of the state dict lacks keeps the value that it has in this optimizer. ValueError where a state
+        is not of its parameter's shape, or not AdEMAMix's; nothing is loaded then.
+        """
+        # Behind the hooks of others, which may bring other state dicts into this form.
+        handle = self.register_load_state_dict_pre_hook(lambda _, given: self._take_in(given))
+        try:
+            super().load_state_dict(state_dict)
+        finally:
+            handle.remove()
+
+    def _take_in(self, given: dict[str, Any]) -> dict[str, Any]:
+        """What is loaded, checked and filled up; states in a form that torch leaves as they are."""
+        if [len(g["params"]) for g in given["param_groups"]] != [len(g["params"]) for g in self.param_groups]:
+            return given  # which torch refuses
+        saved_groups, saved = [], dict(given["state"])
+        for index, (group, its) in enumerate(zip(self.param_groups, given["param_groups"], strict=True)):
+            filled = {**{name: group[name] for name in self.defaults if name in group}, **its}
+            if "alpha" not in its and len(its.get("betas", ())) == 2:
+                raise ValueError(f"group {index} of the state dict is Adam's or AdamW's, expected AdEMAMix's: {_SWITCH}")
+            try:
+                _validate(filled)
+            except ValueError as error:
+                raise ValueError(f"group {index} of the state dict: {error}") from None
+            saved_groups.append({**filled, "state_dtype": _states(filled["state_dtype"])})
+            for place, (parameter, number) in enumerate(zip(group["params"], its["params"], strict=True)):
+                if saved.get(number):
+                    saved[number] = _Loaded(self._loaded(parameter, saved[number], _named(group, place)))
+        return {**given, "state": saved, "param_groups": saved_groups}
+
+    def _loaded(self, parameter: torch.Tensor, state: states.State, name: str) -> states.State:
+        if hasattr(parameter, "to_local") and any(key.endswith("_scale") for key in map(str, state)):
+            raise ValueError(
+                f"the loaded state of {name}: 8-bit moments, whose blocks are not of what this process has. Go on in one "
+                "process with state_dtype=torch.float32 in param_groups for one step, and load what that saves"
+            )
+        hint = _SWITCH if "exp_avg" in state else "load a checkpoint of this model and optimizer"
+        if not is_lazy(parameter) and (wrong := states.fault(parameter, state)):
+            raise ValueError(f"the loaded state of {name}: {wrong}; {hint}")
+        clocks = {clock: self._clock(int(state[clock]), parameter) for clock in states.CLOCKS if clock in state}
+        return {**states.copied(state, parameter.device), **clocks}
 
     def __getstate__(self) -> dict[str, Any]:
         options = {name: getattr(self, name) for name in ("backend", "capturable", "seed")}
@@ -176,7 +244,13 @@ class AdEMAMix(torch.optim.Optimizer):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        self._step_supports_amp_scaling = True
+        self._step_supports_amp_scaling = self.capturable
+        for parameter, kept in self.state.items():
+            if isinstance(kept, _Loaded):
+                self.state[parameter] = kept.state
+        for group in self.param_groups:
+            for name, default in self.defaults.items():
+                group.setdefault(name, default)
         self._forget()
 
     # --- What a step is made of ---------------------------------------------------------------------------------------------
@@ -207,31 +281,33 @@ class AdEMAMix(torch.optim.Optimizer):
 
     def _batches(self, scale: Any, found_inf: Any) -> list[tuple[str, Batch]]:
         """What has a gradient, by backend and kind, with its clock moved on and its scalars. Backends come by name."""
-        loss_scale = 1.0 if scale is None or self.capturable else float(scale)
         batches: dict[Any, Batch] = {}
         clocks: dict[Any, list[tuple[Any, Any, Any, int]]] = {}
         known: dict[tuple[int, int, int], Scalars] = {}
+        moved: list[tuple[states.State, int]] = []
         number = -1
         for index, group in enumerate(self.param_groups):
             seen: dict[Any, tuple[Any, Batch]] = {}
-            for parameter in group["params"]:
+            for place, parameter in enumerate(group["params"]):
                 number += 1
-                if parameter.grad is None:
+                gradient = parameter.grad
+                if gradient is None:
                     continue
-                gradient = _dense(parameter)
                 key, batch = self._batch_of(parameter, group, seen, batches)
-                state = self._state_of(parameter, group, batch)
-                _append(batch, parameter, gradient, state)
+                state = self._append(batch, parameter, gradient, group, place)
                 if self.capturable:
                     clocks.setdefault(key, []).append((state["t"], state["t_switch"], group, number))
                     continue
-                t = state["t"] = state["t"] + 1
+                t = state["t"] + 1
+                moved.append((state, t))
                 which = (index, t, state["t_switch"])
                 if which not in known:
-                    known[which] = scalars_of(group, t, state["t_switch"], loss_scale)
+                    known[which] = scalars_of(group, t, state["t_switch"])
                 batch.scalars.append(known[which])
                 if batch.kind.draws:
                     batch.keys.append(key_at(base_key(self.seed, number), t))  # type: ignore[union-attr]
+        for state, t in moved:  # now that no tensor was refused
+            state["t"] = t
         for key, items in clocks.items():
             self._put_rows(batches[key], items, scale, found_inf)
         return [(key[0], batch) for key, batch in batches.items()]
@@ -248,15 +324,22 @@ class AdEMAMix(torch.optim.Optimizer):
             seen[look] = key, batches.setdefault(key, Batch(kind, parameter.device, keys=[]))
         return seen[look]
 
-    def _state_of(self, parameter: torch.Tensor, group: dict[str, Any], batch: Batch) -> dict[str, Any]:
-        """The state of a parameter, in the format and on the device of its batch."""
-        state: dict[str, Any] = self.state[parameter]
+    def _append(
+        self, batch: Batch, parameter: torch.Tensor, gradient: torch.Tensor, group: dict[str, Any], place: int
+    ) -> states.State:
+        """Add a parameter to its batch, its state brought into the batch's format; returns the state."""
+        theta, g = parameter, _dense(gradient, batch.kind.dtype)
+        if type(parameter) not in _PLAIN:
+            theta, g = local(theta), local(g)
+        state: states.State = self.state[parameter]
         if not state:
-            state.update(self._initial(parameter, group))
-        kept, kind = state["exp_avg_slow"], batch.kind
-        missing = kind.has_fast and "exp_avg_fast" not in state
-        if kept.dtype != kind.moment_dtype or kept.device != batch.device or missing:
-            self._store_anew(parameter, group, state)
+            _refuse_complex(parameter)
+            state.update(self._initial(parameter, group, 0, 0))
+        if not states.fits(batch, theta, g, state):
+            self._store_anew(parameter, gradient, group, state, _named(group, place))
+            if not states.fits(batch, theta, g, state):
+                raise ValueError(f"{_named(group, place)} has a gradient or moments that are not sharded as it is")
+        batch.append(theta, g, state)
         return state
 
     def _put_rows(self, batch: Batch, items: list[tuple[Any, Any, Any, int]], scale: Any, found_inf: Any) -> None:
@@ -298,139 +381,112 @@ class AdEMAMix(torch.optim.Optimizer):
     def _clock(self, value: int, parameter: torch.Tensor) -> Any:
         return torch.tensor(value, dtype=torch.int64, device=parameter.device) if self.capturable else value
 
-    def _store_anew(self, parameter: torch.Tensor, group: dict[str, Any], state: dict[str, Any]) -> None:
-        """Bring moments into the format and to the device that go with the parameter and its group as they are now.
+    def _store_anew(
+        self, parameter: torch.Tensor, gradient: torch.Tensor, group: dict[str, Any], state: states.State, name: str
+    ) -> None:
+        """Bring moments into the format and order and to the device that go with the parameter and its group as they are now.
 
-        A model that was moved or cast, or an option that was changed: a backend would take the memory for something else. A
-        fast EMA that was not kept so far starts at zero.
+        A model that was moved, cast or laid out anew, or an option that was changed: a backend would take the memory for
+        something else. A fast EMA that was not kept so far starts at zero. ValueError where shapes disagree.
         """
-        wide = _wide(state)
-        fresh = self._initial(parameter, group)
-        _put(fresh, *(wide.get(name) for name, _ in _MOMENTS))
-        clocks = {name: self._clock(int(state[name]), parameter) for name in ("t", "t_switch")}
+        if gradient.shape != parameter.shape or gradient.device != parameter.device:
+            raise ValueError(
+                f"the gradient of {name} has shape {tuple(gradient.shape)} on {gradient.device}, expected the parameter's, "
+                f"{tuple(parameter.shape)} on {parameter.device}: set it to None when a parameter's data is replaced"
+            )
+        if wrong := states.fault(parameter, state):
+            raise ValueError(
+                f"the state of {name}: {wrong}; load a checkpoint of this model, or, where the parameter's data was replaced, "
+                "start its state anew with del optimizer.state[parameter]"
+            )
+        fresh = self._initial(parameter, group, int(state["t"]), int(state["t_switch"]))
+        states.put(fresh, states.wide(state))
         state.clear()
-        state.update(fresh | clocks)
+        state.update(fresh)
 
-    def _initial(self, parameter: torch.Tensor, group: dict[str, Any]) -> dict[str, Any]:
+    def _initial(self, parameter: torch.Tensor, group: dict[str, Any], t: int, t_switch: int) -> states.State:
         kind = self._kind(parameter, group)
-        if kind.states == "8bit":
-            parameter = _local(parameter)  # blocks are of what this process has
-        state: dict[str, Any] = {}
-        for name, signed in _MOMENTS:
-            if name == "exp_avg_fast" and not kind.has_fast:
-                continue
-            state[name] = torch.zeros_like(parameter, dtype=kind.moment_dtype, memory_format=torch.preserve_format)
-            if kind.states == "8bit":
-                state[name].fill_(quantised.ZERO if signed else 0)
-                blocks = quantised.blocks_of(parameter.numel())
-                state[f"{name}_scale"] = torch.zeros(blocks, dtype=torch.float32, device=parameter.device)
-        return {**state, "t": self._clock(0, parameter), "t_switch": self._clock(0, parameter)}
+        clocks = {"t": self._clock(t, parameter), "t_switch": self._clock(t_switch, parameter)}
+        return states.initial(parameter, kind.moment_dtype, kind.has_fast) | clocks
 
 
-def _dense(parameter: torch.Tensor) -> torch.Tensor:
-    """Its gradient, in its dtype. RuntimeError where that is sparse."""
-    gradient = parameter.grad
-    assert gradient is not None
+def _dense(gradient: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """A gradient in the dtype of its parameter. RuntimeError where it is sparse."""
     if gradient.layout is not torch.strided:
         raise RuntimeError(
             "AdEMAMix takes dense gradients only, and this one is sparse (an embedding with sparse=True?): "
             "the slow EMA would touch every row at every step all the same"
         )
-    return gradient if gradient.dtype == parameter.dtype else gradient.to(parameter.dtype)
+    return gradient if gradient.dtype is dtype else gradient.to(dtype)
 
 
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
 
 
-def _append(batch: Batch, parameter: torch.Tensor, gradient: torch.Tensor, state: dict[str, Any]) -> None:
-    m2, nu = state["exp_avg_slow"], state["exp_avg_sq"]
-    if batch.kind.has_fast:
-        m1 = state["exp_avg_fast"]
-        batch.m1.append(m1 if type(m1) in _PLAIN else _local(m1))
-    if type(parameter) not in _PLAIN:
-        parameter, gradient, m2, nu = map(_local, (parameter, gradient, m2, nu))
-    batch.theta.append(parameter)
-    batch.g.append(gradient)
-    batch.m2.append(m2)
-    batch.nu.append(nu)
-    if batch.kind.states == "8bit":
-        if batch.kind.has_fast:
-            batch.m1_scale.append(state["exp_avg_fast_scale"])
-        batch.m2_scale.append(state["exp_avg_slow_scale"])
-        batch.nu_scale.append(state["exp_avg_sq_scale"])
+def _named(group: dict[str, Any], place: int) -> str:
+    """A parameter in words."""
+    names = group.get("param_names") or ()
+    return f"parameter {place}{f' ({names[place]})' if len(names) > place else ''} of its group"
 
 
-def _local(tensor: torch.Tensor) -> torch.Tensor:
-    """This process's part of a distributed tensor: the step is elementwise."""
-    plain: torch.Tensor = tensor.to_local() if hasattr(tensor, "to_local") else tensor
-    return plain
+def _refuse_complex(parameter: torch.Tensor) -> None:
+    if torch.is_complex(parameter):
+        raise RuntimeError("AdEMAMix takes real parameters only; optimize torch.view_as_real(parameter) instead")
 
 
-def _put(state: dict[str, Any], m1: torch.Tensor | None, m2: torch.Tensor | None, nu: torch.Tensor | None) -> None:
-    """Store moments that were kept wide, where there are any; a state without m1 keeps none."""
-    wide = {"exp_avg_fast": m1, "exp_avg_slow": m2, "exp_avg_sq": nu}
-    given = {name: values for name, values in wide.items() if values is not None and name in state}
-    if "exp_avg_sq_scale" not in state:
-        for name, values in given.items():
-            _local(state[name]).copy_(_local(values))
-        return
-    strides = state["exp_avg_sq"].stride()
-    flat = {name: in_memory_order(_local(values), strides).float() for name, values in given.items()}
-    root = quantised.encode_root(flat.pop("exp_avg_sq"), state["exp_avg_sq"], state["exp_avg_sq_scale"])
-    for name, values in flat.items():
-        quantised.encode_ratio(values, root, state[name], state[f"{name}_scale"])
+_OF_BOTH = ("lr", "betas", "eps", "weight_decay", "maximize")
+_SWITCH = "load it into torch.optim.AdamW, and go on from there with AdEMAMix.from_adamw(adamw)"
 
 
-def _wide(state: dict[str, Any]) -> dict[str, torch.Tensor]:
-    """The moments of a state, those in 8 bits decoded: float32, in the shape and order of what this process has."""
-    if "exp_avg_sq_scale" not in state:
-        return {name: _local(state[name]) for name, _ in _MOMENTS if name in state}
-    codes = state["exp_avg_sq"]
-    root = quantised.decode_root(codes, state["exp_avg_sq_scale"])
-    flat = {"exp_avg_sq": root * root}
-    for name in ("exp_avg_fast", "exp_avg_slow"):
-        if name in state:
-            flat[name] = quantised.decode_ratio(state[name], state[f"{name}_scale"], root)
-    return {name: torch.as_strided(values, codes.shape, codes.stride()) for name, values in flat.items()}
+def _refuse_unlike_adamw(adamw: Any) -> None:
+    if not isinstance(adamw, torch.optim.Adam):  # of which torch's AdamW is one
+        raise TypeError(f"from_adamw got {type(adamw).__name__}, expected torch.optim.AdamW")
+    for group in adamw.param_groups:
+        if group.get("amsgrad"):
+            raise ValueError("from_adamw got an AdamW with amsgrad=True, expected False: AdEMAMix keeps no maximum")
+        decoupled = isinstance(adamw, torch.optim.AdamW) or group.get("decoupled_weight_decay", False)
+        if group["weight_decay"] and not decoupled:
+            raise ValueError(
+                f"from_adamw got {type(adamw).__name__} with weight_decay={group['weight_decay']}, expected AdamW: Adam adds "
+                "its decay to the gradients, and its moments are of both"
+            )
 
 
-def _distributed(parameter: Any, state: dict[str, Any]) -> dict[str, Any]:
-    """The state of a distributed parameter with its 8-bit moments in float32, laid out and sharded as the parameter is."""
-    from torch.distributed.tensor import DTensor
-
-    def whole(local: torch.Tensor) -> torch.Tensor:
-        return DTensor.from_local(
-            local,
-            parameter.device_mesh,
-            parameter.placements,
-            run_check=False,
-            shape=parameter.shape,
-            stride=parameter.stride(),
-        )
-
-    clocks = {name: state[name] for name in ("t", "t_switch")}
-    return {name: whole(values) for name, values in _wide(state).items()} | clocks
+def _group_of_adamw(group: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """A parameter group, or defaults, of AdamW's as AdEMAMix's; what is given overrides."""
+    own = {name: value for name, value in group.items() if name not in _OF_ADAM_ALONE}
+    if "betas" in own:
+        own["betas"] = (*map(float, own["betas"]), _BETA3)
+    own |= {name: value for name, value in given.items() if name in own or name in _OF_BOTH}
+    if "lr" in given:
+        own.pop("initial_lr", None)  # a scheduler would go back to it
+    return own
 
 
 def _states(given: Any) -> str:
-    if given not in _STATES:
+    if not isinstance(given, (str, torch.dtype)) or given not in _STATES:
         raise ValueError(f"state_dtype = {given!r}, expected torch.float32, torch.bfloat16 or '8bit'")
     return _STATES[given]
 
 
-def _validate(group: dict[str, Any], capturable: bool) -> None:
-    if len(group["betas"]) != 3:
-        raise ValueError(f"betas = {group['betas']!r}, expected three: fast, squared, slow")
-    for number, beta in enumerate(group["betas"], start=1):
-        if not 0 <= beta < 1:
-            raise ValueError(f"beta{number} = {beta!r}, expected 0 <= beta{number} < 1")
+def _validate(group: dict[str, Any]) -> None:
+    betas = group["betas"]
+    if not isinstance(betas, (tuple, list)) or len(betas) != 3:
+        raise ValueError(f"betas = {betas!r}, expected three: fast, squared, slow")
+    for number, beta in enumerate(betas, start=1):
+        if not (_is_number(beta) and 0 <= beta < 1):
+            raise ValueError(f"beta{number} = {beta!r}, expected a number, 0 <= beta{number} < 1")
     for name in ("lr", "alpha", "eps", "weight_decay"):
-        if not float(group[name]) >= 0:
+        if not (_is_number(group[name]) and group[name] >= 0):
             raise ValueError(f"{name} = {group[name]!r}, expected a number >= 0")
     for name in ("t_alpha", "t_beta3"):
-        if not (group[name] or 0) >= 0:
+        if group[name] is not None and not (_is_number(group[name]) and group[name] >= 0):
             raise ValueError(f"{name} = {group[name]!r}, expected None or a number of steps >= 0")
     _states(group["state_dtype"])
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, numbers.Real) or (torch.is_tensor(value) and value.numel() == 1 and not value.is_complex())
 
 
 __all__ = ["AdEMAMix", "UnsupportedByBackend"]

@@ -56,12 +56,12 @@ def beta3_at(t: int, beta1: float, beta3: float, warmup: float | None) -> float:
     return min(math.exp(start * end / ((1 - share) * end + share * start)), beta3)
 
 
-def scalars_of(group: dict[str, Any], t: int, t_switch: int, loss_scale: float = 1.0) -> Scalars:
+def scalars_of(group: dict[str, Any], t: int, t_switch: int) -> Scalars:
     """The scalars of step ``t``; the schedules count from the switch, the bias corrections do not."""
     beta1, beta2, end = map(float, group["betas"])
     beta3 = beta3_at(t - t_switch, beta1, end, group["t_beta3"])
     return Scalars(
-        factor=(-1.0 if group["maximize"] else 1.0) / loss_scale,
+        factor=-1.0 if group["maximize"] else 1.0,
         lr=float(group["lr"]),
         weight_decay=float(group["weight_decay"]),
         eps=float(group["eps"]),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -45,6 +46,12 @@ def recording() -> bool:
     return initialized and torch.cuda.is_current_stream_capturing()
 
 
+def local(tensor: torch.Tensor) -> torch.Tensor:
+    """This process's part of a distributed tensor: the step is elementwise."""
+    plain: torch.Tensor = tensor.to_local() if hasattr(tensor, "to_local") else tensor
+    return plain
+
+
 @dataclass
 class Batch:
     """Tensors of one kind on one device. Lists run in parallel; those that the kind has no use for are empty.
@@ -70,6 +77,30 @@ class Batch:
     """Scalars on the device, float64, one row for each tensor, where the kind is capturable."""
     keys: Sequence[tuple[int, int]] | torch.Tensor = ()
     """Keys of the random bits; an int64 tensor on the device where the kind is capturable. Empty where none are drawn."""
+
+    contiguous: bool = True
+    """Whether every tensor is, which spares backends the search for those that are not."""
+
+    def append(self, theta: torch.Tensor, g: torch.Tensor, state: dict[str, Any]) -> None:
+        """Add a tensor and its moments, by the names of `impls.ademamix.states`."""
+        m2, nu = state["exp_avg_slow"], state["exp_avg_sq"]
+        self.theta.append(theta)
+        self.g.append(g)
+        self.m2.append(m2 if type(m2) is torch.Tensor else local(m2))
+        self.nu.append(nu if type(nu) is torch.Tensor else local(nu))
+        if self.kind.has_fast:
+            m1 = state["exp_avg_fast"]
+            self.m1.append(m1 if type(m1) is torch.Tensor else local(m1))
+        if self.kind.states == "8bit":
+            if self.kind.has_fast:
+                self.m1_scale.append(state["exp_avg_fast_scale"])
+            self.m2_scale.append(state["exp_avg_slow_scale"])
+            self.nu_scale.append(state["exp_avg_sq_scale"])
+
+    @functools.cached_property
+    def moment_dtype(self) -> torch.dtype:
+        """`Kind.moment_dtype`, worked out once."""
+        return self.kind.moment_dtype
 
     def key(self, number: int) -> torch.Tensor:
         """The two words of one tensor's key, int64, on its device."""

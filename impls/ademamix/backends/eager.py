@@ -52,8 +52,9 @@ def _plain(batch: Batch, number: int) -> None:
 def _quantised(batch: Batch, number: int) -> None:
     kind, s = batch.kind, batch.scalars_at(number)
     theta = batch.theta[number]
-    start = in_memory_order(theta).to(torch.float32)
-    g = _gradient(in_memory_order(batch.g[number], _order(theta)), s, torch.float32)
+    order = batch.m2[number].stride()  # of the codes, whatever theta's is
+    start = in_memory_order(theta, order).to(torch.float32)
+    g = _gradient(in_memory_order(batch.g[number], order), s, torch.float32)
     codes = {"nu": (batch.nu[number], batch.nu_scale[number]), "m2": (batch.m2[number], batch.m2_scale[number])}
     if kind.has_fast:
         codes["m1"] = (batch.m1[number], batch.m1_scale[number])
@@ -77,7 +78,7 @@ def _quantised(batch: Batch, number: int) -> None:
         for stored, value in zip((t for pair in codes.values() for t in pair), old, strict=True):
             stored.copy_(torch.where(skip, value, stored))
     moved = torch.where(left, start, moved)
-    _store(theta, torch.as_strided(moved, theta.shape, _order(theta)), bits if kind.stochastic else None)
+    _store(theta, torch.as_strided(moved, theta.shape, order), bits if kind.stochastic else None)
 
 
 def advance(

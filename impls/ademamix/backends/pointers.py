@@ -68,7 +68,7 @@ def walkable(batch: Batch) -> Walkable:
         if not parameter.numel():
             continue
         numbers.append(number)
-        if parameter.is_contiguous() and gradient.is_contiguous() and batch.m2[number].is_contiguous():
+        if batch.contiguous or (parameter.is_contiguous() and gradient.is_contiguous() and batch.m2[number].is_contiguous()):
             theta.append(parameter)
             g.append(gradient)
             continue
