@@ -1,4 +1,4 @@
-"""A noisy machine, made up: samples that hang together, outliers, spells, and an offset that lasts for a whole run."""
+"""A simulated noisy machine: correlated samples, outliers, slow spells, and an offset that lasts for a whole run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run compared with an earlier one names what it lost, and only that; what cannot be compared is said and not guessed."""
+"""A run compared with an earlier one names what it lost, and only that; it says what cannot be compared."""
 
 from __future__ import annotations
 
@@ -286,7 +286,8 @@ def outside() -> dict[str, str]:
 
 
 def pytest_run(folder: Path, *arguments: str, slowed: float = 1, drop: int = 0) -> tuple[int, str]:
-    # Each in a folder of its own: what is written anew within a second, and is as long, Python takes for what it has compiled.
+    # Each in a folder of its own: Python takes a file of the same length, written in the same second, for the one it has
+    # compiled.
     reader = folder / f"{slowed}-{drop}" / "reader.py"
     reader.parent.mkdir(exist_ok=True)
     reader.write_text(READER.format(slowed=slowed, drop=drop), encoding="utf-8")
@@ -317,7 +318,7 @@ def test_a_run_that_lost_verdicts_ends_badly_and_names_them(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("workers", [[], ["-n1"]], ids=["one process", "a worker"])
 def test_a_slowed_implementation_ends_badly_after_three_takes(tmp_path: Path, workers: list[str]) -> None:
-    """On a clock that is made up, so that the machine has no say; how small a loss is seen is simulated elsewhere."""
+    """Runs on a scripted clock, so that the machine does not matter; other tests simulate how small a loss is found."""
     records_file, later = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
     few = ["--benchmark-only", "-k", "list-1k", "-p", "tests.core.scripted_clock", *workers]
     assert pytest_run(tmp_path, *few, f"--records={records_file}")[0] == 0

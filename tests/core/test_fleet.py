@@ -239,7 +239,7 @@ def test_what_a_lost_shard_would_have_said_is_recorded_in_its_stead(tmp_path: Pa
 
 def test_a_shard_that_never_ends_is_ended(tmp_path: Path) -> None:
     plug = tmp_path / "reader.py"
-    # A day for each answer, which the time limit of the rooms does not see: they are told to wait as long.
+    # A day for each answer; the time limit of a text is raised, so that it does not end the answer.
     plug.write_text("import time\n\ndef parse(text):\n    time.sleep(86400)\n", encoding="utf-8")
     variables = {"GAUGEBLOCK_TEXT_SECONDS": "86400"}
     result = run_shard(str(ROOT), ["conformance/rag", "--quick", f"--impl=rag={plug}:parse"], 4.0, variables)

@@ -1,4 +1,4 @@
-"""One side cannot slow the other, keep its answers or leave out work without a word; on made-up clocks and made-up cheats."""
+"""A side that slows the other, keeps its answers or leaves out work is reported; with scripted clocks and made-up cheats."""
 
 from __future__ import annotations
 
@@ -252,7 +252,7 @@ def test_where_no_state_is_told_cpu_time_is_looked_at_for_long_enough(tmp_path: 
 
 
 @pytest.mark.parametrize(("word", "own", "beside", "alone", "undermined"), [
-    ("faster", 1.2, 8.0, 0.6, True),  # slower than the baseline by itself, faster than what its company makes of it
+    ("faster", 1.2, 8.0, 0.6, True),  # slower than the baseline by itself, faster than the baseline that it slows down
     ("faster", 0.5, 8.0, 0.6, False),  # faster than either
     ("faster", 1.2, 1.3, 1.25, False),  # the baseline was not slowed down, the machine drifts
     ("slower", 1.2, 8.0, 0.6, False), ("same", 1.2, 8.0, 0.6, False),

@@ -1,4 +1,4 @@
-"""Launches stay off the device clock, and where they cannot, the figure says so; all on a device that is made up."""
+"""Launches stay off the device clock, and where they cannot, the record says so; all on a simulated device."""
 
 from __future__ import annotations
 

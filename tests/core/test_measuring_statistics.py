@@ -1,4 +1,4 @@
-"""The words are earned: on made-up noise that hangs together and has heavy tails, no difference is rarely called one."""
+"""On simulated noise, correlated and with heavy tails, a difference is rarely reported where there is none."""
 
 from __future__ import annotations
 

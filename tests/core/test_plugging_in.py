@@ -14,6 +14,7 @@ import pytest
 
 from conformance.engine.isolation import process_state_of
 from conformance.records import io as records
+from conformance.records.fields import Record
 from conformance.records.schema import VerdictRecord
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -280,7 +281,7 @@ def test_a_program_that_answers_is_judged_like_everybody(outside: Path) -> None:
 
 
 def test_many_workers_give_the_same_records(outside: Path) -> None:
-    def lines(*arguments: str) -> list[dict[str, object]]:
+    def lines(*arguments: str) -> list[Record]:
         _, found = run(outside, "--impl", f"rig={outside}/parser.py:parse", "--impl", "rig/re", *arguments)
         assert found is not None
         return list(found.records)
@@ -326,7 +327,7 @@ def test_whatever_is_raised_is_a_verdict_in_the_records(outside: Path, workers: 
         assert counts["error"] > 5, done.stdout
         assert found is not None
         errors = [v for v in found.of(VerdictRecord) if v.verdict == "error" and v.implementation.endswith(name)]
-        assert all(words in error["message"] and len(error["message"]) < 1200 for error in errors)
+        assert all(words in error.message and len(error.message) < 1200 for error in errors)
 
 
 def test_the_printed_command_shows_the_failure_again(outside: Path) -> None:

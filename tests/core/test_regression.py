@@ -1,4 +1,4 @@
-"""The rule for slowdowns accuses nobody on a noisy machine, and still sees what was slowed; all of it by simulation."""
+"""The rule for slowdowns raises no false alarm on a noisy machine and still finds slowdowns; all by simulation."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_a_change_that_slows_half_of_everything_does_not_hide_in_the_scatter() -
 
 
 def test_several_earlier_runs_must_all_agree() -> None:
-    """An earlier run that was lucky once convicts alone, and beside another does not."""
+    """One earlier run that was lucky gives a false alarm alone, and none beside another run."""
     lucky, usual, now = figure(1.5), figure(1.0), figure(1.0)
     again = {now.key: [now, now]}
     assert compare([[lucky]], [now], again)[0].proven
@@ -137,7 +137,7 @@ def test_what_the_baseline_differs_by_from_itself_hides_as_much_of_a_loss() -> N
     for earlier, later in (([before, pair], [now]), ([before], [now, pair])):
         (change,) = compare([earlier], later)
         assert (change.word, round(change.noise, 9)) == ("undecided", 0.3)
-    # A pair of another workload is asked only where this one has none; one of the other cache never.
+    # The pair of another workload counts only where this one has none; one of the other cache never does.
     quiet = figure(1.0, implementation="ademamix/baseline", again=True)
     elsewhere = replace(pair, workload="other")
     assert compare([[before, quiet]], [now, elsewhere])[0].word == "slower"

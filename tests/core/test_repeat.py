@@ -1,4 +1,4 @@
-"""Repeats of the same code are counted rightly: those called slower, and pairs that would have been measured again."""
+"""Repeated runs of the same code are counted right: those called slower, and pairs that would be measured again."""
 
 from __future__ import annotations
 

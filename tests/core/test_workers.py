@@ -79,7 +79,7 @@ def run(*arguments: str, devices: str = "7,9") -> tuple[int, str]:
 def test_each_worker_has_its_device_and_hands_it_on_when_it_crashes(tmp_path: Path) -> None:
     plug = tmp_path / "spy.py"
     plug.write_text(SPY.format(log=str(tmp_path / "log-")), encoding="utf-8")
-    # Both devices, so that there are cases to put on a machine that has no CUDA.
+    # Both devices, so that there are cases to run on a machine that has no CUDA.
     code, text = run("conformance/rag", "-n", "auto", "--device=cuda", "--device=cpu", f"--impl=rag={plug}:parse")
     assert code == pytest.ExitCode.TESTS_FAILED, text
     seen = {file.name: set(file.read_text(encoding="utf-8").split()) for file in tmp_path.glob("log-*")}
@@ -125,7 +125,7 @@ def test_two_devices_measure_at_once() -> None:
 
 
 def test_workers_that_never_live_are_given_up(tmp_path: Path) -> None:
-    """A replacement that dies as well is replaced again: only where one of them judged something is there hope."""
+    """A replacement that dies as well is replaced again, as long as one of them tested something."""
     (tmp_path / "deadly.py").write_text(
         "import os, signal\n\nif 'PYTEST_XDIST_WORKER' in os.environ:\n    os.kill(os.getpid(), signal.SIGKILL)\n\n"
         "def parse(text):\n    return []\n",

@@ -33,7 +33,7 @@ FAILURE = VerdictRecord(
 
 
 def _without_statement(text: str) -> str:
-    # The requirement's own words may be improved without this test having an opinion.
+    # The wording of the requirement may change without failing this test.
     head, *rest = text.split("\n")
     return "\n".join([head.partition(":")[0], *(line for line in rest if not line.lstrip().startswith("catches"))])
 

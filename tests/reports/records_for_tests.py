@@ -478,7 +478,7 @@ def write_gpu_run(path: Path) -> Path:
 
 
 def rewrite(path: Path, change: dict[str, Any], line: int = 0) -> Path:
-    """Change a line of a written file behind its digest's back."""
+    """Change a line of a written file without changing its digest."""
     rows = path.read_text(encoding="utf-8").split("\n")
     rows[line] = json.dumps({**json.loads(rows[line]), **change})
     path.write_text("\n".join(rows), encoding="utf-8")

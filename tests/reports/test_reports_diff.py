@@ -1,4 +1,4 @@
-"""What got worse is said and answered with 1, what did not is not; chance, other machines and other cases prove nothing."""
+"""What got worse is named and makes the exit code 1; chance, other machines and other cases prove nothing."""
 
 from __future__ import annotations
 
