@@ -48,7 +48,7 @@ class Format:
     def half_subnormal(self) -> float:
         """Largest absolute error of one rounding in the subnormal range (``eta``)."""
         # 2.0**(emin - precision) underflows for float64; halving a power of two that is itself subnormal gives 0,
-        # which would be a claim of no error at all, so the smallest subnormal stands in there.
+        # which would claim no error at all, so the smallest subnormal takes its place.
         return self.smallest_subnormal / 2 or self.smallest_subnormal
 
     @property

@@ -1,4 +1,4 @@
-"""A small character-level language model in NumPy, and text that every Python ships, to train it on.
+"""A small character-level language model in NumPy, and the text, shipped with every Python, that it is trained on.
 
 The model is that of Bengio et al. (2003): the last characters are embedded, a tanh layer mixes them, a softmax predicts the
 next. It has some twenty thousand parameters, all in one flat vector, which is what the reference steps.

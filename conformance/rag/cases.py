@@ -88,8 +88,7 @@ VECTORS: dict[str, tuple[RagCase, ...]] = {
         both("spaces", f"  {POPULATION}  \n\t{FEMALES}\n", POPULATION, FEMALES),
         both("unicode-space", f"\u00a0{POPULATION}\u3000\n\u2028{FEMALES}\x85\n", POPULATION, FEMALES),
         both(
-            "each-white-space",
-            "".join(f"{space}q{n}?{space}\n" for n, space in enumerate(_WHITE_SPACE)),
+            "each-white-space", "".join(f"{space}q{n}?{space}\n" for n, space in enumerate(_WHITE_SPACE)),
             *(f"q{n}?" for n in range(len(_WHITE_SPACE))),
         ),
         both("byte-order-mark-is-none", f"\ufeff{POPULATION}\n", f"\ufeff{POPULATION}"),
@@ -152,10 +151,7 @@ VECTORS: dict[str, tuple[RagCase, ...]] = {
         differ("nul-delete", "a\x00?\nb\x7f?\nc?", ("c?",), ("a\x00?", "b\x7f?", "c?")),
         ruled_out("each", *(f"a{control}?" for control in _CONTROLS)),
         differ(
-            "information-separators-outside",
-            "\x1ca?\nb?\x1d\n\x1e\n \x1f \nc?",
-            ("c?",),
-            ("a?", "b?", "c?"),
+            "information-separators-outside", "\x1ca?\nb?\x1d\n\x1e\n \x1f \nc?", ("c?",), ("a?", "b?", "c?"),
         ),
         differ("file-separator", "a\x1cb?\nc?", ("c?",), ("a\x1cb?", "c?")),
     ),

@@ -26,7 +26,7 @@ class Mark:
 
     @property
     def text(self) -> str:
-        """What stands in the document."""
+        """Its text in the document."""
         return self.raw or f'[__DC__("{self.query}") --> "{self.value}"]'
 
 
@@ -102,6 +102,8 @@ def not_in_strict(name: str, query: str, value: str) -> RigCase:
 
 
 Q, R = Mark("q1?", "5"), Mark("q2?", "6")
+UNCLOSED = Mark("q1?", "5", '[__DC__("q1?") --> "5"')
+"""`Q` without its bracket, as the official profile reads it."""
 
 _OPENER, _ARROW = range(8), range(13, 19)
 """Where the opener up to its parenthesis, and ``) --> `` between the quotes, stand in ``Q.text``."""
@@ -140,10 +142,8 @@ def _not_in_strict_each(name: str, *pieces: Mark) -> RigCase:
 VECTORS: dict[str, tuple[RigCase, ...]] = {
     "RIG-01": group(
         both(
-            "example",
-            "**2010-2020:** The female population in Sunnyvale has been steadily increasing, reaching a ",
-            Mark("what was the percentage of females in Sunnyvale, CA in 2020?", "51.6%"),
-            " majority",
+            "example", "**2010-2020:** The female population in Sunnyvale has been steadily increasing, reaching a ",
+            Mark("what was the percentage of females in Sunnyvale, CA in 2020?", "51.6%"), " majority",
         ),
         both("whole-document", Mark("q1?", "39 million")),
     ),
@@ -188,25 +188,18 @@ VECTORS: dict[str, tuple[RigCase, ...]] = {
     ),
     "RIG-13": group(
         differ(
-            "missing-mid",
-            ('x [__DC__("q1?") --> "5" y',),
-            ("x ", Mark("q1?", "5", '[__DC__("q1?") --> "5"'), " y"),
+            "missing-mid", ('x [__DC__("q1?") --> "5" y',), ("x ", UNCLOSED, " y"),
         ),
-        differ("missing-at-end", ('x [__DC__("q1?") --> "5"',), ("x ", Mark("q1?", "5", '[__DC__("q1?") --> "5"'))),
+        differ("missing-at-end", ('x [__DC__("q1?") --> "5"',), ("x ", UNCLOSED)),
         differ(
-            "unit-before-bracket",
-            ('[__DC__("q1?") --> "5" million]',),
-            (Mark("q1?", "5", '[__DC__("q1?") --> "5"'), " million]"),
+            "unit-before-bracket", ('[__DC__("q1?") --> "5" million]',), (UNCLOSED, " million]"),
         ),
         differ(
-            "other-bracket",
-            ('[__DC__("q1?") --> "5") [__DC__("q1?") --> "5"} [__DC__("q1?") --> "5">',),
-            tuple(part for end in (") ", "} ", ">") for part in (Mark("q1?", "5", '[__DC__("q1?") --> "5"'), end)),
+            "other-bracket", ('[__DC__("q1?") --> "5") [__DC__("q1?") --> "5"} [__DC__("q1?") --> "5">',),
+            tuple(part for end in (") ", "} ", ">") for part in (UNCLOSED, end)),
         ),
         differ(
-            "missing-before-next",
-            ('[__DC__("q1?") --> "5"', R),
-            (Mark("q1?", "5", '[__DC__("q1?") --> "5"'), R),
+            "missing-before-next", ('[__DC__("q1?") --> "5"', R), (UNCLOSED, R),
         ),
     ),
     "RIG-14": group(
@@ -222,8 +215,8 @@ VECTORS: dict[str, tuple[RigCase, ...]] = {
             for name, space in (("space", " "), ("line-feed", "\n"), ("tab", "\t"), ("no-break-space", "\u00a0"))
         ),
         both("arrow-half-tight", _every((14, 18), _gone)),
-        differ("close-newline", ('[__DC__("q1?") --> "5"\n]',), (Mark("q1?", "5", '[__DC__("q1?") --> "5"'), "\n]")),
-        differ("close-space", ('[__DC__("q1?") --> "5" ]',), (Mark("q1?", "5", '[__DC__("q1?") --> "5"'), " ]")),
+        differ("close-newline", ('[__DC__("q1?") --> "5"\n]',), (UNCLOSED, "\n]")),
+        differ("close-space", ('[__DC__("q1?") --> "5" ]',), (UNCLOSED, " ]")),
     ),
     "RIG-15": group(
         both("short-arrow", '[__DC__("q1?") -> "5"]'),
@@ -243,8 +236,7 @@ VECTORS: dict[str, tuple[RigCase, ...]] = {
         both("bold-eaten", '[DC("q1?") --> "5"] [**DC**("q1?") --> "5"]'),
         both("markdown-escaped", '[\\_\\_DC\\_\\_("q1?") --> "5"]'),
         both(
-            "currency-for-bracket",
-            "* **San Francisco, CA:** ",
+            "currency-for-bracket", "* **San Francisco, CA:** ",
             '$__DC__("what was the average household income of San Francisco in 2021?") --> "$127,909"]',
         ),
         both("other-brackets", '(__DC__("q1?") --> "5") {__DC__("q1?") --> "5"} \uff3b__DC__("q1?") --> "5"]'),
@@ -266,8 +258,7 @@ VECTORS: dict[str, tuple[RigCase, ...]] = {
         both("value-ends-in-backslash", Mark("q1?", "5\\")),
         both("escaped-in-query", '[__DC__("how many \\"homeless\\" in SF?") --> "5"]'),
         differ(
-            "escaped-in-value",
-            ('[__DC__("q1?") --> "5 \\"approx\\""]',),
+            "escaped-in-value", ('[__DC__("q1?") --> "5 \\"approx\\""]',),
             (Mark("q1?", "5 \\", '[__DC__("q1?") --> "5 \\"'), 'approx\\""]'),
         ),
         both("letters-after-backslash", Mark("C:\\new\\temp?", "\\u0035\\x35")),
@@ -319,8 +310,7 @@ VECTORS: dict[str, tuple[RigCase, ...]] = {
         both("right-to-left", Mark("سكان مصر؟", "١٠٥ مليون")),
         both("composed-and-not", Mark("caf\u00e9 cafe\u0301", "e\u0301\u00e9")),
         both(
-            "emoji",
-            "\U0001f4c8 ",
+            "emoji", "\U0001f4c8 ",
             Mark("\U0001f468\u200d\U0001f469\u200d\U0001f467 in \U0001f1eb\U0001f1f7?", "5\ufe0f\u20e3"),
         ),
         both("compatibility", Mark("\ufb01nance m\u00b2 \u2126", "\uff15\u00bd")),
@@ -333,13 +323,11 @@ VECTORS: dict[str, tuple[RigCase, ...]] = {
     ),
     "RIG-25": group(
         differ(
-            "in-value",
-            ('[__DC__("q1?") --> "about ', R, '"]'),
+            "in-value", ('[__DC__("q1?") --> "about ', R, '"]'),
             (Mark("q1?", "about [__DC__(", '[__DC__("q1?") --> "about [__DC__("'), 'q2?") --> "6"]"]'),
         ),
         differ(
-            "missing-quote",
-            ('x [__DC__("q1?") --> "5] and ', R, " z"),
+            "missing-quote", ('x [__DC__("q1?") --> "5] and ', R, " z"),
             ("x ", Mark("q1?", "5] and [__DC__(", '[__DC__("q1?") --> "5] and [__DC__("'), 'q2?") --> "6"] z'),
         ),
     ),
@@ -374,8 +362,7 @@ VECTORS: dict[str, tuple[RigCase, ...]] = {
         both("after-empty-query-with-opener-as-value", '[__DC__("") --> "', Mark("] x?", "5")),
         *(
             differ(
-                f"after-{name}",
-                (f'[__DC__("{query}") --> "{before}', Mark("] x?", "5")),
+                f"after-{name}", (f'[__DC__("{query}") --> "{before}', Mark("] x?", "5")),
                 (Mark(query, f"{before}[__DC__("), ' x?") --> "5"]'),
             )
             for name, query, before in (
@@ -385,8 +372,7 @@ VECTORS: dict[str, tuple[RigCase, ...]] = {
             )
         ),
         differ(
-            "arrow-as-query",
-            ('[__DC__("a', Mark(") --> ", "5")),
+            "arrow-as-query", ('[__DC__("a', Mark(") --> ", "5")),
             (Mark("a[__DC__(", ") --> ", '[__DC__("a[__DC__(") --> ") --> "'), '5"]'),
         ),
     ),
@@ -452,7 +438,7 @@ SPANS: dict[str, tuple[RigCase, ...]] = {
     ),
     "RIG-37": group(
         both("second-bracket-outside", Q, "]]"),
-        differ("no-bracket", ('x [__DC__("q1?") --> "5" ', R), ("x ", Mark("q1?", "5", '[__DC__("q1?") --> "5"'), " ", R)),
+        differ("no-bracket", ('x [__DC__("q1?") --> "5" ', R), ("x ", UNCLOSED, " ", R)),
         both("brackets-before", "[[", Q, "]"),
     ),
     "RIG-38": group(
@@ -481,7 +467,7 @@ UNFINISHED: tuple[RigCase, ...] = streaming(
     *VECTORS["RIG-30"],
     both("plain", "nothing here"),
     both("nothing"),
-    differ("no-bracket", ('a [__DC__("q1?") --> "5"',), ("a ", Mark("q1?", "5", '[__DC__("q1?") --> "5"'))),
+    differ("no-bracket", ('a [__DC__("q1?") --> "5"',), ("a ", UNCLOSED)),
 )
 
 PROSE: tuple[RigCase, ...] = streaming(

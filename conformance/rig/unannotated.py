@@ -1,8 +1,8 @@
-"""Numbers that stand in an answer without an annotation although the prompt's rule asks for one: all but dates and ranks.
+"""Find the numbers of an answer that should be annotated, by the prompt's rule: all but dates and ranks.
 
 The rule (paper, appendix A): every occurrence of a statistical value is annotated; dates ("founded in 1760") and ranks ("10th
-largest by area") are not. What is a statistical value cannot be told by a pattern, so this errs on the side of silence:
-besides dates and ranks it passes over ages, times, telephone and list numbers, footnotes, addresses, and parts of names.
+largest by area") are not. No pattern recognises every statistical value, so this errs on the side of silence: besides dates
+and ranks it passes over ages, times, telephone and list numbers, footnotes, addresses, and parts of names.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _MONTH = (
 )
 _YEAR = r"(?:1\d|20|21)\d{2}"
 SCALE = r"(?:%|per\s?cent\b|percent\b|thousand\b|million\b|billion\b|trillion\b)"
-"""What makes a number a quantity whatever it looks like: a sign before it or one of these words behind it."""
+"""The words behind a number that make it a quantity, even where it looks like a year."""
 
 _NOT_STATISTICS = (
     r"(?:https?://|www\.)\S{1,500}",
@@ -51,7 +51,7 @@ _BEGINS = (
     rf"(?=[\d{re.escape(CURRENCY)}\[#]|^[ \t>*+(\-]|https?://|www\.|(?<!\w)(?:jan|feb|mar|apr|may|ju[nl]|aug|sep|oct|nov|dec"
     r"|no\.|num|top|bot|rank|plac|tab|fig|cha|sec|ste|par|ver|art|pha|gra|typ|lev|pag|goa|int|sta|rou|hig|age|zip))"
 )
-"""What any token begins with: most places are none, and need not be tried with each pattern in turn."""
+"""How any token begins: at most places none does, and the patterns need not be tried."""
 _TOKEN = re.compile(
     rf"{_BEGINS}(?:(?P<other>{'|'.join(_NOT_STATISTICS)})"
     rf"|(?P<number>\b1\sin\s(?:every\s)?\d{{1,3}}\b|\b\d+\sout\sof\s(?:every\s)?\d+\b"
@@ -61,7 +61,7 @@ _TOKEN = re.compile(
 
 
 def numbers(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """The spans of the statistical values in a part of the text, as far as can be told."""
+    """The spans of the statistical values in a part of the text, as far as patterns recognise them."""
     if not _DIGIT.search(text, start, end):
         return
     for token in _TOKEN.finditer(text, start, end):

@@ -174,7 +174,7 @@ def _near(score: float) -> Callable[[AttentionCase, Array, Array, Array], Drawn]
 
 
 def _extreme(case: AttentionCase, q: Array, k: Array, v: Array) -> Drawn:
-    """Scores of exactly these sizes, whatever the row."""
+    """Scores of exactly these sizes in every row."""
     ladder = np.array([-1e4, -800, -104, -89, -88, -60, -20, -8, 8, 20, 60, 88, 89, 104, 800, 1e4])
     q, k = np.zeros_like(q), np.zeros_like(k)
     q[..., 0] = case.d**0.5
@@ -183,14 +183,14 @@ def _extreme(case: AttentionCase, q: Array, k: Array, v: Array) -> Drawn:
 
 
 def _hidden(case: AttentionCase, q: Array, k: Array, v: Array) -> Drawn:
-    """What is masked is large."""
+    """Masked keys and values are large."""
     v[:, :, -2:] *= 8e3
     k[:, :, -2:] *= 8
     return q, k, v
 
 
 def _padding(case: AttentionCase, q: Array, k: Array, v: Array) -> Drawn:
-    """What lies beyond the key lengths is large."""
+    """Keys and values beyond the key lengths are large."""
     for row, length in enumerate(case.key_lengths or ()):
         k[row, :, length:] *= 20
         v[row, :, length:] *= 500
@@ -198,7 +198,7 @@ def _padding(case: AttentionCase, q: Array, k: Array, v: Array) -> Drawn:
 
 
 def _with(value: float, *, key: bool, channels: slice = slice(None)) -> Callable[[AttentionCase, Array, Array, Array], Drawn]:
-    """One query, or one key, with a value that is no number."""
+    """One query, or one key, with a NaN or an infinity."""
 
     def draw(case: AttentionCase, q: Array, k: Array, v: Array) -> Drawn:
         (k[0, 0, case.nk - 3] if key else q[0, 0, 3])[channels] = value
@@ -469,7 +469,7 @@ GRADIENT_OPTIONS = (
     Case(id="window-three-blocks", backward=True, heads=1, kv_heads=1, nq=300, nk=300, window=(40, 25)),
     Case(id="alibi-two-blocks", backward=True, heads=1, kv_heads=1, nq=150, nk=150, alibi=True, slope=0.05),
 )
-# One key head for all, so that the sum is tested whatever the order of heads.
+# One key head for all, so that the sum is tested for any order of heads.
 SHARED_HEAD_GRADIENTS = (
     Case(id="four-over-one", quick=True, backward=True, heads=4, kv_heads=1, nq=8, nk=8),
     Case(id="three-over-one", backward=True, heads=3, kv_heads=1, nq=20, nk=9),

@@ -145,7 +145,7 @@ def switch(state: OptimizerState) -> OptimizerState:
 
 
 def each_step(hyper: Hyperparameters | Sequence[Hyperparameters], steps: int) -> Sequence[Hyperparameters]:
-    """One per step, of what may be one for all."""
+    """Hyperparameters for each step, from one set for all or a sequence."""
     return (hyper,) * steps if isinstance(hyper, Hyperparameters) else hyper
 
 

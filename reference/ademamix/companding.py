@@ -16,7 +16,7 @@ Array = npt.NDArray[np.float64]
 ROOT_CODES = 255
 RATIO_CODES = 127
 SMALLEST_ROOT = 2.0**-63
-"""By which ratios are formed where the stored root is smaller; its square is just above float32's smallest normal number."""
+"""The divisor of ratios where the stored root is smaller; its square is just above float32's smallest normal number."""
 
 
 def root_gap(share: npt.ArrayLike) -> Array:

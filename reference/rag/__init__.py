@@ -15,7 +15,7 @@ from .templates import Template, template_of
 
 @dataclass(frozen=True)
 class RagProfile:
-    """A way of reading a list; what it returns stands in the module of its name."""
+    """A way of reading a list; `grammar` (strict) and `official` define what it returns."""
 
     name: str
     description: str

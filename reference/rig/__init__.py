@@ -5,8 +5,8 @@
 
 `grammar` states the strict grammar and every decision in it, `parser` reads it in one linear pass, `serialise` writes it,
 `official` is the published reader with its surprises, `lenient` recovers what was meant and names what was wrong with it,
-`resolved` is the other notation, which an answered annotation turns into, `resolver` turns it into that, and `constraint` says
-what a constrained decoder must admit.
+`resolved` is the notation of answered annotations, `resolver` writes it, and `constraint` says what a constrained decoder must
+admit.
 """
 
 from . import constraint, lenient, official, resolved, resolver

@@ -9,7 +9,7 @@ The official code (llm-tools df971f8, ``rig.py``, lines 101 to 165) does it too.
   text that was cut inside an annotation ends before it;
 - a fetch that fails or finds nothing leaves the model's own value (there: an exception leaves the whole text raw);
 - what was served, and the model's text, cannot forge: ``)]``, ``||``, line ends, the beginning of a tag and the heading of the
-  footnotes are taken apart, and in an address whatever no address holds is encoded.
+  footnotes are taken apart, and in an address all characters that do not belong there are encoded.
 
 The text outside annotations is otherwise untouched.
 """

@@ -1,4 +1,4 @@
-"""What an optimizer is handed over a run (a problem) and what comes of it (an outcome), as plain data."""
+"""The input of an optimizer over a run (a problem) and its result (an outcome), as plain data."""
 
 from __future__ import annotations
 

@@ -140,7 +140,7 @@ def _from_anywhere(target: str) -> str:
 
 
 def recognise(loaded: Any, name: str) -> dict[str, Any] | None:
-    """Record fields for an object that somebody plugged in, or None where it is nothing of this system.
+    """Record fields for a plugged-in object; None where it belongs to another system.
 
     PlugError where it is an optimizer, but not one whose slow EMA we know how to set.
     """
@@ -157,7 +157,7 @@ def recognise(loaded: Any, name: str) -> dict[str, Any] | None:
         except (TypeError, ValueError):
             return None
         if {"learning_rate", "b1", "b2", "b3", "alpha"} <= set(parameters):
-            # JAX computes powers and the schedules handed over here in float32, whatever the optimizer does
+            # JAX always computes powers, and the schedules given here, in float32
             return {
                 "protocol": "optax",
                 "dtypes": ("float32",),

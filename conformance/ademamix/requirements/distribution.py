@@ -39,7 +39,7 @@ from conformance.engine.requirement import Level
     cases=cases.DATA_PARALLEL,
 )
 def in_processes(subject: OptimizerSubject, case: RunCase, dtype: str) -> Iterator[Comparison]:
-    """All cases with processes are one piece of work, which starts them once; this one's outcome is taken from it."""
+    """All cases with processes run together, so that the processes start once; take the outcome of this one."""
     jobs = [(problem_of(each, dtype), each.ranks) for each in cases.IN_PROCESSES if each.ranks]
     outcome = subject.run_in_processes(jobs, cases.IN_PROCESSES.index(case))
     yield from compare_parameters(outcome, case, dtype, subject.numerical_class)

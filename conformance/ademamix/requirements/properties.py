@@ -19,7 +19,7 @@ from reference.ademamix import numerical_class, trajectory
 from reference.rounding import format_of
 
 HALF_WAY = 0.5
-"""What ADM-48 itself grants."""
+"""The share of the way that the requirement lets an implementation miss (ADM-48)."""
 
 
 @REQUIREMENTS.add(

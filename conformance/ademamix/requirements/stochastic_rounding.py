@@ -27,11 +27,11 @@ from reference.rounding import FLOAT32, Format, format_of
 FALSE_ALARM = 2.0**-40
 """Probability that one honest count is called wrong: one in a million million."""
 SHARES = 10
-"""Values are put 3/4 of a unit above a neighbour, and 3/8, and so on, down to ``0.75 * 2**(1 - SHARES)``."""
+"""Values lie 3/4 of a unit above a neighbour, 3/8, and so on, down to ``0.75 * 2**(1 - SHARES)``."""
 EACH = 2**16
 """Elements for each share: enough to miss what happens once in a thousand times."""
 
-# Without memory of any gradient: a step moves by the learning rate in the direction of the gradient, whose size is one.
+# No memory of gradients: a step moves by the learning rate in the direction of the gradient, which is 1 or -1.
 _NO_MEMORY = Hyperparameters(beta1=0.0, beta2=0.0, beta3=0.0, alpha=0.0, eps=2.0**-60)
 
 

@@ -124,7 +124,7 @@ def closing_gives_the_rest(subject: RigSubject, case: RigCase, dtype: str) -> It
     cases=STREAMS,
 )
 def streamed_spans_count_from_the_beginning(subject: RigSubject, case: RigCase, dtype: str) -> Iterator[Comparison]:
-    """Spans in the document, whatever the chunk."""
+    """Spans count from the beginning of the document, in chunks of any size."""
     expected = [found[2:] for found in marks(case.segments(subject.profile.name))]
     for size in CHUNKS:
         spans = [item[2:] for item in streamed(subject, case.text, size) if not isinstance(item, str)]

@@ -41,7 +41,7 @@ class FunctionSubject(ABC):
 
 
 def _nothing() -> None:
-    """What runs between a call and the reading of its results, as a rule."""
+    """Nothing runs between a call and the reading of its results, unless a check asks for it."""
 
 
 class GuardedInputs(ABC):
@@ -79,5 +79,5 @@ class GuardedInputs(ABC):
 
 
 def out_of_memory(size: int, itemsize: int, error: Exception) -> NotRun:
-    """What a buffer that cannot be reserved comes to."""
+    """The NotRun for a buffer that cannot be reserved."""
     return NotRun(f"needs {size * itemsize / 2**30:.0f} GiB of address space for one input: {error}")

@@ -1,4 +1,4 @@
-"""Calls a function on NumPy arrays that lie between poisoned memory; a ``backward`` beside it, where there is one."""
+"""Call a function, and its ``backward`` where it has one, on NumPy arrays that lie between poisoned memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One call of sigmoid attention and its result as plain NumPy arrays, whatever library the implementation uses."""
+"""One call of sigmoid attention and its result as plain NumPy arrays, for implementations in any library."""
 
 from __future__ import annotations
 

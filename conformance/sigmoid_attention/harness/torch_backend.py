@@ -1,4 +1,4 @@
-"""Calls a function on torch tensors that lie between poisoned memory; gradients come through autograd."""
+"""Call a function on torch tensors that lie between poisoned memory; gradients come through autograd."""
 
 from __future__ import annotations
 
