@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 import torch
 
-from impls.implementation import NotRun, Unsupported
+from conformance.engine.comparison import compare
+from impls.implementation import NotRun
 from impls.sigmoid_attention.api import BACKENDS, sigmoid_attention
 from impls.sigmoid_attention.module import SigmoidAttention
+from reference.rounding import FLOAT32, gamma
 
 EACH = [name for name in BACKENDS if name != "auto"]
 
@@ -148,11 +150,14 @@ def test_the_same_result_or_the_same_error(name: str, backend: str) -> None:
         return
     try:
         found = result_of(call, backend)
-    except (Unsupported, NotRun) as gap:  # no compiler here, say
-        pytest.skip(str(gap))
+    except NotRun:  # there is no compiler here
+        assert backend == "native"
+        return
     for got, expected in zip(found, result_of(call, "eager"), strict=False):
         assert got.dtype == call.dtype
-        torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-5)
+        # Sums of fewer than a thousand terms, none of them larger than the largest result or 1.
+        bound = gamma(1000, FLOAT32.unit_roundoff) * max(1.0, float(expected.abs().amax()) if expected.numel() else 0.0)
+        assert compare(name, got.detach().numpy(), expected.detach().numpy(), bound).passed
 
 
 @pytest.mark.parametrize("backend", EACH)

@@ -51,7 +51,7 @@ def test_slopes_are_not_rounded_with_the_weights(dtype: torch.dtype) -> None:
     uneven = SigmoidAttention(24, 6, max_length=None, alibi=True)
     before = slopes_of(uneven)
     assert slopes_of(uneven.to(dtype)) == before
-    assert before == pytest.approx([2 ** (-8 * head / 6) for head in range(1, 7)], rel=2**-22)
+    assert before == torch.tensor([2 ** (-8 * head / 6) for head in range(1, 7)]).tolist()
 
 
 @pytest.mark.parametrize("backend", EACH)
@@ -79,10 +79,8 @@ def test_autocast_leaves_float64_alone_and_reaches_the_gradients() -> None:
     assert {x.dtype for x in found} == {torch.float32}
 
 
-@pytest.mark.parametrize("backend", EACH)
+@pytest.mark.parametrize("backend", ["auto", "native", "blocked", "eager"])
 def test_the_module_trains_under_autocast(backend: str) -> None:
-    if backend == "flex":
-        pytest.skip("forward alone on a CPU")
     one = module(backend=backend)
     with torch.autocast("cpu", torch.bfloat16):
         loss = one(torch.randn(2, 5, 16)).float().square().mean()
