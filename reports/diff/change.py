@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from reports.markup import visible
+from reports.document import visible
 
 
 @dataclass(frozen=True)

@@ -171,7 +171,7 @@ def test_markdown_is_not_broken_by_what_it_quotes(tmp_path: Path, capsys: pytest
     ("a.json", b'', [], "not JSON"),
     ("a.csv", b'x,y\n1,2\n', [], "found the columns 'x', 'y', expected one of output"),
     ("a.csv", b'output\n"x" y\n', [], "row 2: the quotation marks of a cell do not match"),
-    ("a.jsonl", gzip.compress(b'"x"'), [], "is compressed with gzip; give what `gunzip -c FILE` writes"),
+    ("a.jsonl", gzip.compress(b'"x"', mtime=0), [], "is compressed with gzip; give what `gunzip -c FILE` writes"),
     ("a.txt", "x \u00e9".encode("utf-16"), [], "is UTF-16; convert it first: `iconv"),
     ("a.txt", "some words".encode("utf-16-be"), [], "looks like UTF-16"),
     ("a.jsonl", b'{"x": 1}', [], "line 1: found the keys 'x', expected a string or one of output"),

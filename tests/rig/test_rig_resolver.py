@@ -138,7 +138,7 @@ def test_an_answer_with_other_fields_is_read(answer: Any, tag: str, is_async: bo
 @pytest.mark.parametrize("answer", [
     ("5", "%"), ["5"], "5", 5, True, object(), _Raises(), {"value": ["5"]}, {"value": "5", "unit": {}}, {"value": True},
     product.Served,
-], ids=str)  # fmt: skip
+], ids=lambda answer: type(answer).__name__)  # fmt: skip
 @pytest.mark.parametrize("is_async", [False, True])
 def test_an_answer_of_another_type_leaves_the_models_value_and_warns(answer: Any, is_async: bool) -> None:
     async def fetch(query: str) -> Any:
