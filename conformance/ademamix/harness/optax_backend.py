@@ -130,7 +130,7 @@ class OptaxBackend(OptimizerBackend):
 
         def step() -> None:
             held[:] = compiled(gradients, held[1], held[0])
-            jax.block_until_ready(held)  # type: ignore[no-untyped-call]
+            jax.block_until_ready(held)
 
         return Running(step, lambda: [np.asarray(p, dtype=np.float64) for p in held[0]])
 
