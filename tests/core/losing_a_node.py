@@ -37,7 +37,7 @@ def main(touched: Path, arguments: list[str]) -> int:
         cluster.remove_node(first, allow_graceful=False)
         print("a node was lost", flush=True)
     code = fleet.wait()
-    cluster.shutdown()
+    cluster.shutdown()  # type: ignore[no-untyped-call]  # Ray's own
     return code
 
 

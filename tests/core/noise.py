@@ -40,7 +40,7 @@ def figures(
     noise += machine.offset * generator.standard_t(5, size=(2 * count, 1))
     struck = generator.random(2 * count) < machine.spell
     begins = generator.integers(0, n - n // 3, size=2 * count)
-    for row in np.flatnonzero(struck):
+    for row in np.flatnonzero(struck).tolist():
         noise[row, begins[row] : begins[row] + n // 3] += generator.choice((-0.4, 0.4))
     # The distribution-free interval of the median: no bootstrap in a loop of hundred thousands.
     ordered = np.sort(noise, axis=1)
@@ -51,14 +51,9 @@ def figures(
     for row in range(2 * count):
         own = row >= count
         shift = -np.log((slowed or {}).get(row - count, 1.0)) if own else 0.0
+        ratio, least, most = (float(np.exp(value + shift)) for value in (middle[row], low[row], high[row]))
+        name = "ademamix/own" if own else "ademamix/baseline"
         made.append(
-            Speed(
-                "ademamix/own" if own else "ademamix/baseline",
-                f"workload-{row % count}", "float32", "cpu", "warm",
-                *(float(np.exp(value + shift)) for value in (middle[row], low[row], high[row])),
-                seconds=float(np.exp(-middle[row] - shift)),
-                samples=n,
-                again=not own,
-            )
-        )  # fmt: skip
+            Speed(name, f"workload-{row % count}", "float32", "cpu", "warm", ratio, least, most, 1 / ratio, n, again=not own)
+        )
     return made

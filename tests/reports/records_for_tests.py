@@ -124,7 +124,9 @@ def header(**changes: Any) -> dict[str, Any]:
     return {**fields, **changes}
 
 
-def implementation(name: str, kind: str = "built in", distribution: str | None = None, version: str | None = None) -> dict:
+def implementation(
+    name: str, kind: str = "built in", distribution: str | None = None, version: str | None = None
+) -> dict[str, Any]:
     fused = name == "sigmoid_attention/triton"
     return {
         "name": name,

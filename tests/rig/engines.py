@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from impls.rig import export
-from reference.rig import RigProfile, annotations, to_code_points
+from reference.rig import RigProfile, to_code_points
+from reference.rig import parser as reference_parser
 from reference.rig.grammar import STRICT
 
 Member = Callable[[str], bool]
@@ -111,7 +112,7 @@ def _gbnf_by_llguidance(module: Any) -> str:
 
     # The converter writes "\\u85", where the regular expressions that it writes for take four digits or braces.
     converted = re.sub(r"\\u([0-9a-f]{2})(?![0-9a-f])", r"\\u{\1}", gbnf_to_lark(export.gbnf()))
-    return module.LLMatcher.grammar_from_lark(converted)
+    return str(module.LLMatcher.grammar_from_lark(converted))
 
 
 def _xgrammar(grammar: Callable[[], str]) -> Callable[[], Member]:
@@ -247,10 +248,13 @@ def _read_lark() -> Reader:
     parser = lark.Lark(export.lark_reader(), parser="lalr", lexer="basic")
 
     def read(text: str) -> list[tuple[str, str, int, int]]:
-        tokens = parser.parse(text).children
+        tokens = [token for token in parser.parse(text).children if isinstance(token, lark.Token)]
         assert "".join(tokens) == text
         found = [token for token in tokens if token.type == "ANNOTATION"]
-        return [(*token.split('"')[1:4:2], token.start_pos, token.end_pos) for token in found]
+        pieces = [(token.split('"'), token.start_pos or 0) for token in found]
+        return [
+            (query, value, at, at + len(token)) for token, ((_, query, _, value, *_), at) in zip(found, pieces, strict=True)
+        ]
 
     return read
 
@@ -268,8 +272,8 @@ def _read_node() -> Reader:
     return read
 
 
-XGRAMMAR = {"requires": "xgrammar", "get": "python -m pip install xgrammar"}
-LLGUIDANCE = {"requires": "llguidance", "get": "python -m pip install llguidance"}
+XGRAMMAR = ("xgrammar", "python -m pip install xgrammar")
+LLGUIDANCE = ("llguidance", "python -m pip install llguidance")
 MEMBERS = (
     Engine("re", _re),
     Engine("regex", _regex, "regex", "python -m pip install regex"),
@@ -277,14 +281,14 @@ MEMBERS = (
     Engine("interegular", _interegular, "interegular", "python -m pip install interegular"),
     Engine("lark", _lark, "lark", "python -m pip install lark"),
     Engine(
-        "llguidance-regex", _llguidance(lambda m: m.LLMatcher.grammar_from_regex(export.well_formed_pattern())), **LLGUIDANCE
+        "llguidance-regex", _llguidance(lambda m: m.LLMatcher.grammar_from_regex(export.well_formed_pattern())), *LLGUIDANCE
     ),
-    Engine("llguidance-lark", _llguidance(lambda m: m.LLMatcher.grammar_from_lark(export.lark_well_formed())), **LLGUIDANCE),
+    Engine("llguidance-lark", _llguidance(lambda m: m.LLMatcher.grammar_from_lark(export.lark_well_formed())), *LLGUIDANCE),
     # Its parser keeps all that a rule at the end of another began, so the recursion that llama.cpp asks for fills its limit.
-    Engine("llguidance-gbnf", _llguidance(_gbnf_by_llguidance), short=True, **LLGUIDANCE),
+    Engine("llguidance-gbnf", _llguidance(_gbnf_by_llguidance), *LLGUIDANCE, short=True),
     Engine("gbnf-by-hand", _gbnf_by_hand),
-    Engine("xgrammar", _xgrammar(lambda: export.xgrammar()), **XGRAMMAR),
-    Engine("xgrammar-gbnf", _xgrammar(lambda: export.gbnf()), short=True, **XGRAMMAR),
+    Engine("xgrammar", _xgrammar(lambda: export.xgrammar()), *XGRAMMAR),
+    Engine("xgrammar-gbnf", _xgrammar(lambda: export.gbnf()), *XGRAMMAR, short=True),
     Engine("node", _node_member, "node", "install Node.js"),
 )
 """Each says whether a text is well formed."""
@@ -301,4 +305,4 @@ READERS = (
 
 def read_by_reference(text: str, profile: RigProfile = STRICT) -> list[tuple[str, str, int, int]]:
     """What all of them must give."""
-    return [(a.query, a.value, a.span.start, a.span.end) for a in annotations(text, profile)]
+    return [(a.query, a.value, a.span.start, a.span.end) for a in reference_parser.annotations(text, profile)]

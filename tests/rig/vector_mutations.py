@@ -164,7 +164,8 @@ def _algorithms() -> dict[str, Callable[[Reader, str], list[Found]]]:
         return arrow.end() if arrow else start + 1
 
     def splits(reader: Reader, text: str) -> list[Found]:
-        found, at = [], 0
+        found: list[Found] = []
+        at = 0
         for index, piece in enumerate(text.split("[__DC__(")):
             whole = ("[__DC__(" if index else "") + piece
             # The query's own opener was seen to be inside an annotation; the value's was not.
@@ -304,30 +305,25 @@ def reader_of(mutation: dict[str, Any]) -> Callable[[str], list[Found]]:
     if "replace" in mutation:
         reader.replaced = mutation["replace"]
     if "not_after" in mutation:
-        reader.finish = (
-            lambda found, text: [  # type: ignore[method-assign]
-                f for f in found if not re.search(f"(?:{mutation['not_after']})\\Z", text[: f[2]])
-            ]
-        )
+        reader.finish = lambda found, text: [
+            f for f in found if not re.search(f"(?:{mutation['not_after']})\\Z", text[: f[2]])
+        ]
     if "not_before" in mutation:
-        reader.finish = (
-            lambda found, text: [  # type: ignore[method-assign]
-                f for f in found if not re.match(mutation["not_before"], text[f[3] :])
-            ]
-        )
+        reader.finish = lambda found, text: [f for f in found if not re.match(mutation["not_before"], text[f[3] :])]
     if "maps" in mutation:
         turn, where = MAPS[mutation["maps"]], mutation["in"]
-        reader.finish = lambda found, text: [  # type: ignore[method-assign]
+        reader.finish = lambda found, text: [
             (turn(q) if where == "query" else q, turn(v) if where == "value" else v, s, e) for q, v, s, e in found
         ]
     if "spans" in mutation:
-        reader.finish = _offsets(mutation["spans"])  # type: ignore[method-assign]
+        reader.finish = _offsets(mutation["spans"])
     if "algorithm" in mutation:
         algorithm = ALGORITHMS[mutation["algorithm"]]
         return lambda text: algorithm(reader, text)
     if "surrogates" in mutation:
         return lambda text: _surrogates(mutation["surrogates"], reader, text)
-    return reader.parse
+    parse: Callable[[str], list[Found]] = reader.parse
+    return parse
 
 
 def _surrogates(name: str, reader: Reader, text: str) -> list[Found]:
@@ -370,13 +366,13 @@ def _turned(module: types.ModuleType, old: str, new: str) -> types.ModuleType:
 def recoverer_of(mutation: dict[str, Any]) -> Callable[[str], list[Any]]:
     """The wrong ``recover``."""
     copy = _turned(lenient, *mutation["lenient"])
-    return lambda text: copy.recover(text)  # type: ignore[no-any-return]
+    return lambda text: copy.recover(text)
 
 
 def tagger_of(mutation: dict[str, Any]) -> Callable[[str], list[Any]]:
     """The wrong reader of tags."""
     copy = _turned(resolved, *mutation["tags"])
-    return lambda text: copy.tags(text)  # type: ignore[no-any-return]
+    return lambda text: copy.tags(text)
 
 
 Segments = list[Any]
@@ -405,7 +401,7 @@ def writer_of(name: str) -> Callable[[Segments], str | None]:
         return lambda segments: None if when(segments) else right(segments)
 
     def pair(segments: Segments) -> tuple[str, str]:
-        return next((tuple(s) for s in segments if not isinstance(s, str)), ("?", "?"))  # type: ignore[return-value]
+        return next((tuple(s) for s in segments if not isinstance(s, str)), ("?", "?"))
 
     def texts(segments: Segments) -> list[str]:
         return [s for s in segments if isinstance(s, str)]
