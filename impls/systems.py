@@ -7,19 +7,26 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class System:
-    """``name`` is also the name of the system's package on every layer."""
+    """``name`` is also the name of the system's package on every layer; ``usage`` is the line that imports ours."""
 
     name: str
     title: str
     paper: str
     requirement_prefix: str
+    usage: str
 
 
 SYSTEMS: tuple[System, ...] = (
-    System("ademamix", "AdEMAMix", "arXiv:2409.03137", "ADM"),
-    System("sigmoid_attention", "Sigmoid attention", "arXiv:2409.04431", "SIG"),
-    System("rig", "RIG annotations", "arXiv:2409.13741", "RIG"),
-    System("rag", "RAG query lists", "arXiv:2409.13741", "RAG"),
+    System("ademamix", "AdEMAMix", "arXiv:2409.03137", "ADM", "from gaugeblock.ademamix import AdEMAMix"),
+    System(
+        "sigmoid_attention",
+        "Sigmoid attention",
+        "arXiv:2409.04431",
+        "SIG",
+        "from gaugeblock.sigmoid_attention import sigmoid_attention",
+    ),
+    System("rig", "RIG annotations", "arXiv:2409.13741", "RIG", "from gaugeblock.rig import parse"),
+    System("rag", "RAG query lists", "arXiv:2409.13741", "RAG", "from gaugeblock.rag import parse"),
 )
 SYSTEM_NAMES = tuple(system.name for system in SYSTEMS)
 

@@ -1,6 +1,6 @@
 """A requirement is one rule with a stable id, a level and a source, declared beside the check that tests it.
 
-REQUIREMENTS = Requirements("ADM")
+REQUIREMENTS = Requirements("ADM", {"Special values": "20-25 43"})
 
 @REQUIREMENTS.add(
     "ADM-25",
@@ -15,7 +15,7 @@ def zero_gradients_move_nothing(subject, case, dtype): ...
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,13 +35,19 @@ class Requirement:
     """Where the rule stands: paper section, equation or algorithm line; or the declared behaviour it follows from."""
     catches: str
     """The bug that it exists to catch, as one phrase."""
+    family: str = ""
+    """The group that a report shows it in; empty where none is declared."""
 
 
 class Requirements:
-    """The requirements of one system, each with its checks, in the order of their ids."""
+    """The requirements of one system, each with its checks, in the order of their ids.
 
-    def __init__(self, prefix: str) -> None:
+    ``families`` names the groups of a report, each with the numbers of its requirements, such as ``"1-5 14"``.
+    """
+
+    def __init__(self, prefix: str, families: Mapping[str, str] | None = None) -> None:
         self._prefix = prefix
+        self._family = {number: name for name, text in (families or {}).items() for number in _numbers(text)}
         self._by_id: dict[str, Requirement] = {}
         self._checks: list[Check] = []
 
@@ -51,7 +57,8 @@ class Requirements:
         """Declare a requirement; the decorated function is its check. ValueError where the id is wrong or taken."""
         if not id_.startswith(f"{self._prefix}-") or id_ in self._by_id:
             raise ValueError(f"found requirement id {id_!r}; expected one that begins with {self._prefix}- and is new")
-        self._by_id[id_] = Requirement(id_, level, statement, source, catches)
+        family = self._family.get(int(id_.removeprefix(f"{self._prefix}-")), "")
+        self._by_id[id_] = Requirement(id_, level, statement, source, catches, family)
         return self.check(id_, cases)
 
     def check(self, id_: str, cases: Iterable[Any]) -> Callable[[CheckFunction], CheckFunction]:
@@ -80,3 +87,10 @@ class Requirements:
 
     def __len__(self) -> int:
         return len(self._by_id)
+
+
+def _numbers(text: str) -> Iterator[int]:
+    """``"1-3 7"`` is 1, 2, 3 and 7."""
+    for part in text.split():
+        first, _, last = part.partition("-")
+        yield from range(int(first), int(last or first) + 1)

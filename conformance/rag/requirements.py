@@ -19,7 +19,18 @@ from conformance.rag.harness.subject import RagSubject
 from conformance.rig.harness.text import TimeLimitExceeded
 from reference import rag
 
-REQUIREMENTS = Requirements("RAG")
+REQUIREMENTS = Requirements(
+    "RAG",
+    {
+        "Lines": "1-4 15",
+        "Blanks": "5 6",
+        "Order, repeats": "7-9",
+        "Limit": "10 11",
+        "List markers": "12-14",
+        "Characters": "16 17 20",
+        "Sizes, calls": "18 19 21",
+    },
+)
 
 
 def queries_compared(subject: RagSubject, text: str, expected: Sequence[str] | frozenset[str]) -> Iterator[Comparison]:

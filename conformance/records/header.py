@@ -80,7 +80,16 @@ def described(implementation: Implementation) -> ImplementationRecord:
         documentation=implementation.documentation,
         selector=implementation.selector,
         missing=tuple(implementation.missing()),
+        usage=usage(implementation),
     )
+
+
+def usage(implementation: Implementation) -> str:
+    """The line that imports an implementation from its own package; empty where one of our adapters is in between."""
+    module, _, attribute = implementation.target.rpartition(":")
+    if implementation.origin.kind != "package" or module.startswith("impls."):
+        return ""
+    return f"from {module} import {attribute}"
 
 
 def _class_description(implementation: Implementation) -> str:

@@ -58,11 +58,13 @@ class SystemRecord(Row):
     title: str
     paper: str
     requirement_prefix: str
+    usage: str = field(default="", metadata=OMIT)
+    """The line that imports our own implementation."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RequirementRecord(Row):
-    """A requirement, as a header states it. Files from before levels have None for it."""
+    """A requirement, as a header states it. Files from before levels have None for it, and no family."""
 
     system: str
     id: str
@@ -70,6 +72,8 @@ class RequirementRecord(Row):
     statement: str
     source: str
     catches: str
+    family: str = field(default="", metadata=OMIT)
+    """The group that a report shows it in."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +102,8 @@ class ImplementationRecord(Row):
     documentation: str = ""
     selector: str = ""
     missing: tuple[str, ...] = ()
+    usage: str = field(default="", metadata=OMIT)
+    """The line that imports it from its package; empty for ours and for what has no such line."""
 
     @property
     def slug(self) -> str:

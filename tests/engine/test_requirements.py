@@ -14,6 +14,8 @@ from conformance.studies.claims import claims
 from conformance.studies.curves import curves
 from impls.systems import SYSTEMS
 
+MOST_FAMILIES = 12
+"""So many columns fit on a telephone."""
 FEWEST_REQUIREMENTS = {"ademamix": 15, "sigmoid_attention": 15, "rig": 25, "rag": 10}
 FEWEST_MUTANTS = {"ademamix": 10, "sigmoid_attention": 10, "rig": 10, "rag": 8}
 
@@ -30,6 +32,13 @@ def test_requirements_are_well_formed(system: str) -> None:
         assert requirement.id.startswith(prefix + "-")
         assert requirement.id[len(prefix) + 1 :].isdigit()
         assert all((requirement.statement, requirement.source, requirement.catches))
+
+
+@systems
+def test_every_requirement_has_one_of_few_families(system: str) -> None:
+    families = {id_: requirement.family for id_, requirement in requirements_of(system).items()}
+    assert [id_ for id_, family in families.items() if not family] == [], "declare it beside Requirements(...)"
+    assert len(set(families.values())) <= MOST_FAMILIES
 
 
 @systems

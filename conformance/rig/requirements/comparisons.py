@@ -10,7 +10,23 @@ from conformance.rig.harness.subject import RigSubject
 from impls.implementation import Unsupported
 from reference import rig
 
-REQUIREMENTS = Requirements("RIG")
+REQUIREMENTS = Requirements(
+    "RIG",
+    {
+        "Documents": "1-6 30-33",
+        "Strings": "7-12 18 19",
+        "Markup": "13-17",
+        "Characters": "20-24 43",
+        "Nesting": "25-29",
+        "Spans": "34-39",
+        "Sizes, calls": "40-42 44",
+        "Streaming": "45-49",
+        "Writing": "50-56",
+        "Lenient reading": "57-60",
+        "Decoding": "61-65",
+        "Resolving": "66-73",
+    },
+)
 
 
 def refuse_other_profiles(subject: RigSubject) -> None:

@@ -14,7 +14,23 @@ from conformance.sigmoid_attention import cases
 from conformance.sigmoid_attention.cases import AttentionCase
 from conformance.sigmoid_attention.harness.problem import Array, AttentionResult, AttentionSubject
 
-REQUIREMENTS = Requirements("SIG")
+REQUIREMENTS = Requirements(
+    "SIG",
+    {
+        "Formula": "1-4",
+        "Sizes": "9-13 50 51",
+        "Accuracy": "5 7 8 38 41",
+        "Rounding statistics": "44-46",
+        "Masks": "14-18",
+        "ALiBi": "19 20 37 53",
+        "Grouped heads": "21 34",
+        "Packed, padded": "22 47 48",
+        "Gradients": "30-33 36 40",
+        "Extreme values": "6 23 24 35",
+        "Memory": "25 26 39 49",
+        "Calls": "27-29 42 43 52 54",
+    },
+)
 
 
 def output(subject: AttentionSubject, case: AttentionCase, dtype: str, result: AttentionResult | None = None) -> Comparison:
