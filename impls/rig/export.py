@@ -183,7 +183,7 @@ NOTATIONS: dict[str, tuple[str, Callable[[], str]]] = {
 
 def markdown() -> str:
     """All of them, as the documentation lists them."""
-    return "\n".join(f"### `{name}`: {title}\n\n```\n{make()}```\n" for name, (title, make) in NOTATIONS.items())
+    return "\n".join(f"### `{name}`: {title}\n\n```text\n{make()}```\n" for name, (title, make) in NOTATIONS.items())
 
 
 def main(arguments: list[str] | None = None) -> None:

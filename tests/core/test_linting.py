@@ -256,7 +256,7 @@ def documented() -> str:
 def test_the_example_of_the_documentation_holds(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    finding = re.search(r"^```\n(answer\.txt:.*?)^```", documented(), re.MULTILINE | re.DOTALL)
+    finding = re.search(r"^```text\n(answer\.txt:.*?)^```", documented(), re.MULTILINE | re.DOTALL)
     assert finding
     (tmp_path / "answer.txt").write_text(finding[1].splitlines()[1].strip() + "\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)

@@ -10,6 +10,12 @@ Protocols
              A record whose settings say ``speed_baseline`` (which function it is) is timed beside the others; it computes
              something else, and no requirement applies
     subject  an object that already is a subject, or a function of the device that makes one
+
+Settings (of an `Implementation` record)
+    layout      BHND (default) or BNHD, of every tensor (torch)
+    names       our name of an option -> the function's, for what is not recognised
+    arguments   further keyword arguments, always given (torch)
+    cpu_dtypes  those in which it is tested on a CPU, where it is not what it is on a CUDA device (torch)
 """
 
 from __future__ import annotations

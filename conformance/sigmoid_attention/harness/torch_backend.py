@@ -21,12 +21,7 @@ TENSOR_LAYOUTS = ("BHND", "BNHD")
 
 
 class TorchSubject(FunctionSubject):
-    """``function(q, k, v, **options)`` on tensors in the layout of torch's scaled_dot_product_attention.
-
-    Settings of the record: ``layout`` BHND (default) or BNHD; ``names``, how an option is called where its signature does
-    not tell; ``arguments``, further keyword arguments, always given; ``cpu_dtypes``, those in which it is tested on a CPU,
-    where it is not what it is on a CUDA device.
-    """
+    """``function(q, k, v, **options)`` on tensors in the layout of torch's scaled_dot_product_attention."""
 
     def __init__(self, function: Callable[..., Any], device: str, numerical_class: str, settings: dict[str, Any]) -> None:
         super().__init__(function, numerical_class, settings.get("names"))
