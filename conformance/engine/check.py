@@ -67,6 +67,11 @@ def worst_of(comparisons: Iterable[Comparison]) -> Comparison:
     return max(comparisons, key=lambda c: math.inf if math.isnan(c.margin) else c.margin)
 
 
+def dullest_of(comparisons: Iterable[Comparison]) -> Comparison:
+    """The comparison with the largest resolution, which can tell the least; one without any comes last."""
+    return max(comparisons, key=lambda c: -1.0 if c.resolution is None else c.resolution)
+
+
 def last_line(error: BaseException) -> str:
     """``file:line: Type: message`` of the innermost frame, with only the file's name: the same on every machine."""
     text = in_one_line("".join(traceback.format_exception_only(error)).strip().split("\n")[-1])

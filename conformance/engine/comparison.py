@@ -26,6 +26,8 @@ class Comparison:
     got_values: Any = None
     """The whole of what was got, kept for the diagnosis; never written to a record."""
     bound_values: Any = None
+    resolution: float | None = None
+    """What the bound can tell, by `resolution_of`; 0 for equality, None where there is no change to compare it with."""
 
     @property
     def passed(self) -> bool:
@@ -33,12 +35,18 @@ class Comparison:
         return self.margin <= 1
 
 
-def compare(quantity: str, got: npt.ArrayLike, expected: npt.ArrayLike, bound: npt.ArrayLike) -> Comparison:
+def compare(
+    quantity: str, got: npt.ArrayLike, expected: npt.ArrayLike, bound: npt.ArrayLike, effect: npt.ArrayLike | None = None
+) -> Comparison:
     """Compare ``got`` with ``expected`` elementwise, within the absolute ``bound`` (broadcast to the shape of expected).
 
     An element agrees where both are NaN, or both the same infinity. For anything else
     that is not finite, a wrong shape, or a bound that is negative or NaN, the margin is inf. A bound of 0 asks for equality.
     A bound of inf says that the element may have any value: its margin is 0.
+
+    ``effect`` (broadcast likewise) is by how much the quantity changes, from which comes the resolution. It is the distance of
+    what is expected from what would stand there if nothing had been computed: of a parameter, the way that it went from its
+    start. Where it is not given that is 0, so that the effect is |expected|: right for outputs, gradients and moments.
     """
     got_array = np.asarray(got, dtype=np.float64)
     expected_array = np.asarray(expected, dtype=np.float64)
@@ -60,7 +68,26 @@ def compare(quantity: str, got: npt.ArrayLike, expected: npt.ArrayLike, bound: n
         f"{float(bound_array[worst]):.3e}",
         got_array,
         bound_array,
+        resolution_of(expected_array, bound_array, np.abs(expected_array if effect is None else np.asarray(effect))),
     )
+
+
+def resolution_of(expected: Array, bound: Array, effect: npt.ArrayLike) -> float | None:
+    """The bound, in units of the effect, that half of the elements reach or exceed. None where nothing changes.
+
+    From 1 on a comparison proves nothing: the answer that nothing happened would be within the bound at half of the elements
+    or more. An element counts where it should change, or where its bound is inf, which judges nothing. One that should be NaN
+    or infinite is compared exactly: 0. So is everything where all bounds are 0.
+    """
+    size = np.broadcast_to(np.asarray(effect, dtype=np.float64), bound.shape)
+    exact = ~np.isfinite(expected)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        ratios = np.where(np.isinf(bound), np.inf, np.where(exact, 0.0, bound / size))
+    ratios = ratios[exact | (size > 0) | np.isinf(bound)]
+    if ratios.size == 0:
+        return None if bound.any() else 0.0
+    middle = ratios.size // 2
+    return float(np.partition(ratios, middle)[middle])
 
 
 def margins_of(got: Array, expected: Array, bound: Array) -> Array:
@@ -78,7 +105,7 @@ def margins_of(got: Array, expected: Array, bound: Array) -> Array:
 def equal(quantity: str, got: Any, expected: Any, where: str = "") -> Comparison:
     """Compare discrete things (texts, lists, flags): margin 0 where equal, inf where not."""
     margin = 0.0 if type(got) is type(expected) and got == expected else math.inf
-    return Comparison(quantity, margin, where, _shorten(got), _shorten(expected), "equality", got)
+    return Comparison(quantity, margin, where, _shorten(got), _shorten(expected), "equality", got, resolution=0.0)
 
 
 def _shorten(value: Any, limit: int = 400) -> str:

@@ -8,14 +8,14 @@ import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from conformance.engine.check import Case, Check, run_check, worst_of
-from conformance.engine.comparison import compare, equal
+from conformance.engine.check import Case, Check, dullest_of, run_check, worst_of
+from conformance.engine.comparison import Comparison, compare, equal
 from conformance.engine.diagnosis import resembling
 from conformance.engine.harness import connect
 from conformance.engine.isolation import process_state_of
 from conformance.engine.outcome import outcome_of
 from conformance.engine.selection import Options, Turns, is_thorough, selected_cases
-from conformance.records.schema import Verdict, VerdictRecord
+from conformance.records.schema import Verdict, VerdictRecord, passed
 from impls.implementation import Implementation, NotRun, Unsupported
 
 
@@ -163,10 +163,13 @@ def run_test_case(test_case: TestCase) -> VerdictRecord:
         if gap and implementation.features is None:
             verdict = Verdict.UNSUPPORTED
         return replace(blank, verdict=verdict, message=message)
-    worst = worst_of(comparisons)
+    worst, dullest = worst_of(comparisons), dullest_of(comparisons)
+    verdict = passed(dullest.resolution) if worst.passed else Verdict.FAIL
     judged = replace(
         blank,
-        verdict=Verdict.PASS if worst.passed else Verdict.FAIL,
+        verdict=verdict,
+        message=_tells_nothing(dullest) if verdict is Verdict.INCONCLUSIVE else "",
+        resolution=dullest.resolution,
         margin=math.inf if math.isnan(worst.margin) else worst.margin,
         quantity=worst.quantity,
         worst=worst.worst,
@@ -177,6 +180,10 @@ def run_test_case(test_case: TestCase) -> VerdictRecord:
     if judged.verdict is Verdict.FAIL:
         judged = replace(judged, resembles=resembling(implementation.system, check, case, test_case.dtype, comparisons))
     return judged
+
+
+def _tells_nothing(comparison: Comparison) -> str:
+    return f"{comparison.quantity}: the bound is {comparison.resolution:.3g} times the change, so no change would pass too"
 
 
 def reproduction(test_case: TestCase) -> str:

@@ -28,7 +28,7 @@ def judge(one: TestCase | RuledOut, item: pytest.Item) -> None:
 def conclude(result: VerdictRecord, item: pytest.Item) -> None:
     """Record a verdict, and make it a pass, fail, skip or expected failure."""
     attach(item, result)
-    if result.verdict in (Verdict.UNSUPPORTED, Verdict.NOT_RUN):
+    if result.verdict in (Verdict.UNSUPPORTED, Verdict.NOT_RUN, Verdict.INCONCLUSIVE):
         pytest.skip(f"{result.verdict.value}: {result.message}")
     if result.verdict is Verdict.PASS:
         return

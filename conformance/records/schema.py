@@ -10,9 +10,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from conformance.records.fields import LOCAL, NULL, OMIT, Count, Finite, Json, NotNegative, Positive, Record, Row
+from conformance.records.fields import LOCAL, NULL, OMIT, Count, Finite, Json, NotNegative, Positive, Record, Row, Rule
 
 SCHEMA = 1
 DIGITS = 6
@@ -43,11 +43,13 @@ class Verdict(StrEnum):
     """Something outside the implementation is missing, or was left out on request; the message says which."""
     ERROR = "error"
     """It crashed; the message ends with the traceback's last line."""
+    INCONCLUSIVE = "inconclusive"
+    """It passed, and that proves nothing: the bound is as large as the change itself. Neither green nor red."""
 
 
 RED = (Verdict.FAIL, Verdict.ERROR)
 JUDGED = (Verdict.PASS, *RED)
-"""The verdicts of cases that were run, and not refused or left out."""
+"""The verdicts of cases that were run, and not refused or left out, and whose bound could tell right from wrong."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,11 +222,21 @@ class FooterRecord(Record):
     """In hexadecimal, over all lines before this one."""
 
 
+Resolution = Annotated[float, Rule("a number, 0 or more", lambda value: value >= 0)]
+
+
+def passed(resolution: float | None) -> Literal[Verdict.PASS, Verdict.INCONCLUSIVE]:
+    """The verdict on a test case whose errors are within their bounds."""
+    return Verdict.PASS if resolution is None or resolution < 1 else Verdict.INCONCLUSIVE
+
+
 @dataclass(frozen=True, kw_only=True)
 class VerdictRecord(Record):
     """The verdict on one implementation for one requirement and case, with its margin and its worst place.
 
-    ``margin`` is the largest |error| / bound: above 1 fails, inf for a wrong text or shape.
+    ``margin`` is the largest |error| / bound: above 1 fails, inf for a wrong text or shape. ``resolution`` is bound / size of
+    the quantity's change, of the quantity that can tell the least: from 1 on the answer that nothing happened would pass too,
+    and a pass is ``inconclusive``. None where no quantity changes, and in older files.
     """
 
     KIND: ClassVar[str] = "verdict"
@@ -237,6 +249,7 @@ class VerdictRecord(Record):
     device: str
     verdict: Verdict
     margin: float | None = None
+    resolution: Resolution | None = field(default=None, metadata=OMIT)
     quantity: str = ""
     worst: str = ""
     got: str = ""
@@ -255,8 +268,11 @@ class VerdictRecord(Record):
     def contradiction(self) -> str:
         passes = self.margin is not None and 0 <= self.margin <= 1
         fails = self.margin is not None and self.margin > 1
-        if (self.verdict is Verdict.PASS and not passes) or (self.verdict is Verdict.FAIL and not fails):
+        asks = {Verdict.PASS: passes, Verdict.INCONCLUSIVE: passes, Verdict.FAIL: fails}
+        if not asks.get(self.verdict, True):
             return f"found the verdict {self.verdict.value!r} with the margin {self.margin}, which decides otherwise"
+        if passes and self.verdict in (Verdict.PASS, Verdict.INCONCLUSIVE) and self.verdict is not passed(self.resolution):
+            return f"found the verdict {self.verdict.value!r} with the resolution {self.resolution}, which decides otherwise"
         if self.system != self.implementation.partition("/")[0]:
             return f"found a verdict of {self.system} on {self.implementation}, which is of another system"
         return ""

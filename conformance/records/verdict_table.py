@@ -14,6 +14,7 @@ COLUMNS = {
     "pass": Verdict.PASS,
     "fail": Verdict.FAIL,
     "error": Verdict.ERROR,
+    "incon": Verdict.INCONCLUSIVE,
     "unsup": Verdict.UNSUPPORTED,
     "n.run": Verdict.NOT_RUN,
 }

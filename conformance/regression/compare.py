@@ -135,7 +135,7 @@ def _compare_verdicts(
 def _word(pair: VerdictPair, quick: bool, forgiven: Collection[Key]) -> str:
     if pair.change is VerdictChange.WON:
         return "won"
-    if pair.before.verdict is not Verdict.PASS or pair.now.verdict is Verdict.PASS:
+    if pair.before.verdict is not Verdict.PASS or pair.now.verdict in (Verdict.PASS, Verdict.INCONCLUSIVE):
         return ""
     if quick and pair.change is VerdictChange.NOT_RUN:
         return "left out by --quick"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from conformance.records.schema import MeasurementRecord, Verdict, VerdictRecord
+from conformance.records.schema import RED, MeasurementRecord, Verdict, VerdictRecord
 from conformance.regression.speeds import SpeedChange, compare, speeds_of, takes_of
 
 
@@ -37,6 +37,8 @@ class VerdictPair:
             return VerdictChange.NONE
         if now is Verdict.NOT_RUN:
             return VerdictChange.NOT_RUN
+        if Verdict.INCONCLUSIVE in (before, now):
+            return VerdictChange.LOST if now in RED else VerdictChange.OTHER
         if before is Verdict.PASS:
             return VerdictChange.LOST
         return VerdictChange.WON if now is Verdict.PASS and before is not Verdict.NOT_RUN else VerdictChange.OTHER

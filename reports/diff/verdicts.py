@@ -20,7 +20,8 @@ NEAR = 0.1
 
 NOW = {Verdict.FAIL: "fails", Verdict.ERROR: "crashes", Verdict.UNSUPPORTED: "is declared a gap"}
 BEFORE = {Verdict.FAIL: "failed", Verdict.ERROR: "crashed", Verdict.UNSUPPORTED: "was a declared gap"}
-EVER = {**BEFORE, Verdict.NOT_RUN: "was not run"}
+NOW |= {Verdict.PASS: "passes", Verdict.INCONCLUSIVE: "is inconclusive"}
+EVER = {**BEFORE, Verdict.PASS: "passed", Verdict.INCONCLUSIVE: "was inconclusive", Verdict.NOT_RUN: "was not run"}
 
 
 @dataclass

@@ -62,6 +62,8 @@ def _cell(evidence: Evidence, implementation: str, requirement: str) -> Inline:
         return Strong(Link(words, f"#{finding(implementation, requirement)}")), partly
     if Verdict.PASS in verdicts:
         return f"{worst}{partly}"
+    if Verdict.INCONCLUSIVE in verdicts:
+        return Emphasis("incon.")
     if Verdict.UNSUPPORTED in verdicts:
         return Emphasis("unsup.")
     return Emphasis("n.r.") if verdicts else "-"

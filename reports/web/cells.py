@@ -15,7 +15,7 @@ KINDS = {
     STATUS_WORDS[Status.CONFORMS]: "good",
     STATUS_WORDS[Status.FAILS]: "bad",
     STATUS_WORDS[Status.CRASHES]: "crash",
-    **dict.fromkeys((STATUS_WORDS[Status.NOT_JUDGED], "unsup.", "n.r.", "-"), "absent"),
+    **dict.fromkeys((STATUS_WORDS[Status.NOT_JUDGED], "incon.", "unsup.", "n.r.", "-"), "absent"),
 }
 """Classes of the style sheet for cells that hold nothing but one of these texts; no class says what the text does not."""
 COUNTED = {"Do not conform": "bad", "Fail": "bad", "Crash": "crash", "Error": "crash"}

@@ -72,7 +72,7 @@ MEASURED = {
 SERIES = {"label": "a", "x": [1.0], "y": [2.0], "low": [1.0], "high": [3.0]}
 CLAIM = made.claim("ADM-C1", "ademamix", "holds", series=[SERIES], axes={"x": "n", "y": "e", "log": "y"})
 LINES = [
-    made.result("ademamix/torch", "ADM-01", "d8", "float32", 0.5),
+    {**made.result("ademamix/torch", "ADM-01", "d8", "float32", 0.5), "resolution": 0.001},
     made.mutant("ademamix", "ademamix/bug", "Is wrong.", ["ADM-01"], {"ADM-01": 9.0, "ADM-02": "error"}, ["ADM-01"]),
     MEASURED,
     CLAIM,
@@ -144,7 +144,11 @@ def test_a_nasty_value_is_read_as_something_sane_or_refused(name: str) -> None:
         (("margin",), MISSING, "found the verdict 'pass' with the margin None"),
         (("case",), MISSING, "case: missing"),
         (("case",), 7, "case: found 7, expected a text"),
-        (("verdict",), "splendid", "verdict: found 'splendid', expected one of pass, fail, unsupported, not run, error"),
+        (
+            ("verdict",),
+            "splendid",
+            "verdict: found 'splendid', expected one of pass, fail, unsupported, not run, error, inconclusive",
+        ),
     ],
 )
 def test_a_refusal_names_the_field_and_what_was_expected(way: tuple[Any, ...], new: Any, reason: str) -> None:

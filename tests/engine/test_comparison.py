@@ -67,3 +67,36 @@ def test_long_values_are_shortened_in_words_but_not_in_judgement() -> None:
     comparison = equal("x", "a" * 10_000, "a" * 9_999 + "b")
     assert not comparison.passed
     assert len(comparison.got) < 500
+
+
+@pytest.mark.parametrize(
+    ("expected", "bound", "effect", "resolution"),
+    [
+        ([2.0, 4.0], [1.0, 1.0], None, 0.5),  # the answer 0 misses each by more than its bound
+        ([1.0, 1.0], [2**-30, 2**-30], [2**-10, 2**-10], 2**-20),  # a parameter near 1 that went 2**-10
+        ([1.0, 1.0], [2**-7, 2**-7], [2**-10, 2**-10], 8.0),  # standing still is within the bound
+        ([1.0, 1.0, 1.0], [2**-30, 1.0, 1.0], 2**-10, 2**10),  # at most of the elements
+        ([1.0, 1.0, 1.0], [2**-20, 2**-20, 1.0], 2**-10, 2**-10),  # at one of three
+        (
+            [1.0, 1.0],
+            [2**-20, INF],
+            [2**-10, 0.0],
+            INF,
+        ),  # at half of them; an infinite bound judges nothing, whatever the effect
+        ([1.0, 1.0], [2**-20, 2**-20], [2**-10, 0.0], 2**-10),  # an element that stays does not count
+        ([1.0, 1.0], [2**-30, 2**-30], 0.0, None),  # nothing changes at all
+        ([1.0, 1.0], 0.0, 0.0, 0.0),  # bit for bit
+        ([0.0, 0.0], 0.0, None, 0.0),
+        ([NAN, INF], [1.0, 1.0], None, 0.0),  # only the same passes
+        ([], 1.0, None, None),
+    ],
+)
+def test_the_resolution_is_the_bound_in_units_of_the_effect(
+    expected: list[float], bound: list[float], effect: list[float] | None, resolution: float | None
+) -> None:
+    assert compare("x", expected, expected, bound, effect).resolution == resolution
+
+
+def test_equality_tells_everything_apart_and_a_wrong_shape_has_no_resolution() -> None:
+    assert equal("x", "a", "a").resolution == 0.0
+    assert compare("x", [1.0], [1.0, 2.0], 1.0).resolution is None

@@ -44,15 +44,16 @@ def followed(id_: str, level: Level, statement: str, *, source: str, catches: st
 
 def compare_parameters(outcome: RunOutcome, case: RunCase, dtype: str, class_name: str) -> Iterator[Comparison]:
     """One comparison per tensor; the index of its worst place begins with the step, counted from 0."""
-    expected = expected_of(case, dtype, class_name)
-    for number, (got, snapshots) in enumerate(zip(outcome.parameters, expected, strict=True)):
+    expected, tensors = expected_of(case, dtype, class_name), problem_of(case, dtype).tensors
+    for number, (got, snapshots, tensor) in enumerate(zip(outcome.parameters, expected, tensors, strict=True)):
         name = "parameter after each step" if len(expected) == 1 else f"parameter {number} after each step"
-        yield compare_all(name, got, snapshots)
+        yield compare_all(name, got, snapshots, tensor.start)
 
 
-def compare_all(name: str, got: Sequence[Array], expected: Sequence[Snapshot]) -> Comparison:
-    """One comparison of a parameter after all steps."""
-    return compare(name, np.stack(got), stacked(expected, "theta"), stacked(expected, "theta_bound"))
+def compare_all(name: str, got: Sequence[Array], expected: Sequence[Snapshot], start: Array) -> Comparison:
+    """One comparison of a parameter after all steps. Its effect is the way that it went from its start."""
+    theta = stacked(expected, "theta")
+    return compare(name, np.stack(got), theta, stacked(expected, "theta_bound"), effect=theta - start)
 
 
 def stacked(expected: Sequence[Snapshot], name: str) -> Array:

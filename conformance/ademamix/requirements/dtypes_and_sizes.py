@@ -42,4 +42,4 @@ def huge_tensors_are_updated_to_their_end(subject: OptimizerSubject, case: HugeC
     (start,), gradients, got = subject.run_sampled(case.huge)
     numerical = numerical_class(subject.numerical_class)
     expected = bounded_trajectory(start, gradients, case.huge.learning_rates, case.huge.hyper, dtype, numerical)
-    yield compare_all("sampled elements after each step", got, list(expected))
+    yield compare_all("sampled elements after each step", got, list(expected), start)

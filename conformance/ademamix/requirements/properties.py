@@ -63,7 +63,9 @@ def non_finite_elements_stay_alone(subject: OptimizerSubject, case: RunCase, dty
     for number, (got, snapshots) in enumerate(zip(outcome.parameters, expected, strict=True)):
         bound = stacked(snapshots, "theta_bound")
         bound.reshape(case.steps, -1)[1 + number :, 2] = np.inf
-        yield compare(f"the other elements of parameter {number}", np.stack(got), stacked(snapshots, "theta"), bound)
+        theta = stacked(snapshots, "theta")
+        way = theta - group.tensors[number].start
+        yield compare(f"the other elements of parameter {number}", np.stack(got), theta, bound, effect=way)
 
 
 @REQUIREMENTS.add(
@@ -81,7 +83,8 @@ def missing_gradient_moves_nothing(subject: OptimizerSubject, case: RunCase, dty
     gone, never = (np.stack(got) for got in outcome.parameters[1:])
     yield compare("parameter while its gradient is missing", gone[3:], np.stack([gone[2]] * 3), 0.0)
     yield compare("parameter that never has a gradient", never, np.stack([problem.tensors[2].start] * case.steps), 0.0)
-    yield compare_all("the others", outcome.parameters[0], expected_of(case, dtype, subject.numerical_class)[0])
+    expected = expected_of(case, dtype, subject.numerical_class)[0]
+    yield compare_all("the others", outcome.parameters[0], expected, problem.tensors[0].start)
 
 
 @REQUIREMENTS.add(
@@ -154,11 +157,13 @@ def moments_are_the_algorithms(subject: OptimizerSubject, case: RunCase, dtype: 
 )
 def schedules_go_on_after_skipped_steps(subject: OptimizerSubject, case: RunCase, dtype: str) -> Iterator[Comparison]:
     """By the parameter's own updates or by its group's steps; what comes nearer is compared, with its own bound."""
-    outcome = subject.run(problem_of(case, dtype))
+    problem = problem_of(case, dtype)
+    outcome = subject.run(problem)
     own = expected_of(case, dtype, subject.numerical_class)
     by_group = expected_of(case, dtype, subject.numerical_class, group_clock=True)
-    for number, got in enumerate(outcome.parameters):
-        candidates = [compare_all(f"parameter {number} after each step", got, clock[number]) for clock in (own, by_group)]
+    for number, (got, tensor) in enumerate(zip(outcome.parameters, problem.tensors, strict=True)):
+        name = f"parameter {number} after each step"
+        candidates = [compare_all(name, got, clock[number], tensor.start) for clock in (own, by_group)]
         yield min(candidates, key=lambda c: c.margin)
 
 
