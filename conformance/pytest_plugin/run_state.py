@@ -11,6 +11,7 @@ import pytest
 from conformance.benchmark import environment
 from conformance.engine import xfails
 from conformance.engine.discovery import Selection, select
+from conformance.engine.interactions import coverage
 from conformance.engine.selection import Options, requirements_of, selected_cases
 from conformance.pytest_plugin.options import measures_only, options_of, records_target
 from conformance.records import header as heading
@@ -76,6 +77,7 @@ class RunState:
             (PlugFailureRecord(**asdict(failure)) for failure in self.selection.failures),
             (RequirementRecord(system=s.name, **asdict(rule)) for s in SYSTEMS for rule in requirements_of(s.name).values()),
             {s.name: sum(1 for _ in selected_cases(s.name, Options(thorough=True))) for s in SYSTEMS},
+            coverage(options),
         )
 
 

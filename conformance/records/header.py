@@ -13,6 +13,7 @@ from conformance.records.schema import (
     FooterRecord,
     HeaderRecord,
     ImplementationRecord,
+    InteractionsRecord,
     OptionsRecord,
     OriginRecord,
     PlugFailureRecord,
@@ -48,6 +49,7 @@ def header(
     plug_failures: Iterable[PlugFailureRecord] = (),
     requirements: Iterable[RequirementRecord] = (),
     cases: Mapping[str, int] | None = None,
+    interactions: Iterable[InteractionsRecord] = (),
 ) -> HeaderRecord:
     """The header of a run. ``suite`` is its version, ``cases`` the number of test cases of each system."""
     return HeaderRecord(
@@ -60,6 +62,7 @@ def header(
         implementations=tuple(map(described, implementations)),
         plug_failures=tuple(plug_failures),
         cases=dict(cases or {}),
+        interactions=tuple(interactions),
     )
 
 

@@ -167,6 +167,20 @@ class OptionsRecord(Row):
 
 
 @dataclass(frozen=True, kw_only=True)
+class InteractionsRecord(Row):
+    """How far a run tests a system's factors together: the pairs of values that its cases cover, and all that are possible.
+
+    ``factors`` maps each factor to the labels of its values. A pair that a constraint forbids is not possible.
+    """
+
+    system: str
+    factors: dict[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    combinations: Count = 0
+    covered: Count = 0
+    possible: Count = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class HeaderRecord(Record):
     """The first line: which suite ran, how, where, and on what."""
 
@@ -184,6 +198,8 @@ class HeaderRecord(Record):
     plug_failures: tuple[PlugFailureRecord, ...] = ()
     cases: dict[str, Count] = field(default_factory=dict, hash=False, metadata=OMIT)
     """How many test cases (requirement, case and dtype) the suite has for each system."""
+    interactions: tuple[InteractionsRecord, ...] = field(default=(), metadata=OMIT)
+    """How many pairs of factor values the run's cases test together, by system; of every implementation that supports them."""
 
     def implementation(self, name: str) -> ImplementationRecord | None:
         return next((each for each in self.implementations if each.name == name), None)

@@ -1,0 +1,222 @@
+"""Test every pair of values of a system's factors together in some case: a covering array, with constraints.
+
+A system declares what its implementations branch on, in ``conformance/<system>/interactions.py``::
+
+    INTERACTIONS = Interactions(
+        "ademamix",
+        factors=(
+            Factor("beta1", (0.0, 0.9)),
+            Factor("warmup", ("none", "equal", "past the end")),
+            Factor("groups", (1, 2, 5)),
+            Factor("differing", ("nothing", "rate", "decay")),
+        ),
+        constraints=(
+            Constraint(("groups", "differing"), lambda groups, differing: groups > 1 or differing == "nothing",
+                       "one group differs from nothing"),
+        ),
+        together=(("beta1", "warmup", "groups"),),  # every three values of these, too
+    )
+
+and makes one case of each combination, which its checks then run like any other::
+
+    def cases() -> tuple[RunCase, ...]:
+        return tuple(
+            RunCase(id=each.id, quick=number < 6, combination=each, ...each["beta1"]...)
+            for number, each in enumerate(combinations(INTERACTIONS))
+        )
+
+A case that keeps its `Combination` in the attribute ``combination`` counts in the coverage. The header of a record file states
+it as ``HeaderRecord.interactions``: one `InteractionsRecord` for each system, with the pairs that the run's cases cover and
+those that are possible. Reports show that.
+
+covertable (Apache-2.0) makes the combinations. They are kept in ``conformance/<system>/interactions.tsv``, so that a run
+neither needs the package nor waits for it. After a change of the declaration write that file anew; a test compares the two::
+
+    python -m conformance.engine.interactions ademamix
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import itertools
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from conformance.engine.selection import Options, selected_cases
+from conformance.records.schema import InteractionsRecord
+from impls.systems import SYSTEM_NAMES, SYSTEMS
+
+Pair = tuple[tuple[str, str], tuple[str, str]]
+"""Two factors, each with the label of one of its values."""
+
+
+@dataclass(frozen=True)
+class Factor:
+    """Something that implementations branch on. Each value's ``str`` is its label: all different, without tabs."""
+
+    name: str
+    values: tuple[Any, ...]
+
+    def __post_init__(self) -> None:
+        labels = [str(value) for value in self.values]
+        if len(set(labels)) != len(labels) or len(labels) < 2 or any("\t" in one or "\n" in one for one in labels):
+            raise ValueError(f"factor {self.name!r}: found values {labels}, expected two or more, different, without tabs")
+
+    def value(self, label: str) -> Any:
+        """The value of that label; KeyError where there is none."""
+        return {str(value): value for value in self.values}[label]
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """Which values may stand together: ``holds`` gets those of the factors ``names``, in that order."""
+
+    names: tuple[str, ...]
+    holds: Callable[..., bool]
+    why: str
+    """The reason in words."""
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """The factors of one system. ``together`` lists groups of factors of which every three values meet."""
+
+    system: str
+    factors: tuple[Factor, ...]
+    constraints: tuple[Constraint, ...] = ()
+    together: tuple[tuple[str, ...], ...] = ()
+
+    def __post_init__(self) -> None:
+        names = [factor.name for factor in self.factors]
+        used = {name for group in (*self.together, *(each.names for each in self.constraints)) for name in group}
+        if len(set(names)) != len(names) or len(names) < 2 or used - set(names):
+            raise ValueError(f"{self.system}: found factors {names}, expected different ones, and among them {sorted(used)}")
+
+    @property
+    def file(self) -> Path:
+        """Where its combinations are kept."""
+        return Path(__file__).parent.parent / self.system / "interactions.tsv"
+
+
+@dataclass(frozen=True)
+class Combination:
+    """One value of every factor. Two are equal, and have the same id, where all labels are."""
+
+    labels: tuple[tuple[str, str], ...]
+    """(factor, label of its value), in the order of declaration."""
+    values: Mapping[str, Any] = field(compare=False, repr=False)
+
+    @property
+    def id(self) -> str:
+        """``mixed-`` and six hexadecimal digits: the same wherever the combination is."""
+        text = "\n".join(f"{name}={label}" for name, label in self.labels)
+        return f"mixed-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
+
+    def __getitem__(self, name: str) -> Any:
+        return self.values[name]
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name} {label}" for name, label in self.labels)
+
+    @property
+    def pairs(self) -> frozenset[Pair]:
+        """Every two factors with their labels."""
+        return frozenset(itertools.combinations(self.labels, 2))
+
+
+def combinations(interactions: Interactions) -> tuple[Combination, ...]:
+    """The kept combinations of a system, in which every possible pair occurs; the first ones hold the most pairs.
+
+    Made anew where the file does not fit the declaration; ValueError where covertable, which does that, is not installed.
+    """
+    try:
+        header, *rows = [line.split("\t") for line in interactions.file.read_text(encoding="utf-8").splitlines()]
+        if header != [factor.name for factor in interactions.factors]:
+            raise KeyError(*header)
+        found = tuple(_combination(interactions.factors, row) for row in rows)
+        seen = {label for each in found for label in each.labels}
+        if not all((factor.name, str(value)) in seen for factor in interactions.factors for value in factor.values):
+            raise KeyError("a new value")
+    except (OSError, KeyError, ValueError):
+        if importlib.util.find_spec("covertable") is None:
+            raise ValueError(
+                f"found {interactions.file.name} of {interactions.system} that does not fit its factors, and no covertable; "
+                f"write it anew: pip install covertable && python -m conformance.engine.interactions {interactions.system}"
+            ) from None
+        return made(interactions)
+    return found
+
+
+def _combination(factors: Sequence[Factor], row: Sequence[str]) -> Combination:
+    labels = tuple((factor.name, label) for factor, label in zip(factors, row, strict=True))
+    return Combination(labels, {factor.name: factor.value(label) for factor, label in zip(factors, row, strict=True)})
+
+
+def made(interactions: Interactions) -> tuple[Combination, ...]:
+    """The combinations, made by covertable: the same on every machine. ImportError where it is not installed."""
+    import covertable
+
+    by_name = {factor.name: factor for factor in interactions.factors}
+
+    def condition(constraint: Constraint) -> dict[str, Any]:
+        def holds(row: Mapping[str, str]) -> bool:
+            return bool(constraint.holds(*(by_name[name].value(row[name]) for name in constraint.names)))
+
+        return {"operator": "fn", "requires": list(constraint.names), "evaluate": holds}
+
+    rows = covertable.make(
+        {factor.name: [str(value) for value in factor.values] for factor in interactions.factors},
+        sub_models=[{"fields": list(names), "strength": 3} for names in interactions.together],
+        constraints=[condition(constraint) for constraint in interactions.constraints],
+    )
+    return tuple(_combination(interactions.factors, [row[factor.name] for factor in interactions.factors]) for row in rows)
+
+
+def covered(cases: Iterable[Any]) -> frozenset[Pair]:
+    """The pairs that these cases cover; a case without the attribute ``combination`` covers none."""
+    kept = (getattr(case, "combination", None) for case in cases)
+    return frozenset[Pair]().union(*(each.pairs for each in kept if each is not None))
+
+
+def interactions_of(system: str) -> Interactions | None:
+    """What a system declares, in ``conformance.<system>.interactions``; None where it declares nothing."""
+    name = f"conformance.{system}.interactions"
+    if importlib.util.find_spec(name) is None:
+        return None
+    declared: Interactions = importlib.import_module(name).INTERACTIONS
+    return declared
+
+
+def coverage(options: Options) -> Iterator[InteractionsRecord]:
+    """Of each system that declares factors: how many pairs of values the cases of a run cover, and how many are possible."""
+    for system in SYSTEMS:
+        declared = interactions_of(system.name)
+        if declared is not None:
+            every = combinations(declared)
+            yield InteractionsRecord(
+                system=system.name,
+                factors={factor.name: tuple(map(str, factor.values)) for factor in declared.factors},
+                combinations=len(every),
+                possible=len(frozenset[Pair]().union(*(each.pairs for each in every))),
+                covered=len(covered(case for _, case, _ in selected_cases(system.name, options))),
+            )
+
+
+def write(interactions: Interactions) -> str:
+    """Write the combinations of a system to its file. A sentence that says how many."""
+    found = made(interactions)
+    lines = [[factor.name for factor in interactions.factors], *([label for _, label in each.labels] for each in found)]
+    interactions.file.write_text("".join("\t".join(line) + "\n" for line in lines), encoding="utf-8")
+    return f"{interactions.system}: {len(found)} combinations of {len(interactions.factors)} factors in {interactions.file}"
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or SYSTEM_NAMES:
+        declaration = interactions_of(name)
+        if declaration is not None:
+            print(write(declaration))

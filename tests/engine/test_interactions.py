@@ -1,0 +1,132 @@
+"""Every pair of factor values that the constraints allow occurs in some combination, and the kept files say the same."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+from pathlib import Path
+
+import pytest
+
+from conformance.engine import interactions as engine
+from conformance.engine.interactions import (
+    Combination,
+    Constraint,
+    Factor,
+    Interactions,
+    combinations,
+    covered,
+    interactions_of,
+    made,
+)
+from conformance.engine.selection import Options
+from impls.systems import SYSTEM_NAMES
+
+SIZES = Factor("size", (0, 1, 255, 4096))
+GROUPS = Factor("groups", (1, 2, 5))
+DIFFERING = Factor("differing", ("nothing", "rate", "decay"))
+DTYPE = Factor("dtype", ("float32", "bfloat16"))
+ONE_GROUP = Constraint(("groups", "differing"), lambda groups, differing: groups > 1 or differing == "nothing", "one group")
+NO_BIG = Constraint(("size", "dtype"), lambda size, dtype: size < 4096 or dtype == "float32", "would take long")
+DECLARED = Interactions("rig", (SIZES, GROUPS, DIFFERING, DTYPE), (ONE_GROUP, NO_BIG), (("size", "groups", "dtype"),))
+
+needs_covertable = pytest.mark.skipif(importlib.util.find_spec("covertable") is None, reason="needs covertable")
+
+
+def allowed(declared: Interactions) -> list[tuple[tuple[str, str], ...]]:
+    """Every full assignment of values that satisfies the constraints."""
+    found = []
+    for values in itertools.product(*(factor.values for factor in declared.factors)):
+        named = dict(zip([factor.name for factor in declared.factors], values, strict=True))
+        if all(each.holds(*(named[name] for name in each.names)) for each in declared.constraints):
+            found.append(tuple((name, str(value)) for name, value in named.items()))
+    return found
+
+
+@pytest.fixture
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file of ``DECLARED``, in a folder of its own."""
+    monkeypatch.setattr(Interactions, "file", property(lambda self: tmp_path / "interactions.tsv"))
+    return tmp_path / "interactions.tsv"
+
+
+@needs_covertable
+@pytest.mark.parametrize("strength", [2, 3])
+def test_every_possible_pair_occurs_and_every_three_of_those_together(strength: int) -> None:
+    found = made(DECLARED)
+    names = [factor.name for factor in DECLARED.factors] if strength == 2 else DECLARED.together[0]
+    whole = set(allowed(DECLARED))
+    assert {each.labels for each in found} <= whole
+    for chosen in itertools.combinations(names, strength):
+        possible = {tuple(pair for pair in row if pair[0] in chosen) for row in whole}
+        assert {tuple(pair for pair in each.labels if pair[0] in chosen) for each in found} == possible
+    assert len(found) < len(whole)
+
+
+@needs_covertable
+def test_the_kept_file_gives_the_same_combinations_with_their_values(kept: Path) -> None:
+    engine.write(DECLARED)
+    found = combinations(DECLARED)
+    assert found == made(DECLARED)
+    assert {type(each["size"]) for each in found} == {int}
+    assert len({each.id for each in found}) == len(found)
+    assert found[0].id == Combination(found[0].labels, {}).id
+
+
+@needs_covertable
+@pytest.mark.parametrize(
+    "factors",
+    [
+        (SIZES, GROUPS, DIFFERING),
+        (SIZES, GROUPS, DIFFERING, Factor("dtype", ("float32", "bfloat16", "float16"))),
+        (SIZES, GROUPS, DIFFERING, Factor("dtype", ("float32", "float64"))),
+    ],
+)
+def test_a_file_that_does_not_fit_is_made_anew_or_refused(
+    kept: Path, monkeypatch: pytest.MonkeyPatch, factors: tuple[Factor, ...]
+) -> None:
+    engine.write(DECLARED)
+    changed = Interactions("rig", factors)
+    assert combinations(changed) == made(changed)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r"does not fit its factors.*python -m conformance\.engine\.interactions rig"):
+        combinations(changed)
+
+
+@needs_covertable
+@pytest.mark.parametrize("system", SYSTEM_NAMES)
+def test_the_kept_combinations_are_what_the_declaration_makes(system: str) -> None:
+    declared = interactions_of(system)
+    if declared is None:
+        pytest.skip("declares no factors")
+    rows = ["\t".join(label for _, label in each.labels) for each in made(declared)]
+    assert declared.file.read_text(encoding="utf-8").splitlines()[1:] == rows
+
+
+@needs_covertable
+def test_cases_without_a_combination_cover_nothing() -> None:
+    first, second = made(DECLARED)[:2]
+    assert covered([object()]) == frozenset()
+
+    class Kept:
+        combination = first
+
+    assert covered([Kept(), object()]) == first.pairs
+    assert len(first.pairs) == 6
+    assert first.pairs != second.pairs
+
+
+def test_a_quick_run_covers_no_more_than_is_possible() -> None:
+    for each in engine.coverage(Options(quick=True)):
+        assert 0 <= each.covered <= each.possible
+
+
+@pytest.mark.parametrize("values", [("a", "a"), ("a",), ("a\tb", "c"), (1, "1")])
+def test_a_factor_has_distinct_labels(values: tuple[object, ...]) -> None:
+    with pytest.raises(ValueError, match="two or more, different"):
+        Factor("x", values)
+
+
+def test_constraints_name_factors() -> None:
+    with pytest.raises(ValueError, match="nothere"):
+        Interactions("rig", (SIZES, GROUPS), (Constraint(("nothere",), bool, ""),))
