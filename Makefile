@@ -56,14 +56,14 @@ lint: $(VENV)/.tests
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.tests: $(VENV)/bin/python pyproject.toml constraints.txt
+$(VENV)/.tests: $(VENV)/bin/python pyproject.toml setup.py constraints.txt
 	@echo "installing what the tests need (a few minutes)"
-	$(INSTALL) -e '.[torch,dev]'
+	$(INSTALL) -e '.[torch,suite,dev]'
 	@touch $@
 
 $(VENV)/.peers: $(VENV)/.tests
 	@echo "installing the published implementations (a few minutes)"
-	$(INSTALL) -e '.[torch,dev,peers]'
+	$(INSTALL) -e '.[torch,suite,dev,peers]'
 	@touch $@
 
 $(VENV)/.releases: $(VENV)/.peers impls/ademamix/adapters/releases.py

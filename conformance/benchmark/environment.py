@@ -39,9 +39,11 @@ def describe(*, with_gpu: bool) -> EnvironmentRecord:
 
 
 def suite_version() -> str:
-    """The version in pyproject.toml, read from the checkout, since a bare checkout is not installed."""
+    """The version in the checkout's pyproject.toml, since a bare checkout is not installed; else that of the package."""
     import tomllib
 
+    if not (ROOT / "pyproject.toml").is_file():
+        return metadata.version("gaugeblock")
     return str(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])
 
 
@@ -96,6 +98,8 @@ def _gpu() -> GpuRecord | None:
 
 def _commit() -> str | None:
     """The commit of the checkout, with ``+changes`` where files differ from it; None outside a git checkout."""
+    if not (ROOT / ".git").exists():
+        return None  # an installed package may lie in a checkout of somebody else's
     try:
         return _git("rev-parse", "--short=12", "HEAD") + "+changes" * bool(
             _git("status", "--porcelain", "--untracked-files=no")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PACKAGES = ("reference", "impls", "conformance", "reports")
+PACKAGES = ("reference", "impls", "conformance", "reports", "gaugeblock")
 
 
 def sources(*folders: str) -> Iterator[tuple[Path, ast.Module]]:

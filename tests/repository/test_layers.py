@@ -13,7 +13,7 @@ import pytest
 from impls.systems import SYSTEMS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PACKAGES = ("reference", "impls", "conformance", "reports")
+PACKAGES = ("reference", "impls", "conformance", "reports", "gaugeblock")
 OUTSIDE = {"tests", "tools", "examples", "conftest"}
 MOST_MEMBERS, MOST_EDGES = 13, 30
 """Of the package `conformance`: what it contains, and which of its members imports which."""
