@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import json
 import os
 import shutil
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from conformance.linting import containers
 from conformance.linting.containers import ContainerError, UnreadRecord
+from impls.rig.encoding import other_content
 
 STANDARD_INPUT = "-"
 KINDS = ("auto", "text", "json", "jsonl", "csv", "tsv")
@@ -22,17 +22,6 @@ _KIND_OF = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv
 _UNKNOWN_CONTAINERS = (".html", ".htm", ".ipynb", ".toml", ".xml", ".yaml", ".yml")
 """Containers that are read as text, and in which a repair could break the container."""
 _RECORD = {"json": "item", "jsonl": "line", "csv": "row", "tsv": "row"}
-_OTHER_CONTENT = {
-    b"\x1f\x8b": "is compressed with gzip; give what `gunzip -c FILE` writes",
-    b"PK\x03\x04": "is a ZIP archive; unpack it first",
-    b"BZh": "is compressed with bzip2; give what `bunzip2 -c FILE` writes",
-    b"\x28\xb5\x2f\xfd": "is compressed with zstd; give what `zstd -dc FILE` writes",
-    b"PAR1": "is a Parquet file; export its texts as JSON lines",
-    codecs.BOM_UTF32_LE: "is UTF-32; convert it first: `iconv -f UTF-32 -t UTF-8 FILE`",
-    codecs.BOM_UTF16_LE: "is UTF-16; convert it first: `iconv -f UTF-16 -t UTF-8 FILE`",
-    codecs.BOM_UTF16_BE: "is UTF-16; convert it first: `iconv -f UTF-16 -t UTF-8 FILE`",
-}
-"""What the first bytes say, the longer ones before those that they begin with."""
 
 
 class InputError(Exception):
@@ -69,11 +58,9 @@ def content(file: str) -> str:
         data = sys.stdin.buffer.read() if file == STANDARD_INPUT else Path(file).read_bytes()
     except OSError as error:
         raise InputError(f"cannot read {file}: {error.strerror or error}") from None
-    for first, message in _OTHER_CONTENT.items():
-        if data.startswith(first):
-            raise InputError(f"{file} {message}")
-    if data[:64].count(0) > len(data[:64]) // 3:
-        raise InputError(f"{file} looks like UTF-16 without a byte order mark; convert it to UTF-8 first")
+    other = other_content(data)
+    if other:
+        raise InputError(f"{file} {other}")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -30,6 +30,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from impls.rig.diagnostics import Diagnostic, diagnose
+from impls.rig.encoding import LOOKED_AT, other_content
 from impls.rig.events import Annotation, Defect, Event, Incomplete, Recovered, Span, State, Text, coalesce
 from impls.rig.grammar import ARROW, CLOSE, DEFAULT_MAX_CANDIDATE, OPEN, refuse_surrogates, require_text
 from impls.rig.lenient import LenientItem, LenientStream
@@ -181,6 +182,13 @@ def read(chunks: Iterable[str], profile: str = "strict", max_candidate: int | No
 
 
 def read_file(path: str | Path, profile: str = "strict", max_candidate: int | None = DEFAULT_MAX_CANDIDATE) -> Iterator[Event]:
-    """The events of a UTF-8 file of any size, in bounded memory. UnicodeDecodeError where it is not UTF-8."""
+    """The events of a UTF-8 file of any size, in bounded memory. A byte order mark is text.
+
+    UnicodeDecodeError where it is not UTF-8, and ValueError where it is compressed, or in UTF-16.
+    """
+    with open(path, "rb") as bytes_:
+        other = other_content(bytes_.read(LOOKED_AT))
+    if other:
+        raise ValueError(f"{path} {other}")
     with open(path, encoding="utf-8", newline="") as file:
         yield from read(iter(lambda: file.read(CHUNK), ""), profile, max_candidate)

@@ -17,7 +17,10 @@ import math
 import re
 import warnings
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields
+from datetime import date
+from numbers import Number
 from typing import Any
 from urllib.parse import quote
 
@@ -81,8 +84,8 @@ async def resolve_async(text: str, fetch: AsyncFetch | Fetch, at_once: int = AT_
     import asyncio  # here, since it takes longer to import than all of the parser
 
     _require_function(fetch)
-    if at_once < 1:
-        raise ValueError(f"found at_once={at_once}, expected the number of queries to ask at the same time")
+    if not isinstance(at_once, int) or at_once < 1:
+        raise ValueError(f"found at_once={at_once!r}, expected the number of queries to ask at the same time")
     annotations, runs = _parts(text)
     free = asyncio.Semaphore(at_once)
 
@@ -100,10 +103,15 @@ async def resolve_async(text: str, fetch: AsyncFetch | Fetch, at_once: int = AT_
 
 
 def _require_function(fetch: object) -> None:
-    if not callable(fetch):
-        raise TypeError(
-            f"found {type(fetch).__name__}, expected a function that is given a query and returns a Served or None"
-        )
+    found = "" if callable(fetch) else type(fetch).__name__
+    if callable(fetch):
+        with suppress(ValueError):  # what is compiled may hide its parameters
+            try:
+                inspect.signature(fetch).bind("query")
+            except TypeError as error:
+                found = f"a fetch that cannot be called with a query ({error})"
+    if found:
+        raise TypeError(f"found {found}, expected a function that is given a query and returns a Served or None")
 
 
 def _parts(text: str) -> tuple[list[LenientAnnotation], list[str]]:
@@ -169,10 +177,13 @@ def _served(answer: object) -> Served | None:
 
 
 def _as_text(value: object) -> str | None:
-    """A field of an answer as a text: "" for None and for what is not a number, and None for what no text can be made of."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+    """A field of an answer as a text: "" for None and for what is no finite number; None where no text can be made of it.
+
+    Numbers of NumPy and of `decimal`, and dates, are texts as they print.
+    """
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return ""
-    is_text = isinstance(value, (str, int, float)) and not isinstance(value, bool)
+    is_text = isinstance(value, (str, Number, date)) and not isinstance(value, (bool, complex))
     return str(value) if is_text else None
 
 

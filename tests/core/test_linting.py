@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
+import io
 import json
 import os
+import random
 import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from conformance.linting import command, containers, inputs
+from conformance.linting.findings import Linter
 from conformance.rag import workloads as rag_workloads
 from conformance.rag.lint import LINTER as RAG
 from conformance.rag.lint import MEANING
@@ -170,6 +175,8 @@ def test_markdown_is_not_broken_by_what_it_quotes(tmp_path: Path, capsys: pytest
     ("a.json", b'{"output": "x"}\n{}', [], "not JSON (Extra data)"),
     ("a.json", b'', [], "not JSON"),
     ("a.csv", b'x,y\n1,2\n', [], "found the columns 'x', 'y', expected one of output"),
+    ("a.csv", b'', [], "found nothing, expected one of output"),
+    ("a.txt", b"\xfd7zXZ\x00", [], "is compressed with xz"),
     ("a.csv", b'output\n"x" y\n', [], "row 2: the quotation marks of a cell do not match"),
     ("a.jsonl", gzip.compress(b'"x"', mtime=0), [], "is compressed with gzip; give what `gunzip -c FILE` writes"),
     ("a.txt", "x \u00e9".encode("utf-16"), [], "is UTF-16; convert it first: `iconv"),
@@ -301,6 +308,7 @@ QUOTED = BAD.replace("'5%'", "\u201c5%\u201d")
     ("a.json", '"%s"', []),
     ("a.json", '{"output": "first", "runs": [{"said": "%s"}], "output": "last"}', ["--field", "runs.0.said"]),
     ("a.jsonl", '\ufeff{"output": "clean"}\r\n{"x": 1e400, "output": "%s"}\r\n', []),
+    ("a.jsonl", '{"output": "clean"}\n\ufeff{"n": 1' + "0" * 5000 + ', "output": "%s"}\n', []),
     ("a.csv", 'id,output\r\n1,"%s"\r\n\r\n2,"said ""x"", \u201cy\u201d\n"\r\n', []),
     ("a.csv", '\ufeffid;said,x\n1,"%s"\n', ["--field", "x"]),
     ("a.tsv", 'id\tanswer\n1\t%s\n2\tclean', []),
@@ -340,6 +348,63 @@ def test_a_bad_record_does_not_cost_the_others(
     assert json.loads(run(capsys, file, "--format", "json")[1])["files"][0]["unread"] == [
         line.removeprefix("python -m conformance.rig lint: ") for line in err.splitlines()
     ]
+
+
+PIECES = (
+    BAD, QUOTED, "\u201c", "\u201d", '"', "\\", "\n", "\r\n", "\t", ",", " ", "- ", "1. ", "a?", "\u2028", "\x85",
+    "\U0001f600", "\ufeff", "&quot;",
+)  # fmt: skip
+
+
+def read_container(kind: str, content: str) -> list[Any]:
+    """What a reader of the format finds, with every text at the place where it may be repaired as ("text", text)."""
+    if kind in ("csv", "tsv"):
+        rows = csv.reader(io.StringIO(content, newline=""), delimiter="," if kind == "csv" else "\t", strict=True)
+        return [[("text", cell) if place else cell for place, cell in enumerate(row)] for row in rows]
+    values = json.loads(content) if kind == "json" else list(map(json.loads, content.split("\n")))
+    return [{key: ("text", held) if key == "output" else held for key, held in value.items()} for value in values]
+
+
+def repaired(linter: Linter, value: Any) -> Any:
+    if isinstance(value, tuple):
+        return ("text", linter.fix(value[1]))
+    if isinstance(value, dict):
+        return {key: repaired(linter, held) for key, held in value.items()}
+    return [repaired(linter, held) for held in value] if isinstance(value, list) else value
+
+
+def write_container(kind: str, texts: list[str], source: random.Random) -> str:
+    if kind in ("csv", "tsv"):
+        out = io.StringIO()
+        quoting = source.choice([csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
+        ends = source.choice(["\n", "\r\n"])
+        delimiter = "," if kind == "csv" else "\t"
+        csv.writer(out, delimiter=delimiter, quoting=quoting, lineterminator=ends).writerows(
+            [["id", "output"], *([str(number), text] for number, text in enumerate(texts))]
+        )
+        return out.getvalue()
+    values = [{BAD: BAD, "output": text, "n": [1.5, {"output": text}]} for text in texts]
+    written = [json.dumps(value, ensure_ascii=source.random() < 0.5) for value in values]
+    return "[" + ",\n ".join(written) + "]" if kind == "json" else "\n".join(written)
+
+
+@pytest.mark.parametrize("kind", ["json", "jsonl", "csv", "tsv"])
+@pytest.mark.parametrize("linter", [RIG, RAG], ids=["rig", "rag"])
+def test_generated_containers_parse_as_before_but_for_their_repaired_texts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, linter: Linter
+) -> None:
+    source = random.Random(f"{kind} {linter.system}")
+    file = tmp_path / f"a.{kind}"
+    changed = 0
+    for _ in range(60):
+        texts = ["".join(source.choices(PIECES, k=source.randrange(8))) for _ in range(source.randrange(1, 4))]
+        before = write_container(kind, texts, source)
+        file.write_bytes(before.encode())
+        run(capsys, file, "--fix", "--write", linter=linter)
+        after = file.read_bytes().decode()
+        assert read_container(kind, after) == repaired(linter, read_container(kind, before))
+        changed += after != before
+    assert changed > 20
 
 
 @pytest.mark.parametrize("wrong", ['"%s"', "another text"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import random
 import subprocess
 import sys
@@ -181,6 +182,18 @@ def test_a_long_document_is_read_in_the_memory_of_a_short_one(profile: str, tmp_
         tracemalloc.stop()
     assert found == 16 * blocks
     assert peak < most_bytes(16 * (parsing.CHUNK + HELD) // len(BLOCK))
+
+
+@pytest.mark.parametrize(("content", "message"), [
+    (gzip.compress(b"x"), "is compressed with gzip"),
+    ("some words".encode("utf-16"), "is UTF-16"),
+    ("some words".encode("utf-16-le"), "looks like UTF-16"),
+    (b"caf\xe9", "can't decode byte 0xe9"),
+])  # fmt: skip
+def test_a_file_that_is_no_utf8_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "a.txt").write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        list(read_file(tmp_path / "a.txt"))
 
 
 READING = """

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import urllib.parse
+from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -123,6 +126,9 @@ class _Raises:
     ({"unit": "%"}, "|| 7"),
     ({}, "|| 7"),
     (product.Served(5, None), "5 [1]* || 7"),  # type: ignore[arg-type]
+    ({"value": np.int64(5), "date": datetime.date(2020, 1, 2)}, "5 [1]* || 7"),
+    ({"value": Decimal("7.10"), "unit": float("nan")}, "7.10 [1] || 7"),
+    ({"value": float("inf")}, "|| 7"),
 ])  # fmt: skip
 @pytest.mark.parametrize("is_async", [False, True])
 def test_an_answer_with_other_fields_is_read(answer: Any, tag: str, is_async: bool) -> None:
@@ -170,8 +176,11 @@ def test_a_fetch_that_cannot_be_used_is_refused() -> None:
             product.resolve(text, {})  # type: ignore[arg-type]
         with pytest.raises(TypeError, match="found NoneType, expected a function"):
             asyncio.run(product.resolve_async(text, None))  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="at_once=0"):
-        asyncio.run(product.resolve_async(TEXT, fetch, at_once=0))
+        with pytest.raises(TypeError, match="found a fetch that cannot be called with a query"):
+            product.resolve(text, lambda: None)  # type: ignore[arg-type,misc]
+    for at_once in (0, "8"):
+        with pytest.raises(ValueError, match=f"found at_once={at_once!r}"):
+            asyncio.run(product.resolve_async(TEXT, fetch, at_once=at_once))  # type: ignore[arg-type]
 
 
 def test_queries_are_asked_at_the_same_time_and_no_more_than_allowed() -> None:
