@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -80,7 +80,8 @@ def sigmoid_attention(
     alibi_slopes   (H,) or (B, H), float32: ``slope |i + Nk - Nq - j|`` is subtracted; may ask for its gradient
     key_lengths    (B,): keys from there on count for nothing
     cu_seqlens_q, cu_seqlens_k
-                   int32, where packed sequences begin, and the total: a batch of 1 whose sequences do not see each other
+                   int32, where packed sequences begin, and the total: a batch of 1 whose sequences do not see each other.
+                   Jagged nested tensors (B, H, n, D), their lengths at dimension 2, are packed without them
     backend        one of `BACKENDS`; ``auto`` picks by device and dtype, see `choose`
     return_backend return the pair of output and `Choice`, not the output alone
 
@@ -105,9 +106,29 @@ def sigmoid_attention(
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions, backend: str, return_backend: bool) -> Any:
+    if all(isinstance(x, Tensor) and x.layout == torch.jagged for x in (q, k, v)):
+        return _attend_jagged(q, k, v, options, backend, return_backend)
     check(q, k, v, options)
     choice = choose(q, v, backend)
     result = _attend_by(choice.backend)(q, k, v, options)
+    return (result, choice) if return_backend else result
+
+
+def _attend_jagged(q: Any, k: Any, v: Any, options: AttentionOptions, backend: str, return_backend: bool) -> Any:
+    """Nested tensors as what they are inside: packed sequences with their edges."""
+    if options.cu_seqlens_q is not None or options.cu_seqlens_k is not None or options.key_lengths is not None:
+        raise ValueError("found nested tensors with key_lengths or cu_seqlens; expected one of them: each holds lengths")
+    for x in (q, k, v):
+        if x.dim() != 4 or x._ragged_idx != 2 or x._lengths is not None:
+            raise ValueError(
+                f"found a nested tensor of shape {tuple(x.shape)}; expected (batch, heads, n, head dim) without holes: "
+                "make (batch, n, heads, head dim) and transpose dimensions 1 and 2"
+            )
+    if k.offsets() is not v.offsets() and not torch.equal(k.offsets(), v.offsets()):
+        raise ValueError("found other lengths in v than in k; expected as many values as keys in every sequence")
+    packed = replace(options, cu_seqlens_q=q.offsets(), cu_seqlens_k=k.offsets())
+    out, choice = _attend(q.values()[None], k.values()[None], v.values()[None], packed, backend, True)
+    result = torch.nested.nested_tensor_from_jagged(out[0], q.offsets(), jagged_dim=2)
     return (result, choice) if return_backend else result
 
 

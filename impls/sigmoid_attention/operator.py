@@ -18,8 +18,9 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from impls.sigmoid_attention import torch_eager
+from impls.sigmoid_attention.flops import count_in_active_counters
 from impls.sigmoid_attention.options import AttentionOptions
-from impls.sigmoid_attention.validation import Attend, check_values
+from impls.sigmoid_attention.validation import Attend, check
 
 GradientTensors = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 """Of q, k, v, bias and slopes."""
@@ -35,7 +36,7 @@ def operator(name: str, forward: Attend, backward: AttendBackward) -> Attend:
     """
 
     def forward_once_checked(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions) -> Tensor:
-        check_values(q, k, options)  # a compiler that traced the call could not
+        check(q, k, v, options)  # a compiler that traced the call could not, and the operator may be called by its name
         return forward(q, k, v, options)
 
     forward_op, backward_op = _on_flat_options(forward_once_checked, backward)
@@ -44,6 +45,7 @@ def operator(name: str, forward: Attend, backward: AttendBackward) -> Attend:
     registered.register_fake(_fake_output)
     registered_backward.register_fake(_fake_gradients)
     registered.register_autograd(functools.partial(_differentiate, registered_backward), setup_context=_remember)
+    packets = (getattr(torch.ops.gaugeblock, name), getattr(torch.ops.gaugeblock, f"{name}_backward"))
     direct = _without_dispatcher(*_on_flat_options(forward, backward))
 
     def attend(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions) -> Tensor:
@@ -53,8 +55,11 @@ def operator(name: str, forward: Attend, backward: AttendBackward) -> Attend:
         cu_q, cu_k = options.cu_seqlens_q, options.cu_seqlens_k
         given = tensor, options.alibi_slopes, options.key_lengths, cu_q, cu_q if cu_k is None else cu_k
         inputs = (q, k, v, *given, number, options.scale_for(q.shape[3]), options.left, options.right)
-        result: Tensor = direct(*inputs) if _is_plain_call(q, k, v) else registered(*inputs)
-        return result
+        if _is_plain_call(q, k, v):
+            return direct(*inputs)  # type: ignore[no-any-return]
+        if not torch.compiler.is_compiling():
+            count_in_active_counters(*packets)
+        return registered(*inputs)  # type: ignore[no-any-return]
 
     return attend
 

@@ -76,7 +76,7 @@ def _check_inputs(q: Tensor, k: Tensor, v: Tensor) -> None:
         if not isinstance(x, Tensor):
             raise TypeError(f"found {type(x).__name__} for q, k or v; expected a tensor")
         if x.layout != torch.strided:
-            raise ValueError(f"found a layout of {x.layout}; expected plain tensors: pack sequences with cu_seqlens_q")
+            raise ValueError(f"found a layout of {x.layout}; expected plain tensors, or all three jagged")
     if fault := _fault_of_shapes(q, k, v):
         raise ValueError(f"found q {tuple(q.shape)}, k {tuple(k.shape)}, v {tuple(v.shape)}; expected {fault}")
     if not q.dtype == k.dtype == v.dtype:
