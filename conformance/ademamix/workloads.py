@@ -7,7 +7,6 @@ on the workloads that count the bytes of its own moments; the baseline is timed 
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy.typing as npt
 
 from conformance.ademamix.harness.problem import OptimizerLoad
 from conformance.ademamix.harness.subject import connect
+from conformance.benchmark.unforeseen import generator, one_in_each
 from conformance.benchmark.workload import Prepared, Workload
 from conformance.engine.comparison import Comparison, compare, equal
 from impls.implementation import Implementation, Unsupported
@@ -27,8 +27,13 @@ BASELINE = "ademamix/torch-eager"
 HYPER = Hyperparameters(alpha=8.0, weight_decay=0.1, t_alpha=10_000, t_beta3=10_000)
 LEARNING_RATE = 1e-3
 VERIFIED_STEPS = 2
-SAMPLED_ELEMENTS = 16
-"""Elements of each of three tensors that are verified after all timed steps."""
+VERIFIED_TILE = 256
+"""After all timed steps, one random element in each so many neighbours of every tensor is verified. A whole block that is
+wrong is always met."""
+MOST_VERIFIED = 2**16
+"""So many elements at most: of larger tensors, in larger tiles."""
+VERIFIED_PEEKS = 256
+"""Of the elements read on the clock, one after each step, so many are verified."""
 SAMPLED_BLOCKS = 40
 """Elements are verified in aligned blocks of 256, because block-wise quantised moments depend on their whole block."""
 
@@ -131,17 +136,23 @@ def prepare(implementation: Implementation, workload: Workload, device: str) -> 
     def ready(number: int) -> Prepared:
         mine = _load(workload, number) if number else load
         running = subject.start(mine)
-        steps = 0
+        steps: list[Peek] = []
 
-        def run() -> None:
-            nonlocal steps
-            steps += 1
-            running.step()
+        if device == "cpu":
+            where = _unforeseen_places(mine)
+
+            def run() -> None:
+                running.step()
+                tensor, index = next(where)
+                steps.append((tensor, index, running.peek(tensor, index)))
+        else:
+            # What comes later on the stream waits for the step anyway. A CUDA graph replays the captured step, and the replays
+            # are not counted.
+            run = running.step
 
         return Prepared(
             run,
             verify,
-            # A CUDA graph replays the captured step, and the replays are not counted.
             verify_timed=(lambda: _verify_timed(mine, running.read(), steps, numerical)) if device == "cpu" else None,
             another=ready,
             inputs="normal deviates, others in each set of buffers; parameters and moments move on with every step, while the "
@@ -153,26 +164,57 @@ def prepare(implementation: Implementation, workload: Workload, device: str) -> 
     return ready(0)
 
 
+Peek = tuple[int, int, float]
+"""Tensor, index and value of the element that was read on the clock after a step."""
+
+
+def _unforeseen_places(load: OptimizerLoad) -> Iterator[tuple[int, int]]:
+    """Random places of random tensors, drawn ahead of time by the thousand."""
+    rng = generator()
+    while True:
+        tensors = rng.integers(len(load.starts), size=1024)
+        yield from zip(tensors.tolist(), (int(rng.integers(load.starts[n].size)) for n in tensors), strict=True)
+
+
 def _verify_timed(
-    load: OptimizerLoad, values: list[Any], steps: int, numerical: OptimizerNumericalClass
+    load: OptimizerLoad, values: list[Any], steps: list[Peek], numerical: OptimizerNumericalClass
 ) -> Iterator[Comparison]:
-    """Verify the parameters after all timed steps: none was left out, and none is still to come.
+    """Verify the parameters after all timed steps, and one element after each: none was left out or is still to come.
 
     In 16 bits, or with narrow moments, the bound after many steps exceeds the change that they make: there parameters only
-    have to be finite.
+    have to be finite, and those in float32 to be moved by each step.
     """
     yield equal("timed parameters that are not finite", sum(int((~np.isfinite(x)).sum()) for x in values), 0)
-    if load.dtype != "float32" or numerical.states != "wide" or not steps:
+    if not steps or load.dtype != "float32":
         return
-    chosen = sorted({0, len(load.starts) // 2, len(load.starts) - 1})
-    index = {n: np.unique(np.linspace(0, len(load.starts[n]) - 1, SAMPLED_ELEMENTS, dtype=int)) for n in chosen}
-    start, gradient, found = (
-        np.concatenate([arrays[n][index[n]].astype(np.float64) for n in chosen])
-        for arrays in (load.starts, load.gradients, values)
+    still = sum(bool(value == load.starts[tensor][index]) for tensor, index, value in steps)
+    yield equal("parameters still unmoved when the clock stopped", still, 0)
+    if numerical.states != "wide":
+        return
+    rng = generator()
+    tile = max(VERIFIED_TILE, sum(x.size for x in load.starts) // MOST_VERIFIED)
+    places = [(tensor, index) for tensor, x in enumerate(load.starts) for index in one_in_each(x.size, tile, rng).tolist()]
+    peeks = sorted(rng.choice(len(steps), min(len(steps), VERIFIED_PEEKS), replace=False).tolist())
+    everywhere = [*places, *(steps[number][:2] for number in peeks)]
+    start, gradient = (
+        np.array([arrays[tensor][index] for tensor, index in everywhere], dtype=np.float64)
+        for arrays in (load.starts, load.gradients)
     )
-    run = bounded_trajectory(start, [gradient] * steps, [load.learning_rate] * steps, load.hyper, load.dtype, numerical)
-    (last,) = deque(run, maxlen=1)
-    yield compare(f"sampled parameters after the {steps} steps that were timed", found, last.theta, last.theta_bound)
+    rates = [load.learning_rate] * len(steps)
+    expected, bound = np.empty(len(peeks)), np.empty(len(peeks))
+    waiting = dict(zip(peeks, range(len(peeks)), strict=True))
+    for number, after in enumerate(
+        bounded_trajectory(start, [gradient] * len(steps), rates, load.hyper, load.dtype, numerical)
+    ):
+        if number in waiting:
+            at = waiting[number]
+            expected[at], bound[at] = after.theta[len(places) + at], after.theta_bound[len(places) + at]
+    found = np.array([values[tensor][index] for tensor, index in places])
+    last = slice(len(places))
+    yield compare(
+        f"sampled parameters after the {len(steps)} steps that were timed", found, after.theta[last], after.theta_bound[last]
+    )
+    yield compare("parameters when the clock stopped", [steps[number][2] for number in peeks], expected, bound)
 
 
 def _kept(implementation: Implementation, dtype: str) -> str:
@@ -204,8 +246,8 @@ def _rounded(rng: np.random.Generator, size: int, dtype: str) -> npt.NDArray[np.
 def _verify(load: OptimizerLoad, values: list[list[Any]], class_name: str) -> Iterator[Comparison]:
     """Verify sampled elements of a few tensors; the algorithm is elementwise, so they can be computed alone."""
     numerical = numerical_class(class_name)
-    rng = np.random.default_rng(1)
-    for number in sorted({0, len(load.starts) // 2, len(load.starts) - 1}):
+    rng = generator()
+    for number in sorted({0, int(rng.integers(len(load.starts))), len(load.starts) - 1}):
         size = len(load.starts[number])
         blocks = -(-size // numerical.block)
         chosen = rng.choice(blocks, min(blocks, SAMPLED_BLOCKS), replace=False)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.benchmark import allocator, interference, memory, roofline, statistics
+from conformance.benchmark import allocator, baseline_alone, interference, memory, roofline, statistics
 from conformance.benchmark.affinity import Pins, pinned
 from conformance.benchmark.cache import CONDITIONS, cache_of
 from conformance.benchmark.sampler import Buffers, Samples, SamplingPlan, calls_for, plan_for, sample, taker
@@ -255,7 +255,7 @@ class BenchmarkRun:
         warnings: tuple[str, ...] = ()
         if self.case.is_baseline:
             _NOISE[place] = noise = statistics.noise_of(low, high) if plan.enough else 1.0
-            _ALONE[place] = float(np.median(samples.baseline))
+            _BESIDE_ITSELF[place] = float(np.median(samples.baseline))
             found = statistics.Decision("baseline", "the baseline beside a copy of itself shows the noise of this clock")
             if statistics.decide(low, high) in ("faster", "slower"):
                 warnings = (f"the baseline differs from itself by {noise - 1:.1%} or more here: this place is noisy",)
@@ -267,10 +267,12 @@ class BenchmarkRun:
             )
         else:
             found = statistics.decision(low, high, noise)
-        if not self.case.is_baseline and place in _ALONE:
+        if found.word == "faster":
             own, beside = float(np.median(samples.own)), float(np.median(samples.baseline))
-            if reason := interference.undermined(found.word, own, beside, _ALONE[place]):
+            alone, untold = self._alone(record.cache)
+            if reason := interference.undermined(own, beside, alone):
                 found = statistics.Decision("undecided", reason)
+            warnings += untold
         return replace(
             record,
             ratio=rounded(ratio),
@@ -288,16 +290,27 @@ class BenchmarkRun:
 
     def _slowed_baseline(self, cache: str, samples: Samples) -> list[str]:
         """Warn where the baseline took longer beside this implementation than beside a copy of itself."""
-        alone = _ALONE.get((*self._place, cache))
-        if self.case.is_baseline or alone is None or not samples.baseline:
+        usual = _BESIDE_ITSELF.get((*self._place, cache))
+        if self.case.is_baseline or usual is None or not samples.baseline:
             return []
-        return interference.slowed(float(np.median(samples.baseline)), alone)
+        return interference.slowed(float(np.median(samples.baseline)), usual)
+
+    def _alone(self, cache: str) -> tuple[float, tuple[str, ...]]:
+        """The least seconds of the baseline: beside a copy of itself, and in a process that loaded nothing else.
+
+        The second holds a warning where that process could not time it.
+        """
+        alone = baseline_alone.seconds(*self._place)
+        usual = _BESIDE_ITSELF.get((*self._place, cache), math.inf)
+        if isinstance(alone, str):
+            return usual, (f"the baseline was not timed in a process of its own, which failed: {alone}",)
+        return min(usual, alone[cache]), ()
 
 
 _NOISE: dict[tuple[str, ...], float] = {}
 """By system, workload, device and cache: by how much the A/A pair of this process certainly differed from 1."""
 
-_ALONE: dict[tuple[str, ...], float] = {}
+_BESIDE_ITSELF: dict[tuple[str, ...], float] = {}
 """By the same: the seconds that the baseline took beside a copy of itself."""
 
 

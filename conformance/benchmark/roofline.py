@@ -30,6 +30,10 @@ from impls import compiler
 REPETITIONS = 9
 HEADROOM = 1.25
 """The library's copy and matrix product are not the fastest possible; a kernel may beat them by this factor."""
+STEADY = 1.25
+"""A ceiling whose best rate exceeds its median by more was not measured steadily, and excuses nothing."""
+TRIES = 3
+"""So often is a ceiling measured until it is steady."""
 NEARLY_ONE = 1.0 - 2.0**-20
 """A factor that no library or compiler can optimise away, and that keeps values ordinary."""
 MATRIX_SIZE = {"cpu": 1024, "cuda": 8192}
@@ -69,7 +73,7 @@ def place(workload: Workload, seconds: float, slowest: float, device: str, cache
     memory = _known(memory_rates, footprint, device, cache) if footprint else {}
     product = _known(product_rates, workload.dtype, device, cache) if workload.flops else {}
     found = judged(workload, seconds, slowest, memory, product, cache)
-    if found.fault or found.warning:
+    if found.warning or (found.fault and found.share is not None):
         if memory:
             memory = _better(memory, memory_rates(footprint, device, cache))
         if product:
@@ -80,8 +84,16 @@ def place(workload: Workload, seconds: float, slowest: float, device: str, cache
 
 @functools.lru_cache(maxsize=64)
 def _known(measure: Callable[..., Any], *where: int | str) -> Any:
-    """What was measured there first in this process."""
-    return measure(*where)
+    """What was measured there first in this process: the first of `TRIES` that was steady, else the steadiest."""
+    tries: list[dict[str, Rate]] = []
+    while not tries or (len(tries) < TRIES and _scatter(tries[-1]) > STEADY):
+        tries.append(measure(*where))
+    return min(tries, key=_scatter)
+
+
+def _scatter(rates: dict[str, Rate]) -> float:
+    """Of the best of these rates, which is the ceiling."""
+    return max(rates.values(), key=lambda rate: rate.best).scatter
 
 
 def _better(first: dict[str, Rate], second: dict[str, Rate]) -> dict[str, Rate]:
@@ -97,12 +109,15 @@ def judged(
     """Apply the rule, given the rates.
 
     The share is the least time that bytes and operations need at the best rates, divided by the median. It is a fault where
-    even the upper end of the median's interval is below that least time with a rate better by `HEADROOM` and its own scatter.
+    even the upper end of the median's interval is below that least time with a rate better by `HEADROOM` and its own scatter,
+    and where a ceiling is not `STEADY`: it could then neither support nor refute the time. Such a fault has no share.
     """
     needs = []
     for amount, unit, rates in ((workload.bytes_moved, "B", memory), (workload.flops, "FLOP", product)):
         if amount and rates:
             best = max(rates.values(), key=lambda rate: rate.best)
+            if best.scatter > STEADY:
+                return Place(fault=_unsteady(best, unit))
             needs.append((amount / best.best, amount / (best.best * HEADROOM * best.scatter), amount, unit, best))
     if not needs:
         return Place()
@@ -122,6 +137,14 @@ def judged(
     if share > 1:
         return replace(found, warning=f"above the measured roofline by {share - 1:.0%}, within what that measurement allows")
     return found
+
+
+def _unsteady(rate: Rate, unit: str) -> str:
+    return (
+        "the ceiling of this machine could not be measured steadily, so no speed is shown: "
+        f"its best rate, {rate.best:.3g} {unit}/s, is {rate.scatter:.3g} times the median of {REPETITIONS}, "
+        f"and {STEADY:.3g} is the most that is taken for steady; measure again when nothing else runs"
+    )
 
 
 def memory_rates(bytes_moved: int, device: str, cache: str) -> dict[str, Rate]:

@@ -1,12 +1,14 @@
 """Compare a long self-attention with the reference at some of its queries and keys: each is a small exact problem of its own.
 
 Nothing is approximated. A query's output and gradient depend on the keys that it sees alone, a key's gradients on the queries
-that see it; both are intervals, so that the reference computes one row or one column of scores without any mask.
+that see it; both are intervals.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from conformance.engine.comparison import Comparison, compare
 from reference.sigmoid_attention import backward, backward_bounds, forward, forward_bound
 
 Array = npt.NDArray[np.float64]
+Places = npt.NDArray[np.int64]
 
 _LIFT = (None, None)  # to a batch of one and one head
 
@@ -36,36 +39,54 @@ def compare_places(
     bias: float,
     causal: bool = False,
     window: tuple[int, int] | None = None,
+    span: int = 1,
 ) -> Iterator[Comparison]:
-    """``head`` has q, k, v (N, D) and output (N, D), and where gradients are compared grad, dq, dk and dv too."""
+    """``head`` has q, k, v (N, D) and output (N, D), and where gradients are compared grad, dq, dk and dv too.
+
+    Places within the same ``span`` positions are compared together, with all that any of them sees: fewer, larger problems.
+    """
     n = len(head["q"])
     left, right = window or (-1, -1)
     if causal:
         right = 0
-    options: dict[str, Any] = {"bias": bias}
-    bounds: dict[str, Any] = {"dtype": dtype, "numerical_class": numerical_class, **options}
-    for i in chosen:
-        row, keys = slice(i, i + 1), _interval(i, left, right, n)
-        one = (head["q"][_LIFT][:, :, row], head["k"][_LIFT][:, :, keys], head["v"][_LIFT][:, :, keys])
-        yield compare(
-            f"output, {where}, row {i}",
-            head["output"][row],
-            forward(*one, **options)[0, 0],
-            forward_bound(*one, **bounds)[0, 0],
-        )
+    options: dict[str, Any] = {"bias": bias, "window": (left, right)}
+    kind: dict[str, Any] = {"dtype": dtype, "numerical_class": numerical_class}
+
+    def compared(quantity: str, name: str, rows: Places, expected: Array, bound: Array) -> Comparison:
+        found = compare(f"{quantity}, {where}, {_listed(rows)}", head[name][rows], expected[0, 0], bound[0, 0])
+        row, comma, column = found.worst.strip("()").partition(",")
+        return replace(found, worst=f"({rows[int(row)]}{comma}{column})") if row else found
+
+    def taken(name: str, places: Places) -> Array:
+        return head[name][_LIFT][:, :, places]
+
+    for rows in _grouped(chosen, span):
+        keys = _interval(rows, left, right, n)
+        q, k, v = taken("q", rows), taken("k", keys), taken("v", keys)
+        masked = {**options, "positions": (rows, keys)}
+        yield compared("output", "output", rows, forward(q, k, v, **masked), forward_bound(q, k, v, **kind, **masked))
         if "dq" in head:
-            grad = head["grad"][_LIFT][:, :, row]
-            expected, bound = backward(*one, grad, **options), backward_bounds(*one, grad, **bounds)
-            yield compare(f"gradient of q, {where}, row {i}", head["dq"][row], expected.q[0, 0], bound.q[0, 0])
-    for j in chosen if "dk" in head else ():
-        key, rows = slice(j, j + 1), _interval(j, right, left, n)
-        one = (head["q"][_LIFT][:, :, rows], head["k"][_LIFT][:, :, key], head["v"][_LIFT][:, :, key])
-        grad = head["grad"][_LIFT][:, :, rows]
-        expected, bound = backward(*one, grad, **options), backward_bounds(*one, grad, **bounds)
-        yield compare(f"gradient of k, {where}, key {j}", head["dk"][key], expected.k[0, 0], bound.k[0, 0])
-        yield compare(f"gradient of v, {where}, key {j}", head["dv"][key], expected.v[0, 0], bound.v[0, 0])
+            grad = taken("grad", rows)
+            expected, bound = backward(q, k, v, grad, **masked), backward_bounds(q, k, v, grad, **kind, **masked)
+            yield compared("gradient of q", "dq", rows, expected.q, bound.q)
+    for keys in _grouped(chosen, span) if "dk" in head else ():
+        rows = _interval(keys, right, left, n)
+        masked = {**options, "positions": (rows, keys)}
+        q, k, v, grad = taken("q", rows), taken("k", keys), taken("v", keys), taken("grad", rows)
+        expected, bound = backward(q, k, v, grad, **masked), backward_bounds(q, k, v, grad, **kind, **masked)
+        yield compared("gradient of k", "dk", keys, expected.k, bound.k)
+        yield compared("gradient of v", "dv", keys, expected.v, bound.v)
 
 
-def _interval(place: int, left: int, right: int, length: int) -> slice:
-    """The positions at most ``left`` before a place and ``right`` behind it, -1 for no limit."""
-    return slice(0 if left < 0 else max(0, place - left), length if right < 0 else min(length, place + right + 1))
+def _grouped(chosen: Iterable[int], span: int) -> list[Places]:
+    return [np.array(list(group)) for _, group in itertools.groupby(sorted(chosen), key=lambda place: place // span)]
+
+
+def _listed(places: Places) -> str:
+    return f"place {places[0]}" if len(places) == 1 else f"{len(places)} places from {places[0]} to {places[-1]}"
+
+
+def _interval(places: Places, left: int, right: int, length: int) -> Places:
+    """The positions at most ``left`` before the first place and ``right`` behind the last, -1 for no limit."""
+    first, last = int(places[0]), int(places[-1])
+    return np.arange(0 if left < 0 else max(0, first - left), length if right < 0 else min(length, last + right + 1))

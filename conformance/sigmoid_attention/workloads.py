@@ -14,11 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from conformance.benchmark.unforeseen import generator, one_in_each
 from conformance.benchmark.workload import Prepared, Workload
 from conformance.engine.comparison import Comparison, compare, equal
 from conformance.sigmoid_attention.harness.problem import AttentionLoad
 from conformance.sigmoid_attention.harness.subject import connect
-from conformance.sigmoid_attention.sampled_rows import compare_places, places
+from conformance.sigmoid_attention.sampled_rows import compare_places
 from impls.implementation import Implementation, Unsupported
 from reference.sigmoid_attention import log_length_bias, softmax_row, softmax_row_bound
 
@@ -35,8 +36,15 @@ WIDTH = 2048
 LENGTHS = (2048, 8192, 512, 16384, 1024, 4096)
 """The paper's lengths, on CUDA, in an order that mixes short and long ones, should the run be cut short."""
 
-SAMPLED = 12
-"""Rows of the output, and keys of the gradients, that are compared with the reference after each timing."""
+TILE = 16
+"""In each tile of so many, one random row of the output and one random key of the gradients are verified, in every head and
+batch row. No kernel's tile has fewer rows, so that a whole tile that is wrong is always met."""
+
+MOST_PRODUCTS = 2**32
+"""The multiplications that verifying one answer may take. Where tiles of `TILE` take more, they are made larger."""
+
+SPAN = 256
+"""Places within so many neighbours are verified together."""
 
 _WORDS = {"fwd": "forward", "bwd": "backward alone", "fwd-bwd": "forward and backward"}
 
@@ -130,24 +138,25 @@ def prepare(implementation: Implementation, workload: Workload, device: str) -> 
     def ready(number: int) -> Prepared:
         work = subject.timed(load)
         work.renew(number)
-        kept: list[Any] = []
+        kept: list[tuple[Any, Any]] = []
 
         def run() -> Any:
             kept.clear()  # first, to free its memory
-            kept.append(work.run())
-            return kept[0]
+            results = work.run()
+            # On a device what comes later on the stream waits for it anyway.
+            kept.append((results, work.glance(results) if device == "cpu" else None))
+            return results
 
         if baseline:
-            verifier = _verifier(work, functools.partial(_compare_softmax, work, load), kept=False)
+            compared: Compared = functools.partial(_compare_softmax, work, load)
         else:
             compared = functools.partial(_compare_sigmoid, work, load, implementation.numerical_class)
-            verifier = _verifier(work, compared, kept=True)
         return Prepared(
             run,
-            lambda: verifier(run),
+            lambda: _verify_new(work, load, run, compared, kept=not baseline),
             another=ready,
             # A CUDA graph leaves its results where it was captured.
-            verify_timed=(lambda: verifier(None, *kept)) if device == "cpu" else None,
+            verify_timed=(lambda: _verify_last(work, kept[0], compared)) if device == "cpu" else None,
             renew=work.renew,
             inputs="normal deviates, drawn anew in place before each sample; calls within one sample repeat them",
         )
@@ -155,58 +164,67 @@ def prepare(implementation: Implementation, workload: Workload, device: str) -> 
     return ready(0)
 
 
-Verifier = Callable[..., Iterator[Comparison]]
-"""Verifies a new call on new inputs, or the results that an earlier call left for the present inputs."""
+Compared = Callable[[Any], Iterator[Comparison]]
+"""Compares the results for the present inputs with what is expected."""
+
+_SEEDS = itertools.count(10**9)
+"""Of the inputs that are verified: far from those of samples."""
 
 
-def _verifier(work: Any, compared: Callable[[np.random.Generator, Any], Iterator[Comparison]], *, kept: bool) -> Verifier:
-    """``compared(rng, results)`` yields comparisons; ``kept``: a later call must leave the results as they are."""
-    seeds = iter(range(10**9, 10**9 + 1000))  # far from the seeds of samples
-
-    def verify(run: Callable[[], Any] | None, results: Any = None) -> Iterator[Comparison]:
-        seed = next(seeds)
-        if run is not None:
-            work.renew(seed)
-            results = run()
-        yield from compared(np.random.default_rng(seed), results)
-        if run is not None and kept:
-            yield from _still_there(work, results)
-
-    return verify
-
-
-def _compare_sigmoid(
-    work: Any, load: AttentionLoad, numerical_class: str, rng: np.random.Generator, results: Any
+def _verify_new(
+    work: Any, load: AttentionLoad, run: Callable[[], Any], compared: Compared, *, kept: bool
 ) -> Iterator[Comparison]:
-    last = (load.batch - 1, load.heads - 1)
-    picked = {last, (0, 0), (int(rng.integers(load.batch)), int(rng.integers(load.heads)))}
+    """Verify a new call on new inputs; ``kept``: a later call must leave its results as they are."""
+    work.renew(next(_SEEDS))
+    results = run()
+    yield from compared(results)
+    if kept:
+        yield from _still_there(work, load, results)
+
+
+def _verify_last(work: Any, kept: tuple[Any, Any], compared: Compared) -> Iterator[Comparison]:
+    """Verify what the last timed call left behind, and that it was there when the clock stopped."""
+    results, seen = kept
+    for name, now in work.glance(results).items():
+        same = bool(np.array_equal(now, seen[name], equal_nan=True))
+        yield equal(f"{name} was complete when the clock stopped", same, True)
+    yield from compared(results)
+
+
+def _compare_sigmoid(work: Any, load: AttentionLoad, numerical_class: str, results: Any) -> Iterator[Comparison]:
+    """Compare one random row and key in each tile of every head."""
+    rng = generator()
+    tile = TILE
+    while load.batch * load.heads * (load.length / tile) * load.length * load.dim > MOST_PRODUCTS:
+        tile *= 2
     # Read all before comparing, the last first: there unfinished work would show.
-    heads = {where: work.head(results, *where) for where in sorted(picked, reverse=True)}
+    everywhere = itertools.product(reversed(range(load.batch)), reversed(range(load.heads)))
+    heads = {where: work.head(results, *where) for where in everywhere}
     for (batch, head), found in heads.items():
-        chosen = places(load.length, SAMPLED, rng)
-        rule: dict[str, Any] = {"dtype": load.dtype, "bias": load.bias, "causal": load.causal}
+        chosen = one_in_each(load.length, tile, rng).tolist()
+        rule: dict[str, Any] = {"dtype": load.dtype, "bias": load.bias, "causal": load.causal, "span": SPAN}
         yield from compare_places(found, chosen, f"batch {batch} head {head}", numerical_class=numerical_class, **rule)
 
 
-def _compare_softmax(work: Any, load: AttentionLoad, rng: np.random.Generator, results: Any) -> Iterator[Comparison]:
+def _compare_softmax(work: Any, load: AttentionLoad, results: Any) -> Iterator[Comparison]:
     """Check on its output that a speed baseline computes softmax attention."""
-    head = work.head(results, load.batch - 1, load.heads - 1)
-    for i in sorted({0, load.length - 1, *rng.integers(load.length, size=SAMPLED).tolist()}):
+    rng = generator()
+    head = work.head(results, int(rng.integers(load.batch)), int(rng.integers(load.heads)))
+    for i in one_in_each(load.length, SPAN, rng).tolist():
         keys = slice(0, i + 1 if load.causal else load.length)
         row = head["q"][i], head["k"][keys], head["v"][keys]
         expected, bound = softmax_row(*row), softmax_row_bound(*row, dtype=load.dtype)
         yield compare(f"softmax output, row {i}", head["output"][i], expected, bound)
 
 
-def _still_there(work: Any, results: dict[str, Any]) -> Iterator[Comparison]:
+def _still_there(work: Any, load: AttentionLoad, results: dict[str, Any]) -> Iterator[Comparison]:
     """Check that a later call leaves the results of an earlier one alone: reused buffers would be cheaper than new ones."""
-    before = work.head(results, 0, 0)
-    work.renew(next(_LATER))
+    rng = generator()
+    where = int(rng.integers(load.batch)), int(rng.integers(load.heads))
+    before = work.head(results, *where)
+    work.renew(next(_SEEDS))
     work.run()
-    after = work.head(results, 0, 0)
+    after = work.head(results, *where)
     for name in results:
         same = bool(np.array_equal(before[name], after[name], equal_nan=True))
         yield equal(f"{name} of an earlier call is as it was after a later one", same, True)
-
-
-_LATER = itertools.count(2 * 10**9)

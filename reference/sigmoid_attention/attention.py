@@ -5,7 +5,7 @@ query head ``h`` reads key head ``h // (H // Hk)``. Every function takes the sam
 
     scale          multiplies ``q . k``; None is ``1/sqrt(D)``
     bias           one scalar added to every score after scaling; never implied, see `log_length_bias`
-    causal, window, key_lengths    see `masks.visible`; a pair that is not visible has weight exactly 0
+    causal, window, key_lengths, positions    see `masks.visible`; a pair that is not visible has weight exactly 0
     alibi_slopes   (H,) or (B, H): ``slope * |i + Nk - Nq - j|`` is subtracted from the score
 
 The forward functions are analytic in q, k, v, bias and alibi_slopes and accept complex values, so that a complex step
@@ -21,7 +21,7 @@ from typing import Any, Required, Unpack
 import numpy as np
 import numpy.typing as npt
 
-from reference.sigmoid_attention.masks import MaskOptions, distance, visible
+from reference.sigmoid_attention.masks import MaskOptions, Positions, distance, visible
 
 Array = npt.NDArray[np.float64]
 
@@ -67,14 +67,20 @@ def sigmoid(x: npt.ArrayLike) -> Any:
 
 
 def scores(
-    q: npt.ArrayLike, k: npt.ArrayLike, *, bias: Any, scale: float | None = None, alibi_slopes: npt.ArrayLike | None = None
+    q: npt.ArrayLike,
+    k: npt.ArrayLike,
+    *,
+    bias: Any,
+    scale: float | None = None,
+    alibi_slopes: npt.ArrayLike | None = None,
+    positions: Positions | None = None,
 ) -> Any:
     """``scale q k^T + bias - slope |i + Nk - Nq - j|``, shape (B, H, Nq, Nk), masks not yet applied."""
     q, k = _operand(q), _operand(k)
     group = _group(q, k)
     result = _scale(scale, q) * (q @ np.repeat(k, group, axis=1).swapaxes(-1, -2)) + bias
     if alibi_slopes is not None:
-        result = result - _slopes(alibi_slopes, q)[..., None, None] * distance(q.shape[-2], k.shape[-2])
+        result = result - _slopes(alibi_slopes, q)[..., None, None] * distance(q.shape[-2], k.shape[-2], positions)
     return result
 
 
@@ -88,7 +94,8 @@ def weights(
     **mask: Unpack[MaskOptions],
 ) -> Any:
     """``P = sigmoid(scores)`` where visible and exactly 0 elsewhere, shape (B, H, Nq, Nk)."""
-    activated = sigmoid(scores(q, k, bias=bias, scale=scale, alibi_slopes=alibi_slopes))
+    raw = scores(q, k, bias=bias, scale=scale, alibi_slopes=alibi_slopes, positions=mask.get("positions"))
+    activated = sigmoid(raw)
     seen = visible(activated.shape[-2], activated.shape[-1], **mask)
     _check_batch(seen, activated)
     return np.where(seen, activated, 0.0)
@@ -126,7 +133,8 @@ def backward(
     """
     q, k, v, grad = (_real(x) for x in (q, k, v, grad))
     group = _group(q, k)
-    raw = scores(q, k, bias=bias, scale=scale, alibi_slopes=alibi_slopes)
+    positions = mask.get("positions")
+    raw = scores(q, k, bias=bias, scale=scale, alibi_slopes=alibi_slopes, positions=positions)
     seen = visible(q.shape[-2], k.shape[-2], **mask)
     _check_batch(seen, raw)
     _check_values(v, k)
@@ -140,12 +148,12 @@ def backward(
         k=_sum_groups(factor * (ds.swapaxes(-1, -2) @ q), group),
         v=_sum_groups(p.swapaxes(-1, -2) @ grad, group),
         bias=float(ds.sum()),
-        alibi_slopes=None if alibi_slopes is None else _slope_gradient(ds, np.asarray(alibi_slopes)),
+        alibi_slopes=None if alibi_slopes is None else _slope_gradient(ds, np.asarray(alibi_slopes), positions),
     )
 
 
-def _slope_gradient(ds: Array, slopes: npt.NDArray[Any]) -> Array:
-    per_head = -(ds * distance(ds.shape[-2], ds.shape[-1])).sum(axis=(-1, -2))
+def _slope_gradient(ds: Array, slopes: npt.NDArray[Any], positions: Positions | None) -> Array:
+    per_head = -(ds * distance(ds.shape[-2], ds.shape[-1], positions)).sum(axis=(-1, -2))
     return np.asarray(per_head if slopes.ndim == 2 else per_head.sum(axis=0))
 
 

@@ -40,7 +40,7 @@ from reference.rounding import FLOAT32, FLOAT64, Format, format_of, gamma, round
 from reference.sigmoid_attention import attention
 from reference.sigmoid_attention.attention import Gradients, ScoreOptions
 from reference.sigmoid_attention.classes import AttentionClass, class_of
-from reference.sigmoid_attention.masks import MaskOptions, distance, visible
+from reference.sigmoid_attention.masks import MaskOptions, Positions, distance, visible
 
 Array = npt.NDArray[np.float64]
 
@@ -175,7 +175,7 @@ def backward_bounds(
         k=_group_bound(dk, dk_error, group, arithmetic),
         v=_group_bound(dv, dv_error, group, arithmetic),
         bias=float(_total(arithmetic, ds, stored, seen, (0, 1, 2, 3))),
-        alibi_slopes=None if slopes is None else _slope_bound(arithmetic, ds, stored, seen, slopes),
+        alibi_slopes=None if slopes is None else _slope_bound(arithmetic, ds, stored, seen, slopes, options.get("positions")),
     )
 
 
@@ -190,14 +190,15 @@ def _weights(
     **mask: Unpack[MaskOptions],
 ) -> _Weights:
     store, work, kind, w = arithmetic.store, arithmetic.work, arithmetic.kind, arithmetic.w
-    score = attention.scores(q, k, bias=bias, scale=scale, alibi_slopes=alibi_slopes)
+    positions = mask.get("positions")
+    score = attention.scores(q, k, bias=bias, scale=scale, alibi_slopes=alibi_slopes, positions=positions)
     seen = visible(q.shape[-2], k.shape[-2], **mask)
     keys = np.repeat(k, q.shape[1] // k.shape[1], axis=1).swapaxes(-1, -2)
     factor = abs(attention._scale(scale, q))
     reach = factor * (np.abs(q) @ np.abs(keys))
     tilt: Any = 0.0
     if alibi_slopes is not None:
-        tilt = np.abs(attention._slopes(alibi_slopes, q))[..., None, None] * distance(q.shape[-2], k.shape[-2])
+        tilt = np.abs(attention._slopes(alibi_slopes, q))[..., None, None] * distance(q.shape[-2], k.shape[-2], positions)
     roundings = q.shape[-1] + _SCORE_ROUNDINGS
     error = arithmetic.sum_error(roundings, scaled_operand=True) * reach
     error = error + gamma(roundings, w) * abs(bias) + gamma(_SCORE_ROUNDINGS, w) * tilt
@@ -264,8 +265,13 @@ def _total(arithmetic: _Arithmetic, ds: Array, error: Array, seen: npt.NDArray[n
 
 
 def _slope_bound(
-    arithmetic: _Arithmetic, ds: Array, error: Array, seen: npt.NDArray[np.bool_], slopes: npt.ArrayLike
+    arithmetic: _Arithmetic,
+    ds: Array,
+    error: Array,
+    seen: npt.NDArray[np.bool_],
+    slopes: npt.ArrayLike,
+    positions: Positions | None,
 ) -> Array:
-    away = distance(ds.shape[-2], ds.shape[-1])
+    away = distance(ds.shape[-2], ds.shape[-1], positions)
     axes = (-1, -2) if np.asarray(slopes).ndim == 2 else (0, -1, -2)
     return _total(arithmetic, ds * away, error * away, seen, axes)

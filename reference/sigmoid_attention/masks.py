@@ -15,6 +15,8 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
+Positions = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
+"""Of the queries (Nq,) and of the keys (Nk,), where these are some of a longer sequence."""
 
 
 class MaskOptions(TypedDict, total=False):
@@ -23,6 +25,7 @@ class MaskOptions(TypedDict, total=False):
     causal: bool
     window: tuple[int, int] | None
     key_lengths: Sequence[int] | npt.NDArray[np.int64] | None
+    positions: Positions | None
 
 
 def visible(
@@ -32,17 +35,19 @@ def visible(
     causal: bool = False,
     window: tuple[int, int] | None = None,
     key_lengths: Sequence[int] | npt.NDArray[np.int64] | None = None,
+    positions: Positions | None = None,
 ) -> Mask:
     """True where query i sees key j: shape (batch, 1, Nq, Nk), with batch 1 unless ``key_lengths`` is given.
 
     ``causal``: ``j <= i + Nk - Nq``. ``window=(left, right)``: ``-left <= j - (i + Nk - Nq) <= right``, both ends
     included, -1 for no limit on that side. ``key_lengths[b]``: ``j < key_lengths[b]``. What is given is intersected.
+    ``positions`` replace ``i + Nk - Nq`` and ``j`` in the first two.
 
     Key lengths hide keys and move nothing: positions still count from the full ``Nk``. (Kernels for cached keys align to
     each row's own length instead; the paper is silent, so no requirement asks for the two together with alignment.)
     Raises ValueError for a window side under -1 or a key length outside 0..Nk.
     """
-    offset = np.arange(key_length)[None, :] - (np.arange(query_length)[:, None] + key_length - query_length)
+    offset = _offset(query_length, key_length, positions)
     mask = np.ones((1, 1, query_length, key_length), dtype=bool)
     if causal:
         mask &= offset <= 0
@@ -62,13 +67,18 @@ def visible(
     return mask
 
 
-def distance(query_length: int, key_length: int) -> Array:
+def distance(query_length: int, key_length: int, positions: Positions | None = None) -> Array:
     """``|i + Nk - Nq - j|``, shape (Nq, Nk): what an ALiBi slope multiplies before it is subtracted from the score.
+
+    ``positions`` as in `visible`.
 
     Symmetric, as in the published kernel. The eager code published beside it adds ``slope (j - i)``, signed, which agrees
     only under a causal mask; for a key in the future it would raise the score, against ALiBi's purpose.
     """
-    i = np.arange(query_length)[:, None]
-    j = np.arange(key_length)[None, :]
-    away: Array = np.abs(i + key_length - query_length - j).astype(np.float64)
-    return away
+    return np.abs(_offset(query_length, key_length, positions)).astype(np.float64)
+
+
+def _offset(query_length: int, key_length: int, positions: Positions | None) -> npt.NDArray[np.int64]:
+    """Each key's position less each query's, shape (Nq, Nk)."""
+    queries, keys = positions or (np.arange(query_length) + key_length - query_length, np.arange(key_length))
+    return keys[None, :] - queries[:, None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import os
 import subprocess
 import sys
@@ -164,7 +165,8 @@ def measured(
     workload: Workload = WORKLOAD,
     noise: float = 1.0,
     quads: int = 64,
-    alone: float | None = None,
+    beside_itself: float | None = None,
+    alone: float = math.inf,
     **prepared: Any,
 ) -> tuple[benchmark.Measurement, ScriptedClock]:
     """An outcome whose times are those of a scripted clock, with time for so many quads, where A/A pairs showed this noise."""
@@ -179,7 +181,9 @@ def measured(
     monkeypatch.setattr(taking.interference, "rest", nothing)
     monkeypatch.setattr(taking.importlib, "import_module", lambda name: workloads_of(prepare))
     monkeypatch.setattr(taking, "_NOISE", {("rig", "w", "cpu", state): noise for state in cache.CONDITIONS})
-    monkeypatch.setattr(taking, "_ALONE", {("rig", "w", "cpu", state): alone for state in cache.CONDITIONS} if alone else {})
+    known = {("rig", "w", "cpu", state): beside_itself for state in cache.CONDITIONS} if beside_itself else {}
+    monkeypatch.setattr(taking, "_BESIDE_ITSELF", known)
+    monkeypatch.setattr(taking.baseline_alone, "seconds", lambda *_: dict.fromkeys(cache.CONDITIONS, alone))
     monkeypatch.setattr(taking, "plan_for", lambda a, b, quad_s, budget_s: SamplingPlan(a, b, *sampler.planned_looks(quads)))
     monkeypatch.setattr(taking, "cache_of", lambda _: SimpleNamespace(evict=nothing, bytes=2**25, assumed=False))
     measurement = BenchmarkCase(IMPLEMENTATIONS[own], IMPLEMENTATIONS["baseline"], workload, "cpu", True)
@@ -273,10 +277,22 @@ def test_the_last_verification_happens_under_the_conditions_of_the_timed_calls(m
 
 def test_a_baseline_that_is_slower_beside_it_than_beside_itself_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(taking.HostMonitor, "stop", lambda watch, calls: Observation())
-    for alone, warned in ((0.002, False), (0.001, True)):
-        outcome, _ = measured(monkeypatch, {"own": 0.001, "baseline": 0.002}, alone=alone)
+    for usual, warned in ((0.002, False), (0.001, True)):
+        outcome, _ = measured(monkeypatch, {"own": 0.001, "baseline": 0.002}, beside_itself=usual)
         for line in outcome.records:
             assert any("slows the baseline down" in warning for warning in line.warnings) == warned
+
+
+def test_a_baseline_that_is_slower_than_in_a_process_of_its_own_makes_nobody_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+    for alone, word in ((0.0019, "faster"), (0.0011, "faster"), (0.0009, "undecided")):
+        outcome, _ = measured(monkeypatch, {"own": 0.001, "baseline": 0.002}, alone=alone)
+        assert [line.decision for line in outcome.records] == [word] * 2
+    assert "0.0009 s without it: what looks faster is a baseline slowed down" in outcome.deciding.reason
+    monkeypatch.setattr(taking.baseline_alone, "seconds", lambda *_: "OSError: no such file")
+    run = taking.BenchmarkRun(BenchmarkCase(IMPLEMENTATIONS["own"], IMPLEMENTATIONS["baseline"], WORKLOAD, "cpu", True))
+    assert run._alone("warm") == (
+        math.inf, ("the baseline was not timed in a process of its own, which failed: OSError: no such file",)
+    )  # fmt: skip
 
 
 def test_faster_than_the_machine_allows_is_a_measuring_fault(monkeypatch: pytest.MonkeyPatch) -> None:

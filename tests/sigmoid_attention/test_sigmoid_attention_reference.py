@@ -198,6 +198,10 @@ def test_key_lengths_truncate_and_hidden_keys_get_no_gradient() -> None:
 def test_causal_masks_are_aligned_at_the_bottom_right() -> None:
     assert visible(2, 4, causal=True)[0, 0].tolist() == [[True, True, True, False], [True, True, True, True]]
     assert visible(3, 2, causal=True)[0, 0].tolist() == [[False, False], [True, False], [True, True]]
+    some = np.array([1, 4]), np.array([0, 2, 4])
+    assert visible(2, 3, causal=True, positions=some)[0, 0].tolist() == [[True, False, False], [True, True, True]]
+    assert visible(2, 3, window=(1, 1), positions=some)[0, 0].tolist() == [[True, True, False], [False, False, True]]
+    assert distance(2, 3, some).tolist() == [[1, 1, 3], [4, 2, 0]]
     assert distance(2, 3).tolist() == [[1, 0, 1], [2, 1, 0]]
     assert distance(2, 1).tolist() == [[1], [0]]
 

@@ -115,7 +115,14 @@ class NumpyBackend(OptimizerBackend):
         def step() -> None:
             optimizer.step([list(load.gradients)], [load.learning_rate])
 
-        return Running(step, lambda: [np.array(p, dtype=np.float64) for p in optimizer.groups[0][0]])
+        def parameters() -> Any:
+            return optimizer.groups[0][0]
+
+        return Running(
+            step,
+            lambda: [np.array(p, dtype=np.float64) for p in parameters()],
+            lambda tensor, index: float(parameters()[tensor][index]),
+        )
 
 
 @functools.cache

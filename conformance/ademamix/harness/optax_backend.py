@@ -132,7 +132,12 @@ class OptaxBackend(OptimizerBackend):
             held[:] = compiled(gradients, held[1], held[0])
             jax.block_until_ready(held)
 
-        return Running(step, lambda: [np.asarray(p, dtype=np.float64) for p in held[0]])
+        return Running(
+            step,
+            lambda: [np.asarray(p, dtype=np.float64) for p in held[0]],
+            # On a CPU this array is a view of the buffer.
+            lambda tensor, index: float(np.asarray(held[0][tensor])[index]),
+        )
 
 
 def _made(plug: OptimizerPlug, hyper: Hyperparameters, learning_rate: Any) -> Any:

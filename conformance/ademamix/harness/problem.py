@@ -174,7 +174,11 @@ class OptimizerLoad:
 
 @dataclass(frozen=True)
 class Running:
-    """An optimizer at work on an `OptimizerLoad`: ``step()`` makes one step, ``read()`` copies the parameters out."""
+    """An optimizer at work on an `OptimizerLoad`: ``step()`` makes one step, ``read()`` copies the parameters out.
+
+    ``peek(tensor, index)`` is one element of a parameter tensor as it is at that moment.
+    """
 
     step: Callable[[], Any]
     read: Callable[[], list[Array]]
+    peek: Callable[[int, int], float]

@@ -214,7 +214,9 @@ class TorchBackend(OptimizerBackend):
                     parameter.grad = gradient
             optimizer.step()
 
-        return Running(step, lambda: [_values(p) for p in parameters])
+        return Running(
+            step, lambda: [_values(p) for p in parameters], lambda tensor, index: float(parameters[tensor].data[index])
+        )
 
     @classmethod
     def in_processes(cls, plug: OptimizerPlug, jobs: Sequence[Job], wanted: int) -> RunOutcome:
