@@ -177,8 +177,8 @@ class AdEMAMix(torch.optim.Optimizer):
         return "\n".join(lines)
 
     def state_dict(self) -> dict[str, Any]:
-        """As `torch.optim.Optimizer.state_dict`. 8-bit moments of distributed (DTensor) parameters are handed out in float32,
-        as distributed tensors: another sharding, which a checkpoint may be loaded into, has other blocks."""
+        """As `torch.optim.Optimizer.state_dict`. 8-bit moments of sharded parameters (DTensor, FSDP1) are handed out in
+        float32, sharded as they are: another sharding, which a checkpoint may be loaded into, has other blocks."""
         # Before the hooks of others, which then see and may change what is handed out.
         handle = self.register_state_dict_post_hook(lambda _, saved: self._hand_out(saved), prepend=True)
         try:
@@ -190,8 +190,8 @@ class AdEMAMix(torch.optim.Optimizer):
         parameters = [p for group in self.param_groups for p in group["params"]]
         numbers = [n for group in saved["param_groups"] for n in group["params"]]
         for number, parameter in zip(numbers, parameters, strict=True):
-            if states.is_quantised(saved["state"].get(number, {})) and hasattr(parameter, "to_local"):
-                saved["state"][number] = states.distributed(parameter, saved["state"][number])
+            if states.is_quantised(saved["state"].get(number, {})):
+                saved["state"][number] = states.handed_out(parameter, saved["state"][number])
         return saved
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -212,6 +212,7 @@ class AdEMAMix(torch.optim.Optimizer):
         if [len(g["params"]) for g in given["param_groups"]] != [len(g["params"]) for g in self.param_groups]:
             return given  # which torch refuses
         saved_groups, saved = [], dict(given["state"])
+        self._require_alike(given)
         for index, (group, its) in enumerate(zip(self.param_groups, given["param_groups"], strict=True)):
             filled = {**{name: group[name] for name in self.defaults if name in group}, **its}
             if "alpha" not in its and len(its.get("betas", ())) == 2:
@@ -226,12 +227,22 @@ class AdEMAMix(torch.optim.Optimizer):
                     saved[number] = _Loaded(self._loaded(parameter, saved[number], _named(group, place)))
         return {**given, "state": saved, "param_groups": saved_groups}
 
-    def _loaded(self, parameter: torch.Tensor, state: states.State, name: str) -> states.State:
-        if hasattr(parameter, "to_local") and any(key.endswith("_scale") for key in map(str, state)):
-            raise ValueError(
-                f"the loaded state of {name}: 8-bit moments, whose blocks are not of what this process has. Go on in one "
-                "process with state_dtype=torch.float32 in param_groups for one step, and load what that saves"
-            )
+    def _require_alike(self, given: dict[str, Any]) -> None:
+        """Where an 8-bit checkpoint goes into distributed parameters, either all processes have its codes, or none has."""
+        distributed = [
+            (parameter, given["state"].get(number))
+            for group, its in zip(self.param_groups, given["param_groups"], strict=True)
+            for parameter, number in zip(group["params"], its["params"], strict=True)
+            if its.get("state_dtype") == "8bit" and hasattr(parameter, "to_local")
+        ]
+        if distributed:
+            states.require_alike(distributed[0][0], any(states.is_quantised(state or {}) for _, state in distributed))
+
+    def _loaded(self, parameter: torch.Tensor, given: states.State, name: str) -> states.State:
+        try:
+            state = states.taken_in(parameter, given, self.state.get(parameter, {}))
+        except ValueError as error:
+            raise ValueError(f"the loaded state of {name} {error}") from None
         hint = _SWITCH if "exp_avg" in state else "load a checkpoint of this model and optimizer"
         if not is_lazy(parameter) and (wrong := states.fault(parameter, state)):
             raise ValueError(f"the loaded state of {name}: {wrong}; {hint}")

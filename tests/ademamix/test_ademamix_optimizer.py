@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 
-from impls.ademamix import build, quantised
+from impls.ademamix import build, quantised, states
 from impls.ademamix import stochastic_rounding as stochastic
 from impls.ademamix.backends import BACKENDS, Kind, UnsupportedByBackend, choose
 from impls.ademamix.optimizer import AdEMAMix
@@ -221,7 +221,8 @@ def test_a_run_that_was_saved_goes_on_as_if_it_had_not_been(options: dict[str, A
         other = pickle.loads(pickle.dumps(optimizer)) if copied == "pickle" else copy.deepcopy(optimizer)
         others = other.param_groups[0]["params"]
         assert other.backend == "eager"
-    for name in ("exp_avg_fast", "exp_avg_slow", "exp_avg_sq"):
+    names = states.CODED.values() if options.get("state_dtype") == "8bit" else states.SIGNED
+    for name in names:
         old, new = optimizer.state[parameters[4]][name], other.state[others[4]][name]
         assert new.dtype == old.dtype
         assert torch.equal(new, old)
@@ -300,8 +301,8 @@ def test_from_adamw_quantises_what_it_takes_over() -> None:
     state = optimizer.state[parameter]
     assert (state["t"], state["t_switch"]) == (3, 3)
     old, squared = adamw.state[parameter]["exp_avg"], adamw.state[parameter]["exp_avg_sq"]
-    root = quantised.decode_root(state["exp_avg_sq"], state["exp_avg_sq_scale"])
-    read = quantised.decode_ratio(state["exp_avg_fast"], state["exp_avg_fast_scale"], root)
+    root = quantised.decode_root(state["exp_avg_sq_codes"], state["exp_avg_sq_scale"])
+    read = quantised.decode_ratio(state["exp_avg_fast_codes"], state["exp_avg_fast_scale"], root)
     # Half a gap at the upper end: of cubes of 255 codes, and of squares of 127.
     assert 0 < float((root - squared.sqrt()).abs().max()) < 1.5 / 255 * float(squared.max().sqrt())
     assert 0 < float(((read - old) / root).abs().max()) < 1 / 127 * float((old / root).abs().max())
@@ -490,8 +491,8 @@ def test_small_tensors_are_not_quantised_and_a_bad_gradient_spoils_no_block() ->
         _give([small, large], 1)
         optimizer.step()
         assert optimizer.state[small]["exp_avg_sq"].dtype == torch.float32
-        assert optimizer.state[large]["exp_avg_sq"].dtype == torch.uint8
-        codes = optimizer.state[large]["exp_avg_fast"][7].clone()
+        assert optimizer.state[large]["exp_avg_sq_codes"].dtype == torch.uint8
+        codes = optimizer.state[large]["exp_avg_fast_codes"][7].clone()
         before = large.detach().clone()
         _give([small, large], 2)
         for bad, value in ((7, float("nan")), (8, float("inf")), (9, 1e30)):
@@ -499,5 +500,5 @@ def test_small_tensors_are_not_quantised_and_a_bad_gradient_spoils_no_block() ->
         optimizer.step()
         assert torch.equal(large.detach()[7:10], before[7:10]), backend
         assert int((large.detach() != before).sum()) > 4080, backend  # one may chance to stay
-        assert abs(int(optimizer.state[large]["exp_avg_fast"][7]) - int(codes)) < 20, backend
+        assert abs(int(optimizer.state[large]["exp_avg_fast_codes"][7]) - int(codes)) < 20, backend
         assert bool(optimizer.state[large]["exp_avg_sq_scale"].isfinite().all())

@@ -40,6 +40,13 @@ def _step(optimizer: AdEMAMix, seed: int) -> None:
     optimizer.step()
 
 
+def _kept(optimizer: AdEMAMix, name: str) -> torch.Tensor:
+    """A moment of the last parameter as it is kept: values, or codes."""
+    state = optimizer.state[optimizer.param_groups[-1]["params"][-1]]
+    kept: torch.Tensor = state[states.CODED[name] if states.is_quantised(state) else name]
+    return kept
+
+
 def _optimizer(parameter: torch.nn.Parameter, backend: str, state_dtype: str, **options: Any) -> AdEMAMix:
     return AdEMAMix([parameter], lr=1e-2, backend=backend, state_dtype=state_dtype, **options)
 
@@ -65,13 +72,14 @@ def test_a_parameter_of_another_shape_than_its_state_is_refused_and_nothing_move
     parameter.grad = None
     parameter.data = REPLACED[change](parameter.data)
     before = [p.detach().clone() for p in (other, parameter)]
-    with pytest.raises(ValueError, match=r"parameter 1 \(w\).*'exp_avg_fast' has shape \(100, 50\), expected the parameter's"):
+    refusal = r"parameter 1 \(w\).*'exp_avg_fast(_codes)?' has shape \(100, 50\), expected the parameter's"
+    with pytest.raises(ValueError, match=refusal):
         _step(optimizer, 2)
     assert all(torch.equal(a, b) for a, b in zip(before, (other, parameter), strict=True))
     assert [optimizer.state[p]["t"] for p in (other, parameter)] == [1, 1]
     del optimizer.state[parameter]
     _step(optimizer, 3)
-    assert optimizer.state[parameter]["exp_avg_slow"].shape == parameter.shape
+    assert _kept(optimizer, "exp_avg_slow").shape == parameter.shape
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -91,13 +99,14 @@ def test_each_moment_is_looked_at(backend: str, name: str, state_dtype: str) -> 
     optimizer = _optimizer(parameter, backend, state_dtype)
     _step(optimizer, 1)
     state = optimizer.state[parameter]
-    state[name] = state[name][:50].clone()
-    with pytest.raises(ValueError, match=rf"'{name}' has shape \(50, 50\)"):
+    kept = states.CODED[name] if state_dtype == "8bit" else name
+    state[kept] = state[kept][:50].clone()
+    with pytest.raises(ValueError, match=rf"'{kept}' has shape \(50, 50\)"):
         _step(optimizer, 2)
     if state_dtype == "8bit":
-        state[name] = torch.zeros(100, 50, dtype=torch.uint8)
+        state[kept] = torch.zeros(100, 50, dtype=torch.uint8)
         state[f"{name}_scale"] = state[f"{name}_scale"][:-1].clone()
-        with pytest.raises(ValueError, match=rf"'{name}' has scales of shape \(19,\), expected \(20,\)"):
+        with pytest.raises(ValueError, match=rf"'{kept}' has scales of shape \(19,\), expected \(20,\)"):
             _step(optimizer, 3)
 
 
@@ -132,7 +141,8 @@ def test_a_state_of_another_shape_is_refused_at_load_and_nothing_is_loaded(backe
     before = copy.deepcopy(optimizer.state_dict())
     with pytest.raises(ValueError, match=r"loaded state of parameter 0 .*\(100, 50\), expected .*\(4000, 100\); load a check"):
         optimizer.load_state_dict(saved.state_dict())
-    assert all(torch.equal(before["state"][0][name], optimizer.state[large][name]) for name in states.SIGNED)
+    names = states.CODED.values() if state_dtype == "8bit" else states.SIGNED
+    assert all(torch.equal(before["state"][0][name], optimizer.state[large][name]) for name in names)
 
 
 # --- Layout ----------------------------------------------------------------------------------------------------------------
@@ -182,7 +192,7 @@ def test_a_model_laid_out_anew_goes_on_as_the_other_does(
     _step(optimizer, 3)
     # Wrong scales make half of the way; what 8 bits lose in a step is a hundredth of it, and bfloat16 less.
     assert _way(parameter, reference.detach() + distance, start + distance) < {"float32": 1e-4}.get(state_dtype, 0.05)
-    assert optimizer.state[parameter]["exp_avg_slow"].stride() == parameter.stride()
+    assert _kept(optimizer, "exp_avg_slow").stride() == parameter.stride()
 
 
 @pytest.mark.parametrize("backend", ["eager", "cpu"])
@@ -213,7 +223,7 @@ def test_codes_that_were_laid_out_anew_by_hand_with_their_model_keep_their_scale
         _step(optimizer, step)
     parameter.data = parameter.data.contiguous()
     state = optimizer.state[parameter]
-    state.update({name: state[name].contiguous() for name in states.SIGNED})
+    state.update({name: state[name].contiguous() for name in states.CODED.values()})
     start = reference.detach().clone()
     distance = parameter.detach() - start
     _step(exact, 3)
@@ -318,18 +328,37 @@ def test_a_checkpoint_from_before_the_order_of_blocks_was_kept_is_read_by_its_st
     assert torch.equal(other.param_groups[0]["params"][0], parameter)
 
 
-def test_eight_bits_of_one_process_are_refused_where_parameters_are_distributed() -> None:
-    """Codes would be sharded, and scales not: each process but the first would read those of other elements."""
-    import torch.distributed as dist
-    from torch.distributed.device_mesh import init_device_mesh
-    from torch.distributed.tensor import Shard, distribute_tensor
+def test_eight_bits_under_the_names_of_wide_moments_are_read_as_what_they_are() -> None:
+    """As checkpoints had them before codes had names of their own, with the order of blocks as a number."""
+    parameter, optimizer = _trained(state_dtype="8bit")
+    saved = copy.deepcopy(optimizer.state_dict())
+    state = saved["state"][0]
+    for name, coded in states.CODED.items():
+        state[name] = state.pop(coded)
+    state[states.ORDER] = optimizer.state[parameter][states.ORDER]
+    other = AdEMAMix([_parameter((100, 50))], backend="eager", state_dtype="8bit")
+    other.load_state_dict(saved)
+    expected, got = (states.wide(o.state[o.param_groups[0]["params"][0]]) for o in (optimizer, other))
+    assert all(torch.equal(got[name], expected[name]) for name in states.SIGNED)
 
-    _, saved = _trained(state_dtype="8bit")
-    dist.init_process_group("gloo", rank=0, world_size=1, store=dist.HashStore())  # type: ignore[attr-defined]
-    try:
-        sharded = distribute_tensor(_parameter((100, 50)).detach(), init_device_mesh("cpu", (1,)), [Shard(0)])
-        optimizer = AdEMAMix([torch.nn.Parameter(sharded)], backend="eager", state_dtype="8bit")
-        with pytest.raises(ValueError, match="8-bit moments, whose blocks are not of what this process has"):
-            optimizer.load_state_dict(saved.state_dict())
-    finally:
-        dist.destroy_process_group()
+
+def test_a_run_is_resumed_with_another_warm_up_length() -> None:
+    """As docs/ademamix.md says: load, then set. The clock goes on, and the schedules follow the new length."""
+    parameter, optimizer = _trained(t_alpha=100.0, t_beta3=100.0)
+    plain = torch.nn.Parameter(parameter.detach().clone())
+    longer, written = (AdEMAMix([p], backend="eager", t_alpha=100.0, t_beta3=100.0) for p in (plain, parameter))
+    saved = copy.deepcopy(optimizer.state_dict())
+    longer.load_state_dict(saved)
+    for group in longer.param_groups:
+        group["t_alpha"] = group["t_beta3"] = 5.0
+    saved["param_groups"][0].update(t_alpha=5.0, t_beta3=5.0)
+    written.load_state_dict(saved)
+    before = parameter.detach().clone()
+    for each in (longer, written):
+        _step(each, 7)
+    assert torch.equal(parameter, plain)
+    other = torch.nn.Parameter(before)
+    unchanged = AdEMAMix([other], backend="eager", t_alpha=1.0)
+    unchanged.load_state_dict(optimizer.state_dict())
+    _step(unchanged, 7)
+    assert not torch.equal(other, plain)  # the length of the checkpoint, which is not that of the constructor

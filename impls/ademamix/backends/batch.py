@@ -11,6 +11,10 @@ import torch
 
 from impls.ademamix.scalars import Scalars
 
+FAST, SLOW, SQUARE = "exp_avg_fast", "exp_avg_slow", "exp_avg_sq"
+CODED = {FAST: "exp_avg_fast_codes", SLOW: "exp_avg_slow_codes", SQUARE: "exp_avg_sq_codes"}
+"""What the moments are called where they are 8-bit codes: a checkpoint of the one can then never be read as the other."""
+
 
 class Kind(NamedTuple):
     """What the tensors of a batch have in common."""
@@ -83,19 +87,25 @@ class Batch:
 
     def append(self, theta: torch.Tensor, g: torch.Tensor, state: dict[str, Any]) -> None:
         """Add a tensor and its moments, by the names of `impls.ademamix.states`."""
-        m2, nu = state["exp_avg_slow"], state["exp_avg_sq"]
+        fast, slow, square = self.names
+        m2, nu = state[slow], state[square]
         self.theta.append(theta)
         self.g.append(g)
         self.m2.append(m2 if type(m2) is torch.Tensor else local(m2))
         self.nu.append(nu if type(nu) is torch.Tensor else local(nu))
         if self.kind.has_fast:
-            m1 = state["exp_avg_fast"]
+            m1 = state[fast]
             self.m1.append(m1 if type(m1) is torch.Tensor else local(m1))
         if self.kind.states == "8bit":
             if self.kind.has_fast:
                 self.m1_scale.append(state["exp_avg_fast_scale"])
             self.m2_scale.append(state["exp_avg_slow_scale"])
             self.nu_scale.append(state["exp_avg_sq_scale"])
+
+    @functools.cached_property
+    def names(self) -> tuple[str, str, str]:
+        """What a state of this kind calls its moments."""
+        return tuple(CODED.values()) if self.kind.states == "8bit" else tuple(CODED)  # type: ignore[return-value]
 
     @functools.cached_property
     def moment_dtype(self) -> torch.dtype:
