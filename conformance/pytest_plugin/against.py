@@ -23,7 +23,13 @@ MEASURED_AGAIN = "gaugeblock_measured_again"
 def compare_with_earlier(run: RunState) -> compare.Findings:
     """What this run lost, and what it does slower, than the earlier ones."""
     option, config = run.config.getoption, run.config
-    part = option("keyword", "") or option("markexpr", "") or option("lf", False) or any("::" in a for a in config.args)
+    part = (
+        option("--level")
+        or option("keyword", "")
+        or option("markexpr", "")
+        or option("lf", False)
+        or any("::" in a for a in config.args)
+    )
     selected = compare.Selected(lambda row: asked_for(row, option("--impl")), whole=not part, quick=option("--quick"))
     return compare.findings(run.earlier, run.header, run.records, selected, _expected_failures(run))
 

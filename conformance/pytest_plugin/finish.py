@@ -13,6 +13,7 @@ from typing import NoReturn
 import pytest
 
 from conformance.pytest_plugin.against import MEASURED_AGAIN, compare_with_earlier, measure_again
+from conformance.pytest_plugin.exit_status import exit_status
 from conformance.pytest_plugin.run_state import RunState, run_of
 from conformance.records import io
 from conformance.records.schema import AgainstRecord
@@ -21,10 +22,7 @@ PATIENCE_S = 3.0
 
 
 def finish(session: pytest.Session, exitstatus: int) -> None:
-    """Compare and write, unless the run was interrupted.
-
-    A plug that could not be used, a lost verdict and a proven slowdown make the exit status non-zero.
-    """
+    """Compare, write and decide the exit status, unless the run was interrupted."""
     run, config = run_of(session.config), session.config
     ended = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
     if not ended or config.option.collectonly:
@@ -35,8 +33,7 @@ def finish(session: pytest.Session, exitstatus: int) -> None:
         return
     if run.earlier:
         run.findings = compare_with_earlier(run)
-    if run.selection_if_needed.failures or (run.findings and run.findings.worse):
-        session.exitstatus = exitstatus = pytest.ExitCode.TESTS_FAILED
+    session.exitstatus = exitstatus = exit_status(run, exitstatus)
     if run.target:
         try:
             _write(run, exitstatus)

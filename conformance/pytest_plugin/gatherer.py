@@ -23,6 +23,12 @@ def attach(item: pytest.Item, record: Record) -> None:
     item.user_properties.append((PROPERTY, record.to_json()))
 
 
+def verdict_of(report: pytest.TestReport) -> VerdictRecord | None:
+    """The verdict on the report of a test case; None for any other test."""
+    found = (io.record_of(value) for key, value in getattr(report, "user_properties", ()) if key == PROPERTY)
+    return next((record for record in found if isinstance(record, VerdictRecord)), None)
+
+
 class Gatherer:
     """A pytest plugin that appends the records of every report to the run's."""
 

@@ -11,7 +11,8 @@ import pytest
 from conformance.benchmark.benchmark import benchmark_cases
 from conformance.engine.mutation import mutants_of
 from conformance.engine.runner import divided, list_test_cases
-from conformance.pytest_plugin.options import measures_only, options_of
+from conformance.engine.selection import requirements_of
+from conformance.pytest_plugin.options import levels_of, measures_only, options_of
 from conformance.pytest_plugin.run_state import run_of
 
 PARAMETERS = ("test_case", "mutant", "benchmark_case")
@@ -40,12 +41,15 @@ def _values(name: str, system: str, config: pytest.Config) -> Iterable[tuple[Any
     """The values of one parameter for one system, each with its id."""
     options = options_of(config)
     if name == "test_case":
-        runnable, ruled_out = divided(list_test_cases(system, run_of(config).selection.implementations, options))
+        levels, rules = levels_of(config), requirements_of(system)
+        found = list_test_cases(system, run_of(config).selection.implementations, options)
+        # Levels are left out last, so that they do not change whose turn each dtype is.
+        runnable, ruled_out = divided(case for case in found if rules[case.check.requirement].level in levels)
         return [*((case, case.id) for case in runnable), *((group, group.id) for group in ruled_out)]
     if name == "benchmark_case":
         return ((case, case.id) for case in benchmark_cases(system, run_of(config).selection.implementations, options))
     # Mutants test the suite itself. Somebody who brings one implementation did not ask for that.
-    if options.quick or any(spec != "built-in" for spec in config.getoption("--impl")):
+    if options.quick or config.getoption("--level") or any(spec != "built-in" for spec in config.getoption("--impl")):
         return ()
     return ((m, m.name) for m in mutants_of(system) if options.thorough or not m.thorough)
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from conformance.engine.declarations import DEVICES, DTYPES
 from conformance.engine.selection import Options
-
-DTYPES = ("float64", "float32", "bfloat16", "float16")
+from conformance.records.schema import Level
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -24,21 +24,33 @@ def add_options(parser: pytest.Parser) -> None:
         "Default: all that is listed",
     )
     group.addoption(
-        "--device", action="append", choices=["cpu", "cuda"], default=[], help="device to test on; repeatable. Default: cpu"
+        "--device", action="append", choices=DEVICES, default=[], help="device to test on; repeatable. Default: cpu"
     )
     group.addoption("--dtype", action="append", choices=DTYPES, default=[], help="only cases in this dtype; repeatable")
+    group.addoption(
+        "--level",
+        action="append",
+        choices=[level.value for level in Level],
+        default=[],
+        help="only the requirements of this level; repeatable. Default: all; then a failure of level 'reading' is shown, but "
+        "does not fail the run",
+    )
     group.addoption(
         "--quick",
         action="store_true",
         help="few cases, each in one dtype, and few workloads; leaves out what has to compile first",
     )
     group.addoption(
-        "--thorough", action="store_true", help="also the cases that take long: thousands of steps, several processes"
+        "--thorough",
+        action="store_true",
+        help="also the cases that take long: thousands of steps, several processes. With --benchmark-only: every workload, "
+        "which takes hours",
     )
     group.addoption("--records", metavar="FILE", help="write the run's verdicts and measurements to FILE (JSON lines)")
     group.addoption(
         "--xfails", metavar="FILE", help="known failures: REQUIREMENT [IMPLEMENTATION [CASE]] a line, globs allowed"
     )
+    group.addoption("--strict-xfails", action="store_true", help="fail where a line of --xfails matched no failure")
     group.addoption(
         "--against",
         action="append",
@@ -57,6 +69,8 @@ def check_options(config: pytest.Config) -> None:
     for name in ("--records", "--xfails"):
         if config.getoption(name) == "":
             raise pytest.UsageError(f"{name}: found no name, expected that of a file: {name}=FILE")
+    if config.getoption("--strict-xfails") and not config.getoption("--xfails"):
+        raise pytest.UsageError("--strict-xfails: found no --xfails, expected --xfails=FILE, whose lines it is about")
 
 
 def options_of(config: pytest.Config) -> Options:
@@ -67,6 +81,16 @@ def options_of(config: pytest.Config) -> Options:
         quick=config.getoption("--quick"),
         thorough=config.getoption("--thorough"),
     )
+
+
+def levels_of(config: pytest.Config) -> tuple[Level, ...]:
+    """The levels whose requirements are tested: those of --level, else all."""
+    return tuple(level for level in Level if level.value in config.getoption("--level")) or tuple(Level)
+
+
+def deciding_levels(config: pytest.Config) -> tuple[Level, ...]:
+    """The levels whose failures fail the run: those of --level, else all on which the paper is not silent."""
+    return levels_of(config) if config.getoption("--level") else tuple(x for x in Level if x is not Level.READING)
 
 
 def measures_only(config: pytest.Config) -> bool:

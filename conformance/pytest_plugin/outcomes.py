@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,9 @@ from conformance.engine import xfails
 from conformance.engine.explanation import explain
 from conformance.engine.mutation import Mutant, run_mutant
 from conformance.engine.runner import RuledOut, TestCase, run_test_case
+from conformance.engine.selection import requirements_of
 from conformance.pytest_plugin.gatherer import attach
+from conformance.pytest_plugin.options import deciding_levels
 from conformance.pytest_plugin.run_state import run_of
 from conformance.records.schema import Verdict, VerdictRecord
 
@@ -27,14 +30,17 @@ def judge(one: TestCase | RuledOut, item: pytest.Item) -> None:
 
 def conclude(result: VerdictRecord, item: pytest.Item) -> None:
     """Record a verdict, and make it a pass, fail, skip or expected failure."""
+    entry = xfails.expected(run_of(item.config).expected, result)
+    result = replace(result, known=entry.text) if entry else result
     attach(item, result)
     if result.verdict in (Verdict.UNSUPPORTED, Verdict.NOT_RUN, Verdict.INCONCLUSIVE):
         pytest.skip(f"{result.verdict.value}: {result.message}")
     if result.verdict is Verdict.PASS:
         return
-    entry = xfails.expected(run_of(item.config).expected, result)
     if entry is not None:
         pytest.xfail(f"expected by line {entry.line}, {entry.text!r}: {result.message or f'margin {result.margin}'}")
+    if requirements_of(result.system)[result.requirement].level not in deciding_levels(item.config):
+        pytest.xfail(f"the paper is silent, so this decides nothing: {result.message or f'margin {result.margin}'}")
     pytest.fail(explain(result), pytrace=False)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,11 @@ from conformance.benchmark.workload import BenchmarkCase
 from conformance.engine.mutation import Mutant
 from conformance.engine.runner import RuledOut, TestCase
 from conformance.pytest_plugin import against, finish, options, outcomes, workers
+from conformance.pytest_plugin.failure_blocks import few_blocks, hide_from_list
 from conformance.pytest_plugin.gatherer import NAME, Gatherer
 from conformance.pytest_plugin.items import drop_empty, generate, ignores
 from conformance.pytest_plugin.list_impls import list_implementations
-from conformance.pytest_plugin.run_state import run_of, start_run
+from conformance.pytest_plugin.run_state import check_implementations, run_of, start_run
 from conformance.pytest_plugin.terminal_summary import summarise
 from impls.triton_support import interpret_without
 
@@ -56,6 +57,13 @@ def pytest_configure(config: pytest.Config) -> None:
     options.check_options(config)
     start_run(config)
     config.pluginmanager.register(Gatherer(config), NAME)
+    config.pluginmanager.register(_BetweenTheParts())
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    # The process that leads workers checks for all of them, before it starts any.
+    if not hasattr(session.config, "workerinput"):
+        check_implementations(run_of(session.config))
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -85,8 +93,21 @@ def pytest_testnodedown(node: Any, error: Any) -> None:
         against.merge_takes(run_of(node.config), output.get(against.MEASURED_AGAIN) or [])
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+class _BetweenTheParts:
+    """Called after pytest's blocks of detail and before its list of failed tests."""
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        hide_from_list(terminalreporter)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> Generator[None, object, object]:
+    with few_blocks(terminalreporter):
+        result = yield
     summarise(terminalreporter, run_of(config))
+    return result
 
 
 @pytest.fixture

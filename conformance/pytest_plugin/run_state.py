@@ -10,6 +10,7 @@ import pytest
 
 from conformance.benchmark import environment
 from conformance.engine import xfails
+from conformance.engine.declarations import misspelt
 from conformance.engine.discovery import Selection, select
 from conformance.engine.interactions import coverage
 from conformance.engine.selection import Options, requirements_of, selected_cases
@@ -18,8 +19,9 @@ from conformance.records import header as heading
 from conformance.records import io
 from conformance.records.fields import Record, RecordError
 from conformance.records.io import AnyRecord
-from conformance.records.schema import HeaderRecord, OptionsRecord, PlugFailureRecord, RequirementRecord
+from conformance.records.schema import HeaderRecord, Level, OptionsRecord, PlugFailureRecord, RequirementRecord
 from conformance.regression import compare
+from impls.implementation import in_one_line
 from impls.systems import SYSTEMS
 
 
@@ -70,6 +72,7 @@ class RunState:
                 device=options.devices,
                 dtype=options.dtypes,
                 impl=tuple(option("--impl")),
+                level=tuple(Level(level) for level in option("--level")),
                 benchmark=measures_only(self.config),
                 keyword=option("keyword", "") or "",
             ),
@@ -96,6 +99,18 @@ def start_run(config: pytest.Config) -> None:
     except RecordError as error:
         raise pytest.UsageError(f"--against {error}") from None
     config.stash[_RUN] = RunState(config, expected, earlier, records_target(config))
+
+
+def check_implementations(run: RunState) -> None:
+    """UsageError where nothing that --impl names can be used, or one declares a word that its system does not know."""
+    if not run.config.getoption("--impl"):
+        return
+    found = run.selection
+    unusable = [f"--impl {in_one_line(failure.spec)}: {failure.message}" for failure in found.failures]
+    wrong = [] if found.implementations else unusable
+    wrong += [f"--impl {message}" for each in found.implementations for message in misspelt(each)]
+    if wrong:
+        raise pytest.UsageError(*wrong)
 
 
 def run_of(config: pytest.Config) -> RunState:

@@ -9,11 +9,11 @@ definition differs (2 of 31 requirements), as the authors' code
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from conformance.records.schema import RED, Level, RequirementRecord, Verdict, VerdictRecord
+from conformance.records.schema import JUDGED, RED, Level, RequirementRecord, Verdict, VerdictRecord
 
 ENOUGH = 0.5
 """A level conforms only where at least this share of its cases was decided."""
@@ -109,20 +109,16 @@ def levels_of(requirements: Iterable[RequirementRecord]) -> dict[str, Level]:
     return {each.id: each.level or Level.DEFINITION for each in requirements}
 
 
-def level_verdicts(
-    results: Iterable[VerdictRecord],
-    levels: Mapping[str, Level],
-    known: Callable[[VerdictRecord], bool] = lambda result: False,
-) -> tuple[LevelVerdict, ...]:
+def level_verdicts(results: Iterable[VerdictRecord], levels: Mapping[str, Level]) -> tuple[LevelVerdict, ...]:
     """The verdict on one implementation at each level, in the order of `Level`.
 
     ``results`` are its verdicts. To judge one dtype alone, give those of that dtype. A requirement that ``levels`` does not
-    name counts as the definition. ``known`` says whether a failure is listed as known; that changes no conclusion.
+    name counts as the definition. That a failure is listed as known changes no conclusion.
     """
     by_level: dict[Level, list[VerdictRecord]] = {level: [] for level in Level}
     for result in results:
         by_level[levels.get(result.requirement, Level.DEFINITION)].append(result)
-    return tuple(_verdict(level, own, known) for level, own in by_level.items())
+    return tuple(_verdict(level, own) for level, own in by_level.items())
 
 
 def is_as_authors(result: VerdictRecord) -> bool:
@@ -130,11 +126,11 @@ def is_as_authors(result: VerdictRecord) -> bool:
     return result.verdict is Verdict.FAIL and AS_THE_AUTHORS in result.resembles
 
 
-def _verdict(level: Level, results: list[VerdictRecord], known: Callable[[VerdictRecord], bool]) -> LevelVerdict:
+def _verdict(level: Level, results: list[VerdictRecord]) -> LevelVerdict:
     counts = Counter(result.verdict.value for result in results)
     places = {(result.requirement, result.case) for result in results}
-    decided = {(result.requirement, result.case) for result in results if result.verdict in (Verdict.PASS, *RED)}
-    unclear = {(result.requirement, result.case) for result in results if result.verdict.value == "inconclusive"} - decided
+    decided = {(result.requirement, result.case) for result in results if result.verdict in JUDGED}
+    unclear = {(result.requirement, result.case) for result in results if result.verdict is Verdict.INCONCLUSIVE} - decided
     red = [result for result in results if result.verdict in RED]
     return LevelVerdict(
         level=level,
@@ -144,7 +140,7 @@ def _verdict(level: Level, results: list[VerdictRecord], known: Callable[[Verdic
         decided=len(decided),
         requirements=len({requirement for requirement, _ in decided}),
         broken=tuple(sorted({result.requirement for result in red})),
-        known=sum(map(known, red)),
+        known=sum(bool(result.known) for result in red),
         as_authors=sum(map(is_as_authors, red)),
     )
 

@@ -162,6 +162,8 @@ class OptionsRecord(Row):
     dtype: tuple[str, ...] = ()
     impl: tuple[str, ...] = ()
     only: tuple[str, ...] | None = field(default=None, metadata=OMIT)
+    level: tuple[Level, ...] = field(default=(), metadata=OMIT)
+    """The levels whose requirements were tested; empty for all."""
     benchmark: bool = False
     keyword: str | None = field(default=None, metadata=OMIT)
 
@@ -275,6 +277,8 @@ class VerdictRecord(Record):
     resembles: str = ""
     """The mutant that gives the same wrong values, where there is one: the likeliest reason."""
     reproduce: str = ""
+    known: str = field(default="", metadata=OMIT)
+    """The line of an --xfails file that lists this failure; "" where none does."""
 
     @property
     def key(self) -> tuple[str, str, str, str, str]:

@@ -228,8 +228,8 @@ def test_wrong_plugs_get_one_line_each_and_the_rest_goes_on(outside: Path) -> No
 
 def test_nothing_but_wrong_plugs_is_an_error_too(outside: Path) -> None:
     done, _ = run(outside, "--impl", "no_such_module:thing")
-    assert done.returncode != 0
-    assert "no module named 'no_such_module'" in done.stdout
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "no module named 'no_such_module'" in done.stderr
 
 
 COMMANDS = {

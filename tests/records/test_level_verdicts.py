@@ -14,7 +14,7 @@ UNSUPPORTED, NOT_RUN = Verdict.UNSUPPORTED, Verdict.NOT_RUN
 
 
 def result(requirement: str, verdict: Verdict, case: str = "one", **fields: str) -> VerdictRecord:
-    margin = {Verdict.PASS: 0.5, Verdict.FAIL: 7.0}.get(verdict)
+    margin = {Verdict.PASS: 0.5, Verdict.INCONCLUSIVE: 0.5, Verdict.FAIL: 7.0}.get(verdict)
     return VerdictRecord(
         implementation="ademamix/theirs", system="ademamix", requirement=requirement, case=case, dtype=fields.pop("dtype", ""),
         device="cpu", verdict=verdict, margin=margin, **fields,
@@ -31,6 +31,9 @@ def definition(*results: VerdictRecord) -> LevelVerdict:
         ([Verdict.PASS, Verdict.PASS], Conclusion.CONFORMS),
         ([Verdict.PASS, UNSUPPORTED], Conclusion.CONFORMS),
         ([Verdict.PASS, UNSUPPORTED, NOT_RUN], Conclusion.PARTLY_JUDGED),
+        ([Verdict.PASS, Verdict.INCONCLUSIVE], Conclusion.CONFORMS),
+        ([Verdict.PASS, Verdict.INCONCLUSIVE, Verdict.INCONCLUSIVE], Conclusion.INCONCLUSIVE),
+        ([Verdict.INCONCLUSIVE, UNSUPPORTED, UNSUPPORTED], Conclusion.INCONCLUSIVE),
         ([Verdict.PASS, Verdict.ERROR], Conclusion.ERRORS),
         ([Verdict.PASS, Verdict.ERROR, Verdict.FAIL], Conclusion.DIFFERS),
         ([UNSUPPORTED, NOT_RUN], Conclusion.NOT_JUDGED),
@@ -72,8 +75,7 @@ def test_what_the_authors_code_does_too_is_said_so_only_where_all_failures_are_o
 
 
 def test_known_failures_change_no_conclusion_and_do_not_count() -> None:
-    failures = [result("ADM-01", Verdict.FAIL), result("ADM-02", Verdict.FAIL)]
-    (found, *_) = level_verdicts(failures, LEVELS, known=lambda each: each.requirement == "ADM-01")
+    found = definition(result("ADM-01", Verdict.FAIL, known="ADM-01"), result("ADM-02", Verdict.FAIL))
     assert (found.conclusion, found.known, found.unexpected) == (Conclusion.DIFFERS, 1, 1)
     assert found.words() == "differs (2 of 2 requirements), 1 of 2 failures known"
 

@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from conformance.benchmark import environment
+from conformance.engine.selection import requirements_of
 from conformance.records import header
 from conformance.records.fields import RecordError
 from conformance.records.schema import OptionsRecord, ShardsRecord, VerdictRecord
 from conformance.records.verdict_table import verdict_table
 from conformance.runners.ray_cluster.shards import Plan, plan_shards
 from impls.implementation import in_one_line
+from impls.systems import SYSTEM_NAMES
 
 ROOT = Path(__file__).resolve().parent.parent.parent.parent
 PASSED, FAILED, USAGE, NOTHING = 0, 1, 4, 5
@@ -117,7 +119,8 @@ def run(plan: Plan) -> int:
     except OSError as error:
         raise RecordError(f"--records {plan.records}: not written: {error}") from error
     found = [record for each in done for record in each.records]
-    for row in verdict_table(record for record in found if isinstance(record, VerdictRecord)):
+    levels = {id_: rule.level for system in SYSTEM_NAMES for id_, rule in requirements_of(system).items()}
+    for row in verdict_table((record for record in found if isinstance(record, VerdictRecord)), levels):
         _say(row)
     for each in lost + lost_bugs:
         _say(f"LOST: {each.shard.title}: {each.problem}")
