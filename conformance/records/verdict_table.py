@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
@@ -10,24 +9,24 @@ from conformance.records.level_verdicts import Conclusion, LevelVerdict, level_v
 from conformance.records.schema import JUDGED, Level, VerdictRecord
 from impls.systems import SYSTEM_NAMES
 
-LONGEST_REASON = 160
-
 
 def verdict_table(results: Iterable[VerdictRecord], levels: Mapping[str, Level]) -> list[str]:
-    """A header and a line per implementation: its verdict at each level, and how many of its test cases were judged.
+    """A line per implementation: its verdict at each level, and how many of its test cases were judged.
 
-    An implementation of which nothing was judged has the commonest reason why.
+    Those of which nothing was judged come last, in one line for each reason.
     """
-    by_implementation = by_name(results)
-    if not by_implementation:
-        return []
     rows = [["", *(level.value for level in Level), "judged"]]
-    for name, own in by_implementation.items():
-        cells = [cell(verdict) for verdict in level_verdicts(own, levels)]
+    unjudged: dict[str, list[str]] = {}
+    for name, own in by_name(results).items():
         judged = sum(result.verdict in JUDGED for result in own)
-        rows.append([name, *cells, f"{judged} of {len(own)}" if judged else _reason(own)])
-    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]) - 1)]
-    return ["  ".join(f"{text:<{width}}" for text, width in zip(row, [*widths, 0], strict=True)).rstrip() for row in rows]
+        if judged:
+            rows.append([name, *map(cell, level_verdicts(own, levels)), f"{judged} of {len(own)}"])
+        else:
+            ((reason, _),) = Counter(result.message for result in own).most_common(1)
+            unjudged.setdefault(reason, []).append(name)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows if len(rows) > 1]
+    return lines + [f"not judged: {', '.join(names)}: {reason}" for reason, names in unjudged.items()]
 
 
 def by_name(results: Iterable[VerdictRecord]) -> dict[str, list[VerdictRecord]]:
@@ -47,9 +46,3 @@ def cell(verdict: LevelVerdict) -> str:
     if verdict.conclusion is Conclusion.PARTLY_JUDGED:
         return f"partly, {percent(verdict.share)}"
     return "-" if verdict.conclusion is Conclusion.NOT_JUDGED else verdict.conclusion.value
-
-
-def _reason(results: list[VerdictRecord]) -> str:
-    """The commonest reason why nothing was judged."""
-    ((reason, _),) = Counter(result.message for result in results).most_common(1)
-    return f"nothing: {textwrap.shorten(reason, LONGEST_REASON, placeholder='...')}" if reason else "nothing"
