@@ -26,7 +26,12 @@ Made = TypeVar("Made", bound=Callable[..., Any])
 
 
 def _bug(
-    *killed_by: str, replaces: str = "", honest: bool = False, numerical_class: str = "", thorough: bool = False
+    *killed_by: str,
+    replaces: str = "",
+    honest: bool = False,
+    numerical_class: str = "",
+    thorough: bool = False,
+    by_chance: bool = False,
 ) -> Callable[[Made], Made]:
     """Register a mutant: its sentence is the docstring, its name that of what is decorated, in words.
 
@@ -40,7 +45,7 @@ def _bug(
         # Simulated, so that it is tested on what torch alone does, too.
         subject = Connected(name, DTYPES, None, numerical_class, SimulatedBackend, OptimizerPlug(optimizer))
         _MUTANTS.append(
-            Mutant(name, "ademamix", sentence, lambda: subject, killed_by=killed_by, honest=honest, thorough=thorough)
+            Mutant(name, "ademamix", sentence, lambda: subject, killed_by, honest, thorough=thorough, by_chance=by_chance)
         )
         return optimizer
 
@@ -470,7 +475,7 @@ def switch_restarts_corrections(self: Base) -> None:
         kept.t = kept.t_switch = 0
 
 
-@_bug("ADM-38")
+@_bug("ADM-38", by_chance=True)
 class LastBitByChance(Base):
     """The last bit of the parameter depends on how many steps the process has made."""
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import importlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from conformance.engine.check import last_line, run_check, worst_of
+from conformance.engine.check import Case, Check, last_line, run_check, worst_of
+from conformance.engine.comparison import Comparison
 from conformance.engine.harness import AnySubject
 from conformance.engine.selection import Options, Turns, selected_cases
 from conformance.records.schema import MutantRecord
@@ -32,6 +32,8 @@ class Mutant:
     equivalent: str = ""
     thorough: bool = False
     """Whether only a case of ``--thorough`` can catch it. Such a mutant is tested in such runs alone."""
+    by_chance: bool = False
+    """Whether its wrong values differ from run to run, so that no failure can be told to be its own."""
 
     def __post_init__(self) -> None:
         if not self.honest and not self.equivalent and not self.killed_by:
@@ -81,26 +83,23 @@ def mutants_of(system: str) -> tuple[Mutant, ...]:
     return mutants
 
 
-@functools.cache
-def subject_of(mutant: Mutant) -> AnySubject:
-    """The mutant's subject, made once."""
-    return mutant.subject()
+OnFailure = Callable[[Mutant, Check, Case, str, list[Comparison]], object]
 
 
-def run_mutant(mutant: Mutant, every_dtype: bool = True) -> MutantResult:
+def run_mutant(mutant: Mutant, every_dtype: bool = True, on_failure: OnFailure = lambda *failure: None) -> MutantResult:
     """Run every check and case of its system on a mutant. A crash counts as a kill with margin inf.
 
-    Without ``every_dtype`` each case runs in one dtype, in turn, which takes a third of the time.
+    Without ``every_dtype`` each case runs in one dtype, in turn, which takes a third of the time. Each has a subject made anew, so
+    that no verdict depends on the order. ``on_failure`` is called with each failure that is no crash.
     """
     turns = Turns()
     killers: dict[str, float] = {}
     checked: dict[str, None] = {}
-    subject = subject_of(mutant)
     for check, case, dtype in selected_cases(mutant.system, Options(thorough=mutant.thorough)):
         if not every_dtype and dtype != turns.of(check, case, case.dtypes):
             continue
         try:
-            worst = worst_of(run_check(check, subject, case, dtype))
+            worst = worst_of(comparisons := run_check(check, mutant.subject(), case, dtype))
         except (Unsupported, NotRun):
             continue
         except Exception as error:
@@ -109,6 +108,8 @@ def run_mutant(mutant: Mutant, every_dtype: bool = True) -> MutantResult:
             margin, passed = math.inf, False
         else:
             margin, passed = (math.inf if math.isnan(worst.margin) else worst.margin), worst.passed
+            if not passed:
+                on_failure(mutant, check, case, dtype, comparisons)
         checked[check.requirement] = None
         if not passed:
             killers[check.requirement] = max(margin, killers.get(check.requirement, 0.0))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from conformance.engine.check import Case, Check, dullest_of, run_check, worst_of
 from conformance.engine.comparison import Comparison, compare, equal
-from conformance.engine.diagnosis import resembling
+from conformance.engine.diagnosis import in_words, resembling
 from conformance.engine.harness import connect
 from conformance.engine.isolation import process_state_of
 from conformance.engine.outcome import outcome_of
@@ -178,7 +178,8 @@ def run_test_case(test_case: TestCase) -> VerdictRecord:
         bound=worst.bound,
     )
     if judged.verdict is Verdict.FAIL:
-        judged = replace(judged, resembles=resembling(implementation.system, check, case, test_case.dtype, comparisons))
+        candidates = resembling(implementation.system, check, case, test_case.dtype, comparisons)
+        judged = replace(judged, candidates=candidates, resembles=in_words(implementation.system, candidates))
     return judged
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from conformance.benchmark.benchmark import Measurement, replay
 from conformance.engine import xfails
+from conformance.engine.diagnosis import self_diagnosis
 from conformance.engine.explanation import explain
 from conformance.engine.mutation import Mutant, run_mutant
 from conformance.engine.runner import RuledOut, TestCase, run_test_case
@@ -69,7 +70,9 @@ def conclude_measurement(measurement: Measurement, item: pytest.Item, benchmark:
 
 def judge_mutant(mutant: Mutant, item: pytest.Item) -> None:
     """Run every check on a mutant. Fail where a planted bug survives, or where an honest variant is called wrong."""
-    result = run_mutant(mutant, every_dtype=item.config.getoption("--thorough"))
+    thorough = item.config.getoption("--thorough")
+    recognise, unlike = self_diagnosis(every_case=thorough)
+    result = run_mutant(mutant, thorough, recognise)
     if result.missed:
         result = run_mutant(mutant)  # some show in one dtype alone
     attach(item, result.record())
@@ -81,3 +84,5 @@ def judge_mutant(mutant: Mutant, item: pytest.Item) -> None:
             f"caught by {', '.join(result.killers) or 'nothing'}",
             pytrace=False,
         )
+    if unlike:
+        pytest.fail(f"NOT RECOGNISED: {mutant.name} does not resemble itself in {', '.join(unlike)}", pytrace=False)

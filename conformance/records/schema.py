@@ -275,7 +275,9 @@ class VerdictRecord(Record):
     bound: str = ""
     message: str = ""
     resembles: str = ""
-    """The mutant that gives the same wrong values, where there is one: the likeliest reason."""
+    """The mutants that give the same wrong values, in words: the nearest three."""
+    candidates: tuple[str, ...] = field(default=(), metadata=OMIT)
+    """The names of all of them, the nearest first. Over all failures `conformance.engine.diagnosis.ranked` ranks them."""
     reproduce: str = ""
     known: str = field(default="", metadata=OMIT)
     """The line of an --xfails file that lists this failure; "" where none does."""

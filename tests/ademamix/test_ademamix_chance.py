@@ -10,7 +10,6 @@ import pytest
 
 from conformance.ademamix.mutants import MUTANTS
 from conformance.ademamix.requirements import stochastic_rounding
-from conformance.engine.mutation import subject_of
 from impls.implementation import Unsupported
 from reference.rounding import BFLOAT16
 
@@ -50,7 +49,7 @@ def test_a_sure_event_that_does_not_happen_and_an_impossible_one_that_does_are_o
 
 
 def test_what_is_rounded_to_the_nearest_is_not_judged_by_chance() -> None:
-    subject = subject_of(next(m for m in MUTANTS if m.name == "lerp"))
+    subject = next(m for m in MUTANTS if m.name == "lerp").subject()
     for function, (case, *_) in (
         (stochastic_rounding.keeps_the_mean, stochastic_rounding.MEANS),
         (stochastic_rounding.draws_anew, stochastic_rounding.DRAWS),
@@ -60,7 +59,7 @@ def test_what_is_rounded_to_the_nearest_is_not_judged_by_chance() -> None:
 
 
 def test_every_share_of_the_ladder_is_met_and_counted() -> None:
-    subject = subject_of(next(m for m in MUTANTS if m.name == "by-chance"))
+    subject = next(m for m in MUTANTS if m.name == "by-chance").subject()
     counted = list(stochastic_rounding.keeps_the_mean(subject, stochastic_rounding.MEANS[0], "bfloat16"))
     assert len(counted) == 1 + 4 * stochastic_rounding.SHARES
     shares = [float(c.expected) for c in counted[1:]]

@@ -261,12 +261,12 @@ def test_numpy_optimizers_are_not_judged_on_what_torch_alone_has() -> None:
 
 
 def test_slow_moments_that_stand_still_are_measured_where_they_are_declared_and_failed_where_not() -> None:
-    from conformance.engine.mutation import mutants_of, subject_of
+    from conformance.engine.mutation import mutants_of
 
     (check,) = [c for c in REQUIREMENTS.checks if c.requirement == "ADM-48"]
     case = next(c for c in check.cases if c.id == "forgets")
     still = next(m for m in mutants_of("ademamix") if m.name == "slow-ema-stands-still")
-    assert not worst_of(run_check(check, subject_of(still), case, "bfloat16")).passed
-    declared = replace(subject_of(still), numerical_class="parameter-dtype-moments")
+    assert not worst_of(run_check(check, still.subject(), case, "bfloat16")).passed
+    declared = replace(still.subject(), numerical_class="parameter-dtype-moments")
     with pytest.raises(Unsupported, match=r"declares parameter-dtype-moments: .* it made -?\d+% \(even elements\)"):
         run_check(check, declared, case, "bfloat16")

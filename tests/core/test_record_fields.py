@@ -73,7 +73,7 @@ MEASURED = {
 SERIES = {"label": "a", "x": [1.0], "y": [2.0], "low": [1.0], "high": [3.0]}
 CLAIM = made.claim("ADM-C1", "ademamix", "holds", series=[SERIES], axes={"x": "n", "y": "e", "log": "y"})
 LINES = [
-    {**made.result("ademamix/torch", "ADM-01", "d8", "float32", 0.5), "resolution": 0.001},
+    {**made.result("ademamix/torch", "ADM-01", "d8", "float32", 0.5), "resolution": 0.001, "candidates": ["x"]},
     made.mutant("ademamix", "ademamix/bug", "Is wrong.", ["ADM-01"], {"ADM-01": 9.0, "ADM-02": "error"}, ["ADM-01"]),
     MEASURED,
     CLAIM,

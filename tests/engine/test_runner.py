@@ -23,7 +23,7 @@ def judged(monkeypatch: pytest.MonkeyPatch, *comparisons: Comparison) -> Verdict
         yield from comparisons
 
     monkeypatch.setattr(runner, "connect", lambda implementation, device: None)
-    monkeypatch.setattr(runner, "resembling", lambda *arguments: "")
+    monkeypatch.setattr(runner, "resembling", lambda *arguments: ())
     return runner.run_test_case(runner.TestCase(PARSER, Check("RIG-01", check, (Plain(id="a"),)), Plain(id="a"), "", "cpu"))
 
 
