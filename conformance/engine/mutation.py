@@ -89,8 +89,8 @@ OnFailure = Callable[[Mutant, Check, Case, str, list[Comparison]], object]
 def run_mutant(mutant: Mutant, every_dtype: bool = True, on_failure: OnFailure = lambda *failure: None) -> MutantResult:
     """Run every check and case of its system on a mutant. A crash counts as a kill with margin inf.
 
-    Without ``every_dtype`` each case runs in one dtype, in turn, which takes a third of the time. Each has a subject made anew, so
-    that no verdict depends on the order. ``on_failure`` is called with each failure that is no crash.
+    Without ``every_dtype`` each case runs in one dtype, in turn, which takes a third of the time. Each has a subject made
+    anew, so that no verdict depends on the order. ``on_failure`` is called with each failure that is no crash.
     """
     turns = Turns()
     killers: dict[str, float] = {}
