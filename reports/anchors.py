@@ -1,4 +1,4 @@
-"""Make safe names of findings and files from record strings."""
+"""Make safe names of findings, files and pages from record strings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,17 @@ def finding(implementation: str, requirement: str) -> str:
 
     Dots separate the parts and occur nowhere else, so that no heading and no other finding has the same name.
     """
-    return ".".join(["finding", *(file_name(part) for part in (*implementation.split("/", 1), requirement))])
+    return ".".join(["finding", *_parts(implementation), file_name(requirement)])
+
+
+def implementation_page(implementation: str) -> str:
+    """The path of an implementation's page, such as ``pages/ademamix.optax``."""
+    return f"pages/{'.'.join(_parts(implementation))}"
+
+
+def system_page(system: str) -> str:
+    """The path of a system's page, such as ``pages/ademamix``."""
+    return f"pages/{file_name(system)}"
 
 
 def file_name(text: str) -> str:
@@ -24,3 +34,7 @@ def file_name(text: str) -> str:
     if text and not _UNSAFE.search(text):
         return text
     return f"{_UNSAFE.sub('-', text)[:40]}-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}"
+
+
+def _parts(implementation: str) -> list[str]:
+    return [file_name(part) for part in implementation.split("/", 1)]

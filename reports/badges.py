@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from xml.sax.saxutils import escape, quoteattr
 
-from conformance.records.schema import SystemRecord
+from conformance.records.schema import Level, SystemRecord
 from reports.anchors import file_name
 from reports.charts.font import drawable, text_width
 from reports.charts.style import BLUE, INK, QUIET
 from reports.charts.svg import SIGNATURE
 from reports.evidence import Evidence
-from reports.numbers import count, margin, percent
-from reports.ranking import STATUS_WORDS, RankingRow, Status, ranking
+from reports.numbers import margin, percent
+from reports.ranking import RIGHT, STATUS_WORDS, RankingRow, Status, ranking
 
-GROUNDS = {Status.CONFORMS: BLUE, Status.FAILS: "#a84300", Status.CRASHES: INK, Status.NOT_JUDGED: QUIET}
+GROUNDS = {
+    Status.RIGHT: BLUE,
+    Status.BESIDE: BLUE,
+    Status.WRONG: "#a84300",
+    Status.CRASHES: INK,
+    Status.PARTLY: QUIET,
+    Status.NOT_JUDGED: QUIET,
+}
 """Background colours on which white text of this size is readable."""
 LABEL_GROUND = "#3d444d"
 HEIGHT, SIZE, PAD, BASELINE = 20, 11, 7, 14
 FONT = "Verdana, 'DejaVu Sans', Geneva, sans-serif"
-LONGEST = 40
+LONGEST = 60
 
 
 def badges(evidence: Evidence) -> dict[str, bytes]:
@@ -32,28 +39,37 @@ def badges(evidence: Evidence) -> dict[str, bytes]:
 
 
 def words(row: RankingRow) -> str:
-    """The right half: ``conforms 0.216, 61.0 % judged``, ``fails ADM-09 and 2 more``, ``crashes ADM-42``, ``not judged``."""
-    if row.status is Status.CONFORMS:
-        partly = f", {percent(row.judged_cases / row.all_cases)} judged" if row.judged_cases < row.all_cases else ""
-        return f"conforms {margin(row.ranked_margin)}{partly}" if row.ranked_margin else f"conforms exactly{partly}"
-    if row.status is Status.NOT_JUDGED:
-        return STATUS_WORDS[row.status]
-    ids = row.failing if row.status is Status.FAILS else row.crashing
+    """The right half: ``computes the paper 0.216``, ``differs: ADM-09 and 2 more``, ``crashes: ADM-42``, ``not judged``.
+
+    One that computes the paper, but breaks a promise of its host, says at how many requirements: ``..., interface: 2``.
+    """
+    if row.status in RIGHT:
+        return ", ".join([_right(row), *(f"{v.level.value}: {len(v.broken)}" for v in row.levels if v.decides and v.red)])
+    ids = row.at(Level.DEFINITION).broken
+    if not ids:
+        return f"{row.words}, {percent(row.share)}" if row.share and row.status is Status.PARTLY else row.words
     more = f" and {len(ids) - 1} more" if len(ids) > 1 else ""
-    return f"{'fails' if row.status is Status.FAILS else 'crashes'} {drawable(ids[0], LONGEST // 2)}{more}"
+    verb = "as the authors" if row.as_authors else "crashes" if row.status is Status.CRASHES else "differs"
+    return f"{verb}: {drawable(ids[0], LONGEST // 2)}{more}"
+
+
+def _right(row: RankingRow) -> str:
+    if not row.is_ranked:
+        return STATUS_WORDS[row.status]
+    return f"computes the paper {margin(row.margin)}" if row.margin else "computes the paper exactly"
 
 
 def _description(system: SystemRecord, row: RankingRow) -> str:
     """The badge in full, for a screen reader and a tooltip."""
     version = f" {row.implementation.version}" if row.implementation.version else ""
-    text = f"{row.implementation.name}{version} on {system.title}: {STATUS_WORDS[row.status]}"
-    if row.status is Status.CONFORMS and row.ranked is not None:
-        dtype = f" in {row.ranked.dtype}" if row.ranked.dtype else ""
-        text += f", worst margin {margin(row.ranked.margin)}{dtype} (up to 1 passes)"
-    ids = sorted({*row.failing, *row.crashing})
-    if ids:
-        text += f" to {count(len(ids), 'requirement')}: {', '.join(ids)}" if row.failing else f" in {', '.join(ids)}"
-    return text
+    text = f"{row.implementation.name}{version} on {system.title}: {row.words}"
+    if row.is_ranked:
+        dtype = f" in {row.dtype}" if row.dtype else ""
+        text += (
+            f", worst margin {margin(row.margin)}{dtype} (up to 1 passes), {percent(row.share)} of the definition judged there"
+        )
+    told = [f"{verdict.level.value} {', '.join(verdict.broken)}" for verdict in row.levels if verdict.broken]
+    return f"{text}. Not met: {'; '.join(told)}." if told else f"{text}."
 
 
 def draw(label: str, value: str, ground: str, description: str) -> bytes:

@@ -54,13 +54,18 @@ def _index(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("folder", metavar="FOLDER", help="such as reports/published")
     options = parser.parse_args(arguments)
-    from reports.report_index import SIGNATURE, report_index
+    from reports.report_index import FINDINGS, SIGNATURE, findings_index, report_index
 
-    target = Path(options.folder) / "README.md"
-    if target.exists() and not target.read_text(encoding="utf-8").startswith(SIGNATURE):
-        raise ReportError(f"{target} was not rendered by this command and is left alone")
-    target.write_text(report_index(Path(options.folder)), encoding="utf-8")
-    print(f"wrote {target}")
+    folder = Path(options.folder)
+    pages = {folder / "README.md": report_index}
+    if (folder / FINDINGS).is_dir():
+        pages[folder / FINDINGS / "README.md"] = findings_index
+    for target in pages:
+        if target.exists() and not target.read_text(encoding="utf-8").startswith(SIGNATURE):
+            raise ReportError(f"{target} was not rendered by this command and is left alone")
+    for target, page in sorted(pages.items(), reverse=True):
+        target.write_text(page(folder), encoding="utf-8")
+        print(f"wrote {target}")
     return 0
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, TypeAlias
 
 _HIDDEN_CATEGORIES = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
 """Characters that are not seen, or that reorder what is seen (bidirectional overrides): written out as escapes."""
@@ -48,7 +48,7 @@ class Emphasis:
 
 @dataclass(frozen=True)
 class Link:
-    """``target`` is a path or a ``#place``, and never a record's string."""
+    """``target`` is a path, a `page` or a ``#place``, and never a record's string. Paths begin at the report's folder."""
 
     content: Inline
     target: str
@@ -81,6 +81,8 @@ class Table:
     headers: Sequence[Inline]
     rows: Sequence[Sequence[Inline]]
     align: str = ""
+    signs: bool = False
+    """Whether each cell holds one sign under a name that is written upright, as narrow as the screen is."""
 
     def __post_init__(self) -> None:
         width = len(self.headers)
@@ -118,11 +120,53 @@ class Section:
 Block: TypeAlias = "Inline | BulletList | Table | CodeBlock | Details | Section"
 
 
+FRONT = "README"
+"""The path of the first page."""
+
+
 @dataclass(frozen=True)
 class Document:
+    """One page. ``path`` is that of its file without the ending, ``links`` lead to the other pages."""
+
     title: str
     lead: Inline
     sections: Sequence[Section]
+    path: str = FRONT
+    links: Sequence[Link] = ()
+
+
+def page(path: str, place: str = "") -> str:
+    """The target of a link to a page of the report, and a place on it."""
+    return f"{path}.page{f'#{place}' if place else ''}"
+
+
+def located(document: Document, ending: str, front: str = FRONT) -> Document:
+    """The document with its links as they are written from where it lies, to pages whose files have this ending."""
+    up = "../" * document.path.count("/")
+
+    def target(link: str) -> str:
+        path, mark, place = link.partition("#")
+        if not path or (path == page(document.path) and place):
+            return f"{mark}{place}"
+        name = path.removesuffix(".page")
+        if name == path:
+            return f"{up}{link}"
+        return f"{up}{front if name == FRONT else name}{ending}{mark}{place}"
+
+    def moved(part: Any) -> Any:
+        match part:
+            case Link(content, to):
+                return Link(moved(content), target(to))
+            case Figure(path, description):
+                return Figure(up + path, description)
+            case list() | tuple():
+                return type(part)(map(moved, part))
+            case _ if is_dataclass(part) and not isinstance(part, type):
+                return replace(part, **{field.name: moved(getattr(part, field.name)) for field in fields(part)})
+        return part
+
+    moved_document: Document = moved(document)
+    return moved_document
 
 
 def inline(template: str, *parts: Inline) -> Inline:

@@ -24,10 +24,16 @@ WIDEST_PADDED = 160
 
 
 def render(document: doc.Document) -> str:
-    """The whole page, with links to its sections below the title."""
+    """The whole page, with links to the other pages and to its sections below the title."""
+    document = doc.located(document, ".md")
     titles = [doc.readable(section.title) for section in document.sections]
-    contents = " · ".join(f"[{title}](#{title.lower().replace(' ', '-')})" for title in titles)
-    return "\n\n".join([f"# {document.title}", _block(document.lead, 2), contents, blocks(document.sections)]) + "\n"
+    # The place is what a forge makes of the heading.
+    contents = " · ".join(
+        f"[{inline(title)}](#{re.sub('[^a-z0-9 -]', '', title.lower()).replace(' ', '-')})" for title in titles
+    )
+    pages = " · ".join(inline(link) for link in document.links)
+    parts = [f"# {inline(document.title)}", pages, _block(document.lead, 2), contents if len(titles) > 1 else ""]
+    return "\n\n".join([*filter(None, parts), blocks(document.sections)]) + "\n"
 
 
 def blocks(body: Iterable[doc.Block], level: int = 2) -> str:

@@ -25,6 +25,7 @@ from conformance.records.schema import (
     Verdict,
     VerdictRecord,
 )
+from reports import declared
 from reports.evidence import Evidence, Source, natural
 
 Study = TypeVar("Study", ClaimRecord, CurveRecord)
@@ -161,11 +162,19 @@ class _Merger:
         return Evidence(
             suite=suite,
             sources=sources,
-            systems=tuple(self.systems.values()),
+            systems=tuple(map(declared.system, self.systems.values())),
             requirements=tuple(
-                sorted(self.requirements.values(), key=lambda each: (rank.get(each.system, last), each.system, each.id))
+                sorted(
+                    map(declared.requirement, self.requirements.values()),
+                    key=lambda each: (rank.get(each.system, last), each.system, each.id),
+                )
             ),
-            implementations=tuple(sorted(implementations.values(), key=lambda each: (rank.get(each.system, last), each.name))),
+            implementations=tuple(
+                sorted(
+                    map(declared.implementation, implementations.values()),
+                    key=lambda each: (rank.get(each.system, last), each.name),
+                )
+            ),
             results=results,
             mutants=tuple(mutant for _, (mutant, _) in sorted(self.mutants.items())),
             measurements=tuple(sorted(self.measurements, key=_measurement_order)),

@@ -56,7 +56,7 @@ def _replace(files: Mapping[str, bytes], temporary: Path, folder: Path) -> None:
     """Move the files in, the pages last, so that they never name a plot that is not there yet; remove our old ones."""
     for name in sorted(files, key=lambda name: (name == "README.md", name == "index.html", name)):
         os.replace(temporary / name, _with_parents(folder / name))
-    for pattern in ("plots/*.svg", "badges/*/*.svg"):
+    for pattern in ("plots/*.svg", "badges/*/*.svg", "pages/*.md", "pages/*.html"):
         for path in sorted(folder.glob(pattern)):
             name = path.relative_to(folder).as_posix()
             if name not in files and _is_ours(folder, name):
@@ -70,7 +70,7 @@ def _with_parents(path: Path) -> Path:
 
 def _is_ours(folder: Path, name: str) -> bool:
     """Whether our signature is one of the file's first two lines (an SVG has its XML declaration before it)."""
-    signature = {"README.md": SIGNATURE, "index.html": WEB_SIGNATURE}.get(name, PLOT_SIGNATURE)
+    signature = {".md": SIGNATURE, ".html": WEB_SIGNATURE}.get(Path(name).suffix, PLOT_SIGNATURE)
     try:
         with (folder / name).open("rb") as file:
             return signature.encode("utf-8") in [file.readline().rstrip(b"\r\n") for _ in range(2)]

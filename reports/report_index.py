@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import fnmatch
 import re
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 
-from reports import markdown
+from conformance.records.schema import Level
+from reports import declared, markdown
 from reports.document import Block, Code, Inline, Link, Strong, Table, inline
 from reports.evidence import Evidence
 from reports.merge import load
 from reports.numbers import count, listing
-from reports.sections.summary import days, devices, machine_names, verdict
+from reports.sections.provenance import days, devices, machine_names, verdict
 
 SIGNATURE = (
     "<!-- Rendered by `python -m reports index` of Gaugeblock; changes made here are lost when it is rendered again. -->"
@@ -20,26 +23,103 @@ FINDINGS = "findings"
 """The folder of write-ups, beside the folders of the reports."""
 MACHINE_CODE = "sass"
 """The folder of what was read from compiled kernels, likewise."""
+ABOUT: tuple[Block, ...] = (
+    "What was found in published implementations, one file each: what a source says, what the package does instead, a few "
+    "lines that show it and need nothing of ours, and what would fix it. Each can be sent to its authors as it stands. "
+    "Our tests run every one whose version is installed, or lies in a folder of its own, and compare what it prints.",
+    'In a file, "Judged as" names implementations of the reports, "Rules" what is broken, and "Follows from it" rules that '
+    "fail for the same reason alone: their cases need what is broken.",
+)
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.md")
+
+
+_ID = re.compile(r"\b[A-Z]{3}-\d+")
+_NAME = re.compile(r"`([^`]+)`")
 
 
 @dataclass(frozen=True)
 class WriteUp:
-    """A text on one finding, written by hand: its title, and the link to it from a report's page."""
+    """A text on one finding, written by hand: its title, the link to it from a report, and what its first lines say."""
 
     title: str
     path: str
+    found: str = ""
+    """Package and version, such as ```heavyball` 2.3.1, fixed in 3.0.0``."""
+    names: tuple[str, ...] = ()
+    """The implementations that it is about, as patterns of a shell."""
+    rules: str = ""
+    follows: str = ""
+    reported: str = ""
+
+    @property
+    def short(self) -> str:
+        return PurePosixPath(self.path).stem
+
+    @property
+    def package(self) -> str:
+        return next(iter(_NAME.findall(self.found)), "-")
+
+    @property
+    def version(self) -> str:
+        return self.found.partition("` ")[2].partition(",")[0] or "-"
+
+    @property
+    def status(self) -> str:
+        """``found in 2.3.1, fixed in 3.0.0, not reported yet``."""
+        fixed = re.search(r"fixed in ([\w.]+)", self.found)
+        parts = [f"found in {self.version}", *([fixed.group()] if fixed else [])]
+        return ", ".join([*parts, f"reported: {self.reported}" if self.reported else "not reported yet"])
+
+    @property
+    def level(self) -> str:
+        """The level of the first rule that is broken."""
+        levels = [each.level.value for id_ in _ID.findall(self.rules) if (each := declared.by_id(id_)) and each.level]
+        return levels[0] if levels else "-"
+
+    def tells(self, slug: str, requirement: str) -> bool:
+        """Whether it explains why that implementation does not meet that requirement."""
+        about = requirement in _ID.findall(f"{self.rules} {self.follows}") or "every other" in self.rules
+        return about and any(fnmatch.fnmatchcase(slug, pattern) for pattern in self.names)
 
 
 def write_ups(report: Path) -> tuple[WriteUp, ...]:
     """Those that lie in ``findings/`` beside the report's folder; none where there is no such folder."""
-    found = []
-    for file in sorted((report.parent / FINDINGS).glob("*.md")):
-        if file.name != "README.md" and _FILE_NAME.fullmatch(file.name) and file.is_file():
-            lines = file.read_text(encoding="utf-8").split("\n")
-            title = next((line[2:].strip() for line in lines if line.startswith("# ")), file.stem)
-            found.append(WriteUp(title, f"../{FINDINGS}/{file.name}"))
-    return tuple(found)
+    return tuple(
+        _read(file)
+        for file in sorted((report.parent / FINDINGS).glob("*.md"))
+        if file.name != "README.md" and _FILE_NAME.fullmatch(file.name) and file.is_file()
+    )
+
+
+def _read(file: Path) -> WriteUp:
+    text = file.read_text(encoding="utf-8")
+    title = re.search(r"^# (.*)", text, re.MULTILINE)
+    said = dict(re.findall(r"^- ([A-Z][a-z ]+): (.*)$", text, re.MULTILINE))
+    return WriteUp(
+        title.group(1).strip() if title else file.stem,
+        f"../{FINDINGS}/{file.name}",
+        said.get("Found in", ""),
+        tuple(_NAME.findall(said.get("Judged as", ""))),
+        said.get("Rules", ""),
+        said.get("Follows from it", ""),
+        said.get("Reported", ""),
+    )
+
+
+def lines_of(texts: Sequence[WriteUp]) -> list[list[Inline]]:
+    """Level, package, version, title with its link, and status of each, the definition's first."""
+    order = {level.value: place for place, level in enumerate(Level)}
+    return [
+        [text.level, Code(text.package), text.version, Link(text.title, text.path), text.status]
+        for text in sorted(texts, key=lambda text: (order.get(text.level, len(order)), text.package, text.path))
+    ]
+
+
+def findings_index(folder: Path) -> str:
+    """The Markdown page that lists the texts of ``folder/findings``."""
+    texts = [replace(text, path=PurePosixPath(text.path).name) for text in write_ups(folder / "report")]
+    parts = [*ABOUT, Table(["Level", "Package", "Version", "What was found", "Status"], lines_of(texts))]
+    return f"{SIGNATURE}\n\n# Findings\n\n{markdown.blocks(parts)}\n"
 
 
 def report_index(folder: Path) -> str:

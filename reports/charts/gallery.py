@@ -36,7 +36,7 @@ class Gallery:
     """The charts by what they show; ``files`` holds their bytes by relative path."""
 
     files: dict[str, bytes] = field(default_factory=dict)
-    margins: list[tuple[str, Figure]] = field(default_factory=list)
+    margins: dict[str, Figure] = field(default_factory=dict)
     mutants: dict[str, Figure] = field(default_factory=dict)
     roofs: dict[str, list[Figure]] = field(default_factory=dict)
     scaling: dict[str, list[Figure]] = field(default_factory=dict)
@@ -66,7 +66,7 @@ def gallery(evidence: Evidence) -> Gallery:
         name = file_name(system.name) or "system"
         margins = margin_chart(evidence, system)
         if margins is not None:
-            found.margins.append((system.title, found.add(name, margins)))
+            found.margins[system.name] = found.add(name, margins)
         mutants = mutant_chart(evidence, system)
         if mutants is not None:
             found.mutants[system.name] = found.add(f"{name}-bugs", mutants)

@@ -27,15 +27,25 @@ from reports.charts.style import (
 )
 from reports.evidence import Evidence
 from reports.numbers import count, listing, margin, significant
-from reports.ranking import STATUS_WORDS, MainWorkload, RankingRow, Status, main_workload, ranking, ranking_dtype
+from reports.ranking import (
+    RIGHT,
+    STATUS_WORDS,
+    MainWorkload,
+    RankingRow,
+    Status,
+    current,
+    main_workload,
+    ranking,
+    ranking_dtype,
+)
 
 LOOKS: dict[Status, dict[str, Any]] = {
-    Status.CONFORMS: {"marker": "o", "color": BLUE, "markersize": 7.5},
-    Status.FAILS: {"marker": "X", "color": VERMILLION, "markersize": 8},
+    Status.RIGHT: {"marker": "o", "color": BLUE, "markersize": 7.5},
+    Status.WRONG: {"marker": "X", "color": VERMILLION, "markersize": 8},
     Status.CRASHES: {"marker": "s", "color": BLACK, "markerfacecolor": CARD, "markeredgecolor": BLACK, "markeredgewidth": 1.5},
 }
 """Told apart by shape and by colour."""
-VERBS = {Status.CONFORMS: "conform", Status.FAILS: "do not conform", Status.CRASHES: "crash"}
+VERBS = {Status.RIGHT: "compute the paper", Status.WRONG: "differ from the paper", Status.CRASHES: "crash"}
 HALF, BESIDE = 0.5, 0.3
 """The axis of passing margins begins at ``HALF`` or below; with a margin of 0 it goes beyond 0 by this part of its linear
 range."""
@@ -60,7 +70,7 @@ class Point:
 
 @dataclass(frozen=True)
 class MarginChart:
-    """``points`` are in the order of the ranking; ``left_out`` were tested, but crashed in every case."""
+    """``points`` are in the order of the ranking; ``left_out`` were judged too little in that dtype."""
 
     system: str
     title: str
@@ -73,7 +83,7 @@ class MarginChart:
     @property
     def description(self) -> str:
         """Everything that the chart shows, as text."""
-        sentences = [f"Worst margin and speed of {count(len(self.points), 'implementation')} of {self.title}"]
+        sentences = [f"Margin and speed of {count(len(self.points), 'implementation')} of {self.title}"]
         if self.where:
             sentences[0] += f", speed on {self.where}"
         for status, verb in VERBS.items():
@@ -81,11 +91,11 @@ class MarginChart:
             if names:
                 sentences.append(f"{verb.capitalize()}: {listing(names)}")
         if self.left_out:
-            sentences.append(f"Crashed in every case: {listing(self.left_out)}")
+            sentences.append(f"Judged too little in this dtype: {listing(self.left_out)}")
         return ". ".join(sentences) + "."
 
     def figure(self) -> Figure:
-        left_out = f"; crashed in every case, so without a margin: {', '.join(self.left_out)}" if self.left_out else ""
+        left_out = f"; judged too little in it: {', '.join(self.left_out)}" if self.left_out else ""
         timed = any(_drawn(point.speed) for point in self.points)
         failed = any(point.margin > 1 for point in self.points)
         figure = Figure()
@@ -104,9 +114,14 @@ class MarginChart:
 
 def margin_chart(evidence: Evidence, system: SystemRecord) -> MarginChart | None:
     """The chart of one system; None where no implementation has a margin."""
-    found = [row for row in ranking(evidence, system.name) if row.status is not Status.NOT_JUDGED]
     main = main_workload(evidence, system.name)
-    points = tuple(_point(row, main) for row in found if row.ranked_margin is not None)
+    rows = sorted(
+        current(ranking(evidence, system.name), evidence), key=lambda row: (not row.is_ranked, row.status, row.margin or 0)
+    )
+    shown = [
+        row for row in rows if row.margin is not None and (row.is_ranked or (row.status in LOOKS and row.status not in RIGHT))
+    ]
+    points = tuple(_point(row, main) for row in shown)
     if not points:
         return None
     dtype = ranking_dtype(evidence, system.name)
@@ -115,19 +130,22 @@ def margin_chart(evidence: Evidence, system: SystemRecord) -> MarginChart | None
     return MarginChart(
         system=system.name,
         title=system.title,
-        subtitle=f"worst margin{f' in {dtype}' if dtype else ''}" + (f", and speed on {where}" if timed else ""),
+        subtitle=f"margin of the definition{f' in {dtype}' if dtype else ''}" + (f", and speed on {where}" if timed else ""),
         points=points,
-        left_out=tuple(row.implementation.slug for row in found if row.ranked_margin is None),
+        left_out=tuple(row.implementation.slug for row in rows if row.status < Status.PARTLY and row not in shown),
         where=where,
     )
 
 
 def _point(row: RankingRow, main: MainWorkload | None) -> Point:
-    assert row.ranked_margin is not None
     name = row.implementation.name
     measured = main.measurements.get(name) if main is not None else None
     speeds = (None, None, None) if measured is None else (measured.speed, measured.ratio_low, measured.ratio_high)
-    return Point(row.implementation.slug, row.status, row.ranked_margin, *speeds, main is not None and name == main.baseline)
+    status = Status.RIGHT if row.status in RIGHT else row.status
+    elsewhere = " (in another dtype)" if status is Status.WRONG and (row.margin or 0.0) <= 1 else ""
+    return Point(
+        f"{row.implementation.slug}{elsewhere}", status, row.margin or 0.0, *speeds, main is not None and name == main.baseline
+    )
 
 
 def _words(point: Point) -> str:
@@ -149,7 +167,7 @@ def _draw_passes(axes: Axes, points: Sequence[Point]) -> None:
     else:
         axes.set(xscale="log", xlim=(min(0.9 * least, HALF), 1))
     axes.set_title("passes", color=BLUE, size=TEXT_SIZE)
-    axes.set_xlabel("worst margin")
+    axes.set_xlabel("margin")
     _mark(axes, points, [point.margin if point.margin <= 1 else None for point in points])
     axes.axvline(1, color=VERMILLION)
 

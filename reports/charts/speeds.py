@@ -111,7 +111,7 @@ def labelled(name: str, rows: Sequence[RankingRow]) -> str:
     """An implementation's name in a legend, which says where its results do not conform."""
     status = {row.implementation.name: row.status for row in rows}.get(name, Status.NOT_JUDGED)
     slug = name.partition("/")[2] or name
-    return {Status.FAILS: f"{slug} (fails)", Status.CRASHES: f"{slug} (crashes)"}.get(status, slug)
+    return {Status.WRONG: f"{slug} (differs)", Status.CRASHES: f"{slug} (crashes)"}.get(status, slug)
 
 
 def _ranked(measurements: Sequence[MeasurementRecord], rows: Sequence[RankingRow]) -> list[MeasurementRecord]:

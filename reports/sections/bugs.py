@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from conformance.records.schema import MutantRecord, SystemRecord
 from reports.charts.mutants import columns, idle, planted, short_name
-from reports.document import Block, BulletList, Code, Details, Figure, Inline, Section, Strong, Table, joined, slug
+from reports.document import Block, BulletList, Code, Details, Figure, Inline, Section, Strong, Table, joined
 from reports.evidence import Evidence
 from reports.numbers import count, listing, margin, share
 
@@ -20,18 +20,16 @@ LEGEND = (
 )
 
 
-def bugs(evidence: Evidence, drawn: Mapping[str, Figure]) -> list[Block]:
+def bugs(evidence: Evidence, drawn: Mapping[str, Figure]) -> list[Section]:
     """Rates, the chart (``drawn``: by system), survivors and false alarms of each system."""
-    if not evidence.mutants:
-        return ["None of these runs tested the suite by its mutants."]
     sections = []
     for system in evidence.systems:
         mutants = [killed for killed in evidence.mutants if killed.system == system.name]
         body: list[Block] = ["None of these runs tested the suite by mutants of this system."]
         if mutants:
             body = _system(evidence, system, mutants, drawn.get(system.name))
-        sections.append(Section(f"Mutants: {system.title}", body, [slug(f"Planted bugs: {system.title}")]))
-    return [LEGEND, *sections]
+        sections.append(Section(f"Mutants: {system.title}", body))
+    return sections
 
 
 def _system(evidence: Evidence, system: SystemRecord, mutants: Sequence[MutantRecord], drawn: Figure | None) -> list[Block]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from conformance.records.schema import ClaimRecord, SystemRecord
 from reports.charts.gallery import Gallery
 from reports.document import Block, Code, CodeBlock, Details, Emphasis, Inline, Section, Strong, Table, inline
 from reports.evidence import Evidence
-from reports.numbers import listing, si, significant
+from reports.numbers import si, significant
 
 INTRODUCTION = inline(
     "What the papers say that can be measured, beside what was measured in these runs. {} and {} are about "
@@ -21,12 +19,13 @@ MEASURED = {"holds": "holds", "does not hold": "does not hold", "undecided": "un
 WORDS = MEASURED | {"not run": "not measured", "unsupported": "not measured", "error": "not measured (error)"}
 
 
-def claims(evidence: Evidence, gallery: Gallery) -> list[Block]:
+def claims(evidence: Evidence, gallery: Gallery) -> list[Section]:
     """A table per system, then each claim with its plot and its setting."""
     if not evidence.claims:
-        return [inline("None of these runs measured what the papers claim ({} does).", Code(COMMAND + " --records=FILE"))]
+        said = inline("None of these runs measured what the papers claim ({} does).", Code(COMMAND + " --records=FILE"))
+        return [Section("Claims", [said])]
     own = {system: [claim for claim in evidence.claims if claim.system == system.name] for system in evidence.systems}
-    return [INTRODUCTION, *(_system(system, found, gallery) for system, found in own.items() if found)]
+    return [_system(system, found, gallery) for system, found in own.items() if found]
 
 
 def _system(system: SystemRecord, own: list[ClaimRecord], gallery: Gallery) -> Section:
@@ -96,13 +95,3 @@ def _setting(value: object) -> str:
             return ", ".join(f"{key} {_setting(inner)}" for key, inner in sorted(value.items()))
         case _:
             return str(value)
-
-
-def tally(evidence: Evidence, system: str) -> str:
-    """``2 hold (A, B) and 1 does not (C)``: one line for the summary; empty where none was measured."""
-    words = []
-    for name, one, many in (("holds", "holds", "hold"), ("does not hold", "does not", "do not"), ("undecided",) * 3):
-        ids = Counter(claim.id for claim in evidence.claims if claim.system == system and claim.verdict == name)
-        if ids:
-            words.append(f"{ids.total()} {one if ids.total() == 1 else many} ({listing(ids)})")
-    return listing(words)

@@ -18,11 +18,12 @@ COMMAND = "python -m conformance.studies.curves --records=FILE"
 MOST_COLUMNS = 9
 
 
-def curves(evidence: Evidence, gallery: Gallery) -> list[Block]:
+def curves(evidence: Evidence, gallery: Gallery) -> list[Section]:
     """A plot per curve, device and dtype."""
     if not evidence.curves:
-        return [inline("None of these runs followed the error along a length ({} does).", Code(COMMAND))]
-    parts: list[Block] = [INTRODUCTION]
+        said = inline("None of these runs followed the error along a length ({} does).", Code(COMMAND))
+        return [Section("Accuracy against length", [said])]
+    parts: list[Section] = []
     for system in evidence.systems:
         body: list[Block] = []
         for picture, traces in gallery.curves.get(system.name, []):
@@ -34,7 +35,7 @@ def curves(evidence: Evidence, gallery: Gallery) -> list[Block]:
                 [Code(short_name(t.implementation)), t.title, t.verdict, t.message or "-"] for t in absent
             ]
             body.append(Details("Not followed", [Table(["Implementation", "Curve", "Outcome", "Reason"], rows)]))
-        parts += [Section(f"Accuracy: {system.title}", body)] if body else []
+        parts += [Section(f"Accuracy: {system.title}", [INTRODUCTION, *body])] if body else []
     return parts
 
 

@@ -1,56 +1,93 @@
-"""Every deviation, with the requirement, its source, the worst case and the command that shows it again."""
+"""Every deviation: the list of all, and one entry with the worst case and the command that shows it again."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
 
-from conformance.records.schema import JUDGED, ImplementationRecord, Verdict, VerdictRecord
-from reports.anchors import finding
-from reports.document import Block, BulletList, Code, CodeBlock, Details, Inline, Link, Section, Strong, Table, inline, joined
+from conformance.records.level_verdicts import is_as_authors
+from conformance.records.schema import JUDGED, Level, SystemRecord, Verdict, VerdictRecord
+from reports.anchors import finding, implementation_page
+from reports.document import (
+    Block,
+    Code,
+    CodeBlock,
+    Details,
+    Inline,
+    Link,
+    Section,
+    Strong,
+    Table,
+    inline,
+    joined,
+    page,
+)
 from reports.evidence import Evidence
 from reports.numbers import count, margin
-from reports.ranking import of_requirement, ranking, requirement_named, worst_first
-from reports.report_index import WriteUp
-from reports.sections.releases import releases
+from reports.ranking import RankingRow, of_requirement, ranking, requirement_named, worst_first
+from reports.report_index import WriteUp, lines_of
+from reports.sections.releases import fixed_in
 
 _NUMBER = re.compile(r"0x[0-9a-f]+|[0-9]+", re.IGNORECASE)
 
 INTRODUCTION = (
-    "What follows states where an implementation differs from a requirement as this suite reads it; each entry names the "
-    "requirement's source and the command that shows the difference again. A difference can be deliberate: the entry says "
-    "what differs, not why."
+    "Where an implementation differs from a requirement as this suite reads it. Each entry leads to the requirement's source "
+    "and the command that shows the difference again. A difference can be deliberate: the entry says what differs, not why."
 )
+HEADERS = ["Requirement", "Level", "Implementation", "Version", "Status", "Written up"]
 
 
-def findings(evidence: Evidence, written: Sequence[WriteUp] = ()) -> list[Block]:
-    """Grouped by implementation, in the order of the ranking; ``written`` are texts that say more."""
-    parts = [
-        _implementation(evidence, row.implementation, sorted({*row.failing, *row.crashing}))
-        for system in evidence.systems
-        for row in ranking(evidence, system.name)
-        if row.failing or row.crashing
-    ]
-    if not parts:
+def findings(evidence: Evidence, written: Sequence[WriteUp]) -> list[Section]:
+    """What is written up, ready to be sent; then, for each system, every requirement that an implementation does not meet."""
+    sections = []
+    if written:
+        headers = ["Level", "Package", "Version", "What was found", "Status"]
+        sections.append(Section("Written up, ready to be sent", [Table(headers, lines_of(written))]))
+    for system in evidence.systems:
+        rows = [line for row in ranking(evidence, system.name) for line in _lines(evidence, system, row, written)]
+        if rows:
+            rows.sort(key=lambda line: line[0])
+            sections.append(Section(system.title, [Table(HEADERS, [cells for _, cells in rows])]))
+    if not any(row.broken for system in evidence.systems for row in ranking(evidence, system.name)):
         judged = any(result.verdict in JUDGED for result in evidence.results)
-        return ["No deviation was found." if judged else "No case was judged in these runs, so there can be no finding."]
-    texts: list[Block] = [BulletList([Link(text.title, text.path) for text in written])] if written else []
-    return [INTRODUCTION, *(["Written up at length:", *texts] if texts else []), *parts, *releases(evidence)]
+        nothing = "No deviation was found." if judged else "No case was judged in these runs, so there can be no finding."
+        sections.append(Section("None", [nothing]))
+    return sections
 
 
-def _implementation(evidence: Evidence, implementation: ImplementationRecord, ids: list[str]) -> Section:
-    facts = [f"Described as: {implementation.summary.rstrip('.')}."] if implementation.summary else []
-    if implementation.numerical_class:
-        facts.append(f"Judged by the bounds of the class {implementation.numerical_class}.")
-    by_id = {id_: of_requirement(evidence.judgements_of(implementation.name), id_) for id_ in ids}
-    entries = [
-        _finding(evidence, implementation, together[0], by_id[together[0]])
+Line = tuple[tuple[int, str, str], list[Inline]]
+
+
+def _lines(evidence: Evidence, system: SystemRecord, row: RankingRow, written: Sequence[WriteUp]) -> list[Line]:
+    each = row.implementation
+    found: list[Line] = []
+    for verdict in row.levels:
+        for id_ in verdict.broken:
+            fixed = fixed_in(evidence, each, id_)
+            status = f"fixed in {fixed}" if fixed else f"found in {each.version}" if each.version else "found"
+            texts = [text for text in written if text.tells(each.slug, id_)]
+            told = joined(", ", [Link(text.short, text.path) for text in texts])
+            link = Link(id_, page(implementation_page(each.name), finding(each.name, id_)))
+            cells = [link, verdict.level.value, Code(each.slug), each.version or "-", (status, *_reported(texts)), told or "-"]
+            found.append(((list(Level).index(verdict.level), id_, each.name), cells))
+    return found
+
+
+def _reported(texts: Sequence[WriteUp]) -> list[str]:
+    reported = [text.reported for text in texts if text.reported]
+    return [f", reported: {reported[0]}"] if reported else [", not reported yet"] if texts else []
+
+
+def entries(evidence: Evidence, row: RankingRow) -> list[Section]:
+    """Each deviation of one implementation, the definition's first; requirements with one kind of crash share an entry."""
+    name = row.implementation.name
+    by_id = {id_: of_requirement(evidence.judgements_of(name), id_) for id_ in row.broken}
+    return [
+        _finding(evidence, row, together[0], by_id[together[0]])
         if len(together) == 1
-        else _crashes(implementation.name, together, [result for id_ in together for result in by_id[id_]])
+        else _crashes(name, together, [result for id_ in together for result in by_id[id_]])
         for together in _same_crash(by_id)
     ]
-    title = (Code(implementation.name), f" {implementation.version or ''}")
-    return Section(title, [*([" ".join(facts)] if facts else []), *entries])
 
 
 def _same_crash(by_id: Mapping[str, list[VerdictRecord]]) -> list[list[str]]:
@@ -77,16 +114,20 @@ def _crashes(implementation: str, ids: list[str], results: list[VerdictRecord]) 
     return _framed(f"{count(len(ids), 'requirement')}, one kind of crash", implementation, ids, [joined(" ", said), *body])
 
 
-def _finding(evidence: Evidence, implementation: ImplementationRecord, id_: str, results: list[VerdictRecord]) -> Section:
+def _finding(evidence: Evidence, row: RankingRow, id_: str, results: list[VerdictRecord]) -> Section:
+    implementation = row.implementation
     requirement = requirement_named(evidence, implementation.system, id_)
     judged = [result for result in results if result.verdict in JUDGED]
     failed = [result for result in results if result.verdict is Verdict.FAIL]
     crashed = [result for result in results if result.verdict is Verdict.ERROR]
     worst = min(failed or crashed, key=worst_first)
     numbers = [f"{len(found)} {word}" for found, word in ((failed, "fail"), (crashed, "crash")) if found]
-    said: list[Inline] = [f"Of {count(len(judged), 'judged case')}, {' and '.join(numbers)}."]
+    said: list[Inline] = [f"Level: {requirement.level.value}."] if requirement.level else []
+    said.append(f"Of {count(len(judged), 'judged case')}, {' and '.join(numbers)}.")
     if failed and worst.margin is not None:
         said.append(inline("Worst margin {}.", Strong(margin(worst.margin))))
+    if failed and all(map(is_as_authors, failed)):
+        said.append("The code published with the paper does the same.")
     if worst.resembles:
         sentence = worst.resembles.partition(": ")[2] or worst.resembles
         said.append(f"It looks like this mistake: “{sentence.rstrip('.')}”.")

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Mapping
 
 from conformance.records.io import KINDS
+from conformance.records.schema import JUDGED
 from reports.document import Block, BulletList, Code, CodeBlock, Emphasis, Inline, Section, Strong, Table, inline, joined
 from reports.evidence import Evidence, Source
-from reports.numbers import si, significant
+from reports.numbers import count, si, significant
+from reports.ranking import RIGHT, Status, ranking
+
+
+def sections(evidence: Evidence) -> list[Section]:
+    """The words, then the machines, the commands and the files."""
+    return [
+        Section("What the words mean", meanings()),
+        Section("Environment", environment(evidence)),
+        Section("How to reproduce", reproduction(evidence)),
+        Section("Record files", record_files(evidence)),
+    ]
 
 
 def meanings() -> list[Block]:
@@ -120,3 +133,74 @@ def _command(source: Source) -> str:
     words += ["-k", options.keyword] if options.keyword else []
     words += ["--benchmark-only"] if options.benchmark else []
     return shlex.join([*words, f"--records={source.name}"])
+
+
+def verdict(evidence: Evidence) -> str:
+    """How many compute their paper, and how many do not, in one sentence over all systems."""
+    rows = [row for system in evidence.systems for row in ranking(evidence, system.name)]
+    aside = sum(row.is_aside for row in rows)
+    number = Counter(row.status for row in rows if not row.is_aside)
+    right = sum(number[status] for status in RIGHT)
+    judged = number.total() - number[Status.NOT_JUDGED]
+    if not judged:
+        return "No implementation was judged in these runs."
+    words = {Status.WRONG: "differ", Status.CRASHES: "crash", Status.PARTLY: "were judged too little to say"}
+    rest = [f"{number[status]} {said}" for status, said in words.items() if number[status]]
+    rest += [f"{aside} more were judged by their interface alone"] if aside else []
+    return "; ".join([f"{right} of {count(judged, 'judged implementation')} compute their paper", *rest]) + "."
+
+
+def headline(evidence: Evidence) -> Inline:
+    """The lines under the title: how much was judged, when, and on what."""
+    verdicts = sum(each.verdict in JUDGED for each in evidence.results)
+    unusable = sum(len(source.header.plug_failures) for source in evidence.sources)
+    plugs = f" {count(unusable, 'plug')} could not be used: see the environment of its run." if unusable else ""
+    said = (
+        f"Suite {evidence.suite}: {count(verdicts, 'verdict')} on {count(len(evidence.requirements), 'requirement')} "
+        f"for {count(len(evidence.implementations), 'implementation')} of {count(len(evidence.systems), 'system')}, "
+        f"from {count(len(evidence.sources), 'run')}{period(evidence)}. "
+    )
+    return said, machines(evidence), plugs
+
+
+def period(evidence: Evidence) -> str:
+    """`` of 2026-11-23``, or from the first day to the last."""
+    found = days(evidence)
+    if len(found) == 1:
+        return f" of {found[0]}"
+    return f" from {found[0]} to {found[-1]}" if found else ""
+
+
+def days(evidence: Evidence) -> list[str]:
+    """The days on which runs began, in order."""
+    return sorted({source.header.started[:10] for source in evidence.sources} - {""})
+
+
+def machines(evidence: Evidence) -> Inline:
+    """On what it ran, and whether a GPU was there: the first thing that a reader of speeds must know."""
+    found = machine_names(evidence)
+    where = f"Machine{'s' * (len(found) != 1)}: {'; '.join(found)}."
+    on_gpu = any(_on_gpu(source) for source in evidence.sources)
+    return where if on_gpu else (where, " ", Strong("Nothing here ran on a GPU."))
+
+
+def machine_names(evidence: Evidence) -> list[str]:
+    """Each machine once, in the order of the runs; with its GPU where that was run on."""
+    return list(dict.fromkeys(_machine(source) for source in evidence.sources))
+
+
+def _machine(source: Source) -> str:
+    environment = source.header.environment
+    cores = f", {environment.cores} cores" if environment.cores else ""
+    gpu = f" with {environment.gpu.name or 'a GPU of unknown make'}" if environment.gpu and _on_gpu(source) else ""
+    return f"{environment.cpu or 'a CPU of unknown make'}{cores}{gpu}"
+
+
+def _on_gpu(source: Source) -> bool:
+    """Whether a GPU was asked for, and there."""
+    return "cuda" in devices(source) and source.header.environment.gpu is not None
+
+
+def devices(source: Source) -> list[str]:
+    """The devices that a run was asked to be on."""
+    return list(source.header.options.device) or ["cpu"]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections import Counter
 
-from conformance.records.schema import JUDGED, RED, ImplementationRecord, Verdict, VerdictRecord
+from conformance.records.schema import JUDGED, RED, ImplementationRecord, SystemRecord, Verdict, VerdictRecord
 from reports.document import Block, BulletList, Code, Section, inline
 from reports.evidence import Evidence
+from reports.ranking import latest_of, of_requirement, ranking, release_order
+from reports.sections.matrix import signs
 
 _Key = tuple[str, str, str, str]
 
@@ -16,33 +17,57 @@ INTRODUCTION = "Each release of a package is compared with the next, by the case
 
 
 def releases(evidence: Evidence) -> list[Section]:
-    """A list for each package of which several releases were judged; nothing where there is none."""
-    told = [block for system in evidence.systems for block in _families(evidence, system.name)]
-    return [Section("Fixed in later releases", [INTRODUCTION, *told])] if told else []
+    """For each system the history of every package of which several releases were judged, and the matrix of all of them."""
+    return [section for system in evidence.systems for section in _system(evidence, system)] or [
+        Section("One release of each", ["No package was judged in several releases."])
+    ]
 
 
-def _families(evidence: Evidence, system: str) -> list[Block]:
-    listed = evidence.implementations_of(system)
-    parts: list[Block] = []
-    for latest in listed:
-        # An earlier release is listed under the name of the latest one, followed by its version.
-        family = [each for each in listed if each is latest or _is_release_of(each, latest)]
-        judged = [each for each in family if any(r.verdict in JUDGED for r in evidence.judgements_of(each.name))]
-        judged.sort(key=lambda each: [int(number) for number in re.findall(r"\d+", each.version or "")])
-        if latest.version and len(judged) > 1:
-            versions = ", ".join(each.version or "" for each in judged)
-            lines = [line for earlier, later in itertools.pairwise(judged) for line in _changes(evidence, earlier, later)]
-            parts.append(inline("{}: {} were judged.", Code(latest.slug), versions))
-            parts.append(BulletList(lines or ["Nothing that is judged here differs between them."]))
-    return parts
+def _system(evidence: Evidence, system: SystemRecord) -> list[Section]:
+    found = {each.name: history(evidence, each) for each in evidence.implementations_of(system.name)}
+    told = [block for name, body in found.items() if body and name in _latest(evidence, system) for block in body]
+    if not told:
+        return []
+    several = {each.name for name in found for each in family(evidence, name) if len(family(evidence, name)) > 1}
+    rows = [row for row in ranking(evidence, system.name) if row.implementation.name in several]
+    return [Section(system.title, [*told, *signs(evidence, system, rows)])]
 
 
-def _is_release_of(each: ImplementationRecord, latest: ImplementationRecord) -> bool:
-    return (
-        bool(each.version)
-        and each.name == f"{latest.name}-{each.version}"
-        and each.origin.distribution == latest.origin.distribution
-    )
+def _latest(evidence: Evidence, system: SystemRecord) -> list[str]:
+    return [each.name for each in evidence.implementations_of(system.name) if latest_of(evidence, each) is None]
+
+
+def family(evidence: Evidence, name: str) -> list[ImplementationRecord]:
+    """The judged releases of one implementation, the earliest first; itself alone where there is no other."""
+    own = next(each for each in evidence.implementations if each.name == name)
+    latest = latest_of(evidence, own) or own
+    listed = [
+        each for each in evidence.implementations_of(own.system) if each == latest or latest_of(evidence, each) == latest
+    ]
+    judged = [each for each in listed if any(r.verdict in JUDGED for r in evidence.judgements_of(each.name))]
+    return sorted(judged, key=release_order)
+
+
+def history(evidence: Evidence, implementation: ImplementationRecord) -> list[Block]:
+    """What each release of it fixed and broke; nothing where only one was judged."""
+    judged = family(evidence, implementation.name)
+    if len(judged) < 2:
+        return []
+    latest = latest_of(evidence, implementation) or implementation
+    versions = ", ".join(each.version or "" for each in judged)
+    lines = [line for earlier, later in itertools.pairwise(judged) for line in _changes(evidence, earlier, later)]
+    said = inline("{}: {} were judged.", Code(latest.slug), versions)
+    return [said, BulletList(lines or ["Nothing that is judged here differs between them."])]
+
+
+def fixed_in(evidence: Evidence, implementation: ImplementationRecord, id_: str) -> str:
+    """The version of the first later release that meets a requirement; "" where none of those judged does."""
+    later = itertools.dropwhile(lambda each: each != implementation, family(evidence, implementation.name))
+    for each in itertools.islice(later, 1, None):
+        verdicts = {result.verdict for result in of_requirement(evidence.judgements_of(each.name), id_)}
+        if Verdict.PASS in verdicts and not verdicts.intersection(RED):
+            return each.version or ""
+    return ""
 
 
 def _of(evidence: Evidence, implementation: ImplementationRecord) -> dict[_Key, VerdictRecord]:

@@ -39,22 +39,14 @@ DECIDED = ("faster", "slower", "baseline")
 """Decisions that a ratio shows by itself."""
 
 
-def speed(evidence: Evidence, gallery: Gallery) -> list[Block]:
-    """Per system: the main workload, the plots, and the other workloads folded."""
-    if not evidence.measurements:
-        return ["None of these runs measured a speed."]
-    parts: list[Block] = [INTRODUCTION]
-    for system in evidence.systems:
-        timed = [m for m in evidence.measurements if m.system == system.name]
-        body = _system(evidence, system, gallery, timed) if timed else ["None of these runs measured this system."]
-        parts.append(Section(f"Speed: {system.title}", body))
-    return parts
-
-
-def _system(evidence: Evidence, system: SystemRecord, gallery: Gallery, timed: Sequence[MeasurementRecord]) -> list[Block]:
+def speed(evidence: Evidence, system: SystemRecord, gallery: Gallery) -> list[Block]:
+    """The main workload, the plots, and the other workloads folded."""
+    timed = [m for m in evidence.measurements if m.system == system.name]
+    if not timed:
+        return ["None of these runs measured this system."]
     main = main_workload(evidence, system.name)
-    status = {row.implementation.name: row.status for row in ranking(evidence, system.name)}
-    first: list[Block] = []
+    status = {row.implementation.name: row.words for row in ranking(evidence, system.name)}
+    first: list[Block] = [INTRODUCTION]
     folded: list[Block] = []
     for _, group in groupby(timed, key=lambda m: (m.run, m.device, m.workload, m.dtype)):
         rows = list(group)
@@ -64,12 +56,12 @@ def _system(evidence: Evidence, system: SystemRecord, gallery: Gallery, timed: S
         else:
             folded.append(Details(f"{rows[0].workload}{place}", _workload(rows, status)))
     if gallery.roofs.get(system.name):
-        first.append(Section(f"Under the roof: {system.title}", gallery.roofs[system.name]))
+        first.append(Section("Under the roof", gallery.roofs[system.name]))
     elif any(m.verdict == "measured" for m in timed):
         first.append(NO_CEILING)
     if gallery.scaling.get(system.name):
         body = [*gallery.scaling[system.name], *_growth(growths(evidence, system))]
-        first.append(Section(f"Against scale: {system.title}", body))
+        first.append(Section("Against scale", body))
     return first + folded
 
 
@@ -110,7 +102,7 @@ def _place(m: MeasurementRecord) -> str:
     return ", ".join(filter(None, (m.device, m.dtype)))
 
 
-def _workload(rows: list[MeasurementRecord], status: dict[str, Status]) -> list[Block]:
+def _workload(rows: list[MeasurementRecord], status: dict[str, str]) -> list[Block]:
     said = [min(m.description for m in rows).rstrip(".") + "."] if rows[0].description else []
     said += _limits(rows)
     parts: list[Block] = [f"Workload: {' '.join(said)}"] if said else []
@@ -130,7 +122,7 @@ def _workload(rows: list[MeasurementRecord], status: dict[str, Status]) -> list[
     return parts
 
 
-def _table(timed: list[MeasurementRecord], status: dict[str, Status]) -> Table:
+def _table(timed: list[MeasurementRecord], status: dict[str, str]) -> Table:
     """A row per implementation; its cold and its warm cache side by side."""
     caches = sorted({m.cache for m in timed}, key=cache_order)
     rows: dict[tuple[str, bool], dict[str, MeasurementRecord]] = {}
@@ -144,8 +136,8 @@ def _table(timed: list[MeasurementRecord], status: dict[str, Status]) -> Table:
     body: list[list[Inline]] = []
     for m, by_cache in sorted(((next(iter(each.values())), each) for each in rows.values()), key=lambda row: _order(row[0])):
         found = [by_cache.get(cache) for cache in caches]
-        words = STATUS_WORDS[status.get(m.implementation, Status.NOT_JUDGED)]
-        red = status.get(m.implementation) in (Status.FAILS, Status.CRASHES)
+        words = status.get(m.implementation, STATUS_WORDS[Status.NOT_JUDGED])
+        red = words not in (STATUS_WORDS[Status.RIGHT], STATUS_WORDS[Status.NOT_JUDGED])
         body.append(
             [
                 _name(m),
@@ -203,7 +195,7 @@ def _warnings(rows: list[MeasurementRecord]) -> list[Block]:
         for warning in m.warnings:
             said.setdefault(warning, {})[_named(m)] = None
     lines = [(f"{warning.rstrip('.')}: ", series(names), ".") for warning, names in said.items()]
-    return [Strong("Warnings:"), BulletList(lines)] if said else []
+    return [Details("Warnings of this measurement", [BulletList(lines)])] if said else []
 
 
 def _name(m: MeasurementRecord) -> Inline:

@@ -5,31 +5,33 @@ from __future__ import annotations
 import re
 
 from reports.numbers import PREFIXES
-from reports.ranking import STATUS_WORDS, Status
+from reports.ranking import AS_AUTHORS_WORDS, ASIDE_WORDS, ASIDE_WRONG_WORDS, STATUS_WORDS, Status
+from reports.sections.matrix import Sign
 
 _NUMBER = re.compile(r"(?:FAIL )?\[?(?P<number>inf|\d+(?:\.\d+)?(?:e-?\d+)?)(?: (?P<prefix>[TGMkmµn])(?=[A-Za-z]))?")
 WORST = 1e308
 """Where a crash sorts: beyond every margin but an infinite one."""
 
 KINDS = {
-    STATUS_WORDS[Status.CONFORMS]: "good",
-    STATUS_WORDS[Status.FAILS]: "bad",
+    **dict.fromkeys((STATUS_WORDS[Status.RIGHT], ASIDE_WORDS, Sign.RIGHT.value), "good"),
+    **dict.fromkeys((STATUS_WORDS[Status.WRONG], Sign.DEFINITION.value), "bad"),
     STATUS_WORDS[Status.CRASHES]: "crash",
-    **dict.fromkeys((STATUS_WORDS[Status.NOT_JUDGED], "incon.", "unsup.", "n.r.", "-"), "absent"),
+    **dict.fromkeys((AS_AUTHORS_WORDS, Sign.AUTHORS.value), "authors"),
+    **dict.fromkeys((ASIDE_WRONG_WORDS, Sign.INTERFACE.value), "interface"),
+    Sign.ROBUSTNESS.value: "robustness",
+    Sign.READING.value: "reading",
+    **dict.fromkeys((Sign.PARTLY.value, Sign.INCONCLUSIVE.value, Sign.NOTHING.value), "absent"),
+    **dict.fromkeys((STATUS_WORDS[Status.NOT_JUDGED], STATUS_WORDS[Status.PARTLY], "incon.", "unsup.", "n.r.", "-"), "absent"),
 }
 """Classes of the style sheet for cells that hold nothing but one of these texts; no class says what the text does not."""
-COUNTED = {"Do not conform": "bad", "Fail": "bad", "Crash": "crash", "Error": "crash"}
-"""Classes of the numbers under one of these headers."""
 
 
-def kind(text: str, header: str = "") -> str:
+def kind(text: str) -> str:
     """The class of a cell, or "".
 
-    >>> [kind(text) for text in ("FAIL 13.0 †", "ERROR", "conforms", "0.25")]
+    >>> [kind(text) for text in ("FAIL 13.0 †", "ERROR", "computes the paper", "0.25")]
     ['bad', 'crash', 'good', '']
     """
-    if header in COUNTED and text.isdecimal():
-        return COUNTED[header]
     found = {"FAIL": "bad", "ERROR": "crash"}.get(text.partition(" ")[0])
     return found or KINDS.get(text, "")
 

@@ -10,6 +10,7 @@ from itertools import chain, count
 
 from reports import document as doc
 from reports.web.cells import kind, sort_key
+from reports.web.figures import inline
 
 _WIDTH = re.compile(r'<svg[^>]* width="([0-9.]+)"')
 NARROW = 560
@@ -30,10 +31,12 @@ class Heading:
 class HtmlRenderer:
     """Renders part after part of one page, so that no two headings of it share an id."""
 
-    drawings: Mapping[str, str]
-    """The ``svg`` element of each figure by its path."""
+    plots: Mapping[str, bytes]
+    """The SVG of each figure by its path, which ends as that of the figure does."""
     headings: list[Heading] = field(default_factory=list)
     """Those rendered so far."""
+    drawn: int = 0
+    """How many figures were rendered so far."""
 
     def blocks(self, body: Iterable[doc.Block], level: int = 2) -> str:
         """Blocks one below the other; the sections among them have headings of that level."""
@@ -88,11 +91,11 @@ class HtmlRenderer:
         label = html.escape(f"Table: {self.headings[-1].text if self.headings else ''}")
         # A table of two columns is a list of facts: its rows have names, its columns have none.
         facts = len(table.headers) == 2
-        sortable = not facts and len(table.rows) >= FEWEST_SORTABLE_ROWS
+        sortable = not facts and not table.signs and len(table.rows) >= FEWEST_SORTABLE_ROWS
         head, *body = (self._row(table, row, facts, sortable) for row in (table.headers, *table.rows))
         return (
             f'<div class="scroll" role="region" aria-label="{label}" tabindex="0">'
-            f'<table class="{"facts" if facts else "sortable" if sortable else "plain"}">\n'
+            f'<table class="{"signs" if table.signs else "facts" if facts else "sortable" if sortable else "plain"}">\n'
             f"<thead>\n{head}</thead>\n<tbody>\n{''.join(body)}</tbody>\n</table></div>\n"
         )
 
@@ -106,7 +109,7 @@ class HtmlRenderer:
             if names_row or names_column:
                 attributes = f' scope="{"row" if names_row else "col"}"'
             elif row is not table.headers:
-                classes.append(kind(text, doc.readable(table.headers[column])))
+                classes.append(kind(text))
                 key = sort_key(text) if numeric and sortable else None
                 attributes = "" if key is None else f' data-key="{"Infinity" if key == float("inf") else repr(key)}"'
             if names_row and not facts and len(text) > LONGEST_UNBROKEN_NAME:
@@ -139,7 +142,8 @@ class HtmlRenderer:
                 return self._figure(span)
 
     def _figure(self, figure: doc.Figure) -> str:
-        drawing = self.drawings[figure.path]
+        self.drawn += 1
+        drawing = inline(self.plots[figure.path.removeprefix("../")], f"plot{self.drawn}.")
         width = _WIDTH.search(drawing)
         narrow = " narrow" if width is not None and float(width[1]) <= NARROW else ""
         words = html.escape(doc.readable(figure.description))

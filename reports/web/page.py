@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-from reports.document import Document
-from reports.web.figures import inline
+from reports.document import Document, Link, located, readable
 from reports.web.html import Heading, HtmlRenderer
 
 SIGNATURE = "<!-- Rendered by `python -m reports` of Gaugeblock. -->"
@@ -20,9 +19,10 @@ FOLDER = Path(__file__).parent
 
 def render(document: Document, plots: Mapping[str, bytes]) -> str:
     """The page. ``plots`` are SVG by the path that the document's figures name."""
-    drawn = {path: inline(svg, f"plot{number}.") for number, (path, svg) in enumerate(sorted(plots.items()), start=1)}
-    renderer = HtmlRenderer(drawn)
+    document = located(document, ".html", "index")
+    renderer = HtmlRenderer(plots)
     lead, body = renderer.blocks([document.lead]), renderer.blocks(document.sections)
+    title = html.escape(readable(document.title))
     style, script = _asset("style.css"), _asset("script.js")
     policy = (
         f"default-src 'none'; style-src 'unsafe-inline'; script-src '{_digest(script)}'; img-src data:; "
@@ -38,17 +38,17 @@ def render(document: Document, plots: Mapping[str, bytes]) -> str:
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <meta name="referrer" content="no-referrer">
-<title>{document.title}</title>
+<title>{title}</title>
 <link rel="icon" href="data:,">
 <style>{style}</style>
 </head>
 <body>
 <a class="skip" href="#content">Skip to the report</a>
 <nav aria-label="Contents">
-{_contents(renderer.headings)}</nav>
+{_pages(document.links)}{_contents(renderer.headings)}</nav>
 <main id="content" tabindex="-1">
 <header>
-<h1>{document.title}</h1>
+<h1>{title}</h1>
 {lead}</header>
 {body}</main>
 <p id="status" class="unseen" role="status"></p>
@@ -56,6 +56,12 @@ def render(document: Document, plots: Mapping[str, bytes]) -> str:
 </body>
 </html>
 """
+
+
+def _pages(links: Sequence[Link]) -> str:
+    """The other pages of the report."""
+    items = "".join(f'<li><a href="{html.escape(link.target)}">{html.escape(readable(link))}</a></li>\n' for link in links)
+    return f'<ul class="pages">\n{items}</ul>\n' if links else ""
 
 
 def _contents(headings: Sequence[Heading]) -> str:
@@ -68,8 +74,7 @@ def _contents(headings: Sequence[Heading]) -> str:
             entries[-1][1].append(heading)
     items = ""
     for heading, inner in entries:
-        # Within its section "Ranking: AdEMAMix" is AdEMAMix.
-        lines = "".join(f"<li>{_entry(each.id, each.text.partition(': ')[2] or each.text)}</li>\n" for each in inner)
+        lines = "".join(f"<li>{_entry(each.id, each.text)}</li>\n" for each in inner)
         below = f"\n<ul>\n{lines}</ul>\n" if lines else "\n"
         items += f"<li>{_entry(heading.id, heading.text)}{below}</li>\n"
     return f"<ul>\n{items}</ul>\n"

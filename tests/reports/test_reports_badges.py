@@ -34,12 +34,12 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 
 WORDS = {
-    "ademamix/numpy": "conforms 0.0995",
-    "ademamix/torch": "conforms 0.317, 85.7 % judged",
-    "rig/regex": "conforms exactly",
-    "ademamix/heavyball": "fails ADM-01",
-    "ademamix/optax": "fails ADM-06 and 1 more",
-    "ademamix/bitsandbytes-32bit": "crashes ADM-07",
+    "ademamix/numpy": "computes the paper 0.0995",
+    "ademamix/torch": "computes the paper 0.317",
+    "rig/regex": "computes the paper exactly",
+    "ademamix/heavyball": "differs: ADM-01",
+    "ademamix/optax": "differs: ADM-06 and 1 more",
+    "ademamix/bitsandbytes-32bit": "crashes: ADM-07",
     "ademamix/apple": "not judged",
 }
 
@@ -52,10 +52,11 @@ def test_a_badge_says(name: str, drawn: dict[str, bytes]) -> None:
 
 def test_it_says_more_to_those_who_hear_it(drawn: dict[str, bytes]) -> None:
     assert title(drawn["badges/ademamix/numpy.svg"]) == (
-        "ademamix/numpy on AdEMAMix: conforms, worst margin 0.0995 in float32 (up to 1 passes)"
+        "ademamix/numpy on AdEMAMix: computes the paper, worst margin 0.0995 in float32 (up to 1 passes), "
+        "100 % of the definition judged there."
     )
     assert title(drawn["badges/ademamix/optax.svg"]) == (
-        "ademamix/optax 0.2.8 on AdEMAMix: does not conform to 2 requirements: ADM-06, ADM-07"
+        "ademamix/optax 0.2.8 on AdEMAMix: differs from the paper. Not met: definition ADM-06, ADM-07."
     )
     for svg in drawn.values():
         root = ElementTree.fromstring(svg)
@@ -63,11 +64,35 @@ def test_it_says_more_to_those_who_hear_it(drawn: dict[str, bytes]) -> None:
         assert root.attrib["role"] == "img"
 
 
-def test_a_margin_is_told_with_the_dtype_that_it_is_of(tmp_path: Path) -> None:
+def test_a_margin_is_of_the_ranking_dtype_or_not_told(tmp_path: Path) -> None:
     others = [made.result(f"ademamix/{name}", "ADM-01", "d8-t1", "float32", 0.4) for name in ("numpy", "torch")]
     alone = made.result("ademamix/triton", "ADM-01", "d8-t1", "bfloat16", 0.4, margin=0.75)
     found = badges(load([made.write(tmp_path / "a.jsonl", [*others, alone])]))
-    assert "worst margin 0.750 in bfloat16" in title(found["badges/ademamix/triton.svg"])
+    assert texts(found["badges/ademamix/triton.svg"])[1] == "computes the paper"
+    assert "in float32 (up to 1 passes)" in title(found["badges/ademamix/torch.svg"])
+
+
+@pytest.mark.parametrize(
+    ("requirement", "resembles", "said"),
+    [
+        ("ADM-46", "", "computes the paper 0.250, interface: 1"),
+        ("ADM-42", "", "computes the paper 0.250"),
+        ("ADM-18", "ademamix/x: 1e-8, as the authors' code does.", "as the authors: ADM-18"),
+    ],
+)
+def test_a_badge_knows_levels(tmp_path: Path, requirement: str, resembles: str, said: str) -> None:
+    listed = [
+        {"system": "ademamix", "id": id_, "level": level, "family": "One", "statement": "Rule.", "source": "", "catches": ""}
+        for id_, level in (("ADM-01", "definition"), ("ADM-18", "definition"), ("ADM-42", "reading"), ("ADM-46", "interface"))
+    ]
+    body = [
+        made.result("ademamix/torch", "ADM-01", "d8-t1", "float32", 0.4, margin=0.25),
+        made.result(
+            *("ademamix/torch", requirement, "d8-t1", "float32", 0.4), verdict=Verdict.FAIL, margin=2.0, resembles=resembles
+        ),
+    ]
+    found = badges(load([made.write(tmp_path / "a.jsonl", body, requirements=listed)]))
+    assert texts(found["badges/ademamix/torch.svg"])[1] == said
 
 
 def test_every_implementation_has_one_and_the_same_records_the_same(tmp_path: Path, drawn: dict[str, bytes]) -> None:

@@ -19,12 +19,16 @@ OLD = {
     "index.html": f"<!DOCTYPE html>\n{WEB_SIGNATURE}\nold\n".encode(),
     "plots/a.svg": f"<?xml?>\n{PLOT_SIGNATURE}\nold a".encode(),
     "badges/x/a.svg": f"{PLOT_SIGNATURE}\nold badge".encode(),
+    "pages/a.md": f"{SIGNATURE}\nold page\n".encode(),
+    "pages/a.html": f"<!DOCTYPE html>\n{WEB_SIGNATURE}\nold page\n".encode(),
 }
 NEW = {
     "README.md": f"{SIGNATURE}\nnew\n".encode(),
     "index.html": f"<!DOCTYPE html>\n{WEB_SIGNATURE}\nnew\n".encode(),
     "plots/b.svg": f"<?xml?>\n{PLOT_SIGNATURE}\nnew b".encode(),
     "badges/x/b.svg": f"{PLOT_SIGNATURE}\nnew badge".encode(),
+    "pages/b.md": f"{SIGNATURE}\nnew page\n".encode(),
+    "pages/b.html": f"<!DOCTYPE html>\n{WEB_SIGNATURE}\nnew page\n".encode(),
 }
 
 
@@ -39,7 +43,7 @@ def record(tmp_path: Path) -> Path:
 
 def test_it_writes_the_page_and_its_plots(record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([str(record), "-o", str(tmp_path / "deep" / "out")]) == 0
-    assert {name for name in contents(tmp_path / "deep") if "/badges/" not in name} == {
+    assert {name for name in contents(tmp_path / "deep") if "/badges/" not in name and "/pages/" not in name} == {
         "out/README.md",
         "out/index.html",
         "out/plots/ademamix.svg",
@@ -82,7 +86,7 @@ def test_foreign_files_stay_and_our_old_plots_go(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
-@pytest.mark.parametrize("name", ["README.md", "index.html", "plots/b.svg", "badges/x/b.svg"])
+@pytest.mark.parametrize("name", ["README.md", "index.html", "plots/b.svg", "badges/x/b.svg", "pages/b.md", "pages/b.html"])
 def test_a_file_of_somebody_else_is_never_overwritten(tmp_path: Path, name: str) -> None:
     theirs = tmp_path / "out" / name
     theirs.parent.mkdir(parents=True)

@@ -13,12 +13,13 @@ import pytest
 
 from conformance.records.fields import RecordError
 from conformance.records.schema import Verdict
+from reports.charts.gallery import Gallery
 from reports.markdown import blocks, inline
 from reports.merge import load
-from reports.numbers import percent
 from reports.ranking import Status, fastest, main_workload, ranking
-from reports.sections.provenance import reproduction
-from reports.sections.summary import headline, summary
+from reports.sections.choice import choice
+from reports.sections.provenance import headline, reproduction
+from reports.sections.rankings import FEW, ranking_of
 from tests.reports import records_for_tests as made
 
 LATER = "2026-11-24T08:00:00Z"
@@ -238,7 +239,7 @@ def test_the_league_is_sorted_by_status_then_margin(tmp_path: Path) -> None:
         *("heavyball", "optax", "pytorch-optimizer"),
         *("bitsandbytes-32bit", "apple"),
     ]
-    assert [row.status for row in rows] == [Status.CONFORMS] * 3 + [Status.FAILS] * 3 + [Status.CRASHES, Status.NOT_JUDGED]
+    assert [row.status for row in rows] == [Status.RIGHT] * 3 + [Status.WRONG] * 3 + [Status.CRASHES, Status.NOT_JUDGED]
     assert rows[-1].reason == made.NOT_INSTALLED["ademamix/apple"]
 
 
@@ -276,7 +277,7 @@ def test_a_wide_interval_does_not_make_anybody_the_fastest(tmp_path: Path) -> No
     wide = made.measurement("ademamix/numpy", 6.34, ratio_low=0.51, ratio_high=12.7, decision="undecided")
     body = [wide, made.measurement("ademamix/optax", 2.0), made.measurement("ademamix/torch", 1.0, aa=True)]
     evidence = load([made.write(tmp_path / "a.jsonl", body)])
-    rows = [replace(row, status=Status.CONFORMS) for row in ranking(evidence, "ademamix")]
+    rows = [replace(row, status=Status.RIGHT) for row in ranking(evidence, "ademamix")]
     first_place, level = fastest(rows, main_workload(evidence, "ademamix"))
     assert first_place is not None
     assert first_place.implementation == "ademamix/optax"
@@ -288,7 +289,7 @@ def test_a_ratio_to_a_slowed_baseline_makes_nobody_the_fastest(tmp_path: Path) -
     wide = {"ratio_low": 0.6, "ratio_high": 4.0, "decision": "undecided", "median_s": 1e-2, "low_s": 9e-3, "high_s": 2e-2}
     body = [disbelieved, made.measurement("ademamix/optax", 1.5, **wide), made.measurement("ademamix/torch", 1.0, aa=True)]
     evidence = load([made.write(tmp_path / "a.jsonl", body)])
-    rows = [replace(row, status=Status.CONFORMS) for row in ranking(evidence, "ademamix")]
+    rows = [replace(row, status=Status.RIGHT) for row in ranking(evidence, "ademamix")]
     first_place, level = fastest(rows, main_workload(evidence, "ademamix"))
     assert first_place is not None
     assert (first_place.implementation, level) == ("ademamix/torch", [])
@@ -315,7 +316,7 @@ def test_who_is_far_behind_by_its_own_time_is_not_first_whatever_its_ratio(tmp_p
     slowed = made.measurement("ademamix/numpy", 1.13, **wide)
     ahead = made.measurement("ademamix/optax", 0.96, ratio_low=0.95, ratio_high=0.97, median_s=6e-3, low_s=6e-3, high_s=6.1e-3)
     evidence = load([made.write(tmp_path / "a.jsonl", [slowed, ahead])])
-    rows = [replace(row, status=Status.CONFORMS) for row in ranking(evidence, "ademamix")]
+    rows = [replace(row, status=Status.RIGHT) for row in ranking(evidence, "ademamix")]
     first_place, level = fastest(rows, main_workload(evidence, "ademamix"))
     assert first_place is not None
     assert (first_place.implementation, level) == ("ademamix/optax", [])
@@ -324,9 +325,13 @@ def test_who_is_far_behind_by_its_own_time_is_not_first_whatever_its_ratio(tmp_p
 def test_a_run_of_a_few_cases_has_not_covered_the_suite(tmp_path: Path) -> None:
     """As after --quick, -k or -x: all of its cases passed, and most of the suite's were never put."""
     evidence = load([made.write(tmp_path / "quick.jsonl", one_verdict(), cases={"ademamix": 200})])
-    row = next(row for row in ranking(evidence, "ademamix") if row.status is Status.CONFORMS)
-    assert (row.judged_cases, row.all_cases) == (1, 200)
-    assert f", {percent(1 / 200)} judged)" in blocks(summary(evidence))
+    row = next(row for row in ranking(evidence, "ademamix") if row.status is Status.RIGHT)
+    assert (row.share, row.is_ranked) == (1.0, False)
+    ademamix = evidence.systems[0]
+    assert FEW in ranking_of(evidence, ademamix, Gallery())
+    whole = load([made.write(tmp_path / "whole.jsonl", one_verdict(), cases={"ademamix": 2})])
+    assert next(row for row in ranking(whole, "ademamix") if row.status is Status.RIGHT).is_ranked
+    assert "1 of 1 implementation of ours that were judged" in blocks([choice(whole, ademamix)])
 
 
 @pytest.mark.parametrize("change", [{"margin": 1.5}, {"margin": "inf"}, {"ratio": -2.0}, {"median_s": 0}], ids=str)

@@ -20,9 +20,13 @@ from tests.reports import records_for_tests as made
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
-def page_of(folder: Path, body: list[dict[str, Any]] | None = None, **header: Any) -> str:
-    path = made.write(folder / "run.jsonl", body, **header)
-    return render(load([path]))["README.md"].decode()
+def pages_of(folder: Path, body: list[dict[str, Any]] | None = None, **header: Any) -> dict[str, str]:
+    """The Markdown pages by their paths without the ending."""
+    return markdown_of(render(load([made.write(folder / "run.jsonl", body, **header)])))
+
+
+def markdown_of(files: dict[str, bytes]) -> dict[str, str]:
+    return {path.removesuffix(".md"): text.decode() for path, text in files.items() if path.endswith(".md")}
 
 
 def records_of(folder: Path) -> list[Path]:
@@ -34,10 +38,8 @@ def records_of(folder: Path) -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> str:
-    folder = tmp_path_factory.mktemp("records")
-    files = render(load(records_of(folder)))
-    return files["README.md"].decode()
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return markdown_of(render(load(records_of(tmp_path_factory.mktemp("records")))))
 
 
 def section(page: str, title: str) -> str:
@@ -54,63 +56,68 @@ def squeezed(text: str) -> str:
 # One golden line is one line, however long.
 # ruff: noqa: E501
 GOLDEN = {
-    "Summary": [
-        "**9 of 15 judged implementations conform; 5 do not and 1 crashes.**",
-        "| **AdEMAMix** | 3 of 7 | `triton`, 5.92× `torch` | 3 | 1 | 1 |",
-        "| **RIG annotations** | 1 of 2 | not measured | 1 | - | - |",
-        "- **Conform (worst margin in float32; up to 1 passes):** `numpy` (0.0995), `torch` (0.317, 85.7 % judged) and `triton` (0.417).",
-        "- `heavyball` 3.2.1: [ADM-01](#finding.ademamix.heavyball.ADM-01) by a margin of 1.0004, “One step moves the parameters by the mixed update”.",
-        "by a margin of 1.30e4, “alpha warms up linearly to its end value”; also [ADM-07](#finding.ademamix.optax.ADM-07).",
-        "- **Conform exactly:** `regex`.",
-        "- `optax` 0.2.8: [ADM-06](#finding.ademamix.optax.ADM-06), “alpha warms up linearly to its end value”; ",
-        "- `bitsandbytes-32bit` 0.50.2: [ADM-07](#finding.ademamix.bitsandbytes-32bit.ADM-07), “beta3 warms up linearly in half-life”.",
-        "- **Not judged:** `apple`; the ranking says why.",
-        "- **Fastest that conforms:** `triton`, 5.92× [5.68, 6.10] the speed of `torch` on `step-1m` (cpu, float32, run A).",
-        "- **Fastest that conforms:** no speed was measured in these runs.",
-        "- **Paper claims:** 1 holds (ADM-C1), 1 does not (ADM-C2) and 1 undecided (ADM-C10).",
+    ("README", "AdEMAMix"): [
+        "**Of other people's, use:** none of those judged here computes the paper.",
+        "**Ours:** 3 of 3 implementations of ours that were judged compute the paper.",
+        "```python\nfrom gaugeblock.ademamix import AdEMAMix\n```",
+        "  - [`optax`](pages/ademamix.optax.md) 0.2.8: it looks like “A planted bug of ADM-06” ([ADM-06](pages/ademamix.optax.md#finding.ademamix.optax.ADM-06)) and “A planted bug of ADM-07” (",
+        "  - [`bitsandbytes-32bit`](pages/ademamix.bitsandbytes-32bit.md) 0.50.2: it crashes where “beta3 warms up linearly in half-life” (",
+        "- **Fastest right ones here:** `triton`, 5.92× [5.68, 6.10] the speed of `torch`; on `step-1m` (cpu, float32, run A).",
+        "- **Not judged here:** [`apple`](pages/ademamix.apple.md).",
+        "| Implementation | Averages | Denominator |",
+        "| [`heavyball`](pages/ademamix.heavyball.md) | [✗](pages/ademamix.heavyball.md#finding.ademamix.heavyball.ADM-01) | ✓ |",
+        "<details><summary>The same of our own 3</summary>",
+        "| ADM-01 | definition | One step moves the parameters by the mixed update. | heavyball |",
     ],
-    "Ranking": [
-        "| Implementation | Verdict | In float32 | Worst margin | Speed | Pass | Fail | Error | Unsup. | Coverage |",
-        "| `numpy` | conforms | 0.0995 | 0.108 | 0.140× | 28 | - | - | - | 100 % |",
-        "| 1 (baseline) |",
-        "| `heavyball` 3.2.1 | **does not conform** | - | 1.0004 | 5.60× | 22 | 2 | - | 4 | 85.7 % |",
-        "| `triton` | conforms | fused-tanh | 0.406 |",
-        "| `apple` | package | no module named 'ademamix'; pip install ademamix |",
+    ("README", "Sigmoid attention"): [
+        "**Of other people's these are right:** [`triton-sigmoid`](pages/sigmoid_attention.triton-sigmoid.md) 0.1.2.",
+    ],
+    ("pages/ademamix", "Ranking"): [
+        "| Rank | Implementation | Verdict | Margin, float32 | Judged there | Speed, float32 | Definition | Interface | Robustness | Reading |",
+        "| 1 | [`numpy`](../pages/ademamix.numpy.md) | computes the paper | 0.0995 | 100 % | 0.140× | 7 met | - | - | - |",
+        "| 2 | [`torch`](../pages/ademamix.torch.md) | computes the paper | 0.317 | 85.7 % | 1 (baseline) | 6 met |",
+        "| - | [`heavyball`](../pages/ademamix.heavyball.md) 3.2.1 | **differs from the paper** | 1.0004 | 85.7 % | 5.60× | 1 of 6 not met |",
+        "| [`apple`](../pages/ademamix.apple.md) | package | no module named 'ademamix'; pip install ademamix |",
+        "![Margin and speed of 7 implementations of AdEMAMix, speed on step-1m, cpu, float32. Compute the paper: numpy (margin 0.0995, ",
+        "](../plots/ademamix.svg)",
+    ],
+    ("pages/sigmoid_attention", "Ranking"): [
         "- fused-tanh: scores in float32, hardware tanh",
-        "| Implementation | Verdict | Worst margin | Pass | Fail | Coverage |",
+        "| computes the paper | fused-tanh | 0.372 |",
     ],
-    "Margin and speed": [
-        "![Worst margin and speed of 7 implementations of AdEMAMix, speed on step-1m, cpu, float32. Conform: numpy (margin 0.0995, ",
-        "](plots/sigmoid_attention.svg)",
+    ("pages/ademamix", "Requirements"): [
+        "| ADM-04 | definition | The slow EMA is not bias-corrected. | Alg. 1 | dividing the whole numerator by 1-beta1^t |",
+        "| Id | `numpy` | `torch` | `triton` | `heavyball` | `optax` | `pytorch-optimizer` | `bitsandbytes-32bit` | `apple` |",
+        "| **ADM-05** | 0.0933 | 0.306 | 0.379 | 0.514 | 0.672 | **[FAIL inf](../pages/ademamix.pytorch-optimizer.md#finding.ademamix.pytorch-optimizer.ADM-05)** | 0.783 | *n.r.* |",
+        "| **ADM-07** | 0.0799 | 0.317 | 0.371 | *unsup.* | **[FAIL 312](../pages/ademamix.optax.md#finding.ademamix.optax.ADM-07)** | 0.466 | **[ERROR](../pages/ademamix.bitsandbytes-32bit.md#finding.ademamix.bitsandbytes-32bit.ADM-07)** | *n.r.* |",
     ],
-    "Paper claims": [
+    ("pages/claims", "Claims: AdEMAMix"): [
         "| **ADM-C1** | The statement of ADM-C1. *(section 4, figure 5)* | 1.95 times | 1.80 times | holds |",
         "| **ADM-C2** | The statement of ADM-C2. *(section 4, figure 5)* | forgets more slowly | forgets as fast | does not hold |",
-        "#### ADM-C10: undecided",
+        "### ADM-C10: undecided",
         "![ADM-C1: The statement of ADM-C1. (cpu, run C): loss against step, 2 lines. AdamW from 2.00 at 0 to 0.243 at 2000 and AdEMAMix",
-        "](plots/claim-ADM-C1.svg)",
+        "](../plots/claim-ADM-C1.svg)",
         "| Learning rate | 0.00100 |",
         "```sh\npython -m conformance.studies.claims ADM-C1\n```",
-        "| **RIG-C1** | left out by --quick: it has no short form |",
     ],
-    "Accuracy against length": [
+    ("pages/claims", "Claims: RIG annotations"): ["| **RIG-C1** | left out by --quick: it has no short form |"],
+    ("pages/claims", "Accuracy: Sigmoid attention"): [
         "3 lines. numpy from 1.00e-7 at 256 to 8.00e-7 at 16384, torch from ",
-        "x-transformers (fails) from 1.00e-4 at 256",
-        "](plots/sigmoid_attention-error-against-length.svg)",
+        "x-transformers (differs) from 1.00e-4 at 256",
+        "](../plots/sigmoid_attention-error-against-length.svg)",
         "| `torch` | 3.00e-7 | 6.00e-7 | 9.00e-7 | 2.00e-6 |",
         "| `triton-sigmoid` | Error against length | not run | runs on cuda only |",
     ],
-    "Requirements": [
-        "| ADM-04 | The slow EMA is not bias-corrected. | Alg. 1 | dividing the whole numerator by 1-beta1^t |",
-        "| Id | `numpy` | `torch` | `triton` | `heavyball` | `optax` | `pytorch-optimizer` | `bitsandbytes-32bit` | `apple` |",
-        "| **ADM-05** | 0.0933 | 0.306 | 0.379 | 0.514 | 0.672 | **[FAIL inf](#finding.ademamix.pytorch-optimizer.ADM-05)** | 0.783 | *n.r.* |",
-        "<details><summary>lines: no requirement is broken; the margins</summary>",
-        "| **ADM-07** | 0.0799 | 0.317 | 0.371 | *unsup.* | **[FAIL 312](#finding.ademamix.optax.ADM-07)** | 0.466 | **[ERROR](#finding.ademamix.bitsandbytes-32bit.ADM-07)** | *n.r.* |",
+    ("pages/findings", "AdEMAMix"): [
+        "| [ADM-06](../pages/ademamix.optax.md#finding.ademamix.optax.ADM-06) | definition | `optax` | 0.2.8 | found in 0.2.8 | - |",
     ],
-    "Findings": [
-        "### `ademamix/optax` 0.2.8",
-        '#### ADM-06: alpha warms up linearly to its end value. <a id="finding.ademamix.optax.ADM-06"></a>',
-        "Of 4 judged cases, 2 fail. Worst margin **1.30e4**. It looks like this mistake: “A planted bug of ADM-06”. Source: eq. 5.",
+    ("pages/ademamix.optax", "Verdict"): [
+        "| **definition** | differs (2 of 7 requirements) | [ADM-06](#finding.ademamix.optax.ADM-06) and [ADM-07](#finding.ademamix.optax.ADM-07) | 100 % |",
+        "Judged by the bounds of the class `strict`: strict",
+    ],
+    ("pages/ademamix.optax", "Findings"): [
+        '### ADM-06: alpha warms up linearly to its end value. <a id="finding.ademamix.optax.ADM-06"></a>',
+        "Level: definition. Of 4 judged cases, 2 fail. Worst margin **1.30e4**. It looks like this mistake: “A planted bug of ADM-06”. Source: eq. 5.",
         "| Worst case | `d64-t40`, `float32`, `cpu` |",
         "| Quantity | `update` at `(0, 3)` |",
         "| Got | `0.1000000149011612` |",
@@ -118,91 +125,104 @@ GOLDEN = {
         "| Resembles | `ademamix/planted`: A planted bug of ADM-06. |",
         "| The requirement catches | a schedule that starts one step late |",
         "```sh\npytest conformance --impl ademamix/optax -k 'ADM-06 and d64-t40'\n```",
+    ],
+    ("pages/ademamix.bitsandbytes-32bit", "Findings"): [
         "Of 4 judged cases, 4 crash. It raises <code>RuntimeError: expected a tensor of the same size &#124; got &#96;1&#96;</code>.",
         "| Message | <code>RuntimeError: expected a tensor of the same size &#124; got &#96;1&#96;</code> |",
     ],
-    "Speed": [
-        "#### `step-1m` on cpu, float32 (run A)",
+    ("pages/ademamix.optax", "Margins"): ["| `float32` | 1.30e4 | - | - | - | 14 | - |"],
+    ("pages/ademamix.triton", "Speed"): ["| `step-1m` | float32 | cpu | - | 5.92× [5.68, 6.10] | 709 µs | - |"],
+    ("pages/ademamix.triton", "Reproduce"): ["python -m pytest conformance --impl ademamix/triton"],
+    ("pages/ademamix.triton", "Badge"): ["[![triton](badges/ademamix/triton.svg)](index.html)"],
+    ("pages/ademamix", "Speed"): [
+        "### `step-1m` on cpu, float32 (run A)",
         "In the same run this machine copies 29.0 GB/s, updates in place 41.0 GB/s and multiplies matrices at 91.0 GFLOP/s.",
-        "| `triton` | 5.92× [5.68, 6.10] | conforms | 709 µs | 53.3 % | 1.48 Gparameters/s |",
+        "| `triton` | 5.92× [5.68, 6.10] | computes the paper | 709 µs | 53.3 % | 1.48 Gparameters/s |",
         "| `triton` | faster | [695 µs, 731 µs] | 30 | 0.500 |",
-        "| `torch`, A/A | 1.00× [0.970, 1.02] baseline | conforms |",
-        "| `torch`, A/A | 1.00× [0.970, 1.02] same | conforms |",
-        "| `torch` | 1.00× [0.960, 1.03] | conforms |",
-        "| `x-transformers` | wrong answer | o is off at (0, 3); its answer at this shape and dtype has margin 8.81e4 |",
-        "#### `forward-1k` on cuda, float32 (run B)",
-        "None of these runs measured this system.",
+        "| `torch`, A/A | 1.00× [0.970, 1.02] baseline | computes the paper |",
         # Cold and warm side by side, and what newer records say besides.
         "| Implementation | Ratio, cold | Ratio, warm | Verdict | Time, cold | Time, warm | Roofline share, cold | Roofline share, warm | Per second, cold |",
         "| 1.25 ms | 696 µs | 29.6 % | 53.3 % | 798 Mparameters/s |",
         "| `triton` | cold | faster | [1.13 ms, 1.50 ms] | 30 (tight) | 0.500 | 2.50 s | 12.0 MB host | the whole interval lies above 1 |",
+        "<details><summary>Warnings of this measurement</summary>",
         "- another process took 40 % of a core: `optax` (cold).",
         "<details><summary>No speed is shown for heavyball</summary>",
         "| `heavyball` (cold) | measuring fault | 12 times faster than the memory allows |",
-        "triton 53.3 %; heavyball (fails) 50.4 %; ",
-        "](plots/ademamix-shares.svg)",
+        "triton 53.3 %; heavyball (differs) 50.4 %; ",
+        "](../plots/ademamix-shares.svg)",
+        "parameters per second against parameters, 3 lines. torch from 7.13e7 at 1000 to ",
+        "](../plots/ademamix-scaling-2.svg)",
+    ],
+    ("pages/sigmoid_attention", "Speed"): [
+        "| `torch`, A/A | 1.00× [0.970, 1.02] same | computes the paper |",
+        "| `torch` | 1.00× [0.960, 1.03] | computes the paper |",
+        "| `x-transformers` | wrong answer | o is off at (0, 3); its answer at this shape and dtype has margin 8.81e4 |",
+        "### `forward-1k` on cuda, float32 (run B)",
         "under the measured ceilings of 41.0 GB/s and 91.0 GFLOP/s. ",
         "triton at best 73.7 GFLOP/s at 64.0 FLOP per byte, 81.0 % of the ceiling there",
-        "](plots/sigmoid_attention-roofline.svg)",
-        "parameters per second against parameters, 3 lines. torch from 7.13e7 at 1000 to ",
-        "](plots/ademamix-scaling-2.svg)",
+        "](../plots/sigmoid_attention-roofline.svg)",
     ],
-    "Mutants": [
+    ("pages/rag", "Speed"): ["None of these runs measured this system."],
+    ("pages/suite", "Mutants: AdEMAMix"): [
         "- Planted bugs caught: 87.5 % (7/8).",
         "- Left out of that rate: 1 variant proven equivalent to a correct one.",
-        "- False alarms over honest variants: 100 % (1/1).",
         "![Which of 7 requirements of AdEMAMix caught which of 8 planted bugs; caught in all: 87.5 % (7/8). Survived: late-decay. ",
-        "](plots/ademamix-bugs.svg)",
+        "](../plots/ademamix-bugs.svg)",
         "| `bug-of-adm-02` | It has a forgotten correction. | **ADM-02** (inf), ADM-07 (7.50) |",
-        "| `half-caught` | Is caught by one of two. | **RIG-01** (inf), not by **RIG-02** |",
         "| `late-decay` | Decays after the step. | ADM-05 |",
         "| `reordered` | Multiplies before it adds. | x&#42;y+z is the same in either order of the operands. |",
+    ],
+    ("pages/suite", "Mutants: RIG annotations"): [
+        "- False alarms over honest variants: 100 % (1/1).",
+        "| `half-caught` | Is caught by one of two. | **RIG-01** (inf), not by **RIG-02** |",
         "| `honest` | Another regex. | RIG-02 (error) |",
     ],
-    "Environment": [
+    ("pages/runs", "Environment"): [
         "| CPU | A CPU &#124; of some make |",
         "| Packages | numpy 2.4.0, torch 2.13.0 |",
         "| GPU | memory_gib 80.0, name A GPU |",
     ],
-    "How to reproduce": [
+    ("pages/runs", "How to reproduce"): [
         "python -m pytest conformance --device cuda --impl triton",
         "python -m conformance.studies.claims ademamix --device cpu --records=c.jsonl",
         "python -m reports a.jsonl b.jsonl c.jsonl -o report",
     ],
-    "Record files": [
+    ("pages/runs", "Record files"): [
         "| A | `a.jsonl` | 1 | 0.1.0 | 313 | 19 | 12 | 0 | 0 | `",
         "| C | `c.jsonl` | 1 | 0.1.0 | 0 | 0 | 31 | 4 | 4 | `",
     ],
-    "What the words mean": ["A **margin** is the largest error divided by its bound"],
 }
 
 
-@pytest.mark.parametrize("title", GOLDEN)
-def test_a_section_says(title: str, page: str) -> None:
-    text = squeezed(section(page, title))
-    for line in GOLDEN[title]:
-        assert squeezed(line) in text
+@pytest.mark.parametrize(("path", "title"), GOLDEN)
+def test_sections_say(pages: dict[str, str], path: str, title: str) -> None:
+    text = squeezed(section(pages[path], title))
+    for line in GOLDEN[path, title]:
+        assert squeezed(line) in text, line
 
 
-def test_every_link_of_the_contents_has_its_heading(page: str) -> None:
-    links = re.findall(r"\]\(#([a-z-]+)\)", page)
-    headings = [line[3:].lower().replace(" ", "-") for line in page.split("\n") if line.startswith("## ")]
-    assert links == headings
+def test_every_page_is_linked_from_the_first(pages: dict[str, str]) -> None:
+    for path, text in pages.items():
+        for target in re.findall(r"\]\(([^)#]*\.md)", text):
+            assert os.path.normpath(os.path.join(os.path.dirname(path), target)).removesuffix(".md") in pages, (path, target)
+    linked = set(re.findall(r"\]\((pages/[^)#]*)\.md", pages["README"]))
+    assert linked == set(pages) - {"README"}
 
 
-def dangling(page: str) -> list[str]:
+def dangling(pages: dict[str, str]) -> list[str]:
     """Links to findings that lead nowhere, and places that have the same name."""
-    links = re.findall(r"\]\(#(finding\.[^)]*)\)", page)
-    places = re.findall(r'<a id="([^"]*)"></a>', page)
+    links = [link for text in pages.values() for link in re.findall(r"\]\([^)]*#(finding\.[^)]*)\)", text)]
+    places = [place for text in pages.values() for place in re.findall(r'<a id="([^"]*)"></a>', text)]
     assert len(places) == len(set(places))
     return [link for link in links if link not in places]
 
 
-def test_every_red_cell_leads_to_its_finding(page: str) -> None:
-    cells = re.findall(r"\*\*(?:\[)?((?:FAIL|ERROR)\b[^|]*)\|", section(page, "Requirements").partition("\n\n")[2])
+def test_every_red_cell_leads_to_its_finding(pages: dict[str, str]) -> None:
+    tables = [section(text, "Requirements").partition("\n\n")[2] for text in pages.values() if "\n## Requirements\n" in text]
+    cells = [cell for text in tables for cell in re.findall(r"\*\*(?:\[)?((?:FAIL|ERROR)\b[^|]*)\|", text)]
     assert len(cells) == len(made.FAILURES) + len(made.ERRORS)
-    assert all("](#finding." in cell for cell in cells)
-    assert dangling(page) == []
+    assert all(".md#finding." in cell for cell in cells)
+    assert dangling(pages) == []
 
 
 def test_findings_of_names_that_look_alike_have_places_of_their_own() -> None:
@@ -223,15 +243,18 @@ def test_findings_of_names_that_look_alike_have_places_of_their_own() -> None:
     assert all(re.fullmatch(r"[A-Za-z0-9_.-]+", place) for place in places)
 
 
-def test_headings_are_unique(page: str) -> None:
-    outside_fences = re.sub(r"```.*?```", "", page, flags=re.DOTALL)
-    headings = [line for line in outside_fences.split("\n") if re.match(r"#{1,3} ", line)]
-    assert len(headings) == len(set(headings))
+def test_headings_are_unique(pages: dict[str, str]) -> None:
+    for page in pages.values():
+        outside_fences = re.sub(r"```.*?```", "", page, flags=re.DOTALL)
+        headings = [line for line in outside_fences.split("\n") if re.match(r"#{1,3} ", line)]
+        assert len(headings) == len(set(headings))
+        links = re.findall(r"\]\(#([a-z-]+)\)", outside_fences)
+        assert set(links) <= {re.sub("[^a-z0-9 -]", "", line[3:].lower()).replace(" ", "-") for line in headings}
 
 
-def test_every_table_row_has_the_columns_of_its_header(page: str) -> None:
+def test_every_table_row_has_the_columns_of_its_header(pages: dict[str, str]) -> None:
     rows_of_table: list[int] = []
-    for line in [*page.split("\n"), ""]:
+    for line in [line for page in pages.values() for line in [*page.split("\n"), ""]]:
         if line.startswith("|"):
             rows_of_table.append(line.count("|"))
         else:
@@ -242,7 +265,8 @@ def test_every_table_row_has_the_columns_of_its_header(page: str) -> None:
 def test_many_implementations_are_split_over_tables(tmp_path: Path) -> None:
     names = [f"ademamix/number-{i:02}" for i in range(30)]
     body = [made.result(name, "ADM-01", "d8-t1", "float32", 0.4) for name in names]
-    text = section(page_of(tmp_path, body, implementations=[made.implementation(name) for name in names]), "Requirements")
+    pages = pages_of(tmp_path, body, implementations=[made.implementation(name) for name in names])
+    text = section(pages["pages/ademamix"], "Requirements").partition("### Denominator")[0]
     headers = [line for line in text.split("\n") if "`number-" in line]
     assert [line.count("`number-") for line in headers] == [8, 8, 8, 6]
 
@@ -252,24 +276,25 @@ def test_what_was_partly_unsupported_has_a_dagger(tmp_path: Path) -> None:
         made.result("ademamix/torch", "ADM-01", "d8-t1", "float32", 0.4, margin=0.25),
         made.result("ademamix/torch", "ADM-01", "d8-t1", "float64", 0.4, verdict=Verdict.UNSUPPORTED, margin=None),
     ]
-    assert "| **ADM-01** | 0.250 † |" in squeezed(section(page_of(tmp_path, body), "Requirements"))
+    assert "| **ADM-01** | 0.250 † |" in squeezed(section(pages_of(tmp_path, body)["pages/ademamix"], "Requirements"))
 
 
 def test_a_wrong_answer_shows_no_speed_anywhere(tmp_path: Path) -> None:
     lied = made.measurement("ademamix/triton", 7.77, verdict="wrong answer", message="off")
-    page = page_of(tmp_path, [made.measurement("ademamix/torch", 1.0), lied, *made.verdict_lines()])
-    assert "7.77" not in page
+    pages = pages_of(tmp_path, [made.measurement("ademamix/torch", 1.0), lied, *made.verdict_lines()])
+    assert not any("7.77" in page for page in pages.values())
 
 
-def test_a_noisy_run_says_so(tmp_path: Path, page: str) -> None:
+def test_a_noisy_run_says_so(tmp_path: Path, pages: dict[str, str]) -> None:
     lines = [
         made.measurement("ademamix/torch", 0.7, decision="baseline", aa=True, ratio_low=0.65, ratio_high=0.98),
         made.result("ademamix/torch", "ADM-01", "d8-t1", "float32", 0.4),
     ]
-    noisy = page_of(tmp_path, lines)
-    assert "`torch`, the baseline itself, on `step-1m` (cpu, float32, run A); the run was noisy, " in section(noisy, "Summary")
-    assert "**This run was noisy:**" in section(noisy, "Speed")
-    assert "noisy" not in page
+    noisy = pages_of(tmp_path, lines)
+    told = "`torch`, which the others are compared with; the run was noisy, the baseline beside itself 0.700×; on `step-1m` ("
+    assert told in section(noisy["README"], "AdEMAMix")
+    assert "**This run was noisy:**" in section(noisy["pages/ademamix"], "Speed")
+    assert not any("noisy" in page for page in pages.values())
 
 
 def test_a_difference_that_the_rule_calls_the_same_is_no_noise(tmp_path: Path) -> None:
@@ -277,18 +302,17 @@ def test_a_difference_that_the_rule_calls_the_same_is_no_noise(tmp_path: Path) -
         made.measurement("ademamix/torch", 0.998, decision="baseline", aa=True, ratio_low=0.997, ratio_high=0.999),
         made.result("ademamix/torch", "ADM-01", "d8-t1", "float32", 0.4),
     ]
-    assert "noisy" not in page_of(tmp_path, lines)
+    assert not any("noisy" in page for page in pages_of(tmp_path, lines).values())
 
 
 def test_empty_sections_say_why(tmp_path: Path) -> None:
-    page = page_of(tmp_path, [])
-    assert "No case was judged in these runs, so there can be no finding." in section(page, "Findings")
-    assert "None of these runs measured a speed." in section(page, "Speed")
-    assert "None of these runs tested the suite by its mutants." in section(page, "Mutants")
-    assert "No implementation was judged, so there is nothing to draw." in section(page, "Margin and speed")
-    assert "it was listed, but not tested on any case" in section(page, "Ranking")
-    bare = page_of(tmp_path, [], systems=[], requirements=[], implementations=[])
-    assert "The records name no system" in section(bare, "Summary")
+    pages = pages_of(tmp_path, [])
+    assert "No case was judged in these runs, so there can be no finding." in section(pages["pages/findings"], "None")
+    assert "None of these runs measured this system." in section(pages["pages/ademamix"], "Speed")
+    assert "None of these runs tested the suite by mutants of this system." in pages["pages/suite"]
+    assert "it was listed, but not tested on any case" in section(pages["pages/ademamix"], "Ranking")
+    bare = pages_of(tmp_path, [], systems=[], requirements=[], implementations=[])
+    assert "The records name no implementation" in section(bare["README"], "Summary")
 
 
 def test_one_kind_of_crash_is_told_once(tmp_path: Path) -> None:
@@ -298,29 +322,122 @@ def test_one_kind_of_crash_is_told_once(tmp_path: Path) -> None:
         )
 
     body = [crash("ADM-01", "shape [6] at 0xAB"), crash("ADM-02", "shape [12] at 0xCD"), crash("ADM-03", "another")]
-    text = section(page_of(tmp_path, body), "Findings")
+    pages = pages_of(tmp_path, body)
+    text = section(pages["pages/ademamix.torch"], "Findings")
     both = "".join(f'<a id="finding.ademamix.torch.{id_}"></a>' for id_ in ("ADM-01", "ADM-02"))
-    told = f"#### 2 requirements, one kind of crash {both}\n\nRequirements: ADM-01, ADM-02. Of 2 judged cases, 2 crash. The first raises "
+    told = f"### 2 requirements, one kind of crash {both}\n\nRequirements: ADM-01, ADM-02. Of 2 judged cases, 2 crash. The first raises "
     assert told in text
-    assert text.count("#### ") == 2
-    assert "- `torch`: in every judged case, of 3 requirements." in page_of(tmp_path, body)
+    assert text.count("### ") == 2
+    assert "[`torch`](pages/ademamix.torch.md) (ours): it crashes in every case that was judged (" in pages["README"]
+
+
+def judged(name: str, *verdicts: tuple[str, str, Verdict, str], **changes: Any) -> list[dict[str, Any]]:
+    """Records of (requirement, case, verdict, the mistake that it resembles), in float32."""
+    margins = {Verdict.PASS: 0.5, Verdict.FAIL: 2.0, Verdict.INCONCLUSIVE: 0.5}
+    return [
+        made.result(
+            *(f"ademamix/{name}", requirement, case, "float32", 0.4), verdict=verdict, margin=margins.get(verdict),
+            resembles=resembles, **({"resolution": 2.0} if verdict is Verdict.INCONCLUSIVE else {}), **changes,
+        )
+        for requirement, case, verdict, resembles in verdicts
+    ]  # fmt: skip
+
+
+PASS, FAIL, UNSUPPORTED = Verdict.PASS, Verdict.FAIL, Verdict.UNSUPPORTED
+
+
+def test_each_level_has_a_sign_and_a_verdict_of_its_own(tmp_path: Path) -> None:
+    passes = [(f"ADM-0{n}", "a", PASS, "") for n in range(1, 6)]
+    broken = {"interface": "ADM-46", "robustness": "ADM-38", "reading": "ADM-42", "definition": "ADM-15"}
+    body = [line for name, id_ in broken.items() for line in judged(name, *passes, (id_, "a", FAIL, ""))]
+    body += judged("authors", *passes, ("ADM-18", "a", FAIL, "ademamix/x: 1e-8 inside, as the authors' code does."))
+    body += judged("blunt", *passes, ("ADM-06", "a", Verdict.INCONCLUSIVE, ""))
+    levels = {"ADM-46": "interface", "ADM-38": "robustness", "ADM-42": "reading"}
+    requirements = [
+        {"system": "ademamix", "id": id_, "level": levels.get(id_, "definition"), "family": f"Family {id_}",
+         "statement": f"Rule {id_}.", "source": "", "catches": ""}
+        for id_ in ("ADM-01", "ADM-06", "ADM-15", "ADM-18", "ADM-38", "ADM-42", "ADM-46")
+    ]  # fmt: skip
+    names = [*broken, "authors", "blunt"]
+    kept = [made.implementation(f"ademamix/{name}", "package", name, "1.0") for name in names]
+    pages = pages_of(tmp_path, body, requirements=requirements, implementations=kept)
+    rows = {line.split("`")[1]: line for line in pages["README"].split("\n") if line.startswith("| [`")}
+    assert {name: next(s for s in "✗≈▲◆○?✓" if s in rows[name]) for name in names} == {
+        "interface": "▲", "robustness": "◆", "reading": "○", "definition": "✗", "authors": "≈", "blunt": "?",
+    }  # fmt: skip
+    words = {name: re.search(r"^\*\*(.*?) in 1.0\.\*\*", pages[f"pages/ademamix.{name}"], re.M) for name in names}
+    assert {name: found and found[1] for name, found in words.items()} == {
+        **dict.fromkeys(("interface", "robustness", "reading", "blunt"), "computes the paper"),
+        "definition": "differs from the paper",
+        "authors": "differs from the paper, as the authors' code",
+    }
+    assert "**Compute the paper, but:**" in pages["README"]
+    assert "reading`](pages/ademamix.reading.md) 1.0: not met" not in pages["README"]
+
+
+def test_what_was_hardly_judged_in_a_dtype_has_no_rank(tmp_path: Path) -> None:
+    cases = [(f"ADM-0{n}", "a", PASS, "") for n in range(1, 8)]
+    body = judged("whole", *cases) + judged("sliver", *cases[:2], *((id_, "a", UNSUPPORTED, "") for id_, *_ in cases[2:]))
+    body += [{**line, "dtype": "bfloat16", "margin": 0.01} for line in judged("narrow", *cases)]
+    names = ["whole", "sliver", "narrow"]
+    pages = pages_of(tmp_path, body, implementations=[made.implementation(f"ademamix/{name}") for name in names])
+    ranked = section(pages["pages/ademamix"], "Ranking")
+    lines = [squeezed(line) for line in ranked.split("\n") if line.startswith("| ")]
+    found = {name: next(line for line in lines if f"[`{name}`]" in line) for name in names}
+    assert found["whole"].startswith("| 1 |")
+    assert found["narrow"].startswith("| - |")
+    assert "| computes the paper | - | - |" in found["narrow"]
+    assert found["sliver"].startswith("| - |")
+    assert "| **partly judged** | 0.500 | 28.6 % |" in found["sliver"]
+
+
+def test_readers_of_two_grammars_are_not_compared_nor_with_a_readable_reference(tmp_path: Path) -> None:
+    listed = [made.implementation(f"rig/{name}") for name in ("re", "fast", "official", "reference")]
+    listed[2] = {**listed[2], "numerical_class": "official"}
+    names = ["re", "fast", "official"]
+    body = [made.result(f"rig/{each}", "RIG-01", "plain", "", 0.0) for each in (*names, "reference")]
+    plain = {"dtype": "", "baseline": "rig/re", "system": "rig"}
+    ratios = {"re": 1.0, "fast": 3.3, "official": 7.7}
+    timed = [made.measurement(f"rig/{name}", ratios[name], **plain) for name in names]
+    pages = pages_of(tmp_path, body + timed, implementations=listed)
+    assert "`fast`, 3.30× [3.17, 3.40] the speed of `re`" in pages["README"]
+    assert not any("7.70×" in page for page in pages.values())
+    assert "it reads another grammar than the baseline" in pages["pages/rig.official"]
+    timed = [made.measurement(f"rig/{name}", ratios[name], **{**plain, "baseline": "rig/reference"}) for name in names]
+    pages = pages_of(tmp_path, body + timed, implementations=listed)
+    assert not any("3.30×" in page for page in pages.values())
+    assert "**Fastest right ones here:** `fast`, " in pages["README"]
+
+
+def test_the_same_margin_is_told_everywhere(tmp_path: Path) -> None:
+    body = made.verdict_lines()
+    for line in body:
+        if (line["implementation"], line["requirement"], line["dtype"]) == ("ademamix/optax", "ADM-06", "float64"):
+            line["margin"] = 5e9 if line["verdict"] == "fail" else line["margin"]
+    files = render(load([made.write(tmp_path / "run.jsonl", body + made.measurement_lines())]))
+    pages = markdown_of(files)
+    assert "**differs from the paper** | 1.30e4 |" in squeezed(pages["pages/ademamix"])
+    assert "optax (margin 1.30e4, speed 2.20 times the baseline)" in pages["pages/ademamix"]
+    assert "| `float32` | 1.30e4 |" in squeezed(pages["pages/ademamix.optax"])
+    assert "| `float64` | 5.00e9 |" in squeezed(pages["pages/ademamix.optax"])
 
 
 def test_of_many_killers_a_few_are_named(tmp_path: Path) -> None:
     ids = [f"ADM-{number:02}" for number in range(1, 11)]
     body = [made.mutant("ademamix", "ademamix/all", "Is wrong everywhere.", ["ADM-05"], dict.fromkeys(ids, 2.0), ids)]
-    text = section(page_of(tmp_path, body), "Mutants")
+    text = section(pages_of(tmp_path, body)["pages/suite"], "Mutants: AdEMAMix")
     assert "**ADM-05** (2.00), ADM-01 (2.00), ADM-02 (2.00), ADM-03 (2.00), ADM-04 (2.00), 5 more |" in squeezed(text)
 
 
 def test_plugs_that_could_not_be_used_are_named(tmp_path: Path) -> None:
-    page = page_of(tmp_path, [], plug_failures=[{"spec": "kernels.py:attention", "message": "no file"}])
-    assert "| Could not be plugged in: `kernels.py:attention` | no file |" in squeezed(section(page, "Environment"))
+    pages = pages_of(tmp_path, [], plug_failures=[{"spec": "kernels.py:attention", "message": "no file"}])
+    told = section(pages["pages/runs"], "Environment")
+    assert "| Could not be plugged in: `kernels.py:attention` | no file |" in squeezed(told)
 
 
 def test_a_clean_run_says_so(tmp_path: Path) -> None:
     body = [made.result("ademamix/torch", "ADM-01", "d8-t1", "float32", 0.4)]
-    assert "No deviation was found." in section(page_of(tmp_path, body), "Findings")
+    assert "No deviation was found." in section(pages_of(tmp_path, body)["pages/findings"], "None")
 
 
 EVIL = "|<img src=x>`\n\n## Owned\n[x](http://e.org)**b**\u202e\x1b["
@@ -371,19 +488,19 @@ def evil_records() -> tuple[list[dict[str, Any]], dict[str, Any]]:
     return body, header
 
 
-def test_hostile_records_neither_inject_nor_break_anything(tmp_path: Path, page: str) -> None:
+def test_hostile_records_neither_inject_nor_break_anything(tmp_path: Path) -> None:
     body, header = evil_records()
     files = render(load([made.write(tmp_path / "evil.jsonl", body, **header)]))
-    out = files["README.md"].decode()
-    assert "\x1b" not in out
-    assert "\u202e" not in out
-    # Commands stand in fences, where nothing is markup but the fence itself.
-    unfenced = re.sub(r"^(`{3,})sh\n.*?^\1$", "", out, flags=re.DOTALL | re.MULTILINE)
-    assert "<img" not in unfenced
-    assert "http://e" not in unfenced
-    assert "\n## Owned" not in unfenced
-    titles = re.compile(r"^## (.*)$", flags=re.MULTILINE)
-    assert titles.findall(unfenced) == titles.findall(page)
+    pages = markdown_of(files)
+    unfenced = {}
+    for path, out in pages.items():
+        assert "\x1b" not in out
+        assert "\u202e" not in out
+        # Commands stand in fences, where nothing is markup but the fence itself.
+        text = unfenced[path] = re.sub(r"^(`{3,})\w+\n.*?^\1$", "", out, flags=re.DOTALL | re.MULTILINE)
+        assert "<img" not in text
+        assert "http://e" not in text
+        assert "\n## Owned" not in text
     test_every_table_row_has_the_columns_of_its_header(unfenced)
     assert dangling(unfenced) == []
     svg = files["plots/ademamix.svg"].decode()
@@ -392,7 +509,7 @@ def test_hostile_records_neither_inject_nor_break_anything(tmp_path: Path, page:
 
 
 def test_names_of_folders_stay_out(tmp_path: Path) -> None:
-    assert str(tmp_path) not in page_of(tmp_path)
+    assert not any(str(tmp_path) in page for page in pages_of(tmp_path).values())
 
 
 def render_elsewhere(folder: Path, records: list[Path], name: str, **environment: str) -> dict[str, bytes]:
@@ -417,7 +534,7 @@ def test_the_same_records_render_to_the_same_bytes_anywhere(tmp_path: Path) -> N
     here = render(load(records))
     first = render_elsewhere(tmp_path / "one", records, "out", PYTHONHASHSEED="1", TZ="UTC", LC_ALL="C")
     second = render_elsewhere(tmp_path / "two", records[::-1], "other", PYTHONHASHSEED="2", TZ="Asia/Tokyo", LC_ALL="C.UTF-8")
-    assert set(here) == {
+    assert {path for path in here if not path.startswith("pages/")} == {
         "README.md",
         "index.html",
         *(f"plots/{s['name']}{kind}.svg" for s in made.SYSTEMS for kind in ("", "-bugs")),
@@ -455,11 +572,14 @@ def test_what_a_later_release_fixed_or_broke_is_said(tmp_path: Path) -> None:
         *release("0.2.9", dict(zip(ids, ("fail", "error", "error", "pass"), strict=True))),
     ]
     listed = [("ademamix/optax", "0.2.11"), ("ademamix/optax-0.2.10", "0.2.10"), ("ademamix/optax-0.2.9", "0.2.9")]
-    page = page_of(tmp_path, body, implementations=[made.implementation(n, "package", "optax", v) for n, v in listed])
-    said = squeezed(section(page, "Findings"))
+    pages = pages_of(tmp_path, body, implementations=[made.implementation(n, "package", "optax", v) for n, v in listed])
+    said = squeezed(section(pages["pages/releases"], "AdEMAMix"))
     assert "optax`: 0.2.9, 0.2.10, 0.2.11 were judged." in said
     assert "Fixed in 0.2.10, wrong in 0.2.9: ADM-01, ADM-02 (1 of 2 cases)." in said
     assert "Wrong since 0.2.10, right in 0.2.9: ADM-03." in said
     assert "Fixed in 0.2.11, wrong in 0.2.10: ADM-03." in said
-    apart = page_of(tmp_path, body, implementations=[made.implementation(n, "package", n, v) for n, v in listed])
-    assert "were judged" not in section(apart, "Findings")
+    assert "| definition | `optax-0.2.9` | 0.2.9 | fixed in 0.2.10 |" in squeezed(pages["pages/findings"])
+    assert "Right from" not in pages["README"]
+    assert "pages/ademamix.optax.md" in pages["README"]
+    apart = pages_of(tmp_path, body, implementations=[made.implementation(n, "package", n, v) for n, v in listed])
+    assert "were judged" not in apart["pages/releases"]

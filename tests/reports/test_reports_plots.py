@@ -50,7 +50,9 @@ def marks(axes: Axes) -> dict[int, float]:
 @settings(deadline=None, max_examples=15)
 @given(margins)
 def test_the_line_at_one_separates_and_the_order_is_kept(values: list[float]) -> None:
-    points = tuple(Point(str(n), Status(int(m > 1)), m, None, None, None, False) for n, m in enumerate(values))
+    points = tuple(
+        Point(str(n), Status.WRONG if m > 1 else Status.RIGHT, m, None, None, None, False) for n, m in enumerate(values)
+    )
     panels = drawn(chart(points)).axes
     assert [panel.get_title() for panel in panels] == ["passes", "fails"][: 1 + (max(values) > 1)]
     for panel, inside in zip(panels, (lambda m: m <= 1, lambda m: m > 1), strict=False):
@@ -69,7 +71,7 @@ def test_the_line_at_one_separates_and_the_order_is_kept(values: list[float]) ->
 @settings(deadline=None, max_examples=15)
 @given(st.lists(st.floats(min_value=1e-9, max_value=1e9), min_size=1, max_size=8))
 def test_speeds_keep_their_order_and_the_axis_has_ticks(values: list[float]) -> None:
-    points = tuple(Point(str(n), Status.CONFORMS, 0.5, speed, None, None, False) for n, speed in enumerate(values))
+    points = tuple(Point(str(n), Status.RIGHT, 0.5, speed, None, None, False) for n, speed in enumerate(values))
     panel = drawn(chart(points)).axes[-1]
     low, high = panel.get_xlim()
     assert [marks(panel)[row] for row in range(len(values))] == values
@@ -79,15 +81,15 @@ def test_speeds_keep_their_order_and_the_axis_has_ticks(values: list[float]) -> 
 
 @pytest.mark.parametrize("values", [[1.0], [0.98, 1.0, 1.03]])
 def test_noise_does_not_fill_the_chart(values: list[float]) -> None:
-    points = tuple(Point(str(n), Status.CONFORMS, 0.5, speed, None, None, False) for n, speed in enumerate(values))
+    points = tuple(Point(str(n), Status.RIGHT, 0.5, speed, None, None, False) for n, speed in enumerate(values))
     low, high = drawn(chart(points)).axes[-1].get_xlim()
     assert low <= 1 / LEAST_REACH < LEAST_REACH <= high
 
 
 def test_marks_tell_the_status_and_intervals_are_drawn() -> None:
     points = (
-        Point("right", Status.CONFORMS, 0.5, 2.0, 1.5, 2.5, True),
-        Point("wrong", Status.FAILS, 2.0, 3.0, None, None, False),
+        Point("right", Status.RIGHT, 0.5, 2.0, 1.5, 2.5, True),
+        Point("wrong", Status.WRONG, 2.0, 3.0, None, None, False),
         Point("crashing", Status.CRASHES, 0.25, None, None, None, False),
     )
     figure = drawn(chart(points, left_out=("gone",)))
@@ -103,10 +105,12 @@ def test_marks_tell_the_status_and_intervals_are_drawn() -> None:
     (interval,) = speeds.collections
     assert interval.get_segments()[0].tolist() == [[1.5, 0], [2.5, 0]]
     assert [label.get_text() for label in passes.get_yticklabels()] == ["right (baseline)", "wrong", "crashing"]
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["conforms", "does not conform", "crashes"]
-    assert any(
-        "crashed in every case, so without a margin: gone" in text.get_text().replace("\n", " ") for text in figure.texts
-    )
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
+        "computes the paper",
+        "differs from the paper",
+        "crashes",
+    ]
+    assert any("judged too little in it: gone" in text.get_text().replace("\n", " ") for text in figure.texts)
 
 
 def test_powers_of_ten() -> None:
@@ -115,11 +119,11 @@ def test_powers_of_ten() -> None:
 
 def test_extreme_points_are_drawn() -> None:
     points = (
-        Point("exact", Status.CONFORMS, 0.0, 1.0, None, None, True),
-        Point("tiny", Status.CONFORMS, 5e-300, 1e-12, 0.0, math.inf, False),
-        Point("at the line", Status.CONFORMS, 1.0, 1e12, 1e11, 1e13, False),
-        Point("huge", Status.FAILS, 1e300, math.inf, None, None, False),
-        Point("wrong", Status.FAILS, math.inf, 0.0, None, None, False),
+        Point("exact", Status.RIGHT, 0.0, 1.0, None, None, True),
+        Point("tiny", Status.RIGHT, 5e-300, 1e-12, 0.0, math.inf, False),
+        Point("at the line", Status.RIGHT, 1.0, 1e12, 1e11, 1e13, False),
+        Point("huge", Status.WRONG, 1e300, math.inf, None, None, False),
+        Point("wrong", Status.WRONG, math.inf, 0.0, None, None, False),
         Point("no \ue000 glyph $x$ 漢字", Status.CRASHES, 0.5, None, None, None, False),
     )
     svg = as_svg(chart(points, left_out=("gone",)).figure, "X")
@@ -215,7 +219,7 @@ def test_meant_caught_as_well_and_missed_look_different() -> None:
 
 
 def test_one_more_implementation_changes_the_chart() -> None:
-    one = Point("one", Status.CONFORMS, 0.5, None, None, None, False)
-    two = Point("two", Status.FAILS, 1.5, None, None, None, False)
+    one = Point("one", Status.RIGHT, 0.5, None, None, None, False)
+    two = Point("two", Status.WRONG, 1.5, None, None, None, False)
     assert as_svg(chart((one,)).figure, "X") == as_svg(chart((one,)).figure, "X")
     assert as_svg(chart((one,)).figure, "X") != as_svg(chart((one, two)).figure, "X")

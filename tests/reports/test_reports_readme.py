@@ -37,13 +37,19 @@ def squeezed(text: str) -> str:
 
 def test_figures_name_who_conforms_and_who_is_fastest(tmp_path: Path) -> None:
     text = squeezed(figures(load([made.write(tmp_path / "a.jsonl")]), "published/here"))
-    assert text.startswith("**9 of 15 judged implementations conform; 5 do not and 1 crashes.** From [a published report](")
+    told = "**9 of 15 judged implementations compute their paper; 5 differ; 1 crash.** [A published report](published/here/"
+    assert text.startswith(told)
     row = next(line for line in text.split("\n") if line.startswith("| **AdEMAMix** (float32) |"))
-    assert "`numpy`&nbsp;0.0995, `torch`&nbsp;0.317, `triton`&nbsp;0.417 |" in row
-    assert "`heavyball`, `optax`, `pytorch-optimizer`; crash: `bitsandbytes-32bit`; not judged: `apple` |" in row
-    assert row.endswith("| `triton`, 5.92× [5.68, 6.10] `torch` on `step-1m` |")
+    assert "| - | [`heavyball`](published/here/pages/ademamix.heavyball.md), [`optax`](" in row
+    assert row.endswith("| 3 of 3 do | `triton`, 5.92× [5.68, 6.10] the speed of `torch` |")
+    row = next(line for line in text.split("\n") if line.startswith("| **Sigmoid attention**"))
+    assert (
+        "| [`triton-sigmoid`](published/here/pages/sigmoid_attention.triton-sigmoid.md)&nbsp;0.9996 | [`x-transformers`]("
+        in row
+    )
     assert "](published/here/plots/ademamix.svg)](published/here/README.md)" in text
-    assert "| **RIG annotations** | `regex` (exact) | `split` | not measured |" in text
+    assert "| **RIG annotations** | - | - | 1 of 2 do | not measured |" in text
+    assert sum(line.startswith("|") for line in text.split("\n")) <= 2 + 8
 
 
 def test_one_record_more_changes_the_figures(tmp_path: Path) -> None:
@@ -83,16 +89,21 @@ def test_the_list_says_whether_a_gpu_was_there(tmp_path: Path, capsys: pytest.Ca
     assert cli.main(["index", str(tmp_path)]) == 0
     alone = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert "**Nothing has been measured on a GPU yet.**" in alone
-    assert (
-        "| [cpu](cpu/README.md) | 2026-11-23 | 9 of 15 judged implementations conform; 5 do not and 1 crashes. (1 run) |"
-        in squeezed(alone)
-    )
+    told = "| 9 of 15 judged implementations compute their paper; 5 differ; 1 crash. (1 run) |"
+    assert f"| [cpu](cpu/README.md) | 2026-11-23 {told}" in squeezed(alone)
     (tmp_path / "gpu").mkdir()
     made.write_gpu_run(tmp_path / "gpu" / "b.jsonl")
     assert cli.main(["index", str(tmp_path)]) == 0
     assert "written up" not in alone
     (tmp_path / "findings").mkdir()
-    (tmp_path / "findings" / "README.md").write_text("# Findings\n", encoding="utf-8")
+    (tmp_path / "findings" / "one.md").write_text(
+        "# It is wrong\n\n- Found in: `optax` 0.2.8, fixed in 0.2.9\n- Judged as: `optax`\n- Rules: ADM-46\n", encoding="utf-8"
+    )
+    assert cli.main(["index", str(tmp_path)]) == 0
+    listed = squeezed((tmp_path / "findings" / "README.md").read_text(encoding="utf-8"))
+    assert (
+        "| interface | `optax` | 0.2.8 | [It is wrong](one.md) | found in 0.2.8, fixed in 0.2.9, not reported yet |" in listed
+    )
     assert cli.main(["index", str(tmp_path)]) == 0
     both = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert "on a GPU yet" not in both
@@ -111,16 +122,16 @@ def test_write_ups_beside_a_report_are_linked_from_it(tmp_path: Path) -> None:
     (folder / 'a" onclick="b.md').write_text("# Bad name\n", encoding="utf-8")
     record = made.write(tmp_path / "run.jsonl")
     assert cli.main([str(record), "-o", str(tmp_path / "cpu")]) == 0
-    page = (tmp_path / "cpu" / "README.md").read_text(encoding="utf-8")
-    assert "- [A rule &#91;broken&#93;(http&#58;//e.org)](../findings/one.md)" in page
-    html = (tmp_path / "cpu" / "index.html").read_text(encoding="utf-8")
-    assert '<a href="../findings/one.md">A rule [broken](http://e.org)</a>' in html
+    page = (tmp_path / "cpu" / "pages" / "findings.md").read_text(encoding="utf-8")
+    assert "[A rule &#91;broken&#93;(http&#58;//e.org)](../../findings/one.md)" in page
+    html = (tmp_path / "cpu" / "pages" / "findings.html").read_text(encoding="utf-8")
+    assert '<a href="../../findings/one.md">A rule [broken](http://e.org)</a>' in html
     for text in (page, html):
         assert "The list" not in text
         assert "Bad name" not in text
     shutil.rmtree(folder)
     assert write_ups(tmp_path / "cpu") == ()
-    assert b"findings/" not in render(load([record]))["index.html"]
+    assert b"findings/" not in render(load([record]))["pages/findings.html"]
     # Only what is made as a link is one.
     assert "href" not in HtmlRenderer({}).blocks(["[x](../findings/x.md)"])
     assert "href" in HtmlRenderer({}).blocks([Link("x", "../findings/x.md")])

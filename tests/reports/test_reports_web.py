@@ -1,11 +1,12 @@
-"""The HTML page says what README.md says, leads from each red cell to its finding, and lets nothing of a record act."""
+"""Each HTML page says what the Markdown one says, leads from red cells to findings, and lets no record act."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -17,6 +18,7 @@ from conformance.records.schema import Verdict
 from reports.charts.style import CARD
 from reports.merge import load
 from reports.page import render
+from reports.sections.matrix import Sign
 from reports.web.cells import WORST, kind, sort_key
 from reports.web.figures import COLOURS, inline
 from reports.web.page import FOLDER, SIGNATURE
@@ -124,22 +126,40 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def tree(files: dict[str, bytes]) -> Tree:
-    return Tree(files["index.html"].decode())
+def trees(files: dict[str, bytes]) -> dict[str, Tree]:
+    return trees_of(files)
 
 
-def assert_tame(tree: Tree) -> None:
-    """Nothing but our own elements and attributes; nothing that fetches, acts or leads away."""
+def trees_of(files: dict[str, bytes]) -> dict[str, Tree]:
+    """The HTML pages by their paths."""
+    return {path: Tree(text.decode()) for path, text in files.items() if path.endswith(".html")}
+
+
+def ids_of(tree: Tree) -> list[str]:
+    return [node.attributes["id"] for node in tree.root.walk() if "id" in node.attributes]
+
+
+def assert_tame(trees: dict[str, Tree], others: Collection[str] = ()) -> None:
+    """Nothing but our own elements and attributes; nothing that fetches, acts or leads away from pages and ``others``."""
+    for path, tree in trees.items():
+        assert_page_is_tame(tree)
+        for node in tree.root.all("a"):
+            target, _, place = node.attributes.get("href", "").partition("#")
+            there = os.path.normpath(os.path.join(os.path.dirname(path), target)) if target else path
+            assert there in trees or there in others, (path, target)
+            assert not place or place in ids_of(trees[there]), (path, target, place)
+
+
+def assert_page_is_tame(tree: Tree) -> None:
     assert tree.comments == [SIGNATURE]
     nodes = [node for node in tree.root.walk() if node.tag]
     assert {node.tag for node in nodes} <= ELEMENTS
     assert {name for node in nodes for name in node.attributes} <= ATTRIBUTES
-    ids = [node.attributes["id"] for node in nodes if "id" in node.attributes]
+    ids = ids_of(tree)
     assert len(ids) == len(set(ids))
     for node in nodes:
-        target = node.attributes.get("href")
-        if target is not None:
-            assert target == "data:," or (target[0] == "#" and target[1:] in ids), target
+        target = node.attributes.get("href", "")
+        assert node.tag == "a" or target in ("", "data:,") or (target[0] == "#" and target[1:] in ids), target
         assert not re.search(r"url\((?!#)|//|expression|@import", node.attributes.get("style", ""))
     (script,) = tree.root.all("script")
     (policy,) = [n.attributes["content"] for n in nodes if n.attributes.get("http-equiv") == "Content-Security-Policy"]
@@ -150,22 +170,27 @@ def assert_tame(tree: Tree) -> None:
     assert not re.search(r"url\(|@import|//", style.text)
 
 
-def test_it_fetches_nothing_and_runs_its_own_script_only(tree: Tree) -> None:
-    assert_tame(tree)
+def test_it_fetches_nothing_and_runs_its_own_script_only(trees: dict[str, Tree], files: dict[str, bytes]) -> None:
+    assert_tame(trees, files)
 
 
-def test_hostile_records_stay_text(tmp_path: Path, tree: Tree) -> None:
+def test_the_first_page_is_light(files: dict[str, bytes], trees: dict[str, Tree]) -> None:
+    assert len(files["index.html"]) < 1_500_000
+    assert len([node for node in trees["index.html"].root.walk() if node.tag]) < 15_000
+    assert max(len(text) for path, text in files.items() if path.endswith(".md")) < 300_000
+
+
+def test_hostile_records_stay_text(tmp_path: Path) -> None:
     body, header = evil_records()
-    evil = Tree(render(load([made.write(tmp_path / "evil.jsonl", body, **header)]))["index.html"].decode())
-    assert_tame(evil)
-    text = evil.root.text
+    files = render(load([made.write(tmp_path / "evil.jsonl", body, **header)]))
+    evil = trees_of(files)
+    assert_tame(evil, files)
+    text = "".join(page.root.text for page in evil.values())
     assert "\x1b" not in text
     assert "\u202e" not in text
     # It is not left out either: what it says is shown as it is.
     assert "<img src=x>`" in text
     assert "[x](http://e.org)**b**" in text
-    titles = [h.text for h in tree.root.all("h2")]
-    assert [h.text for h in evil.root.all("h2")] == titles
 
 
 @pytest.mark.parametrize(
@@ -190,50 +215,66 @@ def test_not_even_our_own_tags_can_be_had(tmp_path: Path, text: str) -> None:
         made.result(f"ademamix/{text}", "ADM-01", "d8-t1", "float32", 0.4, verdict=Verdict.FAIL, margin=2.0),
         made.measurement("ademamix/torch", 1.0, workload=text, description=text),
     ]
-    page = Tree(render(load([made.write(tmp_path / "run.jsonl", body)]))["index.html"].decode())
-    assert_tame(page)
-    assert len([node for node in page.root.all("section") if "finding" in node.classes()]) == 2
+    files = render(load([made.write(tmp_path / "run.jsonl", body)]))
+    pages = trees_of(files)
+    assert_tame(pages, files)
+    frames = [node for page in pages.values() for node in page.root.all("section") if "finding" in node.classes()]
+    assert len(frames) == 2
 
 
-def test_it_says_what_the_markdown_says(files: dict[str, bytes], tree: Tree) -> None:
-    page = files["README.md"].decode()
+def test_each_page_says_what_the_markdown_says(files: dict[str, bytes], trees: dict[str, Tree]) -> None:
+    for path, tree in trees.items():
+        same = path.replace("index.html", "README.md").replace(".html", ".md")
+        assert_says_the_same(files[same].decode(), tree)
+
+
+def assert_says_the_same(page: str, tree: Tree) -> None:
     outside = re.sub(r"^```.*?^```$", "", page, flags=re.DOTALL | re.MULTILINE)
     rows = [line for line in outside.split("\n") if line.startswith("|") and not re.match(r"\|[ :|-]+\|$", line)]
     assert len(tree.root.all("tr")) == len(rows)
     assert len(tree.root.all("th", "td")) == sum(row.count("|") - 1 for row in rows)
     titles = re.findall(r"^(#+) ", outside, flags=re.MULTILINE)
     assert [f"h{len(marks)}" for marks in titles] == [node.tag for node in tree.root.all("h1", "h2", "h3", "h4")]
-    commands = re.findall(r"^```sh\n(.*?)\n```$", page, flags=re.DOTALL | re.MULTILINE)
+    commands = re.findall(r"^```\w+\n(.*?)\n```$", page, flags=re.DOTALL | re.MULTILINE)
     assert [node.text for node in tree.root.all("pre")] == commands
     assert [node.text for node in tree.root.all("summary")] == re.findall(r"<summary>(.*)</summary>", page)
+    assert [link.text for link in tree.root.all("nav")[0].all("a")][:2] == ["Overview", "AdEMAMix: ranking"]
     assert len(tree.root.all("li")) - len(tree.root.all("nav")[0].all("li")) == len(
         re.findall(r"^ *- ", outside, re.MULTILINE)
     )
 
 
-def test_every_red_cell_leads_to_its_finding_with_the_command(tree: Tree) -> None:
+def test_every_red_cell_leads_to_its_finding_with_the_command(trees: dict[str, Tree]) -> None:
     frames = {
         place.attributes["id"]: node
+        for tree in trees.values()
         for node in tree.root.walk()
         if "finding" in node.classes()
         for place in node.walk()
         if "id" in place.attributes
     }
-    cells = [cell for cell in tree.root.all("td") if re.match(r"FAIL |ERROR\b", cell.text)]
+    systems = [trees[f"pages/{system['name']}.html"] for system in made.SYSTEMS]
+    cells = [cell for tree in systems for cell in tree.root.all("td") if re.match(r"FAIL |ERROR\b", cell.text)]
     assert len(cells) == len(made.FAILURES) + len(made.ERRORS)
     for cell in cells:
         assert cell.classes() & {"bad", "crash"}
         (link,) = cell.all("a")
-        frame = frames[link.attributes["href"][1:]]
+        frame = frames[link.attributes["href"].partition("#")[2]]
         assert cell.parent is not None
         row = cell.parent.all("th")[0]
-        assert row.text in frame.all("h4")[0].text
+        assert row.text in frame.all("h3")[0].text
         assert len(frame.all("pre")) == 1
         assert row.text in frame.all("pre")[0].text
 
 
-def test_those_who_cannot_see_it_are_told(tree: Tree) -> None:
-    root = tree.root
+def test_those_who_cannot_see_it_are_told(trees: dict[str, Tree]) -> None:
+    for tree in trees.values():
+        assert_those_who_cannot_see_are_told(tree.root)
+    # A chart is drawn on one page, and no page lacks its own.
+    assert sum(len(tree.root.all("svg")) for tree in trees.values()) == 2 * len(made.SYSTEMS) + 7
+
+
+def assert_those_who_cannot_see_are_told(root: Node) -> None:
     assert root.all("html")[0].attributes["lang"] == "en"
     for header in root.all("th"):
         assert header.attributes["scope"] in ("row", "col")
@@ -242,9 +283,7 @@ def test_those_who_cannot_see_it_are_told(tree: Tree) -> None:
         assert table.parent is not None
         assert table.parent.attributes["role"] == "region"
         assert table.parent.attributes["aria-label"].startswith("Table: ")
-    drawings = root.all("svg")
-    assert len(drawings) == 2 * len(made.SYSTEMS) + 7
-    for drawing in drawings:
+    for drawing in root.all("svg"):
         assert drawing.attributes["aria-hidden"] == "true"
         assert drawing.parent is not None
         assert drawing.parent.attributes["role"] == "img"
@@ -283,8 +322,10 @@ ON_GROUNDS = {
         "--fail-ground",
     ),
     ("--quiet", TEXT_CONTRAST): ("--ground", "--raised", "--card", "--target"),
-    ("--blue", TEXT_CONTRAST): ("--ground", "--raised", "--target"),
-    ("--red", TEXT_CONTRAST): ("--bad-ground",),
+    ("--blue", TEXT_CONTRAST): ("--ground", "--raised", "--target", "--good-ground"),
+    ("--red", TEXT_CONTRAST): ("--bad-ground", "--fail-ground"),
+    ("--orange", TEXT_CONTRAST): ("--orange-ground",),
+    ("--violet", TEXT_CONTRAST): ("--violet-ground",),
     ("--blue-mark", MARK_CONTRAST): ("--card", "--pass-ground", "--fail-ground"),
     ("--red-mark", MARK_CONTRAST): ("--card", "--pass-ground", "--fail-ground", "--ground"),
     ("--green-mark", MARK_CONTRAST): ("--card", "--pass-ground"),
@@ -315,6 +356,16 @@ def test_plots_take_the_colours_of_the_page_and_ids_of_their_own(files: dict[str
     assert "metadata" not in drawing
 
 
+SIGNS = {
+    Sign.RIGHT: "good",
+    Sign.DEFINITION: "bad",
+    Sign.AUTHORS: "authors",
+    Sign.INTERFACE: "interface",
+    Sign.ROBUSTNESS: "robustness",
+    Sign.READING: "reading",
+    **dict.fromkeys((Sign.PARTLY, Sign.INCONCLUSIVE, Sign.NOTHING), "absent"),
+}
+"""A colour of its own for each level of trouble; what proves nothing is never green."""
 KEYS = [
     ("FAIL 1.30e4 †", 1.3e4, "bad"),
     ("FAIL inf", float("inf"), "bad"),
@@ -331,8 +382,10 @@ KEYS = [
     ("60.2 s", 60.2, ""),
     ("unsup.", None, "absent"),
     ("-", None, "absent"),
-    ("conforms", None, "good"),
-    ("does not conform", None, "bad"),
+    ("computes the paper", None, "good"),
+    ("differs from the paper", None, "bad"),
+    ("differs from the paper, as the authors' code", None, "authors"),
+    *((sign.value, None, kind) for sign, kind in SIGNS.items()),
     ("crashes", None, "crash"),
 ]
 
@@ -344,17 +397,8 @@ def test_a_cell_sorts_by_the_number_that_it_shows(text: str, number: float | Non
         assert sort_key(text) == number
 
 
-def test_counts_of_failures_are_marked_and_none_is_not(tree: Tree) -> None:
-    assert kind("2", "Fail") == "bad"
-    assert kind("2", "Pass") == ""
-    assert kind("-", "Fail") == "absent"
-    rows = (row for row in tree.root.all("tr") if row.text.strip().startswith("heavyball 3.2.1\ndoes not conform"))
-    heavyball = next(rows)  # the ranking comes first
-    assert [cell.text for cell in heavyball.all("td") if "bad" in cell.classes()] == ["does not conform", "2"]
-
-
-def test_every_column_of_numbers_can_be_sorted(tree: Tree) -> None:
-    for table in tree.root.all("table"):
+def test_every_column_of_numbers_can_be_sorted(trees: dict[str, Tree]) -> None:
+    for table in [table for tree in trees.values() for table in tree.root.all("table")]:
         if "sortable" in table.classes():
             for cell in table.all("td"):
                 if "number" in cell.classes() and "absent" not in cell.classes():

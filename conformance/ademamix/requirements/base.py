@@ -27,7 +27,7 @@ REQUIREMENTS = Requirements(
         "Shapes": "31 32 47 53 61",
         "Saved state": "33 37 40 50 51 67",
         "Calls": "38 39 46 52 54 55 63 68",
-        "Compiled, distributed": "56-60",
+        "Distributed": "56-60",
     },
 )
 
