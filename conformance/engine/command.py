@@ -15,8 +15,9 @@ Offsets count code points unless the answer says ``"offsets": "utf8"`` or ``"utf
 an answer is started again for the next request. Requests come one at a time. A text with a lone surrogate is not sent, and an
 answer with one is an error. Standard error is read, and its last line is shown where the process fails.
 
-Nothing here can hang: reading and writing are multiplexed, every request has a time limit, and the whole process group is
-killed at the end, after any failure, and when this interpreter exits.
+Nothing here can hang: reading and writing are multiplexed, every request has a limit of processor time, a process that waits
+for ever is given up (conformance/engine/time_limit.py), and the whole group is killed at the end, after any failure, and when
+this interpreter exits.
 """
 
 from __future__ import annotations
@@ -33,14 +34,18 @@ import weakref
 from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
+from conformance.engine.time_limit import LOOK_S, NoAnswer, TimeLimitExceeded, Watch, group_seconds, wait
 from impls.implementation import NotRun, PlugError, Unsupported
 
 LONGEST_ANSWER = 64 * 2**20
 """Bytes. A longer line is an error."""
 
+LONGEST_END = 10.0
+"""Seconds of processor time that a process may take to end, once it has closed its standard output."""
+
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _GRACE = 0.5
-"""Seconds between closing the input of a process and killing its group."""
+"""Seconds between closing the input of a process and killing its group; no verdict depends on it."""
 
 
 class CommandError(Exception):
@@ -48,7 +53,10 @@ class CommandError(Exception):
 
 
 class Command:
-    """One command line. It is started at the first request, and again whenever it has ended."""
+    """One command line. It is started at the first request, and again whenever it has ended.
+
+    ``seconds`` is the processor time that it may take for each answer.
+    """
 
     def __init__(self, words: Sequence[str], seconds: float) -> None:
         self.words = list(words)
@@ -57,7 +65,11 @@ class Command:
         self._next_id = 1
 
     def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """The answer to ``request`` (without its id). CommandError, Unsupported or PlugError where there is none."""
+        """The answer to ``request`` (without its id).
+
+        CommandError, Unsupported or PlugError where there is none; TimeLimitExceeded where it takes too much processor time,
+        NoAnswer where it waits.
+        """
         line = _encode({"id": self._next_id, **request})
         try:
             try:
@@ -159,7 +171,8 @@ class _Running:
 
     def exchange(self, line: bytes, seconds: float) -> bytes:
         """Write ``line``, and return the line that comes back."""
-        deadline = time.monotonic() + seconds
+        watch: Watch | None = None  # most answers come before the first look, which reads the times of all processes
+        next_look = time.monotonic() + LOOK_S
         to_write = memoryview(line)
         with selectors.DefaultSelector() as selector:
             selector.register(self._stdin, selectors.EVENT_WRITE)
@@ -168,10 +181,7 @@ class _Running:
             scanned = 0
             while (newline := self._received.find(b"\n", scanned)) < 0:
                 scanned = len(self._received)
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    raise CommandError(f"no answer within {seconds:g} s{self._last_complaint()}")
-                for key, _ in selector.select(left):
+                for key, _ in selector.select(LOOK_S):
                     if key.fileobj is self._stdin:
                         to_write = self._write(to_write)
                         if not to_write:
@@ -181,10 +191,20 @@ class _Running:
                             selector.unregister(self._stderr)
                     elif not self._read_answer():
                         raise self._ended(len(to_write) < len(line))
+                if time.monotonic() >= next_look:
+                    watch = watch or Watch(lambda: group_seconds(self._process.pid), seconds)
+                    self._look(watch)
+                    next_look = time.monotonic() + LOOK_S
         answer = bytes(self._received[:newline])
         del self._received[: newline + 1]
         self._answered += 1
         return answer
+
+    def _look(self, watch: Watch) -> None:
+        try:
+            watch.look()
+        except (NoAnswer, TimeLimitExceeded) as error:
+            raise type(error)(f"{error}{self._last_complaint()}") from None
 
     def refuse_more(self) -> None:
         """CommandError where more follows the answer. Checked after the answer, so that the first fault is the one named."""
@@ -219,8 +239,8 @@ class _Running:
 
     def _ended(self, wrote: bool) -> CommandError:
         try:
-            code: int | None = self._process.wait(_GRACE)
-        except subprocess.TimeoutExpired:
+            code: int | None = wait(self._process, LONGEST_END)
+        except (NoAnswer, TimeLimitExceeded):
             code = None
         while _read(self._stderr.fileno(), self._complaints):
             pass

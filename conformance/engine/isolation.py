@@ -26,8 +26,8 @@ class Setting(NamedTuple):
     default: Any = None
 
 
-SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGALRM") if hasattr(signal, name))
-"""The signals that interrupt a run, end it, and end an answer that takes too long."""
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGALRM", "SIGPROF") if hasattr(signal, name))
+"""The signals that interrupt a run, end it, and end an answer that waits or takes too long."""
 
 _LEFT: dict[str, dict[str, Any]] = {}
 """The state that each implementation left behind, by its selector."""

@@ -7,6 +7,7 @@ strict, "official" is the published reader's, whose order and choice of 25 are u
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,7 +40,7 @@ def connect(implementation: Implementation, device: str) -> RagSubject:
         def read(answer: Mapping[str, Any], text: str) -> list[str]:
             return _text.as_queries(_text.answered(answer, "queries"))
 
-        subject = RagSubject(None, implementation.numerical_class, seconds + 1.0)
+        subject = RagSubject(None, implementation.numerical_class, math.inf)  # the process has its own
         subject._parser = _text.CommandParser(implementation, subject.profile.name, read)
         return subject
     return RagSubject(_text.loaded_parser(implementation), implementation.numerical_class, seconds)

@@ -27,6 +27,7 @@ time limit of one answer. ``numerical_class`` names the profile: "" is strict, "
 from __future__ import annotations
 
 import inspect
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, Protocol
@@ -253,7 +254,7 @@ def connect(implementation: Implementation, device: str) -> RigSubject:
             found = as_annotations(_text.answered(answer, "annotations"))
             return _converted(found, text, answer.get("offsets", offsets))
 
-        subject = RigSubject(None, implementation.numerical_class, seconds=seconds + 1.0)
+        subject = RigSubject(None, implementation.numerical_class, seconds=math.inf)  # the process has its own
         subject._parser = _text.CommandParser(implementation, subject.profile.name, read)
         return subject
     if implementation.protocol == RESOLVER:

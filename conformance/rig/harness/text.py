@@ -11,14 +11,14 @@ import inspect
 import operator
 import os
 import shlex
-import signal
-import threading
-import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Generic, TypeVar
 
 from conformance.engine.command import Command
+from conformance.engine.time_limit import NoAnswer
+from conformance.engine.time_limit import TimeLimitExceeded as TimeLimitExceeded
+from conformance.engine.time_limit import time_limit as time_limit
 from impls.implementation import Implementation, PlugError, Unsupported, load_target
 from reference.rig import EXAMPLE
 
@@ -34,47 +34,21 @@ _NEVER_TEXT = {"params", "parameters", "learning_rate", "lr", "named_parameters"
 """Names of a first parameter that is no text: calling such a function with a text would say nothing."""
 
 
+MOST_SILENCES = 3
+"""So often is a parser asked again that waited until it was interrupted: each time costs half a minute."""
+
+
 class AnswerError(Exception):
     """A parser's answer has the wrong shape; the message says what was found, and what was expected."""
 
 
-class TimeLimitExceeded(Exception):
-    """A parser exceeded its time limit."""
-
-
 def seconds_for(settings: Mapping[str, Any]) -> float:
-    """The time limit of one answer: the record's ``seconds``, else the environment's GAUGEBLOCK_TEXT_SECONDS, else 10."""
+    """The processor time that an answer may take: the record's ``seconds``, else GAUGEBLOCK_TEXT_SECONDS, else 10."""
     return float(settings.get("seconds") or os.environ.get("GAUGEBLOCK_TEXT_SECONDS") or 10.0)
 
 
-@contextlib.contextmanager
-def time_limit(seconds: float) -> Iterator[None]:
-    """Raise TimeLimitExceeded in the body after ``seconds``, where the platform can interrupt it (POSIX, main thread).
-
-    `re` notices signals while it backtracks, so a catastrophic pattern is interrupted too. Elsewhere there is no limit.
-    """
-    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(signum: int, frame: Any) -> None:
-        raise TimeLimitExceeded(f"no answer within {seconds:g} s (GAUGEBLOCK_TEXT_SECONDS sets the limit)")
-
-    previous_handler = signal.signal(signal.SIGALRM, interrupt)
-    started = time.monotonic()
-    previous_delay, previous_interval = signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous_handler)
-        if previous_delay:
-            left = max(previous_delay - (time.monotonic() - started), 1e-3)
-            signal.setitimer(signal.ITIMER_REAL, left, previous_interval)
-
-
 class TextSubject(ABC, Generic[Item]):
-    """What the subjects of RIG and RAG share: a parser, its profile, a time limit, and no state between calls."""
+    """What the subjects of RIG and RAG share: a parser, its profile, a limit of processor time, and no state between calls."""
 
     def __init__(self, parser: object, numerical_class: str, profiles: Collection[str], seconds: float) -> None:
         if numerical_class not in profiles:
@@ -83,11 +57,18 @@ class TextSubject(ABC, Generic[Item]):
         self.numerical_class = numerical_class
         self._parser = parser
         self._seconds = seconds
+        self._silences = 0
 
     def answer(self, text: str) -> Any:
-        """The parser's answer, unchanged."""
-        with time_limit(self._seconds):
-            return self.raw_parse()(text)
+        """The parser's answer, unchanged. NoAnswer where it waits for ever, or has done so `MOST_SILENCES` times."""
+        if self._silences >= MOST_SILENCES:
+            raise NoAnswer(f"not asked, since it did not answer {self._silences} times before")
+        try:
+            with time_limit(self._seconds):
+                return self.raw_parse()(text)
+        except NoAnswer:
+            self._silences += 1
+            raise
 
     @abstractmethod
     def read(self, answer: Any, text: str) -> list[Item]:

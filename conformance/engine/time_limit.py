@@ -1,0 +1,135 @@
+"""Limit the processor time of a call or of a process. What the machine does besides must not decide a verdict.
+
+Processor time is what the work itself takes, on a quiet machine as on a busy one. Something that waits for ever uses none: it
+is ended once it has used less than a hundredth of the time for half a minute. That is no wrong answer but none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+IDLE_S = 30.0
+"""Seconds of the clock after which something that computes nothing is given up."""
+WORKING = 0.01
+"""The share of those that even a very busy machine gives to something that computes."""
+LOOK_S = 0.5
+"""Seconds of the clock between two looks at the processor time of another process."""
+
+
+class TimeLimitExceeded(Exception):
+    """An answer took more processor time than its limit."""
+
+
+class NoAnswer(Exception):
+    """Something neither answered nor computed: it waits for what does not come."""
+
+
+@contextlib.contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Raise in the body after ``seconds`` of processor time, or where it waits; on POSIX, in the main thread.
+
+    TimeLimitExceeded for the one, NoAnswer for the other. An outer limit goes on. `re` notices signals while it
+    backtracks, so a catastrophic pattern is interrupted too. Elsewhere, and for inf, there is no limit.
+    """
+    supported = hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
+    if not supported or seconds == float("inf"):
+        yield
+        return
+    watch = Watch(time.process_time, seconds)
+
+    def spent(signum: int, frame: Any) -> None:
+        raise TimeLimitExceeded(watch.exceeded)
+
+    def look(signum: int, frame: Any) -> None:
+        watch.look()
+
+    with (
+        _timer(signal.ITIMER_PROF, signal.SIGPROF, seconds, 0.0, spent, time.process_time),
+        _timer(signal.ITIMER_REAL, signal.SIGALRM, IDLE_S, IDLE_S, look, time.monotonic),
+    ):
+        yield
+
+
+@contextlib.contextmanager
+def _timer(
+    kind: int, number: signal.Signals, delay: float, interval: float, handler: Callable[..., None], clock: Callable[[], float]
+) -> Iterator[None]:
+    """Call the handler after the delay, then at each interval; afterwards the timer that ran before goes on."""
+    previous_handler = signal.signal(number, handler)
+    started = clock()
+    previous_delay, previous_interval = signal.setitimer(kind, delay, interval)
+    try:
+        yield
+    finally:
+        signal.setitimer(kind, 0)
+        signal.signal(number, previous_handler)
+        if previous_delay:
+            signal.setitimer(kind, max(previous_delay - (clock() - started), 1e-3), previous_interval)
+
+
+class Watch:
+    """Watches the processor time ``used`` since now. `look` raises where it is above the limit, or hardly grows."""
+
+    def __init__(self, used: Callable[[], float], seconds: float) -> None:
+        self._used, self._seconds = used, seconds
+        self._began = self._seen = used()
+        self._seen_at = time.monotonic()
+
+    @property
+    def exceeded(self) -> str:
+        return f"no answer within {self._seconds:g} s of processor time (GAUGEBLOCK_TEXT_SECONDS sets the limit)"
+
+    def look(self) -> None:
+        """TimeLimitExceeded or NoAnswer where it is time to give up."""
+        used, now = self._used(), time.monotonic()
+        if used - self._began > self._seconds:
+            raise TimeLimitExceeded(self.exceeded)
+        waited = now - self._seen_at
+        if waited >= IDLE_S:
+            if used - self._seen < WORKING * waited:
+                raise NoAnswer(f"no answer, and hardly any processor time used in {waited:.0f} s: it waits for something")
+            self._seen, self._seen_at = used, now
+
+
+def wait(process: subprocess.Popen[Any], seconds: float) -> int:
+    """The exit code of a process that leads a group, within so much processor time; otherwise an error as of `Watch`."""
+    watch = Watch(lambda: group_seconds(process.pid), seconds)
+    while True:
+        try:
+            return process.wait(LOOK_S)
+        except subprocess.TimeoutExpired:
+            watch.look()
+
+
+def group_seconds(group: int) -> float:
+    """The processor time of all live processes of a group, and of those that they have waited for."""
+    if not Path("/proc/self/stat").exists():
+        listed = subprocess.run(["ps", "-A", "-o", "pgid=,time="], capture_output=True, text=True, check=False).stdout
+        rows = [line.split() for line in listed.splitlines()]
+        return sum(_clock_seconds(row[1]) for row in rows if len(row) == 2 and row[0] == str(group))
+    ticks = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()  # the name before it may hold anything
+        except OSError:
+            continue  # it has ended
+        if int(fields[2]) == group:
+            ticks += sum(map(int, fields[11:15]))
+    return ticks / float(os.sysconf("SC_CLK_TCK"))
+
+
+def _clock_seconds(text: str) -> float:
+    """The seconds of ``[[days-]hours:]minutes:seconds``."""
+    days, _, clock = text.rpartition("-")
+    total = 0.0
+    for part in clock.split(":"):
+        total = 60 * total + float(part)
+    return total + 86400 * int(days or 0)

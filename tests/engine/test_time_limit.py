@@ -1,0 +1,100 @@
+"""Only processor time counts, and what waits for ever is told from what computes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from conformance.engine import time_limit as engine
+from conformance.engine.time_limit import NoAnswer, TimeLimitExceeded, Watch, group_seconds, time_limit, wait
+
+if not hasattr(time, "pthread_getcpuclockid"):
+    pytest.skip("needs POSIX timers", allow_module_level=True)
+
+
+def spin() -> None:
+    while True:
+        pass
+
+
+def test_what_computes_too_long_is_interrupted_and_what_is_quick_is_not() -> None:
+    message = r"no answer within 0\.1 s of processor time \(GAUGEBLOCK_TEXT_SECONDS sets the limit\)"
+    with pytest.raises(TimeLimitExceeded, match=message), time_limit(0.1):
+        spin()
+    with time_limit(0.1):
+        time.sleep(0.3)  # waiting costs nothing
+
+
+def test_what_waits_for_ever_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "IDLE_S", 0.2)
+    with pytest.raises(NoAnswer, match="it waits for something"), time_limit(60.0):
+        time.sleep(600)
+
+
+def test_an_outer_limit_goes_on() -> None:
+    with pytest.raises(TimeLimitExceeded, match=r"0\.3 s"), time_limit(0.3):  # noqa: PT012
+        with time_limit(60.0):
+            pass
+        spin()
+
+
+def test_infinity_is_no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine.signal, "setitimer", None)
+    with time_limit(float("inf")):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("looks", "error"),
+    [
+        ([(10.0, 1.0), (20.0, 2.0), (40.0, 9.0), (90.0, 10.0)], None),  # slow since the machine is busy
+        ([(1.0, 10.1)], TimeLimitExceeded),
+        ([(29.0, 0.0)], None),
+        ([(30.0, 0.2)], NoAnswer),
+        ([(30.0, 0.4), (50.0, 0.4), (59.0, 0.4)], None),
+        ([(30.0, 0.4), (50.0, 0.4), (60.0, 0.4)], NoAnswer),
+    ],
+)
+def test_a_watch_looks_at_processor_time(
+    looks: list[tuple[float, float]], error: type[Exception] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At moments of a scripted clock, with the processor time used by then."""
+    now = [(0.0, 0.0)]
+    monkeypatch.setattr(engine, "time", SimpleNamespace(monotonic=lambda: now[-1][0]))
+    watch = Watch(lambda: now[-1][1], 10.0)
+    for look in looks[:-1]:
+        now.append(look)
+        watch.look()
+    now.append(looks[-1])
+    if error is None:
+        watch.look()
+    else:
+        with pytest.raises(error):
+            watch.look()
+
+
+@pytest.mark.parametrize(("proc", "seconds"), [(True, 0.3), (False, 1.5)])  # ps counts whole seconds on Linux
+def test_processor_time_of_a_process_is_read_with_and_without_proc(
+    proc: bool, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not proc:
+        monkeypatch.setattr(engine, "Path", lambda path: SimpleNamespace(exists=lambda: False))
+    process = subprocess.Popen([sys.executable, "-c", "while True: pass"], start_new_session=True)
+    try:
+        with pytest.raises(TimeLimitExceeded):
+            wait(process, seconds)
+        assert group_seconds(process.pid) > seconds
+    finally:
+        process.kill()
+        process.wait()
+    ended = subprocess.Popen([sys.executable, "-c", "raise SystemExit(7)"], start_new_session=True)
+    assert wait(ended, 60.0) == 7
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("0:01.25", 1.25), ("00:02:03", 123.0), ("1-00:00:01", 86401.0)])
+def test_what_ps_writes_is_read(text: str, seconds: float) -> None:
+    assert engine._clock_seconds(text) == seconds
