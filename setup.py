@@ -23,6 +23,18 @@ OWN = find_packages(include=["gaugeblock*"])
 MOVED = find_packages(include=[f"{name}*" for name in FOLDERS], exclude=["reports.published*", "reports.latest*"])
 DOTTED = re.compile(rf"(?<![\w./-])({'|'.join(FOLDERS)})(?=\.(\w+|{{))")
 IMPORTED = re.compile(rf"\bfrom ({'|'.join(FOLDERS)})(?= import )")
+COMMANDS = {
+    r"python -m reports diff\b": "gaugeblock diff",
+    r"python -m reports\b": "gaugeblock report",
+    r"python -m conformance\.(\{linter\.system\}|rig|rag) lint\b": r"gaugeblock lint \1",
+    r"python -m conformance\.rig vectors\b": "gaugeblock vectors rig",
+    r"python -m conformance\.studies\.(claims|curves)\b": r"gaugeblock \1",
+    r"python -m conformance\.runners\.gpu\b": "gaugeblock gpu",
+    r"python -m conformance\.runners\.ray_cluster\b(?! ?/)": "gaugeblock fleet",
+    r"python -m impls\.rig\.export\b": "gaugeblock grammar",
+    r"pip install -c constraints\.txt (?:-e )?'\.\[(\w+)\]'": r"pip install 'gaugeblock[\1]'",
+}
+"""What messages tell a person to type in a checkout, and what they say in the wheel."""
 
 
 def moved(source: str) -> str:
@@ -30,6 +42,8 @@ def moved(source: str) -> str:
 
     ``conformance.jsonl`` is no module of ours and stays.
     """
+    for command, installed in COMMANDS.items():
+        source = re.sub(command, installed, source)
 
     def name(found: re.Match[str]) -> str:
         folder, member = ROOT / found[1], found[2]

@@ -11,6 +11,13 @@ CHECKOUT = PACKAGE.parent if (PACKAGE.parent / "conformance").is_dir() and (PACK
 SUITE = CHECKOUT or PACKAGE / "_suite"
 """The folder that contains conformance, impls, reference and reports."""
 
+SUITE_EXTRA = ("numpy", "scipy", "pytest", "pytest_benchmark", "matplotlib")
+"""The modules of the extra ``suite`` without which the suite does not run."""
+
+
+class CannotRun(Exception):
+    """A command that cannot be carried out. The message says what was found, what was expected, and what to do."""
+
 
 def version() -> str:
     """The version: of the checkout, or of the installed package."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import os
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +18,9 @@ from conformance.engine.outcome import outcome_of
 from conformance.engine.selection import Options, Turns, is_thorough, selected_cases
 from conformance.records.schema import Verdict, VerdictRecord, passed
 from impls.implementation import Implementation, NotRun, Unsupported
+
+COMMAND = "GAUGEBLOCK_COMMAND"
+"""The variable that the command gaugeblock sets for its runs: to what it is called when it tests."""
 
 
 @dataclass(frozen=True)
@@ -192,7 +196,9 @@ def reproduction(test_case: TestCase) -> str:
     implementation = test_case.implementation
     alone = replace(test_case, implementation=replace(implementation, name=implementation.name_alone or implementation.name))
     node = f"conformance/{implementation.system}/test_{implementation.system}.py::test_conforms[{alone.id}]"
-    words = ["pytest", shlex.quote(node), "--impl", shlex.quote(implementation.selector)]
+    node, selector = shlex.quote(node), shlex.quote(implementation.selector)
+    command = os.environ.get(COMMAND)
+    words = [command, selector, "--test", node] if command else ["pytest", node, "--impl", selector]
     if is_thorough(test_case.case):
         words.append("--thorough")
     if test_case.device != "cpu":

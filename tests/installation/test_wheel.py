@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 import zipfile
 from pathlib import Path
@@ -80,6 +81,12 @@ def test_a_bare_install_has_the_parsers_and_needs_nothing_but_python(wheel: Path
     assert sorted(p.name for p in packages.iterdir() if not p.name.endswith(".dist-info")) == ["gaugeblock"]
     done = wheels.run(python, project, "-c", RIG)
     assert (done.stdout, done.stderr) == ("nothing else\n", "")
+    done = wheels.run(python.with_name("gaugeblock"), project, "lint", "rag", "--quiet", "-")
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    done = wheels.run(python.with_name("gaugeblock"), project, "check", "numpy")
+    assert done.stderr.startswith(
+        "gaugeblock check: gaugeblock check needs numpy, which is not installed here; get it with: pip "
+    )
     done = wheels.run(python, project, "-c", "import gaugeblock.ademamix")
     assert done.stderr.splitlines()[-1] == (
         "ImportError: gaugeblock.ademamix needs torch, which is not installed here; "
@@ -107,9 +114,31 @@ def test_types_are_followed_in_the_wheel(python: Path, project: Path) -> None:
 
 def test_the_suite_runs_in_a_folder_with_packages_of_our_names(python: Path, project: Path) -> None:
     command = python.with_name("gaugeblock")
-    done = wheels.run(command, project, "check", "rig=parser.py:parse", "rig=impls.parser:parse")
-    assert re.search(r"rig/parser.parse +\d+ +0 +0 ", done.stdout), done.stdout + done.stderr
-    assert re.search(r"rig/impls.parser.parse +\d+ +0 +0 ", done.stdout), done.stdout + done.stderr
-    assert sorted(p.name for p in project.rglob("*") if p.name != "__pycache__" and p.suffix != ".pyc") == sorted(
-        [*wheels.OURS, *["__init__.py"] * 4, "parser.py", "parser.py", "pattern.py"]
+    theirs = everything_in(project)
+    done = wheels.run(
+        command, project, "check", "rig=parser.py:parse", "rig=impls.parser:parse", PYTEST_ADDOPTS="--no-such-option"
     )
+    assert re.search(r"rig/parser.parse +conforms ", done.stdout), done.stdout + done.stderr
+    assert re.search(r"rig/impls.parser.parse +conforms ", done.stdout), done.stdout + done.stderr
+    assert everything_in(project) == theirs
+
+
+def test_a_failure_in_the_wheel_is_reproduced_by_the_command_that_it_names(python: Path, project: Path) -> None:
+    command = python.with_name("gaugeblock")
+    (project / "wrong.py").write_text("def parse(text):\n    return []\n")
+    done = wheels.run(command, project, "check", "rig=wrong.py:parse", "-k", "RIG-01", "-n1", "--records=run.jsonl")
+    named = re.search(r"reproduce +gaugeblock (check .*)", done.stdout)
+    assert named, done.stdout + done.stderr
+    again = wheels.run(command, project, *shlex.split(named[1]))
+    assert re.search(r"\b1 failed", again.stdout), again.stdout + again.stderr
+    assert "FAIL RIG-01: " in again.stdout
+    assert again.returncode == 1
+    rendered = wheels.run(command, project, "report", "run.jsonl", "-o", "pages")
+    assert rendered.returncode == 0, rendered.stderr
+    assert "RIG-01" in (project / "pages" / "README.md").read_text()
+    assert wheels.run(command, project, "explain", "RIG-01").stdout.startswith("RIG-01: ")
+
+
+def everything_in(folder: Path) -> list[Path]:
+    """Its files, without what Python compiles."""
+    return sorted(p for p in folder.rglob("*") if p.name != "__pycache__" and p.suffix != ".pyc")

@@ -23,6 +23,9 @@ from sybil import Document, Example, Region
 from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.markdown.lexers import FencedCodeBlockLexer
 
+from gaugeblock.command import SUBCOMMANDS
+from gaugeblock.commands import suite
+
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [
     ROOT / "README.md",
@@ -62,10 +65,14 @@ NOT_RUN = {
     "./vectors": "compiled by the command before; tests/rig/test_rig_vectors.py compiles and runs it",
     "cc": "needs a compiler; tests/rig/test_rig_vectors.py runs it where there is one",
     "cp": "copies files that a run has written",
+    "eval": "changes the reader's shell; tests/installation/test_command.py tests what it takes",
     "export": "sets a variable for the commands after it",
     "some-model": "stands for the reader's own program",
 }
 """Programs that are not ours, and why they are not run. Of ours, `EXECUTED` ones run; others have their arguments parsed."""
+
+INTERACTIVE = ("--help", "--version", "vectors")
+"""Of the command gaugeblock: what parses its arguments itself; tests/installation runs it."""
 
 EXECUTED = ("conformance.rig lint", "conformance.rag lint", "conformance.rig vectors")
 OWN_PLUG = "--impl rig=my_parser.py:parse"
@@ -134,6 +141,13 @@ def execute(words: list[str]) -> None:
             run(["pytest", str(ROOT / "conformance"), "--quick", "-q", *words[words.index("--impl") :]])
         else:
             parse_pytest(words[3:])
+    elif words[0] == "gaugeblock":
+        assert words[1].startswith("-") or words[1] in SUBCOMMANDS, words
+        if words[1] in ("check", "bench"):
+            end = words.index("--") if "--" in words else len(words)
+            suite.parser_of(words[1], "").parse_intermixed_args(words[2:end])
+        elif words[1] not in INTERACTIVE:
+            parsed_by(["gaugeblock", *words[1:]])
     elif words[:2] == ["python", "-m"]:
         is_cheap = " ".join(words[2:]).startswith(EXECUTED)
         (run if is_cheap else parsed_by)(words[2:])

@@ -1,0 +1,140 @@
+"""``gaugeblock check``, ``bench`` and ``list``: the suite's pytest, from any folder, in a process of its own."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from conformance.engine.runner import COMMAND
+from gaugeblock.commands.parser import OneLineParser
+from gaugeblock.installation import CHECKOUT, SUITE
+
+PLUGINS = ("pytest_benchmark", "xdist")
+"""The packages of others whose plugins a run uses. An environment's other plugins (another order, coverage) stay out of it."""
+
+QUIET = ("-q", "--no-header", "-rN")
+SPEC_HELP = (
+    "what to test: package.module:attribute, path/to/file.py:attribute, 'cmd:COMMAND', SYSTEM= before any of these; a name or "
+    "glob of `gaugeblock list`; built-in, peers or installed"
+)
+
+
+class Relay(argparse.Action):
+    """Keep an option of pytest as it was written, to hand it on."""
+
+    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: str | None = None) -> None:
+        word = str(option_string)
+        joined = f"{word}={values}" if word.startswith("--") else f"{word}{values}"
+        namespace.relayed = [*namespace.relayed, word if self.nargs == 0 else joined]
+
+
+class SuiteOptions:
+    """Stand where pytest's parser stands, so that the suite declares its options here too."""
+
+    def __init__(self, parser: argparse.ArgumentParser) -> None:
+        self._parser = parser
+
+    def getgroup(self, *_: str) -> SuiteOptions:
+        """The options have one group here."""
+        return self
+
+    def addoption(self, *names: str, **settings: Any) -> None:
+        """Take an option of the suite, except those that have a command or an argument of their own here."""
+        if not {"--impl", "--list-impls"} & set(names):
+            kept: dict[str, Any] = {name: settings[name] for name in ("choices", "metavar", "help") if name in settings}
+            if settings.get("action") == "store_true":
+                kept["nargs"] = 0
+            self._parser.add_argument(*names, action=Relay, **kept)
+
+
+def parser_of(name: str, summary: str) -> argparse.ArgumentParser:
+    """The parser of ``check`` or ``bench``: SPECs, the suite's own options, and a few of pytest's."""
+    from conformance.pytest_plugin.options import add_options
+
+    parser = OneLineParser(
+        prog=f"gaugeblock {name}",
+        usage=f"gaugeblock {name} SPEC... [OPTIONS] [-- PYTEST_ARGUMENTS]",
+        description=summary,
+        epilog="The words after -- go to pytest as they are.",
+        allow_abbrev=False,
+    )
+    parser.set_defaults(relayed=[])
+    parser.add_argument("specs", nargs="+", metavar="SPEC", help=SPEC_HELP)
+    add_options(SuiteOptions(parser))  # type: ignore[arg-type]  # it has the methods of pytest.Parser that are called
+    parser.add_argument("-k", action=Relay, metavar="EXPRESSION", help="only what matches: a requirement, a case, a dtype")
+    parser.add_argument("-n", action=Relay, metavar="N", help="spread the run over N processes; auto: one for each core")
+    parser.add_argument("-x", action=Relay, nargs=0, help="end at the first failure")
+    parser.add_argument("-v", action=Relay, nargs=0, help="name every test case")
+    parser.add_argument("--test", action="append", default=[], metavar="ID", help="only this test, as a message names it")
+    return parser
+
+
+def check(arguments: Sequence[str]) -> int:
+    """Test implementations; returns pytest's exit code."""
+    return _run(parser_of("check", "Test implementations on every requirement of their system."), arguments, ())
+
+
+def bench(arguments: Sequence[str]) -> int:
+    """Measure the speed of implementations; returns pytest's exit code."""
+    parser = parser_of("bench", "Measure the speed of implementations, where their answers are right.")
+    return _run(parser, arguments, ("--benchmark-only",))
+
+
+def _run(parser: argparse.ArgumentParser, arguments: Sequence[str], fixed: Sequence[str]) -> int:
+    words = list(arguments)
+    end = words.index("--") if "--" in words else len(words)
+    options = parser.parse_intermixed_args(words[:end])
+    places = [str(SUITE / test) for test in options.test] or [str(SUITE / "conformance")]
+    specs = [f"--impl={spec}" for spec in options.specs]
+    return run_suite(*places, *fixed, *QUIET, *specs, *options.relayed, *words[end + 1 :])
+
+
+def list_all(arguments: Sequence[str]) -> int:
+    """Print the implementations that are listed, or those that SPECs select."""
+    parser = OneLineParser(
+        prog="gaugeblock list", description="List the implementations; imports those that a SPEC gives by path."
+    )
+    parser.add_argument("specs", nargs="*", metavar="SPEC", help=SPEC_HELP)
+    specs = parser.parse_args(arguments).specs
+    from conformance.pytest_plugin.list_impls import list_implementations
+
+    print(list_implementations(specs))
+    return 0
+
+
+def run_suite(*arguments: str) -> int:
+    """Run the suite's tests with these pytest arguments; returns pytest's exit code."""
+    settings = SUITE / ("pyproject.toml" if CHECKOUT is not None else "pytest.ini")
+    command = [sys.executable, "-m", "pytest", "-c", str(settings), "-p", "no:cacheprovider"]
+    command += [word for name in PLUGINS if find_spec(name) for word in ("-p", f"{name}.plugin")]
+    with tempfile.TemporaryDirectory(prefix="gaugeblock-") as storage:
+        # pytest-benchmark makes the folder of its own records in every run; ours are those of --records.
+        return run([*command, f"--benchmark-storage=file://{storage}", *arguments])
+
+
+def run(command: Sequence[str]) -> int:
+    """Run a command with the suite's variables; returns its exit code. Ctrl-C reaches it, and it ends in its own way."""
+    process = subprocess.Popen(command, env=environment())
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            continue
+
+
+def environment(variables: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The variables of a run: modules in the working folder can be imported, and nobody else's pytest settings apply.
+
+    In a checkout the suite's folders come first on the path. An installed suite has no name there.
+    """
+    kept = {name: value for name, value in variables.items() if name not in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS")}
+    paths = [str(path) for path in (CHECKOUT, Path.cwd()) if path]
+    kept["PYTHONPATH"] = os.pathsep.join([*paths, *filter(None, [variables.get("PYTHONPATH", "")])])
+    return kept | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONSAFEPATH": "1", COMMAND: "gaugeblock check"}

@@ -1,0 +1,173 @@
+"""The command: one screen of help, one line for a mistake, and pytest as the engine."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from conformance.engine.selection import requirements_of
+from conformance.pytest_plugin import options
+from gaugeblock import command
+from gaugeblock.commands import completion, doctor, explain, suite
+from gaugeblock.installation import SUITE
+from impls.systems import SYSTEM_NAMES
+
+
+@pytest.fixture
+def relayed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The arguments that pytest would get."""
+    given: list[str] = []
+    monkeypatch.setattr(suite, "run_suite", lambda *arguments: given.extend(arguments) or 0)
+    return given
+
+
+def test_help_fits_a_screen(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["--help"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) <= 26
+    assert max(map(len, lines)) <= 85
+    assert command.main([]) == command.BAD_INPUT
+
+
+@pytest.mark.parametrize("name", sorted(command.SUBCOMMANDS))
+def test_every_subcommand_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = {"lint": ["rig", "--help"], "vectors": ["rig", "--flat", "utf16"]}.get(name, ["--help"])
+    with contextlib.suppress(SystemExit):
+        assert command.main([name, *words]) == 0
+    assert capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (["chek"], "gaugeblock chek: no such command; did you mean check? See gaugeblock --help"),
+        (["lint"], "gaugeblock lint: expected the format first: "),
+        (["explain", "ADM-999"], "gaugeblock explain: found ADM-999, expected one of ADM-01, "),
+        (["explain", "X"], "gaugeblock explain: found X, expected the id of a requirement, such as ADM-09; "),
+        (["vectors"], "gaugeblock vectors: expected "),
+        (["check"], "gaugeblock check: the following arguments are required: SPEC; see gaugeblock check --help"),
+        (["bench", "numpy", "--fast"], "gaugeblock bench: unrecognized arguments: --fast; see gaugeblock bench --help"),
+        (["completion", "csh"], "gaugeblock completion: argument shell: invalid choice: 'csh'"),
+    ],
+)
+def test_a_mistake_is_one_line(words: list[str], wanted: str, capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        code = command.main(words)
+    except SystemExit as ended:
+        code = ended.code
+    assert code == command.BAD_INPUT
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(wanted)
+
+
+def test_what_is_not_installed_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(command, "SUITE_EXTRA", ("no_such_module",))
+    assert command.main(["check", "x.py:f"]) == command.BAD_INPUT
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(
+        "gaugeblock check: gaugeblock check needs no_such_module, which is not installed here; get it with: "
+    )
+    assert command.main(["doctor"]) == 0
+
+
+def test_pytest_gets_specs_and_options_as_they_were_written(relayed: list[str]) -> None:
+    words = [
+        "check",
+        "a.py:f",
+        "--quick",
+        "-n",
+        "auto",
+        "cmd:./p -v",
+        "--records",
+        "r.jsonl",
+        "-k",
+        "ADM-09",
+        "--",
+        "--co",
+        "-vv",
+    ]
+    assert command.main(words) == 0
+    assert relayed[0] == str(SUITE / "conformance")
+    assert [word for word in relayed if word not in suite.QUIET][1:] == [
+        "--impl=a.py:f", "--impl=cmd:./p -v", "--quick", "-nauto", "--records=r.jsonl", "-kADM-09", "--co", "-vv",
+    ]  # fmt: skip
+
+
+def test_one_test_runs_alone_and_bench_measures(relayed: list[str]) -> None:
+    assert command.main(["bench", "numpy", "--test", "conformance/rig/test_rig.py::test_conforms[x]"]) == 0
+    assert relayed[:2] == [str(SUITE / "conformance/rig/test_rig.py::test_conforms[x]"), "--benchmark-only"]
+
+
+def test_every_option_of_the_suite_is_an_option_of_check() -> None:
+    parser = suite.parser_of("check", "")
+    declared: list[str] = []
+
+    class Names(suite.SuiteOptions):
+        def addoption(self, *names: str, **_: object) -> None:
+            declared.extend(names)
+
+    options.add_options(Names(parser))  # type: ignore[arg-type]
+    known = set(declared) - {"--impl", "--list-impls"}
+    assert known <= set(parser._option_string_actions)
+    assert len(known) >= 7
+
+
+def test_a_run_takes_nothing_from_other_peoples_pytest_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = {"PYTEST_ADDOPTS": "--cov", "PYTEST_PLUGINS": "theirs", "HOME": "kept", "PYTHONPATH": "kept"}
+    variables = suite.environment(given)
+    assert {"PYTEST_ADDOPTS", "PYTEST_PLUGINS"}.isdisjoint(variables)
+    assert variables["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] == "1"
+    assert variables["PYTHONPATH"].endswith(f"{tmp_path}:kept")
+
+
+@pytest.mark.parametrize("system", SYSTEM_NAMES)
+def test_every_requirement_can_be_explained(system: str) -> None:
+    for id_, requirement in requirements_of(system).items():
+        ((found_in, found),) = explain.found(id_)
+        text = explain.explanation(found_in, found)
+        assert text.startswith(f"{id_}: {requirement.statement}")
+        for word in (requirement.level.value, requirement.catches.split()[-1], f"gaugeblock check SPEC -k {id_}"):
+            assert word in text
+
+
+def test_doctor_says_what_is_missing_or_old(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def version(name: str) -> str:
+        if name == "scipy":
+            raise metadata.PackageNotFoundError
+        return "1.9.3rc1" if name == "numpy" else "9999"
+
+    monkeypatch.setattr(metadata, "version", version)
+    monkeypatch.setattr(doctor, "compiler", lambda: ())
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    assert doctor.main([]) == 1
+    shown = capsys.readouterr().out
+    assert re.search(r"- \[suite\] +lacks numpy>=2.0 \(found 1.9.3rc1\), scipy\n +pip install", shown)
+    assert re.search(r"- C\+\+ compiler +none\n +install g\+\+", shown)
+    assert re.search(r"\+ \[peers\] +all \d+ packages", shown)
+
+
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [
+        ("gaugeblock ex", ["explain "]),
+        ("gaugeblock check rag/fa", ["rag/fast "]),
+        ("gaugeblock check --quick --rec", ["--records="]),
+        ("gaugeblock check built", ["built-in "]),
+        ("gaugeblock explain ADM-0", [f"ADM-0{n} " for n in range(1, 10)]),
+        ("gaugeblock check 'half", []),
+        ("gaugeblock doctor ", []),
+    ],
+)
+def test_completion(line: str, wanted: list[str]) -> None:
+    assert completion.candidates(line) == wanted
+
+
+def test_bash_completes_with_the_script_that_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["completion", "bash"]) == 0
+    assert capsys.readouterr().out.startswith("complete ")
