@@ -1,0 +1,119 @@
+"""Find the declaration that would make all failures of an implementation vanish: a numerical class, a dtype or a feature.
+
+A right implementation that declares nothing is held to the strictest class and may fail by the hundred. The user is then told
+which one word would change that, and what it means.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from conformance.engine.check import Case, Check, run_check, worst_of
+from conformance.engine.harness import connect
+from conformance.engine.isolation import process_state_of
+from conformance.engine.outcome import outcome_of
+from conformance.engine.runner import TestCase
+from conformance.engine.selection import checks_of
+from conformance.records.schema import Verdict, VerdictRecord
+from impls.implementation import Implementation
+
+MOST_RUN_AGAIN = 24
+"""So many of the failures are run again for each class: the worst of every requirement, then the next."""
+
+
+@dataclass(frozen=True)
+class OtherClass:
+    """A numerical class (of a text reader: a profile) under which none of the failures that were run again fails."""
+
+    name: str
+    description: str
+    """What it allows, in the reference's words."""
+    run_again: int
+    """How many of the failures were run again under it, the worst first."""
+    failures: int
+    margin: float
+    """The worst margin of those: the class whose margin is nearest to 1 fits best."""
+
+
+def other_classes(implementation: Implementation, failures: Sequence[VerdictRecord]) -> tuple[OtherClass, ...]:
+    """The other classes under which all of these failures vanish, the one that fits best first; empty where none does.
+
+    ``failures`` are the failed verdicts of one run; crashes among them are left aside, since no class allows them. Each class
+    is given up at the first failure that stays, so that this takes a few runs of the implementation, and `MOST_RUN_AGAIN`
+    for each class that fits. A class that declares most of them a gap, or whose bounds tell nothing there, does not fit.
+    """
+    failed = [each for each in failures if each.verdict is Verdict.FAIL]
+    cases = [
+        TestCase(implementation, check, case, each.dtype, each.device)
+        for each in _worst_of_each(failed)
+        for check, case in _places(each)
+    ]
+    found = []
+    for name, description in _classes(implementation):
+        margins = _margins(replace(implementation, numerical_class=name), cases)
+        if margins:
+            found.append(OtherClass(name, description, len(cases), len(failed), max(margins)))
+    return tuple(sorted(found, key=lambda each: -each.margin))
+
+
+def common_to(failures: Iterable[VerdictRecord]) -> tuple[tuple[str, ...], frozenset[str]]:
+    """The dtypes of all these failures, and the features that every one of their cases needs.
+
+    Where there is one dtype, an implementation that does not declare it has no failure left; likewise one that declares a set
+    of features without one of those.
+    """
+    dtypes: dict[str, None] = {}
+    needs: frozenset[str] | None = None
+    for each in failures:
+        dtypes[each.dtype] = None
+        found = next((case.needs for _, case in _places(each)), frozenset[str]())
+        needs = found if needs is None else needs & found
+    return tuple(dtypes), needs or frozenset()
+
+
+def _classes(implementation: Implementation) -> Iterator[tuple[str, str]]:
+    """The name and the description of every class of the system but the declared one."""
+    reference = importlib.import_module(f"reference.{implementation.system}")
+    table = getattr(reference, "NUMERICAL_CLASSES", None) or reference.PROFILES
+    strictest = next(iter(table.values()))
+    own = table.get(implementation.numerical_class, strictest)
+    for name, each in table.items():
+        if name and each.description != own.description:
+            yield name, each.description
+
+
+def _worst_of_each(failures: Iterable[VerdictRecord]) -> list[VerdictRecord]:
+    """At most `MOST_RUN_AGAIN`: of every requirement the worst, then the second of every requirement, and so on."""
+    rank: dict[str, int] = {}
+    ordered: list[tuple[int, int, VerdictRecord]] = []
+    for each in sorted(failures, key=lambda each: -(each.margin or 0.0)):
+        rank[each.requirement] = rank.get(each.requirement, -1) + 1
+        ordered.append((rank[each.requirement], len(ordered), each))
+    return [each for _, _, each in sorted(ordered)[:MOST_RUN_AGAIN]]
+
+
+def _places(failure: VerdictRecord) -> Iterator[tuple[Check, Case]]:
+    """Where a failure was found; nothing where the suite no longer has that case. Two checks may share a case's id."""
+    for check in checks_of(failure.system):
+        if check.requirement == failure.requirement:
+            yield from ((check, case) for case in check.cases if case.id == failure.case)
+
+
+def _margins(implementation: Implementation, cases: Sequence[TestCase]) -> list[float]:
+    """The margins of these test cases under the implementation's class; empty where it does not make all of them pass."""
+    margins = []
+    for each in cases:
+        try:
+            with process_state_of(implementation.selector):
+                worst = worst_of(found := run_check(each.check, connect(implementation, each.device), each.case, each.dtype))
+        except BaseException as error:
+            if outcome_of(error)[0] is Verdict.UNSUPPORTED:
+                continue  # the class declares this a gap
+            return []
+        if not worst.passed:
+            return []
+        if all(one.resolution is None or one.resolution < 1 for one in found):
+            margins.append(worst.margin)
+    return margins if 2 * len(margins) > len(cases) else []
