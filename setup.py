@@ -22,6 +22,7 @@ HOME = "gaugeblock._suite"
 OWN = find_packages(include=["gaugeblock*"])
 MOVED = find_packages(include=[f"{name}*" for name in FOLDERS], exclude=["reports.published*", "reports.latest*"])
 DOTTED = re.compile(rf"(?<![\w./-])({'|'.join(FOLDERS)})(?=\.(\w+|{{))")
+PREFIX = re.compile(rf"(?<=[\"'])({'|'.join(FOLDERS)})(?=\.[\"'])")
 IMPORTED = re.compile(rf"\bfrom ({'|'.join(FOLDERS)})(?= import )")
 COMMANDS = {
     r"python -m reports diff\b": "gaugeblock diff",
@@ -50,7 +51,7 @@ def moved(source: str) -> str:
         ours = member == "{" or (folder / member).is_dir() or (folder / f"{member}.py").is_file()
         return f"{HOME}.{found[1]}" if ours else found[1]
 
-    return IMPORTED.sub(rf"from {HOME}.\1", DOTTED.sub(name, source))
+    return IMPORTED.sub(rf"from {HOME}.\1", PREFIX.sub(rf"{HOME}.\1", DOTTED.sub(name, source)))
 
 
 class BuildMoved(build_py):

@@ -66,7 +66,7 @@ def test_a_wheel_holds_one_name_and_none_of_the_names_of_the_checkout(wheel: Pat
         assert {"_suite/impls/ademamix/csrc/device.cu", "_suite/reports/web/style.css"} <= carried
         assert {f"gaugeblock/{name}" for name in {"py.typed"} | carried} <= set(names)
         imports = re.compile(rf"^\s*(?:from|import) (?:{'|'.join(wheels.OURS)})\b", re.M)
-        dotted = re.compile(r"""["'](?:conformance|impls|reference)\.[a-z{]""")
+        dotted = re.compile(r"""["'](?:conformance|impls|reference)\.[a-z{"']""")
         for name in names:
             if name.endswith(".py"):
                 source = archive.read(name).decode()
@@ -137,6 +137,19 @@ def test_a_failure_in_the_wheel_is_reproduced_by_the_command_that_it_names(pytho
     assert rendered.returncode == 0, rendered.stderr
     assert "RIG-01" in (project / "pages" / "README.md").read_text()
     assert wheels.run(command, project, "explain", "RIG-01").stdout.startswith("RIG-01: ")
+
+
+def test_an_installed_package_makes_requirements_tests_of_their_own_suite(python: Path, project: Path) -> None:
+    (project / "test_theirs.py").write_text(
+        "from gaugeblock.testing import parametrize_with_checks\n\n\n"
+        "xfails = {'RIG-1[0-9]': 'not yet'}\n\n\n"
+        "@parametrize_with_checks('rig=impls.parser:parse', quick=True, expected_failures=xfails, strict=False)\n"
+        "def test_parser(check):\n    check()\n"
+    )
+    done = wheels.run(python, project, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--gaugeblock-records=run.jsonl")
+    assert re.search(r"^\d+ passed, .*\d+ xpassed", done.stdout, re.M), done.stdout + done.stderr
+    assert done.returncode == 0
+    assert wheels.run(python.with_name("gaugeblock"), project, "diff", "run.jsonl", "run.jsonl").returncode == 0
 
 
 def everything_in(folder: Path) -> list[Path]:

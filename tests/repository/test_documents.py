@@ -48,6 +48,7 @@ SHOWN = {
     "CONTRIBUTING.md mermaid": "a picture; test_layers.py holds the layers",
     "README.md text": "what a run prints",
     "docs/linting.md text": "what the linter prints; tests/core/test_linting.py compares it",
+    "docs/own-tests.md text": "what a run prints; tests/installation/test_own_tests.py has one",
     "docs/plugging-in.md text": "one exchange with a program; the programs of examples/ are run by tests",
     "docs/regressions.md text": "what a run prints",
     "docs/reports.md markdown": "a badge in a page of somebody's own",
