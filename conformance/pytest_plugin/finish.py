@@ -15,7 +15,6 @@ import pytest
 from conformance.pytest_plugin.against import MEASURED_AGAIN, compare_with_earlier, measure_again
 from conformance.pytest_plugin.exit_status import exit_status
 from conformance.pytest_plugin.run_state import RunState, run_of
-from conformance.records import io
 from conformance.records.schema import AgainstRecord
 
 PATIENCE_S = 3.0
@@ -26,6 +25,10 @@ def finish(session: pytest.Session, exitstatus: int) -> None:
     run, config = run_of(session.config), session.config
     ended = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
     if not ended or config.option.collectonly:
+        if run.file is not None:
+            run.file.give_up()
+            if run.file.appended:
+                run.unwritten += "; the file holds what was recorded until then, without a footer"
         return
     again = measure_again(session) if run.earlier else []
     if hasattr(config, "workerinput"):
@@ -34,7 +37,7 @@ def finish(session: pytest.Session, exitstatus: int) -> None:
     if run.earlier:
         run.findings = compare_with_earlier(run)
     session.exitstatus = exitstatus = exit_status(run, exitstatus)
-    if run.target:
+    if run.file is not None:
         try:
             _write(run, exitstatus)
         except OSError as error:
@@ -47,8 +50,8 @@ def _write(run: RunState, exitstatus: int) -> None:
     if run.findings is not None:
         found = AgainstRecord(lost=len(run.findings.lost), slower=len(run.findings.slower))
         footer = replace(footer, against=found)
-    if run.target is not None:
-        io.write(run.target, run.header, run.records, footer)
+    if run.file is not None:
+        run.file.seal(run.records, footer)
     run.unwritten = ""
 
 

@@ -50,7 +50,7 @@ class Gatherer:
         self._early_deaths = 0
         found = [io.record_of(value) for key, value in report.user_properties if key == PROPERTY]
         if report.when == "call":
-            run_of(self._config).records.extend(found)
+            run_of(self._config).keep(found)
         elif report.when not in ("setup", "teardown") and report.failed and not found:
             crash = self._crash(report)
             if crash is not None:
@@ -66,5 +66,6 @@ class Gatherer:
 
     def _keep_crash(self, crash: VerdictRecord) -> None:
         """Replace a verdict on the same test case that was recorded just before the crash."""
-        records = run_of(self._config).records
-        records[:] = [x for x in records if not (isinstance(x, VerdictRecord) and x.key == crash.key)] + [crash]
+        run = run_of(self._config)
+        run.records[:] = [x for x in run.records if not (isinstance(x, VerdictRecord) and x.key == crash.key)]
+        run.keep([crash])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from conformance.benchmark.benchmark import measure
 from conformance.benchmark.workload import BenchmarkCase
 from conformance.engine.mutation import Mutant
 from conformance.engine.runner import RuledOut, TestCase
-from conformance.pytest_plugin import against, finish, options, outcomes, workers
+from conformance.pytest_plugin import against, finish, options, outcomes, supervisor, workers
 from conformance.pytest_plugin.failure_blocks import few_blocks, hide_from_list
 from conformance.pytest_plugin.gatherer import NAME, Gatherer
 from conformance.pytest_plugin.items import drop_empty, generate, ignores
@@ -34,7 +34,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
         return 0
     workers.check(config, options.options_of(config).devices, options.measures_only(config))
     workers.outlive_crashes(config)
-    return None
+    return supervisor.supervise(config)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -63,7 +63,10 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_sessionstart(session: pytest.Session) -> None:
     # The process that leads workers checks for all of them, before it starts any.
     if not hasattr(session.config, "workerinput"):
-        check_implementations(run_of(session.config))
+        run = run_of(session.config)
+        if not session.config.option.collectonly:
+            run.claim()
+        check_implementations(run)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -78,9 +81,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     drop_empty(items)
 
 
-def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Iterator[None]:
     finish.finish(session, exitstatus)
     finish.end_despite_threads(session)
+    yield
+    supervisor.report_end(session.config, session.exitstatus)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from conformance.engine.selection import Options, requirements_of, selected_case
 from conformance.pytest_plugin.options import measures_only, options_of, records_target
 from conformance.records import header as heading
 from conformance.records import io
+from conformance.records.claim import ClaimedFile
 from conformance.records.fields import Record, RecordError
 from conformance.records.io import AnyRecord
 from conformance.records.schema import HeaderRecord, Level, OptionsRecord, PlugFailureRecord, RequirementRecord
@@ -36,6 +38,8 @@ class RunState:
     """The runs that --against names."""
     target: Path | None
     """Where --records writes. Absolute, since an implementation may change the working directory."""
+    file: ClaimedFile | None = None
+    """The file there, which this process writes; None in workers."""
     began: heading.Began = field(default_factory=heading.Began)
     records: list[Record] = field(default_factory=list)
     findings: compare.Findings | None = None
@@ -53,6 +57,21 @@ class RunState:
         """The selection, or an empty one where the run needed none. The process that leads workers makes its own."""
         option = self.config.getoption
         return self.selection if "selection" in vars(self) or option("--impl") or option("--records") else Selection(())
+
+    def claim(self) -> None:
+        """Claim the record file. UsageError where it cannot be written, before anything is tested."""
+        if self.target is not None:
+            try:
+                self.file = ClaimedFile(self.target, lambda: self.header)
+            except OSError as error:
+                raise pytest.UsageError(f"--records {self.config.getoption('--records')}: not written: {error}") from None
+
+    def keep(self, records: Iterable[Record]) -> None:
+        """Add records to those of the run, and to its file."""
+        for record in records:
+            self.records.append(record)
+            if self.file is not None:
+                self.file.append(record)
 
     def of(self, kind: type[AnyRecord]) -> list[AnyRecord]:
         """The records of one kind."""

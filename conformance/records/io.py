@@ -36,6 +36,11 @@ class Run:
     records: tuple[Record, ...]
     footer: FooterRecord
 
+    @property
+    def cut_short(self) -> bool:
+        """Whether the run did not come to its end, so that this is a part of its records."""
+        return not self.footer.sha256
+
     def of(self, kind: type[AnyRecord]) -> list[AnyRecord]:
         """The records of one kind, in file order."""
         return [record for record in self.records if isinstance(record, kind)]
@@ -44,6 +49,18 @@ class Run:
 def dump(line: Mapping[str, Any]) -> str:
     """One line of a record file, without its newline: compact, keys in the given order, strict JSON."""
     return dumps(line, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def encoded(line: Mapping[str, Any]) -> bytes:
+    """One line of a record file, as bytes, with its newline."""
+    # A lone surrogate occurs in strings only, where its backslash escape is JSON's own.
+    return (dump(line) + "\n").encode("utf-8", "backslashreplace")
+
+
+def check_replaceable(target: Path) -> None:
+    """OSError where something other than a regular file is there."""
+    if target.exists() and not target.is_file():
+        raise OSError(f"{target} exists and is not a regular file")
 
 
 def write(path: str | Path, header: HeaderRecord, records: Iterable[Record], footer: FooterRecord) -> None:
@@ -58,18 +75,17 @@ def write_lines(
 
     The footer gets the count of lines of each kind and the SHA-256 of all that precedes it.
     """
-    target = Path(path)
-    if target.exists() and not target.is_file():
-        raise OSError(f"{target} exists and is not a regular file")
+    target = Path(os.path.realpath(path))  # a link stays one
+    check_replaceable(target)
     ordered = sorted(lines, key=_sort_key)
-    # A lone surrogate occurs in strings only, where its backslash escape is JSON's own.
-    data = "".join(dump(line) + "\n" for line in [header, *ordered]).encode("utf-8", "backslashreplace")
+    data = b"".join(map(encoded, [header, *ordered]))
     counts = {kind: sum(line["record"] == kind for line in ordered) for kind in KINDS}
-    last = dump({**footer, "counts": counts, "sha256": hashlib.sha256(data).hexdigest()})
+    last = encoded({**footer, "counts": counts, "sha256": hashlib.sha256(data).hexdigest()})
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
+    # Its name must not be longer than the target's: that may be as long as the file system allows.
+    partial = target.with_name(f".{os.getpid()}.partial")
     try:
-        partial.write_bytes(data + last.encode() + b"\n")
+        partial.write_bytes(data + last)
         os.replace(partial, target)
     finally:
         partial.unlink(missing_ok=True)  # left by a full disk, say; nothing is there after the renaming
@@ -79,23 +95,30 @@ def _sort_key(line: Mapping[str, Any]) -> tuple[int, str]:
     return KINDS.index(line["record"]), dumps(line, sort_keys=True, ensure_ascii=False)
 
 
-def read(path: str | Path) -> Run:
-    """Read a record file and check that it is whole. RecordError otherwise."""
+def read(path: str | Path, *, partial: bool = False) -> Run:
+    """Read a record file and check that it is whole. RecordError otherwise.
+
+    ``partial``: a file without a footer is read too, as far as its lines are whole; its run has a footer without an exit code.
+    """
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise RecordError(f"{path}: cannot be read as a record file: {error}") from error
-    return parse(str(path), text)
+    return parse(str(path), text, partial=partial)
 
 
-def parse(name: str, text: str) -> Run:
+def parse(name: str, text: str, *, partial: bool = False) -> Run:
     """The run that a record file's text holds. RecordError calls the file ``name``, and names the line and the field."""
+    if partial:
+        text = text[: text.rfind("\n") + 1]  # the last line may have been cut short
     rows = list(_rows(name, text))
     if not rows or rows[0]["record"] != HeaderRecord.KIND:
         raise RecordError(f"{name}: found no header on its first line; expected a file written by --records")
     if rows[0].get("schema") != SCHEMA:
         raise RecordError(f"{name}: found schema {rows[0].get('schema')!r}, this version reads schema {SCHEMA}; run it again")
-    if len(rows) < 2 or rows[-1]["record"] != FooterRecord.KIND:
+    if rows[-1]["record"] != FooterRecord.KIND:
+        if partial:
+            return _parse_part(name, rows)
         raise RecordError(f"{name}: found no footer, so the run was cut short; run it again")
     header = _record(name, 1, HeaderRecord, rows[0])
     footer = _record(name, len(rows), FooterRecord, rows[-1])
@@ -104,6 +127,16 @@ def parse(name: str, text: str) -> Run:
     records = tuple(_record(name, number, CLASSES[row["record"]], row) for number, row in enumerate(rows[1:-1], start=2))
     _check_counts(name, records, footer)
     return Run(name, header, records, footer)
+
+
+def _parse_part(name: str, rows: Sequence[Mapping[str, Any]]) -> Run:
+    """The run of a file without a footer. What was recorded again later, as after a crash, counts as it was then."""
+    _check_kinds(name, rows[1:])
+    last: dict[Any, Record] = {}
+    for number, row in enumerate(rows[1:], start=2):
+        record = _record(name, number, CLASSES[row["record"]], row)
+        last[getattr(record, "key", number)] = record
+    return Run(name, _record(name, 1, HeaderRecord, rows[0]), tuple(last.values()), FooterRecord())
 
 
 def record_of(row: Any) -> Record:

@@ -14,7 +14,7 @@ import pytest
 
 from conformance.engine.isolation import process_state_of
 from conformance.records import io as records
-from conformance.records.fields import Record
+from conformance.records.fields import Record, RecordError
 from conformance.records.schema import VerdictRecord
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -396,8 +396,8 @@ def test_records_go_where_they_were_asked_for_or_the_run_says_why_not(outside: P
     assert (outside / "pipe").is_fifo()
     (outside / "file").write_text("")
     done = subprocess.run([*command, "file/run.jsonl"], cwd=outside, env=environment, capture_output=True, text=True)
-    assert done.returncode != 0
-    assert "file/run.jsonl: not written" in done.stdout
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "file/run.jsonl: not written" in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
 
 
@@ -435,6 +435,45 @@ def test_nobody_who_is_judged_ends_the_run(outside: Path, workers: list[str]) ->
     assert done.returncode == 1, done.stdout
     assert verdicts(found, "rig/leaver.parse")["error"] > 0 < verdicts(found, "rig/leaver.parse")["pass"]
     assert "it called os._exit(0), which would have ended the run" in done.stdout
+
+
+LEAVERS = {
+    "thread": "thread = threading.Thread(target=os._exit, args=(0,)); thread.start(); thread.join()",
+    "library": "ctypes.CDLL(None).exit(0)",
+    "crash": "ctypes.string_at(0)",
+    "kill": "os.kill(os.getpid(), signal.SIGKILL)",
+}
+
+
+@pytest.mark.parametrize("name", sorted(LEAVERS))
+def test_a_run_that_dies_never_exits_with_0_and_leaves_what_it_recorded(outside: Path, name: str) -> None:
+    (outside / f"{name}_leaver.py").write_text(
+        "import ctypes, os, signal, threading\nfrom parser import parse as honest\n"
+        f"def parse(text):\n    if text.count('__DC__') > 1: {LEAVERS[name]}\n    return honest(text)\n"
+    )
+    file = outside / f"{name}.jsonl"
+    file.write_text("of last week")
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        str(ROOT / "conformance"),
+        "-q",
+        "--quick",
+        "-k",
+        "RIG-0",
+        "-p",
+        "no:cacheprovider",
+    ]
+    command += ["--impl", f"rig={outside}/{name}_leaver.py:parse", f"--records={file}"]
+    environment = {**os.environ, "PYTHONPATH": str(outside)}
+    done = subprocess.run(command, cwd=outside, env=environment, capture_output=True, text=True)
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "what it had recorded is a part" in done.stderr
+    with pytest.raises(RecordError, match="the run was cut short"):
+        records.read(file)
+    assert len(records.read(file, partial=True).of(VerdictRecord)) > 0
+    assert file.with_name(f"{file.name}.previous").read_text() == "of last week"
 
 
 def test_who_replaces_what_judges_does_not_pass(outside: Path) -> None:
