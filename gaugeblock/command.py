@@ -31,6 +31,7 @@ SUBCOMMANDS = {
     for each in (
         Subcommand("check", "SPEC...", "test implementations; say what is wrong and why", "suite:check"),
         Subcommand("bench", "SPEC...", "measure speed, where the answers are right", "suite:bench"),
+        Subcommand("ci", "SPEC... [-o DIR]", "check in CI: report, badges, annotations", "ci:main"),
         Subcommand("list", "[SPEC...]", "list the implementations that are known here", "suite:list_all"),
         Subcommand("explain", "ID", "a requirement: statement, source, the bug it catches", "explain:main"),
         Subcommand("report", "RECORDS... -o DIR", "make pages of the records of runs", "reports:report"),

@@ -45,7 +45,7 @@ def candidates(line: str) -> list[str]:
         known = [f"{name} " for name in SUBCOMMANDS]
     elif last.startswith("-"):
         known = options_of(before[1])
-    elif before[1] in ("check", "bench", "list"):
+    elif before[1] in ("check", "bench", "ci", "list"):
         known = [f"{name} " for name in implementations()]
     elif before[1] == "explain":
         known = [f"{name} " for name in requirements()]
@@ -55,13 +55,13 @@ def candidates(line: str) -> list[str]:
 
 
 def options_of(name: str) -> list[str]:
-    """The options of ``check`` and ``bench``."""
-    if name not in ("check", "bench"):
+    """The options of ``check``, ``bench`` and ``ci``."""
+    if name not in ("check", "bench", "ci"):
         return ["--help "]
     with contextlib.suppress(ImportError):
-        from gaugeblock.commands.suite import parser_of
+        from gaugeblock.commands.suite import check_options
 
-        text = parser_of(name, "").format_help()
+        text = check_options(name, "").format_help()
         return sorted(
             {f"{option}=" if value else f"{option} " for option, value in re.findall(r"^  (--[\w-]+)( [A-Z{])?", text, re.M)}
         )

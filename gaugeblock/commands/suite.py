@@ -54,11 +54,21 @@ class SuiteOptions:
             self._parser.add_argument(*names, action=Relay, **kept)
 
 
-def parser_of(name: str, summary: str) -> argparse.ArgumentParser:
-    """The parser of ``check`` or ``bench``: SPECs, the suite's own options, and a few of pytest's."""
+class SuiteParser(OneLineParser):
+    """The parser of ``check``, ``bench`` and ``ci``: SPECs, the suite's own options, and a few of pytest's."""
+
+    def parse(self, arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+        """The options, and the words behind ``--``, which are pytest's."""
+        words = list(arguments)
+        end = words.index("--") if "--" in words else len(words)
+        return self.parse_intermixed_args(words[:end]), words[end + 1 :]
+
+
+def check_options(name: str, summary: str) -> SuiteParser:
+    """The parser of one of these commands."""
     from conformance.pytest_plugin.options import add_options
 
-    parser = OneLineParser(
+    parser = SuiteParser(
         prog=f"gaugeblock {name}",
         usage=f"gaugeblock {name} SPEC... [OPTIONS] [-- PYTEST_ARGUMENTS]",
         description=summary,
@@ -78,22 +88,20 @@ def parser_of(name: str, summary: str) -> argparse.ArgumentParser:
 
 def check(arguments: Sequence[str]) -> int:
     """Test implementations; returns pytest's exit code."""
-    return _run(parser_of("check", "Test implementations on every requirement of their system."), arguments, ())
+    return run_check(*check_options("check", "Test implementations on every requirement of their system.").parse(arguments))
 
 
 def bench(arguments: Sequence[str]) -> int:
     """Measure the speed of implementations; returns pytest's exit code."""
-    parser = parser_of("bench", "Measure the speed of implementations, where their answers are right.")
-    return _run(parser, arguments, ("--benchmark-only",))
+    parser = check_options("bench", "Measure the speed of implementations, where their answers are right.")
+    options, rest = parser.parse(arguments)
+    return run_check(options, ["--benchmark-only", *rest])
 
 
-def _run(parser: argparse.ArgumentParser, arguments: Sequence[str], fixed: Sequence[str]) -> int:
-    words = list(arguments)
-    end = words.index("--") if "--" in words else len(words)
-    options = parser.parse_intermixed_args(words[:end])
+def run_check(options: argparse.Namespace, more: Sequence[str]) -> int:
+    """Run the suite as options say, with more arguments of pytest's; returns its exit code."""
     places = [str(SUITE / test) for test in options.test] or [str(SUITE / "conformance")]
-    specs = [f"--impl={spec}" for spec in options.specs]
-    return run_suite(*places, *fixed, *QUIET, *specs, *options.relayed, *words[end + 1 :])
+    return run_suite(*places, *QUIET, *(f"--impl={spec}" for spec in options.specs), *options.relayed, *more)
 
 
 def list_all(arguments: Sequence[str]) -> int:

@@ -100,11 +100,12 @@ def test_pytest_gets_specs_and_options_as_they_were_written(relayed: list[str]) 
 
 def test_one_test_runs_alone_and_bench_measures(relayed: list[str]) -> None:
     assert command.main(["bench", "numpy", "--test", "conformance/rig/test_rig.py::test_conforms[x]"]) == 0
-    assert relayed[:2] == [str(SUITE / "conformance/rig/test_rig.py::test_conforms[x]"), "--benchmark-only"]
+    assert relayed[0] == str(SUITE / "conformance/rig/test_rig.py::test_conforms[x]")
+    assert relayed[-1] == "--benchmark-only"
 
 
 def test_every_option_of_the_suite_is_an_option_of_check() -> None:
-    parser = suite.parser_of("check", "")
+    parser = suite.check_options("check", "")
     declared: list[str] = []
 
     class Names(suite.SuiteOptions):

@@ -24,7 +24,7 @@ from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.markdown.lexers import FencedCodeBlockLexer
 
 from gaugeblock.command import SUBCOMMANDS
-from gaugeblock.commands import suite
+from gaugeblock.commands import ci
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [
@@ -144,9 +144,8 @@ def execute(words: list[str]) -> None:
             parse_pytest(words[3:])
     elif words[0] == "gaugeblock":
         assert words[1].startswith("-") or words[1] in SUBCOMMANDS, words
-        if words[1] in ("check", "bench"):
-            end = words.index("--") if "--" in words else len(words)
-            suite.parser_of(words[1], "").parse_intermixed_args(words[2:end])
+        if words[1] in ("check", "bench", "ci"):
+            ci.parser().parse(words[2:])
         elif words[1] not in INTERACTIVE:
             parsed_by(["gaugeblock", *words[1:]])
     elif words[:2] == ["python", "-m"]:
