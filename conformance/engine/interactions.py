@@ -25,9 +25,9 @@ and makes one case of each combination, which its checks then run like any other
             for number, each in enumerate(combinations(INTERACTIONS))
         )
 
-A case that keeps its `Combination` in the attribute ``combination`` counts in the coverage. The header of a record file states
-it as ``HeaderRecord.interactions``: one `InteractionsRecord` for each system, with the pairs that the run's cases cover and
-those that are possible. Reports show that.
+A case that keeps its `Combination` in the attribute ``combination``, or several in ``combinations``, counts in the coverage.
+The header of a record file states it as ``HeaderRecord.interactions``: one `InteractionsRecord` for each system, with the
+pairs that the run's cases cover and those that are possible. Reports show that.
 
 covertable (Apache-2.0) makes the combinations. They are kept in ``conformance/<system>/interactions.tsv``, so that a run
 neither needs the package nor waits for it. After a change of the declaration write that file anew; a test compares the two::
@@ -178,8 +178,8 @@ def made(interactions: Interactions) -> tuple[Combination, ...]:
 
 
 def covered(cases: Iterable[Any]) -> frozenset[Pair]:
-    """The pairs that these cases cover; a case without the attribute ``combination`` covers none."""
-    kept = (getattr(case, "combination", None) for case in cases)
+    """The pairs that these cases cover, each by its ``combination`` or its ``combinations``; one without covers none."""
+    kept = (each for case in cases for each in (getattr(case, "combination", None), *getattr(case, "combinations", ())))
     return frozenset[Pair]().union(*(each.pairs for each in kept if each is not None))
 
 

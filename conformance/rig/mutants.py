@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import re
 import unicodedata
@@ -12,7 +13,7 @@ from typing import Any
 
 from conformance.engine.mutation import Mutant
 from conformance.rig.harness.subject import RigSubject
-from impls.rig import constraint
+from impls.rig import constraint, strict, writer
 from impls.rig.adapters.product import MendedStream
 from impls.rig.adapters.reference import mended
 from reference import rig
@@ -64,7 +65,7 @@ class CorrectParser:
         return CorrectStream()
 
     def serialise(self, segments: Iterable[rig.Segment]) -> str:
-        return rig.serialise(segments)
+        return writer.serialise(segments)
 
     def well_formed(self, text: str) -> bool:
         return rig.is_well_formed(text)
@@ -89,10 +90,10 @@ class CorrectParser:
 
 
 class CorrectStream:
-    """The reference's streaming reader, its events as items."""
+    """Our own streaming reader, without a bound."""
 
     def __init__(self) -> None:
-        self.reader = rig.CharacterParser()
+        self.reader = strict.StrictStream(max_candidate=None)
 
     def feed(self, chunk: str) -> list[Any]:
         return self.items(self.reader.feed(chunk))
@@ -100,11 +101,8 @@ class CorrectStream:
     def close(self) -> list[Any]:
         return self.items(self.reader.close())
 
-    def items(self, events: Iterable[rig.Event]) -> list[Any]:
-        return [self.annotation(e) if isinstance(e, rig.AnnotationEvent) else e.raw for e in events]
-
-    def annotation(self, event: rig.AnnotationEvent) -> Found:
-        return (event.query, event.value, event.span.start, event.span.end)
+    def items(self, items: list[Any]) -> list[Any]:
+        return items
 
 
 # Each class below is one bug, named in the table at the end of the file. A bug of one expression stands in the table itself.
@@ -154,13 +152,22 @@ class LineByLine(CorrectParser):
 
 
 class ByteSpans(CorrectParser):
-    def span(self, match: re.Match[str], text: str) -> tuple[int, int]:
-        return tuple(len(text[:n].encode("utf-8", "surrogatepass")) for n in match.span())  # type: ignore[return-value]
+    codec, width = "utf-8", 1
+
+    def parse(self, text: str) -> list[Found]:
+        found, at, units = [], 0, 0
+        for query, value, *span in super().parse(text):
+            ends = []
+            for end in span:
+                units += len(text[at:end].encode(self.codec, "surrogatepass")) // self.width
+                at = end
+                ends.append(units)
+            found.append((query, value, ends[0], ends[1]))
+        return found
 
 
-class Utf16Spans(CorrectParser):
-    def span(self, match: re.Match[str], text: str) -> tuple[int, int]:
-        return tuple(rig.length_in("utf16", text[:n]) for n in match.span())  # type: ignore[return-value]
+class Utf16Spans(ByteSpans):
+    codec, width = "utf-16-le", 2
 
 
 class AllBrackets(CorrectParser):
@@ -254,11 +261,11 @@ class EatsTheNext(CorrectParser):
 
 
 class PerChunk(CorrectStream):
-    def __init__(self) -> None:
-        self.at = 0
+    at = 0
 
     def feed(self, chunk: str) -> list[Any]:
-        items = self.items(rig.parse(chunk))
+        super().__init__()
+        items = super().feed(chunk) + super().close()
         at, self.at = self.at, self.at + len(chunk)
         return [item if isinstance(item, str) else (*item[:2], item[2] + at, item[3] + at) for item in items]
 
@@ -267,13 +274,13 @@ class PerChunk(CorrectStream):
 
 
 class DropsFailedText(CorrectStream):
-    def items(self, events: Iterable[rig.Event]) -> list[Any]:
-        return [item for item in super().items(events) if not (isinstance(item, str) and rig.OPEN in item)]
+    def items(self, items: list[Any]) -> list[Any]:
+        return [item for item in items if not (isinstance(item, str) and rig.OPEN in item)]
 
 
 class StripsText(CorrectStream):
-    def items(self, events: Iterable[rig.Event]) -> list[Any]:
-        return [item.strip(" ") if isinstance(item, str) else item for item in super().items(events)]
+    def items(self, items: list[Any]) -> list[Any]:
+        return [item.strip(" ") if isinstance(item, str) else item for item in items]
 
 
 class AnnotationsLast(CorrectStream):
@@ -375,7 +382,7 @@ class WritesEscapes(CorrectParser):
     def serialise(self, segments: Iterable[rig.Segment]) -> str:
         listed = list(segments)
         if '"' not in "".join(_strings(listed)):
-            return rig.serialise(listed)
+            return writer.serialise(listed)
         escaped = [s if isinstance(s, str) else (s[0].replace('"', '\\"'), s[1].replace('"', '\\"')) for s in listed]
         return "".join(map(_raw, escaped))
 
@@ -383,7 +390,7 @@ class WritesEscapes(CorrectParser):
 class WritesJson(CorrectParser):
     def serialise(self, segments: Iterable[rig.Segment]) -> str:
         listed = list(segments)
-        rig.serialise(listed)
+        writer.serialise(listed)
         return "".join(_raw(s if isinstance(s, str) else (json.dumps(s[0])[1:-1], json.dumps(s[1])[1:-1])) for s in listed)
 
 
@@ -394,7 +401,7 @@ def _writes_when(refused: Callable[[list[rig.Segment]], bool]) -> type[CorrectPa
         def serialise(self, segments: Iterable[rig.Segment]) -> str:
             listed = list(segments)
             if refused(listed):
-                raise rig.NotRepresentable("refused")
+                raise ValueError("refused")
             return "".join(map(_raw, listed))
 
     return Writer
@@ -402,8 +409,8 @@ def _writes_when(refused: Callable[[list[rig.Segment]], bool]) -> type[CorrectPa
 
 def _is_refused(segments: list[rig.Segment]) -> bool:
     try:
-        rig.serialise(segments)
-    except rig.NotRepresentable:
+        writer.serialise(segments)
+    except writer.Unrepresentable:
         return True
     return False
 
@@ -497,6 +504,121 @@ class OneAnnotation(CorrectGuide):
         return {t for t in super().allowed() if not done or not self.vocabulary[t].endswith(b'("')} - (
             {ord('"')} if done and self._state.at == len(rig.OPEN) - 1 else set()
         )
+
+
+# The bugs below take two things at once.
+
+
+class MiscountsFromTheTenth(Utf16Spans):
+    """Counts the spans of the tenth annotation and those behind it in UTF-16 units."""
+
+    def parse(self, text: str) -> list[Found]:
+        return [*CorrectParser.parse(self, text)[:9], *super().parse(text)[9:]]
+
+
+class LosesTheLastFailure(CorrectParser):
+    """Stops at a failed candidate that has an arrow and no annotation behind the next."""
+
+    def matches(self, text: str) -> Iterable[re.Match[str]]:
+        last = text.rfind(rig.OPEN)
+        cut = re.compile(r'\[__DC__\("[^"]*"\) (?!--> ")').search(text)
+        return (match for match in self.pattern.finditer(text) if not (cut and cut.start() < match.start() == last))
+
+
+class EscapedAcrossChunks(CorrectStream):
+    """Takes a quote that begins a chunk for an escaped one where the last chunk ended in a backslash."""
+
+    last = ""
+
+    def feed(self, chunk: str) -> list[Any]:
+        escaped = self.last == "\\" and chunk[:1] == '"'
+        self.last = chunk[-1:]
+        return super().feed("'" + chunk[1:] if escaped else chunk)
+
+
+class SharesItsBuffer(CorrectStream):
+    """Goes on with what another reader was given where that one stopped inside an annotation."""
+
+    of_all: list[strict.StrictStream] = []  # noqa: RUF012
+
+    def __init__(self) -> None:
+        super().__init__()
+        if self.of_all and self.of_all[-1].held_back:
+            self.reader = self.of_all[-1]
+        self.of_all[:] = [self.reader]
+
+    def close(self) -> list[Any]:
+        self.of_all.clear()
+        return super().close()
+
+
+class CountsForAll(CorrectStream):
+    """Counts the code points that all readers were given."""
+
+    given = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        type(self).given = self.own = 0
+
+    def feed(self, chunk: str) -> list[Any]:
+        type(self).given += len(chunk)
+        self.own += len(chunk)
+        return super().feed(chunk)
+
+    def items(self, items: list[Any]) -> list[Any]:
+        others = type(self).given - self.own
+        return [i if isinstance(i, str) else (*i[:2], i[2] + others, i[3] + others) for i in items]
+
+
+class LosesAtFullChunks(CorrectStream):
+    """Loses the last character of a chunk of 4096 that ends in a string."""
+
+    def feed(self, chunk: str) -> list[Any]:
+        is_full = len(chunk) == 4096 and chunk.count('"') % 2 == 1
+        return super().feed(chunk[:-1] if is_full else chunk)
+
+
+class DefusesApart(rig.resolver.ReferenceResolver):
+    """Writes a unit behind its value without a space, and looks at each alone."""
+
+    def tag(self, number: int, annotation: rig.lenient.RecoveredAnnotation) -> str:
+        served = self.served.get(annotation.query)
+        tag = super().tag(number, annotation)
+        if not served or not served.unit:
+            return tag
+        return tag.replace(self.piece(f"{served.value} {served.unit}"), self.piece(served.value) + self.piece(served.unit))
+
+
+class PrintsNone(rig.resolver.ReferenceResolver):
+    """Writes a unit that is None."""
+
+    def read(self, answer: Any) -> rig.resolver.ServedValue:
+        return rig.resolver.ServedValue(**{key: str(answer[key]) for key in ("value", "unit", "source", "date", "url")})
+
+
+class TakesFieldsOnly(rig.resolver.ReferenceResolver):
+    """Fails where an answer has a field more."""
+
+    def read(self, answer: Any) -> rig.resolver.ServedValue:
+        return rig.resolver.ServedValue(**{key: "" if value is None else str(value) for key, value in answer.items()})
+
+
+class SortsFootnotes(rig.resolver.ReferenceResolver):
+    """Lists footnotes sorted as words: 1, 10, 2."""
+
+    def notes(self) -> str:
+        head, *lines = super().notes().removeprefix(rig.resolver.FOOTNOTES).split("\n[")
+        return rig.resolver.FOOTNOTES + "\n[".join([head, *sorted(lines)])
+
+
+class PutsTextIn(rig.resolver.ReferenceResolver):
+    """Puts an answer of another type into the tag."""
+
+    def ask(self, query: str) -> Any:
+        given = self.fetch(query)
+        other = given is not None and not isinstance(given, dict)
+        return rig.resolver.ServedValue(str(given)) if other else super().ask(query)
 
 
 class ListsTokens:
@@ -707,8 +829,8 @@ class ByCharacters(CorrectParser):
 class InSmallPieces(CorrectStream):
     """An honest reader that hands its text out one character an item."""
 
-    def items(self, events: Iterable[rig.Event]) -> list[Any]:
-        return [piece for item in super().items(events) for piece in (item if isinstance(item, str) else [item])]
+    def items(self, items: list[Any]) -> list[Any]:
+        return [piece for item in items for piece in (item if isinstance(item, str) else [item])]
 
 
 def _with(**hooks: Any) -> type[CorrectParser]:
@@ -773,7 +895,7 @@ MUTANTS: tuple[Mutant, ...] = (
             _with(found=lambda self, match, text: (match[1], match[2].replace(",", ""), *match.span())), "RIG-24"),
     _mutant("query-without-brackets", "Allows no bracket or parenthesis in a query.",
             _with(query=rf"{_NOT_BLANK}[^{_NOT_IN_STRINGS}\[\]()]*"), "RIG-12"),
-    _mutant("bracket-optional", "Takes an annotation without its bracket.", _with(close=r'"\]?'), "RIG-13", "RIG-37"),
+    _mutant("bracket-optional", "Takes an annotation without its bracket.", _with(close=r'"\]?'), "RIG-13", "RIG-37", "RIG-75"),
     _mutant("undeclared", "Reads as the official reader does, without declaring it.",
             _with(query=r'[^"]+', value=r'[^"]*', close=r'"\]?'), "RIG-09", "RIG-13", "RIG-20", "RIG-21", "RIG-43"),
     _mutant("any-space", "Allows any white space between the parts.",
@@ -795,7 +917,7 @@ MUTANTS: tuple[Mutant, ...] = (
             "RIG-18"),
     _mutant("honours-escapes", "Reads a backslash and a quote as a quote inside the string.",
             _with(query=rf"(?:\\.|[^{_NOT_IN_STRINGS}\\])*?{_BLACK}(?:\\.|[^{_NOT_IN_STRINGS}\\])*",
-                    value=rf"(?:\\.|[^{_NOT_IN_STRINGS}\\])*"), "RIG-19"),
+                    value=rf"(?:\\.|[^{_NOT_IN_STRINGS}\\])*"), "RIG-19", seconds=0.5),
     _mutant("unescapes", "Removes backslashes from queries and values.",
             _with(string=lambda self, string: re.sub(r"\\(.)", r"\1", string)), "RIG-19"),
     _mutant("line-breaks", "Lets strings run over line ends.",
@@ -926,6 +1048,31 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant("lowers-headings", "Lets a heading of footnotes with one sign more become one.",
             _resolving(LowersHeadings), "RIG-73"),
     _mutant("trusts-text", "Leaves the tags that the model wrote.", _resolving(TrustsText), "RIG-73"),
+    _mutant("miscounts-from-the-tenth", "Counts spans in UTF-16 units from the tenth annotation on.",
+            MiscountsFromTheTenth, "RIG-76"),
+    _mutant("escapes-at-a-page", "Takes a backslash at the end of a string of 4096 characters for an escape.",
+            _with(string=lambda self, s: s[:-1] if len(s) == 4096 and s[-1] == "\\" else s), "RIG-74"),
+    _mutant("cuts-pairs-at-a-page", "Loses an astral character that ends a block of 4096.",
+            _with(prepared=lambda self, text: text[:4095] + text[4095:].lstrip("\U0010ffff\U0001f600")), "RIG-76"),
+    _mutant("loses-the-last-failure", "Loses the last annotation behind a candidate that failed at its arrow.",
+            LosesTheLastFailure, "RIG-74"),
+    _mutant("escaped-across-chunks", "Takes a quote that begins a chunk for an escaped one behind a backslash.",
+            _streaming(EscapedAcrossChunks), "RIG-77"),
+    _mutant("shares-its-buffer", "Goes on with what another reader held back.", _streaming(SharesItsBuffer), "RIG-77"),
+    _mutant("counts-for-all", "Streams spans that count what other readers were given too.",
+            _streaming(CountsForAll), "RIG-77"),
+    _mutant("loses-at-full-chunks", "Loses the last character of a chunk of 4096 that ends in a string.",
+            _streaming(LosesAtFullChunks), "RIG-77"),
+    _mutant("looks-at-neighbours", "Refuses what two pieces beside each other forge, and no more.",
+            _writes_when(lambda s: any(_is_refused(list(two)) for two in itertools.pairwise(["", *s]))), "RIG-78"),
+    _mutant("forgets-the-last-repair", "Recovers nothing behind the tenth annotation.",
+            _recovering(lambda found: found[:10]), "RIG-79"),
+    _mutant("defuses-apart", "Writes a unit behind its value without a space, and looks at each alone.",
+            _resolving(DefusesApart), "RIG-80"),
+    _mutant("prints-none", "Writes a unit that is None.", _resolving(PrintsNone), "RIG-80", "RIG-82"),
+    _mutant("takes-fields-only", "Fails where an answer has a field more.", _resolving(TakesFieldsOnly), "RIG-80", "RIG-82"),
+    _mutant("sorts-footnotes", "Lists footnotes sorted as words.", _resolving(SortsFootnotes), "RIG-81"),
+    _mutant("puts-text-in", "Puts an answer of another type into a tag.", _resolving(PutsTextIn), "RIG-82"),
     _honest("lists-tokens", "Gives the tokens that it admits in a list.", _constraining(ListsTokens)),
     _honest("one-pattern", "One regular expression, and the reference's stream and writer.", CorrectParser),
     _honest("scanner", "Finds quotes and compares literals; no pattern, no stream, no writer.", Scans),

@@ -19,7 +19,7 @@ from __future__ import annotations
 import re
 import urllib.parse
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from .grammar import OPEN
@@ -51,7 +51,7 @@ class ServedValue:
 
 
 Fetch = Callable[[str], ServedValue | Mapping[str, Any] | None]
-"""Asked once for each distinct query; None means that nothing was found, and so does an exception."""
+"""Asked once for each distinct query. None, an exception and an answer of another type mean that nothing was found."""
 
 
 def address(query: str) -> str:
@@ -103,12 +103,17 @@ class ReferenceResolver:
             answer = self.fetch(query)
         except Exception:
             return None
-        if answer is None:
+        if not isinstance(answer, (ServedValue, Mapping)):
             return None
-        served = (
-            answer if isinstance(answer, ServedValue) else ServedValue(**{key: str(value) for key, value in answer.items()})
-        )
-        return served if self.piece(served.value) else None
+        served = answer if isinstance(answer, ServedValue) else self.read(answer)
+        return served if served and self.piece(served.value) else None
+
+    def read(self, answer: Mapping[str, Any]) -> ServedValue | None:
+        """What a mapping says: None and NaN are nothing, other numbers are texts, and what else it holds is ignored."""
+        given = {each.name: answer.get(each.name) for each in fields(ServedValue)}
+        if not all(isinstance(value, (str, int, float, type(None))) for value in given.values()):
+            return None
+        return ServedValue(**{k: "" if value is None or value != value else str(value) for k, value in given.items()})
 
     def tag(self, number: int, annotation: RecoveredAnnotation) -> str:
         """The tag in the place of an annotation."""

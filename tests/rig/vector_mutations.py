@@ -105,6 +105,7 @@ MAPS: dict[str, Callable[[str], str]] = {
     "as-number": lambda s: str(float(s)) if re.fullmatch(r"\d+\.\d+0", s) else s,
     "no-question-mark": lambda s: s + "?" if re.fullmatch(r"total [a-z ]+", s) else s,
     "no-markup": lambda s: s.replace("**", ""),
+    "page": lambda s: s[:-1] if len(s) == 4096 and s.endswith("\\") else s,
     "straight-quotes": lambda s: s.replace("\u2018", "'"),
 }
 
@@ -221,7 +222,8 @@ def _algorithms() -> dict[str, Callable[[Reader, str], list[Found]]]:
         "value-over-bracket": lambda reader, text: _over_bracket(reader, text),
         "counts-brackets": filtered(counts_brackets),
         "needs-text": filtered(lambda found, text: [f for f in found if (f[2], f[3]) != (0, len(text))]),
-        "short-value": filtered(lambda found, text: [f for f in found if not 255 < len(f[1]) <= 4096]),
+        "loses-the-last": filtered(lambda found, text: found[:-1] if '") ~ "' in text else found),
+        "short-value": filtered(lambda found, text: [f for f in found if not 255 < len(f[1]) < 4096]),
         "value-4096": filtered(lambda found, text: [f for f in found if len(f[1]) <= 4096]),
         "short-query": filtered(lambda found, text: [f for f in found if not 255 < len(f[0]) <= 4096]),
         "query-4096": filtered(lambda found, text: [f for f in found if len(f[0]) <= 4096]),
@@ -267,6 +269,11 @@ def _offsets(name: str) -> Callable[[list[Found], str], list[Found]]:
     tables: dict[str, Callable[[list[Found], str], list[Found]]] = {
         "utf8": counted(lambda t: len(t.encode("utf-8")) if "\u00e9" in t else len(t)),
         "utf16": counted(lambda t: rig.length_in("utf16", t) if "\U0001f680" in t else len(t)),
+        "utf16-from-the-tenth": lambda found, text: [
+            *found[:9],
+            *counted(lambda t: rig.length_in("utf16", t))(found[9:], text),
+        ],
+        "page": counted(lambda t: len(t) - (t[4095:4096] == "\U0001f600")),
         "graphemes": counted(lambda t: len(unicodedata.normalize("NFC", t)) if "\u0300" in t else len(t)),
         "crlf": counted(lambda t: len(t.replace("\r\n", "\n")) if "x\r\n" in t else len(t)),
         "trimmed": counted(lambda t: len(t.lstrip(" "))),
@@ -275,7 +282,9 @@ def _offsets(name: str) -> Callable[[list[Found], str], list[Found]]:
         "looks-up-query": looks_up,
         "bom": counted(lambda t: len(t) - t.startswith("\ufeffx")),
         "byte-offsets": lambda found, text: (
-            [(q, v, s % 256, e if s < 256 else e % 256) for q, v, s, e in found] if len(text) < 2**14 else found
+            [(q, v, s % 256, e if s < 256 else e % 256) for q, v, s, e in found]
+            if text.startswith("far") and len(text) < 2**14
+            else found
         ),
         "two-bytes": lambda found, text: [(q, v, s % 2**16, e % 2**16) for q, v, s, e in found],
         "line": counted(lambda t: len(t) - (t.rfind("\n") + 1 if t.startswith("x\n") else 0)),

@@ -11,5 +11,7 @@ from conformance.rig.requirements.comparisons import REQUIREMENTS
 
 __all__ = ["REQUIREMENTS"]
 
-for _family in ("documents", "calls", "streams", "writer", "constrained_decoding", "resolution", "published_vectors"):
+for _family in (
+    "documents", "calls", "streams", "writer", "constrained_decoding", "resolution", "published_vectors", "mixed_documents",
+):  # fmt: skip
     importlib.import_module(f"{__name__}.{_family}")

@@ -19,12 +19,12 @@ REQUIREMENTS = Requirements(
         "Characters": "20-24 43",
         "Nesting": "25-29",
         "Spans": "34-39",
-        "Sizes, calls": "40-42 44",
-        "Streaming": "45-49",
-        "Writing": "50-56",
-        "Lenient reading": "57-60",
+        "Sizes, calls": "40-42 44 74-76",
+        "Streaming": "45-49 77",
+        "Writing": "50-56 78",
+        "Lenient reading": "57-60 79",
         "Decoding": "61-65",
-        "Resolving": "66-73",
+        "Resolving": "66-73 80-82",
     },
 )
 

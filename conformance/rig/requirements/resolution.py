@@ -10,6 +10,7 @@ import re
 import urllib.parse
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from conformance.engine.comparison import Comparison, equal
 from conformance.engine.requirement import Level
@@ -332,3 +333,59 @@ def nothing_served_or_written_forges(subject: RigSubject, case: ResolutionCase, 
     answered = {mark.query for mark in case.marks if _answered(case, mark)}
     yield equal("footnotes", [number for number, _ in read.notes], list(range(1, len(answered) + 1)), case.text)
     yield equal("tags with their values", all(tag.served and tag.model for tag in read.tags), True, case.text)
+
+
+@dataclass(frozen=True)
+class OddAnswerCase(TextCase):
+    """An answer that is neither a mapping of texts nor None."""
+
+    id: str
+    answer: Any = field(repr=False)
+    is_refusable: bool = False
+    """Whether a TypeError or a ValueError is as good as the model's value."""
+    needs: frozenset[str] = field(default=frozenset({"resolve"}), kw_only=True)
+
+
+ODD_ANSWERS = (
+    OddAnswerCase("no-unit", {"value": "5", "unit": None, "source": None, "date": None, "url": None}, quick=True),
+    OddAnswerCase("value-alone", {"value": "5"}),
+    OddAnswerCase("further-fields", {**answer("5"), "confidence": 0.9, "place": {"dcid": "x"}}),
+    OddAnswerCase("number", {**answer("5"), "value": 5}),
+    OddAnswerCase("fraction", {**answer("5"), "value": 5.0, "date": 2020}),
+    OddAnswerCase("no-value", {**answer("5"), "value": None}),
+    OddAnswerCase("no-number", {**answer("5"), "value": float("nan")}),
+    OddAnswerCase("nothing-in-it", {}),
+    OddAnswerCase("text", "5", True),
+    OddAnswerCase("tuple", ("5", "%"), True),
+    OddAnswerCase("list", [answer("5")], True),
+    OddAnswerCase("flag", True, True),
+    OddAnswerCase("list-as-value", {**answer("5"), "value": ["5"]}, True),
+)
+
+
+@REQUIREMENTS.add(
+    "RIG-82",
+    Level.ROBUSTNESS,
+    "An answer with missing, further or other fields is served or ignored, and one of another type ignored or refused.",
+    source="the declared interface",
+    catches="a text that is broken, or says None, because of one answer",
+    cases=ODD_ANSWERS,
+)
+def odd_answers_break_nothing(subject: RigSubject, case: OddAnswerCase, dtype: str) -> Iterator[Comparison]:
+    """The texts and tags are there, the other annotation is served, and nothing is printed that is no value."""
+    document = ResolutionCase("odd", ("In 2020, ", W, " of ", P, " were."))
+    try:
+        written = subject.resolve(document.text, lambda query: case.answer if query == P.query else ANSWERS[query])
+    except (TypeError, ValueError):
+        if not case.is_refusable:
+            raise
+        return
+    read = read_back(written)
+    yield equal("texts around the tags", read.between, document.between(), written)
+    served = [tag.served for tag in read.tags]
+    yield equal("value of the other annotation", (served or [None])[0], "50.9 %", written)
+    printed = [word for word in ("None", "nan", "True", "{", "confidence") if word in written]
+    yield equal("words that are no value", printed, [], written)
+    right = (None, "5", "5.0", "5 %", "5.0 %")
+    yield equal("value, served or not", served[1:] and served[1] in right, True, written)
+    yield equal("values of the model", [tag.model for tag in read.tags], [W.value, P.value], written)
