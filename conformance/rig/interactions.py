@@ -171,7 +171,9 @@ def cases(of: Callable[[Combination], bool] = lambda each: True, needs: str = ""
     taken = sorted(filter(of, combinations(INTERACTIONS)), key=lambda each: list(SPECIAL).index(each["special"]))
     features = frozenset({needs} - {""})
     grouped = tuple(
-        MixedDocuments(special.replace(" ", "-"), tuple(each), needs=features, quick=special in ("annotation", "cut", "no bracket"))
+        MixedDocuments(
+            special.replace(" ", "-"), tuple(each), needs=features, quick=special in ("annotation", "cut", "no bracket")
+        )
         for special, each in itertools.groupby(taken, key=lambda each: str(each["special"]))
     )
     extremes = tuple(filter(of, map(_extreme, EXTREMES)))

@@ -441,8 +441,8 @@ class CorrectGuide(constraint.Guide):
 
 
 @functools.lru_cache(maxsize=4)
-def _constraint(vocabulary: tuple[bytes, ...], end: int) -> constraint.Constraint:
-    return constraint.Constraint(vocabulary, end)
+def _constraint(vocabulary: tuple[bytes, ...], end: int) -> constraint.TokenConstraint:
+    return constraint.TokenConstraint(vocabulary, end)
 
 
 class Smuggles(CorrectGuide):
@@ -895,7 +895,8 @@ MUTANTS: tuple[Mutant, ...] = (
             _with(found=lambda self, match, text: (match[1], match[2].replace(",", ""), *match.span())), "RIG-24"),
     _mutant("query-without-brackets", "Allows no bracket or parenthesis in a query.",
             _with(query=rf"{_NOT_BLANK}[^{_NOT_IN_STRINGS}\[\]()]*"), "RIG-12"),
-    _mutant("bracket-optional", "Takes an annotation without its bracket.", _with(close=r'"\]?'), "RIG-13", "RIG-37", "RIG-75"),
+    _mutant("bracket-optional", "Takes an annotation without its bracket.", _with(close=r'"\]?'),
+            "RIG-13", "RIG-37", "RIG-75"),
     _mutant("undeclared", "Reads as the official reader does, without declaring it.",
             _with(query=r'[^"]+', value=r'[^"]*', close=r'"\]?'), "RIG-09", "RIG-13", "RIG-20", "RIG-21", "RIG-43"),
     _mutant("any-space", "Allows any white space between the parts.",

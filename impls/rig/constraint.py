@@ -1,6 +1,6 @@
 """A constrained decoder in pure Python: after each token, the set of those that may follow.
 
-    guide = Constraint(vocabulary, end).guide()       # the tokens as bytes; ``end`` is the id that ends a text
+    guide = TokenConstraint(vocabulary, end).guide()       # the tokens as bytes; ``end`` is the id that ends a text
     while (token := choose(guide.allowed())) != end:
         guide.advance(token)
 
@@ -70,7 +70,7 @@ def walk(state: DecoderState | None, written: bytes) -> DecoderState | None:
     return state
 
 
-class Constraint:
+class TokenConstraint:
     """What a vocabulary allows in each state, worked out when it is first asked for; guides share it."""
 
     def __init__(self, vocabulary: Sequence[bytes], end: int) -> None:
@@ -99,7 +99,7 @@ class Constraint:
 class Guide:
     """The tokens that may follow, for one text as it is written."""
 
-    def __init__(self, constraint: Constraint) -> None:
+    def __init__(self, constraint: TokenConstraint) -> None:
         self._constraint = constraint
         self._state = DecoderState()
 

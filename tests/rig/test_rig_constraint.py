@@ -11,7 +11,7 @@ import pytest
 
 from conformance.rig.requirements.constrained_decoding import END, VOCABULARY
 from impls.rig import export
-from impls.rig.constraint import Constraint, DecoderState, walk
+from impls.rig.constraint import TokenConstraint, DecoderState, walk
 from reference import rig
 from reference.rig import constraint
 
@@ -40,7 +40,7 @@ def test_our_decoder_admits_what_the_reference_admits() -> None:
 
 def test_our_decoder_admits_each_token_as_its_bytes() -> None:
     source = random.Random(1)
-    guide, written = Constraint(VOCABULARY, END).guide(), b""
+    guide, written = TokenConstraint(VOCABULARY, END).guide(), b""
     for _ in range(60):
         allowed = guide.allowed()
         wanted = {t for t, said in enumerate(VOCABULARY[:-1]) if constraint.admits(written + said)}

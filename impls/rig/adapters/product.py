@@ -6,7 +6,7 @@ import functools
 from collections.abc import Iterable, Sequence
 
 from impls.rig import lenient, resolver, strict, tags, writer
-from impls.rig.constraint import Constraint, Guide
+from impls.rig.constraint import TokenConstraint, Guide
 from impls.rig.events import codes
 
 Mended = tuple[str, str | None, int, int, tuple[str, ...]]
@@ -77,5 +77,5 @@ def _mended(found: lenient.LenientAnnotation) -> Mended:
 
 
 @functools.lru_cache(maxsize=4)
-def _constraint(vocabulary: tuple[bytes, ...], end: int) -> Constraint:
-    return Constraint(vocabulary, end)
+def _constraint(vocabulary: tuple[bytes, ...], end: int) -> TokenConstraint:
+    return TokenConstraint(vocabulary, end)
