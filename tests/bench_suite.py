@@ -19,8 +19,8 @@ COMMANDS = {
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    # Not part of a quick look at somebody's implementation.
-    names = [] if metafunc.config.getoption("--quick") or metafunc.config.getoption("--impl") else list(COMMANDS)
+    # Not part of a look at implementations, whose time is short.
+    names = list(COMMANDS) if metafunc.config.getoption("--thorough") and not metafunc.config.getoption("--impl") else []
     metafunc.parametrize("name", names)
 
 

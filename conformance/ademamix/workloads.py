@@ -18,7 +18,7 @@ from conformance.ademamix.harness.subject import connect
 from conformance.benchmark.unforeseen import generator, one_in_each
 from conformance.benchmark.workload import Prepared, Workload
 from conformance.engine.comparison import Comparison, compare, equal
-from impls.implementation import Implementation, Unsupported
+from impls.implementation import Implementation
 from reference.ademamix import Hyperparameters, OptimizerNumericalClass, bounded_trajectory, numerical_class
 from reference.rounding import format_of
 
@@ -51,6 +51,7 @@ def _workload(
     devices: tuple[str, ...] = ("cpu",),
     *,
     quick: bool = False,
+    representative: bool = False,
     family: str = "",
     scale: float | None = None,
     scale_name: str = "",
@@ -67,6 +68,7 @@ def _workload(
         amount=float(count),
         unit="parameters",
         quick=quick,
+        representative=representative,
         needs=frozenset({"schedules", "weight-decay"}),
         devices=devices,
         bytes_moved=each * count,
@@ -88,6 +90,8 @@ def _sizes(family: str, counts: dict[str, tuple[str, ...]], **options: Any) -> t
             scale=float(count),
             scale_name="parameters",
             quick=family == "float32" and count in ("1e5", "1e6"),
+            # Small enough for a CPU's patience; and large enough for a GPU to be busy.
+            representative=count in ("1e6", "1e8"),
             **options,
         )
         for count, devices in counts.items()
@@ -101,7 +105,7 @@ WORKLOADS: tuple[Workload, ...] = (
     *(
         _workload(
             f"float32-{tensors}-tensors", 1_000_000, tensors, devices=_BOTH, family="float32-tensors", scale=float(tensors),
-            scale_name="tensors",
+            scale_name="tensors", representative=tensors == 100,
         )
         for tensors in (1, 10, 100, 1000)
     ),
@@ -112,15 +116,20 @@ WORKLOADS: tuple[Workload, ...] = (
 )  # fmt: skip
 
 
-def prepare(implementation: Implementation, workload: Workload, device: str) -> Prepared:
-    """One step of a running optimizer, and its verification from fresh starts at the same shapes."""
+def unsuited(implementation: Implementation, workload: Workload, device: str) -> str:
+    """Why an implementation that offers all that a workload needs is not timed on it; empty where it is."""
     if "untimed" in implementation.settings:
-        raise Unsupported(implementation.settings["untimed"])
+        return str(implementation.settings["untimed"])
     kept = _kept(implementation, workload.dtype)
     if kept != workload.parameters["states"] and implementation.name != BASELINE:
-        raise Unsupported(f"keeps moments in {kept}, and this counts the bytes of moments in {workload.parameters['states']}")
+        return f"keeps moments in {kept}, and this counts the bytes of moments in {workload.parameters['states']}"
     if device == "cpu" and "triton" in implementation.requires:
-        raise Unsupported("its kernel runs in an interpreter without a CUDA device; a speed there means nothing")
+        return "its kernel runs in an interpreter without a CUDA device; a speed there means nothing"
+    return ""
+
+
+def prepare(implementation: Implementation, workload: Workload, device: str) -> Prepared:
+    """One step of a running optimizer, and its verification from fresh starts at the same shapes."""
     subject = connect(implementation, device)
     load = _load(workload)
     numerical = numerical_class(implementation.numerical_class)

@@ -18,13 +18,14 @@ from typing import Any
 from conformance.benchmark import allocator
 from conformance.benchmark.cache import CONDITIONS
 from conformance.benchmark.measurement import BenchmarkRun, WrongAnswer
-from conformance.benchmark.workload import BenchmarkCase
+from conformance.benchmark.workload import BenchmarkCase, Workload
 from conformance.engine.discovery import select
 from conformance.engine.isolation import process_state_of
 from conformance.engine.outcome import outcome_of
+from conformance.engine.runner import declared_obstacle
 from conformance.engine.selection import Options
 from conformance.records.schema import MeasurementRecord
-from impls.implementation import Implementation, NotRun
+from impls.implementation import Implementation, NotRun, Unsupported
 
 UNTIL = "GAUGEBLOCK_UNTIL"
 """The environment variable with the time, in seconds since 1970, after which no measurement is started."""
@@ -45,23 +46,45 @@ class Measurement:
 
 
 def benchmark_cases(system: str, implementations: Sequence[Implementation], options: Options) -> Iterator[BenchmarkCase]:
-    """Every case of a run, workload by workload; the baseline first, since its A/A pair shows the noise."""
+    """Every case of a run, workload by workload; the baseline first, since its A/A pair shows the noise.
+
+    ``--quick`` takes the quick workloads, ``--thorough`` all, and neither those that represent the system. A baseline that was
+    not asked for is measured only where something else can be.
+    """
     module = importlib.import_module(f"conformance.{system}.workloads")
     own = [implementation for implementation in implementations if implementation.system == system]
     if not own:
         return
     (baseline,) = select([module.BASELINE]).implementations
+    asked = any(implementation.name == baseline.name for implementation in own)
     ordered = sorted(own, key=lambda implementation: implementation.name != baseline.name)
-    if ordered[0].name != baseline.name:
-        ordered.insert(0, baseline)
     for device in options.devices:
         for workload in module.WORKLOADS:
-            if device not in workload.devices or (options.quick and not workload.quick):
+            if device not in workload.devices or not _belongs(workload, options):
                 continue
-            if options.dtypes and workload.dtype and workload.dtype not in options.dtypes:
-                continue
-            for implementation in ordered:
-                yield BenchmarkCase(implementation, baseline, workload, device, options.quick)
+            cases = [BenchmarkCase(implementation, baseline, workload, device, options.quick) for implementation in ordered]
+            if not asked and any(hindrance(case) is None for case in cases):
+                yield BenchmarkCase(baseline, baseline, workload, device, options.quick)
+            yield from cases
+
+
+def _belongs(workload: Workload, options: Options) -> bool:
+    """Whether a workload belongs to a run with these options."""
+    if options.dtypes and workload.dtype and workload.dtype not in options.dtypes:
+        return False
+    return workload.quick if options.quick else options.thorough or workload.representative
+
+
+def hindrance(case: BenchmarkCase) -> Exception | None:
+    """Why a case cannot be measured, as NotRun or Unsupported, as far as that is known without importing anything."""
+    implementation, workload = case.implementation, case.workload
+    # quick=False: a compiler's first call is no reason to leave out what is fast after it; it is timed separately.
+    declared = declared_obstacle(implementation, case.device, workload.dtype, workload.needs, quick=False)
+    if declared is None:
+        module = importlib.import_module(f"conformance.{workload.system}.workloads")
+        reason = module.unsuited(implementation, workload, case.device) if hasattr(module, "unsuited") else ""
+        declared = Unsupported(reason) if reason else None
+    return declared
 
 
 def records_without_speed(case: BenchmarkCase, **fields: Any) -> list[MeasurementRecord]:
@@ -78,6 +101,8 @@ def measure(case: BenchmarkCase) -> Measurement:
     try:
         if time.time() > float(os.environ.get(UNTIL) or math.inf):
             raise NotRun("the time that the run was given is spent; run it again with more, or for fewer implementations")
+        if (hindered := hindrance(case)) is not None:
+            raise hindered
         allocator.keep_memory()
         with process_state_of(case.implementation.selector):
             return Measurement(*BenchmarkRun(case).measure())

@@ -17,6 +17,7 @@ import numpy as np
 from conformance.benchmark import allocator, baseline_alone, interference, memory, roofline, statistics
 from conformance.benchmark.affinity import Pins, pinned
 from conformance.benchmark.cache import CONDITIONS, cache_of
+from conformance.benchmark.pace import FULL_BUDGET_S, QUICK_BUDGET_S
 from conformance.benchmark.sampler import Buffers, Samples, SamplingPlan, calls_for, plan_for, sample, taker
 from conformance.benchmark.telemetry import DeviceMonitor, HostMonitor, open_reader
 from conformance.benchmark.timer import GRAPH_BELOW_S, DeviceClock, HostClock, Work, clock_for, nothing
@@ -25,9 +26,6 @@ from conformance.engine.check import worst_of
 from conformance.engine.runner import assure_wrong_fails, obstacle
 from conformance.records.schema import MeasurementRecord
 
-QUICK_BUDGET_S = 0.7
-FULL_BUDGET_S = 3.0
-"""Seconds of sampling for one case and state of the cache, the baseline's samples included."""
 SETS = 4
 """Both sides are sampled on this many sets of buffers in turn: the place in memory alone changes times by a few per cent."""
 SETS_SHARE = 0.2
@@ -51,7 +49,7 @@ class BenchmarkRun:
 
     def __init__(self, case: BenchmarkCase) -> None:
         self.case, self.workload, self.device = case, case.workload, case.device
-        self.budget = QUICK_BUDGET_S if case.quick else FULL_BUDGET_S
+        self.budget = case.budget_s or (QUICK_BUDGET_S if case.quick else FULL_BUDGET_S)
         self.workloads: Any = importlib.import_module(f"conformance.{self.workload.system}.workloads")
 
     def measure(self) -> tuple[list[MeasurementRecord], list[float]]:

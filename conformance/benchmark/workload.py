@@ -26,6 +26,9 @@ class Workload:
     amount: float
     unit: str
     quick: bool = False
+    """Whether it belongs to ``--quick``."""
+    representative: bool = False
+    """Whether it is one of the few that stand for their system in a run without ``--quick`` and ``--thorough``."""
     needs: frozenset[str] = frozenset()
     devices: tuple[str, ...] = ("cpu", "cuda")
     bytes_moved: float | None = None
@@ -45,6 +48,8 @@ class BenchmarkCase:
     workload: Workload
     device: str
     quick: bool
+    budget_s: float | None = None
+    """Seconds of sampling in each state of the cache; None leaves it to the run's kind, quick or full."""
 
     @property
     def id(self) -> str:

@@ -7,6 +7,8 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from conformance.engine.diagnosis import ranked
+from conformance.engine.other_classes import OtherClass, common_to
 from conformance.engine.requirement import Requirement
 from conformance.records.level_verdicts import LevelVerdict, level_verdicts
 from conformance.records.schema import JUDGED, RED, Level, Verdict, VerdictRecord
@@ -25,62 +27,83 @@ class Cause:
     explained: tuple[VerdictRecord, ...]
 
 
-def screen(results: Sequence[VerdictRecord], rules: Mapping[str, Requirement], width: int) -> list[str]:
+def screen(
+    results: Sequence[VerdictRecord],
+    rules: Mapping[str, Requirement],
+    width: int,
+    classes: Sequence[OtherClass] = (),
+    declared_on: str = "",
+) -> list[str]:
     """The lines about one implementation: they fit on a screen of 30 lines, where commands are not wrapped.
 
-    ``results`` are its verdicts, some of them failures or crashes. ``rules`` are its system's requirements by id.
+    ``results`` are its verdicts, some of them failures or crashes. ``rules`` are its system's requirements by id. ``classes``
+    are those under which all failures vanish; ``declared_on`` is what a class is declared on, such as ``attention``.
     """
     verdicts = level_verdicts(results, {id_: rule.level for id_, rule in rules.items()})
     lines = [f"{verdict.level.value:<{LABEL}}{_words(verdict)}" for verdict in verdicts]
-    return [*lines, *few_lines(results, rules, width, MOST_CAUSES), *_requirements(results, rules, width)]
+    lines += few_lines(results, rules, width, MOST_CAUSES, [_in_words(each, declared_on) for each in classes[:1]])
+    return [*lines, *_requirements(results, rules, width)]
 
 
-def few_lines(results: Sequence[VerdictRecord], rules: Mapping[str, Requirement], width: int, most: int = 1) -> list[str]:
-    """How many test cases fail, the likeliest causes with their shares, and the command that shows the first again."""
+def few_lines(
+    results: Sequence[VerdictRecord],
+    rules: Mapping[str, Requirement],
+    width: int,
+    most: int = 1,
+    first: Sequence[str] = (),
+) -> list[str]:
+    """How many test cases fail, the likeliest causes with their shares, and the command that shows the first again.
+
+    ``first`` are lines that come before the causes.
+    """
     red = [result for result in results if result.verdict in RED]
     red.sort(key=lambda result: _place(rules, result.requirement))
     judged = sum(result.verdict in JUDGED for result in results)
-    found = likeliest(red)
-    causes = [(len(cause.explained), cause.text) for cause in found[:most]]
-    if rest := len(red) - sum(number for number, _ in causes):
-        causes.append((rest, "other causes" if found[most:] else "no planted bug gives these values"))
+    found = likeliest(results)
+    shown = [f"{len(cause.explained):>5}  {cause.text}{_in_common(cause, results)}" for cause in found[:most]]
+    explained = {result.key for cause in found[:most] for result in cause.explained}
+    if rest := len(red) - len(explained):
+        shown.append(f"{rest:>5}  {'other causes' if found[most:] else 'no planted bug gives these values'}")
     lines = [f"{'fails':<{LABEL}}{len(red)} of {judged} judged test cases. Likeliest causes, each with its share:"]
-    for number, text in causes:
-        lines += textwrap.wrap(
-            f"{number:>5}  {text}", width, initial_indent=" " * (LABEL - 2), subsequent_indent=" " * (LABEL + 5)
-        )
-    first = found[0].explained[0] if found else red[0]
-    return [*lines, f"{'reproduce':<{LABEL}}{first.reproduce}"]
+    for text in (*first, *shown):
+        lines += textwrap.wrap(text, width, initial_indent=" " * (LABEL - 2), subsequent_indent=" " * (LABEL + 5))
+    one = min(found[0].explained, key=lambda result: _place(rules, result.requirement)) if found else red[0]
+    return [*lines, f"{'reproduce':<{LABEL}}{one.reproduce}"]
 
 
-def likeliest(red: Sequence[VerdictRecord]) -> list[Cause]:
-    """The causes of failures: first the one that explains most, then each time the one that explains most of the rest."""
-    causes: list[Cause] = []
-    left = list(red)
-    while left:
-        by_text: dict[str, list[VerdictRecord]] = {}
-        for result in left:
-            for text in _explanations(result):
-                by_text.setdefault(text, []).append(result)
-        if not by_text:
-            break
-        text, explained = max(by_text.items(), key=lambda item: len(item[1]))
-        causes.append(Cause(_shown(text, explained[0]), tuple(explained)))
-        left = [result for result in left if text not in _explanations(result)]
-    return causes
+def likeliest(results: Sequence[VerdictRecord]) -> list[Cause]:
+    """The causes of failures and crashes, those that explain most first."""
+    causes = []
+    for each in ranked(results):
+        explained = tuple(x for x in results if x.verdict is Verdict.FAIL and each.mutant in x.candidates)
+        causes.append(Cause(f"as if: {each.sentence} [{', '.join((each.mutant, *each.others[:2]))}]", explained))
+    crashes: dict[str, list[VerdictRecord]] = {}
+    for result in results:
+        if result.verdict is Verdict.ERROR:
+            # Shapes and addresses differ from case to case; the mistake is the same.
+            crashes.setdefault(re.sub("[0-9]+", "#", result.message), []).append(result)
+    causes += [Cause(f"crash: {own[0].message}", tuple(own)) for own in crashes.values()]
+    return sorted(causes, key=lambda cause: -len(cause.explained))
 
 
-def _explanations(result: VerdictRecord) -> list[str]:
-    if result.verdict is Verdict.ERROR:
-        # Shapes and addresses differ from case to case; the mistake is the same.
-        return [f"crash: {re.sub('[0-9]+', '#', result.message)}"]
-    return [part for part in result.resembles.split("; or ") if ": " in part]
+def _in_common(cause: Cause, results: Sequence[VerdictRecord]) -> str:
+    """The dtype and the features that all these failures share, where others were judged without them."""
+    dtypes, needs = common_to(cause.explained)
+    judged = {result.dtype for result in results if result.verdict in JUDGED}
+    words = [f"all in {dtypes[0]}"] if len(dtypes) == 1 < len(judged) else []
+    words += [f"all need {', '.join(sorted(needs))}"] if needs else []
+    if needs and cause.explained[0].verdict is Verdict.ERROR:
+        words.append("raise NotImplementedError for what is not offered")
+    return f" ({'; '.join(words)})" if words else ""
 
 
-def _shown(text: str, first: VerdictRecord) -> str:
-    """The words of a cause; of crashes, the first message as it was."""
-    name, _, sentence = text.partition(": ")
-    return f"crash: {first.message}" if first.verdict is Verdict.ERROR else f"as if: {sentence} [{name}]"
+def _in_words(each: OtherClass, declared_on: str) -> str:
+    """What declaring another class would change."""
+    how = (
+        f'{declared_on}.gaugeblock = {{"numerical_class": "{each.name}"}}' if declared_on else f"numerical_class={each.name!r}"
+    )
+    ran = f"all {each.failures}" if each.run_again == each.failures else f"the worst {each.run_again} of {each.failures}"
+    return f"{each.failures:>5}  {ran} wrong results vanish under {each.name!r} ({each.description}). If it computes so: {how}"
 
 
 def _words(verdict: LevelVerdict) -> str:

@@ -55,8 +55,10 @@ def _skip_ruled_out(ruled_out: RuledOut, item: pytest.Item) -> None:
     pytest.skip("; ".join(f"{count} {reason}" for reason, count in reasons.most_common()))
 
 
-def conclude_measurement(measurement: Measurement, item: pytest.Item, benchmark: Any) -> None:
+def conclude_measurement(measurement: Measurement | None, item: pytest.Item, benchmark: Any) -> None:
     """Record a measurement and show it through pytest-benchmark. A wrong answer fails; what cannot run is skipped."""
+    if measurement is None:
+        pytest.skip("the time of a default run is spent; --thorough has no limit, and --impl chooses fewer")
     deciding = measurement.deciding
     for each in measurement.records:
         attach(item, each)

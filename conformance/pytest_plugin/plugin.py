@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from conformance.benchmark.benchmark import measure
 from conformance.benchmark.workload import BenchmarkCase
 from conformance.engine.mutation import Mutant
 from conformance.engine.runner import RuledOut, TestCase
-from conformance.pytest_plugin import against, finish, options, outcomes, supervisor, workers
+from conformance.pytest_plugin import against, finish, measuring, options, outcomes, supervisor, workers
 from conformance.pytest_plugin.failure_blocks import few_blocks, hide_from_list
 from conformance.pytest_plugin.gatherer import NAME, Gatherer
 from conformance.pytest_plugin.items import drop_empty, generate, ignores
 from conformance.pytest_plugin.list_impls import list_implementations
+from conformance.pytest_plugin.measuring import Measuring
 from conformance.pytest_plugin.run_state import check_implementations, run_of, start_run
-from conformance.pytest_plugin.terminal_summary import summarise
+from conformance.pytest_plugin.terminal_summary import summarise, write_speeds
 from impls.triton_support import interpret_without
 
 
@@ -58,6 +58,7 @@ def pytest_configure(config: pytest.Config) -> None:
     start_run(config)
     config.pluginmanager.register(Gatherer(config), NAME)
     config.pluginmanager.register(_BetweenTheParts())
+    config.pluginmanager.register(Measuring(config), measuring.NAME)
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -100,10 +101,12 @@ def pytest_testnodedown(node: Any, error: Any) -> None:
 
 
 class _BetweenTheParts:
-    """Called after pytest's blocks of detail and before its list of failed tests."""
+    """Called after pytest's blocks of detail, and before pytest-benchmark's tables and pytest's list of failed tests."""
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
         hide_from_list(terminalreporter)
+        write_speeds(terminalreporter, run_of(config))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -131,4 +134,5 @@ def judge_mutant(request: pytest.FixtureRequest) -> Callable[[Mutant], None]:
 @pytest.fixture
 def measured(request: pytest.FixtureRequest, benchmark: Any) -> Callable[[BenchmarkCase], None]:
     """Measure a benchmark case, record the result, and show it through pytest-benchmark."""
-    return lambda case: outcomes.conclude_measurement(measure(case), request.node, benchmark)
+    paced: Measuring = request.config.pluginmanager.getplugin(measuring.NAME)
+    return lambda case: outcomes.conclude_measurement(paced.measure(case), request.node, benchmark)

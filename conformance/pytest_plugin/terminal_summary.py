@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 
 import pytest
 
+from conformance.engine.declarations import numerical_classes
+from conformance.engine.discovery import registered
+from conformance.engine.other_classes import other_classes
+from conformance.engine.requirement import Requirement
 from conformance.engine.selection import requirements_of
 from conformance.pytest_plugin.exit_status import reasons
 from conformance.pytest_plugin.implementation_summary import few_lines, screen
 from conformance.pytest_plugin.run_state import RunState
-from conformance.records.schema import RED, VerdictRecord
+from conformance.pytest_plugin.speed_table import speed_table
+from conformance.records.schema import RED, MeasurementRecord, VerdictRecord
 from conformance.records.verdict_table import by_name, verdict_table
 from impls.systems import SYSTEMS
 
@@ -26,7 +32,7 @@ def summarise(terminal: pytest.TerminalReporter, run: RunState) -> None:
     option = run.config.getoption
     results = run.of(VerdictRecord)
     if results:
-        _write_verdicts(terminal, results)
+        _write_verdicts(terminal, run, results)
     for reason in reasons(run):
         terminal.write_line(reason, red=not reason.startswith("stale"))
     if run.findings is not None:
@@ -42,7 +48,19 @@ def summarise(terminal: pytest.TerminalReporter, run: RunState) -> None:
         terminal.write_line(f"records: {target}; render them with: python -m reports {target} -o DIR")
 
 
-def _write_verdicts(terminal: pytest.TerminalReporter, results: list[VerdictRecord]) -> None:
+def write_speeds(terminal: pytest.TerminalReporter, run: RunState) -> None:
+    """Write who is fastest on each workload."""
+    records = run.of(MeasurementRecord)
+    if records:
+        terminal.section("speed: the fastest first")
+        # A baseline that nobody asked for is listed, and not selected.
+        readers = (each for each in (*registered(), *run.selection.implementations) if not each.dtypes)
+        grammars = {each.name: each.numerical_class or numerical_classes(each.system)[0] for each in readers}
+        for line in speed_table(records, grammars):
+            terminal.write_line(line)
+
+
+def _write_verdicts(terminal: pytest.TerminalReporter, run: RunState, results: list[VerdictRecord]) -> None:
     """The table of all, then a screen for each implementation with failures: what was last written is read first."""
     rules = {system.name: requirements_of(system.name) for system in SYSTEMS}
     terminal.section("conformance")
@@ -53,5 +71,14 @@ def _write_verdicts(terminal: pytest.TerminalReporter, results: list[VerdictReco
     width = min(shutil.get_terminal_size().columns, WIDEST) if terminal.isatty else LOGGED
     for name, own in wrong.items():
         terminal.section(name, sep="-")
-        for line in (few_lines if len(wrong) > MOST_SCREENS else screen)(own, rules[own[0].system], width):
+        system = rules[own[0].system]
+        for line in few_lines(own, system, width) if len(wrong) > MOST_SCREENS else _screen(run, name, own, system, width):
             terminal.write_line(line)
+
+
+def _screen(run: RunState, name: str, results: list[VerdictRecord], rules: Mapping[str, Requirement], width: int) -> list[str]:
+    """The screen of an implementation, after its failures were run again under other numerical classes."""
+    implementation = next(each for each in run.selection.implementations if each.name == name)
+    plugged = implementation.origin.kind in ("path", "module")
+    declared_on = implementation.target.rpartition(":")[2] if plugged else ""
+    return screen(results, rules, width, other_classes(implementation, results), declared_on)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from conformance.records.level_verdicts import Conclusion, LevelVerdict, level_verdicts, percent
 from conformance.records.schema import JUDGED, Level, VerdictRecord
@@ -24,9 +24,14 @@ def verdict_table(results: Iterable[VerdictRecord], levels: Mapping[str, Level])
         else:
             ((reason, _),) = Counter(result.message for result in own).most_common(1)
             unjudged.setdefault(reason, []).append(name)
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows if len(rows) > 1]
+    lines = aligned(rows) if len(rows) > 1 else []
     return lines + [f"not judged: {', '.join(names)}: {reason}" for reason, names in unjudged.items()]
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """A line for each row, with columns as wide as their longest cell."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
 
 
 def by_name(results: Iterable[VerdictRecord]) -> dict[str, list[VerdictRecord]]:

@@ -297,7 +297,7 @@ def _where(key: Key) -> str:
 
 def _command(header: HeaderRecord, key: Key) -> str:
     row = header.implementation(key[0])
-    words = ["pytest", "--benchmark-only", "--impl", (row and row.selector) or key[0], "-k", key[1]]
+    words = ["pytest", "--benchmark-only", "--impl", (row and row.selector) or key[0], "--thorough", "-k", key[1]]
     return shlex.join(words + (["--device", key[3]] if key[3] != "cpu" else []))
 
 

@@ -35,7 +35,10 @@ _DESCRIPTIONS = {
 
 
 def text_workload(system: str, id_: str, description: str, length: int, quick: bool = False, **parameters: Any) -> Workload:
-    """A text to read in one call. Workloads whose ids differ only behind the last hyphen are one family."""
+    """A text to read in one call; the quick ones represent the system too.
+
+    Workloads whose ids differ only behind the last hyphen are one family.
+    """
     return Workload(
         id=id_,
         system=system,
@@ -44,6 +47,7 @@ def text_workload(system: str, id_: str, description: str, length: int, quick: b
         amount=float(length),
         unit="characters",
         quick=quick,
+        representative=quick,
         devices=("cpu",),
         parameters={"length": length, **parameters},
         family=id_.rpartition("-")[0],
@@ -63,6 +67,7 @@ def _stream(size: int, quick: bool = False) -> Workload:
         amount=float(chunks),
         unit="chunks",
         quick=quick,
+        representative=quick,
         needs=frozenset({"stream"}),
         devices=("cpu",),
         parameters={"kind": "typical", "length": STREAMED, "chunk": size},

@@ -91,7 +91,10 @@ def steps_for(device: str, impl: Sequence[str], quick: bool, output: Path) -> li
     common += [word for spec in impl for word in ("--impl", spec)] + short
     machine = ("-m", "conformance.benchmark.machine", "--device", device, "-o", str(output / "machine.json"))
     found = [Step("machine", machine, 0.3, least=45.0)]
-    for kind, words, share in (("conformance", (), 1.0), ("speed", ("--benchmark-only",), 2.0)):
+    for kind, words, share in (
+        ("conformance", (), 1.0),
+        ("speed", ("--benchmark-only", *([] if quick else ["--thorough"])), 2.0),
+    ):
         for system in of_systems:
             name = f"{kind}-{system}"
             # One word: pytest would take a separate file name outside the checkout for something to collect.

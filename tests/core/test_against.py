@@ -119,7 +119,7 @@ def test_a_speed_that_is_none_now_is_lost(tmp_path: Path, word: str) -> None:
     (line,) = compared(tmp_path, [speed()], [speed(None, verdict=word, message="off at 3")]).lost
     assert line == (
         f"LOST {NAME} on step-1m float32 cpu, warm cache: a speed before, {word} now (off at 3); "
-        "see: pytest --benchmark-only --impl ademamix/triton -k step-1m"
+        "see: pytest --benchmark-only --impl ademamix/triton --thorough -k step-1m"
     )
 
 
