@@ -1,4 +1,4 @@
-"""Show at most two blocks of detail for each requirement of each implementation; the records hold all."""
+"""Show at most two blocks of detail for each requirement of an implementation, and each workload; the records hold all."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from conformance.pytest_plugin.gatherer import verdict_of
+from conformance.pytest_plugin.gatherer import record_on
+from conformance.records.schema import MeasurementRecord, VerdictRecord
 
 MOST_BLOCKS = 2
+NO_RECORD = ("", "")
 USUAL = "fE"
 """The characters of ``-r`` that pytest assumes where none are given."""
 
@@ -22,10 +24,9 @@ def few_blocks(terminal: pytest.TerminalReporter) -> Iterator[None]:
     shown: Counter[tuple[str, str]] = Counter()
     kept = []
     for report in every:
-        result = verdict_of(report)
-        if result is not None:
-            shown[result.implementation, result.requirement] += 1
-        if result is None or shown[result.implementation, result.requirement] <= MOST_BLOCKS:
+        place = _place(report)
+        shown[place] += 1
+        if place == NO_RECORD or shown[place] <= MOST_BLOCKS:
             kept.append(report)
     if every:
         terminal.stats["failed"] = kept
@@ -39,4 +40,12 @@ def few_blocks(terminal: pytest.TerminalReporter) -> Iterator[None]:
 def hide_from_list(terminal: pytest.TerminalReporter) -> None:
     """Leave test cases out of pytest's list of failed tests, unless ``-r`` asks for it: the summary behind it says more."""
     if terminal.config.option.reportchars == USUAL and "failed" in terminal.stats:
-        terminal.stats["failed"] = [report for report in terminal.stats["failed"] if verdict_of(report) is None]
+        terminal.stats["failed"] = [report for report in terminal.stats["failed"] if _place(report) == NO_RECORD]
+
+
+def _place(report: pytest.TestReport) -> tuple[str, str]:
+    """What a failure is counted with: implementation and requirement, or workload and verdict."""
+    record = record_on(report)
+    if isinstance(record, VerdictRecord):
+        return record.implementation, record.requirement
+    return (record.workload, record.verdict) if isinstance(record, MeasurementRecord) else NO_RECORD

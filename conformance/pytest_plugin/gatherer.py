@@ -23,10 +23,9 @@ def attach(item: pytest.Item, record: Record) -> None:
     item.user_properties.append((PROPERTY, record.to_json()))
 
 
-def verdict_of(report: pytest.TestReport) -> VerdictRecord | None:
-    """The verdict on the report of a test case; None for any other test."""
-    found = (io.record_of(value) for key, value in getattr(report, "user_properties", ()) if key == PROPERTY)
-    return next((record for record in found if isinstance(record, VerdictRecord)), None)
+def record_on(report: pytest.TestReport) -> Record | None:
+    """The first record on a report: of a test case its verdict; None for tests that are not of the suite."""
+    return next((io.record_of(value) for key, value in getattr(report, "user_properties", ()) if key == PROPERTY), None)
 
 
 class Gatherer:
@@ -45,9 +44,13 @@ class Gatherer:
                 pytest.ExitCode.INTERNAL_ERROR,
             )
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take the records. A crashed worker leaves none: record an error of the implementation that it was testing."""
         self._early_deaths = 0
+        if record_on(report) is not None:
+            # Compilers and libraries log by the thousand.
+            report.sections = [section for section in report.sections if not section[0].startswith("Captured log")]
         found = [io.record_of(value) for key, value in report.user_properties if key == PROPERTY]
         if report.when == "call":
             run_of(self._config).keep(found)

@@ -41,7 +41,7 @@ def screen(
     """
     verdicts = level_verdicts(results, {id_: rule.level for id_, rule in rules.items()})
     lines = [f"{verdict.level.value:<{LABEL}}{_words(verdict)}" for verdict in verdicts]
-    lines += few_lines(results, rules, width, MOST_CAUSES, [_in_words(each, declared_on) for each in classes[:1]])
+    lines += few_lines(results, rules, width, MOST_CAUSES, _in_words(classes[0], declared_on) if classes else "")
     return [*lines, *_requirements(results, rules, width)]
 
 
@@ -50,11 +50,11 @@ def few_lines(
     rules: Mapping[str, Requirement],
     width: int,
     most: int = 1,
-    first: Sequence[str] = (),
+    another: str = "",
 ) -> list[str]:
     """How many test cases fail, the likeliest causes with their shares, and the command that shows the first again.
 
-    ``first`` are lines that come before the causes.
+    ``another`` says which class would make all wrong results vanish.
     """
     red = [result for result in results if result.verdict in RED]
     red.sort(key=lambda result: _place(rules, result.requirement))
@@ -62,12 +62,13 @@ def few_lines(
     found = likeliest(results)
     shown = [f"{len(cause.explained):>5}  {cause.text}{_in_common(cause, results)}" for cause in found[:most]]
     explained = {result.key for cause in found[:most] for result in cause.explained}
+    explained |= {result.key for result in red if another and result.verdict is Verdict.FAIL}
     if rest := len(red) - len(explained):
         shown.append(f"{rest:>5}  {'other causes' if found[most:] else 'no planted bug gives these values'}")
     lines = [f"{'fails':<{LABEL}}{len(red)} of {judged} judged test cases. Likeliest causes, each with its share:"]
-    for text in (*first, *shown):
+    for text in ([another] if another else []) + shown:
         lines += textwrap.wrap(text, width, initial_indent=" " * (LABEL - 2), subsequent_indent=" " * (LABEL + 5))
-    one = min(found[0].explained, key=lambda result: _place(rules, result.requirement)) if found else red[0]
+    one = min(found[0].explained, key=lambda each: _place(rules, each.requirement)) if found and not another else red[0]
     return [*lines, f"{'reproduce':<{LABEL}}{one.reproduce}"]
 
 

@@ -59,6 +59,21 @@ def drop_empty(items: list[pytest.Item]) -> None:
     items[:] = [item for item in items if not any(value is None for value in parameters(item).values())]
 
 
+def take_turns(items: list[pytest.Item]) -> None:
+    """Let systems take turns, workload by workload, so that a run whose time is short has measured something of each."""
+    places: dict[str, dict[tuple[str, str], int]] = {}
+    last = len(items)
+
+    def turn(item: pytest.Item) -> int:
+        case = parameters(item).get("benchmark_case")
+        if case is None:
+            return last
+        own = places.setdefault(case.workload.system, {})
+        return own.setdefault((case.workload.id, case.device), len(own))
+
+    items.sort(key=turn)
+
+
 def parameters(item: pytest.Item) -> dict[str, Any]:
     """The values of `PARAMETERS` that an item has."""
     params = getattr(getattr(item, "callspec", None), "params", {})

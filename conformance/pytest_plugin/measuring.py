@@ -26,15 +26,17 @@ class Measuring:
         self._config, self._now = config, now
         self._began, self._done, self._count = now(), 0, 0
         self._pace = Pace()
+        self._left: set[str] = set()
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Count what can be measured, say how long it will take, and start the clock."""
-        cases = [found for item in session.items if (found := parameters(item).get("benchmark_case")) is not None]
+        cases = {item.nodeid: found for item in session.items if (found := parameters(item).get("benchmark_case")) is not None}
         if not cases:
             return
         options, chosen = options_of(self._config), run_of(self._config).selection.implementations
         self._pace = pace_of(len(chosen), quick=options.quick, thorough=options.thorough)
-        count = sum(hindrance(case) is None for case in cases)
+        self._left = {node for node, case in cases.items() if hindrance(case) is None}
+        count = len(self._left)
         # Of several processes each measures its share.
         self._count = -(-count // int(getattr(self._config, "workerinput", {}).get("workercount", 1)))
         words = f"measuring {count} pairs of workload and implementation, about {in_words(self._pace.expected_s(self._count))}"
@@ -54,12 +56,17 @@ class Measuring:
         budget_s = self._pace.budget_s(gone_s, left)
         if budget_s is None:
             return None
-        if self._shows:
-            to_go_s = gone_s / self._done * left if self._done else self._pace.expected_s(left)
-            where = f"{self._done + 1} of {self._count}, about {in_words(to_go_s)} to go"
-            self._rewrite(f"[{where}] {case.workload.id}: {case.implementation.name}")
         self._done += 1
         return measure(replace(case, budget_s=budget_s))
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        """Say how far the run is, before pytest captures what is written."""
+        if self._shows and nodeid in self._left:
+            left, gone_s = self._count - self._done, self._now() - self._began
+            to_go_s = gone_s / self._done * left if self._done else self._pace.expected_s(left)
+            where = f"{self._done + 1} of {self._count}, about {in_words(to_go_s)} to go"
+            self._rewrite(f"[{where}] {nodeid.partition('[')[2].removesuffix(']')}")
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:

@@ -15,7 +15,7 @@ from conformance.engine.runner import RuledOut, TestCase
 from conformance.pytest_plugin import against, finish, measuring, options, outcomes, supervisor, workers
 from conformance.pytest_plugin.failure_blocks import few_blocks, hide_from_list
 from conformance.pytest_plugin.gatherer import NAME, Gatherer
-from conformance.pytest_plugin.items import drop_empty, generate, ignores
+from conformance.pytest_plugin.items import drop_empty, generate, ignores, take_turns
 from conformance.pytest_plugin.list_impls import list_implementations
 from conformance.pytest_plugin.measuring import Measuring
 from conformance.pytest_plugin.run_state import check_implementations, run_of, start_run
@@ -78,8 +78,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     generate(metafunc)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     drop_empty(items)
+    if options.measures_only(config):
+        take_turns(items)
 
 
 @pytest.hookimpl(wrapper=True)

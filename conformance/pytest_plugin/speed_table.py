@@ -71,10 +71,14 @@ def _ratio(record: MeasurementRecord | None) -> str:
 
 
 def _without_speed(entries: list[Entry]) -> Iterator[str]:
-    """A line for each wrong answer and crash, and one that counts what is unsupported or was not run."""
+    """A line for each reason why some have no speed, and one that counts what is unsupported or was not run."""
+    reasons: dict[str, list[str]] = {}
     for entry in entries:
         if entry.cold.verdict not in ("measured", *LEFT_OUT):
-            yield f"  {entry.name.partition('/')[2]}: {entry.cold.verdict.upper()}, so no speed: {entry.cold.message}"
+            reason = f"{entry.cold.verdict.upper()}, so no speed: {entry.cold.message}"
+            reasons.setdefault(reason, []).append(entry.name.partition("/")[2])
+    for reason, names in reasons.items():
+        yield f"  {', '.join(names)}: {reason}"
     counts = Counter(entry.cold.verdict for entry in entries if entry.cold.verdict in LEFT_OUT)
     if counts:
         yield f"  {', '.join(f'{number} {verdict}' for verdict, number in sorted(counts.items(), reverse=True))}"

@@ -2,66 +2,73 @@
 
 from __future__ import annotations
 
-from conformance.engine.selection import requirements_of
+from conformance.engine.mutation import mutants_of
+from conformance.engine.other_classes import OtherClass
+from conformance.engine.selection import checks_of, requirements_of
 from conformance.pytest_plugin.implementation_summary import few_lines, likeliest, screen
 from conformance.records.schema import Verdict, VerdictRecord
 
 RULES = requirements_of("sigmoid_attention")
-STRICT = "causal-strict: A causal query does not see its own position."
-MASK = "no-mask: The mask is ignored."
+STRICT = "as if: A causal query does not see its own position. [causal-strict]"
 
 
-def failure(requirement: str, resembles: str = "", **fields: object) -> VerdictRecord:
-    return result(requirement, Verdict.FAIL, margin=7.0, resembles=resembles, **fields)
+def failure(requirement: str, *candidates: str, **fields: object) -> VerdictRecord:
+    return result(requirement, Verdict.FAIL, margin=7.0, candidates=candidates, **fields)
 
 
 def result(requirement: str, verdict: Verdict = Verdict.PASS, **fields: object) -> VerdictRecord:
     given: dict[str, object] = {
-        "implementation": "sigmoid_attention/theirs", "system": "sigmoid_attention", "case": "causal", "dtype": "float32",
+        "implementation": "sigmoid_attention/theirs", "system": "sigmoid_attention", "case": "one", "dtype": "float32",
         "device": "cpu", "margin": 0.5 if verdict is Verdict.PASS else None, "reproduce": f"pytest {requirement}",
     }  # fmt: skip
     return VerdictRecord(requirement=requirement, verdict=verdict, **{**given, **fields})  # type: ignore[arg-type]
 
 
-def crash(message: str) -> VerdictRecord:
-    return result("SIG-21", Verdict.ERROR, message=message)
+def crash(message: str, case: str = "one") -> VerdictRecord:
+    return result("SIG-21", Verdict.ERROR, message=message, case=case)
 
 
-def test_the_cause_that_explains_most_comes_first_and_explains_nothing_twice() -> None:
-    both = f"{MASK}; or {STRICT}; or 4 more"
-    red = [failure("SIG-14", MASK), failure("SIG-14", STRICT), failure("SIG-33", STRICT), failure("SIG-33", both)]
-    found = [(cause.text, len(cause.explained)) for cause in likeliest([*red, failure("SIG-36")])]
-    assert found == [
-        ("as if: A causal query does not see its own position. [causal-strict]", 3),
-        ("as if: The mask is ignored. [no-mask]", 1),
+def test_the_cause_that_explains_most_comes_first() -> None:
+    red = [failure("SIG-14", "causal-strict", "no-such-bug"), failure("SIG-33", "causal-strict"), failure("SIG-36")]
+    crashes = [crash(f"k.py:8: RuntimeError: a ({n}) must match b (2)", f"case-{n}") for n in range(4, 7)]
+    assert [(cause.text, len(cause.explained)) for cause in likeliest([*red, *crashes])] == [
+        ("crash: k.py:8: RuntimeError: a (4) must match b (2)", 3),
+        (STRICT, 2),
     ]
-
-
-def test_crashes_that_differ_in_numbers_alone_are_one_cause() -> None:
-    red = [crash("k.py:8: RuntimeError: a (4) must match b (2)"), crash("k.py:8: RuntimeError: a (6) must match b (2)")]
-    (cause,) = likeliest(red)
-    assert (cause.text, len(cause.explained)) == ("crash: k.py:8: RuntimeError: a (4) must match b (2)", 2)
 
 
 def test_a_screen_begins_with_verdicts_causes_and_a_command_for_the_first_cause() -> None:
-    results = [
-        failure("SIG-33"),
-        failure("SIG-14", STRICT),
-        failure("SIG-16", STRICT),
-        result("SIG-04"),
-        failure("SIG-15", STRICT),
-    ]
+    strict = [failure(id_, "causal-strict") for id_ in ("SIG-16", "SIG-15", "SIG-14")]
+    results = [failure("SIG-04"), *strict, result("SIG-05")]
     assert screen(results, RULES, 120)[:9] == [
         "definition  differs (3 of 4 requirements)",
         "interface   not judged",
         "robustness  not judged",
         "reading     differs (1 of 1 requirements); decides nothing",
         "fails       4 of 5 judged test cases. Likeliest causes, each with its share:",
-        "              3  as if: A causal query does not see its own position. [causal-strict]",
+        f"              3  {STRICT}",
         "              1  no planted bug gives these values",
         "reproduce   pytest SIG-14",
         "failed      margin   requirement",
     ]
+
+
+def test_what_all_failures_of_a_cause_share_is_said() -> None:
+    (check,) = (each for each in checks_of("sigmoid_attention") if each.requirement == "SIG-21")
+    grouped = [case.id for case in check.cases if "gqa" in case.needs][:2]
+    found = screen([crash("k.py:8: TypeError: no", id_) for id_ in grouped], RULES, 160)
+    (line,) = (line for line in found if "TypeError" in line)
+    assert line.endswith("k.py:8: TypeError: no (all need gqa; raise NotImplementedError for what is not offered)")
+
+
+def test_another_class_comes_first_with_what_to_write() -> None:
+    other = OtherClass("materialised", "scores are rounded to the input dtype", 2, 2, 0.8)
+    found = screen([failure("SIG-04"), failure("SIG-05")], RULES, 200, [other], "attention")
+    assert found[5].split("  ")[-1] == (
+        "all 2 wrong results vanish under 'materialised' (scores are rounded to the input dtype). If it computes so: "
+        'attention.gaugeblock = {"numerical_class": "materialised"}'
+    )
+    assert not any("no planted bug" in line for line in found)
 
 
 def test_the_table_shows_the_definition_first_and_the_most_broken_first() -> None:
@@ -71,10 +78,11 @@ def test_the_table_shows_the_definition_first_and_the_most_broken_first() -> Non
 
 
 def test_a_screen_stays_a_screen_whatever_fails() -> None:
-    mutants = [f"bug-{n}: {'This is wrong in a way that takes many words to say. ' * 3}" for n in range(9)]
-    red = [failure(id_, mutants[n % 9], case=f"case-{n}") for n, id_ in enumerate([*RULES] * 3)]
+    names = [mutant.name for mutant in mutants_of("sigmoid_attention") if not mutant.honest]
+    red = [failure(id_, *names[n : n + 9], case=f"case-{n}") for n, id_ in enumerate([*RULES] * 3)]
+    other = OtherClass("materialised", "Scores and weights are each rounded to the input dtype. " * 3, 24, 50, 0.8)
     for width in (80, 120, 160):
-        lines = screen(red, RULES, width)
+        lines = screen(red, RULES, width, [other], "attention")
         assert len(lines) <= 30
         assert all(len(line) <= width for line in lines if not line.startswith("reproduce"))
         assert lines[-1].lstrip().startswith(f"and {len(RULES) - 10} more: ")

@@ -19,6 +19,7 @@ from conformance.benchmark.pace import ALL_S, FULL_BUDGET_S, ONE_S, QUICK_BUDGET
 from conformance.engine.discovery import registered, select
 from conformance.engine.selection import Options
 from conformance.pytest_plugin import measuring
+from conformance.pytest_plugin.items import take_turns
 from conformance.pytest_plugin.measuring import Measuring
 from impls.systems import SYSTEM_NAMES
 
@@ -100,6 +101,23 @@ def test_a_baseline_that_nobody_asked_for_is_measured_only_beside_somebody() -> 
     assert ("ademamix/torch-eager", "float32-1e6") not in cases
 
 
+def test_systems_take_turns_workload_by_workload() -> None:
+    items: Any = [
+        SimpleNamespace(callspec=SimpleNamespace(params={"benchmark_case": case}))
+        for system in ("rag", "rig")
+        for case in benchmark_cases(system, select(["rag/official", "rig/re"]).implementations, Options())
+    ]
+    other: Any = SimpleNamespace()
+    mixed = [other, *items]
+    take_turns(mixed)
+    order = dict.fromkeys(
+        (case.workload.system, case.workload.id) for case in (i.callspec.params["benchmark_case"] for i in mixed[:-1])
+    )
+    assert [system for system, _ in order][:4] == ["rag", "rig", "rag", "rig"]
+    assert mixed[-1] is other
+    assert sorted(map(id, mixed)) == sorted(map(id, [other, *items]))
+
+
 def test_nothing_is_begun_when_the_time_is_spent(monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = iter([0.0, ONE_S / 2, ONE_S])
     config: Any = SimpleNamespace(
@@ -146,4 +164,4 @@ def test_a_terminal_shows_how_far_it_is() -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     text = shown.decode()
     for number in (1, 4):
-        assert re.search(rf"\[{number} of 4, about \d+ s to go\] \S+: rag/", text)
+        assert re.search(rf"\[{number} of 4, about \d+ s to go\] \S+-cpu-rag/", text)

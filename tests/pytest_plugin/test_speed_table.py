@@ -29,6 +29,7 @@ def test_the_fastest_comes_first_with_its_ratios_and_its_margin() -> None:
             *speeds("ademamix/cpu", 1e-3, **DECISION),
             *speeds("ademamix/noisy", 1.5e-3, **{**DECISION, "decision": "undecided"}),
             *speeds("ademamix/wrong", None, verdict="wrong answer", message="theta is off", margin=9.0),
+            *speeds("ademamix/wrong-too", None, verdict="wrong answer", message="theta is off", margin=9.0),
             *speeds("ademamix/other", None, verdict="unsupported", message="declares no schedules"),
             *speeds("ademamix/absent", None, verdict="not run", message="needs jax"),
         ],
@@ -42,7 +43,7 @@ def test_the_fastest_comes_first_with_its_ratios_and_its_margin() -> None:
         "  noisy  1.5 ms  undecided                  undecided                  0.25",
         "  eager  2 ms    the baseline               the baseline               0",
         "  slow   4 ms    0.50x slower [0.40, 0.60]  0.50x slower [0.40, 0.60]  0.25",
-        "  wrong: WRONG ANSWER, so no speed: theta is off",
+        "  wrong, wrong-too: WRONG ANSWER, so no speed: theta is off",
         "  1 unsupported, 1 not run",
     ]
 
