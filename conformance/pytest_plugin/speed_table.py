@@ -15,7 +15,7 @@ LEFT_OUT = (Verdict.UNSUPPORTED, Verdict.NOT_RUN)
 
 
 @dataclass(frozen=True)
-class Entry:
+class SpeedEntry:
     """One implementation on one workload, with its record in each state of the cache."""
 
     name: str
@@ -38,7 +38,7 @@ def speed_table(records: Iterable[MeasurementRecord], grammars: Mapping[str, str
         members = groups.setdefault((record.system, record.workload, record.device), {})
         members.setdefault(record.implementation, {})[record.cache] = record
     for (system, workload, device), members in groups.items():
-        entries = [Entry(name, own) for name, own in members.items()]
+        entries = [SpeedEntry(name, own) for name, own in members.items()]
         if any(entry.cold.verdict not in LEFT_OUT for entry in entries):
             yield from ("", f"{system} {workload} on {device}: {entries[0].cold.description}")
             for grammar in sorted({grammars.get(entry.name, "") for entry in entries}):
@@ -48,7 +48,7 @@ def speed_table(records: Iterable[MeasurementRecord], grammars: Mapping[str, str
             yield from _without_speed(entries)
 
 
-def _rows(timed: list[Entry], baseline: str, grammar: str) -> list[str]:
+def _rows(timed: list[SpeedEntry], baseline: str, grammar: str) -> list[str]:
     caches = [*reversed(CONDITIONS)] if baseline else []
     title = f"{grammar} grammar" if grammar else ""
     rows = [[title, "time", *(f"beside {baseline.partition('/')[2]}, {cache}" for cache in caches), "margin"]]
@@ -70,7 +70,7 @@ def _ratio(record: MeasurementRecord | None) -> str:
     return f"{record.ratio:.2f}x {record.decision} [{record.ratio_low:.2f}, {record.ratio_high:.2f}]"
 
 
-def _without_speed(entries: list[Entry]) -> Iterator[str]:
+def _without_speed(entries: list[SpeedEntry]) -> Iterator[str]:
     """A line for each reason why some have no speed, and one that counts what is unsupported or was not run."""
     reasons: dict[str, list[str]] = {}
     for entry in entries:
