@@ -59,7 +59,7 @@ def documents(evidence: Evidence, plots: Gallery, written: Sequence[WriteUp]) ->
         "Findings": (findings.INTRODUCTION, findings.findings(evidence, written)),
         "Fixed in": (releases.INTRODUCTION, releases.releases(evidence)),
         "Paper claims": (claims.INTRODUCTION, [*claims.claims(evidence, plots), *curves.curves(evidence, plots)]),
-        "The suite": (bugs.LEGEND, bugs.bugs(evidence, plots.mutants)),
+        "The suite": (bugs.LEGEND, bugs.bugs(evidence)),
         "Runs and words": (provenance.headline(evidence), provenance.sections(evidence)),
     }
     return [

@@ -10,8 +10,6 @@ from matplotlib import figure
 from conformance.records.schema import ClaimRecord, CurveRecord
 from reports.anchors import file_name
 from reports.charts.margins import margin_chart
-from reports.charts.mutants import mutant_chart
-from reports.charts.roofline import RooflineChart
 from reports.charts.speeds import roofline_charts, scaling_charts
 from reports.charts.studies import claim_chart, curve_charts
 from reports.charts.svg import as_svg
@@ -37,7 +35,6 @@ class Gallery:
 
     files: dict[str, bytes] = field(default_factory=dict)
     margins: dict[str, Figure] = field(default_factory=dict)
-    mutants: dict[str, Figure] = field(default_factory=dict)
     roofs: dict[str, list[Figure]] = field(default_factory=dict)
     scaling: dict[str, list[Figure]] = field(default_factory=dict)
     claims: dict[tuple[str, str, str, str], Figure] = field(default_factory=dict)
@@ -67,13 +64,7 @@ def gallery(evidence: Evidence) -> Gallery:
         margins = margin_chart(evidence, system)
         if margins is not None:
             found.margins[system.name] = found.add(name, margins)
-        mutants = mutant_chart(evidence, system)
-        if mutants is not None:
-            found.mutants[system.name] = found.add(f"{name}-bugs", mutants)
-        found.roofs[system.name] = [
-            found.add(f"{name}-{'roofline' if isinstance(roof, RooflineChart) else 'shares'}", roof)
-            for roof in roofline_charts(evidence, system)
-        ]
+        found.roofs[system.name] = [found.add(f"{name}-roofline", roof) for roof in roofline_charts(evidence, system)]
         found.scaling[system.name] = [found.add(f"{name}-scaling", chart) for chart in scaling_charts(evidence, system)]
         found.curves[system.name] = [
             (found.add(f"{name}-{file_name(traces[0].name)}", curve), traces)

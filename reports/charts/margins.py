@@ -45,7 +45,11 @@ LOOKS: dict[Status, dict[str, Any]] = {
     Status.CRASHES: {"marker": "s", "color": BLACK, "markerfacecolor": CARD, "markeredgecolor": BLACK, "markeredgewidth": 1.5},
 }
 """Told apart by shape and by colour."""
-VERBS = {Status.RIGHT: "compute the paper", Status.WRONG: "differ from the paper", Status.CRASHES: "crash"}
+VERBS = {
+    Status.RIGHT: "that compute the paper are drawn",
+    Status.WRONG: "that differ from it are drawn",
+    Status.CRASHES: "that crash are drawn",
+}
 HALF, BESIDE = 0.5, 0.3
 """The axis of passing margins begins at ``HALF`` or below; with a margin of 0 it goes beyond 0 by this part of its linear
 range."""
@@ -82,17 +86,20 @@ class MarginChart:
 
     @property
     def description(self) -> str:
-        """Everything that the chart shows, as text."""
-        sentences = [f"Margin and speed of {count(len(self.points), 'implementation')} of {self.title}"]
-        if self.where:
-            sentences[0] += f", speed on {self.where}"
+        """What the chart shows, in sentences."""
+        sentences = []
         for status, verb in VERBS.items():
-            names = [_words(point) for point in self.points if point.status is status]
-            if names:
-                sentences.append(f"{verb.capitalize()}: {listing(names)}")
+            found = [point for point in self.points if point.status is status]
+            if found:
+                names = listing(f"{point.label} ({margin(point.margin)})" for point in found)
+                sentences.append(f"{count(len(found), 'implementation')} of {self.title} {verb}, with these margins: {names}.")
+        timed = sorted((point for point in self.points if _drawn(point.speed)), key=lambda point: -(point.speed or 0.0))
+        if timed:
+            ratios = listing(f"{point.label} {significant(point.speed or 0.0)}" for point in timed)
+            sentences.append(f"On {self.where} their speeds are these multiples of the baseline's: {ratios}.")
         if self.left_out:
-            sentences.append(f"Judged too little in this dtype: {listing(self.left_out)}")
-        return ". ".join(sentences) + "."
+            sentences.append(f"Judged too little in this dtype were {listing(self.left_out)}.")
+        return " ".join(sentences)
 
     def figure(self) -> Figure:
         left_out = f"; judged too little in it: {', '.join(self.left_out)}" if self.left_out else ""
@@ -113,7 +120,7 @@ class MarginChart:
 
 
 def margin_chart(evidence: Evidence, system: SystemRecord) -> MarginChart | None:
-    """The chart of one system; None where no implementation has a margin."""
+    """The chart of one system; None where no implementation has a margin, or all are exact and none was timed."""
     main = main_workload(evidence, system.name)
     rows = sorted(
         current(ranking(evidence, system.name), evidence), key=lambda row: (not row.is_ranked, row.status, row.margin or 0)
@@ -122,10 +129,10 @@ def margin_chart(evidence: Evidence, system: SystemRecord) -> MarginChart | None
         row for row in rows if row.margin is not None and (row.is_ranked or (row.status in LOOKS and row.status not in RIGHT))
     ]
     points = tuple(_point(row, main) for row in shown)
-    if not points:
+    timed = main is not None and any(point.speed is not None for point in points)
+    if not points or (not timed and all(point.margin == 0 for point in points)):
         return None
     dtype = ranking_dtype(evidence, system.name)
-    timed = main is not None and any(point.speed is not None for point in points)
     where = ", ".join(p for p in (main.workload, main.device, main.dtype) if p) if main is not None and timed else ""
     return MarginChart(
         system=system.name,
@@ -146,11 +153,6 @@ def _point(row: RankingRow, main: MainWorkload | None) -> Point:
     return Point(
         f"{row.implementation.slug}{elsewhere}", status, row.margin or 0.0, *speeds, main is not None and name == main.baseline
     )
-
-
-def _words(point: Point) -> str:
-    speed = "no speed" if point.speed is None else f"speed {significant(point.speed)} times the baseline"
-    return f"{point.label} (margin {margin(point.margin)}, {speed})"
 
 
 def _drawn(value: float | None) -> TypeGuard[float]:

@@ -1,21 +1,18 @@
-"""Speeds under the roof: against arithmetic intensity where both ceilings are known, as shares of the ceiling otherwise."""
+"""Speeds under the roof: against arithmetic intensity where both ceilings are known."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes as MatplotlibAxes
-from matplotlib.figure import Figure
 
 from conformance.records.schema import Axes
-from reports.charts.font import drawable
 from reports.charts.lines import LineChart, draw_line
-from reports.charts.style import INK, LOOKS, finished, rows, set_ticks
+from reports.charts.style import INK, set_ticks
 from reports.numbers import percent, si, significant
 
 ROOM = 1.6
 """By what factor the speed axis goes beyond the ceiling."""
-PERCENT, LEAST_PERCENT = 100.0, 10.0
 
 
 @dataclass(frozen=True)
@@ -66,38 +63,3 @@ class RooflineChart(LineChart):
         memory, arithmetic = f"memory: {si(self.roof.bytes_per_s, 'B/s')}", f"arithmetic: {si(top, 'FLOP/s')}"
         for ends, dash, label in (((left, ridge), "-", memory), ((ridge, right), "--", arithmetic)):
             axes.plot(ends, [self.roof.at(x) for x in ends], color=INK, linestyle=dash, marker="", label=label, zorder=3)
-
-
-@dataclass(frozen=True)
-class Share:
-    """How much of the ceiling one implementation reaches; ``kind`` is the condition that it was measured in (a cache)."""
-
-    label: str
-    kind: str
-    share: float
-
-
-@dataclass(frozen=True)
-class ShareChart:
-    title: str
-    subtitle: str
-    shares: tuple[Share, ...]
-
-    @property
-    def description(self) -> str:
-        """The chart in words."""
-        words = "; ".join(f"{s.label}{f' ({s.kind})' if s.kind else ''} {percent(s.share)}" for s in self.shares)
-        return f"{self.title}, {self.subtitle}: how much of the measured ceiling each implementation reaches. {words}."
-
-    def figure(self) -> Figure:
-        names = list(dict.fromkeys(share.label for share in self.shares))
-        figure = Figure()
-        axes = figure.add_subplot(xscale="log", xlabel="% of the ceiling (at 100 nothing can be faster)")
-        body = rows(axes, names)
-        for kind, look in zip(dict.fromkeys(share.kind for share in self.shares), LOOKS, strict=False):
-            own = [(PERCENT * share.share, names.index(share.label)) for share in self.shares if share.kind == kind]
-            axes.plot(*zip(*own, strict=True), **{**look, "linestyle": "none"}, label=drawable(kind))
-        axes.axvline(PERCENT, color=INK)
-        axes.update_datalim([(LEAST_PERCENT, 0)])
-        set_ticks(axes)
-        return finished(figure, self.title, self.subtitle, body)

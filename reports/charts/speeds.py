@@ -1,4 +1,4 @@
-"""The charts of speed: under the roof, as shares of it, and against scale."""
+"""The charts of speed: under the roof, and against scale."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 
 from conformance.records.schema import Axes, MeasurementRecord, Series, SystemRecord
 from reports.charts.lines import LineChart
-from reports.charts.roofline import AXES, Roof, RooflineChart, Share, ShareChart
+from reports.charts.roofline import AXES, Roof, RooflineChart
 from reports.evidence import Evidence
 from reports.growth import Family, Growth, cut_into_pieces, growth
-from reports.ranking import RankingRow, Status, cache_order, main_workload, ranking
+from reports.ranking import RankingRow, Status, cache_order, ranking
 
 FEWEST_SCALES = 2
 FEWEST_SCALES_OF_A_SLOPE = 3
@@ -28,11 +28,11 @@ def own_lines(measurements: Iterable[MeasurementRecord]) -> list[MeasurementReco
     return list(best.values())
 
 
-def roofline_charts(evidence: Evidence, system: SystemRecord) -> list[RooflineChart | ShareChart]:
-    """A roofline per run, device and dtype where both ceilings are known; else the shares on the main workload."""
+def roofline_charts(evidence: Evidence, system: SystemRecord) -> list[RooflineChart]:
+    """A roofline per run, device and dtype where both ceilings are known."""
     timed = own_lines(m for m in evidence.measurements if m.system == system.name)
     found = ranking(evidence, system.name)
-    charts: list[RooflineChart | ShareChart] = []
+    charts: list[RooflineChart] = []
     groups: dict[tuple[str, str, str], list[MeasurementRecord]] = {}
     for m in timed:
         if m.flops and m.bytes_moved and _operation_rate(m) and _memory_rate(m):
@@ -44,21 +44,6 @@ def roofline_charts(evidence: Evidence, system: SystemRecord) -> list[RooflineCh
         lines = tuple(_roofline_line(labelled(own[0].implementation, found), own) for own in _lines_of(chosen, found))
         subtitle = where(f"{dtype} on {device}" if dtype else f"on {device}", f"{cache} cache" if cache else "", f"run {run}")
         charts.append(RooflineChart(f"{system.title}: speed under the roof", subtitle, AXES, lines, roof))
-    main = main_workload(evidence, system.name)
-    if charts or main is None:
-        return charts
-    shares = [
-        Share(labelled(m.implementation, found), f"{m.cache} cache" if m.cache else "", m.roofline_share)
-        for m in _ranked(timed, found)
-        if m.roofline_share is not None
-        and (m.run, m.workload, m.device, m.dtype) == (main.run, main.workload, main.device, main.dtype)
-    ]
-    if shares:
-        best = {share.label: max(s.share for s in shares if s.label == share.label) for share in shares}
-        shares.sort(key=lambda share: (-best[share.label], share.label))
-        ceiling = "the roofline" if any(m.flops for m in main.measurements.values()) else "what the memory allows"
-        subtitle = where(main.workload, main.device, main.dtype, f"run {main.run}")
-        charts.append(ShareChart(f"{system.title}: share of {ceiling}", subtitle, tuple(shares)))
     return charts
 
 

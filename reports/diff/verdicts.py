@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from conformance.records.schema import RED, Verdict, VerdictRecord
+from conformance.records.schema import RED, Level, RequirementRecord, Verdict, VerdictRecord
 from conformance.regression.pairs import VerdictChange, VerdictPair, pair_verdicts
 from reports.diff.change import Change, shown, some
 from reports.evidence import Evidence
@@ -52,8 +52,10 @@ def compare_verdicts(old: Evidence, new: Evidence) -> Verdicts:
             continue
         before, after = _cells(old, implementation.name), _cells(new, implementation.name)
         for id_ in _ids(new, implementation.system, before, after):
-            words = f"{shown(implementation.name)}, {_rule(new, implementation.system, id_)}"
-            _compare_cell(found, words, before[id_], after[id_])
+            rule = requirement_named(new, implementation.system, id_)
+            words = f"{shown(implementation.name)}, {_rule(rule)}"
+            # Of a reading the paper says nothing, so that a change of it is told and is none for the worse.
+            _compare_cell(found, words, before[id_], after[id_], rule.level is not Level.READING)
         moved = [text for id_ in sorted(before.keys() & after.keys()) for text in _moved(id_, before[id_], after[id_])]
         if moved:
             found.margins.append(Change(f"{shown(implementation.name)}: {', '.join(moved)}"))
@@ -74,11 +76,12 @@ def _ids(evidence: Evidence, system: str, before: Mapping[str, Cell], after: Map
     yield from sorted(both - set(listed))
 
 
-def _rule(evidence: Evidence, system: str, id_: str) -> str:
-    return f"{shown(id_)} ({shown(requirement_named(evidence, system, id_).statement).rstrip('.')})"
+def _rule(requirement: RequirementRecord) -> str:
+    level = f"{requirement.level.value}: " if requirement.level else ""
+    return f"{shown(requirement.id)} ({level}{shown(requirement.statement).rstrip('.')})"
 
 
-def _compare_cell(found: Verdicts, words: str, before: Cell, after: Cell) -> None:
+def _compare_cell(found: Verdicts, words: str, before: Cell, after: Cell, decides: bool) -> None:
     pairs = pair_verdicts(before.values(), [after[key] for key in sorted(after)])
     found.shared += len(pairs)
     lost = [pair for pair in pairs if pair.change is VerdictChange.LOST]
@@ -87,11 +90,11 @@ def _compare_cell(found: Verdicts, words: str, before: Cell, after: Cell) -> Non
     fresh = [after[key] for key in sorted(after.keys() - before.keys()) if after[key].verdict in RED]
     was_clean = any(j.verdict is Verdict.PASS for j in before.values()) and not any(j.verdict in RED for j in before.values())
     if lost:
-        found.lost.append(_lost(words, lost))
+        found.lost.append(_lost(words, lost, decides))
     elif fresh and was_clean:
         worst = min(fresh, key=worst_first)
         text = f"{words}: passed, now {NOW[worst.verdict]} in {_named(fresh, worst)} that the first run did not test"
-        found.lost.append(Change(text + _margin_of(worst), worse=True, again=worst.reproduce))
+        found.lost.append(Change(text + _margin_of(worst), worse=decides, again=worst.reproduce))
     if won:
         found.won.append(Change(f"{words}: {_verbs(BEFORE, [pair.before for pair in won])}, now passes in {_where(won)}"))
     other = [
@@ -112,7 +115,7 @@ def _compare_cell(found: Verdicts, words: str, before: Cell, after: Cell) -> Non
         found.unjudged.append(Change(f"{words}: judged before, not run now in {_where(idle)}{reason}"))
 
 
-def _lost(words: str, pairs: Sequence[VerdictPair]) -> Change:
+def _lost(words: str, pairs: Sequence[VerdictPair], decides: bool) -> Change:
     # What fails comes before what crashes, and both before a gap that is declared now.
     rank = {Verdict.FAIL: 0, Verdict.ERROR: 1, Verdict.UNSUPPORTED: 2}
     worst = min(pairs, key=lambda pair: (rank[pair.now.verdict], worst_first(pair.now)))
@@ -124,7 +127,7 @@ def _lost(words: str, pairs: Sequence[VerdictPair]) -> Change:
             text += f"; as if: {shown(new.resembles)}"
     elif new.message:
         text += f": {shown(new.message)}"
-    return Change(text, worse=True, again=new.reproduce)
+    return Change(text, worse=decides, again=new.reproduce)
 
 
 def _verbs(verbs: Mapping[Verdict, str], results: Sequence[VerdictRecord]) -> str:

@@ -24,7 +24,7 @@ from reports.document import (
     series,
 )
 from reports.evidence import Evidence
-from reports.numbers import margin, percent, ratio, si
+from reports.numbers import margin, ratio, si
 from reports.ranking import RankingRow, Status
 from reports.report_index import WriteUp
 from reports.sections.findings import entries
@@ -68,11 +68,8 @@ def _levels(row: RankingRow) -> Table:
     def broken(verdict: LevelVerdict) -> Inline:
         return series([Link(id_, f"#{finding(name, id_)}") for id_ in verdict.broken]) or "-"
 
-    body: list[list[Inline]] = [
-        [Strong(v.level.value), v.words(), broken(v), percent(v.share) if v.share else "-", DECIDES[v.level]]
-        for v in row.levels
-    ]
-    return Table(["Level", "Verdict", "Not met", "Judged", "It says"], body)
+    body: list[list[Inline]] = [[Strong(v.level.value), v.words(), broken(v), DECIDES[v.level]] for v in row.levels]
+    return Table(["Level", "Verdict", "Not met", "It says"], body)
 
 
 def _class(row: RankingRow) -> list[Block]:

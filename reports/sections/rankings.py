@@ -10,12 +10,23 @@ from reports.charts.gallery import Gallery
 from reports.document import Block, BulletList, Code, Details, Inline, Link, Number, Strong, Table, inline, page
 from reports.evidence import Evidence
 from reports.numbers import margin, percent, ratio, share
-from reports.ranking import RIGHT, MainWorkload, RankingRow, Status, covers, main_workload, ranking, ranking_dtype, short_name
+from reports.ranking import (
+    RIGHT,
+    MainWorkload,
+    RankingRow,
+    Status,
+    covers,
+    latest_of,
+    main_workload,
+    ranking,
+    ranking_dtype,
+    short_name,
+)
 
 INTRODUCTION = (
     "Ranked is who computes the paper, by the largest margin of the definition's requirements in the dtype in which speeds "
     "were measured too. Beside it stands how much of the definition was judged there; below half there is no rank. "
-    "A margin is relative to the bound of its class, and equal margins share a rank."
+    "A margin is relative to the bound of its class, and equal margins share a rank. Earlier releases are on another page."
 )
 FEW = Strong("These runs asked less than half of the suite's cases, so nobody has a rank.")
 STEPS = ("below 0.001", "0.001 to 0.01", "0.01 to 0.1", "0.1 to 1", "1 or more: inconclusive", "not recorded")
@@ -23,7 +34,7 @@ STEPS = ("below 0.001", "0.001 to 0.01", "0.01 to 0.1", "0.1 to 1", "1 or more: 
 
 def ranking_of(evidence: Evidence, system: SystemRecord, gallery: Gallery) -> list[Block]:
     """The table, its chart, what was not judged with the reason, and how sharp the passes are."""
-    rows = ranking(evidence, system.name)
+    rows = [row for row in ranking(evidence, system.name) if latest_of(evidence, row.implementation) is None]
     main = main_workload(evidence, system.name)
     dtype = ranking_dtype(evidence, system.name)
     judged = [row for row in rows if row.status is not Status.NOT_JUDGED]
@@ -36,7 +47,7 @@ def ranking_of(evidence: Evidence, system: SystemRecord, gallery: Gallery) -> li
     if absent:
         listed: list[list[Inline]] = [[_name(row), origin(row.implementation), row.reason] for row in absent]
         parts += ["Not judged:", Table(["Implementation", "Version", "Reason"], listed)]
-    return [*parts, *_resolutions(evidence, system), *_interactions(evidence, system)]
+    return [*parts, *_resolutions(evidence, system)]
 
 
 def _table(rows: Sequence[RankingRow], main: MainWorkload | None, dtype: str) -> Table:
@@ -132,8 +143,3 @@ def _step(resolution: float | None) -> str:
     if resolution is None:
         return STEPS[-1]
     return next((step for limit, step in zip((0.001, 0.01, 0.1, 1.0), STEPS, strict=False) if resolution < limit), STEPS[-2])
-
-
-def _interactions(evidence: Evidence, system: SystemRecord) -> list[Block]:
-    """Which share of the pairs of factor values the suite tests together."""
-    return []

@@ -57,7 +57,7 @@ def speed(evidence: Evidence, system: SystemRecord, gallery: Gallery) -> list[Bl
             folded.append(Details(f"{rows[0].workload}{place}", _workload(rows, status)))
     if gallery.roofs.get(system.name):
         first.append(Section("Under the roof", gallery.roofs[system.name]))
-    elif any(m.verdict == "measured" for m in timed):
+    elif not any(m.roofline_share for m in timed):
         first.append(NO_CEILING)
     if gallery.scaling.get(system.name):
         body = [*gallery.scaling[system.name], *_growth(growths(evidence, system))]

@@ -76,6 +76,12 @@ def test_intervals_are_students_and_verdicts_need_all_of_one() -> None:
     assert claims.verdict_of(-0.1, 0.2) == "undecided"
 
 
+def test_a_claim_holds_by_every_figure_that_is_printed_under_it() -> None:
+    assert claims.rosenbrock_verdict(6, 6, True) == "holds"
+    assert claims.rosenbrock_verdict(5, 6, True) == claims.rosenbrock_verdict(6, 6, False) == "undecided"
+    assert claims.rosenbrock_verdict(0, 6, False) == "does not hold"
+
+
 def test_rosenbrock_has_its_minimum_and_its_gradient() -> None:
     assert claims.rosenbrock(1.0, 1.0) == (0.0, (0.0, 0.0))
     value, (by_x, by_y) = claims.rosenbrock(-3.0, 5.0)

@@ -52,7 +52,16 @@ def test_the_same_run_has_not_changed(diff: Diff) -> None:
     assert "In both: 313 cases, 9 measurements and 19 mutants." in text
 
 
-LOST = "  ! ademamix/torch, ADM-01 (One step moves the parameters by the mixed update): passed, now "
+LOST = "  ! ademamix/torch, ADM-01 (definition: One step moves the parameters by the mixed update): passed, now "
+
+
+def test_a_lost_reading_is_told_and_is_not_worse(diff: Diff) -> None:
+    code, text = diff([case(PASSED, "ADM-42")], [case(FAILED, "ADM-42")], requirements=[READING])
+    assert code == NOTHING_WORSE
+    assert "  - ademamix/torch, ADM-42 (reading: A rule): passed, now fails in 1 case: " in text
+
+
+READING = {"system": "ademamix", "id": "ADM-42", "level": "reading", "statement": "A rule.", "source": "", "catches": ""}
 
 
 @pytest.mark.parametrize(

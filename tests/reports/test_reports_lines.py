@@ -14,7 +14,7 @@ from matplotlib.axes import Axes as MatplotlibAxes
 
 from conformance.records.schema import Axes, MeasurementRecord, Series, SystemRecord
 from reports.charts.lines import LineChart
-from reports.charts.roofline import AXES, Roof, RooflineChart, Share, ShareChart
+from reports.charts.roofline import AXES, Roof, RooflineChart
 from reports.charts.speeds import growths, roofline_charts, scaling_charts
 from reports.charts.studies import claim_chart, curve_charts
 from reports.charts.style import INK, LOOKS, STYLE, short
@@ -37,7 +37,7 @@ def line_chart(**changes: Any) -> LineChart:
     return LineChart(**{**fields, **changes})
 
 
-def drawn(chart: LineChart | ShareChart) -> MatplotlibAxes:
+def drawn(chart: LineChart) -> MatplotlibAxes:
     with style.context(["default", STYLE]):
         return chart.figure().axes[0]
 
@@ -187,20 +187,6 @@ def test_rooflines_of_any_reach_are_drawn(intensities: tuple[float, ...]) -> Non
     assert ElementTree.fromstring(as_svg(chart.figure, "T")).tag.endswith("svg")
 
 
-def test_shares_of_any_size_are_drawn() -> None:
-    shares = tuple(
-        Share(f"n{place}", kind, share) for place, share in enumerate((1e-9, 0.5, 1.0, 1.02)) for kind in ("cold", "warm")
-    )
-    axes = drawn(ShareChart("T", "s", shares))
-    cold, warm, ceiling = axes.lines
-    assert list(cold.get_xdata()) == list(warm.get_xdata()) == [1e-9 * 100, 50.0, 100.0, 102.0]
-    assert list(cold.get_ydata()) == [0, 1, 2, 3]
-    assert list(ceiling.get_xdata()) == [100, 100]
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["n0", "n1", "n2", "n3"]
-    charts = [ShareChart("T", "s", some) for some in (shares, shares[:-1])]
-    assert len({as_svg(chart.figure, "T") for chart in charts}) == 2
-
-
 def evidence(tmp_path: Any, body: list[dict[str, Any]]) -> Any:
     from conformance.records.io import read
 
@@ -222,14 +208,6 @@ def test_points_under_the_roof_are_where_their_measurements_say(tmp_path: Any) -
     speeds = dict(zip(lines["triton"].x, lines["triton"].y, strict=True))
     assert f"{speeds[intensity]:.3g}" == f"{0.1 * 8.1 * 9.1e10:.3g}"
     assert chart.subtitle == "float32 on cpu, warm cache, run A"
-
-
-def test_shares_are_of_the_main_workload_and_of_both_caches(tmp_path: Any) -> None:
-    (chart,) = roofline_charts(evidence(tmp_path, made.cached_lines()), system("ademamix"))
-    assert isinstance(chart, ShareChart)
-    assert chart.subtitle.startswith("step-1e6, cpu, float32")
-    assert [(share.label, share.kind) for share in chart.shares[:2]] == [("triton", "cold cache"), ("triton", "warm cache")]
-    assert chart.shares[1].share == 0.09 * 5.92
 
 
 def test_scaling_has_a_chart_per_cache_and_a_line_per_implementation(tmp_path: Any) -> None:

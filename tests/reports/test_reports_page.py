@@ -78,7 +78,8 @@ GOLDEN = {
         "| 2 | [`torch`](../pages/ademamix.torch.md) | computes the paper | 0.317 | 85.7 % | 1 (baseline) | 6 met |",
         "| - | [`heavyball`](../pages/ademamix.heavyball.md) 3.2.1 | **differs from the paper** | 1.0004 | 85.7 % | 5.60× | 1 of 6 not met |",
         "| [`apple`](../pages/ademamix.apple.md) | package | no module named 'ademamix'; pip install ademamix |",
-        "![Margin and speed of 7 implementations of AdEMAMix, speed on step-1m, cpu, float32. Compute the paper: numpy (margin 0.0995, ",
+        "![3 implementations of AdEMAMix that compute the paper are drawn, with these margins: numpy (0.0995), torch (0.317) and triton",
+        "On step-1m, cpu, float32 their speeds are these multiples of the baseline's: triton 5.92, heavyball 5.60, ",
         "](../plots/ademamix.svg)",
     ],
     ("pages/sigmoid_attention", "Ranking"): [
@@ -112,7 +113,7 @@ GOLDEN = {
         "| [ADM-06](../pages/ademamix.optax.md#finding.ademamix.optax.ADM-06) | definition | `optax` | 0.2.8 | found in 0.2.8 | - |",
     ],
     ("pages/ademamix.optax", "Verdict"): [
-        "| **definition** | differs (2 of 7 requirements) | [ADM-06](#finding.ademamix.optax.ADM-06) and [ADM-07](#finding.ademamix.optax.ADM-07) | 100 % |",
+        "| **definition** | differs (2 of 7 requirements) | [ADM-06](#finding.ademamix.optax.ADM-06) and [ADM-07](#finding.ademamix.optax.ADM-07) | what the paper defines: ",
         "Judged by the bounds of the class `strict`: strict",
     ],
     ("pages/ademamix.optax", "Findings"): [
@@ -148,8 +149,6 @@ GOLDEN = {
         "- another process took 40 % of a core: `optax` (cold).",
         "<details><summary>No speed is shown for heavyball</summary>",
         "| `heavyball` (cold) | measuring fault | 12 times faster than the memory allows |",
-        "triton 53.3 %; heavyball (differs) 50.4 %; ",
-        "](../plots/ademamix-shares.svg)",
         "parameters per second against parameters, 3 lines. torch from 7.13e7 at 1000 to ",
         "](../plots/ademamix-scaling-2.svg)",
     ],
@@ -163,16 +162,14 @@ GOLDEN = {
         "](../plots/sigmoid_attention-roofline.svg)",
     ],
     ("pages/rag", "Speed"): ["None of these runs measured this system."],
-    ("pages/suite", "Mutants: AdEMAMix"): [
+    ("pages/suite", "The suite: AdEMAMix"): [
         "- Planted bugs caught: 87.5 % (7/8).",
         "- Left out of that rate: 1 variant proven equivalent to a correct one.",
-        "![Which of 7 requirements of AdEMAMix caught which of 8 planted bugs; caught in all: 87.5 % (7/8). Survived: late-decay. ",
-        "](../plots/ademamix-bugs.svg)",
         "| `bug-of-adm-02` | It has a forgotten correction. | **ADM-02** (inf), ADM-07 (7.50) |",
         "| `late-decay` | Decays after the step. | ADM-05 |",
         "| `reordered` | Multiplies before it adds. | x&#42;y+z is the same in either order of the operands. |",
     ],
-    ("pages/suite", "Mutants: RIG annotations"): [
+    ("pages/suite", "The suite: RIG annotations"): [
         "- False alarms over honest variants: 100 % (1/1).",
         "| `half-caught` | Is caught by one of two. | **RIG-01** (inf), not by **RIG-02** |",
         "| `honest` | Another regex. | RIG-02 (error) |",
@@ -417,7 +414,7 @@ def test_the_same_margin_is_told_everywhere(tmp_path: Path) -> None:
     files = render(load([made.write(tmp_path / "run.jsonl", body + made.measurement_lines())]))
     pages = markdown_of(files)
     assert "**differs from the paper** | 1.30e4 |" in squeezed(pages["pages/ademamix"])
-    assert "optax (margin 1.30e4, speed 2.20 times the baseline)" in pages["pages/ademamix"]
+    assert "optax (1.30e4)" in pages["pages/ademamix"]
     assert "| `float32` | 1.30e4 |" in squeezed(pages["pages/ademamix.optax"])
     assert "| `float64` | 5.00e9 |" in squeezed(pages["pages/ademamix.optax"])
 
@@ -425,7 +422,7 @@ def test_the_same_margin_is_told_everywhere(tmp_path: Path) -> None:
 def test_of_many_killers_a_few_are_named(tmp_path: Path) -> None:
     ids = [f"ADM-{number:02}" for number in range(1, 11)]
     body = [made.mutant("ademamix", "ademamix/all", "Is wrong everywhere.", ["ADM-05"], dict.fromkeys(ids, 2.0), ids)]
-    text = section(pages_of(tmp_path, body)["pages/suite"], "Mutants: AdEMAMix")
+    text = section(pages_of(tmp_path, body)["pages/suite"], "The suite: AdEMAMix")
     assert "**ADM-05** (2.00), ADM-01 (2.00), ADM-02 (2.00), ADM-03 (2.00), ADM-04 (2.00), 5 more |" in squeezed(text)
 
 
@@ -433,6 +430,23 @@ def test_plugs_that_could_not_be_used_are_named(tmp_path: Path) -> None:
     pages = pages_of(tmp_path, [], plug_failures=[{"spec": "kernels.py:attention", "message": "no file"}])
     told = section(pages["pages/runs"], "Environment")
     assert "| Could not be plugged in: `kernels.py:attention` | no file |" in squeezed(told)
+
+
+def test_how_sharp_the_passes_are_and_what_is_tested_together(tmp_path: Path) -> None:
+    sharp = [
+        made.result("ademamix/torch", "ADM-01", case, "float32", 0.4, margin=0.5, resolution=resolution, verdict=verdict)
+        for case, resolution, verdict in (
+            *(("a", 1e-5, Verdict.PASS), ("b", 0.5, Verdict.PASS), ("c", 0.5, Verdict.PASS), ("d", 7.0, Verdict.INCONCLUSIVE)),
+        )
+    ]
+    pairs = {"system": "ademamix", "factors": {"rank": ["0", "1"]}, "combinations": 4, "covered": 190, "possible": 200}
+    pages = pages_of(tmp_path, sharp, interactions=[pairs])
+    ranking = squeezed(section(pages["pages/ademamix"], "Ranking"))
+    assert "| below 0.001 | 25.0 % (1/4) |" in ranking
+    assert "| 0.1 to 1 | 50.0 % (2/4) |" in ranking
+    assert "| 1 or more: inconclusive | 25.0 % (1/4) |" in ranking
+    assert "95.0 % (190/200) of the possible pairs, in 4 combinations." in pages["pages/suite"]
+    assert "| rank | 0 and 1 |" in squeezed(pages["pages/suite"])
 
 
 def test_a_clean_run_says_so(tmp_path: Path) -> None:
@@ -537,8 +551,8 @@ def test_the_same_records_render_to_the_same_bytes_anywhere(tmp_path: Path) -> N
     assert {path for path in here if not path.startswith("pages/")} == {
         "README.md",
         "index.html",
-        *(f"plots/{s['name']}{kind}.svg" for s in made.SYSTEMS for kind in ("", "-bugs")),
-        *(f"plots/ademamix-{kind}.svg" for kind in ("shares", "scaling", "scaling-2")),
+        *(f"plots/{s['name']}.svg" for s in made.SYSTEMS if s["name"] != "rag"),  # exact, and not timed
+        *(f"plots/ademamix-{kind}.svg" for kind in ("scaling", "scaling-2")),
         *(f"plots/sigmoid_attention-{kind}.svg" for kind in ("roofline", "scaling", "error-against-length")),
         "plots/claim-ADM-C1.svg",
         *(f"badges/{name}.svg" for name, *_ in made.IMPLEMENTATIONS),

@@ -6,7 +6,6 @@ import math
 import xml.etree.ElementTree as ElementTree
 from itertools import combinations
 from pathlib import Path
-from typing import Literal
 
 import pytest
 from hypothesis import given, settings
@@ -16,10 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from conformance.records.schema import MutantRecord, SystemRecord
 from reports.charts.gallery import Chart
 from reports.charts.margins import LEAST_REACH, LOOKS, MarginChart, Point, margin_chart
-from reports.charts.mutants import ALSO, MEANT, MISSED, MutantChart, mutant_chart
 from reports.charts.speeds import roofline_charts, scaling_charts
 from reports.charts.studies import claim_chart, curve_charts
 from reports.charts.style import STYLE, VERMILLION, power_of_ten
@@ -143,7 +140,7 @@ def test_extreme_points_are_drawn() -> None:
 def every_chart(evidence: Evidence) -> list[Chart]:
     found: list[Chart | None] = [claim_chart(claim) for claim in evidence.claims]
     for system in evidence.systems:
-        found += [margin_chart(evidence, system), mutant_chart(evidence, system)]
+        found += [margin_chart(evidence, system)]
         found += [*roofline_charts(evidence, system), *scaling_charts(evidence, system)]
         found += [curve for curve, _ in curve_charts(evidence, system)]
     return [one for one in found if one is not None]
@@ -155,7 +152,7 @@ def test_no_text_leaves_its_chart_or_lies_on_another(tmp_path: Path, monkeypatch
     monkeypatch.setattr(Text, "draw", lambda self, renderer: (texts.append(self), draw(self, renderer)))
     records = [made.write(tmp_path / "a"), made.write_gpu_run(tmp_path / "b"), made.write_studies(tmp_path / "c")]
     charts = every_chart(load(records))
-    assert len(charts) > 10
+    assert len(charts) > 7
     for one in charts:
         texts.clear()
         with style.context(["default", STYLE]):
@@ -167,55 +164,6 @@ def test_no_text_leaves_its_chart_or_lies_on_another(tmp_path: Path, monkeypatch
         assert not outside, one.title
         for (text, box), (other, other_box) in combinations(boxes, 2):
             assert not box.padded(-1).overlaps(other_box.padded(-1)), (one.title, text, other)
-
-
-def planted(name: str, expected: tuple[str, ...], killers: dict[str, float | Literal["error"]]) -> MutantRecord:
-    ids = ("R-1", "R-2", "R-3")
-    return MutantRecord(
-        system="x",
-        mutant=name,
-        sentence="Wrong.",
-        honest=False,
-        expected_killers=expected,
-        killers=killers,
-        checked=ids,
-        verdict="killed" if killers else "survived",
-    )
-
-
-def evidence_of(*bugs: MutantRecord) -> Evidence:
-    return Evidence("0", (), (SystemRecord(name="x", title="X", paper="", requirement_prefix="R"),), (), (), (), bugs, ())
-
-
-def grid_of(*bugs: MutantRecord) -> MutantChart:
-    evidence = evidence_of(*bugs)
-    grid = mutant_chart(evidence, evidence.systems[0])
-    assert grid is not None
-    return grid
-
-
-def test_mutants_are_in_the_order_of_what_catches_them() -> None:
-    bugs = (planted("x/a", ("R-3",), {"R-3": 2.0}), planted("x/b", ("R-1",), {"R-1": 2.0, "R-3": 2.0}), planted("x/c", (), {}))
-    grid = grid_of(*bugs)
-    assert [bug.mutant for bug in grid.mutants] == ["x/b", "x/a", "x/c"]
-    assert grid.idle == {"R-2"}
-    assert "Survived: c." in grid.description
-    (axes,) = drawn(grid).axes
-    assert [(label.get_text(), label.get_color() == VERMILLION) for label in axes.get_yticklabels()] == [
-        *(("b", False), ("a", False), ("c", True))
-    ]
-    assert [(label.get_text(), label.get_color() == VERMILLION) for label in axes.get_xticklabels()] == [
-        *(("1", False), ("2", True), ("3", False))
-    ]
-
-
-def test_meant_caught_as_well_and_missed_look_different() -> None:
-    grid = grid_of(planted("x/a", ("R-1", "R-3"), {"R-1": 2.0, "R-2": 3.0}))
-    (axes,) = drawn(grid).axes
-    places = {line.get_label(): line.get_xydata().tolist() for line in axes.lines}
-    assert places == {MEANT: [[0, 0]], ALSO: [[1, 0]], MISSED: [[2, 0]]}
-    looks = {(line.get_marker(), line.get_markerfacecolor(), line.get_markeredgecolor()) for line in axes.lines}
-    assert len(looks) == 3
 
 
 def test_one_more_implementation_changes_the_chart() -> None:

@@ -271,7 +271,7 @@ def test_those_who_cannot_see_it_are_told(trees: dict[str, Tree]) -> None:
     for tree in trees.values():
         assert_those_who_cannot_see_are_told(tree.root)
     # A chart is drawn on one page, and no page lacks its own.
-    assert sum(len(tree.root.all("svg")) for tree in trees.values()) == 2 * len(made.SYSTEMS) + 7
+    assert sum(len(tree.root.all("svg")) for tree in trees.values()) == len(made.SYSTEMS) + 5
 
 
 def assert_those_who_cannot_see_are_told(root: Node) -> None:
