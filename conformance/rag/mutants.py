@@ -149,6 +149,22 @@ class Remembers(CorrectReader):
         return super().finish(fresh)
 
 
+class KeepsTheCut(CorrectReader):
+    """Puts a last line that is cut before the next answer."""
+
+    rest = ""
+
+    def lines(self, text: str) -> list[str]:
+        lines = super().lines(self.rest + text)
+        self.rest = lines[-1] if lines[-1][-1:].isalpha() else ""
+        return lines
+
+
+class FoldsLate(CorrectReader):
+    def is_known(self, query: str, before: list[str]) -> bool:
+        return query in before or (len(before) > 22 and query.lower() in map(str.lower, before))
+
+
 class ByReference:
     """An honest reader: the reference."""
 
@@ -286,6 +302,22 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant("remembers", "Drops queries that the answer before held.", Remembers, "RAG-18"),
     _mutant("short-lines", "Drops lines of more than 4096 characters.",
             _with(is_query=lambda self, query: len(query) <= 4096 and CorrectReader.is_query(self, query)), "RAG-19"),
+    _mutant("escapes-at-a-page", "Takes a backslash at the end of a line of 4096 characters for an escape.",
+            _with(given=lambda self, query: query[:-1] if len(query) == 4096 and query[-1] == "\\" else query), "RAG-23"),
+    _mutant("repeats-of-long-lines", "Keeps repeats of lines of 4096 characters and more.",
+            _with(is_known=lambda self, query, before: len(query) < 4096 and query in before), "RAG-22"),
+    _mutant("keeps-the-cut", "Puts a last line that is cut before the next answer.", KeepsTheCut, "RAG-22"),
+    _mutant("trims-ends-together", "Leaves wide spaces on a query where the line ends in CR LF.",
+            _with(trimmed=lambda self, line: line[:-1].strip(" \t") if line[-2:] == "\u3000\r" else line.strip(_BLANKS)),
+            "RAG-22"),
+    _mutant("bullets-behind-wide-space", "Knows a list marker only behind ASCII white space.",
+            _with(trimmed=lambda self, line: line.strip(" \t\r\x0b\x0c"),
+                  given=lambda self, query: query.strip(_BLANKS),
+                  is_query=lambda self, query: CorrectReader.is_query(self, query) and bool(query.strip(_BLANKS)),
+                  is_known=lambda self, query, before: query.strip(_BLANKS) in before), "RAG-23"),
+    _mutant("folds-late", "Takes queries that differ in case for repeats, from the 23rd on.", FoldsLate, "RAG-23"),
+    _mutant("few-lines", "Reads 40 lines where CR LF ends them.",
+            _with(lines=lambda self, text: text.split("\n")[:40] if "\r\n" in text else text.split("\n")), "RAG-23"),
     _mutant("surrogates", "Returns queries with lone surrogates.",
             _with(is_allowed=lambda self, query: not re.search("[\x00-\x1f\x7f]", query)), "RAG-20"),
     _mutant("drops-surrogates", "Drops lone surrogates and reads the rest.",

@@ -10,12 +10,15 @@ official profile has no order at all, and may return any 25 of more.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from conformance.engine.comparison import Comparison, equal
 from conformance.engine.requirement import Level, Requirements
 from conformance.engine.text_comparison import GeneratedTexts, Plain, equal_lists, generated, shown
 from conformance.rag.cases import GENERATED, ORDER, VECTORS, RagCase
 from conformance.rag.harness.subject import RagSubject
+from conformance.rag.interactions import MixedAnswers, answer, is_reading, read
+from conformance.rag.interactions import cases as mixed_answers
 from conformance.rig.harness.text import TimeLimitExceeded
 from reference import rag
 
@@ -28,7 +31,7 @@ REQUIREMENTS = Requirements(
         "Limit": "10 11",
         "List markers": "12-14",
         "Characters": "16 17 20",
-        "Sizes, calls": "18 19 21",
+        "Sizes, calls": "18 19 21-23",
     },
 )
 
@@ -175,3 +178,25 @@ def generated_answers_agree_with_the_reference(subject: RagSubject, case: Genera
     for text in generated(case):
         strict = subject.profile.name == "strict"
         yield from queries_compared(subject, text, rag.parse(text).queries if strict else rag.official.candidates(text))
+
+
+def queries_of_mixed_answers(subject: RagSubject, case: MixedAnswers, dtype: str) -> Iterator[Comparison]:
+    """The queries of each answer; before it the reader may have been given another, or the same."""
+    for combination in case.combinations:
+        text = answer(combination)
+        before = {"nothing": None, "itself": text, "another": f"{text[:1]}\nWhat is q1?\nWhat is"}[combination["read before"]]
+        if before is not None:
+            subject.parse(before)
+        for comparison in queries_compared(subject, text, read(combination, subject.profile.name)):
+            yield comparison if comparison.passed else replace(comparison, worst=f"{comparison.worst} ({combination})")
+
+
+for _id, _level, _statement, _cases in (
+    ("RAG-22", Level.DEFINITION, "The queries are those of the grammar however characters, repeats and lengths meet.",
+     mixed_answers(lambda each: not is_reading(each))),
+    ("RAG-23", Level.READING, "The same where the paper leaves the reading open: markers, control characters, the limit.",
+     mixed_answers(is_reading)),
+):  # fmt: skip
+    REQUIREMENTS.add(
+        _id, _level, _statement, source="grammar", catches="a mistake that takes two things at once", cases=_cases
+    )(queries_of_mixed_answers)

@@ -11,7 +11,7 @@ import pytest
 
 from conformance.rig.requirements.constrained_decoding import END, VOCABULARY
 from impls.rig import export
-from impls.rig.constraint import TokenConstraint, DecoderState, walk
+from impls.rig.constraint import DecoderState, TokenConstraint, walk
 from reference import rig
 from reference.rig import constraint
 

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Iterable, Sequence
 
 from impls.rig import lenient, resolver, strict, tags, writer
-from impls.rig.constraint import TokenConstraint, Guide
+from impls.rig.constraint import Guide, TokenConstraint
 from impls.rig.events import codes
 
 Mended = tuple[str, str | None, int, int, tuple[str, ...]]

@@ -1,0 +1,131 @@
+"""Answers that mix what readers branch on: every two values of these factors meet in one of them.
+
+An answer has a number of plain lines and among them two unusual ones: one with a list marker or something like it, and one
+with the same unusual characters that may be long. The reference says which queries are in it.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from conformance.engine.interactions import Combination, Factor, Interactions, combinations
+from conformance.engine.text_comparison import TextCase
+from reference import rag
+
+MARKERS = ("nothing", "-", "*", "\u2022", "1.", "12)", "(3)", "100.", "2020)", "1.5", "--", "\u2013", "#", "a)")
+NO_MARKERS = ("nothing", "100.", "2020)", "1.5", "--", "\u2013", "#", "a)")
+"""What stands before a query and is no list marker."""
+
+CONTENTS = {
+    "plain": "What is it?",
+    "bare": "",
+    "backslash": "a\\n\\",
+    "astral": "\U0001f600?\U0010ffff",
+    "invisible": "\ufeffa\u200b\u200d",
+    "combining": "e\u0301\u1112\u1161",
+    "separators": "a\u2028b\x85c?",
+    "spaces": "a  b \u00a0 c",
+    "markup": '"**a**", [b]',
+    "number": "1. b? - c",
+    "control": "a\tb\x00?",
+}
+"""What the unusual lines say."""
+
+AROUND = {
+    "nothing": "",
+    "spaces": "  ",
+    "tabs": "\t",
+    "wide": "\u00a0\u3000",
+    "form feeds": "\x0b\x0c",
+    "separators": "\u2028\x85",
+}
+"""What stands around each query."""
+
+INTERACTIONS = Interactions(
+    "rag",
+    factors=(
+        Factor("marker", MARKERS),
+        Factor("gap", ("space", "no-break space", "nothing", "tab")),
+        Factor("query", tuple(CONTENTS)),
+        Factor("around", tuple(AROUND)),
+        Factor("lines", (0, 1, 23, 24, 25, 26, 400)),
+        Factor("place", ("first", "middle", "last")),
+        Factor("repeats", ("none", "at once", "at the end", "around it", "in another case")),
+        Factor("line ends", ("LF", "CR LF", "blank lines", "both")),
+        Factor("end", ("ended", "unended", "blank")),
+        Factor("long", ("nothing", *(f"{part} {n}" for part in ("line", "before") for n in (4095, 4096, 4097)), "line 65536")),
+        Factor("read before", ("nothing", "itself", "another")),
+    ),
+)
+
+GAPS = {"space": " ", "no-break space": "\u00a0", "nothing": "", "tab": "\t"}
+
+
+@dataclass(frozen=True)
+class MixedAnswers(TextCase):
+    """The answers of several combinations."""
+
+    id: str
+    combinations: tuple[Combination, ...] = field(repr=False)
+
+
+def is_reading(combination: Combination) -> bool:
+    """Whether the paper leaves open what is read: markers, control characters, and what counts towards the 25."""
+    has_control = combination["query"] == "control" or (combination["gap"] == "tab" and combination["marker"] != "nothing")
+    return combination["marker"] not in NO_MARKERS or has_control or combination["lines"] > 22
+
+
+def cases(of: Callable[[Combination], bool]) -> tuple[MixedAnswers, ...]:
+    """The answers whose combinations ``of`` takes, a case for each content of the unusual lines."""
+    taken = sorted(filter(of, combinations(INTERACTIONS)), key=lambda each: list(CONTENTS).index(each["query"]))
+    return tuple(
+        MixedAnswers(content, tuple(each), quick=content in ("plain", "control"))
+        for content, each in itertools.groupby(taken, key=lambda each: str(each["query"]))
+    )
+
+
+@functools.lru_cache(maxsize=256)
+def answer(combination: Combination) -> str:
+    """The answer."""
+    return "".join(_lines(combination))
+
+
+def _lines(combination: Combination) -> Iterator[str]:
+    marker = "" if combination["marker"] == "nothing" else combination["marker"] + GAPS[combination["gap"]]
+    content = CONTENTS[combination["query"]]
+    part, _, length = combination["long"].partition(" ")
+    unusual = [marker + content, content.rjust(int(length), "a") if part == "line" else content]
+    count = combination["lines"]
+    queries = [f"What is q{number}?" for number in range(count)]
+    place = {"first": 0, "middle": count // 2, "last": count}[combination["place"]]
+    queries[place:place] = unusual
+    queries = _repeated(queries, unusual, combination["repeats"])
+    around = AROUND[combination["around"]]
+    if part == "before":
+        yield "What is before" + "e" * (int(length) - 15) + "\n"
+    ends = itertools.cycle({"LF": ["\n"], "CR LF": ["\r\n"], "blank lines": ["\n \n"], "both": ["\n", "\r\n", "\n\r\n"]}[
+        combination["line ends"]])  # fmt: skip
+    lines = [f"{around}{query}{around}" for query in queries]
+    for number, (line, end) in enumerate(zip(lines, ends, strict=False), start=1):
+        yield line if number == len(lines) and combination["end"] == "unended" else line + end
+    if combination["end"] == "blank":
+        yield " \t\n\n"
+
+
+def _repeated(queries: list[str], unusual: list[str], how: str) -> list[str]:
+    if how == "at once":
+        return [query for query in queries for _ in range(2)]
+    if how == "in another case":
+        return [*queries, *(query.upper() for query in queries[:3])]
+    added = {"none": [], "at the end": queries, "around it": unusual}[how]
+    return [*(added if how == "around it" else []), *queries, *added]
+
+
+@functools.lru_cache(maxsize=512)
+def read(combination: Combination, profile: str) -> tuple[str, ...] | frozenset[str]:
+    """The queries that the reference reads; of the official profile all of which any 25 are returned."""
+    text = answer(combination)
+    return tuple(rag.parse(text).queries) if profile == "strict" else frozenset(rag.official.candidates(text))
