@@ -81,6 +81,9 @@ def _render(arguments: Sequence[str]) -> int:
     parser.add_argument("records", nargs="+", metavar="RECORDS", help="a record file (JSON lines) of one run")
     into = "the folder to write README.md, index.html, plots/ and badges/ into; other files in it stay"
     parser.add_argument("-o", "--output", required=True, metavar="DIR", help=into)
+    parser.add_argument(
+        "--partial", action="store_true", help="also render what runs that were cut short had recorded; every page says so"
+    )
     options = parser.parse_args(arguments)
 
     # Late, so that --help and a bad argument do not wait for matplotlib.
@@ -90,7 +93,7 @@ def _render(arguments: Sequence[str]) -> int:
     from reports.report_index import write_ups
 
     folder = Path(options.output)
-    publish(render(load(options.records), write_ups(Path(os.path.abspath(folder)))), folder)
+    publish(render(load(options.records, partial=options.partial), write_ups(Path(os.path.abspath(folder)))), folder)
     print(f"wrote {folder / 'README.md'} and {folder / 'index.html'}")
     return 0
 

@@ -33,7 +33,7 @@ class Source:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of everything before the footer, as the footer states it."""
+        """SHA-256 of everything before the footer, as the footer states it; empty where the run was cut short."""
         return self.footer.sha256
 
 

@@ -31,11 +31,14 @@ from reports.evidence import Evidence, Source, natural
 Study = TypeVar("Study", ClaimRecord, CurveRecord)
 
 
-def load(paths: Sequence[str | Path]) -> Evidence:
-    """Read and merge record files. RecordError names the file and what is wrong with it."""
+def load(paths: Sequence[str | Path], *, partial: bool = False) -> Evidence:
+    """Read and merge record files. RecordError names the file and what is wrong with it.
+
+    ``partial``: those of runs that were cut short too, as far as they go.
+    """
     if not paths:
         raise RecordError("no record file given; expected at least one, written by `pytest conformance --records=FILE`")
-    return merge([(Path(path).name, read(path)) for path in paths])
+    return merge([(Path(path).name, read(path, partial=partial)) for path in paths])
 
 
 def merge(runs: Iterable[tuple[str, Run]]) -> Evidence:
@@ -43,7 +46,7 @@ def merge(runs: Iterable[tuple[str, Run]]) -> Evidence:
     unique: dict[str, tuple[str, Run]] = {}
     for name, run in sorted(runs, key=lambda item: item[0]):
         # The same file given twice, under whatever names, is one run.
-        unique.setdefault(run.footer.sha256, (name, run))
+        unique.setdefault(run.footer.sha256 or name, (name, run))
     ordered = sorted(unique.values(), key=lambda item: (item[1].header.started, item[1].footer.sha256))
     refuse_other_suites(ordered)
     merger = _Merger()

@@ -9,7 +9,7 @@ from reports import markdown
 from reports.anchors import implementation_page, system_page
 from reports.badges import badges
 from reports.charts.gallery import Gallery, gallery
-from reports.document import FRONT, Document, Inline, Link, Section, page
+from reports.document import FRONT, Document, Inline, Link, Section, Strong, page
 from reports.evidence import Evidence
 from reports.ranking import fair, ranking
 from reports.report_index import WriteUp
@@ -51,8 +51,11 @@ def documents(evidence: Evidence, plots: Gallery, written: Sequence[WriteUp]) ->
     links += [Link(f"{system.title}: ranking", page(system_page(system.name))) for system in listed]
     links += [Link(title, page(f"pages/{name}")) for title, name in SHARED.items()]
 
+    cut_short = [source.name for source in evidence.sources if not source.digest]
+    warning = f"A part of the results: the run of {', '.join(cut_short)} was cut short. What is missing was not tested."
+
     def made(title: str, path: str, lead: Inline, sections: Sequence[Section]) -> Document:
-        return Document(title, lead, sections, path, links)
+        return Document(title, (Strong(warning), " ", lead) if cut_short else lead, sections, path, links)
 
     first = [choice.choice(evidence, system) for system in listed]
     shared = {

@@ -119,7 +119,10 @@ def parse(name: str, text: str, *, partial: bool = False) -> Run:
     if rows[-1]["record"] != FooterRecord.KIND:
         if partial:
             return _parse_part(name, rows)
-        raise RecordError(f"{name}: found no footer, so the run was cut short; run it again")
+        raise RecordError(
+            f"{name}: found no footer, so the run was cut short; run it again, or see what there is with "
+            "python -m reports --partial"
+        )
     header = _record(name, 1, HeaderRecord, rows[0])
     footer = _record(name, len(rows), FooterRecord, rows[-1])
     _check_kinds(name, rows[1:-1])

@@ -53,6 +53,18 @@ def test_it_writes_the_page_and_its_plots(record: Path, tmp_path: Path, capsys: 
     assert said.err == ""
 
 
+def test_a_run_that_was_cut_short_is_rendered_where_that_is_asked_for_and_every_page_says_so(
+    record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record.write_text("\n".join(record.read_text().split("\n")[:-2]) + "\n")
+    assert cli.main([str(record), "-o", str(tmp_path / "out")]) == cli.BAD_INPUT
+    assert "python -m reports --partial" in capsys.readouterr().err
+    assert cli.main(["--partial", str(record), "-o", str(tmp_path / "out")]) == 0
+    pages = [text for name, text in contents(tmp_path / "out").items() if name.endswith((".md", ".html"))]
+    assert len(pages) > 4
+    assert all(b"the run of run.jsonl was cut short" in page for page in pages)
+
+
 def test_a_bad_file_is_one_line_and_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bad = tmp_path / "bad.jsonl"
     bad.write_text("{}\n")
