@@ -80,6 +80,12 @@ class Implementation:
     """What to give ``--impl`` to select this one again; the name, unless it was plugged in by path."""
     name_alone: str = ""
     """Its name when it is selected alone; empty where that is ``name``."""
+    promised: frozenset[str] = frozenset()
+    """Features that it declares beside those that are found by trying: where one is refused, that is an error and no gap."""
+    lacks: frozenset[str] = frozenset()
+    """Features of which the simplest use was tried and raised an error: gaps, where it does not declare them."""
+    found: tuple[str, ...] = ()
+    """What was found by trying it out, where it declares nothing, in sentences."""
 
     def __post_init__(self) -> None:
         if not self.name.startswith(f"{self.system}/"):
@@ -171,11 +177,25 @@ def _load_file(path: Path) -> Any:
         del sys.modules[name]
         if isinstance(error, KeyboardInterrupt):
             raise
+        if isinstance(error, ImportError) and "relative import" in str(error):
+            raise PlugError(_belongs_to_a_package(path)) from error
         raise PlugError(_failed_on_import(f"{str(path)!r}", error)) from error
     finally:
         if added:
             sys.path.remove(folder)
     return module
+
+
+def _belongs_to_a_package(path: Path) -> str:
+    """What to give instead of a file that imports relative to its package: the outermost folder with an __init__.py."""
+    folder, parts = path.resolve().parent, [path.stem]
+    while len(parts) == 1 or (folder / "__init__.py").is_file():
+        parts.insert(0, folder.name)
+        folder = folder.parent
+    return (
+        f"{str(path)!r} imports relative to its package, which a loose file has none of; expected a module: run with "
+        f"PYTHONPATH={folder} and give '{'.'.join(parts)}:ATTRIBUTE'"
+    )
 
 
 def _load_module(name: str) -> Any:

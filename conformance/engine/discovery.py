@@ -21,6 +21,7 @@ from typing import Any
 
 from conformance.engine.harness import harness_of
 from conformance.engine.isolation import process_state_of
+from conformance.engine.probing import probed
 from impls.implementation import Implementation, Origin, PlugError, in_one_line, load_target
 from impls.systems import SYSTEM_NAMES, SYSTEMS, system_named
 
@@ -107,22 +108,20 @@ def select(specs: Sequence[str]) -> Selection:
     known = registered() + offered.implementations
     # Faults of other packages do not concern a user who asks for one implementation by name.
     failures = list(offered.failures) if not specs or {"*", "installed"} & set(specs) else []
-    chosen: dict[str, Implementation] = {}
+    chosen: dict[str, Implementation] = {}  # by what is loaded: the same thing named twice is one
     for spec in specs or ["*"]:
         try:
             with process_state_of(spec):
                 resolved = _resolve(spec, known)
             for implementation in resolved:
-                name = _unique(implementation, chosen)
-                alone = implementation.name if name != implementation.name else ""
-                chosen.setdefault(name, replace(implementation, name=name, name_alone=alone))
+                chosen.setdefault(_identity(implementation), implementation)
         except Exception as error:
             failures.append(_failure(spec, error))
-    identified = []
-    for implementation in chosen.values():
+    identified: list[Implementation] = []
+    for implementation in told_apart(list(chosen.values())):
         try:
             with process_state_of(implementation.selector):
-                identified.append(identify(implementation))
+                identified.extend(identify(implementation))
         except Exception as error:
             failures.append(_failure(implementation.selector, error))
     identified.sort(key=lambda implementation: SYSTEM_NAMES.index(implementation.system))
@@ -140,18 +139,40 @@ def _safe(slug: str) -> str:
     return re.sub(r"[^A-Za-z0-9._+-]", "-", slug)
 
 
-def _unique(implementation: Implementation, chosen: Mapping[str, Implementation]) -> str:
-    """Its name, with a number where another plug has that name. The same plug given twice is one."""
-    name, number = implementation.name, 1
-    while name in chosen and chosen[name].selector != implementation.selector:
-        number += 1
-        name = f"{implementation.name}-{number}"
-    return name
+def _identity(implementation: Implementation) -> str:
+    """The same for the same file, by whatever path it is given."""
+    folder = _folder(implementation)
+    _, _, rest = implementation.target.replace("\\", "/").rpartition("/")
+    where = f"{folder}/{rest}" if folder else implementation.selector
+    return f"{implementation.system}={where} {implementation.numerical_class}"
+
+
+def _folder(implementation: Implementation) -> str:
+    """The folder of a plug that is a file, from the root; "" for any other."""
+    location = implementation.target.rpartition(":")[0]
+    return Path(location).resolve().parent.as_posix() if implementation.origin.kind == "path" else ""
+
+
+def told_apart(found: Sequence[Implementation]) -> list[Implementation]:
+    """The same with names of their own: plugs that share one get the folders that tell them apart, or else a number."""
+    named: dict[str, Implementation] = {}
+    for one in found:
+        others = [_folder(other).split("/") for other in found if other.name == one.name and other is not one]
+        name, own = one.name, _folder(one).split("/")
+        if others and own != [""]:
+            depth = next((d for d in range(1, len(own)) if all(other[-d:] != own[-d:] for other in others)), len(own))
+            name = f"{one.system}/{_safe('.'.join(filter(None, (*own[-depth:], one.name.partition('/')[2]))))}"
+        base, number = name, 1
+        while name in named:
+            number += 1
+            name = f"{base}-{number}"
+        named[name] = one if name == one.name else replace(one, name=name, name_alone=one.name)
+    return list(named.values())
 
 
 def _resolve(spec: str, known: Sequence[Implementation]) -> Iterable[Implementation]:
     if ":" in spec:
-        return [plug(spec)]
+        return plugs(spec)
     matches = [implementation for implementation in known if names(spec, implementation.name, implementation.origin.kind)]
     if not matches and spec not in KINDS:
         every = [implementation.name for implementation in known]
@@ -174,6 +195,11 @@ def names(spec: str, name: str, kind: str) -> bool:
 
 def plug(spec: str) -> Implementation:
     """The implementation that one ``[SYSTEM=]TARGET`` argument describes; PlugError where it cannot be used."""
+    return plugs(spec)[0]
+
+
+def plugs(spec: str) -> tuple[Implementation, ...]:
+    """The same, and behind it what is judged apart: the dtypes in which it rounds in another way (probing.py)."""
     system, target = _split_system(spec)
     if target.startswith("cmd:"):
         # A command does not say which system it implements. So RIG is the default, and RAG must be named.
@@ -192,7 +218,7 @@ def plug(spec: str) -> Implementation:
                 f"file, by path or on PATH"
             )
         slug = Path(next((word for word in reversed(words) if not word.startswith("-")), words[-1])).name
-        return Implementation(
+        command = Implementation(
             name=f"{system}/cmd.{_safe(slug)}",
             system=system,
             target=target,
@@ -202,6 +228,7 @@ def plug(spec: str) -> Implementation:
             origin=Origin("command"),
             spec=spec,
         )
+        return (command,)
     return _identify_object(load_target(target), system, target, spec)
 
 
@@ -215,34 +242,40 @@ def _split_system(spec: str) -> tuple[str | None, str]:
     return None, spec
 
 
-def identify(implementation: Implementation) -> Implementation:
-    """The implementation with its protocol; loads the object only where that is not known."""
+def identify(implementation: Implementation) -> tuple[Implementation, ...]:
+    """The implementation with its protocol, and what is judged apart; loads the object only where that is not known."""
     if implementation.protocol != UNIDENTIFIED:
-        return implementation
-    found = _identify_object(load_target(implementation.target), implementation.system, implementation.target, "")
-    return replace(
-        found,
-        name=implementation.name,
-        name_alone=implementation.name_alone,
-        summary=found.summary if found.origin.kind == "record" else implementation.summary,
-        origin=implementation.origin,
-        spec="",
+        return (implementation,)
+    first, *rest = _identify_object(load_target(implementation.target), implementation.system, implementation.target, "")
+    return tuple(
+        replace(
+            found,
+            name=implementation.name + found.name.removeprefix(first.name),
+            name_alone=implementation.name_alone,
+            summary=found.summary if found.origin.kind == "record" else implementation.summary,
+            origin=implementation.origin,
+            # Selected by the name of the entry point, which gives both.
+            spec="" if found is first else implementation.name,
+        )
+        for found in (first, *rest)
     )
 
 
-def _identify_object(loaded: Any, system: str | None, target: str, spec: str) -> Implementation:
+def _identify_object(loaded: Any, system: str | None, target: str, spec: str) -> tuple[Implementation, ...]:
     if isinstance(loaded, Implementation):
         if system is not None and loaded.system != system:
             raise PlugError(f"{target} is a record for {loaded.system}, but was given as {system}; drop '{system}='")
-        return replace(loaded, spec=spec or loaded.spec)
-    candidates, refusals = _recognised(loaded, target, [system] if system else SYSTEM_NAMES)
+        return (replace(loaded, spec=spec or loaded.spec),)
+    declared = _declared(loaded, target)
+    settings = declared.get("settings", {})
+    candidates, refusals = _recognised(loaded, target, [system] if system else SYSTEM_NAMES, settings)
     if len(candidates) != 1:
         if not candidates and refusals:
             raise refusals[0]
-        others = list(_recognised(loaded, target, SYSTEM_NAMES)[0]) if system else []
+        others = list(_recognised(loaded, target, SYSTEM_NAMES, settings)[0]) if system else []
         raise PlugError(_confusion(loaded, target, list(candidates), system, others))
     ((name, fields),) = candidates.items()
-    fields = {**fields, **_declared(loaded, target)}
+    fields = {**fields, **declared}
     location, _, attribute = target.rpartition(":")
     stem = Path(location).stem if location.endswith(".py") else location
     defaults: dict[str, Any] = {
@@ -253,16 +286,18 @@ def _identify_object(loaded: Any, system: str | None, target: str, spec: str) ->
         "origin": Origin("path" if location.endswith(".py") else "module"),
         "spec": spec,
     }
-    return Implementation(**{**defaults, **fields})
+    return probed(Implementation(**{**defaults, **fields}), declared)
 
 
-def _recognised(loaded: Any, target: str, systems: Iterable[str]) -> tuple[dict[str, Mapping[str, Any]], list[PlugError]]:
+def _recognised(
+    loaded: Any, target: str, systems: Iterable[str], settings: Mapping[str, Any]
+) -> tuple[dict[str, Mapping[str, Any]], list[PlugError]]:
     """The fields of a record from each system that recognises the object, and why others nearly do."""
     candidates: dict[str, Mapping[str, Any]] = {}
     refusals: list[PlugError] = []
     for name in systems:
         try:
-            fields = harness_of(name).recognise(loaded, target)
+            fields = harness_of(name).recognise(loaded, target, settings)
         except PlugError as error:
             refusals.append(error)
             continue
@@ -288,6 +323,10 @@ def _declared(loaded: Any, target: str) -> dict[str, Any]:
             raise PlugError(f"{target}.{DECLARATION}[{name!r}]: found the text {fields[name]!r}, expected a list of words")
         if fields.get(name) is not None:
             fields[name] = container(fields[name])
+    if not isinstance(fields.get("settings", {}), Mapping):
+        raise PlugError(f"{target}.{DECLARATION}['settings']: found {fields['settings']!r}, expected a dict")
+    # Declaring a feature takes nothing away from what is found. An `Implementation` record alone says that there is no other.
+    fields["promised"] = fields.pop("features", None) or frozenset()
     return fields
 
 

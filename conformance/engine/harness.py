@@ -25,11 +25,18 @@ class Harness(Protocol):
     def connect(self, implementation: Implementation, device: str) -> AnySubject:
         """The subject of an implementation on a device; loads the implementation."""
 
-    def recognise(self, loaded: Any, name: str) -> Mapping[str, Any] | None:
+    def recognise(self, loaded: Any, name: str, settings: Mapping[str, Any] = ...) -> Mapping[str, Any] | None:
         """The fields of an `Implementation` for an object of this system, None for any other.
 
-        PlugError where the object is nearly one of this system; the message says what is missing.
+        ``settings`` are those that the object declares. PlugError where it is nearly one of this system; the message says
+        what is missing.
         """
+
+    # It may also have, for conformance/engine/probing.py, which tries out what a plug does not declare:
+    #   DTYPES  the dtypes to try, by protocol; those of a protocol that is not in it are not tried
+    #   OPTIONAL  features that an honest implementation may lack without a word, and that are tried
+    #   probe(implementation, declared) -> Implementation  tries anything else: a layout, devices, features. ``declared`` names
+    #       the fields that are declared and must stay. It adds what it finds to ``found``: "tensors are (B, N, H, D)".
 
 
 def harness_of(system: str) -> Harness:

@@ -50,11 +50,16 @@ def other_classes(implementation: Implementation, failures: Sequence[VerdictReco
         for each in _worst_of_each(failed)
         for check, case in _places(each)
     ]
+    return tuple(replace(each, failures=len(failed)) for each in classes_that_fit(implementation, cases))
+
+
+def classes_that_fit(implementation: Implementation, cases: Sequence[TestCase]) -> tuple[OtherClass, ...]:
+    """The other classes under which all of these test cases pass, the one that fits best first."""
     found = []
     for name, description in _classes(implementation):
-        margins = _margins(replace(implementation, numerical_class=name), cases)
+        margins = margins_of_class(replace(implementation, numerical_class=name), cases)
         if margins:
-            found.append(OtherClass(name, description, len(cases), len(failed), max(margins)))
+            found.append(OtherClass(name, description, len(cases), len(cases), max(margins)))
     return tuple(sorted(found, key=lambda each: -each.margin))
 
 
@@ -101,7 +106,7 @@ def _places(failure: VerdictRecord) -> Iterator[tuple[Check, Case]]:
             yield from ((check, case) for case in check.cases if case.id == failure.case)
 
 
-def _margins(implementation: Implementation, cases: Sequence[TestCase]) -> list[float]:
+def margins_of_class(implementation: Implementation, cases: Sequence[TestCase]) -> list[float]:
     """The margins of these test cases under the implementation's class; empty where it does not make all of them pass."""
     margins = []
     for each in cases:

@@ -93,7 +93,7 @@ def divided(found: Iterable[TestCase]) -> tuple[list[TestCase], list[RuledOut]]:
 def obstacle(implementation: Implementation, device: str, dtype: str, needs: frozenset[str], quick: bool) -> Exception | None:
     """Why this implementation cannot run such a case, as NotRun or Unsupported; None where it can."""
     declared = declared_obstacle(implementation, device, dtype, needs, quick)
-    if declared is None and device == "cuda" and not _has_cuda():
+    if declared is None and device == "cuda" and not has_cuda():
         return NotRun("needs a CUDA device, and torch finds none here")
     return declared
 
@@ -109,8 +109,11 @@ def declared_obstacle(
         return NotRun(f"runs on {', '.join(implementation.devices)} only, and this run tests on {device}; see --device")
     if dtype and dtype not in implementation.dtypes:
         return Unsupported(f"computes in {', '.join(implementation.dtypes)} only")
-    if implementation.features is not None and needs - implementation.features:
-        return Unsupported(f"declares no {', '.join(sorted(needs - implementation.features))}")
+    lacking = needs - implementation.promised - (needs if implementation.features is None else implementation.features)
+    if lacking:
+        return Unsupported(f"declares no {', '.join(sorted(lacking))}")
+    if needs & implementation.lacks:
+        return Unsupported(f"was found to take no {', '.join(sorted(needs & implementation.lacks))}")
     if quick and implementation.slow_start:
         return NotRun(f"left out by --quick: {implementation.slow_start}")
     return None
@@ -125,7 +128,8 @@ def _how_to_install(implementation: Implementation) -> str:
 
 
 @functools.lru_cache(maxsize=1)
-def _has_cuda() -> bool:
+def has_cuda() -> bool:
+    """Whether torch finds a CUDA device here."""
     try:
         import torch
     except ImportError:
@@ -164,7 +168,7 @@ def run_test_case(test_case: TestCase) -> VerdictRecord:
         verdict, message = outcome_of(error)
         # A refusal is a gap where no features are declared. Where they are, it breaks a promise.
         gap = isinstance(error, NotImplementedError) and not isinstance(error, (Unsupported, NotRun))
-        if gap and implementation.features is None:
+        if gap and implementation.features is None and not case.needs & implementation.promised:
             verdict = Verdict.UNSUPPORTED
         return replace(blank, verdict=verdict, message=message)
     worst, dullest = worst_of(comparisons), dullest_of(comparisons)

@@ -84,6 +84,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         take_turns(items)
 
 
+def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
+    """Say what was found by trying out the plugs that declare nothing."""
+    tested = run_of(config).selection_if_needed.implementations
+    return [f"{each.name}: found by trying: {'; '.join(each.found)}" for each in tested if each.found]
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Iterator[None]:
     finish.finish(session, exitstatus)

@@ -77,12 +77,13 @@ def described(implementation: Implementation) -> ImplementationRecord:
         class_description=_class_description(implementation),
         dtypes=tuple(implementation.dtypes),
         devices=tuple(implementation.devices),
-        features=None if implementation.features is None else tuple(sorted(implementation.features)),
+        features=_features(implementation),
         version=implementation.version(),
         origin=OriginRecord(kind=implementation.origin.kind, distribution=implementation.origin.distribution),
         documentation=implementation.documentation,
         selector=implementation.selector,
         missing=tuple(implementation.missing()),
+        found=implementation.found,
         usage=usage(implementation),
     )
 
@@ -93,6 +94,11 @@ def usage(implementation: Implementation) -> str:
     if implementation.origin.kind != "package" or module.startswith("impls."):
         return ""
     return f"from {module} import {attribute}"
+
+
+def _features(implementation: Implementation) -> tuple[str, ...] | None:
+    declared = implementation.promised | (implementation.features or frozenset())
+    return None if implementation.features is None and not declared else tuple(sorted(declared))
 
 
 def _class_description(implementation: Implementation) -> str:

@@ -104,6 +104,8 @@ class ImplementationRecord(Row):
     documentation: str = ""
     selector: str = ""
     missing: tuple[str, ...] = ()
+    found: tuple[str, ...] = field(default=(), metadata=OMIT)
+    """What was found by trying out a plug that declares nothing, in sentences."""
     usage: str = field(default="", metadata=OMIT)
     """The line that imports it from its package; empty for ours and for what has no such line."""
 

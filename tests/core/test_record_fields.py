@@ -43,7 +43,7 @@ FULL_HEADER = {
         cases={"rig": 3},
         interactions=[{"system": "rig", "factors": {"a": ["1", "2"]}, "combinations": 1, "covered": 1, "possible": 4}],
         requirements=[{**made.header()["requirements"][0], "level": "definition"}],
-        implementations=[made.implementation("ademamix/torch")],
+        implementations=[{**made.implementation("ademamix/torch"), "found": ["takes float32"]}],
     ),
 }
 FULL_HEADER["environment"] = {
@@ -73,7 +73,12 @@ MEASURED = {
 SERIES = {"label": "a", "x": [1.0], "y": [2.0], "low": [1.0], "high": [3.0]}
 CLAIM = made.claim("ADM-C1", "ademamix", "holds", series=[SERIES], axes={"x": "n", "y": "e", "log": "y"})
 LINES = [
-    {**made.result("ademamix/torch", "ADM-01", "d8", "float32", 0.5), "resolution": 0.001, "candidates": ["x"]},
+    {
+        **made.result("ademamix/torch", "ADM-01", "d8", "float32", 0.5),
+        "resolution": 0.001,
+        "candidates": ["x"],
+        "known": "line 1",
+    },
     made.mutant("ademamix", "ademamix/bug", "Is wrong.", ["ADM-01"], {"ADM-01": 9.0, "ADM-02": "error"}, ["ADM-01"]),
     MEASURED,
     CLAIM,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from conformance.engine.signatures import parameters_of
 from impls.implementation import PlugError, Unsupported
 from reference.ademamix import Hyperparameters
 
@@ -43,7 +44,7 @@ class OptimizerArguments:
     @classmethod
     def of(cls, constructor: Any, given: Mapping[str, str]) -> OptimizerArguments:
         """Read a constructor's signature; ``given`` goes before what its names say. PlugError where it is no AdEMAMix."""
-        signature = inspect.signature(constructor).parameters
+        signature = parameters_of(constructor)
         names = dict(given)
         for ours, theirs in ALIASES.items():
             for candidate in theirs:

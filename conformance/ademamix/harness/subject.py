@@ -36,7 +36,7 @@ Settings (of an `Implementation` record)
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -50,6 +50,12 @@ _BACKENDS = {
     "optax": "conformance.ademamix.harness.optax_backend:OptaxBackend",
     "numpy": "conformance.ademamix.harness.numpy_backend:NumpyBackend",
 }
+
+OPTIONAL = frozenset({"beta1-zero", "late-parameters", "switch"})
+"""The features that a plug need not have: where the simplest use of one raises an error, it is a gap and no failure."""
+
+DTYPES = {"torch-optimizer": ("float64", "float32", "float16", "bfloat16"), "numpy": ("float64", "float32")}
+"""The dtypes that a plug is tried in, by protocol. JAX computes in float32, whatever it is given."""
 
 LONG = 1000
 """Steps from which a run is long."""
@@ -139,7 +145,7 @@ def _from_anywhere(target: str) -> str:
     return f"{Path(location).resolve()}:{attribute}" if location.endswith(".py") else target
 
 
-def recognise(loaded: Any, name: str) -> dict[str, Any] | None:
+def recognise(loaded: Any, name: str, settings: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
     """Record fields for a plugged-in object; None where it belongs to another system.
 
     PlugError where it is an optimizer, but not one whose slow EMA we know how to set.
@@ -149,7 +155,7 @@ def recognise(loaded: Any, name: str) -> dict[str, Any] | None:
     ):
         from conformance.ademamix.harness.arguments import OptimizerArguments
 
-        OptimizerArguments.of(loaded, {})  # raises where betas or alpha cannot be found
+        OptimizerArguments.of(loaded, (settings or {}).get("names", {}))  # raises where betas or alpha cannot be found
         return {"protocol": "torch-optimizer", "dtypes": ("float32",), "devices": ("cpu", "cuda")}
     if callable(loaded) and not inspect.isclass(loaded):
         try:

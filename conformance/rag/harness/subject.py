@@ -46,6 +46,6 @@ def connect(implementation: Implementation, device: str) -> RagSubject:
     return RagSubject(_text.loaded_parser(implementation), implementation.numerical_class, seconds)
 
 
-def recognise(loaded: Any, name: str) -> dict[str, Any] | None:
+def recognise(loaded: Any, name: str, settings: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
     """The fields of a record for an object that may be a reader of RAG; see `conformance.rig.harness.text.recognise_as`."""
     return _text.recognise_as("rag", loaded, name, {})

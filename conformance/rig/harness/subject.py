@@ -262,7 +262,7 @@ def connect(implementation: Implementation, device: str) -> RigSubject:
     return RigSubject(_text.loaded_parser(implementation), implementation.numerical_class, offsets, seconds)
 
 
-def recognise(loaded: Any, name: str) -> dict[str, Any] | None:
+def recognise(loaded: Any, name: str, settings: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
     """The fields of a record for an object that may be a parser of RIG; see `conformance.rig.harness.text.recognise_as`.
 
     An object without ``parse`` may still resolve or constrain: its methods, or its two parameters, show it.

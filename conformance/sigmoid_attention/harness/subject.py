@@ -21,6 +21,7 @@ Settings (of an `Implementation` record)
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 from conformance.sigmoid_attention.harness.arguments import NAMES, QUERY_NAMES, signature_of
@@ -50,6 +51,12 @@ FEATURES: dict[str, str] = {
 
 ALL_FEATURES = frozenset(FEATURES)
 
+OPTIONAL = frozenset(FEATURES) - {"bias", "scale", "causal", "strides", "unaligned", "long"}
+"""The features that a plug need not have: where the simplest use of one raises an error, it is a gap and no failure."""
+
+DTYPES = {"torch": ("float64", "float32", "float16", "bfloat16"), "numpy": ("float64", "float32", "float16")}
+"""The dtypes that a plug is tried in, by protocol."""
+
 
 def connect(implementation: Implementation, device: str) -> AttentionSubject:
     """The subject for an implementation on a device. PlugError for a protocol that this system does not have."""
@@ -78,7 +85,7 @@ def connect(implementation: Implementation, device: str) -> AttentionSubject:
     )
 
 
-def recognise(loaded: Any, name: str) -> dict[str, Any] | None:
+def recognise(loaded: Any, name: str, settings: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
     """What to assume of a plugged-in object: a function whose first three parameters are a query, a key and a value.
 
     None where it is something else; PlugError where it is nearly one, with what would make it one.
@@ -103,7 +110,7 @@ def recognise(loaded: Any, name: str) -> dict[str, Any] | None:
         return None
     required = [p.name for p in positional[3:] if p.default is p.empty]
     # A bias without a default is how it should be: every case gives one.
-    bias = NAMES["bias"]
+    bias = (*NAMES["bias"], (settings or {}).get("names", {}).get("bias"))
     required += [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is p.empty]
     required = [argument for argument in required if argument not in bias]
     if required:
