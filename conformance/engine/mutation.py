@@ -32,6 +32,8 @@ class Mutant:
     equivalent: str = ""
     thorough: bool = False
     """Whether only a case of ``--thorough`` can catch it. Such a mutant is tested in such runs alone."""
+    slow: bool = False
+    """Whether it is tested on the requirements that must catch it alone, because it takes long."""
     by_chance: bool = False
     """Whether its wrong values differ from run to run, so that no failure can be told to be its own."""
 
@@ -86,6 +88,13 @@ def mutants_of(system: str) -> tuple[Mutant, ...]:
 OnFailure = Callable[[Mutant, Check, Case, str, list[Comparison]], object]
 
 
+def _concerns(mutant: Mutant, check: Check, case: Case) -> bool:
+    """Whether to run a case: rows of a covering array on honest variants, and on the mutants that they must catch."""
+    if mutant.honest or check.requirement in mutant.killed_by:
+        return True
+    return not mutant.slow and getattr(case, "combination", None) is None
+
+
 def run_mutant(mutant: Mutant, every_dtype: bool = True, on_failure: OnFailure = lambda *failure: None) -> MutantResult:
     """Run every check and case of its system on a mutant. A crash counts as a kill with margin inf.
 
@@ -96,7 +105,7 @@ def run_mutant(mutant: Mutant, every_dtype: bool = True, on_failure: OnFailure =
     killers: dict[str, float] = {}
     checked: dict[str, None] = {}
     for check, case, dtype in selected_cases(mutant.system, Options(thorough=mutant.thorough)):
-        if not every_dtype and dtype != turns.of(check, case, case.dtypes):
+        if (not every_dtype and dtype != turns.of(check, case, case.dtypes)) or not _concerns(mutant, check, case):
             continue
         try:
             worst = worst_of(comparisons := run_check(check, mutant.subject(), case, dtype))

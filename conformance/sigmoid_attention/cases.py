@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from conformance.engine.interactions import Combination
 from conformance.sigmoid_attention.harness.problem import MOST_SCORES, AttentionProblem
 from impls.sigmoid_attention.options import AttentionOptions
 from reference.rounding import FLOAT32, format_of
@@ -72,6 +73,10 @@ class AttentionCase:
     frozen: tuple[str, ...] = ()
     seed: int = 0
     thorough: bool = False
+    context: str = ""
+    """Where the function is called, one of harness/torch_contexts.py; "another call" is solving another problem in between."""
+    combination: Combination | None = None
+    """The row of a covering array that the case was made of."""
 
     @property
     def needs(self) -> frozenset[str]:
@@ -112,6 +117,8 @@ def problem(case: AttentionCase, dtype: str) -> AttentionProblem:
     grad = rng.normal(size=(case.batch, case.heads, case.nq, case.dv))
     if case.grad_layout == "expanded":
         grad = np.full_like(grad, 1.0)
+    if case.layout == "broadcast":
+        q, k, v = (np.repeat(x[:1], case.batch, axis=0) for x in (q, k, v))
     if case.data == "positive":
         grad = np.abs(grad)
     if case.data == "one-large-gradient":
@@ -207,9 +214,21 @@ def _with(value: float, *, key: bool, channels: slice = slice(None)) -> Callable
     return draw
 
 
+def _unseen_is(value: float) -> Callable[[AttentionCase, Array, Array, Array], Drawn]:
+    """Keys and values that no query sees hold a NaN or infinities, of both signs."""
+
+    def draw(case: AttentionCase, q: Array, k: Array, v: Array) -> Drawn:
+        hidden = np.broadcast_to(unseen(case)[1][:, None, :], k.shape[:3])
+        k[hidden], v[hidden] = value, -value
+        return q, k, v
+
+    return draw
+
+
 _DATA: dict[str, Callable[[AttentionCase, Array, Array, Array], Drawn]] = {
     "normal": lambda case, q, k, v: (q, k, v),
     "zero-query": lambda case, q, k, v: (np.zeros_like(q), k, v),
+    "same": lambda case, q, k, v: (q, q, q),
     # Nothing cancels, so the relative accuracy of a sum is that of its terms.
     "positive": lambda case, q, k, v: (q, k, np.abs(v)),
     "one-large": _one_large,
@@ -224,6 +243,8 @@ _DATA: dict[str, Callable[[AttentionCase, Array, Array, Array], Drawn]] = {
     "nan-query": _with(np.nan, key=False),
     "nan-key": _with(np.nan, key=True),
     "inf-query": _with(np.inf, key=False, channels=slice(1)),  # its scores are infinite, of either sign
+    "unseen-nan": _unseen_is(np.nan),
+    "unseen-inf": _unseen_is(np.inf),
     "inf-key": _with(np.inf, key=True, channels=slice(1)),
 }
 """How q, k and v are changed after they were drawn from the normal distribution."""
@@ -267,6 +288,11 @@ def random_products(case: AttentionCase, dtype: str, numerical_class: str) -> di
     """What is known of the errors of output and gradients on random data."""
     p = problem(case, dtype)
     return products(p.q, p.k, p.v, p.grad, dtype=dtype, numerical_class=numerical_class, **p.reference_options())
+
+
+def without_hidden(case: AttentionCase) -> AttentionCase:
+    """The same case with ordinary numbers where no query sees them."""
+    return replace(case, data="normal")
 
 
 def unseen(case: AttentionCase) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
@@ -620,3 +646,20 @@ LONG_SQUARE = (
 )
 LONG_UNIFORM = (Case(id="square-of-zero-queries", causal=True, data="zero-query", **_SQUARE),)
 FAR = (Case(id="keys", dtypes=LOW, layout="far", heads=1, kv_heads=1, nq=4, nk=18, thorough=True),)
+_DIFFERENTIATED: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "causal": {"causal": True, "bias": -1.0, "scale": 0.6},
+    "window": {"window": (3, 1), "d": 8, "dv": 24},
+}
+BEYOND_FIRST = tuple(
+    Case(id=f"{name}-{kind}", quick=name == "causal", dtypes=("float32",), nq=9, nk=9, backward=kind == "second", **options)
+    for kind in ("second", "forward-mode")
+    for name, options in _DIFFERENTIATED.items()
+)
+UNSEEN = (
+    Case(id="nan-beyond-lengths", quick=True, batch=3, nq=9, nk=70, key_lengths=(70, 33, 5), data="unseen-nan", backward=True),
+    Case(id="infinity-beyond-lengths", batch=2, nq=3, nk=20, key_lengths=(7, 13), data="unseen-inf"),
+    Case(id="nan-beyond-lengths-shared-heads", batch=2, heads=4, nq=5, nk=70, key_lengths=(64, 3), data="unseen-nan"),
+    Case(id="nan-before-windows", nq=9, nk=80, window=(5, -1), data="unseen-nan", backward=True),
+    Case(id="infinity-before-windows", heads=3, kv_heads=1, nq=1, nk=70, causal=True, window=(6, 0), data="unseen-inf"),
+)

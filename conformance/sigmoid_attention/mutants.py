@@ -8,6 +8,7 @@ Many are bugs that published kernels had or have; the others are what a kernel a
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -723,6 +724,73 @@ class TwoGradientsTogether(NumpySubject):
         return result
 
 
+class SlopesScaled(Base):
+    def weights(self, q: Values, k: Values, o: NumpyOptions) -> Any:
+        slopes = None if o.alibi_slopes is None else np.asarray(o.alibi_slopes) * np.float32(o.scale or 0)
+        return super().weights(q, k, replace(o, alibi_slopes=slopes))
+
+
+def _odd_dim(q: Values, k: Values, options: dict[str, Any]) -> bool:
+    return q.shape[3] % 16 != 0
+
+
+def _several_rows(q: Values, k: Values, options: dict[str, Any]) -> bool:
+    return q.shape[0] > 1
+
+
+class ManyHeadsUncausal(Base):
+    def masked_activation(self, scores: Values, seen: Values, o: NumpyOptions) -> Values:
+        free = (np.arange(scores.shape[1]) >= 4)[:, None, None] & bool(o.causal)
+        return super().masked_activation(scores, seen | free, o)
+
+
+class SecondRowWithFewerKeys(Base):
+    def weighted_sum(self, p: Values, v: Values, o: NumpyOptions) -> Values:
+        return super().weighted_sum(p, v[:1] if p.shape[-1] < p.shape[-2] else v, o)
+
+
+class PositiveBiasOfFirstBlock(Base):
+    def add_bias(self, scores: Values, o: NumpyOptions) -> Values:
+        with_bias = super().add_bias(scores, o)
+        return np.where(np.arange(scores.shape[-1]) < BLOCK, with_bias, scores) if o.bias > 0 else with_bias
+
+
+class SharedHeadsOfPositiveScale(Base):
+    def weights(self, q: Values, k: Values, o: NumpyOptions) -> Any:
+        return super().weights(q, k, replace(o, scale=abs(o.scale or 0)) if _shares_heads(q, k, {}) else o)
+
+
+class WholeBlocksInclusive(Base):
+    def in_length(self, nk: int, key_lengths: Values) -> Values:
+        return super().in_length(nk, key_lengths + (key_lengths % BLOCK == 0) * (key_lengths > 0))
+
+
+class PackedOddDimsInOne(Base):
+    def __call__(self, q: Values, k: Values, v: Values, **options: Any) -> Values:
+        if _odd_dim(q, k, options) or v.shape[3] != q.shape[3]:
+            options |= {"cu_seqlens_q": None, "cu_seqlens_k": None}
+        return super().__call__(q, k, v, **options)
+
+
+class TurnedGradientWithBias(Base):
+    def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
+        turned = grad.strides[3] != grad.itemsize and grad.shape[3] > 1 and options.get("bias")
+        return super().backward(q, k, v, _as_if_contiguous(grad) if turned else grad, **options)
+
+
+class SlopesByRowOfSharedHeads(Base):
+    def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
+        slopes = options.get("alibi_slopes")
+        if slopes is not None and slopes.ndim == 2 and _shares_heads(q, k, options):
+            options["alibi_slopes"] = np.broadcast_to(slopes[:1], slopes.shape)
+        return super().backward(q, k, v, grad, **options)
+
+
+class WindowUnalignedSlopes(Base):
+    def weights(self, q: Values, k: Values, o: NumpyOptions) -> Any:
+        return super().weights(q, k, o) if o.window is None else Base.weights(UnalignedAlibi(), q, k, o)
+
+
 class DeclaredTanh(Base):
     def activate(self, scores: Values) -> Values:
         sign = np.where(np.abs(scores) * 1024 % 2 < 1, 1, -1)
@@ -900,6 +968,33 @@ def _with(**hooks: Any) -> type[Base]:
     return type("Changed", (Base,), hooks)
 
 
+def _torch_bug(name: str, sentence: str, *killed_by: str) -> Mutant:
+    """A function of torch_mutants.py, by its name with hyphens."""
+
+    def made() -> Any:
+        from conformance.sigmoid_attention.torch_mutants import subject
+
+        return subject(name.replace("-", "_"))
+
+    return Mutant(name, "sigmoid_attention", sentence, made, tuple(f"SIG-{n}" for n in killed_by), slow=True)
+
+
+def _both(*conditions: _Condition) -> _Condition:
+    """Two things at once, or three."""
+    return lambda q, k, options: all(condition(q, k, options) for condition in conditions)
+
+
+def _backward_when(condition: _Condition, change: Callable[..., dict[str, Any]]) -> type[Base]:
+    """Gradients that are changed where the condition holds: ``change(gradients, q, k, v)`` gives those that are."""
+
+    class BackwardWhen(Base):
+        def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
+            gradients = super().backward(q, k, v, grad, **options)
+            return gradients | (change(gradients, q, k, v) if condition(q, k, options) else {})
+
+    return BackwardWhen
+
+
 def _bug(name: str, sentence: str, attention: Callable[[], Any], *killed_by: str) -> Mutant:
     return Mutant(name, "sigmoid_attention", sentence, _subject(attention), tuple(f"SIG-{n}" for n in killed_by))
 
@@ -911,6 +1006,18 @@ def _long(name: str, sentence: str, attention: Callable[[], Any], *killed_by: st
 def _honest(name: str, sentence: str, attention: Callable[[], Any], numerical_class: str = "") -> Mutant:
     return Mutant(name, "sigmoid_attention", sentence, _subject(attention, numerical_class), honest=True)
 
+
+_TORCH = (
+    _torch_bug("forward-with-numbers", "Forward mode is dropped without a word.", "56"),
+    _torch_bug("gradients-of-numbers", "The backward pass computes with constants.", "56"),
+    _torch_bug("inference-without-mask", "In inference mode masks are left out.", "60"),
+    _torch_bug("other-threads-without-bias", "Only the first thread has the bias.", "60"),
+    _torch_bug("same-tensor-without-key-gradient", "Where k is q it gets no gradient.", "60"),
+    _torch_bug("autocast-without-mask", "Under autocast the causal mask is left out.", "60"),
+    _torch_bug("vmap-without-mask", "Under vmap masks are left out.", "60"),
+    _torch_bug("emptied-by-backward", "The first backward pass gives up what a second one needs.", "60"),
+) if importlib.util.find_spec("torch") else ()  # fmt: skip
+"""Not where there is no torch: what cannot be made is caught by nothing."""
 
 MUTANTS: tuple[Mutant, ...] = (
     _bug("softmax", "Weights are a softmax over keys.", Softmax, "01"),
@@ -1150,6 +1257,52 @@ MUTANTS: tuple[Mutant, ...] = (
            "Queries are numbered up to 65,535, and the last of 65,536 has no output.", _last_row_lost, ("SIG-50",),
            thorough=True),
     _long("offsets-in-32-bits", "Offsets into v wrap at 2^31 elements.", OffsetsIn32Bits, "51"),
+    # The other side of a mistake that stands above, for the diagnosis.
+    _bug("no-bias", "The bias is ignored.", _changing(_always, bias=0.0), "04"),
+    _bug("causal-one-ahead", "A causal query sees one key beyond its position.",
+         _with(causal=lambda self, nq, nk: self.offset(nq, nk) <= 1), "14"),
+    _bug("last-of-group", "Shared heads get the gradient of their last query head alone.",
+         _with(sum_groups=lambda self, per_head, group: per_head[:, group - 1 :: group]), "34"),
+    _bug("backward-without-slopes", "The backward pass forgets the slopes.",
+         _changing_backward(_always, alibi_slopes=None), "33"),
+    _bug("slopes-added", "ALiBi's slopes are added.", _with(tilt=lambda self, x, slopes: Base.tilt(self, x, -slopes)), "19"),
+    _bug("slopes-added-backward", "ALiBi's slopes are added, backward.",
+         _backward_of(_with(tilt=lambda self, x, slopes: Base.tilt(self, x, -slopes))), "33"),
+    _bug("slopes-scaled", "ALiBi's slopes are scaled together with q.k.", SlopesScaled, "19"),
+    _bug("slopes-of-other-heads", "ALiBi's slopes are taken from the last head on.",
+         _with(tilt=lambda self, x, slopes: Base.tilt(self, x, slopes[..., ::-1])), "19"),
+    _bug("key-gradient-scaled-twice", "dK is scaled twice.",
+         _with(key_gradient=lambda self, ds, q, o: Base.key_gradient(self, ds, q, replace(o, scale=(o.scale or 0) ** 2))),
+         "32"),
+    _bug("query-gradient-scaled-twice", "dQ is scaled twice.",
+         _with(query_gradient=lambda self, ds, k, o: Base.query_gradient(self, ds, k, replace(o, scale=(o.scale or 0) ** 2))),
+         "31"),
+    # Two things at once, or where the function is called.
+    _bug("unseen-multiplied", "What no query sees is multiplied by 0.",
+         _with(without_unseen=lambda self, q, k, v, o: (k, v)), "55"),
+    _bug("padded-dims-without-bias-backward", "Head dims that are filled up forget the bias, backward.",
+         _changing_backward(_both(_odd_dim, _given("bias")), bias=0.0), "57"),
+    _bug("many-heads-uncausal", "With five heads or more causal masks end at the fourth.", ManyHeadsUncausal, "57"),
+    _bug("second-row-with-fewer-keys", "With fewer keys than queries every batch row has the first's values.",
+         SecondRowWithFewerKeys, "57"),
+    _bug("positive-bias-of-first-block", "A positive bias reaches the first 64 keys alone.", PositiveBiasOfFirstBlock, "57"),
+    _bug("narrow-values-without-key-gradient", "dK is 0 for narrower values and several batch rows.",
+         _backward_when(_several_rows, lambda gradients, q, k, v: {"k": gradients["k"] * (v.shape[3] >= q.shape[3])}), "57"),
+    _bug("shared-heads-of-positive-scale", "Shared heads take the size of a negative scale.", SharedHeadsOfPositiveScale,
+         "58"),
+    _bug("whole-blocks-inclusive", "Where a key length is a multiple of 64 one key more is seen.", WholeBlocksInclusive, "58"),
+    _bug("packed-odd-dims-in-one", "Packed sequences of filled-up head dims see each other.", PackedOddDimsInOne, "58"),
+    _bug("turned-gradient-with-bias", "dO is read as if it were contiguous where there is a bias.", TurnedGradientWithBias,
+         "58"),
+    _bug("window-of-many-shared-heads", "A window is left out where eight heads share keys.",
+         _changing(_both(_given("window"), lambda q, k, o: q.shape[1] >= 8 * k.shape[1]), window=None), "58"),
+    _bug("negative-slopes-dropped", "Negative slopes count as 0.",
+         _with(tilt=lambda self, x, slopes: Base.tilt(self, x, np.maximum(slopes, 0))), "59"),
+    _bug("slopes-by-row-of-shared-heads", "Shared heads take the first row's slopes, backward.", SlopesByRowOfSharedHeads,
+         "59"),
+    _bug("window-with-unaligned-slopes", "Under a window and slopes together the slopes forget the alignment.",
+         WindowUnalignedSlopes, "59"),
+    *_TORCH,
     _honest("declared-tanh", "The hardware's approximate tanh, declared.", DeclaredTanh, "fused-tanh"),
     _honest("materialised", "Scores and gradients stored in the input dtype, declared.", Materialised, "materialised"),
     _honest("prescaled", "q and k each scaled by the root of the scale and stored, declared.", Prescaled, "prescaled"),

@@ -47,6 +47,7 @@ class NumpyAttention:
             return np.concatenate(parts, axis=2)
         dtype, o = q.dtype, self.completed(q, o)
         q, k, v = (self.working(x) for x in (q, k, v))
+        k, v = self.without_unseen(q, k, v, o)
         with np.errstate(over="ignore", invalid="ignore"):
             p, _ = self.weights(q, k, o)
             out = self.weighted_sum(self.store(p, o), self.share_heads(v, q.shape[1]), o)
@@ -63,6 +64,7 @@ class NumpyAttention:
             return self.join_gradients(parts, o.alibi_slopes)
         dtype, o = q.dtype, self.completed(q, o)
         q, k, v, grad = (self.working(x) for x in (q, k, v, grad))
+        k, v = self.without_unseen(q, k, v, o)
         heads, group = q.shape[1], q.shape[1] // k.shape[1]
         keys, values = self.share_heads(k, heads), self.share_heads(v, heads)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -107,6 +109,13 @@ class NumpyAttention:
 
     def default_scale(self, q: Values) -> float:
         return AttentionOptions().scale_for(q.shape[-1])
+
+    def without_unseen(self, q: Values, k: Values, v: Values, o: NumpyOptions) -> tuple[Values, Values]:
+        """0 for what is not finite in keys and values that no query sees: 0 times it would be NaN."""
+        if np.isfinite(k).all() and np.isfinite(v).all():
+            return k, v
+        seen = np.expand_dims(self.visible(q.shape[2], k.shape[2], o).any(axis=-2), -1)
+        return np.where(seen | np.isfinite(k), k, 0).astype(k.dtype), np.where(seen | np.isfinite(v), v, 0).astype(v.dtype)
 
     def share_heads(self, x: Values, heads: int) -> Values:
         return np.repeat(x, heads // x.shape[1], axis=1)

@@ -19,6 +19,7 @@ from torch.nn.functional import logsigmoid
 
 from impls.implementation import Unsupported
 from impls.sigmoid_attention import torch_eager
+from impls.sigmoid_attention.operator import is_transformed
 from impls.sigmoid_attention.options import FAR, AttentionOptions, taking_keywords
 from impls.sigmoid_attention.unseen import without_unseen
 from impls.sigmoid_attention.validation import checked
@@ -26,6 +27,8 @@ from impls.sigmoid_attention.validation import checked
 
 def attend(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions) -> Tensor:
     """As `impls.sigmoid_attention.torch_eager.attend`. Raises Unsupported for what flex_attention's kernels do not take."""
+    if is_transformed():  # its tensors are taken out of the graph below, and their tangents with them
+        return torch_eager.attend(q, k, v, options)
     compiled = q.device.type == "cuda"
     dtype = q.dtype
     if compiled and (dtype == torch.float64 or min(q.shape[3], v.shape[3]) < 16):

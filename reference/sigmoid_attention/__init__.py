@@ -10,6 +10,7 @@ from reference.sigmoid_attention.bounds import backward_bounds, forward_bound
 from reference.sigmoid_attention.classes import NUMERICAL_CLASSES, AttentionClass, class_of
 from reference.sigmoid_attention.masks import distance, visible
 from reference.sigmoid_attention.packed import packed_backward, packed_backward_bounds, packed_forward, packed_forward_bound
+from reference.sigmoid_attention.second import second_derivatives
 from reference.sigmoid_attention.softmax import softmax_row, softmax_row_bound
 from reference.sigmoid_attention.stabilisers import layer_scale, layer_scale_gradients, qk_norm, qk_norm_gradients
 from reference.sigmoid_attention.statistical_model import FALSE_ALARM, Product, is_modelled, products
@@ -39,6 +40,7 @@ __all__ = [
     "qk_norm",
     "qk_norm_gradients",
     "scores",
+    "second_derivatives",
     "sigmoid",
     "softmax_row",
     "softmax_row_bound",

@@ -74,10 +74,6 @@ class AttentionArguments:
             name = self.name_of(option)
             if name is not None:
                 given[name] = value
-            elif not _neutral(value):
+            elif not (value is False or (option == "bias" and isinstance(value, int | float) and value == 0)):
                 raise Unsupported(f"does not accept {option}")
         return given
-
-
-def _neutral(value: Any) -> bool:
-    return isinstance(value, bool | int | float) and not value

@@ -13,7 +13,7 @@ from impls.sigmoid_attention.options import AttentionOptions
 
 Array = npt.NDArray[np.float64]
 
-LAYOUTS = ("contiguous", "transposed", "padded", "unaligned", "far", "expanded")
+LAYOUTS = ("contiguous", "transposed", "padded", "unaligned", "far", "expanded", "turned", "broadcast")
 _MIXED = {
     "mixed": {"q": "transposed", "k": "contiguous", "v": "padded"},
     "far": {"q": "contiguous", "k": "far", "v": "far", "grad": "contiguous"},
@@ -38,6 +38,8 @@ class AttentionProblem:
         padded       rows and heads apart, poison between them
         unaligned    rows one element apart, the first begun one element late: few start at a multiple of 16 bytes
         expanded     one element, every stride 0, as ``output.sum().backward()`` makes it
+        turned       the last two dimensions swapped: neighbours in a row are not neighbours in memory
+        broadcast    one batch row for all of them, with a stride of 0
         mixed        q transposed, k contiguous, v padded: no two have the same strides
         far          rows of k and v `FAR_ROW` elements apart, in memory that is reserved and, but for the rows, never touched
 
@@ -163,6 +165,11 @@ def place(shape: tuple[int, ...], layout: str) -> Placement:
     elif layout == "far":
         strides = (heads * length * FAR_ROW, length * FAR_ROW, FAR_ROW, 1)
         return Placement(2 * GUARD + (batch * heads * length - 1) * FAR_ROW + dim, strides, GUARD)
+    elif layout == "turned":
+        strides = (heads * length * dim, length * dim, 1, length)
+    elif layout == "broadcast":
+        strides = (0, length * dim, dim, 1)
+        return Placement(2 * GUARD + heads * length * dim, strides, GUARD)
     elif layout == "expanded":
         return Placement(2 * GUARD + 1, (0, 0, 0, 0), GUARD)
     else:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from conformance.sigmoid_attention.harness import torch_contexts
 from conformance.sigmoid_attention.harness.function_subject import FunctionSubject, GuardedInputs, out_of_memory
 from conformance.sigmoid_attention.harness.problem import Array, AttentionLoad, AttentionProblem, AttentionResult, place
 from impls.implementation import NotRun, Unsupported
@@ -41,32 +42,70 @@ class TorchSubject(FunctionSubject):
         return AttentionResult(self._image(out), _dtype_name(out), mutated=guarded.mutated())
 
     def _forward_backward(self, problem: AttentionProblem, before_reading: Callable[[], Any]) -> AttentionResult:
-        guarded = _TorchInputs(problem, ("q", "k", "v", "grad"), self._device, self._swapped)
-        leaves = {name: guarded.views[name].requires_grad_() for name in problem.differentiated}
-        wanted = {}
-        for name in problem.wanted:
-            if not self._arguments.accepts(name):
-                raise Unsupported(f"does not accept {name}")
-            wanted[name] = guarded.array(getattr(problem.options, name), whole=False).requires_grad_()
-        leaves |= wanted
+        guarded, leaves = self._leaves(problem)
         with torch.enable_grad(), _poisoned_allocations():
-            out = self._call(problem, guarded, wanted)
+            out = self._call(problem, guarded, leaves)
             if not out.requires_grad:
                 raise Unsupported("forward only: its output carries no gradient")
             before_reading()
             found = torch.autograd.grad(out, list(leaves.values()), guarded.views["grad"], allow_unused=True)
             before_reading()
-        gradients = dict(zip(leaves, found, strict=True))
-        for name, gradient in gradients.items():
-            if gradient is None and name in ("q", "k", "v"):
+        return self._result(problem, guarded, out, dict(zip(leaves, found, strict=True)))
+
+    def in_context(self, context: str, problem: AttentionProblem, backward: bool) -> AttentionResult:
+        """The same in one of the contexts of torch_contexts.py. Of one tensor for q, k and v the gradient is that of ``q``."""
+        guarded, leaves = self._leaves(problem)
+        inputs = guarded.views["q"], guarded.views["k"], guarded.views["v"]
+        attend = self._attend(problem, guarded, leaves)
+        grad = guarded.views["grad"] if backward else None
+        with _poisoned_allocations():
+            out, found = torch_contexts.outcome_in(context, attend, inputs, list(leaves.values()), grad)
+        names = ["q", *problem.wanted] if context == "same tensor" else list(leaves)
+        return self._result(problem, guarded, out, dict(zip(names, found, strict=False)))
+
+    def tangent(self, problem: AttentionProblem, direction: Array) -> Array:
+        """The output's derivative along a direction of q, by forward mode. Unsupported where it is refused."""
+        guarded = _TorchInputs(problem, ("q", "k", "v"), self._device, self._swapped)
+        inputs = guarded.views["q"], guarded.views["k"], guarded.views["v"]
+        return self._image(
+            torch_contexts.tangent(self._attend(problem, guarded, {}), inputs, self._like(inputs[0], direction))
+        )
+
+    def second_derivatives(self, problem: AttentionProblem, direction: Array) -> dict[str, Array]:
+        """Gradients of ``sum(dQ * direction)`` with respect to q, k, v and grad. Unsupported where they are refused."""
+        guarded = _TorchInputs(problem, ("q", "k", "v", "grad"), self._device, self._swapped)
+        inputs = guarded.views["q"], guarded.views["k"], guarded.views["v"]
+        along = self._like(inputs[0], direction)
+        attend = self._attend(problem, guarded, {})
+        found = torch_contexts.second_derivatives(attend, inputs, guarded.views["grad"], along)
+        return {name: self._image(x) for name, x in found.items()}
+
+    def _like(self, x: torch.Tensor, values: Array) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(values.swapaxes(1, 2) if self._swapped else values)).to(x)
+
+    def _leaves(self, problem: AttentionProblem) -> tuple[_TorchInputs, dict[str, torch.Tensor]]:
+        """The inputs, and those of them and of the options whose gradients are asked for."""
+        guarded = _TorchInputs(problem, ("q", "k", "v", "grad"), self._device, self._swapped)
+        leaves = {name: guarded.views[name].requires_grad_() for name in problem.differentiated}
+        for name in problem.wanted:
+            if not self._arguments.accepts(name):
+                raise Unsupported(f"does not accept {name}")
+            leaves[name] = guarded.array(getattr(problem.options, name), whole=False).requires_grad_()
+        return guarded, leaves
+
+    def _result(
+        self, problem: AttentionProblem, guarded: _TorchInputs, out: torch.Tensor, gradients: dict[str, torch.Tensor | None]
+    ) -> AttentionResult:
+        found = {name: x for name, x in gradients.items() if x is not None}
+        for name in gradients.keys() - found.keys():
+            if name in ("q", "k", "v"):
                 raise AssertionError(f"its output carries a gradient, and none reaches {name}")
-            if gradient is None:
-                raise Unsupported(f"no gradient reaches {name}")
+            raise Unsupported(f"no gradient reaches {name}")
         return AttentionResult(
             self._image(out),
             _dtype_name(out),
-            {name: self._image(x) if name in ("q", "k", "v") else _numbers(x) for name, x in gradients.items()},
-            {name: _dtype_name(gradients[name]) for name in problem.differentiated},
+            {name: self._image(x) if name in ("q", "k", "v") else _numbers(x) for name, x in found.items()},
+            {name: _dtype_name(found[name]) for name in problem.differentiated if name in found},
             guarded.mutated(),
         )
 
@@ -75,15 +114,25 @@ class TorchSubject(FunctionSubject):
         keywords = {**self._constant, **self._arguments.keywords(vars(load.options))}
         return TorchWork(self._function, keywords, self._device, self._swapped, load)
 
-    def _call(self, problem: AttentionProblem, guarded: _TorchInputs, wanted: dict[str, torch.Tensor]) -> torch.Tensor:
+    def _call(self, problem: AttentionProblem, guarded: _TorchInputs, leaves: dict[str, torch.Tensor]) -> torch.Tensor:
+        return self._attend(problem, guarded, leaves)(*(guarded.views[name] for name in ("q", "k", "v")))
+
+    def _attend(
+        self, problem: AttentionProblem, guarded: _TorchInputs, leaves: dict[str, torch.Tensor]
+    ) -> Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]:
+        """The function of q, k and v alone, with the problem's options."""
         if self._dtypes is not None and problem.dtype not in self._dtypes:
             raise NotRun(f"on a CPU it computes in {', '.join(self._dtypes)} whatever the dtype, and is tested in that alone")
-        options = guarded.options({**vars(problem.options), **wanted})
+        options = guarded.options({**vars(problem.options), **{name: leaves[name] for name in problem.wanted if leaves}})
         keywords = {**self._constant, **self._arguments.keywords(options)}
-        out = self._function(*(guarded.views[name] for name in ("q", "k", "v")), **keywords)
-        if not torch.is_tensor(out):
-            raise TypeError(f"returned {type(out).__name__}, expected one torch.Tensor: the output")
-        return out
+
+        def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+            out = self._function(q, k, v, **keywords)
+            if not torch.is_tensor(out):
+                raise TypeError(f"returned {type(out).__name__}, expected one torch.Tensor: the output")
+            return out
+
+        return attend
 
     def _image(self, x: torch.Tensor) -> Array:
         return _numbers(x.transpose(1, 2) if self._swapped and x.ndim == 4 else x)
@@ -153,10 +202,9 @@ class _TorchInputs(GuardedInputs):
             if not where.sparse:
                 buffer.fill_(torch.nan)
             view = buffer.as_strided(values.shape, where.strides, where.offset)
-            if 0 in where.strides:
-                buffer[where.offset] = float(values.flat[0])
-            else:
-                view.copy_(torch.from_numpy(np.ascontiguousarray(values)))
+            # What one place in memory holds for many is written once.
+            own = tuple(slice(0, 1) if stride == 0 else slice(None) for stride in where.strides)
+            view[own].copy_(torch.from_numpy(np.ascontiguousarray(values[own])))
             self.views[name] = view
             self.watch(name, view if where.sparse else buffer)
 

@@ -12,5 +12,7 @@ from conformance.sigmoid_attention.requirements.comparisons import REQUIREMENTS
 __all__ = ["REQUIREMENTS"]
 
 # The order of the checks decides in which dtype a case runs where it runs in one alone (engine/selection.py, Turns).
-for _family in ("definition", "masks", "inputs", "calls", "gradients", "statistics", "large", "option_gradients"):
+for _family in (
+    "definition", "masks", "inputs", "calls", "gradients", "statistics", "large", "option_gradients", "interactions",
+):  # fmt: skip
     importlib.import_module(f"{__name__}.{_family}")

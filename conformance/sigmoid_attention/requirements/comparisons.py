@@ -25,10 +25,11 @@ REQUIREMENTS = Requirements(
         "ALiBi": "19 20 37 53",
         "Grouped heads": "21 34",
         "Packed, padded": "22 47 48",
-        "Gradients": "30-33 36 40",
-        "Extreme values": "6 23 24 35",
+        "Gradients": "30-33 36 40 56",
+        "Extreme values": "6 23 24 35 55",
         "Memory": "25 26 39 49",
-        "Calls": "27-29 42 43 52 54",
+        "Calls": "27-29 42 43 54 60",
+        "Together": "52 57-59",
     },
 )
 

@@ -1,0 +1,138 @@
+"""Requirements on everything together: every two values of what implementations branch on, in sizes, options and contexts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from conformance.engine.comparison import Comparison, compare
+from conformance.engine.requirement import Level
+from conformance.sigmoid_attention import cases
+from conformance.sigmoid_attention.cases import AttentionCase
+from conformance.sigmoid_attention.harness.problem import AttentionResult, AttentionSubject
+from conformance.sigmoid_attention.interactions import context_cases, definition_cases, option_cases, reading_cases
+from conformance.sigmoid_attention.requirements.comparisons import REQUIREMENTS, gradient, output, results
+from impls.implementation import Unsupported
+from reference.rounding import format_of, gamma
+from reference.sigmoid_attention import class_of, second_derivatives
+
+REQUIREMENTS.add(
+    "SIG-57", Level.DEFINITION, "Sizes, bias, causal masks and gradients each mean the same whatever the others are.",
+    source="section 2, definition of SigmoidAttn; section 4 and Algorithm 2 (backward)",
+    catches="a path for one size that is wrong under one bias, mask or pass",
+    cases=(
+        *definition_cases(),
+        AttentionCase(id="keys-beyond-1024", heads=1, kv_heads=1, nq=3, nk=1100, bias=-7.0, backward=True),
+        AttentionCase(id="queries-beyond-1024", heads=1, kv_heads=1, nq=1100, nk=3, bias=-7.0, backward=True),
+    ),
+)(results)  # fmt: skip
+
+REQUIREMENTS.add(
+    "SIG-58", Level.INTERFACE, "Every option and memory layout means the same whatever the others are.",
+    source="section 2, definition of SigmoidAttn; kernel, docstring of flash_attn_func",
+    catches="an option that a path for another option, a size or a layout leaves out",
+    cases=option_cases(),
+)(results)  # fmt: skip
+
+REQUIREMENTS.add(
+    "SIG-59", Level.READING, "So do ALiBi, and masks of unequal lengths.",
+    source="kernel, docstring of flash_attn_func", catches="an alignment that a path for another option forgets",
+    cases=reading_cases(),
+)(results)  # fmt: skip
+
+
+@REQUIREMENTS.add(
+    "SIG-60",
+    Level.INTERFACE,
+    "The results are the same wherever the function is called: checkpointed, in a thread, twice, under autocast or vmap.",
+    source="torch: what its users do with a differentiable function",
+    catches="what is kept outside of the graph; memory given up in the first backward pass; inputs told apart by address",
+    cases=context_cases(),
+)
+def results_are_the_same_in_every_context(subject: AttentionSubject, case: AttentionCase, dtype: str) -> Iterator[Comparison]:
+    """Against the reference. Autocast and vmap may be refused."""
+    problem = cases.problem(case, dtype)
+    if case.context == "another call":
+        result = _method(subject, "interrupted")(problem, cases.problem(case.again(1), dtype), case.backward)
+    else:
+        result = _method(subject, "in_context")(case.context, problem, case.backward)
+    if case.context == "same tensor":
+        yield from _of_one_tensor(subject, case, dtype, result)
+        return
+    numerical_class = subject.numerical_class
+    if case.context == "autocast":
+        if class_of(numerical_class).activation_error or class_of(numerical_class).renormalised:
+            raise Unsupported(f"how the class {numerical_class} rounds under autocast is not known")
+        numerical_class = "materialised"  # there every product may be stored in bfloat16
+    bound = cases.output_bound(case, dtype, numerical_class)
+    yield compare("output", result.output, cases.expected_output(case, dtype), bound)
+    for name, found in result.gradients.items():
+        expected = getattr(cases.expected_gradients(case, dtype), name)
+        yield compare(
+            f"gradient of {name}", found, expected, getattr(cases.gradient_bounds(case, dtype, numerical_class), name)
+        )
+
+
+def _of_one_tensor(
+    subject: AttentionSubject, case: AttentionCase, dtype: str, result: AttentionResult
+) -> Iterator[Comparison]:
+    yield output(subject, case, dtype, result)
+    if not case.backward:
+        return
+    expected, bounds = cases.expected_gradients(case, dtype), cases.gradient_bounds(case, dtype, subject.numerical_class)
+    each = (expected.q, expected.k, expected.v)
+    bound = bounds.q + bounds.k + bounds.v
+    adding = gamma(3, format_of(dtype).unit_roundoff) * (sum(np.abs(x) for x in each) + bound)
+    yield compare("gradient of q, k and v", result.gradients["q"], np.asarray(sum(each)), bound + adding)
+    for name in case.wanted:
+        yield gradient(name, subject, case, dtype, result)
+
+
+def _method(subject: AttentionSubject, name: str) -> Any:
+    method = getattr(subject, name, None)
+    if method is None:
+        raise Unsupported(f"has no method {name}(...), see conformance/sigmoid_attention/harness/problem.py")
+    return method
+
+
+@REQUIREMENTS.add(
+    "SIG-56",
+    Level.INTERFACE,
+    "Second derivatives and forward-mode derivatives are right, or refused.",
+    source="torch: an autograd function that cannot be differentiated twice says so (once_differentiable)",
+    catches="a backward pass of numbers that autograd takes for constants; a tangent that is dropped",
+    cases=cases.BEYOND_FIRST,
+)
+def derivatives_beyond_the_first(subject: AttentionSubject, case: AttentionCase, dtype: str) -> Iterator[Comparison]:
+    """Along one direction of q. A refusal of both is unsupported."""
+    problem = cases.problem(case, dtype)
+    direction = format_of(dtype).round(np.random.default_rng(1).normal(size=problem.q.shape))
+    known = second_derivatives(
+        problem.q, problem.k, problem.v, problem.grad, direction, dtype=dtype, numerical_class=subject.numerical_class,
+        **problem.reference_options(),
+    )  # fmt: skip
+    if case.backward:
+        for name, found in _method(subject, "second_derivatives")(problem, direction).items():
+            yield compare(f"second derivative in {name}", found, *known[name])
+    else:
+        yield compare("forward-mode derivative", _method(subject, "tangent")(problem, direction), *known["tangent"])
+
+
+@REQUIREMENTS.add(
+    "SIG-55",
+    Level.READING,
+    "A NaN or an infinity in a key or a value that no query may see reaches nothing.",
+    source="reference (a masked pair has weight 0); the paper is silent, and torch's own attention multiplies it by 0",
+    catches="padding that is multiplied by a weight of 0, which makes it NaN",
+    cases=cases.UNSEEN,
+)
+def what_no_query_sees_reaches_nothing(subject: AttentionSubject, case: AttentionCase, dtype: str) -> Iterator[Comparison]:
+    """The results are those of the same call with ordinary numbers there."""
+    clean = cases.without_hidden(case)
+    problem = cases.problem(case, dtype)
+    result = subject.forward_backward(problem) if case.backward else subject.forward(problem)
+    yield output(subject, clean, dtype, result)
+    for name in result.gradients:
+        yield gradient(name, subject, clean, dtype, result)

@@ -1,0 +1,101 @@
+"""Functions on torch tensors that are right in a plain call and wrong elsewhere: mutants of how a function is called."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+
+from conformance.sigmoid_attention.harness.torch_backend import TorchSubject
+from impls.sigmoid_attention.torch_eager import attention
+
+
+def subject(name: str) -> TorchSubject:
+    """The subject of one of the functions below."""
+    return TorchSubject(globals()[name], "cpu", "", {})
+
+
+def inference_without_mask(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Any:
+    """In inference mode masks are left out."""
+    if torch.is_inference_mode_enabled():
+        options |= {"causal": False, "window": None, "key_lengths": None}
+    return attention(q, k, v, **options)
+
+
+_LOCAL = threading.local()
+_LOCAL.is_first = True
+
+
+def other_threads_without_bias(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Any:
+    """The bias is kept for each thread, and only the first has it."""
+    if not getattr(_LOCAL, "is_first", False):
+        options["bias"] = 0.0
+    return attention(q, k, v, **options)
+
+
+def same_tensor_without_key_gradient(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Any:
+    """Where k is q it is taken for a constant."""
+    return attention(q, k.detach() if k is q else k, v, **options)
+
+
+def autocast_without_mask(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Any:
+    """The kernel that autocast picks knows no causal mask."""
+    if torch.is_autocast_enabled(q.device.type):
+        q, k, options["causal"] = q.to(v.dtype), k.to(v.dtype), False
+    return attention(q, k, v, **options)
+
+
+def vmap_without_mask(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Any:
+    """The batching rule knows no masks."""
+    if torch._C._are_functorch_transforms_active():
+        options |= {"causal": False, "window": None}
+    return attention(q, k, v, **options)
+
+
+def forward_with_numbers(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Any:
+    """Forward mode is dropped: the primal values go on alone."""
+    primals = [forward_ad.unpack_dual(x).primal for x in (q, k, v)]  # type: ignore[no-untyped-call]
+    return attention(*(primals if forward_ad._current_level >= 0 else (q, k, v)), **options)
+
+
+class _OfNumbers(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, options: Any, *inputs: Tensor) -> Any:
+        ctx.options, ctx.inputs = options, inputs
+        with torch.no_grad():
+            return attention(*inputs, **options)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Any:
+        leaves = [x.detach().requires_grad_() for x in ctx.inputs]
+        with torch.enable_grad():
+            out = attention(*leaves, **ctx.options)
+        weighted = torch.autograd.grad(out, leaves, grad.detach())
+        # Right where gradients of gradients are not asked for; the sum with 0 keeps the graph that hides it.
+        return None, *(x + 0 * grad.sum() for x in weighted)
+
+
+def gradients_of_numbers(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Any:
+    """The backward pass computes with numbers that autograd takes for constants."""
+    if isinstance(options.get("bias"), Tensor) or isinstance(options.get("alibi_slopes"), Tensor):
+        return attention(q, k, v, **options)
+    return _OfNumbers.apply(options, q, k, v)  # type: ignore[no-untyped-call]
+
+
+class _Emptied(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.kept = [1.0]
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        return grad * (ctx.kept.pop() if ctx.kept else 0.0)
+
+
+def emptied_by_backward(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Any:
+    """The first backward pass gives up what a second one needs."""
+    return attention(q, k, _Emptied.apply(v), **options)  # type: ignore[no-untyped-call]

@@ -1,1 +1,0 @@
-"""Test vectors of the numeric systems, as files that any language reads."""
