@@ -38,7 +38,7 @@ SUBCOMMANDS = {
         Subcommand("diff", "A B", "say what changed between two runs", "reports:diff"),
         Subcommand("claims", "[CLAIM...]", "measure what the papers claim", "studies:claims"),
         Subcommand("curves", "[CURVE...]", "follow errors along a length", "studies:curves"),
-        Subcommand("vectors", "rig", "test vectors for any language", "vectors:main"),
+        Subcommand("vectors", "export DIR | rig", "test vectors for any language", "vectors:main"),
         Subcommand("lint", "rig|rag FILE...", "find faults in what a model wrote", "texts:lint", needs_suite=False),
         Subcommand("grammar", "NOTATION", "print the grammar of RIG for an engine", "texts:grammar", needs_suite=False),
         Subcommand("gpu", "-o DIR", "everything that needs a GPU, into one folder", "runners:gpu"),

@@ -21,7 +21,6 @@ from typing import Any
 
 from conformance.engine.harness import harness_of
 from conformance.engine.isolation import process_state_of
-from conformance.engine.probing import probed
 from impls.implementation import Implementation, Origin, PlugError, in_one_line, load_target
 from impls.systems import SYSTEM_NAMES, SYSTEMS, system_named
 
@@ -286,6 +285,8 @@ def _identify_object(loaded: Any, system: str | None, target: str, spec: str) ->
         "origin": Origin("path" if location.endswith(".py") else "module"),
         "spec": spec,
     }
+    from conformance.engine.probing import probed  # it needs the checks, and so NumPy, which a list does without
+
     return probed(Implementation(**{**defaults, **fields}), declared)
 
 

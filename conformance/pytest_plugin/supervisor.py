@@ -8,6 +8,7 @@ session is over. The parent waits. It never exits with 0 unless it was told so.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import sys
@@ -19,6 +20,8 @@ import pytest
 DIED = 3
 """The exit status of a run that died: pytest's own for an internal error."""
 
+_DEATH_SIGNAL = 1
+"""PR_SET_PDEATHSIG of Linux's prctl."""
 _PIPE = pytest.StashKey[int]()
 
 
@@ -31,6 +34,7 @@ def supervise(config: pytest.Config) -> int | None:
     told, tell = os.pipe()
     child = os.fork()
     if child == 0:
+        _die_with_parent()
         os.close(told)
         config.stash[_PIPE] = tell
         return None
@@ -58,6 +62,12 @@ def _is_wanted(config: pytest.Config) -> bool:
     suite = Path(__file__).resolve().parents[1]
     places = [Path(argument.partition("::")[0]).resolve() for argument in config.args]
     return any(place in (suite, suite.parent) or suite in place.parents for place in places)
+
+
+def _die_with_parent() -> None:
+    """End this process when the parent is killed, where the system offers that: nobody else would wait for it."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL)
 
 
 def _wait(child: int, told: int) -> int:

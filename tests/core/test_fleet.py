@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -16,9 +17,10 @@ from conformance.records.fields import RecordError
 from conformance.records.io import Run
 from conformance.records.schema import FooterRecord, HeaderRecord, MeasurementRecord, ShardsRecord, VerdictRecord
 from conformance.runners.ray_cluster import __main__ as command
+from conformance.runners.ray_cluster import cluster
 from conformance.runners.ray_cluster.merge import Done, merge
 from conformance.runners.ray_cluster.shards import JUDGE, MEASURE, MUTANTS, Plan, Shard, plan_shards, records_without
-from conformance.runners.ray_cluster.worker import run_shard
+from conformance.runners.ray_cluster.worker import FOLDERS, digest, run_shard
 from impls.systems import SYSTEMS
 from tests.reports import records_for_tests as made
 
@@ -244,6 +246,37 @@ def test_a_shard_that_never_ends_is_ended(tmp_path: Path) -> None:
     variables = {"GAUGEBLOCK_TEXT_SECONDS": "86400"}
     result = run_shard(str(ROOT), ["conformance/rag", "--quick", f"--impl=rag={plug}:parse"], 4.0, variables)
     assert (result["text"], result["tail"]) == (None, "it was not done after 4 s")
+
+
+def test_a_checkout_with_other_files_runs_no_shard(tmp_path: Path) -> None:
+    for folder in FOLDERS:
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "code.py").write_text("x = 1\n")
+    own = digest(str(tmp_path))
+    assert own == digest(str(tmp_path))
+    assert digest(str(tmp_path / "nothing")) == ""
+    (tmp_path / "impls" / "code.py").write_text("x = 2\n")
+    assert digest(str(tmp_path)) != own
+    result = run_shard(str(tmp_path), [], 4.0, {}, own)
+    assert (result["text"], result["code"]) == (None, 4)
+    assert result["tail"].startswith(f"its checkout at {tmp_path} on ")
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("127.0.0.1:9", "no cluster at '127.0.0.1:9'"),
+        ("127.0.0.1:port", "no cluster at '127.0.0.1:port'"),
+        ("no-such-host.invalid:6379", "no cluster at 'no-such-host.invalid:6379'"),
+        ("ray://127.0.0.1:10001", "needs Ray's client"),
+    ],
+)
+def test_an_address_without_a_cluster_is_told_at_once(address: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(cluster.ray, "init", lambda **_: pytest.fail("Ray would try for minutes"))
+    with pytest.raises(cluster.FleetError, match=re.escape(words)) as raised:
+        cluster._connect(address, "")
+    assert "\n" not in str(raised.value)
 
 
 def test_arguments_that_cannot_be_used_end_before_a_cluster_is_asked(capsys: pytest.CaptureFixture[str]) -> None:

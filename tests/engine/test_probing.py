@@ -70,7 +70,6 @@ def test_a_declared_feature_is_promised_and_the_others_are_still_tried(
 
 
 def test_declared_names_are_read_in_time(tmp_path: Path) -> None:
-    pytest.importorskip("torch")
     text = """
         import torch
 
@@ -139,7 +138,6 @@ def test_what_computes_in_less_than_float64_is_not_judged_there(tmp_path: Path) 
             return (torch.sigmoid(q.float() @ k.float().mT * scale + bias) @ v.float()).to(q.dtype)
         """,
     )
-    pytest.importorskip("torch")
     found = plug(f"{file}:attention")
     assert found.dtypes == ("float32", "float16", "bfloat16")
     assert "no float64 (its answers there are less exact)" in found.found[0]
@@ -173,7 +171,6 @@ OPTIMIZER = """
 
 
 def test_sixteen_bits_that_round_otherwise_are_judged_apart_by_the_class_that_fits(tmp_path: Path) -> None:
-    pytest.importorskip("torch")
     (main, apart) = plugs(f"{write(tmp_path / 'mine.py', OPTIMIZER)}:Mine")
     assert (main.dtypes, main.numerical_class) == (("float64", "float32"), "")
     assert (apart.name, apart.dtypes) == ("ademamix/mine.Mine-16bit", ("float16", "bfloat16"))

@@ -63,6 +63,8 @@ SHOWN = {
 """Blocks that nothing can run, by document and language, and why."""
 
 NOT_RUN = {
+    "./numeric_vectors": "tests/installation/test_numeric_vectors.py compiles and runs it",
+    "c++": "needs a compiler; tests/installation/test_numeric_vectors.py runs it where there is one",
     "./vectors": "compiled by the command before; tests/rig/test_rig_vectors.py compiles and runs it",
     "cc": "needs a compiler; tests/rig/test_rig_vectors.py runs it where there is one",
     "cp": "copies files that a run has written",

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections import namedtuple
+import sys
+from collections import deque, namedtuple
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from conformance.engine.check import run_check
 from conformance.engine.discovery import plug
+from conformance.engine.selection import Options, selected_cases
 from conformance.engine.time_limit import NoAnswer
 from conformance.rag.harness import subject as rag_driver
 from conformance.rig.harness import subject as driver
 from conformance.rig.harness import text as _text
+from conformance.rig.mutants import CorrectParser
 from impls.implementation import Implementation, PlugError, Unsupported
+from impls.rig import parser, strict
 from impls.rig.registry import IMPLEMENTATIONS
 from reference import rig
 
@@ -58,16 +65,73 @@ def test_every_listed_parser_that_is_installed_reads_the_example(implementation:
     dict(zip(("query", "value", "start", "end"), EXPECTED[0], strict=True)),
     SimpleNamespace(query=EXPECTED[0][0], value=EXPECTED[0][1], start=91, end=175, more=1),
     namedtuple("Spanned", "start end query value")(91, 175, *EXPECTED[0][:2]),
-], ids=["tuple", "list", "mapping", "object", "named-tuple-in-another-order"])  # fmt: skip
-def test_an_annotation_has_five_shapes(item: Any) -> None:
+    (*EXPECTED[0][:2], (91, 175)),
+    {"query": EXPECTED[0][0], "value": EXPECTED[0][1], "span": range(91, 175)},
+    SimpleNamespace(query=EXPECTED[0][0], value=EXPECTED[0][1], span=SimpleNamespace(start=91, end=175)),
+    PATTERN.search(rig.EXAMPLE),
+], ids=[
+    "tuple", "list", "mapping", "object", "named-tuple-in-another-order", "tuple-with-span", "mapping-with-span",
+    "object-with-span", "match",
+])  # fmt: skip
+def test_an_annotation_has_many_shapes(item: Any) -> None:
     assert subject(lambda text: [item]).parse(rig.EXAMPLE) == EXPECTED
     assert subject(lambda text: (item,)).parse(rig.EXAMPLE) == EXPECTED
+    assert subject(lambda text: (each for each in [item])).parse(rig.EXAMPLE) == EXPECTED
+    assert subject(lambda text: {"annotations": [item]}).parse(rig.EXAMPLE) == EXPECTED
+
+
+def counted(codec: str, width: int) -> Any:
+    def parse(text: str) -> Any:
+        for query, value, *span in strict.find_annotations(text):
+            start, end = (len(text[:at].encode(codec, "surrogatepass")) // width for at in span)
+            yield {"query": query, "value": value, "start": start, "end": end}
+
+    return parse
+
+
+HONEST = {
+    "generator": lambda text: iter(strict.find_annotations(text)),
+    "events": lambda text: parser.find_annotations(text),
+    "dataclass": lambda text: [SpannedAnnotation(q, v, range(s, e)) for q, v, s, e in strict.find_annotations(text)],
+    "matches": lambda text: list(CorrectParser().pattern.finditer(text)),
+    "result": lambda text: SimpleNamespace(annotations=strict.find_annotations(text), text=text),
+    "bytes of UTF-8": counted("utf-8", 1),
+    "units of UTF-16": counted("utf-16-le", 2),
+}
+
+
+@dataclass(frozen=True)
+class SpannedAnnotation:
+    query: str
+    value: str
+    span: range
+
+
+@pytest.mark.parametrize("how", HONEST)
+def test_a_right_parser_is_accused_of_nothing_whatever_it_returns(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mine", SimpleNamespace(parse=HONEST[how]))
+    implementation = plug("mine:parse")
+    assert implementation.system == "rig"
+    assert ("offsets" in implementation.settings) is (how == implementation.summary.partition("count ")[2].split(",")[0])
+    connected = driver.connect(implementation, "cpu")
+    for check, case, dtype in selected_cases("rig", Options(quick=True)):
+        with suppress(Unsupported):
+            assert all(comparison.passed for comparison in run_check(check, connected, case, dtype)), check.requirement
+
+
+@pytest.mark.parametrize("parse", [
+    lambda text: iter(["a?"]), lambda text: ("a?",), lambda text: {"queries": ["a?"]}, lambda text: deque(["a?"]),
+    lambda text: SimpleNamespace(queries=("a?",)),
+])  # fmt: skip
+def test_queries_come_in_many_shapes(parse: Any) -> None:
+    assert rag_driver.RagSubject(SimpleNamespace(parse=parse)).parse("a?") == ["a?"]
 
 
 @pytest.mark.parametrize(("answer", "message"), [
     (None, "found None"),
     ("text", "found 'text' \\(str\\), expected a list"),
-    (iter([]), "list_iterator"),
+    ({"q": "v"}, "found {'q': 'v'} \\(dict\\), expected a list"),
+    ([("q", "v", 3)], "expected two integers"),
     ([("q", "v")], "expected \\(query, value, start, end\\)"),
     ([("q", None, 0, 1)], "expected two strings"),
     ([("q", "v", 0.5, 1)], "expected two integers"),

@@ -1,5 +1,8 @@
 """Connect parsers of RIG annotations to the checks: ``parse(text)`` gives (query, value, start, end) in code points.
 
+The answer may be a list, a tuple or an iterator of tuples, mappings, objects with such attributes (or with ``span``) or
+matches of two groups. Offsets in bytes or in UTF-16 units are found out by trying, where nothing is declared.
+
 A function ``parse(text)`` is enough; so is ``resolve(text, fetch)``. An object (or a class without required arguments) may
 offer more; each is a feature word:
 
@@ -29,7 +32,7 @@ from __future__ import annotations
 import inspect
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, Protocol
 
 from conformance.rig.harness import text as _text
@@ -212,7 +215,7 @@ class CheckedStream(_LimitedReader[Found]):
         self._offsets = offsets
 
     def _items(self, answer: Any) -> list[str | Found]:
-        if not isinstance(answer, (list, tuple)):
+        if not isinstance(answer, (list, tuple, Iterator)):
             raise AnswerError(f"found {_text.describe(answer)}, expected a list of strings and (query, value, start, end)")
         return [
             item if isinstance(item, str) else _converted([as_found(item)], self._fed, self._offsets)[0] for item in answer

@@ -10,9 +10,11 @@ import contextlib
 import inspect
 import operator
 import os
+import re
 import shlex
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
 from conformance.engine.command import Command
@@ -20,7 +22,7 @@ from conformance.engine.time_limit import NoAnswer
 from conformance.engine.time_limit import TimeLimitExceeded as TimeLimitExceeded
 from conformance.engine.time_limit import time_limit as time_limit
 from impls.implementation import Implementation, PlugError, Unsupported, load_target
-from reference.rig import EXAMPLE
+from reference import rig
 
 Item = TypeVar("Item")
 Found = tuple[str, str, int, int]
@@ -29,7 +31,6 @@ Found = tuple[str, str, int, int]
 FUNCTION, OBJECT, COMMAND = "function", "object", "command"
 """Protocols: a ``parse(text)``; an object (or a class without required arguments) with ``parse`` and more; a process."""
 
-_FIELDS = ("query", "value", "start", "end")
 _NEVER_TEXT = {"params", "parameters", "learning_rate", "lr", "named_parameters", "model", "module", "schedule"}
 """Names of a first parameter that is no text: calling such a function with a text would say nothing."""
 
@@ -65,7 +66,8 @@ class TextSubject(ABC, Generic[Item]):
             raise NoAnswer(f"not asked, since it did not answer {self._silences} times before")
         try:
             with time_limit(self._seconds):
-                return self.raw_parse()(text)
+                answer = self.raw_parse()(text)
+                return list(answer) if isinstance(answer, Iterator) else answer
         except NoAnswer:
             self._silences += 1
             raise
@@ -121,17 +123,11 @@ def method(parser: Any, *names: str) -> Callable[..., Any] | None:
 
 
 def as_found(item: Any) -> Found:
-    """One annotation, from a tuple, a list, a mapping, or an object with those attributes; AnswerError where it is none."""
-    if isinstance(item, Mapping) and all(field in item for field in _FIELDS):
-        values = [item[field] for field in _FIELDS]
-    elif all(hasattr(item, field) for field in _FIELDS):
-        # Before tuples: a named tuple may have the four in another order.
-        values = [getattr(item, field) for field in _FIELDS]
-    elif isinstance(item, (tuple, list)) and len(item) == len(_FIELDS):
-        values = list(item)
-    else:
-        raise AnswerError(f"found {describe(item)} as an annotation, expected (query, value, start, end)")
-    query, value, start, end = values
+    """One annotation; AnswerError where it is none.
+
+    A tuple or a list of four, or of three with a span; a mapping, or an object with such attributes; a match of two groups.
+    """
+    query, value, start, end = _fields(item)
     if not isinstance(query, str) or not isinstance(value, str):
         raise AnswerError(f"found query {query!r} and value {value!r}, expected two strings")
     if isinstance(start, bool) or isinstance(end, bool):
@@ -143,18 +139,66 @@ def as_found(item: Any) -> Found:
         raise AnswerError(f"found the span {start!r} to {end!r}, expected two integers") from None
 
 
+def _fields(item: Any) -> tuple[Any, Any, Any, Any]:
+    if isinstance(item, re.Match) and item.re.groups == 2:
+        return item[1], item[2], *item.span()
+    given = item if isinstance(item, Mapping) else _Attributes(item)
+    if "query" in given and "value" in given:
+        # Before tuples: a named tuple may have them in another order.
+        if "start" in given and "end" in given:
+            return given["query"], given["value"], given["start"], given["end"]
+        if "span" in given:
+            return given["query"], given["value"], *_ends(given["span"])
+    elif isinstance(item, (tuple, list)) and len(item) == 4:
+        return item[0], item[1], item[2], item[3]
+    elif isinstance(item, (tuple, list)) and len(item) == 3:
+        return item[0], item[1], *_ends(item[2])
+    raise AnswerError(f"found {describe(item)} as an annotation, expected (query, value, start, end)")
+
+
+def _ends(span: Any) -> tuple[Any, Any]:
+    """Start and end of a span: a pair, a slice or a range, or an object that has them."""
+    if isinstance(span, (tuple, list)) and len(span) == 2:
+        return span[0], span[1]
+    return getattr(span, "start", span), getattr(span, "stop", getattr(span, "end", None))
+
+
+class _Attributes:
+    """The attributes of an object as a mapping."""
+
+    def __init__(self, item: object) -> None:
+        self._item = item
+
+    def __contains__(self, name: str) -> bool:
+        return hasattr(self._item, name)
+
+    def __getitem__(self, name: str) -> Any:
+        return getattr(self._item, name)
+
+
+def _items(answer: Any, key: str) -> list[Any] | None:
+    """The items of an answer: a list, a tuple or an iterator, alone or as ``key`` of a mapping or an object; else None."""
+    if isinstance(answer, Mapping) and key in answer:
+        answer = answer[key]
+    elif not callable(held := getattr(answer, key, None)) and held is not None:
+        answer = held
+    return list(answer) if isinstance(answer, (list, tuple, deque, Iterator)) else None
+
+
 def as_annotations(answer: Any) -> list[Found]:
     """A parser's whole answer for RIG; AnswerError where it is none."""
-    if not isinstance(answer, (list, tuple)):
+    items = _items(answer, "annotations")
+    if items is None:
         raise AnswerError(f"found {describe(answer)}, expected a list of (query, value, start, end)")
-    return [as_found(item) for item in answer]
+    return [as_found(item) for item in items]
 
 
 def as_queries(answer: Any) -> list[str]:
     """A parser's whole answer for RAG; AnswerError where it is none."""
-    if not isinstance(answer, (list, tuple)) or not all(isinstance(item, str) for item in answer):
+    items = _items(answer, "queries")
+    if items is None or not all(isinstance(item, str) for item in items):
         raise AnswerError(f"found {describe(answer)}, expected a list of strings")
-    return [str.__str__(item) for item in answer]
+    return [str.__str__(item) for item in items]
 
 
 def answered(answer: Mapping[str, Any], key: str) -> Any:
@@ -190,13 +234,14 @@ def recognise_as(system: str, loaded: Any, name: str, features: Mapping[str, tup
         return None
     try:
         with time_limit(seconds_for({})):
-            answer = parser.parse(EXAMPLE)
+            answer = parser.parse(rig.EXAMPLE)
+            answer = list(answer) if isinstance(answer, Iterator) else answer
     except KeyboardInterrupt:
         raise
     except BaseException as error:
         raise PlugError(
             f"{name} raised {type(error).__name__}: {error} when asked to parse the example document; expected a list of "
-            f"(query, value, start, end) for rig or of strings for rag; make it parse {EXAMPLE[-60:]!r} first"
+            f"(query, value, start, end) for rig or of strings for rag; make it parse {rig.EXAMPLE[-60:]!r} first"
         ) from None
     fits = []
     for fitting, convert in (("rig", as_annotations), ("rag", as_queries)):
@@ -213,7 +258,30 @@ def recognise_as(system: str, loaded: Any, name: str, features: Mapping[str, tup
     if system not in fits:
         return None
     offered = frozenset(feature for feature, names in features.items() if method(parser, *names))
-    return {"protocol": protocol, "dtypes": (), "devices": ("cpu",), "features": offered}
+    found = {"protocol": protocol, "dtypes": (), "devices": ("cpu",), "features": offered}
+    unit = _unit_of(parser) if system == "rig" else ""
+    if unit:
+        found["settings"] = {"offsets": unit}
+        found["summary"] = f"{name}. Its offsets count {_UNITS[unit]}, as it answered when it was tried."
+    return found
+
+
+_UNITS = {"utf8": "bytes of UTF-8", "utf16": "units of UTF-16"}
+_TRIED = "\u00e9\U0001f600 " + rig.EXAMPLE
+"""A text in which each unit gives other offsets."""
+
+
+def _unit_of(parser: Any) -> str:
+    """The unit other than code points in which the parser counts; "" where it counts in them, or in none that is known."""
+    try:
+        with time_limit(seconds_for({})):
+            found = as_annotations(parser.parse(_TRIED))
+    except Exception:
+        return ""
+    (expected,) = rig.annotations(_TRIED)
+    ends = expected.span.start, expected.span.end
+    known = {unit: tuple(rig.length_in(unit, _TRIED[:end]) for end in ends) for unit in _UNITS}
+    return next((unit for unit, each in known.items() if [each] == [item[2:] for item in found]), "")
 
 
 def _as_parser(loaded: Any) -> tuple[str, Any]:

@@ -5,7 +5,9 @@ Ray itself retries nothing. A lost shard is submitted again as a new task, so th
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import socket
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
@@ -21,13 +23,15 @@ from conformance.records import io as records
 from conformance.records.fields import Record, RecordError
 from conformance.runners.ray_cluster.merge import Done
 from conformance.runners.ray_cluster.shards import MEASURE, MUTANTS, Plan, Shard, records_without
+from conformance.runners.ray_cluster.worker import OTHER_CHECKOUT, USAGE, digest
 from impls.implementation import in_one_line
 
 ROOT = Path(__file__).resolve().parent.parent.parent.parent
 RESULTS = (0, 1, 5)
 """pytest's exit codes for all passed, some failed, and nothing to do: each of them is a result."""
-USAGE = 4
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+REACH_S = 5.0
+"""Within so many seconds, something must listen at the cluster's address."""
 NOT_SENT = [".git", ".venv", "reports/published", "reports/latest", "**/__pycache__", ".mypy_cache", ".hypothesis"]
 
 
@@ -58,11 +62,31 @@ def _connect(address: str, checkout: str) -> None:
         # A new cluster, although another may run on this machine.
         ray.init(address="local", include_dashboard=False, **settings)
         return
+    _reach(address)
     if not checkout:
         settings["runtime_env"] = {"working_dir": str(ROOT), "excludes": NOT_SENT}
     try:
         ray.init(address=address, **settings)
     except (ConnectionError, ValueError, RuntimeError) as error:
+        raise FleetError(
+            f"no cluster at {address!r}: {in_one_line(str(error))}; expected 'local', 'auto', HOST:PORT or ray://HOST:PORT"
+        ) from error
+
+
+def _reach(address: str) -> None:
+    """FleetError where nothing listens at HOST:PORT; Ray itself would try for minutes."""
+    is_client = address.startswith("ray://")
+    if is_client and importlib.util.find_spec("grpc") is None:
+        raise FleetError(
+            f"{address!r} needs Ray's client: python -m pip install -c constraints.txt 'ray[client]'; or give HOST:PORT of a "
+            "cluster that this machine is part of"
+        )
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon:
+        return  # auto, or a word that Ray refuses at once
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=REACH_S).close()
+    except (OSError, ValueError, OverflowError) as error:
         raise FleetError(
             f"no cluster at {address!r}: {in_one_line(str(error))}; expected 'local', 'auto', HOST:PORT or ray://HOST:PORT"
         ) from error
@@ -81,7 +105,7 @@ class _Fleet:
         self.impossible_since: dict[Shard, float] = {}
         root = plan.checkout or (str(ROOT) if plan.address == "local" else "")
         threads = {name: os.environ[name] for name in THREADS if name in os.environ}
-        timeout = plan.timeout_s
+        timeout, expected = plan.timeout_s, digest(str(ROOT))
 
         # Defined here, so that Ray sends it by value: a node must be told where the checkout is before it can import it.
         def task(arguments: tuple[str, ...]) -> dict[str, Any]:
@@ -93,7 +117,7 @@ class _Fleet:
                 sys.path.insert(0, place)
             from conformance.runners.ray_cluster.worker import run_shard
 
-            return run_shard(place, arguments, timeout, threads)
+            return run_shard(place, arguments, timeout, threads, expected)
 
         self.task = ray.remote(max_retries=0)(task)
 
@@ -144,7 +168,10 @@ class _Fleet:
             self._lost(attempt, _cause(error))
             return
         if result["code"] == USAGE:
-            raise FleetError(f"{attempt.shard.title}: pytest refused its arguments: {in_one_line(result['tail'])}")
+            said = in_one_line(result["tail"])
+            if said.startswith(OTHER_CHECKOUT):
+                raise FleetError(f"{attempt.shard.title}: {said}")
+            raise FleetError(f"{attempt.shard.title}: pytest refused its arguments: {said}")
         if result["code"] not in RESULTS or result["text"] is None:
             self._lost(attempt, f"pytest ended with {result['code']} and left no records: {result['tail'][-300:]}")
             return

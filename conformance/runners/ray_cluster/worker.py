@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import hashlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -19,16 +21,39 @@ from typing import Any
 
 TAIL = 2000
 """Characters at the end of the output that are kept for error messages."""
+USAGE = 4
+"""pytest's exit code for arguments that cannot be used."""
 _DIES_WITH_PARENT = 1
 
 
-def run_shard(root: str, arguments: Sequence[str], timeout_s: float, threads: Mapping[str, str]) -> dict[str, Any]:
-    """Run pytest on ``arguments`` in the checkout ``root``.
+OTHER_CHECKOUT = "its checkout"
+"""How the ``tail`` begins where the shard was not run since the node has other files."""
+FOLDERS = ("reference", "impls", "conformance")
+
+
+def digest(root: str) -> str:
+    """SHA-256 of the suite's files in a checkout, with their names; empty where there is no suite."""
+    found = hashlib.sha256()
+    files = [file for folder in FOLDERS for file in Path(root, folder).rglob("*") if file.is_file() and file.suffix != ".pyc"]
+    for file in sorted(files):
+        found.update(str(file.relative_to(root)).encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
+    return found.hexdigest() if files else ""
+
+
+def run_shard(
+    root: str, arguments: Sequence[str], timeout_s: float, threads: Mapping[str, str], expected: str = ""
+) -> dict[str, Any]:
+    """Run pytest on ``arguments`` in the checkout ``root``, if that has the ``expected`` digest.
 
     Gives ``text``, the record file or None, ``code``, ``seconds`` and ``tail``. ``threads`` are the settings of thread
     counts to run with: those of the cluster would change the last digit of margins.
     """
     started = time.monotonic()
+    if expected and digest(root) != expected:
+        tail = (
+            f"{OTHER_CHECKOUT} at {root} on {socket.gethostname()} has other files than the one that leads the run; update it"
+        )
+        return {"text": None, "code": USAGE, "seconds": 0.0, "tail": tail}
     environment = {
         name: value
         for name, value in os.environ.items()

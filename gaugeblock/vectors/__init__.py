@@ -1,0 +1,1 @@
+"""Test vectors of the numeric systems, as files that any language reads."""
