@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from conformance.records.level_verdicts import LevelVerdict, is_as_authors
+from conformance.engine.diagnosis import ranked
+from conformance.records.level_verdicts import AS_THE_AUTHORS, LevelVerdict
 from conformance.records.schema import RED, Level, MeasurementRecord, SystemRecord, Verdict, VerdictRecord
 from reports.anchors import finding, implementation_page, system_page
 from reports.document import (
@@ -40,6 +41,7 @@ from reports.ranking import (
     requirement_named,
     short_name,
 )
+from reports.sections.findings import mistakes
 from reports.sections.matrix import signs
 
 NOTHING = "The records name no implementation, so there is nothing to choose from."
@@ -172,10 +174,10 @@ def clause(evidence: Evidence, row: RankingRow, verdict: LevelVerdict) -> Inline
     """What is wrong at one level, in one clause: the mistakes that failures resemble, or the first requirement not met."""
     if verdict.counts.get(Verdict.PASS, 0) + verdict.counts.get(Verdict.FAIL, 0) == 0:
         return "it crashes in every case that was judged (", _links(row, verdict.broken), ")"
-    failed = [r for r in evidence.judgements_of(row.implementation.name) if r.requirement in verdict.broken]
-    dtypes = {result.dtype for result in failed if result.verdict in RED}
+    results = evidence.judgements_of(row.implementation.name)
+    dtypes = {result.dtype for result in results if result.requirement in verdict.broken and result.verdict in RED}
     where = "" if row.dtype in dtypes else f" (in {listing(sorted(dtypes))} alone)"
-    mistakes = likeliest(failed)
+    mistakes = likeliest(results, verdict.broken)
     if mistakes:
         named = [id_ for _, ids in mistakes for id_ in ids]
         rest = [id_ for id_ in verdict.broken if id_ not in named]
@@ -191,15 +193,21 @@ def clause(evidence: Evidence, row: RankingRow, verdict: LevelVerdict) -> Inline
     return f"{verb} “{statement}” (", _links(row, verdict.broken), f"){where}"
 
 
-def likeliest(results: Sequence[VerdictRecord]) -> list[tuple[str, list[str]]]:
-    """The mistakes that most failures resemble, each with its requirements; what the authors' code does as well comes last."""
-    groups: dict[tuple[bool, str], list[str]] = {}
-    for result in results:
-        sentence = result.resembles.partition(": ")[2].rstrip(".")
-        if result.verdict is Verdict.FAIL and sentence:
-            groups.setdefault((is_as_authors(result), sentence), []).append(result.requirement)
-    ordered = sorted(groups.items(), key=lambda item: (item[0][0], -len(item[1]), item[0][1]))
-    return [(sentence, sorted(set(ids))) for (_, sentence), ids in ordered[:SHOWN_MISTAKES]]
+def likeliest(results: Sequence[VerdictRecord], broken: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """The mistakes that explain most failures of these requirements, each with those that it explains.
+
+    What the authors' code does as well comes last. Records of before candidates name one mistake for each failure.
+    """
+    failed = [result for result in results if result.verdict is Verdict.FAIL and result.requirement in broken]
+    causes = {cause.mutant: cause.sentence.rstrip(".") for cause in ranked(results)}
+    groups: dict[str, list[str]] = {}
+    for result in failed:
+        told = [causes[name] for name in result.candidates if name in causes]
+        told += [] if result.candidates else [sentence.rstrip(".") for _, sentence in mistakes(result)][:1]
+        for sentence in filter(None, told):
+            groups.setdefault(sentence, []).append(result.requirement)
+    ordered = sorted(groups.items(), key=lambda item: (AS_THE_AUTHORS in item[0], -len(item[1]), item[0]))
+    return [(sentence, sorted(set(ids))) for sentence, ids in ordered[:SHOWN_MISTAKES]]
 
 
 def _links(row: RankingRow, ids: Sequence[str]) -> Inline:

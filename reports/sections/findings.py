@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from conformance.records.level_verdicts import is_as_authors
-from conformance.records.schema import JUDGED, Level, SystemRecord, Verdict, VerdictRecord
+from conformance.records.schema import JUDGED, RED, Level, SystemRecord, Verdict, VerdictRecord
 from reports.anchors import finding, implementation_page
 from reports.document import (
     Block,
@@ -23,7 +23,7 @@ from reports.document import (
     page,
 )
 from reports.evidence import Evidence
-from reports.numbers import count, margin
+from reports.numbers import count, listing, margin
 from reports.ranking import RankingRow, of_requirement, ranking, requirement_named, worst_first
 from reports.report_index import WriteUp, lines_of
 from reports.sections.releases import fixed_in
@@ -65,6 +65,8 @@ def _lines(evidence: Evidence, system: SystemRecord, row: RankingRow, written: S
         for id_ in verdict.broken:
             fixed = fixed_in(evidence, each, id_)
             status = f"fixed in {fixed}" if fixed else f"found in {each.version}" if each.version else "found"
+            red = [r for r in of_requirement(evidence.judgements_of(each.name), id_) if r.verdict in RED]
+            status += ", known" if all(result.known for result in red) else ""
             texts = [text for text in written if text.tells(each.slug, id_)]
             told = joined(", ", [Link(text.short, text.path) for text in texts])
             link = Link(id_, page(implementation_page(each.name), finding(each.name, id_)))
@@ -126,11 +128,14 @@ def _finding(evidence: Evidence, row: RankingRow, id_: str, results: list[Verdic
     said.append(f"Of {count(len(judged), 'judged case')}, {' and '.join(numbers)}.")
     if failed and worst.margin is not None:
         said.append(inline("Worst margin {}.", Strong(margin(worst.margin))))
+    known = {result.known for result in (*failed, *crashed)}
+    if "" not in known:
+        said.append(f"Known: {'; '.join(sorted(known)).rstrip('.')}.")
     if failed and all(map(is_as_authors, failed)):
         said.append("The code published with the paper does the same.")
     if worst.resembles:
-        sentence = worst.resembles.partition(": ")[2] or worst.resembles
-        said.append(f"It looks like this mistake: “{sentence.rstrip('.')}”.")
+        found = [f"“{sentence.rstrip('.')}”" for _, sentence in mistakes(worst)]
+        said.append(f"It looks like {'this mistake' if len(found) == 1 else 'one of these mistakes'}: {listing(found, 'or')}.")
     if not failed and worst.message:
         said.append(inline("It raises {}.", Code(worst.message)))
     said += [f"Source: {requirement.source}."] if requirement.source else []
@@ -153,6 +158,12 @@ def _worst(result: VerdictRecord, kind: str, place: Inline, catches: str = "", a
     return [*command, Details(f"The {kind.lower()} in numbers", [Table([kind, place], facts), *also])]
 
 
+def mistakes(result: VerdictRecord) -> list[tuple[str, str]]:
+    """The mutants, with their sentences, that a failure resembles."""
+    parts = (part.partition(": ") for part in result.resembles.split("; or "))
+    return [(name, sentence or name) for name, colon, sentence in parts if colon or not result.candidates]
+
+
 def _case(result: VerdictRecord) -> tuple[str, str, str]:
     return result.case, result.dtype, result.device
 
@@ -163,7 +174,6 @@ def _codes(*words: str) -> Inline:
 
 def _facts(worst: VerdictRecord) -> list[list[Inline]]:
     values = worst.got or worst.expected
-    name, colon, sentence = worst.resembles.partition(": ")
     facts: list[tuple[object, str, Inline]] = [
         (worst.quantity, "Quantity", (Code(worst.quantity), (" at ", Code(worst.worst)) if worst.worst else "")),
         (values, "Got", Code(worst.got)),
@@ -171,6 +181,6 @@ def _facts(worst: VerdictRecord) -> list[list[Inline]]:
         (worst.bound, "Allowed error", Code(worst.bound)),
         (worst.margin is not None, "Margin", Strong(margin(worst.margin))),
         (worst.message, "Message", Code(worst.message)),
-        (worst.resembles, "Resembles", (Code(name), f"{colon}{sentence}")),
+        (worst.resembles, "Resembles", joined("; or ", [(Code(name), f": {sentence}") for name, sentence in mistakes(worst)])),
     ]
     return [[title, shown] for there, title, shown in facts if there] or [["Verdict", worst.verdict.value]]

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from conformance.engine.mutation import mutants_of
 from conformance.records.schema import Verdict, VerdictRecord
 from reports.anchors import finding
 from reports.merge import load
@@ -372,11 +373,36 @@ def test_each_level_has_a_sign_and_a_verdict_of_its_own(tmp_path: Path) -> None:
     assert "reading`](pages/ademamix.reading.md) 1.0: not met" not in pages["README"]
 
 
+def test_the_mistake_that_explains_most_failures_is_named(tmp_path: Path) -> None:
+    mutant = next(each for each in mutants_of("ademamix") if "ADM-09" in each.killed_by and not each.honest)
+    other = next(each for each in mutants_of("ademamix") if each.name != mutant.name and not each.honest)
+    body = judged("torch", *((f"ADM-0{n}", "a", PASS, "") for n in range(1, 6)))
+    for case, names in (("a", (mutant.name,)), ("b", (mutant.name, other.name)), ("c", (mutant.name,))):
+        words = f"{other.name}: {other.sentence}; or {mutant.name}: {mutant.sentence}; or 4 more"
+        body += judged("torch", ("ADM-09", case, FAIL, words), candidates=names)
+    pages = pages_of(tmp_path, body)
+    assert "It looks like one of these mistakes: “" in pages["pages/ademamix.torch"]
+    assert "4 more" not in pages["pages/ademamix.torch"]
+    sentence = re.escape(mutant.sentence.rstrip("."))
+    assert re.search(rf"it looks like “{sentence}” \(\[ADM-09\]", pages["README"].replace("&#42;", "*"))
+    assert other.sentence.rstrip(".") not in pages["README"]
+
+
+def test_what_is_known_is_said_to_be(tmp_path: Path) -> None:
+    body = judged("torch", ("ADM-09", "a", FAIL, "")) + [
+        {**line, "known": "it is being mended"} for line in judged("torch", ("ADM-10", "a", FAIL, ""))
+    ]
+    pages = pages_of(tmp_path, body)
+    assert "Known: it is being mended." in pages["pages/ademamix.torch"]
+    assert [line.count(", known") for line in pages["pages/findings"].split("\n") if "`torch`" in line] == [0, 1]
+
+
 def test_what_was_hardly_judged_in_a_dtype_has_no_rank(tmp_path: Path) -> None:
     cases = [(f"ADM-0{n}", "a", PASS, "") for n in range(1, 8)]
     body = judged("whole", *cases) + judged("sliver", *cases[:2], *((id_, "a", UNSUPPORTED, "") for id_, *_ in cases[2:]))
     body += [{**line, "dtype": "bfloat16", "margin": 0.01} for line in judged("narrow", *cases)]
-    names = ["whole", "sliver", "narrow"]
+    body += [{**line, "dtype": "bfloat16"} for line in judged("elsewhere", *cases)] + judged("elsewhere", *cases[:2])
+    names = ["whole", "sliver", "narrow", "elsewhere"]
     pages = pages_of(tmp_path, body, implementations=[made.implementation(f"ademamix/{name}") for name in names])
     ranked = section(pages["pages/ademamix"], "Ranking")
     lines = [squeezed(line) for line in ranked.split("\n") if line.startswith("| ")]
@@ -384,6 +410,8 @@ def test_what_was_hardly_judged_in_a_dtype_has_no_rank(tmp_path: Path) -> None:
     assert found["whole"].startswith("| 1 |")
     assert found["narrow"].startswith("| - |")
     assert "| computes the paper | - | - |" in found["narrow"]
+    assert found["elsewhere"].startswith("| - |")
+    assert "| computes the paper | 0.500 | 28.6 % |" in found["elsewhere"]
     assert found["sliver"].startswith("| - |")
     assert "| **partly judged** | 0.500 | 28.6 % |" in found["sliver"]
 
