@@ -20,6 +20,7 @@ def result(name: str, requirement: str, verdict: Verdict, **fields: str) -> Verd
 def test_one_line_each_by_system_and_who_was_not_judged_by_reason() -> None:
     missing = "needs jax, not installed here"
     results = [
+        result("rag/official", "RAG-01", Verdict.PASS),
         result("rig/right", "RIG-01", Verdict.PASS),
         result("rig/right", "RIG-32", Verdict.PASS),
         *(result("rig/right", "RIG-32", Verdict.UNSUPPORTED, case=f"case-{n}") for n in range(4)),
@@ -32,11 +33,12 @@ def test_one_line_each_by_system_and_who_was_not_judged_by_reason() -> None:
         result("ademamix/k", "ADM-01", Verdict.FAIL, known="ADM-01"),
     ]
     assert verdict_table(results, LEVELS) == [
-        "            definition              interface     robustness  reading  judged",
-        "ademamix/a  differs 1/1 as authors  -             -           -        1 of 1",
-        "ademamix/k  differs 1/1 known       -             -           -        1 of 1",
-        "rig/right   conforms                partly, 20 %  -           -        2 of 6",
-        "rig/wrong   differs 1/1             errors 1/1    -           -        2 of 2",
+        "              definition              interface     robustness  reading  judged",
+        "ademamix/a    differs 1/1 as authors  -             -           -        1 of 1",
+        "ademamix/k    differs 1/1 known       -             -           -        1 of 1",
+        "rig/right     conforms                partly, 20 %  -           -        2 of 6",
+        "rig/wrong     differs 1/1             errors 1/1    -           -        2 of 2",
+        "rag/official  conforms                -             -           -        1 of 1",
         f"not judged: ademamix/b, ademamix/d: {missing}",
         "not judged: ademamix/c: needs a device",
     ]
