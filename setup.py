@@ -68,10 +68,10 @@ class BuildMoved(build_py):
 class EditInPlace(editable_wheel):
     """An editable install is the checkout itself, in a ``.pth`` file that editors and type checkers follow too."""
 
-    def run(self) -> None:
+    def finalize_options(self) -> None:
         self.distribution.packages = [*OWN, *MOVED]
         self.distribution.package_dir = {"": "."}
-        super().run()
+        super().finalize_options()
 
 
 setup(

@@ -96,7 +96,7 @@ def run(name: str, arguments: Sequence[str]) -> int:
         raise CannotRun(f"no such command{f'; did you mean {near[0]}?' if near else ''} See gaugeblock --help")
     subcommand = SUBCOMMANDS[name]
     for module in SUITE_EXTRA if subcommand.needs_suite else ():
-        need(module, by=f"gaugeblock {name}", extra="suite")
+        need(module, by="it", extra="suite")
     # What a user names is looked for in the working folder; in a checkout our own folders come before theirs.
     sys.path[:0] = [str(folder) for folder in (CHECKOUT, Path.cwd()) if folder]
     module, _, function = subcommand.target.partition(":")

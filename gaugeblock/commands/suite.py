@@ -120,7 +120,7 @@ def list_all(arguments: Sequence[str]) -> int:
 def run_suite(*arguments: str) -> int:
     """Run the suite's tests with these pytest arguments; returns pytest's exit code."""
     settings = SUITE / ("pyproject.toml" if CHECKOUT is not None else "pytest.ini")
-    command = [sys.executable, "-m", "pytest", "-c", str(settings), "-p", "no:cacheprovider"]
+    command = [sys.executable, "-P", "-m", "pytest", "-c", str(settings), "-p", "no:cacheprovider"]
     command += [word for name in PLUGINS if find_spec(name) for word in ("-p", f"{name}.plugin")]
     with tempfile.TemporaryDirectory(prefix="gaugeblock-") as storage:
         # pytest-benchmark makes the folder of its own records in every run; ours are those of --records.
@@ -145,4 +145,4 @@ def environment(variables: Mapping[str, str] = os.environ) -> dict[str, str]:
     kept = {name: value for name, value in variables.items() if name not in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS")}
     paths = [str(path) for path in (CHECKOUT, Path.cwd()) if path]
     kept["PYTHONPATH"] = os.pathsep.join([*paths, *filter(None, [variables.get("PYTHONPATH", "")])])
-    return kept | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONSAFEPATH": "1", COMMAND: "gaugeblock check"}
+    return kept | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", COMMAND: "gaugeblock check"}

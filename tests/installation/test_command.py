@@ -69,9 +69,7 @@ def test_what_is_not_installed_is_one_line(monkeypatch: pytest.MonkeyPatch, caps
     monkeypatch.setattr(command, "SUITE_EXTRA", ("no_such_module",))
     assert command.main(["check", "x.py:f"]) == command.BAD_INPUT
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(
-        "gaugeblock check: gaugeblock check needs no_such_module, which is not installed here; get it with: "
-    )
+    assert line.startswith("gaugeblock check: it needs no_such_module, which is not installed here; get it with: ")
     assert command.main(["doctor"]) == 0
 
 

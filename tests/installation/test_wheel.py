@@ -84,9 +84,7 @@ def test_a_bare_install_has_the_parsers_and_needs_nothing_but_python(wheel: Path
     done = wheels.run(python.with_name("gaugeblock"), project, "lint", "rag", "--quiet", "-")
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     done = wheels.run(python.with_name("gaugeblock"), project, "check", "numpy")
-    assert done.stderr.startswith(
-        "gaugeblock check: gaugeblock check needs numpy, which is not installed here; get it with: pip "
-    )
+    assert done.stderr.startswith("gaugeblock check: it needs numpy, which is not installed here; get it with: pip ")
     done = wheels.run(python, project, "-c", "import gaugeblock.ademamix")
     assert done.stderr.splitlines()[-1] == (
         "ImportError: gaugeblock.ademamix needs torch, which is not installed here; "
@@ -150,6 +148,21 @@ def test_an_installed_package_makes_requirements_tests_of_their_own_suite(python
     assert re.search(r"^\d+ passed, .*\d+ xpassed", done.stdout, re.M), done.stdout + done.stderr
     assert done.returncode == 0
     assert wheels.run(python.with_name("gaugeblock"), project, "diff", "run.jsonl", "run.jsonl").returncode == 0
+
+
+def test_a_checkout_in_place_is_a_path_that_editors_follow(wheel: Path, tmp_path: Path, project: Path) -> None:
+    source = wheel.parent / "source"
+    python = wheels.install_editable(source, tmp_path / "editable")
+    (paths,) = wheels.site_packages(tmp_path / "editable").glob("__editable__*.pth")
+    assert paths.read_text().split() == [str(source)]
+    code = "import gaugeblock.rag as r; print(r.__file__)"
+    assert wheels.run(python, tmp_path, "-c", code).stdout.strip() == str(source / "gaugeblock" / "rag.py")
+    # There the four names are taken. Beside others of these names the command works, and an import says what to do.
+    last = wheels.run(python, project, "-c", code).stderr.splitlines()[-1]
+    assert last.startswith("ImportError: found the package impls at ")
+    assert "install gaugeblock without -e" in last
+    done = wheels.run(python.with_name("gaugeblock"), project, "check", "rag=gaugeblock.rag:parse", "-k", "RAG-01")
+    assert re.search(r"rag/gaugeblock.rag.parse +conforms ", done.stdout), done.stdout + done.stderr
 
 
 def everything_in(folder: Path) -> list[Path]:

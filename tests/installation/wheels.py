@@ -38,13 +38,37 @@ def install(wheel: Path, folder: Path, *, with_packages: bool) -> Path:
 
     A ``.pth`` file of ours would not be followed from there: the checkout cannot be imported.
     """
-    venv.create(folder, with_pip=False, symlinks=os.name != "nt")
-    python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
+    python = new_environment(folder)
     words = [*PIP[1:], "--python", str(python), "install", "--no-deps", "--no-index", str(wheel)]
     run(Path(PIP[0]), folder, *words).check_returncode()  # on our own path pip would find the checkout, and be content
     if with_packages:
         (site_packages(folder) / "packages.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
     return python
+
+
+def install_editable(source: Path, folder: Path) -> Path:
+    """The Python of a new environment that uses a checkout in place, as `make` installs it."""
+    python = new_environment(folder)
+    (site_packages(folder) / "packages.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
+    words = [
+        *PIP[1:],
+        "--python",
+        str(python),
+        "install",
+        "--no-deps",
+        "--no-index",
+        "--no-build-isolation",
+        "-e",
+        str(source),
+    ]
+    run(Path(PIP[0]), folder, *words).check_returncode()
+    return python
+
+
+def new_environment(folder: Path) -> Path:
+    """The Python of an empty environment."""
+    venv.create(folder, with_pip=False, symlinks=os.name != "nt")
+    return folder / ("Scripts" if os.name == "nt" else "bin") / "python"
 
 
 def site_packages(environment: Path) -> Path:
