@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import itertools
 import re
+from types import SimpleNamespace
 
 import pytest
 
+from conformance.engine.check import run_check
 from conformance.engine.interactions import Combination, combinations, covered
 from conformance.engine.selection import checks_of
+from conformance.rig.harness.subject import RigSubject
 from conformance.rig.interactions import EXTREMES, INTERACTIONS, SPECIAL, cases, chunks, document, number_in, pieces, segments
 from impls.rig import strict
 from reference import rig
+from reference.rig.official import PATTERN
 
 ALL = combinations(INTERACTIONS)
 
@@ -51,6 +55,17 @@ def test_chunks_and_segments_make_the_document() -> None:
         if each["written"] != "text around":
             written = [s if isinstance(s, str) else f"{rig.OPEN}{rig.ARROW.join(s)}{rig.CLOSE}" for s in segments(each)]
             assert "".join(written) == document(each)
+
+
+def test_a_reader_of_the_published_pattern_differs_in_readings_alone() -> None:
+    """It is undeclared, so that it is held to the strict profile; the levels definition and interface hold all the same."""
+    found = RigSubject(SimpleNamespace(parse=lambda text: [(m[1], m[2], *m.span()) for m in re.finditer(PATTERN, text)]))
+    failed = set()
+    for check in checks_of("rig"):
+        if check.requirement in ("RIG-74", "RIG-75", "RIG-76"):
+            for case in check.cases:
+                failed |= {check.requirement for each in run_check(check, found, case, "") if not each.passed}
+    assert failed == {"RIG-75"}
 
 
 def lengths(each: Combination) -> list[int]:
