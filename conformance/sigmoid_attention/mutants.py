@@ -886,7 +886,7 @@ class ScaledGradient(Base):
 
     def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
         scale = options.get("scale")
-        variant = _ScaledFirst(self.default_scale(q) if scale is None else scale)
+        variant = Base() if scale == 0 else _ScaledFirst(self.default_scale(q) if scale is None else scale)
         return variant.backward(q, k, v, grad, **options)
 
 

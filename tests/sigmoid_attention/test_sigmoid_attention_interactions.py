@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,8 +14,11 @@ import torch
 
 from conformance.engine.check import run_check
 from conformance.engine.comparison import compare
+from conformance.engine.discovery import plug
 from conformance.engine.interactions import combinations, made
-from conformance.engine.selection import checks_of
+from conformance.engine.runner import list_test_cases, run_test_case
+from conformance.engine.selection import Options, checks_of
+from conformance.records.schema import RED, Verdict
 from conformance.sigmoid_attention import cases
 from conformance.sigmoid_attention.cases import AttentionCase
 from conformance.sigmoid_attention.harness.problem import place
@@ -156,3 +161,58 @@ def test_second_derivatives_are_not_for_16_bits() -> None:
     p = cases.problem(replace(cases.BEYOND_FIRST[0], id="half"), "float16")
     with pytest.raises(ValueError, match="expected float32 or float64"):
         second_derivatives(p.q, p.k, p.v, p.grad, p.q, dtype="float16", **p.reference_options())
+
+
+# Honest functions in forms that nobody declared.
+
+FORMS = {
+    "plain": ("", "q, k, v, *, scale=None, bias=0.0, causal=False", "out", {}),
+    "without a scale": ("scale = None", "q, k, v, *, bias=0.0, causal=False", "out", {}),
+    "length before heads": ("q, k, v = (x.transpose(1, 2) for x in (q, k, v))",
+                            "q, k, v, *, scale=None, bias=0.0, causal=False", "out.transpose(1, 2)", {"layout": "BNHD"}),
+    "a tuple": ("", "q, k, v, *, scale=None, bias=0.0, causal=False", "out, None", {"result": "first"}),
+    "always causal": ("causal = True", "q, k, v, *, scale=None, bias=0.0", "out", {"causal": "always"}),
+    "all of it": ("q, k, v = (x.transpose(1, 2) for x in (q, k, v)); causal, scale, bias = True, None, 0.0", "q, k, v",
+                  "(out.transpose(1, 2), 0)", {"layout": "BNHD", "result": "first", "causal": "always"}),
+}  # fmt: skip
+SOURCE = """
+import torch
+
+def attention({parameters}):
+    {before}
+    scale = q.shape[-1] ** -0.5 if scale is None else scale
+    scores = (q.float() @ k.float().transpose(-1, -2)) * scale + bias
+    if causal:
+        i, j = (torch.arange(n, device=q.device) for n in scores.shape[-2:])
+        scores = scores.masked_fill(j > i[:, None] + len(j) - len(i), -torch.inf)
+    out = (scores.sigmoid() @ v.float()).to(q.dtype)
+    return {result}
+"""
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_honest_functions_of_any_form_are_accused_of_nothing(form: str, tmp_path: Path) -> None:
+    before, parameters, result, settings = FORMS[form]
+    file = tmp_path / "mine.py"
+    file.write_text(SOURCE.format(before=before or "pass", parameters=parameters, result=result))
+    plugged = plug(f"{file}:attention")
+    assert dict(plugged.settings) == settings
+    assert len([sentence for sentence in plugged.found if not sentence.startswith("takes")]) == len(settings)
+    counts: Counter[Verdict] = Counter()
+    for test_case in list_test_cases("sigmoid_attention", [plugged], Options(quick=True)):
+        record = run_test_case(test_case)
+        reading = test_case.check.requirement == "SIG-55"  # which decides no verdict
+        assert reading or record.verdict not in RED, (test_case.id, record.quantity, record.message)
+        counts[record.verdict] += 1
+    assert counts[Verdict.PASS] > 5
+
+
+def test_a_wrong_function_is_not_explained_away(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(SOURCE.format(before="scale = 1.0", parameters="q, k, v, *, scale=None, bias=0.0, causal=False",
+                                  result="out, None"))  # fmt: skip
+    plugged = plug(f"{file}:attention")
+    assert dict(plugged.settings) == {"result": "first"}
+    found = [run_test_case(each).verdict for each in list_test_cases("sigmoid_attention", [plugged], Options(quick=True))]
+    assert Verdict.FAIL in found
+    assert Verdict.ERROR not in found

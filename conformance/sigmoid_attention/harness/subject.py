@@ -15,13 +15,15 @@ Settings (of an `Implementation` record)
     layout      BHND (default) or BNHD, of every tensor (torch)
     names       our name of an option -> the function's, for what is not recognised
     arguments   further keyword arguments, always given (torch)
+    result      whole (default) or first: the output is the first of what it returns (torch)
+    causal      given (default) or always: it masks causally in every call, and takes no argument for it (torch)
     cpu_dtypes  those in which it is tested on a CPU, where it is not what it is on a CUDA device (torch)
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from conformance.sigmoid_attention.harness.arguments import NAMES, QUERY_NAMES, signature_of
@@ -83,6 +85,15 @@ def connect(implementation: Implementation, device: str) -> AttentionSubject:
         f"{implementation.name} declares protocol {implementation.protocol!r}; "
         "sigmoid attention knows torch, numpy and subject"
     )
+
+
+def probe(implementation: Implementation, declared: Collection[str]) -> Implementation:
+    """With the settings that trying it out found, see probing.py; of functions of torch tensors alone."""
+    if implementation.protocol != "torch":
+        return implementation
+    from conformance.sigmoid_attention.harness import probing
+
+    return probing.probe(implementation, declared)
 
 
 def recognise(loaded: Any, name: str, settings: Mapping[str, Any] | None = None) -> dict[str, Any] | None:

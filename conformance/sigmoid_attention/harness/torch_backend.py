@@ -33,6 +33,9 @@ class TorchSubject(FunctionSubject):
         if layout not in TENSOR_LAYOUTS:
             raise ValueError(f"layout {layout!r}, expected one of {', '.join(TENSOR_LAYOUTS)}")
         self._swapped = layout == "BNHD"
+        self._always_causal = settings.get("causal") == "always"
+        if settings.get("result") == "first":
+            self._function = _first_of(function)
 
     def _forward(self, problem: AttentionProblem, before_reading: Callable[[], Any]) -> AttentionResult:
         guarded = _TorchInputs(problem, ("q", "k", "v"), self._device, self._swapped)
@@ -111,7 +114,7 @@ class TorchSubject(FunctionSubject):
 
     def timed(self, load: AttentionLoad) -> TorchWork:
         """The load made ready to be run over and over."""
-        keywords = {**self._constant, **self._arguments.keywords(vars(load.options))}
+        keywords = self._keywords(vars(load.options))
         return TorchWork(self._function, keywords, self._device, self._swapped, load)
 
     def _call(self, problem: AttentionProblem, guarded: _TorchInputs, leaves: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -124,7 +127,7 @@ class TorchSubject(FunctionSubject):
         if self._dtypes is not None and problem.dtype not in self._dtypes:
             raise NotRun(f"on a CPU it computes in {', '.join(self._dtypes)} whatever the dtype, and is tested in that alone")
         options = guarded.options({**vars(problem.options), **{name: leaves[name] for name in problem.wanted if leaves}})
-        keywords = {**self._constant, **self._arguments.keywords(options)}
+        keywords = self._keywords(options)
 
         def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
             out = self._function(q, k, v, **keywords)
@@ -133,6 +136,13 @@ class TorchSubject(FunctionSubject):
             return out
 
         return attend
+
+    def _keywords(self, options: dict[str, Any]) -> dict[str, Any]:
+        if self._always_causal:
+            if not options["causal"]:
+                raise Unsupported("always masks causally")
+            options = {**options, "causal": False}
+        return {**self._constant, **self._arguments.keywords(options)}
 
     def _image(self, x: torch.Tensor) -> Array:
         return _numbers(x.transpose(1, 2) if self._swapped and x.ndim == 4 else x)
@@ -219,6 +229,14 @@ class _TorchInputs(GuardedInputs):
     def same_bits(self, now: torch.Tensor, before: torch.Tensor) -> bool:
         # NaN differs from itself.
         return torch.equal(now.detach().contiguous().view(torch.uint8), before.contiguous().view(torch.uint8))
+
+
+def _first_of(function: Callable[..., Any]) -> Callable[..., Any]:
+    def first(*arguments: Any, **keywords: Any) -> Any:
+        found = function(*arguments, **keywords)
+        return found[0] if isinstance(found, tuple | list) and found else found
+
+    return first
 
 
 @contextlib.contextmanager
