@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from typing import Any
 
 import numpy as np
 
 from conformance.ademamix.harness.problem import Array, GroupProblem, Huge, OptimizerProblem, Ranks, TensorProblem
-from reference.ademamix import Hyperparameters, Snapshot, bounded_trajectory, numerical_class
+from conformance.engine.interactions import Combination
+from reference.ademamix import Hyperparameters, OptimizerNumericalClass, Snapshot, bounded_trajectory, numerical_class
 from reference.rounding import BFLOAT16, format_of
 
 WIDE = ("float32", "float64")
@@ -34,6 +35,8 @@ class TensorCase:
     """``parameter`` or ``gradient``: the one whose last two axes lie in memory the other way round."""
     expanded: str = ""
     """``parameter`` or ``gradient``: the one whose elements along the last axis are equal and share one place in memory."""
+    offset: bool = False
+    """Whether parameter and gradients begin in the middle of a larger memory."""
     sparse: bool = False
     written_at: tuple[int, ...] = ()
     """Steps before which the training loop puts other values into the parameter."""
@@ -68,7 +71,12 @@ class RunCase:
     options: tuple[tuple[str, Any], ...] = ()
     rebuilt_otherwise: bool = False
     ranks: Ranks | None = None
+    rate_tensors: bool = False
     seed: int = 1
+    combination: Combination | None = None
+    """The row of a covering array that it was made from."""
+    compiled_only: bool = False
+    """Whether Triton's interpreter, which is slow, runs it under ``--thorough`` alone."""
     thorough: bool = False
     """Whether it belongs to ``--thorough`` alone; ``quick`` is then ignored."""
     needs: frozenset[str] = field(init=False)
@@ -83,6 +91,9 @@ class RunCase:
             "missing-gradients": self.use != "scaler" and any(t.missing for t in tensors),
             "late-parameters": any(t.joins_at for t in tensors),
             "strided": any(t.strided or t.transposed or t.expanded for t in tensors),
+            "beta3-below-beta1": any(h.beta3 < h.beta1 for h in hypers),
+            "beta2-zero": any(h.beta2 == 0 for h in hypers),
+            "eps-zero": any(h.eps == 0 for h in hypers),
             "groups": len(self.groups) > 1 or any(t.joins_at for t in tensors),
             "state-round-trip": bool(self.resume_after),
             "switch": bool(self.switch_at),
@@ -118,6 +129,8 @@ def _gradients(case: TensorCase, steps: int, rng: np.random.Generator) -> Array:
         "late-burst": np.where(count >= 40, magnitude * signs, 0.0),
         "very-late-burst": np.where(count >= 2050, magnitude * signs, 0.0),
         # each element pauses at every third step, and all of them at every fifth
+        # every second one along the first axis is always zero
+        "zero-rows": rng.standard_normal(shape) * (np.indices(case.shape)[0] % 2 if case.shape else 1),
         "pauses": np.where((count + place) % 3 * (count % 5 - 4) == 0, 0.0, signs),
         "varied": rng.standard_normal(shape) * 2.0 ** rng.integers(-3, 4, shape),
         "wide-range": signs * magnitude * 2.0 ** rng.integers(-12, 13, shape),
@@ -159,13 +172,14 @@ def problem_of(case: RunCase, dtype: str) -> OptimizerProblem:
             tensors.append(
                 TensorProblem(
                     start, given, tensor.joins_at, tensor.strided, tensor.transposed, tensor.expanded, tensor.sparse,
-                    written, tensor.dtype,
+                    written, tensor.dtype, tensor.offset,
                 )
             )  # fmt: skip
         groups.append(GroupProblem(tuple(tensors), group.hyper, rates, group.changes))
     return OptimizerProblem(
-        dtype, tuple(groups), case.resume_after, case.switch_at, case.saved_as, case.use, case.options, case.rebuilt_otherwise
-    )
+        dtype, tuple(groups), case.resume_after, case.switch_at, case.saved_as, case.use, case.options, case.rebuilt_otherwise,
+        case.rate_tensors,
+    )  # fmt: skip
 
 
 @cache
@@ -174,24 +188,51 @@ def expected_of(case: RunCase, dtype: str, class_name: str, group_clock: bool = 
 
     ``group_clock``: where missing gradients count for the schedules; see `reference.ademamix.trajectory`.
     """
-    sign = -1 if dict(case.options).get("maximize") else 1
+    numerical = numerical_class(class_name)
     return tuple(
-        tuple(
-            bounded_trajectory(
-                tensor.start,
-                [None if g is None else sign * g for g in tensor.gradients],
-                group.learning_rates[tensor.joins_at :],
-                [group.hyper_at(step) for step in range(tensor.joins_at, case.steps)],
-                tensor.dtype or dtype,
-                numerical_class(class_name),
-                switch_at=case.switch_at,
-                group_clock=group_clock,
-                writes={step - tensor.joins_at: values for step, values in tensor.writes.items()},
-            )
-        )
+        _either_order(*(_trajectory(case, group, tensor, dtype, numerical, group_clock, turned) for turned in orders))
         for group in problem_of(case, dtype).groups
         for tensor in group.tensors
+        for orders in (_orders(tensor, numerical),)
     )
+
+
+def _trajectory(
+    case: RunCase, group: GroupProblem, tensor: TensorProblem, dtype: str, numerical: OptimizerNumericalClass,
+    group_clock: bool, turned: bool,
+) -> tuple[Snapshot, ...]:  # fmt: skip
+    """Values and bounds of one tensor. ``turned``: blocks are of neighbours along the axis before the last."""
+
+    def placed(values: Array) -> Array:
+        return np.swapaxes(values, -1, -2) if turned else values
+
+    sign = -1 if dict(case.options).get("maximize") else 1
+    found = bounded_trajectory(
+        placed(tensor.start),
+        [None if g is None else sign * placed(g) for g in tensor.gradients],
+        group.learning_rates[tensor.joins_at :],
+        [group.hyper_at(step) for step in range(tensor.joins_at, case.steps)],
+        tensor.dtype or dtype,
+        numerical,
+        switch_at=case.switch_at,
+        group_clock=group_clock,
+        writes={step - tensor.joins_at: placed(values) for step, values in tensor.writes.items()},
+    )
+    return tuple(replace(each, **{f.name: placed(getattr(each, f.name)) for f in fields(each)}) for each in found)
+
+
+def _orders(tensor: TensorProblem, numerical: OptimizerNumericalClass) -> tuple[bool, ...]:
+    """Blocks are of neighbours in the tensor, or in memory, which may be laid out otherwise."""
+    return (False, True) if numerical.states.endswith("8bit") and tensor.transposed == "parameter" else (False,)
+
+
+def _either_order(first: tuple[Snapshot, ...], *others: tuple[Snapshot, ...]) -> tuple[Snapshot, ...]:
+    """The first, with the larger bounds of all: blocks may be in the order of the axes or of memory."""
+    for other in others:
+        first = tuple(
+            replace(a, theta_bound=np.maximum(a.theta_bound, b.theta_bound)) for a, b in zip(first, other, strict=True)
+        )
+    return first
 
 
 # Every format wider than bfloat16 holds these decays, and 1 minus them, exactly: no rounding of a coefficient widens a bound.

@@ -4,55 +4,23 @@ from __future__ import annotations
 
 import functools
 import math
-import re
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import numpy as np
 
-from conformance.ademamix.harness.numpy_simulation import SimulatedBackend, SparseGradient
-from conformance.ademamix.harness.run_loop import OptimizerPlug
-from conformance.ademamix.harness.subject import Connected
+from conformance.ademamix.combined_mutants import COMBINED
+from conformance.ademamix.harness.numpy_simulation import SparseGradient
+from conformance.ademamix.planting import planted
 from conformance.engine.mutation import Mutant
-from impls.ademamix.numpy_optimizer import DTYPES, Floats, Hyper, Moments
+from impls.ademamix.numpy_optimizer import Floats, Hyper, Moments
 from impls.ademamix.numpy_optimizer import NumpyAdEMAMix as Base
 from reference.ademamix.companding import SMALLEST_ROOT
 from reference.rounding import BFLOAT16, Format, format_of
 
 _MUTANTS: list[Mutant] = []
-
-Made = TypeVar("Made", bound=Callable[..., Any])
-
-
-def _bug(
-    *killed_by: str,
-    replaces: str = "",
-    honest: bool = False,
-    numerical_class: str = "",
-    thorough: bool = False,
-    by_chance: bool = False,
-) -> Callable[[Made], Made]:
-    """Register a mutant: its sentence is the docstring, its name that of what is decorated, in words.
-
-    What is decorated is the optimizer's class, or the one method of `Base` that it ``replaces``; the class is returned.
-    """
-
-    def register(made: Made) -> Made:
-        sentence = (made.__doc__ or "").strip()
-        name = re.sub(r"(?<!^)(?=[A-Z])|_", "-", made.__name__).lower()
-        optimizer = cast("Made", type(made.__name__, (Base,), {replaces: made})) if replaces else made
-        # Simulated, so that it is tested on what torch alone does, too.
-        subject = Connected(name, DTYPES, None, numerical_class, SimulatedBackend, OptimizerPlug(optimizer))
-        _MUTANTS.append(
-            Mutant(name, "ademamix", sentence, lambda: subject, killed_by, honest, thorough=thorough, by_chance=by_chance)
-        )
-        return optimizer
-
-    return register
-
-
-_honest = functools.partial(_bug, honest=True)
+_bug = functools.partial(planted, _MUTANTS)
+_honest = functools.partial(planted, _MUTANTS, honest=True)
 
 
 # --- The moments ---------------------------------------------------------------------------------------------------------
@@ -1502,4 +1470,4 @@ def images_in_memory_order(self: Base, g: Floats, theta: Floats, hyper: Hyper) -
     return g.ravel(order="K").reshape(g.shape) if g.ndim == 4 else g
 
 
-MUTANTS: tuple[Mutant, ...] = tuple(_MUTANTS)
+MUTANTS: tuple[Mutant, ...] = (*_MUTANTS, *COMBINED)

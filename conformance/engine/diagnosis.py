@@ -12,8 +12,8 @@ import numpy as np
 
 from conformance.engine.check import Case, Check, run_check, worst_of
 from conformance.engine.comparison import Comparison, margins_of
-from conformance.engine.mutation import Mutant, OnFailure, mutants_of
-from conformance.engine.selection import is_thorough
+from conformance.engine.mutation import Mutant, OnFailure, concerns, mutants_of
+from conformance.engine.selection import COMBINED
 from conformance.records.schema import JUDGED, RED, Verdict, VerdictRecord
 
 MOST_SHOWN = 3
@@ -44,10 +44,12 @@ def ranked(verdicts: Iterable[VerdictRecord]) -> tuple[Likeliest, ...]:
 
     ``verdicts`` are all of one implementation, passes included. A mutant is named where it explains more than half of the
     failures that are not explained yet, so that each name stands for a bug of its own. Of the requirements that must catch it,
-    one must have failed, where any was judged.
+    one must have failed, where any was judged. Rows of a covering array count where nothing else failed: a simple bug fails
+    many of them, and they are compared with few mutants.
     """
     everything = list(verdicts)
-    failures = [each for each in everything if each.verdict is Verdict.FAIL]
+    failed = [each for each in everything if each.verdict is Verdict.FAIL]
+    failures = [each for each in failed if not each.case.startswith(COMBINED)] or failed
     if not failures:
         return ()
     mutants = {mutant.name: mutant for mutant in mutants_of(failures[0].system)}
@@ -85,8 +87,8 @@ def resembling(system: str, check: Check, case: Case, dtype: str, comparisons: S
     """
     near: dict[str, float] = {}
     for mutant in mutants_of(system):
-        if mutant.honest or mutant.equivalent or (is_thorough(case) and not mutant.thorough):
-            continue  # a case that takes long is run only on the mutants that were made for such cases
+        if mutant.honest or mutant.equivalent or not concerns(mutant, check, case):
+            continue
         theirs = _comparisons(mutant, check, case, dtype)
         if theirs is not None and resembles(comparisons, theirs):
             near[mutant.name] = _distance(comparisons, theirs)

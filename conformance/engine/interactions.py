@@ -47,7 +47,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from conformance.engine.selection import Options, selected_cases
+from conformance.engine.selection import COMBINED, Options, selected_cases
 from conformance.records.schema import InteractionsRecord
 from impls.systems import SYSTEM_NAMES, SYSTEMS
 
@@ -90,6 +90,8 @@ class Interactions:
     factors: tuple[Factor, ...]
     constraints: tuple[Constraint, ...] = ()
     together: tuple[tuple[str, ...], ...] = ()
+    name: str = ""
+    """Of one array where a system has several, in a tuple ``INTERACTIONS``; its file is ``interactions-<name>.tsv``."""
 
     def __post_init__(self) -> None:
         names = [factor.name for factor in self.factors]
@@ -100,7 +102,8 @@ class Interactions:
     @property
     def file(self) -> Path:
         """Where its combinations are kept."""
-        return Path(__file__).parent.parent / self.system / "interactions.tsv"
+        name = f"interactions-{self.name}.tsv" if self.name else "interactions.tsv"
+        return Path(__file__).parent.parent / self.system / name
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,7 @@ class Combination:
     def id(self) -> str:
         """``mixed-`` and six hexadecimal digits: the same wherever the combination is."""
         text = "\n".join(f"{name}={label}" for name, label in self.labels)
-        return f"mixed-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
+        return f"{COMBINED}{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 
     def __getitem__(self, name: str) -> Any:
         return self.values[name]
@@ -183,24 +186,28 @@ def covered(cases: Iterable[Any]) -> frozenset[Pair]:
     return frozenset[Pair]().union(*(each.pairs for each in kept if each is not None))
 
 
-def interactions_of(system: str) -> Interactions | None:
-    """What a system declares, in ``conformance.<system>.interactions``; None where it declares nothing."""
+def interactions_of(system: str) -> tuple[Interactions, ...]:
+    """The arrays that a system declares, in ``conformance.<system>.interactions``."""
     name = f"conformance.{system}.interactions"
     if importlib.util.find_spec(name) is None:
-        return None
-    declared: Interactions = importlib.import_module(name).INTERACTIONS
-    return declared
+        return ()
+    declared: Interactions | tuple[Interactions, ...] = importlib.import_module(name).INTERACTIONS
+    return (declared,) if isinstance(declared, Interactions) else declared
 
 
 def coverage(options: Options) -> Iterator[InteractionsRecord]:
     """Of each system that declares factors: how many pairs of values the cases of a run cover, and how many are possible."""
     for system in SYSTEMS:
-        declared = interactions_of(system.name)
-        if declared is not None:
-            every = combinations(declared)
+        arrays = interactions_of(system.name)
+        if arrays:
+            every = [each for declared in arrays for each in combinations(declared)]
+            factors: dict[str, tuple[str, ...]] = {}
+            for factor in (factor for declared in arrays for factor in declared.factors):
+                labels = map(str, factor.values)
+                factors[factor.name] = tuple(dict.fromkeys((*factors.get(factor.name, ()), *labels)))
             yield InteractionsRecord(
                 system=system.name,
-                factors={factor.name: tuple(map(str, factor.values)) for factor in declared.factors},
+                factors=factors,
                 combinations=len(every),
                 possible=len(frozenset[Pair]().union(*(each.pairs for each in every))),
                 covered=len(covered(case for _, case, _ in selected_cases(system.name, options))),
@@ -217,6 +224,5 @@ def write(interactions: Interactions) -> str:
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or SYSTEM_NAMES:
-        declaration = interactions_of(name)
-        if declaration is not None:
+        for declaration in interactions_of(name):
             print(write(declaration))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from conformance.engine.check import Case, Check, last_line, run_check, worst_of
 from conformance.engine.comparison import Comparison
 from conformance.engine.harness import AnySubject
-from conformance.engine.selection import Options, Turns, selected_cases
+from conformance.engine.selection import Options, Turns, is_combined, is_thorough, selected_cases
 from conformance.records.schema import MutantRecord
 from impls.implementation import NotRun, Unsupported
 
@@ -88,11 +88,16 @@ def mutants_of(system: str) -> tuple[Mutant, ...]:
 OnFailure = Callable[[Mutant, Check, Case, str, list[Comparison]], object]
 
 
-def _concerns(mutant: Mutant, check: Check, case: Case) -> bool:
-    """Whether to run a case: rows of a covering array on honest variants, and on the mutants that they must catch."""
+def concerns(mutant: Mutant, check: Check, case: Case) -> bool:
+    """Whether to run a case: rows of a covering array on honest variants, and on the mutants that they must catch.
+
+    One that takes long is run on the mutants that were made for such cases.
+    """
+    if is_thorough(case) and not mutant.thorough:
+        return False
     if mutant.honest or check.requirement in mutant.killed_by:
         return True
-    return not mutant.slow and getattr(case, "combination", None) is None
+    return not mutant.slow and not is_combined(case)
 
 
 def run_mutant(mutant: Mutant, every_dtype: bool = True, on_failure: OnFailure = lambda *failure: None) -> MutantResult:
@@ -105,7 +110,7 @@ def run_mutant(mutant: Mutant, every_dtype: bool = True, on_failure: OnFailure =
     killers: dict[str, float] = {}
     checked: dict[str, None] = {}
     for check, case, dtype in selected_cases(mutant.system, Options(thorough=mutant.thorough)):
-        if (not every_dtype and dtype != turns.of(check, case, case.dtypes)) or not _concerns(mutant, check, case):
+        if (not every_dtype and dtype != turns.of(check, case, case.dtypes)) or not concerns(mutant, check, case):
             continue
         try:
             worst = worst_of(comparisons := run_check(check, mutant.subject(), case, dtype))

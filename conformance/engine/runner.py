@@ -15,7 +15,7 @@ from conformance.engine.diagnosis import in_words, resembling
 from conformance.engine.harness import connect
 from conformance.engine.isolation import process_state_of
 from conformance.engine.outcome import outcome_of
-from conformance.engine.selection import Options, Turns, is_thorough, selected_cases
+from conformance.engine.selection import Options, Turns, is_compiled_only, is_thorough, selected_cases
 from conformance.records.schema import Verdict, VerdictRecord, passed
 from impls.implementation import Implementation, NotRun, Unsupported
 
@@ -54,6 +54,8 @@ def list_test_cases(system: str, implementations: Sequence[Implementation], opti
     for check, case, dtype in selected_cases(system, options):
         for device in options.devices:
             for implementation in own:
+                if is_compiled_only(case) and _interpreted(implementation, device) and not options.thorough:
+                    continue
                 if every_dtype(implementation, device, options) or dtype == turns.of(check, case, implementation.dtypes):
                     yield TestCase(implementation, check, case, dtype, device, options.quick)
 
@@ -63,8 +65,11 @@ def every_dtype(implementation: Implementation, device: str, options: Options) -
 
     One is enough for a quick run, and for kernels in Triton's interpreter, which is very slow.
     """
-    interpreted = device == "cpu" and bool(implementation.settings.get("interpreted_on_cpu"))
-    return bool(options.dtypes) or options.thorough or not (options.quick or interpreted)
+    return bool(options.dtypes) or options.thorough or not (options.quick or _interpreted(implementation, device))
+
+
+def _interpreted(implementation: Implementation, device: str) -> bool:
+    return device == "cpu" and bool(implementation.settings.get("interpreted_on_cpu"))
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,20 @@ def is_thorough(case: Case) -> bool:
     return bool(getattr(case, "thorough", False))
 
 
+COMBINED = "mixed-"
+"""How the ids of cases begin that are rows of a covering array (`conformance.engine.interactions`)."""
+
+
+def is_combined(case: Case) -> bool:
+    """Whether a case is a row of a covering array."""
+    return getattr(case, "combination", None) is not None
+
+
+def is_compiled_only(case: Case) -> bool:
+    """Whether Triton's interpreter runs it under ``--thorough`` only. Most cases have no attribute ``compiled_only``."""
+    return bool(getattr(case, "compiled_only", False))
+
+
 class Turns:
     """Choose one dtype for each case. The dtypes take turns from case to case, so that each is used."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -28,10 +28,16 @@ class NumpyBackend(OptimizerBackend):
         if any(t.expanded == "parameter" for t in problem.tensors):
             raise Unsupported("parameters are copied on construction, so that none shares its memory")
         saved = "hyperparameters in the state" if problem.rebuilt_otherwise else ""
+        saved = saved or ("learning rates that are tensors" if problem.rate_tensors else "")
         special = "sparse gradients, or dtypes side by side" if any(t.sparse or t.dtype for t in problem.tensors) else ""
         what = problem.use or ", ".join(name for name, _ in problem.options) or saved or special
         if what:
             raise Unsupported(f"{what}: a notion of torch.optim")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Further arguments of the constructor."""
+        return dict(self.problem.options)
 
     def build(self, step: int) -> None:
         groups = [
@@ -39,7 +45,7 @@ class NumpyBackend(OptimizerBackend):
             for index, numbers in self.layout
         ]
         made = NumpyAdamW if self.is_adamw(step) else self.plug.loaded
-        self.optimizer = made(groups, self.problem.dtype, **dict(self.problem.options))
+        self.optimizer = made(groups, self.problem.dtype, **self.options)
 
     def switch(self, step: int) -> None:
         self._resume(step)
@@ -53,6 +59,9 @@ class NumpyBackend(OptimizerBackend):
 
     def load(self, state: Any) -> None:
         self.optimizer.load(state)
+
+    def duplicate(self, duplicated: Callable[[Any], Any]) -> None:
+        self.optimizer = duplicated(self.optimizer)
 
     def add(self, index: int, number: int, step: int) -> None:
         hyper = as_hyper(self.problem.groups[index].hyper_at(step))
@@ -78,6 +87,10 @@ class NumpyBackend(OptimizerBackend):
         """A gradient in the memory that its tensor asks for."""
         if tensor.transposed == "gradient":
             g = np.asfortranarray(g)
+        if tensor.offset:
+            memory = np.full(g.size + 8, np.nan, dtype=g.dtype)
+            memory[3 : 3 + g.size] = g.ravel()
+            g = memory[3 : 3 + g.size].reshape(g.shape)
         if (tensor.strided or tensor.expanded) and g.ndim:
             memory = np.full((*g.shape[:-1], 2 * g.shape[-1]), np.nan, dtype=g.dtype)
             if tensor.strided:

@@ -44,11 +44,18 @@ class SimulatedBackend(NumpyBackend):
         super().__init__(plug, problem)
         self.reused: dict[int, Any] = {}
         self.closures: list[tuple[int, bool, bool]] = []
+        known = inspect.signature(plug.loaded).parameters
+        self.reverses = bool(dict(problem.options).get("maximize")) and "maximize" not in known
+        """Whether gradients are reversed on the way, as the framework's maximize does it."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return {name: value for name, value in super().options.items() if name != "maximize" or not self.reverses}
 
     def refuse(self) -> None:
         if any(t.expanded == "parameter" for t in self.problem.tensors):
             raise Unsupported("parameters are copied on construction, so that none shares its memory")
-        for name, _ in self.problem.options:
+        for name in self.options:
             if name not in inspect.signature(self.plug.loaded).parameters:
                 raise Unsupported(f"{self.plug.loaded.__name__} takes no argument {name!r}")
 
@@ -72,7 +79,8 @@ class SimulatedBackend(NumpyBackend):
     def load(self, state: Any) -> None:
         super().load(state)
         if self.problem.rebuilt_otherwise:
-            saved = [as_hyper(self.problem.groups[index].hyper) for index, _ in self.layout]
+            before = (self.problem.resume_after or 1) - 1
+            saved = [as_hyper(self.problem.groups[index].hyper_at(before)) for index, _ in self.layout]
             getattr(self.optimizer, "load_hyperparameters", self._load_hyperparameters)(saved)
 
     def _load_hyperparameters(self, saved: Sequence[Any]) -> None:
@@ -91,7 +99,7 @@ class SimulatedBackend(NumpyBackend):
             self.reused.setdefault(number, g)[...] = g
             g = self.reused[number]
         self.handed[-1] = (number, g)
-        return g
+        return -g if self.reverses else g
 
     def step(self, gradients: list[list[Any]], rates: list[float], step: int) -> None:
         optimizer, use = self.optimizer, self.problem.use

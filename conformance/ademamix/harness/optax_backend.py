@@ -44,6 +44,7 @@ class OptaxBackend(OptimizerBackend):
             (torchs, "an update is a pure function of arrays: closures, loss scaling and layouts are notions of torch"),
             (any(group.changes for group in problem.groups), "hyperparameters are fixed when the transformation is made"),
             (problem.rebuilt_otherwise, "a state holds no hyperparameters"),
+            (problem.rate_tensors, "learning rates are functions of the count"),
             (
                 any(t.dtype for t in tensors),
                 "one dtype is tested at a time: leaves of a tree are transformed one by one anyway",

@@ -27,7 +27,7 @@ class TensorProblem:
     not contiguous; ``transposed`` names the one, ``parameter`` or ``gradient``, whose last two axes lie in memory the other
     way round; ``expanded`` the one whose elements along the last axis, all equal, share one place in memory. ``sparse`` asks
     for gradients in a sparse layout. ``writes`` are values that the training loop puts into the parameter, each before a step.
-    ``dtype`` is its own where it is not the problem's.
+    ``dtype`` is its own where it is not the problem's. ``offset`` asks for both to begin in the middle of a larger memory.
     """
 
     start: Array
@@ -39,6 +39,7 @@ class TensorProblem:
     sparse: bool = False
     writes: Mapping[int, Array] = field(default_factory=dict)
     dtype: str = ""
+    offset: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +63,8 @@ class GroupProblem:
 class OptimizerProblem:
     """``resume_after`` = k saves the optimizer's state after k steps and goes on in a new optimizer that has loaded it.
 
-    ``saved_as`` says how: "" the framework's own way, ``plain`` as arrays and JSON alone, as in safetensors files.
+    ``saved_as`` says how: "" the framework's own way, ``plain`` as arrays and JSON alone, as in safetensors files; ``pickled``
+    and ``copied`` (copy.deepcopy) go on with such a duplicate of the optimizer, its parameters included.
     ``rebuilt_otherwise`` builds that new optimizer with other hyperparameters, which those of the state then replace.
     ``switch_at`` = k runs the framework's AdamW for k steps, then AdEMAMix with AdamW's moments (section 4.1).
 
@@ -72,7 +74,8 @@ class OptimizerProblem:
         scaler       loss scaling: gradients come scaled; where a step has none (None), one that overflowed comes instead
         compiled     ``torch.compile(optimizer.step)``
         graph        a captured CUDA graph, replayed
-    ``options`` are further arguments of the constructor, as (name, value) pairs.
+    ``options`` are further arguments of the constructor, as (name, value) pairs. ``rate_tensors``: learning rates are tensors,
+    which the training loop writes into.
     """
 
     dtype: str
@@ -83,6 +86,7 @@ class OptimizerProblem:
     use: str = ""
     options: tuple[tuple[str, Any], ...] = ()
     rebuilt_otherwise: bool = False
+    rate_tensors: bool = False
 
     def __post_init__(self) -> None:
         if self.use not in USES:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,11 @@ from impls.implementation import NotRun, Unsupported, in_one_line
 from reference.ademamix import Hyperparameters
 
 Job = tuple[OptimizerProblem, Ranks]
+
+DUPLICATES: dict[str, Callable[[Any], Any]] = {
+    "pickled": lambda optimizer: pickle.loads(pickle.dumps(optimizer)),
+    "copied": copy.deepcopy,
+}
 
 
 @dataclass(frozen=True)
@@ -109,6 +116,10 @@ class OptimizerBackend(ABC):
     def moments(self) -> tuple[Mapping[str, Array], ...]:
         """``m1``, ``m2`` and ``nu`` of each tensor, as far as they can be read."""
 
+    def duplicate(self, duplicated: Callable[[Any], Any]) -> None:
+        """Go on with a duplicate of the optimizer."""
+        raise Unsupported("duplicates of a running optimizer: a notion of objects")
+
     def finish(self) -> None:  # noqa: B027
         """Check, at the end or after a refusal, that nothing was written where nothing should be. AssertionError if it was."""
 
@@ -151,10 +162,13 @@ class OptimizerBackend(ABC):
         except (Unsupported, NotRun):
             raise
         except Exception as error:
+            message = in_one_line(f"{type(error).__name__}: {error}")
+            if self.problem.rate_tensors:
+                type(self)(self.plug, replace(self.problem, rate_tensors=False))._run()
+                raise Unsupported(f"learning rates that are tensors: {message}") from None
             if not any(t.sparse or t.expanded == "parameter" for t in self.problem.tensors):
                 raise
             self.finish()
-            message = in_one_line(f"{type(error).__name__}: {error}")
             return RunOutcome(tuple((self.read(number),) for number in sorted(self.places)), refused=message)
 
     def _run(self) -> RunOutcome:
@@ -180,7 +194,10 @@ class OptimizerBackend(ABC):
         if step and problem.switch_at == step:
             self.switch(step)
         if step and problem.resume_after == step:
-            self._resume(step)
+            if problem.saved_as in DUPLICATES:
+                self.duplicate(DUPLICATES[problem.saved_as])
+            else:
+                self._resume(step)
         for number, tensor in enumerate(problem.tensors):
             if step and tensor.joins_at == step:
                 self._place(problem.group_of[number], [number])

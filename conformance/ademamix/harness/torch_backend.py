@@ -9,7 +9,8 @@ schedulers do. For the switch from AdamW it may offer
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+import pickle
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -66,7 +67,7 @@ class TorchBackend(OptimizerBackend):
             )
         else:
             keywords = self.arguments.keywords(h, rate)
-            if self.problem.use == "graph":
+            if self.problem.use == "graph" or self.problem.rate_tensors:
                 name = self.arguments.names["lr"]
                 keywords[name] = torch.tensor(keywords[name], device=self.device)
             arguments = {**keywords, **self.plug.settings.get("arguments", {}), **self.options}
@@ -82,6 +83,8 @@ class TorchBackend(OptimizerBackend):
             if name not in self.optimizer.defaults and same[name] != value:
                 raise Unsupported(f"{self.arguments.owner} takes no {name!r} per parameter group")
         known = {name: value for name, value in keywords.items() if name in self.optimizer.defaults}
+        if self.problem.rate_tensors and "lr" in known:
+            known["lr"] = torch.tensor(known["lr"], device=self.device)
         self.optimizer.add_param_group({"params": [self._parameter(n) for n in numbers], **known})
 
     def _parameter(self, number: int) -> torch.nn.Parameter:
@@ -89,6 +92,7 @@ class TorchBackend(OptimizerBackend):
         data = self._tensor(tensor.start, tensor)
         for asked, lay_out in (
             (tensor.strided and data.ndim, _strided),
+            (tensor.offset, _at_an_offset),
             (tensor.transposed == "parameter", _transposed),
             (tensor.expanded == "parameter", _expanded),
         ):
@@ -114,6 +118,17 @@ class TorchBackend(OptimizerBackend):
 
     def load(self, state: Any) -> None:
         self.optimizer.load_state_dict(state)
+
+    def duplicate(self, duplicated: Callable[[Any], Any]) -> None:
+        """The duplicate has parameters of its own, with which the run goes on. What lay between the old ones is let go."""
+        self.finish()
+        try:
+            self.optimizer = duplicated(self.optimizer)
+        except (pickle.PicklingError, TypeError, AttributeError) as error:
+            raise Unsupported(f"{self.arguments.owner} cannot be duplicated: {error}") from None
+        self.padding = []
+        groups = self.optimizer.param_groups
+        self.parameters = {number: groups[place]["params"][slot] for number, (place, slot) in self.places.items()}
 
     def add(self, index: int, number: int, step: int) -> None:
         self._add_group(index, [number], step)
@@ -155,6 +170,8 @@ class TorchBackend(OptimizerBackend):
     def _laid_out(self, g: torch.Tensor, tensor: TensorProblem) -> torch.Tensor:
         if tensor.strided and g.ndim:
             g, _ = _strided(g)
+        if tensor.offset:
+            g, _ = _at_an_offset(g)
         if tensor.transposed == "gradient":
             g, _ = _transposed(g)
         if tensor.expanded == "gradient":
@@ -243,6 +260,14 @@ def _expanded(data: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     memory = torch.full((*data.shape[:-1], 2 * data.shape[-1]), float("nan"), dtype=data.dtype, device=data.device)
     memory[..., :1] = data[..., :1]
     return memory[..., :1].expand(data.shape), memory[..., 1:]
+
+
+def _at_an_offset(data: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The same values from the fourth place of a larger memory on, and what lies around them, which holds NaN."""
+    memory = torch.full((data.numel() + 8,), float("nan"), dtype=data.dtype, device=data.device)
+    inside = memory[3 : 3 + data.numel()].view(data.shape)
+    around = torch.as_strided(memory, (2, 3), (data.numel() + 3, 1))
+    return inside.copy_(data), around
 
 
 def _strided(data: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -21,13 +21,13 @@ REQUIREMENTS = Requirements(
         "Step and decay": "11-14",
         "Schedules": "15-22 42",
         "Special values": "23-27 43",
-        "Long runs": "41 48 49 62",
-        "Precision": "35 36 64 65 69",
+        "Precision": "35 36 41 48 49 62 64 65 69",
         "Groups": "28-30 34 44 45 66",
         "Shapes": "31 32 47 53 61",
         "Saved state": "33 37 40 50 51 67",
         "Calls": "38 39 46 52 54 55 63 68",
         "Distributed": "56-60",
+        "Combinations": "70 71",
     },
 )
 
