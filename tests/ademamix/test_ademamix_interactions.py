@@ -133,6 +133,6 @@ def test_features_rule_out_the_rows_that_use_them() -> None:
     needs = {case.id: case.needs for case in (*definition_cases(), *interface_cases())}
     plain = replace(definition_cases()[0], groups=definition_cases()[0].groups)
     assert plain.needs == needs[plain.id]
-    for feature in ("schedules", "separate-warmups", "beta1-zero", "beta3-below-beta1", "groups", "strided", "weight-decay"):
+    for feature in ("schedules", "separate-warmups", "beta1-zero", "groups", "strided", "weight-decay"):
         assert any(feature in each for each in needs.values()), feature
         assert any(feature not in each for each in needs.values()), feature
