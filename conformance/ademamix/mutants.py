@@ -219,6 +219,16 @@ def epsilon_in_logarithm(self: Base, beta: float) -> float:
     return math.log(beta + 1e-8)
 
 
+@_bug("ADM-18", replaces="beta3")
+def half_life_of_the_authors(self: Base, kept: Moments, hyper: Hyper) -> float:
+    """The half-life of beta3 has 1e-8 inside its logarithms and no minimum, as the authors' code does."""
+    if not hyper.t_beta3 or self.clock(kept) >= hyper.t_beta3:
+        return hyper.beta3
+    share = self.clock(kept) / hyper.t_beta3
+    start, end = (math.log(0.5) / math.log(beta + 1e-8) - 1 for beta in (hyper.beta1, hyper.beta3))
+    return math.pow(0.5, 1 / ((1 - share) * start + share * end + 1))
+
+
 @_bug("ADM-19", replaces="alpha")
 def alpha_overshoots(self: Base, kept: Moments, hyper: Hyper) -> float:
     """alpha goes on growing after its warm-up."""
