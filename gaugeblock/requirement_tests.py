@@ -74,6 +74,11 @@ def parametrize(metafunc: pytest.Metafunc, plan: CheckPlan) -> None:
     for test_case in list_test_cases(implementation.system, [implementation], options):
         if known[test_case.check.requirement].level in map(Level, plan.levels):
             by_requirement.setdefault(test_case.check.requirement, []).append(test_case)
+    if not by_requirement:
+        raise pytest.UsageError(
+            f"{metafunc.definition.nodeid}: no case of {implementation.system} is selected; "
+            f"found levels {', '.join(plan.levels)}, dtypes {', '.join(options.dtypes) or 'all'}, devices {', '.join(options.devices)}"
+        )
     metafunc.parametrize(
         "check",
         [

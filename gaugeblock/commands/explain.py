@@ -52,7 +52,7 @@ def explanation(system: System, requirement: Requirement) -> str:
         ("level", f"{requirement.level.value}: {LEVELS[requirement.level.value]}"),
         ("source", f"{system.paper}, {requirement.source}"),
         ("catches", requirement.catches),
-        (f"{len(names)} cases", ", ".join(names)),
+        ("case" if len(names) == 1 else f"{len(names)} cases", ", ".join(names)),
         *[("mutant" if number == 0 else "", bug) for number, bug in enumerate(bugs)],
         ("reproduce", f"gaugeblock check SPEC -k {requirement.id}"),
     ]

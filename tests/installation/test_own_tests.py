@@ -106,10 +106,20 @@ def test_a_class_or_function_can_be_given_as_it_is() -> None:
 
 
 def test_a_mistake_ends_the_run_in_words(tmp_path: Path) -> None:
-    body = TESTS.replace("RIG-12", "RIG-999")
-    done = pytest_in(project(tmp_path, body), "-q")
-    assert done.returncode not in (0, 1)
-    assert "expected_failures: found RIG-999, expected ids of RIG-01, " in done.stdout + done.stderr
+    by_number = (
+        "from gaugeblock.testing import parametrize_with_checks\n\n\n@parametrize_with_checks('numpy_attention:attend')\n"
+    )
+    for body, wanted in (
+        (TESTS.replace("RIG-12", "RIG-999"), "expected_failures: found RIG-999, expected ids of RIG-01, "),
+        (
+            by_number + "def test_it(check):\n    check()\n",
+            "no case of sigmoid_attention is selected; found levels definition, ",
+        ),
+    ):
+        (tmp_path / "numpy_attention.py").write_text("def attend(q, k, v):\n    return v\n")
+        done = pytest_in(project(tmp_path, body), "-q", "--gaugeblock-dtype=float8")
+        assert done.returncode not in (0, 1)
+        assert wanted in done.stdout + done.stderr
 
 
 def test_a_level_that_does_not_exist_is_refused() -> None:
