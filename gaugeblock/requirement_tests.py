@@ -75,10 +75,9 @@ def parametrize(metafunc: pytest.Metafunc, plan: CheckPlan) -> None:
         if known[test_case.check.requirement].level in map(Level, plan.levels):
             by_requirement.setdefault(test_case.check.requirement, []).append(test_case)
     if not by_requirement:
-        raise pytest.UsageError(
-            f"{metafunc.definition.nodeid}: no case of {implementation.system} is selected; "
-            f"found levels {', '.join(plan.levels)}, dtypes {', '.join(options.dtypes) or 'all'}, devices {', '.join(options.devices)}"
-        )
+        chosen = {"levels": plan.levels, "dtypes": options.dtypes or ("all",), "devices": options.devices}
+        found = ", ".join(f"{name} {' '.join(values)}" for name, values in chosen.items())
+        raise pytest.UsageError(f"{metafunc.definition.nodeid}: no case of {implementation.system} is selected; found {found}")
     metafunc.parametrize(
         "check",
         [
