@@ -44,9 +44,10 @@ def compare(
     that is not finite, a wrong shape, or a bound that is negative or NaN, the margin is inf. A bound of 0 asks for equality.
     A bound of inf says that the element may have any value: its margin is 0.
 
-    ``effect`` (broadcast likewise) is by how much the quantity changes, from which comes the resolution. It is the distance of
-    what is expected from what would stand there if nothing had been computed: of a parameter, the way that it went from its
-    start. Where it is not given that is 0, so that the effect is |expected|: right for outputs, gradients and moments.
+    ``effect`` (broadcast likewise) is by how much the quantity changes, from which comes the resolution: the distance of what
+    is expected from what would stand there if nothing had been computed. Of a parameter it is the way that it went; 0 where a
+    check makes no claim. Where it is not given it is the size of the quantity, the root of its mean square: right for
+    outputs, gradients and moments, which would be 0.
     """
     got_array = np.asarray(got, dtype=np.float64)
     expected_array = np.asarray(expected, dtype=np.float64)
@@ -68,26 +69,34 @@ def compare(
         f"{float(bound_array[worst]):.3e}",
         got_array,
         bound_array,
-        resolution_of(expected_array, bound_array, np.abs(expected_array if effect is None else np.asarray(effect))),
+        resolution_of(expected_array, bound_array, _size(expected_array) if effect is None else np.abs(effect)),
     )
 
 
 def resolution_of(expected: Array, bound: Array, effect: npt.ArrayLike) -> float | None:
-    """The bound, in units of the effect, that half of the elements reach or exceed. None where nothing changes.
+    """The largest bound / effect. None where nothing changes.
 
-    From 1 on a comparison proves nothing: the answer that nothing happened would be within the bound at half of the elements
-    or more. An element counts where it should change, or where its bound is inf, which judges nothing. One that should be NaN
-    or infinite is compared exactly: 0. So is everything where all bounds are 0.
+    From 1 on a pass proves nothing for some element: the answer that nothing happened would be within its bound. An element
+    counts where it should change; not where its bound is inf, which says that no claim is made, unless that is so everywhere.
+    One that should be NaN or infinite is compared exactly, and so is everything where all bounds are 0: 0.
     """
     size = np.broadcast_to(np.asarray(effect, dtype=np.float64), bound.shape)
-    exact = ~np.isfinite(expected)
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        ratios = np.where(np.isinf(bound), np.inf, np.where(exact, 0.0, bound / size))
-    ratios = ratios[exact | (size > 0) | np.isinf(bound)]
-    if ratios.size == 0:
-        return None if bound.any() else 0.0
-    middle = ratios.size // 2
-    return float(np.partition(ratios, middle)[middle])
+    exact, claimed = ~np.isfinite(expected), np.isfinite(bound)
+    with np.errstate(over="ignore"):
+        ratios = np.where(exact, 0.0, np.divide(bound, size, out=np.zeros(bound.shape), where=claimed & (size > 0)))
+    counted = ratios[claimed & (exact | (size > 0))]
+    if counted.size:
+        return float(counted.max())
+    if not bound.any():
+        return 0.0
+    return math.inf if size.any() else None
+
+
+def _size(values: Array) -> float:
+    """The root of the mean square of what is finite."""
+    finite = values[np.isfinite(values)]
+    largest = float(np.abs(finite).max(initial=0.0))
+    return largest * float(np.sqrt(np.mean((finite / largest) ** 2))) if largest else 0.0
 
 
 def margins_of(got: Array, expected: Array, bound: Array) -> Array:

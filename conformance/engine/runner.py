@@ -197,7 +197,7 @@ def run_test_case(test_case: TestCase) -> VerdictRecord:
 
 
 def _tells_nothing(comparison: Comparison) -> str:
-    return f"{comparison.quantity}: the bound is {comparison.resolution:.3g} times the change, so no change would pass too"
+    return f"{comparison.quantity}: the bound is up to {comparison.resolution:.3g} times the change, so no change would pass"
 
 
 def reproduction(test_case: TestCase) -> str:

@@ -44,7 +44,7 @@ class Verdict(StrEnum):
     ERROR = "error"
     """It crashed; the message ends with the traceback's last line."""
     INCONCLUSIVE = "inconclusive"
-    """It passed, and that proves nothing: the bound is as large as the change itself. Neither green nor red."""
+    """It passed, but somewhere the bound is as large as the change itself, which proves nothing. Neither green nor red."""
 
 
 RED = (Verdict.FAIL, Verdict.ERROR)
@@ -254,9 +254,9 @@ def passed(resolution: float | None) -> Literal[Verdict.PASS, Verdict.INCONCLUSI
 class VerdictRecord(Record):
     """The verdict on one implementation for one requirement and case, with its margin and its worst place.
 
-    ``margin`` is the largest |error| / bound: above 1 fails, inf for a wrong text or shape. ``resolution`` is bound / size of
-    the quantity's change, of the quantity that can tell the least: from 1 on the answer that nothing happened would pass too,
-    and a pass is ``inconclusive``. None where no quantity changes, and in older files.
+    ``margin`` is the largest |error| / bound: above 1 fails, inf for a wrong text or shape. ``resolution`` is the largest
+    bound / size of the change, at any element: from 1 on the answer that nothing happened would pass there, and a pass is
+    ``inconclusive``. None where no quantity changes, and in older files.
     """
 
     KIND: ClassVar[str] = "verdict"

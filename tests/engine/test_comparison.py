@@ -72,17 +72,15 @@ def test_long_values_are_shortened_in_words_but_not_in_judgement() -> None:
 @pytest.mark.parametrize(
     ("expected", "bound", "effect", "resolution"),
     [
-        ([2.0, 4.0], [1.0, 1.0], None, 0.5),  # the answer 0 misses each by more than its bound
+        ([2.0, 2.0], [1.0, 1.0], None, 0.5),  # the answer 0 misses each by two bounds
+        ([0.0, 4.0, 4.0, 0.0], [0.0, 2.0**0.5, 0.0, 0.0], None, 0.5),  # the root of the mean square is the size
+        ([1e-300, 1e-300], [1e-300, 0.0], None, 1.0),  # also where squares underflow
         ([1.0, 1.0], [2**-30, 2**-30], [2**-10, 2**-10], 2**-20),  # a parameter near 1 that went 2**-10
         ([1.0, 1.0], [2**-7, 2**-7], [2**-10, 2**-10], 8.0),  # standing still is within the bound
-        ([1.0, 1.0, 1.0], [2**-30, 1.0, 1.0], 2**-10, 2**10),  # at most of the elements
-        ([1.0, 1.0, 1.0], [2**-20, 2**-20, 1.0], 2**-10, 2**-10),  # at one of three
-        (
-            [1.0, 1.0],
-            [2**-20, INF],
-            [2**-10, 0.0],
-            INF,
-        ),  # at half of them; an infinite bound judges nothing, whatever the effect
+        ([1.0, 1.0, 1.0], [2**-20, 2**-20, 1.0], 2**-10, 2**10),  # at one element
+        ([1.0, 1.0], [2**-20, INF], [2**-10, 2**-10], 2**-10),  # no claim is made about the second
+        ([1.0, 1.0], [INF, INF], [2**-10, 0.0], INF),  # or about any
+        ([1.0, 1.0], [INF, INF], 0.0, None),  # on purpose
         ([1.0, 1.0], [2**-20, 2**-20], [2**-10, 0.0], 2**-10),  # an element that stays does not count
         ([1.0, 1.0], [2**-30, 2**-30], 0.0, None),  # nothing changes at all
         ([1.0, 1.0], 0.0, 0.0, 0.0),  # bit for bit

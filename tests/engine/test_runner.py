@@ -31,7 +31,7 @@ def test_a_pass_within_a_bound_as_large_as_the_change_is_inconclusive(monkeypatc
     sharp, dull = compare("sharp", 1.0, 1.0, 0.1), compare("dull", 1.5, 1.0, 2.0)
     result = judged(monkeypatch, sharp, dull, equal("exact", 1, 1))
     assert (result.verdict, result.resolution, result.margin) == (Verdict.INCONCLUSIVE, 2.0, 0.25)
-    assert result.message == "dull: the bound is 2 times the change, so no change would pass too"
+    assert result.message == "dull: the bound is up to 2 times the change, so no change would pass"
     assert judged(monkeypatch, sharp).verdict is Verdict.PASS
     assert judged(monkeypatch, compare("still", 1.0, 1.0, 2.0, effect=0.0)).verdict is Verdict.PASS
 

@@ -51,9 +51,14 @@ def compare_parameters(outcome: RunOutcome, case: RunCase, dtype: str, class_nam
 
 
 def compare_all(name: str, got: Sequence[Array], expected: Sequence[Snapshot], start: Array) -> Comparison:
-    """One comparison of a parameter after all steps. Its effect is the way that it went from its start."""
+    """One comparison of a parameter after all steps. Its effect is the way that each element goes."""
     theta = stacked(expected, "theta")
-    return compare(name, np.stack(got), theta, stacked(expected, "theta_bound"), effect=theta - start)
+    return compare(name, np.stack(got), theta, stacked(expected, "theta_bound"), effect=way(start, theta))
+
+
+def way(start: Array, theta: Array) -> Array:
+    """How far each element goes, there and back, from its start through the values after each step."""
+    return np.asarray(np.abs(np.diff(np.concatenate([start[None], theta]), axis=0)).sum(axis=0))
 
 
 def stacked(expected: Sequence[Snapshot], name: str) -> Array:

@@ -11,7 +11,7 @@ from conformance.ademamix import cases
 from conformance.ademamix.cases import RunCase, expected_of, problem_of
 from conformance.ademamix.harness.problem import OptimizerProblem
 from conformance.ademamix.harness.subject import OptimizerSubject
-from conformance.ademamix.requirements.base import REQUIREMENTS, compare_all, compare_parameters, follow, stacked
+from conformance.ademamix.requirements.base import REQUIREMENTS, compare_all, compare_parameters, follow, stacked, way
 from conformance.engine.comparison import Comparison, compare, equal
 from conformance.engine.requirement import Level
 from impls.implementation import Unsupported
@@ -64,8 +64,13 @@ def non_finite_elements_stay_alone(subject: OptimizerSubject, case: RunCase, dty
         bound = stacked(snapshots, "theta_bound")
         bound.reshape(case.steps, -1)[1 + number :, 2] = np.inf
         theta = stacked(snapshots, "theta")
-        way = theta - group.tensors[number].start
-        yield compare(f"the other elements of parameter {number}", np.stack(got), theta, bound, effect=way)
+        yield compare(
+            f"the other elements of parameter {number}",
+            np.stack(got),
+            theta,
+            bound,
+            effect=way(group.tensors[number].start, theta),
+        )
 
 
 @REQUIREMENTS.add(

@@ -154,7 +154,9 @@ def _share(quantity: str, events: Any, probability: float, off: float) -> Compar
     nearest = min(max(found, probability - off), probability + off)
     low, high = limits(events.size, min(max(nearest, 0.0), 1.0))
     bound = high - nearest if found >= nearest else nearest - low
-    return compare(quantity, found, nearest, np.inf if (low if found < nearest else 1 - high) == 0 else max(bound, 0.0))
+    if (low if found < nearest else 1 - high) == 0:
+        return compare(quantity, found, nearest, np.inf, effect=0.0)  # on this side every share is likely enough
+    return compare(quantity, found, nearest, max(bound, 0.0), effect=max(nearest, 1 - nearest))
 
 
 def limits(count: int, probability: float, alarm: float = FALSE_ALARM) -> tuple[float, float]:
