@@ -113,7 +113,7 @@ def test_a_mistake_ends_the_run_in_words(tmp_path: Path) -> None:
         (TESTS.replace("RIG-12", "RIG-999"), "expected_failures: found RIG-999, expected ids of RIG-01, "),
         (
             by_number + "def test_it(check):\n    check()\n",
-            "no case of sigmoid_attention is selected; found levels definition, ",
+            "no case of sigmoid_attention is selected; found levels definition ",
         ),
     ):
         (tmp_path / "numpy_attention.py").write_text("def attend(q, k, v):\n    return v\n")
