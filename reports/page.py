@@ -57,7 +57,7 @@ def documents(evidence: Evidence, plots: Gallery, written: Sequence[WriteUp]) ->
     def made(title: str, path: str, lead: Inline, sections: Sequence[Section]) -> Document:
         return Document(title, (Strong(warning), " ", lead) if cut_short else lead, sections, path, links)
 
-    first = [choice.choice(evidence, system) for system in listed]
+    first = [choice.choice(evidence, system, written) for system in listed]
     shared = {
         "Findings": (findings.INTRODUCTION, findings.findings(evidence, written)),
         "Fixed in": (releases.INTRODUCTION, releases.releases(evidence)),

@@ -76,9 +76,15 @@ class WriteUp:
         levels = [each.level.value for id_ in _ID.findall(self.rules) if (each := declared.by_id(id_)) and each.level]
         return levels[0] if levels else "-"
 
-    def tells(self, slug: str, requirement: str) -> bool:
-        """Whether it explains why that implementation does not meet that requirement."""
-        about = requirement in _ID.findall(f"{self.rules} {self.follows}") or "every other" in self.rules
+    @property
+    def sentence(self) -> str:
+        """The title without the name of the package before it."""
+        return self.title.partition(": ")[2] or self.title
+
+    def tells(self, slug: str, requirement: str, first: bool = False) -> bool:
+        """Whether it explains why that implementation does not meet that requirement; ``first``: not what only follows."""
+        ids = _ID.findall(self.rules if first else f"{self.rules} {self.follows}")
+        about = requirement in ids or "every other" in self.rules
         return about and any(fnmatch.fnmatchcase(slug, pattern) for pattern in self.names)
 
 

@@ -41,6 +41,7 @@ from reports.ranking import (
     requirement_named,
     short_name,
 )
+from reports.report_index import WriteUp
 from reports.sections.findings import mistakes
 from reports.sections.matrix import signs
 
@@ -50,7 +51,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9._-]+")
 """What may stand in a command: a record's name of a distribution that is anything else is left out."""
 
 
-def choice(evidence: Evidence, system: SystemRecord) -> Section:
+def choice(evidence: Evidence, system: SystemRecord, written: Sequence[WriteUp] = ()) -> Section:
     """What somebody who needs an implementation of this system must know, and the matrix below it."""
     rows = current(ranking(evidence, system.name), evidence)
     others, ours = [row for row in rows if not row.is_ours], [row for row in rows if row.is_ours]
@@ -62,7 +63,7 @@ def choice(evidence: Evidence, system: SystemRecord) -> Section:
         ("Compute the paper, but:", Status.BESIDE, (Level.INTERFACE, Level.ROBUSTNESS)),
     ):
         found = [row for row in rows if row.status is status]
-        lines += [Strong(title), _told(evidence, found, *levels)] if found else []
+        lines += [Strong(title), _told(evidence, written, found, *levels)] if found else []
     aside = [row for row in rows if row.is_aside]
     right, wrong = [row for row in aside if not row.broken], [row for row in aside if row.broken]
     lines += (
@@ -70,7 +71,7 @@ def choice(evidence: Evidence, system: SystemRecord) -> Section:
         if right
         else []
     )
-    lines += [Strong("Break their interface:"), _told(evidence, wrong, *Level)] if wrong else []
+    lines += [Strong("Break their interface:"), _told(evidence, written, wrong, *Level)] if wrong else []
     lines.append((Strong("Fastest right ones here:"), " ", _fastest(evidence, system, rows)))
     for status, words in ((Status.PARTLY, "Too little judged to say:"), (Status.NOT_JUDGED, "Not judged here:")):
         found = [row for row in rows if row.status is status and not row.is_aside]
@@ -161,36 +162,40 @@ def _ours(system: SystemRecord, rows: Sequence[RankingRow]) -> list[Block]:
     return [(Strong("Ours:"), f" {said}"), *([CodeBlock(system.usage, "python")] if system.usage else [])]
 
 
-def _told(evidence: Evidence, rows: Iterable[RankingRow], *levels: Level) -> BulletList:
+def _told(evidence: Evidence, written: Sequence[WriteUp], rows: Iterable[RankingRow], *levels: Level) -> BulletList:
     """What is wrong with each at these levels; those of which the same is said share a line."""
     groups: dict[str, list[tuple[RankingRow, Inline]]] = {}
     for row in rows:
-        said = joined("; ", [clause(evidence, row, row.at(level)) for level in levels if row.at(level).red])
+        said = joined("; ", [clause(evidence, written, row, row.at(level)) for level in levels if row.at(level).red])
         groups.setdefault(readable(said), []).append((row, said))
     return BulletList([(series([_name(row) for row, _ in own]), ": ", own[0][1], ".") for own in groups.values()])
 
 
-def clause(evidence: Evidence, row: RankingRow, verdict: LevelVerdict) -> Inline:
-    """What is wrong at one level, in one clause: the mistakes that failures resemble, or the first requirement not met."""
+def clause(evidence: Evidence, written: Sequence[WriteUp], row: RankingRow, verdict: LevelVerdict) -> Inline:
+    """What is wrong at one level, in one clause.
+
+    What is written up, else the mistakes that failures resemble, else the first requirement that is not met.
+    """
+    slug, broken = row.implementation.slug, verdict.broken
     if verdict.counts.get(Verdict.PASS, 0) + verdict.counts.get(Verdict.FAIL, 0) == 0:
-        return "it crashes in every case that was judged (", _links(row, verdict.broken), ")"
+        return "it crashes in every case that was judged (", _links(row, broken), ")"
     results = evidence.judgements_of(row.implementation.name)
-    dtypes = {result.dtype for result in results if result.requirement in verdict.broken and result.verdict in RED}
+    dtypes = {result.dtype for result in results if result.requirement in broken and result.verdict in RED}
     where = "" if row.dtype in dtypes else f" (in {listing(sorted(dtypes))} alone)"
-    mistakes = likeliest(results, verdict.broken)
-    if mistakes:
-        named = [id_ for _, ids in mistakes for id_ in ids]
-        rest = [id_ for id_ in verdict.broken if id_ not in named]
-        words: list[Inline] = [(f"“{sentence}” (", _links(row, ids), ")") for sentence, ids in mistakes]
-        return (
-            "it looks like ",
-            joined(" and ", words),
-            f"; {count(len(rest), 'requirement')} more" if rest else "",
-            where,
-        )
-    statement = requirement_named(evidence, row.implementation.system, verdict.broken[0]).statement.rstrip(".")
-    verb = "not met:" if verdict.counts.get(Verdict.FAIL) else "it crashes where"
-    return f"{verb} “{statement}” (", _links(row, verdict.broken), f"){where}"
+    texts = [text for text in written if any(text.tells(slug, id_, first=True) for id_ in broken)]
+    causes: list[tuple[Inline, list[str]]] = [
+        (Link(text.sentence, text.path), [id_ for id_ in broken if text.tells(slug, id_)]) for text in texts
+    ]
+    looks = "" if causes else "it looks like "
+    causes = causes or [(f"“{sentence}”", ids) for sentence, ids in likeliest(results, broken)]
+    if not causes:
+        statement = requirement_named(evidence, row.implementation.system, broken[0]).statement.rstrip(".")
+        verb = "not met:" if verdict.counts.get(Verdict.FAIL) else "it crashes where"
+        return f"{verb} “{statement}” (", _links(row, broken), f"){where}"
+    rest = len(set(broken).difference(*(ids for _, ids in causes)))
+    told = joined(" and " if looks else "; ", [(sentence, " (", _links(row, ids), ")") for sentence, ids in causes])
+    shared = f", {AS_THE_AUTHORS}" if verdict.only_as_authors else ""
+    return looks, told, shared, f"; {count(rest, 'requirement')} more" if rest else "", where
 
 
 def likeliest(results: Sequence[VerdictRecord], broken: Sequence[str]) -> list[tuple[str, list[str]]]:

@@ -10,7 +10,7 @@ from conformance.records.schema import JUDGED, RED, Level, RequirementRecord, Sy
 from reports.anchors import finding, implementation_page
 from reports.document import Block, Code, Details, Emphasis, Inline, Link, Section, Strong, Table, inline, page
 from reports.evidence import Evidence
-from reports.numbers import listing, margin
+from reports.numbers import count, listing, margin
 from reports.ranking import RankingRow, of_requirement, ranking, worst_first
 
 COLUMNS = 8
@@ -93,7 +93,9 @@ def signs(evidence: Evidence, system: SystemRecord, rows: Sequence[RankingRow]) 
         tables[0],
         f"{', '.join(f'{each} {words}' for each, words in MEANINGS.items())}.",
         *tables[1:],
-        *(_in_words(family, members, judged) for family, members in grouped.items()),
+        Details(
+            "The families, and who does not meet which requirement", [_in_words(*each, judged) for each in grouped.items()]
+        ),
     ]
 
 
@@ -127,7 +129,7 @@ def _in_words(family: str, members: Sequence[RequirementRecord], rows: Sequence[
             for each in members
         ],
     )
-    return Details(f"{family}: {listing([members[0].id, members[-1].id][: len(members)], 'to')}", [table])
+    return Details(f"{family}: {count(len(members), 'requirement')}", [table])
 
 
 def requirements(evidence: Evidence, system: SystemRecord) -> list[Block]:

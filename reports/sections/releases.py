@@ -30,6 +30,7 @@ def _system(evidence: Evidence, system: SystemRecord) -> list[Section]:
         return []
     several = {each.name for name in found for each in family(evidence, name) if len(family(evidence, name)) > 1}
     rows = [row for row in ranking(evidence, system.name) if row.implementation.name in several]
+    rows.sort(key=lambda row: (family(evidence, row.implementation.name)[-1].name, release_order(row.implementation)))
     return [Section(system.title, [*told, *signs(evidence, system, rows)])]
 
 

@@ -370,6 +370,7 @@ def test_each_level_has_a_sign_and_a_verdict_of_its_own(tmp_path: Path) -> None:
         "authors": "differs from the paper, as the authors' code",
     }
     assert "**Compute the paper, but:**" in pages["README"]
+    assert re.search(r"`authors`\].*\), as the authors' code\.$", pages["README"], re.M)
     assert "reading`](pages/ademamix.reading.md) 1.0: not met" not in pages["README"]
 
 

@@ -129,6 +129,11 @@ def test_write_ups_beside_a_report_are_linked_from_it(tmp_path: Path) -> None:
     for text in (page, html):
         assert "The list" not in text
         assert "Bad name" not in text
+    (folder / "two.md").write_text("# optax.x: alpha is late\n\n- Judged as: `optax`\n- Rules: ADM-06\n", encoding="utf-8")
+    assert cli.main([str(record), "-o", str(tmp_path / "cpu")]) == 0
+    first = (tmp_path / "cpu" / "README.md").read_text(encoding="utf-8")
+    assert "0.2.8: [alpha is late](../findings/two.md) ([ADM-06](" in first
+    assert "; 1 requirement more." in first
     shutil.rmtree(folder)
     assert write_ups(tmp_path / "cpu") == ()
     assert b"findings/" not in render(load([record]))["pages/findings.html"]
