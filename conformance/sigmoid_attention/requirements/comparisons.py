@@ -19,8 +19,7 @@ REQUIREMENTS = Requirements(
     {
         "Formula": "1-4",
         "Sizes": "9-13 50 51",
-        "Accuracy": "5 7 8 38 41",
-        "Rounding statistics": "44-46",
+        "Accuracy": "5 7 8 38 41 44-46",
         "Masks": "14-18",
         "ALiBi": "19 20 37 53",
         "Grouped heads": "21 34",
