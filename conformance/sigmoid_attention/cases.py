@@ -566,6 +566,13 @@ RANDOM_POSITIVE = (
     Case(id="output", quick=True, dtypes=LOW, nq=48, nk=56, d=28, dv=16, bias=log_length_bias(3), data="positive"),
     Case(id="gradients", dtypes=LOW, nq=48, nk=56, d=28, dv=16, bias=log_length_bias(3), data="positive", backward=True),
 )
+# Their sum grows with every term. A kernel may keep score gradients in the input dtype, but not the sum.
+RANDOM_SUMS = (
+    Case(
+        id="bias-gradient", quick=True, dtypes=LOW, nq=48, nk=56, d=28, dv=16, bias=log_length_bias(3), data="positive",
+        backward=True, wanted=("bias",),
+    ),
+)  # fmt: skip
 PACKED = (
     Case(id="three", quick=True, nq=30, nk=30, sequences=((5, 5), (18, 18), (7, 7))),
     Case(id="empty-one", nq=23, nk=23, sequences=((5, 5), (0, 0), (18, 18))),

@@ -724,6 +724,18 @@ class TwoGradientsTogether(NumpySubject):
         return result
 
 
+class NarrowBiasGradient(Base):
+    def score_gradient(self, p: Values, dp: Values, o: NumpyOptions) -> Values:
+        self._options = o
+        return super().score_gradient(p, dp, o)
+
+    def bias_gradient(self, ds: Values) -> Values:
+        total = ds.dtype.type(0)
+        for start in range(0, ds.shape[-1], 8):
+            total = self.store(np.asarray(total + ds[..., start : start + 8].sum()), self._options)
+        return np.asarray(total)
+
+
 class SlopesScaled(Base):
     def weights(self, q: Values, k: Values, o: NumpyOptions) -> Any:
         slopes = None if o.alibi_slopes is None else np.asarray(o.alibi_slopes) * np.float32(o.scale or 0)
@@ -1277,6 +1289,8 @@ MUTANTS: tuple[Mutant, ...] = (
     _bug("query-gradient-scaled-twice", "dQ is scaled twice.",
          _with(query_gradient=lambda self, ds, k, o: Base.query_gradient(self, ds, k, replace(o, scale=(o.scale or 0) ** 2))),
          "31"),
+    _bug("bias-gradient-in-input-dtype", "The bias's gradient is summed in the input dtype, eight keys at a time.",
+         NarrowBiasGradient, "44"),
     # Two things at once, or where the function is called.
     _bug("unseen-multiplied", "What no query sees is multiplied by 0.",
          _with(without_unseen=lambda self, q, k, v, o: (k, v)), "55"),

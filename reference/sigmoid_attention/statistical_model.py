@@ -32,7 +32,7 @@ from typing import Any, Unpack
 import numpy as np
 import numpy.typing as npt
 
-from reference.rounding import Format, format_of
+from reference.rounding import FLOAT32, Format, format_of
 from reference.sigmoid_attention import attention
 from reference.sigmoid_attention.attention import ScoreOptions
 from reference.sigmoid_attention.bounds import backward_bounds, forward_bound
@@ -56,6 +56,8 @@ class Product:
     store: Format
     directions: dict[str, Array]
     """Changes of the result that a systematic error would make, by name."""
+    result: Format | None = None
+    """What the result is rounded to, where that is not ``store``."""
 
     def sigma(self) -> Array:
         """Standard deviation proxy of each element's rounding error."""
@@ -99,7 +101,8 @@ class Product:
 
     def _rounded(self) -> Array:
         _, exponent = np.frexp(self.value)
-        return np.asarray(np.ldexp(self.store.unit_roundoff, exponent - 1) + self.store.half_subnormal)
+        result = self.result or self.store
+        return np.asarray(np.ldexp(result.unit_roundoff, exponent - 1) + result.half_subnormal)
 
 
 def is_modelled(numerical_class: str) -> bool:
@@ -111,7 +114,10 @@ def is_modelled(numerical_class: str) -> bool:
 def products(
     q: Array, k: Array, v: Array, grad: Array, *, dtype: str, numerical_class: str = "", **options: Unpack[ScoreOptions]
 ) -> dict[str, Product]:
-    """The output and the gradients of q, k and v as products, for as many key heads as query heads and a 16-bit dtype."""
+    """The output and the gradients as products, for as many key heads as query heads and a 16-bit dtype.
+
+    The gradient of the bias is the product of all score gradients, in one row, with ones; its result is float32.
+    """
     if q.shape[1] != k.shape[1]:
         raise ValueError(f"{q.shape[1]} query heads and {k.shape[1]} key heads: the model takes as many of both")
     given: dict[str, Any] = {**options, "dtype": "float32", "numerical_class": numerical_class}
@@ -122,7 +128,8 @@ def products(
     slope = np.where(p == 0, 0.0, p * attention.sigmoid(-raw))  # p is 0 where masked, whatever the score
     factor = attention._scale(scale, q)
     tilted = attention.scores(q, k, bias=0.0, scale=scale)
-    ds = factor * slope * (grad @ v.swapaxes(-1, -2))
+    unscaled = slope * (grad @ v.swapaxes(-1, -2))
+    ds = factor * unscaled
     working, output = backward_bounds(q, k, v, grad, **given), p @ v
     dq, dk, dv = ds @ k, ds.swapaxes(-1, -2) @ q, p.swapaxes(-1, -2) @ grad
     return {
@@ -134,5 +141,9 @@ def products(
         "gradient of k": Product(dk, ds.swapaxes(-1, -2), q, working.k, store, {"value": dk}),
         "gradient of v": Product(
             dv, p.swapaxes(-1, -2), grad, working.v, store, {"value": dv, "bias": slope.swapaxes(-1, -2) @ grad}
+        ),
+        "gradient of bias": Product(
+            unscaled.sum(keepdims=True), unscaled.reshape(1, 1, 1, -1), np.ones((1, 1, unscaled.size, 1)),
+            np.full((1, 1, 1, 1), working.bias), store, {}, result=FLOAT32,
         ),
     }  # fmt: skip

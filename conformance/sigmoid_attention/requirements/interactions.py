@@ -14,6 +14,7 @@ from conformance.sigmoid_attention.cases import AttentionCase
 from conformance.sigmoid_attention.harness.problem import AttentionResult, AttentionSubject
 from conformance.sigmoid_attention.interactions import context_cases, definition_cases, option_cases, reading_cases
 from conformance.sigmoid_attention.requirements.comparisons import REQUIREMENTS, gradient, output, results
+from conformance.sigmoid_attention.requirements.statistics import errors_have_no_mean
 from impls.implementation import Unsupported
 from reference.rounding import format_of, gamma
 from reference.sigmoid_attention import class_of, second_derivatives
@@ -118,6 +119,9 @@ def derivatives_beyond_the_first(subject: AttentionSubject, case: AttentionCase,
             yield compare(f"second derivative in {name}", found, *known[name])
     else:
         yield compare("forward-mode derivative", _method(subject, "tangent")(problem, direction), *known["tangent"])
+
+
+REQUIREMENTS.check("SIG-44", cases.RANDOM_SUMS)(errors_have_no_mean)
 
 
 @REQUIREMENTS.add(
