@@ -72,6 +72,7 @@ class RunCase:
     rebuilt_otherwise: bool = False
     ranks: Ranks | None = None
     rate_tensors: bool = False
+    literal: bool = False
     seed: int = 1
     combination: Combination | None = None
     """The row of a covering array that it was made from."""
@@ -175,7 +176,7 @@ def problem_of(case: RunCase, dtype: str) -> OptimizerProblem:
         groups.append(GroupProblem(tuple(tensors), group.hyper, rates, group.changes))
     return OptimizerProblem(
         dtype, tuple(groups), case.resume_after, case.switch_at, case.saved_as, case.use, case.options, case.rebuilt_otherwise,
-        case.rate_tensors,
+        case.rate_tensors, case.literal,
     )  # fmt: skip
 
 
@@ -317,8 +318,8 @@ SCHEDULE_END = (
     single("beta3-alone", replace(BETA2_ZERO, t_beta3=3), "constant", 9, quick=False),
 )
 NO_SCHEDULE = (
-    single("none", BETA2_ZERO, "signs", 4, dtypes=WIDE),
-    single("zero", replace(BETA2_ZERO, t_alpha=0, t_beta3=0), "signs", 4),
+    single("none", BETA2_ZERO, "signs", 4, dtypes=WIDE, literal=True),
+    single("zero", replace(BETA2_ZERO, t_alpha=0, t_beta3=0), "signs", 4, literal=True),
 )
 WARMUP_LENGTHS = (
     single("one-step", replace(BETA2_ZERO, t_alpha=1, t_beta3=1), "signs", 4),

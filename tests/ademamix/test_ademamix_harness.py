@@ -250,7 +250,7 @@ def test_problems_survive_their_runs() -> None:
 
 def test_every_rule_has_a_check_with_a_quick_case_and_every_check_a_rule() -> None:
     ids = [rule.id for rule in REQUIREMENTS]
-    assert len(set(ids)) == len(ids) == 69
+    assert len(set(ids)) == len(ids) == 71
     assert {check.requirement for check in REQUIREMENTS.checks} == set(ids)
     for check in REQUIREMENTS.checks:
         assert any(case.quick for case in check.cases) or all(is_thorough(case) for case in check.cases), check.requirement

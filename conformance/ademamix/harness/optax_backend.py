@@ -7,6 +7,7 @@ Handing over the equations at ``count``, as the paper's listing 2 does, is one s
 
 from __future__ import annotations
 
+import inspect
 import pickle
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -15,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from conformance.ademamix.harness.arguments import ALIASES
 from conformance.ademamix.harness.problem import Array, OptimizerLoad, Running
 from conformance.ademamix.harness.run_loop import OptimizerBackend, OptimizerPlug
 from impls.implementation import Unsupported
@@ -80,7 +82,11 @@ class OptaxBackend(OptimizerBackend):
         parameters, adam = self.parameters, self.state[0]
         self.build(step)
         self.parameters = parameters
-        self.state = (self.state[0]._replace(count=adam.count, m1=adam.mu, nu=adam.nu), *self.state[1:])
+        try:
+            own, *rest = self.state
+            self.state = (own._replace(count=adam.count, m1=adam.mu, nu=adam.nu), *rest)
+        except (TypeError, ValueError, AttributeError):
+            raise Unsupported("its state is no chain that begins with fields count, m1 and nu to take over") from None
 
     def save(self) -> Any:
         if self.problem.saved_as == "plain":  # the leaves, which are arrays; the structure is that of a new state
@@ -114,6 +120,8 @@ class OptaxBackend(OptimizerBackend):
 
     def moments(self) -> tuple[Mapping[str, Array], ...]:
         names = self.plug.settings.get("moments", {})
+        if not isinstance(self.state, tuple) or not all(hasattr(self.state[0], name) for name in names.values()):
+            return ()
         return tuple(
             {ours: np.asarray(getattr(self.state[0], theirs)[number], dtype=np.float64) for ours, theirs in names.items()}
             for number in range(len(self.parameters) if names else 0)
@@ -142,10 +150,40 @@ class OptaxBackend(OptimizerBackend):
 
 
 def _made(plug: OptimizerPlug, hyper: Hyperparameters, learning_rate: Any) -> Any:
+    """The transformation. A factory with lengths of warm-ups is given those, any other the schedules of alpha and b3."""
+    known = inspect.signature(plug.loaded).parameters
+    lengths = {
+        ours: next((name for name in ALIASES[ours] if name in known), None) for ours in ("t_alpha", "t_beta3", "t_both")
+    }
+    keywords: dict[str, Any] = {"b3": _beta3(hyper), "alpha": _alpha(hyper)}
+    if any(lengths.values()):
+        keywords = {"b3": hyper.beta3, "alpha": hyper.alpha, **_lengths(hyper, lengths, known)}
+    if hyper.weight_decay or "weight_decay" in known:
+        keywords["weight_decay"] = hyper.weight_decay
+    missing = [name for name in (*keywords, "eps") if name not in known]
+    if missing and not any(each.kind is inspect.Parameter.VAR_KEYWORD for each in known.values()):
+        raise Unsupported(f"{plug.loaded.__name__} takes no argument {missing[0]!r}")
     return plug.loaded(
-        learning_rate=learning_rate, b1=hyper.beta1, b2=hyper.beta2, b3=_beta3(hyper), alpha=_alpha(hyper), eps=hyper.eps,
-        weight_decay=hyper.weight_decay, **plug.settings.get("arguments", {}),
+        learning_rate=learning_rate, b1=hyper.beta1, b2=hyper.beta2, eps=hyper.eps, **keywords,
+        **plug.settings.get("arguments", {}),
     )  # fmt: skip
+
+
+def _lengths(hyper: Hyperparameters, names: Mapping[str, str | None], known: Mapping[str, Any]) -> dict[str, Any]:
+    wanted = {"t_alpha": hyper.t_alpha, "t_beta3": hyper.t_beta3}
+    both = names["t_both"]
+    if both:
+        if hyper.t_alpha != hyper.t_beta3:
+            raise Unsupported(f"has one warm-up length, {both!r}, for alpha and b3")
+        wanted = {"t_both": hyper.t_alpha}
+    given: dict[str, Any] = {}
+    for ours, length in wanted.items():
+        name = names[ours]
+        if name is None and length:
+            raise Unsupported(f"takes no warm-up length {ours} (looked for {', '.join(ALIASES[ours])})")
+        if name is not None:
+            given[name] = length or (None if known[name].default is None else 0)
+    return given
 
 
 def _update_of(transformation: Any) -> Callable[..., Any]:

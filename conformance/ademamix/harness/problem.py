@@ -75,7 +75,7 @@ class OptimizerProblem:
         compiled     ``torch.compile(optimizer.step)``
         graph        a captured CUDA graph, replayed
     ``options`` are further arguments of the constructor, as (name, value) pairs. ``rate_tensors``: learning rates are tensors,
-    which the training loop writes into.
+    which the training loop writes into. ``literal``: no warm-up is asked for as none, not as its equal, one of a single step.
     """
 
     dtype: str
@@ -87,6 +87,7 @@ class OptimizerProblem:
     options: tuple[tuple[str, Any], ...] = ()
     rebuilt_otherwise: bool = False
     rate_tensors: bool = False
+    literal: bool = False
 
     def __post_init__(self) -> None:
         if self.use not in USES:

@@ -24,6 +24,12 @@ from conformance.ademamix.harness.problem import (
 from impls.implementation import NotRun, Unsupported, in_one_line
 from reference.ademamix import Hyperparameters
 
+
+def _at_once(hyper: Hyperparameters) -> Hyperparameters:
+    """With warm-ups of one step in place of none."""
+    return replace(hyper, t_alpha=hyper.t_alpha or 1, t_beta3=hyper.t_beta3 or 1)
+
+
 Job = tuple[OptimizerProblem, Ranks]
 
 DUPLICATES: dict[str, Callable[[Any], Any]] = {
@@ -163,6 +169,8 @@ class OptimizerBackend(ABC):
             raise
         except Exception as error:
             message = in_one_line(f"{type(error).__name__}: {error}")
+            if (at_once := self._with_warmups_of_one()) is not None:
+                return at_once
             if self.problem.rate_tensors:
                 type(self)(self.plug, replace(self.problem, rate_tensors=False))._run()
                 raise Unsupported(f"learning rates that are tensors: {message}") from None
@@ -170,6 +178,26 @@ class OptimizerBackend(ABC):
                 raise
             self.finish()
             return RunOutcome(tuple((self.read(number),) for number in sorted(self.places)), refused=message)
+
+    def _with_warmups_of_one(self) -> RunOutcome | None:
+        """The outcome with warm-ups of one step, which are over at the first, where none cannot be asked for."""
+        off = [not (group.hyper.t_alpha and group.hyper.t_beta3) for group in self.problem.groups]
+        if not any(off) or not self.always_warms_up():
+            return None
+        if self.problem.literal:
+            raise Unsupported("its warm-ups cannot be switched off; a length of one step, which is the same, is accepted")
+        groups = tuple(
+            replace(group, hyper=_at_once(group.hyper), changes=tuple((step, _at_once(h)) for step, h in group.changes))
+            for group in self.problem.groups
+        )
+        try:
+            return type(self)(self.plug, replace(self.problem, groups=groups)).outcome()
+        except Exception:
+            return None  # the first error says more
+
+    def always_warms_up(self) -> bool:
+        """Whether the optimizer takes lengths of warm-ups, so that 0 and None may be what it cannot do."""
+        return False
 
     def _run(self) -> RunOutcome:
         history: list[list[Array]] = [[] for _ in self.problem.tensors]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import pickle
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ from conformance.ademamix.harness.run_loop import Job, OptimizerBackend, Optimiz
 from conformance.ademamix.harness.torch_usage import WithClosure, loop_of, option_arguments
 from impls.implementation import Unsupported
 from impls.triton_support import choose_interpreter
+from reference.ademamix import Hyperparameters
 
 choose_interpreter()
 
@@ -56,6 +58,9 @@ class TorchBackend(OptimizerBackend):
     def refuse(self) -> None:
         """Nothing: torch supports every problem."""
 
+    def always_warms_up(self) -> bool:
+        return bool({"t_alpha", "t_beta3", "t_both"} & set(self.arguments.names))
+
     def build(self, step: int) -> None:
         self.padding = []
         (index, numbers), *others = self.layout
@@ -71,9 +76,22 @@ class TorchBackend(OptimizerBackend):
                 name = self.arguments.names["lr"]
                 keywords[name] = torch.tensor(keywords[name], device=self.device)
             arguments = {**keywords, **self.plug.settings.get("arguments", {}), **self.options}
-            self.optimizer = self.plug.loaded(parameters, **arguments)
+            self.optimizer = self._constructed(parameters, arguments, h)
         for index, numbers in others:
             self._add_group(index, numbers, step)
+
+    def _constructed(self, parameters: Any, arguments: dict[str, Any], hyper: Hyperparameters) -> Any:
+        """The optimizer. Unsupported where its constructor refuses these settings and takes the published ones."""
+        try:
+            return self.plug.loaded(parameters, **arguments)
+        except (ValueError, TypeError, AssertionError) as error:
+            usual = replace(hyper, beta1=0.9, beta2=0.999, beta3=0.9999, alpha=5.0, eps=1e-8)
+            keywords = self.arguments.keywords(usual, 1e-3)
+            try:
+                self.plug.loaded(parameters, **{**keywords, **self.plug.settings.get("arguments", {}), **self.options})
+            except Exception:
+                raise error from None
+            raise Unsupported(f"{self.arguments.owner} refuses these settings: {error}") from None
 
     def _add_group(self, index: int, numbers: list[int], step: int) -> None:
         keywords = self.arguments.keywords(self.hyper_for(index, step), self.problem.groups[index].learning_rates[step])

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from conformance.engine.signatures import parameters_of
 from impls.implementation import NotRun, Unsupported
 
 Hand = Callable[[float], None]
@@ -120,7 +121,7 @@ def loop_of(use: str, device: str) -> Loop:
 
 def option_arguments(constructor: Any, options: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     """The constructor's further arguments; Unsupported where it does not know one."""
-    known = inspect.signature(constructor).parameters
+    known = parameters_of(constructor)
     for name, _ in options:
         if name not in known:
             raise Unsupported(f"{getattr(constructor, '__name__', constructor)} takes no argument {name!r}")
