@@ -11,13 +11,15 @@ import functools
 import itertools
 import random
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from conformance.benchmark.workload import Prepared, Workload
 from conformance.engine.comparison import Comparison, equal
 from conformance.engine.text_comparison import equal_lists
+from conformance.engine.time_limit import time_limit
 from conformance.rig.harness.subject import RigSubject, connect
-from conformance.rig.harness.text import Found, Item, TextSubject, TimeLimitExceeded, as_annotations
+from conformance.rig.harness.text import Found, Item, TextSubject, TimeLimitExceeded, as_annotations, seconds_for
 from impls.implementation import Implementation, Unsupported
 from reference import rig
 
@@ -31,6 +33,7 @@ _DESCRIPTIONS = {
     "dense": "an answer of annotations, with a word between",
     "hostile": "openers and arrows that never become an annotation",
     "unclosed": "one annotation after another without its closing quote",
+    "openers": "one opener a line, none of which becomes an annotation",
 }
 
 
@@ -77,6 +80,22 @@ def _stream(size: int, quick: bool = False) -> Workload:
     )
 
 
+GROWN = ("hostile", "unclosed", "openers")
+"""Texts on which the work of a careless reader grows as their square."""
+CHUNK = 4096
+"""Characters of a chunk where the length of the text is what grows."""
+OPERATIONS = {"in-chunks": "stream", "recovered": "recover", "recovered-in-chunks": "recover_stream"}
+"""What else than ``parse`` reads them, by the feature word that it needs."""
+
+
+def _grown(kind: str, name: str, length: int, operation: str) -> Workload:
+    """A text that is read in another way than by ``parse``."""
+    how = "leniently, " * operation.startswith("recovered") + f"in chunks of {CHUNK:,}, " * operation.endswith("chunks")
+    whole = text_workload("rig", f"{kind}-{operation}-{name}", f"{_DESCRIPTIONS[kind]}, {how}".rstrip(", "), length,
+                          kind=kind, operation=operation, chunk=CHUNK if operation.endswith("chunks") else length)  # fmt: skip
+    return replace(whole, needs=frozenset({OPERATIONS[operation]}))
+
+
 STREAMED = 16_384
 """Characters of a text that is read in chunks."""
 
@@ -86,6 +105,13 @@ WORKLOADS: tuple[Workload, ...] = (
         text_workload("rig", f"{kind}-{name}", words, length, name == "64k" and kind in ("typical", "dense"), kind=kind)
         for kind, words in _DESCRIPTIONS.items()
         for name, length in SIZES.items()
+    ),
+    *(
+        _grown(kind, name, length, operation)
+        for kind in GROWN
+        for operation in OPERATIONS
+        for name, length in SIZES.items()
+        if length >= 2**16
     ),
     *(_stream(size, quick=size == 16) for size in (1, 2, 4, 8, 16, 32, 64)),
 )
@@ -119,7 +145,9 @@ def _written(kind: str, length: int) -> str:
     pieces: list[str] = []
     have = 0
     while have < length:
-        if kind == "hostile":
+        if kind == "openers":
+            piece = '[__DC__("a\n'
+        elif kind == "hostile":
             piece = source.choice(('[__DC__("a") --> "', '[__DC__("', "[[__DC__(", '[__DC__("a[__DC__(") --> ", "x'))
         elif kind == "unclosed":
             piece = f'[__DC__("what was statistic {source.randrange(10**6)}?") --> "{source.randrange(10**6)}] '
@@ -137,7 +165,7 @@ def prepare(implementation: Implementation, workload: Workload, device: str) -> 
     """One reading of a new text, and its comparison with the reference in the parser's profile."""
     subject = connect(implementation, device)
     if "chunk" in workload.parameters:
-        return _prepare_stream(subject, workload)
+        return _prepare_reader(subject, workload, seconds_for(implementation.settings))
     kind, length = workload.parameters["kind"], workload.parameters["length"]
     text = body(kind, length)
 
@@ -189,41 +217,59 @@ def timed_reading(
     )
 
 
-def _prepare_stream(subject: RigSubject, workload: Workload) -> Prepared:
-    """One reading of a new text in chunks."""
-    make, size = subject.raw_stream(), workload.parameters["chunk"]
+def _prepare_reader(subject: RigSubject, workload: Workload, seconds: float) -> Prepared:
+    """One reading of a new text in another way than by ``parse``: in chunks, leniently, or both."""
+    operation, size = workload.parameters.get("operation", "in-chunks"), workload.parameters["chunk"]
+    make = subject.raw(OPERATIONS[operation])
     kind, length = workload.parameters["kind"], workload.parameters["length"]
     text = body(kind, length)
     serial = itertools.count()
     timed: list[tuple[int, list[Any]]] = []
 
-    def chunks(number: int) -> list[str]:
+    def read(number: int) -> list[Any]:
         whole = fresh(number, text)
-        return [whole[at : at + size] for at in range(0, len(whole), size)]
-
-    def read(pieces: list[str]) -> list[Any]:
+        if operation == "recovered":
+            return list(make(whole))
         reader = make()
         items: list[Any] = []
-        for piece in pieces:
-            items += reader.feed(piece)
+        for at in range(0, len(whole), size):
+            items += reader.feed(whole[at : at + size])
         items += reader.close()
         return items
 
     def run() -> object:
         number = next(serial)
-        timed[:] = [(number, read(chunks(number)))]
+        timed[:] = [(number, read(number))]
         return timed
+
+    try:
+        with time_limit(seconds):
+            run()
+    except TimeLimitExceeded as limit:
+        raise Unsupported(f"{limit} on {len(text):,} characters") from None
 
     def verify() -> Iterable[Comparison]:
         number = next(serial)
-        for each, items in [*timed, (number, read(chunks(number)))]:
-            whole = fresh(each, text)
-            found = subject.read([item for item in items if not isinstance(item, str)], whole)
-            yield equal_lists("annotations", found, _expected(kind, length, subject.profile.name, each), whole)
-            outside = sum(len(item) for item in items if isinstance(item, str))
-            yield equal("characters of text", outside, len(whole) - sum(end - start for *_, start, end in found))
+        for each, items in [*timed, (number, read(number))]:
+            found = [item for item in items if not isinstance(item, str)]
+            if operation == "in-chunks":
+                found, expected = subject.read(found, fresh(each, text)), _expected(kind, length, subject.profile.name, each)
+            else:
+                known = _recovered(kind, length)
+                found, expected = [item[:4] for item in found[1 : 1 + len(known)]], list(known)
+            yield equal_lists("annotations", found, expected, fresh(each, text))
+            if operation != "recovered":
+                given = sum(len(item) if isinstance(item, str) else item[3] - item[2] for item in items)
+                yield equal("characters handed out", given, SERIAL + len(text))
 
     return Prepared(run, verify, inputs="each call reads a text that was never read before, cut into chunks on the clock")
+
+
+@functools.lru_cache(maxsize=4)
+def _recovered(kind: str, length: int) -> tuple[tuple[Any, ...], ...]:
+    """What a lenient reader reads behind the serial number, as far as the reference is asked: in the first 64 Ki."""
+    known = rig.lenient.recover(fresh(0, body(kind, length)[: 2**16]))
+    return tuple((a.query, a.value, a.start, a.end) for a in known[1:] if a.end < 2**16 - 2**13)
 
 
 def fresh(number: int, text: str) -> str:

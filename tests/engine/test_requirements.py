@@ -96,3 +96,9 @@ def test_claims_and_curves_are_well_formed() -> None:
         assert curve.system in prefixes
         assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", curve.name)
         assert all((curve.title, curve.axes.x, curve.axes.y))
+
+
+@systems
+def test_every_case_can_be_a_key(system: str) -> None:
+    """The diagnosis remembers by case what a mutant gave."""
+    assert all(isinstance(hash(case), int) for check in checks_of(system) for case in check.cases)

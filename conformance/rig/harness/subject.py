@@ -104,9 +104,9 @@ class RigSubject(_text.TextSubject[Found]):
         """The annotations that the parser answered to the text, in code points; AnswerError where it is no such answer."""
         return _converted(as_annotations(answer), text, self._offsets)
 
-    def raw_stream(self) -> Callable[[], Any]:
-        """The parser's own function that makes a reader in chunks, for the timer."""
-        return self._feature(STREAM)
+    def raw(self, feature: str) -> Callable[..., Any]:
+        """The parser's own function for a feature word, for the timer; Unsupported where it has none."""
+        return self._feature(feature)
 
     def stream(self) -> CheckedStream:
         """A fresh reader of one document in chunks."""

@@ -340,7 +340,7 @@ class OddAnswerCase(TextCase):
     """An answer that is neither a mapping of texts nor None."""
 
     id: str
-    answer: Any = field(repr=False)
+    answer: Any = field(repr=False, hash=False)
     is_refusable: bool = False
     """Whether a TypeError or a ValueError is as good as the model's value."""
     needs: frozenset[str] = field(default=frozenset({"resolve"}), kw_only=True)
