@@ -6,6 +6,7 @@ queue that have to move.
 
 from __future__ import annotations
 
+import random
 import re
 import sys
 from collections import deque
@@ -33,7 +34,39 @@ ONE_CANDIDATE = {
     "one recovered value": ("[ __DC__('a') --> '", "5 "),
 }
 Families = dict[str, tuple[str, str]]
-ALL: Families = {**{family: ("", family) for family in FAMILIES}, **ONE_CANDIDATE}
+_PIECES = (
+    *FAMILIES,
+    '("',
+    "__DC__",
+    ") --> ",
+    '") -> "',
+    "'",
+    "\u201c",
+    "a",
+    " ",
+    "\r\n",
+    "\t",
+    "5%",
+    "\u00a0",
+    "DC",
+    "**",
+    "$",
+    "&quot;)",
+    " --> ",
+)
+
+
+def generated(number: int, seed: int) -> Families:
+    """Families that nobody thought of: some pieces again and again, behind others or behind nothing."""
+    source = random.Random(seed)
+
+    def some(most: int) -> str:
+        return "".join(source.choices(_PIECES, k=source.randrange(most + 1)))
+
+    return {f"{head!r} {piece!r}": (head, piece) for head, piece in ((some(3), some(5) or "[") for _ in range(number))}
+
+
+ALL: Families = {**{family: ("", family) for family in FAMILIES}, **ONE_CANDIDATE, **generated(30, seed=0)}
 
 
 class Work:
