@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from conformance.benchmark.benchmark import Measurement, benchmark_cases, hindrance, measure
+from conformance.benchmark.benchmark import Measurement, benchmark_cases, hindrance, measure, records_without_speed
 from conformance.benchmark.pace import Pace, in_words, pace_of
 from conformance.benchmark.workload import BenchmarkCase
 from conformance.pytest_plugin.items import parameters
@@ -27,6 +27,9 @@ class Measuring:
         self._began, self._done, self._count = now(), 0, 0
         self._pace = Pace()
         self._left: set[str] = set()
+        self._faults: dict[tuple[str, str, str], str] = {}
+        self.unbegun = 0
+        """How many measurements were not begun, since the time was spent."""
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Count what can be measured, say how long it will take, and start the clock."""
@@ -55,9 +58,18 @@ class Measuring:
         gone_s, left = self._now() - self._began, self._count - self._done
         budget_s = self._pace.budget_s(gone_s, left)
         if budget_s is None:
+            self.unbegun += 1
             return None
         self._done += 1
-        return measure(replace(case, budget_s=budget_s))
+        place = case.workload.system, case.workload.id, case.device
+        if place in self._faults:
+            # What makes it impossible to time the baseline makes it impossible to compare with it, which would take minutes.
+            fault = self._faults[place]
+            return Measurement(records_without_speed(case, verdict="measuring fault", message=fault))
+        measurement = measure(replace(case, budget_s=budget_s))
+        if case.is_baseline and measurement.deciding.verdict == "measuring fault":
+            self._faults[place] = measurement.deciding.message
+        return measurement
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logstart(self, nodeid: str) -> None:

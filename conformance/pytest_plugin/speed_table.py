@@ -60,14 +60,14 @@ def _rows(timed: list[SpeedEntry], baseline: str, grammar: str) -> list[str]:
 
 
 def _ratio(record: MeasurementRecord | None) -> str:
-    """``1.32x faster [1.30, 1.35]``; of the baseline, its name for itself."""
+    """``1.32x faster [1.3, 1.35]``; of the baseline, its name for itself."""
     if record is None or record.ratio is None or record.verdict != "measured":
         return "-"
     if record.is_baseline:
         return "the baseline"
     if record.speed is None or record.ratio_low is None or record.ratio_high is None:
         return "undecided"
-    return f"{record.ratio:.2f}x {record.decision} [{record.ratio_low:.2f}, {record.ratio_high:.2f}]"
+    return f"{record.ratio:.3g}x {record.decision} [{record.ratio_low:.3g}, {record.ratio_high:.3g}]"
 
 
 def _without_speed(entries: list[SpeedEntry]) -> Iterator[str]:

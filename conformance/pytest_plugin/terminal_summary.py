@@ -13,6 +13,7 @@ from conformance.engine.discovery import registered
 from conformance.engine.other_classes import other_classes
 from conformance.engine.requirement import Requirement
 from conformance.engine.selection import requirements_of
+from conformance.pytest_plugin import measuring
 from conformance.pytest_plugin.exit_status import reasons
 from conformance.pytest_plugin.implementation_summary import few_lines, screen
 from conformance.pytest_plugin.run_state import RunState
@@ -59,6 +60,10 @@ def write_speeds(terminal: pytest.TerminalReporter, run: RunState) -> None:
         grammars = {each.name: each.numerical_class or numerical_classes(each.system)[0] for each in readers}
         for line in speed_table(records, grammars):
             terminal.write_line(line)
+    if unbegun := run.config.pluginmanager.getplugin(measuring.NAME).unbegun:
+        terminal.write_line(
+            f"\ntime ran out: {unbegun} pairs were not measured; --thorough has no limit, --impl chooses fewer"
+        )
 
 
 def _write_verdicts(terminal: pytest.TerminalReporter, run: RunState, results: list[VerdictRecord]) -> None:

@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from conformance.benchmark.benchmark import benchmark_cases, hindrance
+from conformance.benchmark.benchmark import Measurement, benchmark_cases, hindrance
 from conformance.benchmark.pace import ALL_S, FULL_BUDGET_S, ONE_S, QUICK_BUDGET_S, in_words, pace_of
+from conformance.benchmark.workload import BenchmarkCase
 from conformance.engine.discovery import registered, select
 from conformance.engine.selection import Options
 from conformance.pytest_plugin import measuring
@@ -127,10 +128,27 @@ def test_nothing_is_begun_when_the_time_is_spent(monkeypatch: pytest.MonkeyPatch
     paced._pace, paced._count = pace_of(1, quick=False, thorough=False), 2
     monkeypatch.setattr(measuring, "hindrance", lambda case: None)
     monkeypatch.setattr(measuring, "measure", lambda case: case)
-    case = next(benchmark_cases("rag", registered(), Options()))
+    _, case, *_ = benchmark_cases("rag", registered(), Options())
     measured: Any = paced.measure(case)
     assert measured.budget_s == FULL_BUDGET_S
     assert paced.measure(case) is None
+    assert paced.unbegun == 1
+
+
+def test_where_the_baseline_cannot_be_timed_nobody_else_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    paced: Any = Measuring(SimpleNamespace(), now=lambda: 0.0)  # type: ignore[arg-type]
+    baseline, other, _, later, *_ = benchmark_cases("rag", select(["rag/*"]).implementations, Options())
+    measured: list[str] = []
+
+    def measure(case: BenchmarkCase) -> Measurement:
+        measured.append(case.id)
+        return Measurement([case.record(verdict="measuring fault", message="the ceiling is not steady")])
+
+    monkeypatch.setattr(measuring, "measure", measure)
+    found = [paced.measure(case).deciding for case in (baseline, other, later)]
+    assert measured == [baseline.id, later.id]
+    assert [(each.verdict, each.message) for each in found] == [("measuring fault", "the ceiling is not steady")] * 3
+    assert later.workload != baseline.workload
 
 
 MEASURE = [sys.executable, "-m", "pytest", "--benchmark-only", "-p", "no:cacheprovider", "-p", "tests.core.scripted_clock"]
