@@ -17,8 +17,8 @@ FULL_BUDGET_S = 3.0
 """Seconds of sampling for one case and state of the cache, the baseline's samples included."""
 BESIDE_S = 2.0
 """Seconds of a measurement beside its sampling: preparing and verifying."""
-ALL_S, ONE_S = 510.0, 90.0
-"""After so many seconds a default run begins no measurement: of several implementations, and of one."""
+ALL_S, ONE_S = 480.0, 60.0
+"""After so many seconds a default run begins no measurement: of several implementations, and of one. The last may take long."""
 
 
 @dataclass(frozen=True)
