@@ -18,7 +18,7 @@ FULL_BUDGET_S = 3.0
 BESIDE_S = 2.0
 """Seconds of a measurement beside its sampling: preparing and verifying."""
 ALL_S, ONE_S = 480.0, 60.0
-"""After so many seconds a default run begins no measurement: of several implementations, and of one. The last may take long."""
+"""After so many seconds a default run of several implementations, or of one, begins nothing more: what runs may take long."""
 
 
 @dataclass(frozen=True)
