@@ -205,12 +205,14 @@ def coverage(options: Options) -> Iterator[InteractionsRecord]:
             for factor in (factor for declared in arrays for factor in declared.factors):
                 labels = map(str, factor.values)
                 factors[factor.name] = tuple(dict.fromkeys((*factors.get(factor.name, ()), *labels)))
+            possible = frozenset[Pair]().union(*(each.pairs for each in every))
             yield InteractionsRecord(
                 system=system.name,
                 factors=factors,
                 combinations=len(every),
-                possible=len(frozenset[Pair]().union(*(each.pairs for each in every))),
-                covered=len(covered(case for _, case, _ in selected_cases(system.name, options))),
+                possible=len(possible),
+                # A case may hold further pairs, of values that the array does not pair.
+                covered=len(possible & covered(case for _, case, _ in selected_cases(system.name, options))),
             )
 
 

@@ -107,8 +107,9 @@ def test_cases_without_a_combination_cover_nothing() -> None:
     assert first.pairs != second.pairs
 
 
-def test_a_quick_run_covers_no_more_than_is_possible() -> None:
-    for each in engine.coverage(Options(quick=True)):
+@pytest.mark.parametrize("quick", [True, False])
+def test_a_run_covers_no_more_than_is_possible(quick: bool) -> None:
+    for each in engine.coverage(Options(quick=quick)):
         assert 0 <= each.covered <= each.possible
 
 
