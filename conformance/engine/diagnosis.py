@@ -44,8 +44,8 @@ def ranked(verdicts: Iterable[VerdictRecord]) -> tuple[Likeliest, ...]:
 
     ``verdicts`` are all of one implementation, passes included. A mutant is named where it explains more than half of the
     failures that are not explained yet, so that each name stands for a bug of its own. Of the requirements that must catch it,
-    one must have failed, where any was judged. Rows of a covering array count where nothing else failed: a simple bug fails
-    many of them, and they are compared with few mutants.
+    one must have failed, or it explains every failure: a quick run may lack the case that catches it. Rows of a covering array
+    count where nothing else failed: a simple bug fails many of them, and they are compared with few mutants.
     """
     everything = list(verdicts)
     failed = [each for each in everything if each.verdict is Verdict.FAIL]
@@ -53,12 +53,13 @@ def ranked(verdicts: Iterable[VerdictRecord]) -> tuple[Likeliest, ...]:
     if not failures:
         return ()
     mutants = {mutant.name: mutant for mutant in mutants_of(failures[0].system)}
-    possible = {name for name, mutant in mutants.items() if _not_contradicted(mutant, everything)}
     explains: dict[str, set[int]] = {}
     for number, failure in enumerate(failures):
         for name in failure.candidates:
-            if name in possible:
-                explains.setdefault(name, set()).add(number)
+            explains.setdefault(name, set()).add(number)
+    for name, own in list(explains.items()):
+        if name not in mutants or (len(own) < len(failures) and not _may_be(mutants[name], everything)):
+            del explains[name]
     found: list[Likeliest] = []
     left = set(range(len(failures)))
     while left and explains:
@@ -72,7 +73,7 @@ def ranked(verdicts: Iterable[VerdictRecord]) -> tuple[Likeliest, ...]:
     return tuple(found)
 
 
-def _not_contradicted(mutant: Mutant, verdicts: Sequence[VerdictRecord]) -> bool:
+def _may_be(mutant: Mutant, verdicts: Sequence[VerdictRecord]) -> bool:
     """Whether a requirement that must catch it failed, or none of those was judged."""
     judged = [each for each in verdicts if each.requirement in mutant.killed_by and each.verdict in JUDGED]
     return not judged or any(each.verdict in RED for each in judged)
