@@ -41,8 +41,8 @@ def _declared(implementation: Implementation) -> Iterator[tuple[str, Collection[
         yield "numerical class", (implementation.numerical_class,), numerical_classes(implementation.system)
     if implementation.dtypes:
         yield "dtype", implementation.dtypes, DTYPES
-    if implementation.features:
-        yield "feature", sorted(implementation.features), features(implementation.system)
+    if words := (implementation.features or frozenset()) | implementation.promised:
+        yield "feature", sorted(words), features(implementation.system)
 
 
 def _nearest(word: str, known: Collection[str]) -> str:
