@@ -67,7 +67,13 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         run = run_of(session.config)
         if not session.config.option.collectonly:
             run.claim()
-        check_implementations(run)
+        try:
+            check_implementations(run)
+        except pytest.UsageError:
+            # No session begins, so that nothing else would give an earlier file back.
+            if run.file is not None:
+                run.file.give_up()
+            raise
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
