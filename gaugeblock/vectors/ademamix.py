@@ -18,11 +18,15 @@ from gaugeblock.vectors.vector import NumericVector
 SYSTEM = "ademamix"
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 
+INTERACTIONS = ("ADM-70", "ADM-71")
+"""The requirements of covering arrays: mostly about how a host calls, so they are tested by plugging in."""
+
 
 def is_exported(check: Check, case: Any) -> bool:
     """Whether a case is a plain run, whose parameters are compared after every step, and nothing but the algorithm."""
     return (
         isinstance(case, RunCase)
+        and check.requirement not in INTERACTIONS
         and check.run is follow
         and not (case.thorough or case.asks or case.use or case.options or case.resume_after or case.ranks)
         and all(map(_is_plain, (tensor for group in case.groups for tensor in group.tensors)))
