@@ -307,7 +307,15 @@ def fault(parameter: torch.Tensor, state: State) -> str | None:
     for name, kept in names.items():
         if state.get(kept) is not None and (wrong := _moment_fault(parameter, state, name, kept)):
             return f"{kept!r} {wrong}"
-    return None
+    return _clock_fault(state)
+
+
+def _clock_fault(state: State) -> str | None:
+    try:
+        t, t_switch = (int(state[clock]) for clock in CLOCKS)
+    except (TypeError, ValueError, RuntimeError):
+        return f"has clocks {[state[clock] for clock in CLOCKS]!r}, expected numbers of steps"
+    return None if 0 <= t_switch <= t else f"has t = {t} and t_switch = {t_switch}, expected 0 <= t_switch <= t"
 
 
 def _moment_fault(parameter: torch.Tensor, state: State, name: str, kept: str) -> str | None:

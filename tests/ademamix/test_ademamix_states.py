@@ -362,3 +362,13 @@ def test_a_run_is_resumed_with_another_warm_up_length() -> None:
     unchanged.load_state_dict(optimizer.state_dict())
     _step(unchanged, 7)
     assert not torch.equal(other, plain)  # the length of the checkpoint, which is not that of the constructor
+
+
+@pytest.mark.parametrize(("clock", "value"), [("t", -1), ("t_switch", -1), ("t_switch", 3), ("t", "two")])
+def test_a_clock_that_no_run_has_is_refused_at_load(clock: str, value: Any) -> None:
+    """One of -1 was a division by zero in the next step."""
+    _, optimizer = _trained()
+    saved = copy.deepcopy(optimizer.state_dict())
+    saved["state"][0][clock] = value
+    with pytest.raises(ValueError, match=r"loaded state of parameter 0 of its group: has (t = |clocks )"):
+        optimizer.load_state_dict(saved)
