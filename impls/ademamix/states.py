@@ -332,6 +332,6 @@ def _moment_fault(parameter: torch.Tensor, state: State, name: str, kept: str) -
     blocks = (quantised.blocks_of(moment.numel()),)
     if not torch.is_tensor(scale) or tuple(scale.shape) != blocks:
         return f"has scales of shape {tuple(getattr(scale, 'shape', ()))}, expected {blocks}, one for each {quantised.BLOCK}"
-    if state.get(ORDER) is not None and sorted(_permutation(state)) != list(range(moment.ndim)):
+    if state.get(ORDER) is not None and sorted(_permutation({**state, CODED[SQUARE]: moment})) != list(range(moment.ndim)):
         return f"has blocks in the order {state[ORDER]!r}, expected one of {moment.ndim} dimensions"
     return None

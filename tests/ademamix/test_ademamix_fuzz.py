@@ -33,7 +33,7 @@ def _run(sanitised: dict[str, str], *arguments: str) -> subprocess.CompletedProc
 
 
 def test_no_state_leads_out_of_bounds(sanitised: dict[str, str]) -> None:
-    done = _run(sanitised, "0", "400")
+    done = _run(sanitised, "1000", "400")
     assert done.returncode == 0, done.stderr[-3000:]
     stepped, refused = (int(part.split()[0]) for part in done.stdout.split(", "))
     assert stepped + refused == 400
