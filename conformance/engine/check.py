@@ -52,6 +52,10 @@ class Check:
             raise ValueError(f"the check of {self.requirement} needs cases with distinct ids, found {ids}")
 
 
+LINE = "gaugeblock_last_line"
+"""The attribute of an error from another process that holds the `last_line` that it had there."""
+
+
 def run_check(check: Check, subject: AnySubject, case: Case, dtype: str) -> list[Comparison]:
     """The comparisons of one check on one subject. AssertionError where there are none: such a check cannot fail."""
     with warnings.catch_warnings():
@@ -73,7 +77,12 @@ def dullest_of(comparisons: Iterable[Comparison]) -> Comparison:
 
 
 def last_line(error: BaseException) -> str:
-    """``file:line: Type: message`` of the innermost frame, with only the file's name: the same on every machine."""
+    """``file:line: Type: message`` of the innermost frame, with only the file's name: the same on every machine.
+
+    An error that comes from another process brings the line along.
+    """
+    if isinstance(brought := getattr(error, LINE, None), str):
+        return in_one_line(brought)
     text = in_one_line("".join(traceback.format_exception_only(error)).strip().split("\n")[-1])
     frames = traceback.extract_tb(error.__traceback__)
     if not frames:

@@ -34,6 +34,7 @@ import weakref
 from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
+from conformance.engine.isolation import interrupts_held_back
 from conformance.engine.time_limit import LOOK_S, NoAnswer, TimeLimitExceeded, Watch, group_seconds, wait
 from impls.implementation import NotRun, PlugError, Unsupported
 
@@ -84,16 +85,20 @@ class Command:
 
     def close(self) -> None:
         """End the process, if there is one."""
-        if self._running is not None:
-            self._running.end()
-            self._running = None
+        running, self._running = self._running, None
+        if running is not None:
+            running.end()
 
     def _ask(self, line: bytes) -> dict[str, Any]:
+        if self._running is not None and not self._running.at_rest:
+            self.close()  # an interrupt came between its fault and its end
         if self._running is None:
             self._running = _Running(self.words)
+        self._running.at_rest = False
         try:
             answer = _decode(self._running.exchange(line, self.seconds), self._next_id)
             self._running.refuse_more()
+            self._running.at_rest = True
         except BaseException:
             # Whatever state it is in now, the next request must not see it.
             self.close()
@@ -142,6 +147,9 @@ def _shorten(line: bytes, limit: int = 120) -> str:
 
 class _Running:
     """One run of the process, with its three non-blocking pipes."""
+
+    at_rest = True
+    """Whether the last request was answered to its end."""
 
     def __init__(self, words: Sequence[str]) -> None:
         if os.name != "posix":
@@ -280,12 +288,14 @@ def _pipes_of(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes], I
 def _end(process: subprocess.Popen[bytes]) -> None:
     """Close its input, give it a moment, kill the whole group, reap it, close the pipes."""
     stdin, stdout, stderr = _pipes_of(process)
-    with contextlib.suppress(OSError):
-        stdin.close()
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(_GRACE)
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    stdout.close()
-    stderr.close()
+    # It is ended once, here or never: an interrupt must not come between.
+    with interrupts_held_back():
+        with contextlib.suppress(OSError):
+            stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_GRACE)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        stdout.close()
+        stderr.close()

@@ -13,7 +13,7 @@ import importlib
 import re
 import shlex
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -96,12 +96,23 @@ def listed() -> tuple[Implementation, ...]:
     return registered() + installed().implementations
 
 
-def select(specs: Sequence[str]) -> Selection:
+Described = tuple[Implementation, frozenset[str] | None]
+"""An implementation, and the names of the fields that it declares; None for a record, which declares all."""
+Describe = Callable[[str | None, str, str, str], Described]
+"""Say what a target is: `described`, or the same in another process. Takes system, target, spec and selector."""
+
+
+def described(system: str | None, target: str, spec: str, selector: str = "") -> Described:
+    """Import a target and recognise it. PlugError where it cannot be used."""
+    return _recognised_object(load_target(target), system, target, spec)
+
+
+def select(specs: Sequence[str], describe: Describe = described) -> Selection:
     """The implementations that ``--impl`` arguments name; all that are listed where there is no argument.
 
     Each argument is a name or glob of listed ones (``ademamix/torch-eager``, ``ademamix/*``, ``triton``), a keyword
     (``built-in``, ``peers``, ``installed``), or a plug (``package.module:attribute``, ``path/to/file.py:attribute``,
-    ``cmd:COMMAND``), before which ``SYSTEM=`` may stand.
+    ``cmd:COMMAND``), before which ``SYSTEM=`` may stand. ``describe`` imports plugs and objects of installed packages.
     """
     offered = installed()
     known = registered() + offered.implementations
@@ -111,7 +122,7 @@ def select(specs: Sequence[str]) -> Selection:
     for spec in specs or ["*"]:
         try:
             with process_state_of(spec):
-                resolved = _resolve(spec, known)
+                resolved = _resolve(spec, known, describe)
             for implementation in resolved:
                 chosen.setdefault(_identity(implementation), implementation)
         except Exception as error:
@@ -120,7 +131,7 @@ def select(specs: Sequence[str]) -> Selection:
     for implementation in told_apart(list(chosen.values())):
         try:
             with process_state_of(implementation.selector):
-                identified.extend(identify(implementation))
+                identified.extend(identify(implementation, describe))
         except Exception as error:
             failures.append(_failure(implementation.selector, error))
     identified.sort(key=lambda implementation: SYSTEM_NAMES.index(implementation.system))
@@ -169,9 +180,9 @@ def told_apart(found: Sequence[Implementation]) -> list[Implementation]:
     return list(named.values())
 
 
-def _resolve(spec: str, known: Sequence[Implementation]) -> Iterable[Implementation]:
+def _resolve(spec: str, known: Sequence[Implementation], describe: Describe) -> Iterable[Implementation]:
     if ":" in spec:
-        return plugs(spec)
+        return plugs(spec, describe)
     matches = [implementation for implementation in known if names(spec, implementation.name, implementation.origin.kind)]
     if not matches and spec not in KINDS:
         every = [implementation.name for implementation in known]
@@ -197,7 +208,7 @@ def plug(spec: str) -> Implementation:
     return plugs(spec)[0]
 
 
-def plugs(spec: str) -> tuple[Implementation, ...]:
+def plugs(spec: str, describe: Describe = described) -> tuple[Implementation, ...]:
     """The same, and behind it what is judged apart: the dtypes in which it rounds in another way (probing.py)."""
     system, target = _split_system(spec)
     if target.startswith("cmd:"):
@@ -228,7 +239,7 @@ def plugs(spec: str) -> tuple[Implementation, ...]:
             spec=spec,
         )
         return (command,)
-    return _identify_object(load_target(target), system, target, spec)
+    return _tried(*describe(system, target, spec, spec))
 
 
 def _split_system(spec: str) -> tuple[str | None, str]:
@@ -241,30 +252,38 @@ def _split_system(spec: str) -> tuple[str | None, str]:
     return None, spec
 
 
-def identify(implementation: Implementation) -> tuple[Implementation, ...]:
+def identify(implementation: Implementation, describe: Describe = described) -> tuple[Implementation, ...]:
     """The implementation with its protocol, and what is judged apart; loads the object only where that is not known."""
     if implementation.protocol != UNIDENTIFIED:
         return (implementation,)
-    first, *rest = _identify_object(load_target(implementation.target), implementation.system, implementation.target, "")
-    return tuple(
-        replace(
-            found,
-            name=implementation.name + found.name.removeprefix(first.name),
-            name_alone=implementation.name_alone,
-            summary=found.summary if found.origin.kind == "record" else implementation.summary,
-            origin=implementation.origin,
-            # Selected by the name of the entry point, which gives both.
-            spec="" if found is first else implementation.name,
-        )
-        for found in (first, *rest)
+    found, declared = describe(implementation.system, implementation.target, "", implementation.selector)
+    named = replace(
+        found,
+        name=implementation.name,
+        name_alone=implementation.name_alone,
+        summary=found.summary if found.origin.kind == "record" else implementation.summary,
+        origin=implementation.origin,
+        spec="",
     )
+    first, *rest = _tried(named, declared)
+    # Selected by the name of the entry point, which gives all.
+    return first, *(replace(each, spec=implementation.name) for each in rest)
 
 
-def _identify_object(loaded: Any, system: str | None, target: str, spec: str) -> tuple[Implementation, ...]:
+def _tried(implementation: Implementation, declared: frozenset[str] | None) -> tuple[Implementation, ...]:
+    """The implementation with what trying it out finds, and what is judged apart. A record is not tried."""
+    if declared is None:
+        return (implementation,)
+    from conformance.engine.probing import probed  # it needs the checks, and so NumPy, which a list does without
+
+    return probed(implementation, declared)
+
+
+def _recognised_object(loaded: Any, system: str | None, target: str, spec: str) -> Described:
     if isinstance(loaded, Implementation):
         if system is not None and loaded.system != system:
             raise PlugError(f"{target} is a record for {loaded.system}, but was given as {system}; drop '{system}='")
-        return (replace(loaded, spec=spec or loaded.spec),)
+        return replace(loaded, spec=spec or loaded.spec), None
     declared = _declared(loaded, target)
     settings = declared.get("settings", {})
     candidates, refusals = _recognised(loaded, target, [system] if system else SYSTEM_NAMES, settings)
@@ -285,9 +304,7 @@ def _identify_object(loaded: Any, system: str | None, target: str, spec: str) ->
         "origin": Origin("path" if location.endswith(".py") else "module"),
         "spec": spec,
     }
-    from conformance.engine.probing import probed  # it needs the checks, and so NumPy, which a list does without
-
-    return probed(Implementation(**{**defaults, **fields}), declared)
+    return Implementation(**{**defaults, **fields}), frozenset(declared)
 
 
 def _recognised(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 import importlib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol, cast
 
-from impls.implementation import Implementation
+from impls.implementation import Implementation, Origin
 
 
 class AnySubject(Protocol):
@@ -20,7 +20,11 @@ class AnySubject(Protocol):
 
 
 class Harness(Protocol):
-    """Connects implementations of one system to its checks."""
+    """Connects implementations of one system to its checks.
+
+    Where it has ``RESULTS``, these are the classes, beside plain data and arrays, of what its subjects return and raise; they
+    may come from another process. ``beside(implementation, device)`` gives what a subject in another process has here.
+    """
 
     def connect(self, implementation: Implementation, device: str) -> AnySubject:
         """The subject of an implementation on a device; loads the implementation."""
@@ -44,10 +48,22 @@ def harness_of(system: str) -> Harness:
     return cast(Harness, importlib.import_module(f"conformance.{system}.harness.subject"))
 
 
+CONNECTED_ELSEWHERE: dict[str, Callable[[Implementation, str], Any]] = {}
+"""By its selector, how an implementation that runs in another process is connected; see `remote_subject`."""
+
+
+def records_of(system: str) -> dict[str, type]:
+    """The classes that may come from another process, by their names: those of all systems, and of one."""
+    own = getattr(harness_of(system), "RESULTS", ()) if system else ()
+    return {each.__name__: each for each in (Implementation, Origin, *own)}
+
+
 @functools.lru_cache(maxsize=256)
 def connect(implementation: Implementation, device: str) -> Any:
     """The subject of this implementation on this device, made once. Its type is the system's own `AnySubject`."""
     with warnings.catch_warnings():
         # The imports of third parties would show the same warnings a hundred times.
         warnings.simplefilter("ignore")
+        if implementation.selector in CONNECTED_ELSEWHERE:
+            return CONNECTED_ELSEWHERE[implementation.selector](implementation, device)
         return harness_of(implementation.system).connect(implementation, device)

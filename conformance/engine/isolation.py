@@ -29,6 +29,30 @@ class Setting(NamedTuple):
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGALRM", "SIGPROF") if hasattr(signal, name))
 """The signals that interrupt a run, end it, and end an answer that waits or takes too long."""
 
+
+@contextlib.contextmanager
+def interrupts_held_back() -> Iterator[None]:
+    """Finish the body although a time limit or Ctrl-C interrupts it; what came meanwhile is handled afterwards.
+
+    In the main thread, the only one that is interrupted.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[tuple[int, Any]] = []
+    found = [(number, signal.getsignal(number)) for number in SIGNALS]
+    handlers = {number: handler for number, handler in found if callable(handler)}
+    for number in handlers:
+        signal.signal(number, lambda *interrupt: came.append(interrupt))
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for number, frame in came:
+            handlers[signal.Signals(number)](number, frame)
+
+
 _LEFT: dict[str, dict[str, Any]] = {}
 """The state that each implementation left behind, by its selector."""
 

@@ -76,16 +76,22 @@ def _timer(
 
 
 class Watch:
-    """Watches the processor time ``used`` since now. `look` raises where it is above the limit, or hardly grows."""
+    """Watches the processor time ``used`` since now. `look` raises where it is above the limit, or hardly grows.
 
-    def __init__(self, used: Callable[[], float], seconds: float) -> None:
-        self._used, self._seconds = used, seconds
+    ``idle`` is `IDLE_S` or another number of seconds; ``setting`` is the variable that sets the limit.
+    """
+
+    def __init__(
+        self, used: Callable[[], float], seconds: float, idle: float | None = None, setting: str = "GAUGEBLOCK_TEXT_SECONDS"
+    ) -> None:
+        self._used, self._seconds, self._setting = used, seconds, setting
+        self._idle = IDLE_S if idle is None else idle
         self._began = self._seen = used()
         self._seen_at = time.monotonic()
 
     @property
     def exceeded(self) -> str:
-        return f"no answer within {self._seconds:g} s of processor time (GAUGEBLOCK_TEXT_SECONDS sets the limit)"
+        return f"no answer within {self._seconds:g} s of processor time ({self._setting} sets the limit)"
 
     def look(self) -> None:
         """TimeLimitExceeded or NoAnswer where it is time to give up."""
@@ -93,7 +99,7 @@ class Watch:
         if used - self._began > self._seconds:
             raise TimeLimitExceeded(self.exceeded)
         waited = now - self._seen_at
-        if waited >= IDLE_S:
+        if waited >= self._idle:
             if used - self._seen < WORKING * waited:
                 raise NoAnswer(f"no answer, and hardly any processor time used in {waited:.0f} s: it waits for something")
             self._seen, self._seen_at = used, now

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from conformance.engine.child import is_possible
 from conformance.engine.declarations import DEVICES, DTYPES
 from conformance.engine.selection import Options
 from conformance.records.schema import Level
@@ -59,6 +60,12 @@ def add_options(parser: pytest.Parser) -> None:
         help="an earlier run, a record file or a folder of them; repeatable. A verdict lost, and a slowdown proven by "
         "measuring again, make the exit status non-zero and are named",
     )
+    group.addoption(
+        "--in-process",
+        action="store_true",
+        help="run plugs in the suite's own process, for a debugger. Default: each in a process of its own, whose crash is an "
+        "error of one test case",
+    )
     group.addoption("--list-impls", action="store_true", help="list the implementations and exit, importing none of them")
 
 
@@ -96,6 +103,11 @@ def deciding_levels(config: pytest.Config) -> tuple[Level, ...]:
 def measures_only(config: pytest.Config) -> bool:
     """Whether this run measures speed instead of testing conformance."""
     return bool(config.getoption("--benchmark-only", default=False))
+
+
+def isolates(config: pytest.Config) -> bool:
+    """Whether plugs run in processes of their own: unless it was forbidden, speed is measured, or the system cannot."""
+    return is_possible() and not (config.getoption("--in-process") or measures_only(config))
 
 
 def records_target(config: pytest.Config) -> Path | None:

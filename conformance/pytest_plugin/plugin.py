@@ -99,6 +99,7 @@ def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
 @pytest.hookimpl(wrapper=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Iterator[None]:
     finish.finish(session, exitstatus)
+    run_of(session.config).isolated.close()
     finish.end_despite_threads(session)
     yield
     supervisor.report_end(session.config, session.exitstatus)

@@ -14,8 +14,9 @@ from conformance.engine import xfails
 from conformance.engine.declarations import misspelt
 from conformance.engine.discovery import Selection, select
 from conformance.engine.interactions import coverage
+from conformance.engine.remote_subject import Isolated
 from conformance.engine.selection import Options, requirements_of, selected_cases
-from conformance.pytest_plugin.options import measures_only, options_of, records_target
+from conformance.pytest_plugin.options import isolates, measures_only, options_of, records_target
 from conformance.records import header as heading
 from conformance.records import io
 from conformance.records.claim import ClaimedFile
@@ -42,6 +43,8 @@ class RunState:
     """The file there, which this process writes; None in workers."""
     began: heading.Began = field(default_factory=heading.Began)
     records: list[Record] = field(default_factory=list)
+    isolated: Isolated = field(default_factory=Isolated)
+    """The processes in which plugs run."""
     findings: compare.Findings | None = None
     """What --against found, once the run has ended."""
     unwritten: str = "the run did not come to its end"
@@ -50,7 +53,8 @@ class RunState:
     @functools.cached_property
     def selection(self) -> Selection:
         """The implementations that this run tests; made on first use, since it may import third-party code."""
-        return select(self.config.getoption("--impl"))
+        specs = self.config.getoption("--impl")
+        return select(specs, self.isolated.describe) if isolates(self.config) else select(specs)
 
     @property
     def selection_if_needed(self) -> Selection:

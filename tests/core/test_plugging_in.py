@@ -296,7 +296,7 @@ def test_a_crash_of_a_worker_is_an_error_of_whom_it_judged(outside: Path) -> Non
         "import os, signal\nfrom parser import parse as honest\n"
         "def parse(text):\n    if text.count('__DC__') > 1: os.kill(os.getpid(), signal.SIGKILL)\n    return honest(text)\n"
     )
-    done, found = run(outside, "--quick", "-n", "2", "-k", "RIG-0", "--impl", f"rig={outside}/fatal.py:parse")
+    done, found = run(outside, "--in-process", "--quick", "-n", "2", "-k", "RIG-0", "--impl", f"rig={outside}/fatal.py:parse")
     counts = verdicts(found, "rig/fatal.parse")
     assert done.returncode != 0
     assert counts["error"] > 0
@@ -420,7 +420,7 @@ def test_what_one_does_to_the_process_is_not_met_by_another(outside: Path) -> No
         "    assert os.getcwd() != '/' and 'PATH' in os.environ\n    return honest(text)\n"
     )
     plugs = [word for name in ("vandal", "witness") for word in ("--impl", f"rig={outside}/{name}.py:parse")]
-    done, found = run(outside, "--quick", "-k", "RIG-0", *plugs)
+    done, found = run(outside, "--quick", "-k", "RIG-0", "--in-process", *plugs)
     assert done.returncode == 0, done.stdout
     assert verdicts(found, "rig/vandal.parse")["pass"] == verdicts(found, "rig/witness.parse")["pass"] > 5
 
@@ -431,7 +431,7 @@ def test_nobody_who_is_judged_ends_the_run(outside: Path, workers: list[str]) ->
         "import os\nfrom parser import parse as honest\n"
         "def parse(text):\n    if text.count('__DC__') > 1: os._exit(0)\n    return honest(text)\n"
     )
-    done, found = run(outside, "--quick", "-k", "RIG-0", "--impl", f"rig={outside}/leaver.py:parse", *workers)
+    done, found = run(outside, "--in-process", "--quick", "-k", "RIG-0", "--impl", f"rig={outside}/leaver.py:parse", *workers)
     assert done.returncode == 1, done.stdout
     assert verdicts(found, "rig/leaver.parse")["error"] > 0 < verdicts(found, "rig/leaver.parse")["pass"]
     assert "it called os._exit(0), which would have ended the run" in done.stdout
@@ -460,6 +460,7 @@ def test_a_run_that_dies_never_exits_with_0_and_leaves_what_it_recorded(outside:
         str(ROOT / "conformance"),
         "-q",
         "--quick",
+        "--in-process",
         "-k",
         "RIG-0",
         "-p",
@@ -484,7 +485,7 @@ def test_who_replaces_what_judges_does_not_pass(outside: Path) -> None:
         "    runner.worst_of = lambda comparisons: Comparison('', 0.0, '', '', '', '')\n    return [('no', 'such', 0, 1)]\n"
     )
     for name in ("numpy", "suite"):
-        done, found = run(outside, "--quick", "-k", "RIG-0", "--impl", f"rig={outside}/judge.py:{name}")
+        done, found = run(outside, "--in-process", "--quick", "-k", "RIG-0", "--impl", f"rig={outside}/judge.py:{name}")
         assert done.returncode == 1
         assert set(verdicts(found, f"rig/judge.{name}")) == {"error"}, done.stdout
         assert "no longer tells a wrong value from a right one" in done.stdout
@@ -498,7 +499,7 @@ def test_a_thread_that_never_ends_does_not_keep_the_run(outside: Path) -> None:
         "    if threading.active_count() < 3: threading.Thread(target=time.sleep, args=(86400,)).start()\n"
         "    return honest(text)\n"
     )
-    done, found = run(outside, "--quick", "-k", "RIG-01", "--impl", f"rig={outside}/ghost.py:parse")
+    done, found = run(outside, "--in-process", "--quick", "-k", "RIG-01", "--impl", f"rig={outside}/ghost.py:parse")
     assert done.returncode == 0, done.stdout
     assert verdicts(found, "rig/ghost.parse")["pass"] > 0
     assert "threads that an implementation left behind did not end" in done.stderr

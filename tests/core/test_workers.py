@@ -80,7 +80,9 @@ def test_each_worker_has_its_device_and_hands_it_on_when_it_crashes(tmp_path: Pa
     plug = tmp_path / "spy.py"
     plug.write_text(SPY.format(log=str(tmp_path / "log-")), encoding="utf-8")
     # Both devices, so that there are cases to run on a machine that has no CUDA.
-    code, text = run("conformance/rag", "-n", "auto", "--device=cuda", "--device=cpu", f"--impl=rag={plug}:parse")
+    code, text = run(
+        "conformance/rag", "--in-process", "-n", "auto", "--device=cuda", "--device=cpu", f"--impl=rag={plug}:parse"
+    )
     assert code == pytest.ExitCode.TESTS_FAILED, text
     seen = {file.name: set(file.read_text(encoding="utf-8").split()) for file in tmp_path.glob("log-*")}
     assert all(len(devices) == 1 for devices in seen.values()), seen
@@ -131,6 +133,6 @@ def test_workers_that_never_live_are_given_up(tmp_path: Path) -> None:
         "def parse(text):\n    return []\n",
         encoding="utf-8",
     )
-    code, text = run("conformance/rag", "-n1", f"--impl=rag={tmp_path / 'deadly.py'}:parse")
+    code, text = run("conformance/rag", "-n1", "--in-process", f"--impl=rag={tmp_path / 'deadly.py'}:parse")
     assert code == pytest.ExitCode.INTERNAL_ERROR, text
     assert "10 workers in a row died before they judged anything; run without -n to see why" in text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -180,6 +181,38 @@ def test_nothing_is_left_running(command: Callable[..., Command], tmp_path: Path
     while is_alive(child) and not _is_zombie(child):
         assert time.monotonic() < deadline, "it was left running"
         time.sleep(0.01)
+
+
+def test_an_interrupt_while_a_program_is_closed_comes_when_it_has_ended(
+    command: Callable[..., Command], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = command("for r in answers(): say(id=r['id'], pid=os.getpid())\ntime.sleep(600)")
+    running = program.ask(REQUEST)["pid"]
+    wait = subprocess.Popen.wait
+
+    def interrupted(process: subprocess.Popen[bytes], timeout: float | None = None) -> int:
+        signal.raise_signal(signal.SIGINT)
+        return wait(process, timeout)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):  # noqa: PT012
+        patched.setattr(subprocess.Popen, "wait", interrupted)
+        program.close()
+    assert not is_alive(running)
+    assert program.ask(REQUEST)["pid"] != running
+
+
+def test_an_interrupt_between_a_fault_and_its_end_does_not_reach_the_next_request(
+    command: Callable[..., Command], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = command("for r in answers(): say(id=r['id'] if r['text'] else 0, pid=os.getpid())")
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):  # noqa: PT012
+        patched.setattr(program, "close", interrupted)
+        program.ask({**REQUEST, "text": ""})
+    assert program.ask({**REQUEST, "text": "x"})["pid"]
 
 
 def _is_zombie(pid: int) -> bool:

@@ -41,6 +41,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from conformance.ademamix.harness import ranks
 from conformance.ademamix.harness.problem import Array, Huge, OptimizerLoad, OptimizerProblem, Running, RunOutcome
 from conformance.ademamix.harness.run_loop import Job, OptimizerBackend, OptimizerPlug
 from impls.implementation import Implementation, NotRun, PlugError, load_target
@@ -56,6 +57,8 @@ OPTIONAL = frozenset({"beta1-zero", "late-parameters", "switch"})
 
 DTYPES = {"torch-optimizer": ("float64", "float32", "float16", "bfloat16"), "numpy": ("float64", "float32")}
 """The dtypes that a plug is tried in, by protocol. JAX computes in float32, whatever it is given."""
+
+RESULTS = (RunOutcome,)
 
 LONG = 1000
 """Steps from which a run is long."""
@@ -103,8 +106,7 @@ class Connected:
         return self.backend(self.plug, problem).outcome()
 
     def run_in_processes(self, jobs: Sequence[Job], wanted: int) -> RunOutcome:
-        if self.plug.device != "cpu":
-            raise NotRun("tested on the CPU, where any number of processes fit on one machine; see --device cpu")
+        _require_cpu(self.plug.device)
         return self.backend.in_processes(self.plug, jobs, wanted)
 
     def run_sampled(self, huge: Huge) -> tuple[list[Array], list[Array], list[Array]]:
@@ -137,6 +139,21 @@ def connect(implementation: Implementation, device: str) -> Connected:
         OptimizerPlug(loaded, implementation.settings, device, _from_anywhere(implementation.target)),
         interpreted=device == "cpu" and "triton" in implementation.requires,
     )
+
+
+def _require_cpu(device: str) -> None:
+    if device != "cpu":
+        raise NotRun("tested on the CPU, where any number of processes fit on one machine; see --device cpu")
+
+
+def beside(implementation: Implementation, device: str) -> dict[str, Any]:
+    """What a subject in another process has here: what starts processes itself, which alone import the optimizer."""
+
+    def run_in_processes(jobs: Sequence[Job], wanted: int) -> RunOutcome:
+        _require_cpu(device)
+        return ranks.run(_from_anywhere(implementation.target), implementation.settings, tuple(jobs), wanted)
+
+    return {"run_in_processes": run_in_processes} if implementation.protocol == "torch-optimizer" else {}
 
 
 def _from_anywhere(target: str) -> str:

@@ -15,6 +15,8 @@ from conformance.rig.harness import text as _text
 from impls.implementation import Implementation
 from reference.rag import PROFILES, RagProfile
 
+RESULTS = (_text.AnswerError,)
+
 
 class RagSubject(_text.TextSubject[str]):
     """What the checks of RAG call."""
@@ -44,6 +46,11 @@ def connect(implementation: Implementation, device: str) -> RagSubject:
         subject._parser = _text.CommandParser(implementation, subject.profile.name, read)
         return subject
     return RagSubject(_text.loaded_parser(implementation), implementation.numerical_class, seconds)
+
+
+def beside(implementation: Implementation, device: str) -> dict[str, Any]:
+    """What a subject in another process has here: its profile."""
+    return {"profile": PROFILES[implementation.numerical_class]}
 
 
 def recognise(loaded: Any, name: str, settings: Mapping[str, Any] | None = None) -> dict[str, Any] | None:

@@ -88,6 +88,9 @@ class TokenGuide(Protocol):
         """Take the next token."""
 
 
+RESULTS = (AnswerError,)
+
+
 class RigSubject(_text.TextSubject[Found]):
     """What the checks of RIG call."""
 
@@ -263,6 +266,11 @@ def connect(implementation: Implementation, device: str) -> RigSubject:
     if implementation.protocol == RESOLVER:
         return RigSubject(_Resolver(load_target(implementation.target)), implementation.numerical_class, offsets, seconds)
     return RigSubject(_text.loaded_parser(implementation), implementation.numerical_class, offsets, seconds)
+
+
+def beside(implementation: Implementation, device: str) -> dict[str, Any]:
+    """What a subject in another process has here: its profile, which holds functions."""
+    return {"profile": PROFILES[implementation.numerical_class]}
 
 
 def recognise(loaded: Any, name: str, settings: Mapping[str, Any] | None = None) -> dict[str, Any] | None:

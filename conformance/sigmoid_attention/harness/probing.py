@@ -8,10 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 from conformance.engine.comparison import compare
+from conformance.engine.harness import connect
 from conformance.sigmoid_attention import cases
 from conformance.sigmoid_attention.cases import AttentionCase
-from conformance.sigmoid_attention.harness.torch_backend import TorchSubject
-from impls.implementation import Implementation, load_target
+from conformance.sigmoid_attention.harness.problem import AttentionSubject
+from impls.implementation import Implementation
 
 # No two sizes are equal, so that a layout shows.
 _PLAIN = AttentionCase(id="probe", batch=2, heads=3, kv_heads=3, nq=5, nk=5, d=16, dv=16)
@@ -69,6 +70,8 @@ def _returns_several(implementation: Implementation) -> bool:
     return False
 
 
-def _subject(implementation: Implementation, settings: dict[str, Any]) -> TorchSubject:
-    device = "cpu" if "cpu" in implementation.devices else "cuda"
-    return TorchSubject(load_target(implementation.target), device, implementation.numerical_class, settings)
+def _subject(implementation: Implementation, settings: dict[str, Any]) -> AttentionSubject:
+    found: AttentionSubject = connect(
+        replace(implementation, settings=settings), "cpu" if "cpu" in implementation.devices else "cuda"
+    )
+    return found

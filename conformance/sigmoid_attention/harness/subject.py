@@ -27,7 +27,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from conformance.sigmoid_attention.harness.arguments import NAMES, QUERY_NAMES, signature_of
-from conformance.sigmoid_attention.harness.problem import AttentionSubject
+from conformance.sigmoid_attention.harness.problem import AttentionResult, AttentionSubject
 from impls.implementation import Implementation, PlugError, load_target
 
 FEATURES: dict[str, str] = {
@@ -58,6 +58,8 @@ OPTIONAL = frozenset(FEATURES) - {"bias", "scale", "causal", "strides", "unalign
 
 DTYPES = {"torch": ("float64", "float32", "float16", "bfloat16"), "numpy": ("float64", "float32", "float16")}
 """The dtypes that a plug is tried in, by protocol."""
+
+RESULTS = (AttentionResult,)
 
 
 def connect(implementation: Implementation, device: str) -> AttentionSubject:

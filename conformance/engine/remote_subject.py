@@ -1,0 +1,206 @@
+"""Test an implementation that runs in a process of its own as if it were here.
+
+A `RemoteSubject` stands for the subject that the process has connected. It forwards each call of a method, and returns what
+comes back: the same values, or an error of the same class with the same message. Expected values, comparisons and records stay
+here. What an implementation declares is found out in its process too, so that nothing of it is ever imported here.
+
+Where a process dies, that is an error of the call, and the next call gets a fresh process.
+"""
+
+from __future__ import annotations
+
+import builtins
+import functools
+import io
+import pickle
+import types
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from conformance.engine import plain_data
+from conformance.engine.check import LINE
+from conformance.engine.child import START_S, Child, ChildEndedError, Limits
+from conformance.engine.discovery import Described
+from conformance.engine.harness import CONNECTED_ELSEWHERE, connect, harness_of, records_of
+from conformance.engine.plain_data import NotPlainError
+from conformance.engine.time_limit import NoAnswer, TimeLimitExceeded
+from impls.implementation import Implementation, NotRun, PlugError, Unsupported
+
+_OURS: tuple[type[BaseException], ...] = (Unsupported, NotRun, PlugError, TimeLimitExceeded, NoAnswer, NotPlainError)
+_NOT_RAISED = (KeyboardInterrupt, GeneratorExit)
+"""Errors that would end the run, or a check without a word, if they were raised again here."""
+
+
+class Isolated:
+    """The processes of a run's implementations, one for each, by the selector that names it."""
+
+    def __init__(self) -> None:
+        self._remotes: dict[str, Remote] = {}
+
+    def describe(self, system: str | None, target: str, spec: str, selector: str) -> Described:
+        """See `discovery.described`. PlugError where it cannot be used, or where its process dies while it is imported."""
+        remote = self._remotes.setdefault(selector, Remote())
+        try:
+            found = remote.call(0, "describe", (system, target, spec))
+        except (ChildEndedError, TimeLimitExceeded, NoAnswer) as error:
+            raise PlugError(f"could not be imported and looked at: {error}") from None
+        implementation, declared = found
+        if not isinstance(implementation, Implementation):
+            raise PlugError(f"its process answered {type(implementation).__name__}, expected a record of it")
+        CONNECTED_ELSEWHERE[selector] = functools.partial(RemoteSubject, remote)
+        return implementation, declared
+
+    def close(self) -> None:
+        """End all processes. The implementations are then connected here, as any other."""
+        for selector, remote in self._remotes.items():
+            remote.child.close()
+            CONNECTED_ELSEWHERE.pop(selector, None)
+        self._remotes.clear()
+        connect.cache_clear()
+
+
+class Remote:
+    """One process, and the calls of what lives in it."""
+
+    def __init__(self) -> None:
+        from conformance.engine.serving import serve
+
+        self.child = Child(Limits.of_this_machine(), serve, serve.__module__)
+        self._dropped: list[tuple[int, int]] = []
+        """Generation and number of objects that nobody here stands for any more."""
+
+    def drop(self, generation: int, number: int) -> None:
+        """Let an object go, with the next call."""
+        self._dropped.append((generation, number))
+
+    def call(self, number: int, name: str, arguments: Sequence[Any], system: str = "", generation: int = 0) -> Any:
+        """The result of a method of object ``number``, which lives in that generation; its error is raised here."""
+        try:
+            return self._call(number, name, arguments, system, generation)
+        except (TimeLimitExceeded, NoAnswer) as error:
+            if not hasattr(error, LINE):
+                setattr(error, LINE, str(error))
+            raise
+
+    def _call(self, number: int, name: str, arguments: Sequence[Any], system: str, generation: int) -> Any:
+        records, functions = records_of(system), list[Callable[..., Any]]()
+        self.child.start()
+        if number and self.child.generation != generation:
+            raise ChildEndedError("its process has ended, and what lived in it with it")
+        dropped = [each for since, each in self._dropped if since == self.child.generation]
+        self._dropped.clear()
+        message = _written((number, name, tuple(arguments), dropped), functions)
+        results: list[Any] = []
+
+        def answered(data: bytes) -> bytes | None:
+            what, *rest = plain_data.read(data, records)
+            if what != "ask":
+                results.append((what, *rest))
+                return None
+            return _returned(functions[rest[0]], rest[1])
+
+        self.child.call(message, answered, 0.0 if number else START_S)
+        ((what, *rest),) = results
+        if what == "error":
+            classes, text, line = rest
+            raise _error(classes, text, line, records)
+        return RemoteObject(self, system, *rest) if what == "object" else rest[0]
+
+
+class RemoteObject:
+    """An object that lives in the process: its methods are called there, its plain attributes came along."""
+
+    def __init__(
+        self, remote: Remote, system: str, number: int, methods: Sequence[str], attributes: Mapping[str, Any]
+    ) -> None:
+        self._remote, self._system, self._number = remote, system, number
+        self._methods, self._attributes = frozenset(methods), dict(attributes)
+        self._generation = remote.child.generation
+        weakref.finalize(self, remote.drop, self._generation, number).atexit = False
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self._attributes:
+            return self._attributes[name]
+        if name in self._methods:
+            return functools.partial(self._call, name)
+        raise AttributeError(f"has no {name}")
+
+    def _call(self, name: str, *arguments: Any) -> Any:
+        return self._remote.call(self._number, name, arguments, self._system, self._generation)
+
+
+class RemoteSubject:
+    """The subject of an implementation that runs in a process of its own; connected again wherever that is a new one.
+
+    What its harness has ``beside`` is used here: what needs no import of the implementation, or starts processes itself.
+    """
+
+    def __init__(self, remote: Remote, implementation: Implementation, device: str) -> None:
+        self._remote, self._implementation, self._device = remote, implementation, device
+        beside = getattr(harness_of(implementation.system), "beside", None)
+        self._beside: dict[str, Any] = dict(beside(implementation, device)) if beside else {}
+        self._connected = self._connect()
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self._beside:
+            return self._beside[name]
+        value = getattr(self._connected, name)
+        return functools.partial(self._call, name) if callable(value) else value
+
+    def _call(self, name: str, *arguments: Any) -> Any:
+        self._remote.child.start()
+        if self._remote.child.generation != self._connected._generation:
+            self._connected = self._connect()
+        return getattr(self._connected, name)(*arguments)
+
+    def _connect(self) -> RemoteObject:
+        made = self._remote.call(0, "connect", (self._implementation, self._device), self._implementation.system)
+        if not isinstance(made, RemoteObject):
+            raise ChildEndedError(f"its process answered {type(made).__name__}, expected a subject")
+        return made
+
+
+def _returned(function: Callable[..., Any], arguments: Sequence[Any]) -> bytes:
+    """What a function of a check returned or raised, for the process that asked for it."""
+    try:
+        return pickle.dumps((True, function(*arguments)))
+    except Exception as error:
+        return pickle.dumps((False, error))
+
+
+def _error(classes: Sequence[str], text: str, line: str, records: Mapping[str, type]) -> BaseException:
+    """An error of the first of these classes that is known here."""
+    known = {f"{kind.__module__}.{kind.__qualname__}": kind for kind in (*_OURS, *records.values())}
+    for name in classes:
+        module, _, word = name.rpartition(".")
+        kind = known.get(name) or (getattr(builtins, word, None) if module == "builtins" else None)
+        if not isinstance(kind, type) or not issubclass(kind, BaseException) or issubclass(kind, _NOT_RAISED):
+            continue
+        try:
+            error = kind(text)
+        except TypeError:
+            continue  # it wants more than a text
+        setattr(error, LINE, line)
+        return error
+    return ChildEndedError(f"its process answered an error of no class: {text}")
+
+
+def _written(message: tuple[Any, ...], functions: list[Callable[..., Any]]) -> bytes:
+    """A message to the process; the functions in it are kept here, and a number stands for each."""
+    buffer = io.BytesIO()
+    _MessageWriter(buffer, functions).dump(message)
+    return buffer.getvalue()
+
+
+class _MessageWriter(pickle.Pickler):
+    def __init__(self, buffer: io.BytesIO, functions: list[Callable[..., Any]]) -> None:
+        super().__init__(buffer, protocol=5)
+        self._functions = functions
+
+    def persistent_id(self, value: Any) -> int | None:
+        # What can be imported there is no function of a check but of a library, NumPy's that makes an array, say.
+        if not isinstance(value, types.FunctionType) or "<locals>" not in value.__qualname__:
+            return None
+        self._functions.append(value)
+        return len(self._functions) - 1
