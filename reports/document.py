@@ -59,7 +59,8 @@ class Figure:
     """A plot, and the same in words for those who cannot see it."""
 
     path: str
-    description: str
+    description: Inline
+    """A tuple of sentences where it is long: what is cut short as too long is a sentence, not the whole."""
 
 
 Span: TypeAlias = str | Code | Number | Strong | Emphasis | Link | Figure
@@ -200,6 +201,11 @@ def spans(content: Inline) -> list[Span]:
         else:
             found.append(span)
     return found
+
+
+def sentences(text: str) -> Inline:
+    """A long text as a tuple of its sentences."""
+    return tuple(re.split(r"(?<=\. )", text))
 
 
 def readable(content: Inline) -> str:

@@ -9,7 +9,7 @@ from conformance.records.schema import SystemRecord
 from reports import ReportError, markdown
 from reports.anchors import implementation_page
 from reports.charts.margins import margin_chart
-from reports.document import Block, Code, Figure, Inline, Link, Strong, Table, joined
+from reports.document import Block, Code, Figure, Inline, Link, Strong, Table, joined, sentences
 from reports.evidence import Evidence
 from reports.numbers import margin
 from reports.ranking import (
@@ -57,7 +57,7 @@ def figures(evidence: Evidence, report: str) -> str:
     first = next((data for data in drawn if data is not None), None)
     if first is not None:
         picture = (folder / "plots" / f"{first.system}.svg").as_posix()
-        parts.append(Link(Figure(picture, first.description), (folder / "README.md").as_posix()))
+        parts.append(Link(Figure(picture, sentences(first.description)), (folder / "README.md").as_posix()))
     return markdown.blocks(parts)
 
 

@@ -13,7 +13,7 @@ from reports.charts.margins import margin_chart
 from reports.charts.speeds import roofline_charts, scaling_charts
 from reports.charts.studies import claim_chart, curve_charts
 from reports.charts.svg import as_svg
-from reports.document import Figure
+from reports.document import Figure, sentences
 from reports.evidence import Evidence
 
 
@@ -46,7 +46,7 @@ class Gallery:
         while path in self.files:
             path, number = f"plots/{name}-{number}.svg", number + 1
         self.files[path] = as_svg(chart.figure, chart.title)
-        return Figure(path, chart.description)
+        return Figure(path, sentences(chart.description))
 
     def claim(self, claim: ClaimRecord) -> Figure | None:
         return self.claims.get(_key(claim))
