@@ -204,7 +204,8 @@ def test_an_interrupt_while_a_program_is_closed_comes_when_it_has_ended(
 def test_an_interrupt_between_a_fault_and_its_end_does_not_reach_the_next_request(
     command: Callable[..., Command], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    program = command("for r in answers(): say(id=r['id'] if r['text'] else 0, pid=os.getpid())")
+    # The second of two wrong lines waits for whoever asks next.
+    program = command("for r in answers():\n    for id in [r['id']] if r['text'] else [0, 0]: say(id=id, pid=os.getpid())")
 
     def interrupted() -> None:
         raise KeyboardInterrupt
