@@ -53,11 +53,13 @@ def other_classes(implementation: Implementation, failures: Sequence[VerdictReco
     return tuple(replace(each, failures=len(failed)) for each in classes_that_fit(implementation, cases))
 
 
-def classes_that_fit(implementation: Implementation, cases: Sequence[TestCase]) -> tuple[OtherClass, ...]:
-    """The other classes under which all of these test cases pass, the one that fits best first."""
+def classes_that_fit(
+    implementation: Implementation, cases: Sequence[TestCase], conclusive: float = 0.5
+) -> tuple[OtherClass, ...]:
+    """The other classes under which all of these test cases pass, the one that fits best first; ``conclusive`` as below."""
     found = []
     for name, description in _classes(implementation):
-        margins = margins_of_class(replace(implementation, numerical_class=name), cases)
+        margins = margins_of_class(replace(implementation, numerical_class=name), cases, conclusive)
         if margins:
             found.append(OtherClass(name, description, len(cases), len(cases), max(margins)))
     return tuple(sorted(found, key=lambda each: -each.margin))
@@ -106,8 +108,11 @@ def _places(failure: VerdictRecord) -> Iterator[tuple[Check, Case]]:
             yield from ((check, case) for case in check.cases if case.id == failure.case)
 
 
-def margins_of_class(implementation: Implementation, cases: Sequence[TestCase]) -> list[float]:
-    """The margins of these test cases under the implementation's class; empty where it does not make all of them pass."""
+def margins_of_class(implementation: Implementation, cases: Sequence[TestCase], conclusive: float = 0.5) -> list[float]:
+    """The margins of these test cases under the implementation's class; empty where it does not make all of them pass.
+
+    More than the share ``conclusive`` of them must prove something: neither a gap nor a bound that admits no change.
+    """
     margins = []
     for each in cases:
         try:
@@ -121,4 +126,4 @@ def margins_of_class(implementation: Implementation, cases: Sequence[TestCase]) 
             return []
         if all(one.resolution is None or one.resolution < 1 for one in found):
             margins.append(worst.margin)
-    return margins if 2 * len(margins) > len(cases) else []
+    return margins if len(margins) > conclusive * len(cases) else []
