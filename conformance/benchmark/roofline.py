@@ -110,18 +110,20 @@ def judged(
 
     The share is the least time that bytes and operations need at the best rates, divided by the median. It is a fault where
     even the upper end of the median's interval is below that least time with a rate better by `HEADROOM` and its own scatter,
-    and where a ceiling is not `STEADY`: it could then neither support nor refute the time. Such a fault has no share.
+    and where the ceiling that binds is not `STEADY`: it could then neither support nor refute the time. Such a fault has no
+    share. A ceiling that does not bind excuses nothing either way, however steady it is.
     """
     needs = []
     for amount, unit, rates in ((workload.bytes_moved, "B", memory), (workload.flops, "FLOP", product)):
         if amount and rates:
             best = max(rates.values(), key=lambda rate: rate.best)
-            if best.scatter > STEADY:
-                return Place(fault=_unsteady(best, unit))
             needs.append((amount / best.best, amount / (best.best * HEADROOM * best.scatter), amount, unit, best))
     if not needs:
         return Place()
-    share = max(need[0] for need in needs) / seconds
+    binding = max(needs, key=lambda need: need[0])
+    if binding[4].scatter > STEADY:
+        return Place(fault=_unsteady(binding[4], binding[3]))
+    share = binding[0] / seconds
     found = Place(
         RooflineRecord(**{name: float(f"{rate.best:.4g}") for name, rate in {**memory, **product}.items()}),
         float(f"{share:.4g}"),

@@ -67,6 +67,14 @@ def test_a_ceiling_that_scatters_a_lot_gives_no_speed_to_anybody(seconds: float)
     assert (found.share, found.rates) == (None, RooflineRecord())
 
 
+def test_a_ceiling_that_scatters_where_another_binds_takes_no_speed_away() -> None:
+    product = {"matmul_flops_per_s": Rate(1e12, 1e12)}  # needs a second, the bytes a twentieth
+    found = judged(PRODUCT, 2.0, 2.0, {"copy_bytes_per_s": Rate(2e10, 1e10)}, product, "warm")
+    assert (found.fault, found.share) == ("", 0.5)
+    product = {"matmul_flops_per_s": Rate(1e12, 5e11)}
+    assert "steadily" in judged(PRODUCT, 2.0, 2.0, STEADY, product, "warm").fault
+
+
 def test_an_unsteady_ceiling_is_measured_again_before_it_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     for moments, fault in (([1.0, 1.7e10], False), ([1.0, 1e10, 1.5e10], True)):
         left = [Rate(2e10, typical) for typical in moments]
