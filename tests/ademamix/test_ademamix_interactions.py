@@ -121,7 +121,7 @@ def test_a_duplicate_goes_on_as_the_optimizer_would_have(saved_as: str, rate_ten
 
 
 def test_what_cannot_be_duplicated_or_takes_no_tensor_is_unsupported_and_what_breaks_is_an_error() -> None:
-    with pytest.raises(Unsupported, match="learning rates that are tensors: TypeError: lr must be a float"):
+    with pytest.raises(Unsupported, match="NumbersOnly refuses these settings: lr must be a float"):
         _run(NumbersOnly, rate_tensors=True)
     with pytest.raises(Unsupported, match="Locked cannot be duplicated: cannot pickle 'Locked' object"):
         _run(Locked, resume_after=2, saved_as="copied")
