@@ -6,8 +6,10 @@ The object itself is imported only when somebody asks for it, so that a list of 
 from __future__ import annotations
 
 import functools
+import hashlib
 import importlib
 import importlib.util
+import os
 import sys
 import traceback
 from collections.abc import Mapping
@@ -159,7 +161,8 @@ def _load_file(path: Path) -> Any:
         raise PlugError(f"no file {str(path)!r} (looked from {Path.cwd()}); expected 'path/to/file.py:attribute'")
     resolved = path.resolve()
     # One module object per file, so that a plug given twice is executed once and its classes stay identical.
-    name = f"gaugeblock_plug_{abs(hash(str(resolved))):x}_{path.stem}"
+    # The same name in every process: messages hold it.
+    name = f"gaugeblock_plug_{hashlib.sha256(os.fsencode(resolved)).hexdigest()[:16]}_{path.stem}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, resolved)

@@ -85,7 +85,7 @@ def test_a_lost_node_changes_no_verdict_and_a_deadly_shard_is_an_error(tmp_path:
     )  # fmt: skip
     said = spread.stdout + spread.stderr
     assert "a node was lost" in said, said
-    assert "rag/reader.parse on cpu: lost (" in said
+    assert "rag/one.reader.parse on cpu: lost (" in said
     assert "attempt 2 of 2" in said
     assert spread.returncode == 1, said
 
@@ -99,11 +99,11 @@ def test_a_lost_node_changes_no_verdict_and_a_deadly_shard_is_an_error(tmp_path:
     runs = [records.read(file) for file in sorted(tmp_path.glob("fleet*.jsonl"))]
     merged = {records.dump(line.to_json()): line for run in runs for line in run.of(VerdictRecord)}
 
-    # Two plugs of one name are numbered as they are beside each other, though each shard had its own alone.
-    killer = "rag/reader.parse-2"
+    # Two plugs of one name are told apart by their folders as they are beside each other, though each shard had its own alone.
+    killer = "rag/two.reader.parse"
     expected = {records.dump(line.to_json()): line for line in whole.of(VerdictRecord) if line.implementation != killer}
     assert {text: line for text, line in merged.items() if line.implementation != killer} == expected
-    assert {line.implementation for line in expected.values()} == {"rag/reader.parse", "rag/reference"}
+    assert {line.implementation for line in expected.values()} == {"rag/one.reader.parse", "rag/reference"}
     errors = [line for line in merged.values() if line.implementation == killer]
     instead = [line for line in whole.of(VerdictRecord) if line.implementation == killer]
     assert {line.verdict for line in errors} == {"error"}

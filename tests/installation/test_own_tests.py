@@ -146,7 +146,7 @@ def test_the_plugin_changes_nothing_in_a_run_that_does_not_ask_for_it(tmp_path: 
         "def test_it(n, check, request):\n    assert request.config.getoption('--device') == check and n < 3\n"
     )
     with_ours, without = (pytest_in(tmp_path, "-v", "--strict-markers", plugin=plugin) for plugin in (True, False))
-    time_and_plugins = re.compile(r" in [\d.]+s|^plugins: .*", re.M)
+    time_and_plugins = re.compile(r" in [\d.]+s|^plugins: .*\n", re.M)
     assert time_and_plugins.sub("", with_ours.stdout) == time_and_plugins.sub("", without.stdout)
     assert "loaded: []" in with_ours.stdout
     assert with_ours.returncode == without.returncode == 1

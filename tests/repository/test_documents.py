@@ -6,6 +6,7 @@ Python runs, commands run or have their arguments parsed, data is read. What can
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import re
 import runpy
@@ -103,8 +104,14 @@ def parsed_by(words: list[str]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(argparse.ArgumentParser, "parse_args", parse)
         patch.setattr(sys, "argv", words)
+        # By its path: pytest loads what an installed plug-in belongs to in a way that run_module does not know.
+        found = importlib.util.find_spec(words[0])
+        if found is not None and found.submodule_search_locations is not None:
+            found = importlib.util.find_spec(f"{words[0]}.__main__")
+        assert found is not None, f"there is no module {words[0]}"
+        assert found.origin is not None
         with pytest.raises(Parsed):
-            runpy.run_module(words[0], run_name="__main__", alter_sys=True)
+            runpy.run_path(found.origin, run_name="__main__")
 
 
 def parse_pytest(arguments: list[str]) -> None:
