@@ -9,7 +9,6 @@ import argparse
 import importlib.util
 import json
 import re
-import runpy
 import shlex
 import subprocess
 import sys
@@ -104,14 +103,15 @@ def parsed_by(words: list[str]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(argparse.ArgumentParser, "parse_args", parse)
         patch.setattr(sys, "argv", words)
-        # By its path: pytest loads what an installed plug-in belongs to in a way that run_module does not know.
+        # Not by runpy: pytest loads what an installed plug-in belongs to in a way that it does not know.
         found = importlib.util.find_spec(words[0])
         if found is not None and found.submodule_search_locations is not None:
             found = importlib.util.find_spec(f"{words[0]}.__main__")
         assert found is not None, f"there is no module {words[0]}"
         assert found.origin is not None
+        code = compile(Path(found.origin).read_text(encoding="utf-8"), found.origin, "exec")
         with pytest.raises(Parsed):
-            runpy.run_path(found.origin, run_name="__main__")
+            exec(code, {"__name__": "__main__", "__spec__": found, "__file__": found.origin})
 
 
 def parse_pytest(arguments: list[str]) -> None:
