@@ -11,7 +11,6 @@ A message to it is an ordinary pickle, since it comes from the suite. What it an
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import faulthandler
 import io
 import os
@@ -30,10 +29,9 @@ from conformance.engine.child import SIZE
 from conformance.engine.discovery import Described, described
 from conformance.engine.harness import CONNECTED_ELSEWHERE, connect, records_of
 from conformance.engine.isolation import interrupts_held_back
+from conformance.engine.parent_death import die_with_parent
 from conformance.engine.plain_data import Records
 from impls.implementation import Implementation, PlugError
-
-_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 
 
 def main(descriptor: int) -> None:
@@ -173,7 +171,7 @@ def _be_alone(connection: socket.socket) -> None:
     """Let go of what a fork inherits: files, signal handlers, the streams' objects; and end when the suite's process does."""
     parent = os.getppid()
     with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+        die_with_parent()
     if os.getppid() != parent:
         os._exit(0)
     for number in (signal.SIGTERM, signal.SIGALRM, signal.SIGPROF):

@@ -28,7 +28,8 @@ def finish(session: pytest.Session, exitstatus: int) -> None:
         if run.file is not None:
             run.file.give_up()
             if run.file.appended:
-                run.unwritten += "; the file holds what was recorded until then, without a footer"
+                until = f"the disk refused more ({run.file.trouble})" if run.file.trouble else "then"
+                run.unwritten += f"; the file holds what was recorded until {until}, without a footer"
         return
     again = measure_again(session) if run.earlier else []
     if hasattr(config, "workerinput"):

@@ -8,7 +8,6 @@ session is over. The parent waits. It never exits with 0 unless it was told so.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
 import sys
@@ -17,11 +16,11 @@ from pathlib import Path
 
 import pytest
 
+from conformance.engine.parent_death import die_with_parent
+
 DIED = 3
 """The exit status of a run that died: pytest's own for an internal error."""
 
-_DEATH_SIGNAL = 1
-"""PR_SET_PDEATHSIG of Linux's prctl."""
 _PIPE = pytest.StashKey[int]()
 
 
@@ -34,7 +33,7 @@ def supervise(config: pytest.Config) -> int | None:
     told, tell = os.pipe()
     child = os.fork()
     if child == 0:
-        _die_with_parent()
+        die_with_parent()
         os.close(told)
         config.stash[_PIPE] = tell
         return None
@@ -62,12 +61,6 @@ def _is_wanted(config: pytest.Config) -> bool:
     suite = Path(__file__).resolve().parents[1]
     places = [Path(argument.partition("::")[0]).resolve() for argument in config.args]
     return any(place in (suite, suite.parent) or suite in place.parents for place in places)
-
-
-def _die_with_parent() -> None:
-    """End this process when the parent is killed, where the system offers that: nobody else would wait for it."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL)
 
 
 def _wait(child: int, told: int) -> int:

@@ -6,7 +6,6 @@ A node of the cluster imports this module, so it needs the standard library only
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import hashlib
 import os
 import signal
@@ -19,11 +18,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from conformance.engine.parent_death import die_with_parent
+
 TAIL = 2000
 """Characters at the end of the output that are kept for error messages."""
 USAGE = 4
 """pytest's exit code for arguments that cannot be used."""
-_DIES_WITH_PARENT = 1
 
 
 OTHER_CHECKOUT = "its checkout"
@@ -72,7 +72,7 @@ def run_shard(
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+                preexec_fn=die_with_parent if sys.platform == "linux" else None,
             )
             try:
                 code = process.wait(timeout=timeout_s)
@@ -87,11 +87,6 @@ def run_shard(
     if late:
         tail = f"it was not done after {timeout_s:g} s"
     return {"text": text, "code": code, "seconds": time.monotonic() - started, "tail": tail}
-
-
-def _die_with_parent() -> None:
-    """End the shard together with its node. Otherwise it goes on while it is run again elsewhere."""
-    ctypes.CDLL(None).prctl(_DIES_WITH_PARENT, signal.SIGKILL)
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
