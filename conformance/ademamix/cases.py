@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
+from conformance.ademamix.harness.layouts import IN_ORDER, SHARING, as_shown, order_of, relaid
 from conformance.ademamix.harness.problem import Array, GroupProblem, Huge, OptimizerProblem, Ranks, TensorProblem
 from conformance.engine.interactions import Combination
 from reference.ademamix import Hyperparameters, OptimizerNumericalClass, Snapshot, bounded_trajectory, numerical_class
@@ -30,13 +31,9 @@ class TensorCase:
     """Where starting values are drawn uniformly instead."""
     missing: tuple[int, ...] = ()
     joins_at: int = 0
-    strided: bool = False
-    transposed: str = ""
-    """``parameter`` or ``gradient``: the one whose last two axes lie in memory the other way round."""
-    expanded: str = ""
-    """``parameter`` or ``gradient``: the one whose elements along the last axis are equal and share one place in memory."""
-    offset: bool = False
-    """Whether parameter and gradients begin in the middle of a larger memory."""
+    layout: str = ""
+    """How the parameter lies in memory; see `conformance.ademamix.harness.layouts`."""
+    gradient_layout: str = ""
     sparse: bool = False
     written_at: tuple[int, ...] = ()
     """Steps before which the training loop puts other values into the parameter."""
@@ -52,6 +49,7 @@ class GroupCase:
     tensors: tuple[TensorCase, ...] = (TensorCase(),)
     rates: float | tuple[float, ...] = 2.0**-4
     changes: tuple[tuple[int, Hyperparameters], ...] = ()
+    maximize: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,13 +69,16 @@ class RunCase:
     options: tuple[tuple[str, Any], ...] = ()
     rebuilt_otherwise: bool = False
     ranks: Ranks | None = None
-    rate_tensors: bool = False
+    rate_tensors: str = ""
     literal: bool = False
+    relaid: bool = False
+    within: str = ""
+    rearranged: tuple[tuple[int, str], ...] = ()
     seed: int = 1
     combination: Combination | None = None
     """The row of a covering array that it was made from."""
-    compiled_only: bool = False
-    """Whether Triton's interpreter, which is slow, runs it under ``--thorough`` alone."""
+    interpreted: Literal["always", "thorough", "never"] = "always"
+    """When Triton's interpreter runs it, which is slow."""
     thorough: bool = False
     """Whether it belongs to ``--thorough`` alone; ``quick`` is then ignored."""
     needs: frozenset[str] = field(init=False)
@@ -91,7 +92,7 @@ class RunCase:
             "weight-decay": any(h.weight_decay for h in hypers),
             "missing-gradients": self.use != "scaler" and any(t.missing for t in tensors),
             "late-parameters": any(t.joins_at for t in tensors),
-            "strided": any(t.strided or t.transposed or t.expanded for t in tensors),
+            "strided": any({t.layout, t.gradient_layout} - IN_ORDER for t in tensors),
             "groups": len(self.groups) > 1 or any(t.joins_at for t in tensors),
             "state-round-trip": bool(self.resume_after),
             "switch": bool(self.switch_at),
@@ -110,6 +111,11 @@ def single(name: str, hyper: Hyperparameters, gradients: str, steps: int, **opti
     """A case of one tensor, with options of `TensorCase` as well as those of `several`."""
     tensor = {k: options.pop(k) for k in list(options) if k in TensorCase.__dataclass_fields__}
     return several(name, hyper, steps, TensorCase(gradients=gradients, **tensor), **options)
+
+
+def _apart(shape: tuple[int, ...]) -> TensorCase:
+    """A tensor with gaps between the elements of parameter and gradients."""
+    return TensorCase(shape, layout="every second place", gradient_layout="every second place")
 
 
 def _gradients(case: TensorCase, steps: int, rng: np.random.Generator) -> Array:
@@ -145,7 +151,10 @@ def _gradients(case: TensorCase, steps: int, rng: np.random.Generator) -> Array:
         "one-enormous": np.where(place == 2, 1e30, magnitude) * signs,
     }
     values = np.asarray(made[case.gradients] * case.scale, dtype=np.float64)
-    return np.repeat(values[..., :1], case.shape[-1], axis=-1) if case.expanded else values
+    if case.layout in SHARING or case.gradient_layout in SHARING:
+        name = case.gradient_layout or case.layout
+        values = np.stack([as_shown(name, each) for each in values])
+    return values
 
 
 @cache
@@ -160,8 +169,7 @@ def problem_of(case: RunCase, dtype: str) -> OptimizerProblem:
             fmt = format_of(tensor.dtype or dtype)
             drawn = rng.standard_normal(tensor.shape) * tensor.start
             start = fmt.round(rng.uniform(*tensor.start_between, tensor.shape) if tensor.start_between else drawn)
-            if tensor.expanded == "parameter":
-                start = np.repeat(start[..., :1], tensor.shape[-1], axis=-1)
+            start = as_shown(tensor.layout, start)
             values = fmt.round(_gradients(tensor, case.steps - tensor.joins_at, rng))
             written = {step: fmt.round(rng.standard_normal(tensor.shape)) for step in tensor.written_at}
             for array in (start, values, *written.values()):
@@ -169,14 +177,14 @@ def problem_of(case: RunCase, dtype: str) -> OptimizerProblem:
             given = tuple(None if step in tensor.missing else values[step] for step in range(len(values)))
             tensors.append(
                 TensorProblem(
-                    start, given, tensor.joins_at, tensor.strided, tensor.transposed, tensor.expanded, tensor.sparse,
-                    written, tensor.dtype, tensor.offset,
+                    start, given, tensor.joins_at, tensor.layout, tensor.gradient_layout, tensor.sparse, written,
+                    tensor.dtype,
                 )
             )  # fmt: skip
-        groups.append(GroupProblem(tuple(tensors), group.hyper, rates, group.changes))
+        groups.append(GroupProblem(tuple(tensors), group.hyper, rates, group.changes, group.maximize))
     return OptimizerProblem(
         dtype, tuple(groups), case.resume_after, case.switch_at, case.saved_as, case.use, case.options, case.rebuilt_otherwise,
-        case.rate_tensors, case.literal,
+        case.rate_tensors, case.literal, case.relaid, case.within, case.rearranged,
     )  # fmt: skip
 
 
@@ -188,23 +196,26 @@ def expected_of(case: RunCase, dtype: str, class_name: str, group_clock: bool = 
     """
     numerical = numerical_class(class_name)
     return tuple(
-        _either_order(*(_trajectory(case, group, tensor, dtype, numerical, group_clock, turned) for turned in orders))
+        _either_order(*(_trajectory(case, group, tensor, dtype, numerical, group_clock, order) for order in orders))
         for group in problem_of(case, dtype).groups
         for tensor in group.tensors
-        for orders in (_orders(tensor, numerical),)
+        for orders in (_orders(case, tensor, numerical),)
     )
 
 
 def _trajectory(
     case: RunCase, group: GroupProblem, tensor: TensorProblem, dtype: str, numerical: OptimizerNumericalClass,
-    group_clock: bool, turned: bool,
+    group_clock: bool, order: tuple[int, ...],
 ) -> tuple[Snapshot, ...]:  # fmt: skip
-    """Values and bounds of one tensor. ``turned``: blocks are of neighbours along the axis before the last."""
+    """Values and bounds of one tensor. ``order``: the axes by which blocks are of neighbours, the outermost first."""
 
     def placed(values: Array) -> Array:
-        return np.swapaxes(values, -1, -2) if turned else values
+        return np.transpose(values, order)
 
-    sign = -1 if dict(case.options).get("maximize") else 1
+    def placed_back(values: Array) -> Array:
+        return np.transpose(values, np.argsort(order))
+
+    sign = -1 if group.maximize or dict(case.options).get("maximize") else 1
     found = bounded_trajectory(
         placed(tensor.start),
         [None if g is None else sign * placed(g) for g in tensor.gradients],
@@ -216,12 +227,16 @@ def _trajectory(
         group_clock=group_clock,
         writes={step - tensor.joins_at: placed(values) for step, values in tensor.writes.items()},
     )
-    return tuple(replace(each, **{f.name: placed(getattr(each, f.name)) for f in fields(each)}) for each in found)
+    if order == tuple(range(tensor.start.ndim)):
+        return tuple(found)
+    return tuple(replace(each, **{f.name: placed_back(getattr(each, f.name)) for f in fields(each)}) for each in found)
 
 
-def _orders(tensor: TensorProblem, numerical: OptimizerNumericalClass) -> tuple[bool, ...]:
-    """Blocks are of neighbours in the tensor, or in memory, which may be laid out otherwise."""
-    return (False, True) if numerical.states.endswith("8bit") and tensor.transposed == "parameter" else (False,)
+def _orders(case: RunCase, tensor: TensorProblem, numerical: OptimizerNumericalClass) -> tuple[tuple[int, ...], ...]:
+    """Blocks are of neighbours in the tensor, or in memory, which may be laid out otherwise, and after a resume again."""
+    own = (tensor.layout, relaid(tensor.layout)) if case.relaid else (tensor.layout,)
+    layouts = ("", *own) if numerical.states.endswith("8bit") else ("",)
+    return tuple(dict.fromkeys(order_of(layout, tensor.start.shape) for layout in layouts))
 
 
 def _either_order(first: tuple[Snapshot, ...], *others: tuple[Snapshot, ...]) -> tuple[Snapshot, ...]:
@@ -416,9 +431,17 @@ SHAPES = (
     several("many-blocks", EXACT, 2, TensorCase((70_001,), gradients="signs"), quick=False),
 )  # fmt: skip
 STRIDED = (
-    several("images", EXACT, 2, *tuple(TensorCase((2, 3, 4, 5), transposed=which) for which in ("gradient", "parameter"))),
-    several("every-second-place", EXACT, 4, TensorCase((5,), strided=True), TensorCase((3, 4), strided=True), TensorCase()),
-    several("one-transposed", EXACT, 4, TensorCase((3, 4), transposed="gradient"), TensorCase((4, 3), transposed="parameter")),
+    several(
+        "images",
+        EXACT,
+        2,
+        TensorCase((2, 3, 4, 5), gradient_layout="transposed"),
+        TensorCase((2, 3, 4, 5), layout="transposed"),
+    ),
+    several("every-second-place", EXACT, 4, *map(_apart, ((5,), (3, 4))), TensorCase()),
+    several(
+        "one-transposed", EXACT, 4, TensorCase((3, 4), gradient_layout="transposed"), TensorCase((4, 3), layout="transposed")
+    ),
 )
 RESUME = (
     single(
@@ -522,10 +545,10 @@ SKIPPED_SCHEDULE = (
 SPARSE = (single("some-rows", EXACT, "pauses", 4, sparse=True),)
 SHARED_MEMORY = (
     several(
-        "expanded-gradient", EXACT, 4, TensorCase((5,), expanded="gradient"), TensorCase((3, 4), expanded="gradient"),
-        TensorCase(),
+        "expanded-gradient", EXACT, 4, TensorCase((5,), gradient_layout="last axis expanded"),
+        TensorCase((3, 4), gradient_layout="last axis expanded"), TensorCase(),
     ),
-    single("expanded-parameter", EXACT, "normal", 3, expanded="parameter"),
+    single("expanded-parameter", EXACT, "normal", 3, layout="last axis expanded"),
 )  # fmt: skip
 
 # --- Precision -----------------------------------------------------------------------------------------------------------

@@ -94,7 +94,9 @@ for _name, _sentence, _where, _settings in (
 # --- Ways of calling, with each other --------------------------------------------------------------------------------------
 
 
-class _Reversing(Base):
+class Reversing(Base):
+    """Takes maximize, and reverses gradients."""
+
     def __init__(self, groups: Any, dtype: str, maximize: bool = False) -> None:
         self.maximize = maximize
         super().__init__(groups, dtype)
@@ -104,7 +106,7 @@ class _Reversing(Base):
 
 
 @_bug("ADM-71")
-class ClosureMinimises(_Reversing):
+class ClosureMinimises(Reversing):
     """Where a closure is given, maximize is forgotten."""
 
     def step_with(self, closure: Any, gradients: Any, rates: Any) -> Any:
@@ -116,7 +118,7 @@ class ClosureMinimises(_Reversing):
 
 
 @_bug("ADM-71")
-class ResumedMinimises(_Reversing):
+class ResumedMinimises(Reversing):
     """After a state was loaded, maximize is forgotten."""
 
     def load(self, state: Any) -> None:
@@ -125,7 +127,7 @@ class ResumedMinimises(_Reversing):
 
 
 @_bug("ADM-71")
-class PickledMinimises(_Reversing):
+class PickledMinimises(Reversing):
     """Pickling and copying forget maximize."""
 
     def __getstate__(self) -> Any:
@@ -133,7 +135,7 @@ class PickledMinimises(_Reversing):
 
 
 @_bug("ADM-71")
-class SmallOnesReversed(_Reversing):
+class SmallOnesReversed(Reversing):
     """maximize reverses tensors of up to 4096 elements."""
 
     def gradient(self, g: Floats, theta: Floats, hyper: Hyper) -> Floats:
@@ -141,7 +143,7 @@ class SmallOnesReversed(_Reversing):
 
 
 @_bug("ADM-71")
-class ReversedWithoutFastAverage(_Reversing):
+class ReversedWithoutFastAverage(Reversing):
     """With beta1 = 0 maximize is forgotten."""
 
     def gradient(self, g: Floats, theta: Floats, hyper: Hyper) -> Floats:

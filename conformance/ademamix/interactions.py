@@ -6,9 +6,11 @@ A row needs what its values need, so that a feature that an implementation lacks
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from conformance.ademamix.cases import EXACT, GroupCase, RunCase, TensorCase
+from conformance.ademamix.harness.layouts import LAYOUTS, SHARING
 from conformance.engine.interactions import Combination, Constraint, Factor, Interactions, combinations
 from reference.ademamix import Hyperparameters
 
@@ -62,19 +64,24 @@ INTERFACE = Interactions(
             ("contiguous", "every second place", "at an offset", "parameter transposed", "gradient transposed",
              "gradient expanded"),
         ),
-        Factor("resumed", ("never", "torch.save", "arrays and JSON", "other settings", "pickled", "copied")),
+        Factor(
+            "resumed",
+            ("never", "torch.save", "arrays and JSON", "other settings", "pickled", "copied", "in a used one", "twice"),
+        ),
+        Factor("changed later", ("nothing", "alpha", "decay", "eps", "beta3", "warm-ups")),
         Factor("use", ("plain", "closure", "accumulated", "scaler")),
         Factor("groups differ in", ("nothing", "rate", "decay", "all")),
-        Factor("groups", (1, 2, 5)),
-        Factor("empty tensors", ("none", "first", "in the middle", "last")),
+        Factor("groups", (1, 2, 3, 7)),
+        Factor("empty tensors", ("none", "first", "in the middle", "last", "all others")),
+        Factor("missing gradients", ("none", "from a step on", "always", "of the last group")),
+        Factor("maximize", ("none", "all", "the first group", "the last group")),
+        Factor("warm-ups", ("none", "equal", "past their end", "fractional")),
         Factor("tensors", (1, 5, 12)),
-        Factor("changed later", ("nothing", "alpha", "decay", "eps")),
+        Factor("joins later", ("none", "one", "two groups")),
+        Factor("rate is", ("a number", "a tensor written into", "a tensor replaced")),
         Factor("size", (6, 257, 4097)),
-        Factor("missing gradients", ("none", "from a step on", "always")),
-        Factor("warm-ups", ("none", "equal", "past their end")),
-        Factor("rate is", ("a number", "a tensor")),
-        Factor("joins later", ("none", "one")),
-        Factor("maximize", (False, True)),
+        Factor("most tensors in", ("the first group", "the last group")),
+        Factor("called under", ("nothing", "no_grad")),
         Factor("beta1", (0.0, 0.875)),
         Factor("decay", (0.0, 0.125)),
         Factor("eps", ("tiny", "visible")),
@@ -87,7 +94,24 @@ INTERFACE = Interactions(
             ("empty tensors", "tensors"), lambda empty, tensors: tensors > 1 or empty == "none", "one tensor is not empty"
         ),
         Constraint(
-            ("missing gradients", "tensors"), lambda gone, tensors: tensors > 1 or gone == "none", "one tensor has a gradient"
+            ("missing gradients", "tensors", "groups"),
+            lambda gone, tensors, groups: gone == "none" or (groups > 1 if gone == "of the last group" else tensors > 1),
+            "one tensor has a gradient",
+        ),
+        Constraint(
+            ("groups", "maximize"), lambda groups, what: groups > 1 or what in ("none", "all"), "one group is first and last"
+        ),
+        Constraint(
+            ("groups", "most tensors in"), lambda groups, most: groups > 1 or most == "the first group", "one group has all"
+        ),
+        Constraint(
+            ("changed later", "warm-ups"),
+            lambda what, warmups: what != "warm-ups" or warmups in ("equal", "fractional"),
+            "what has begun can be made longer",
+        ),
+        Constraint(
+            ("changed later", "beta1"),
+            lambda what, beta1: what != "warm-ups" or beta1 > 0, "the paper is silent about ln(0)"
         ),
         Constraint(
             ("use", "missing gradients"), lambda use, gone: use != "scaler" or gone == "none", "a scaler skips all of a step"
@@ -106,14 +130,53 @@ INTERFACE = Interactions(
     ),
 )  # fmt: skip
 
-INTERACTIONS = (DEFINITION, INTERFACE)
+_OWN = tuple(name for name in LAYOUTS if name not in SHARING)
+MEMORY = Interactions(
+    "ademamix",
+    name="memory",
+    factors=(
+        Factor("gradient lies", tuple(name or "in order" for name in LAYOUTS)),
+        Factor("parameter lies", tuple(name or "in order" for name in _OWN)),
+        Factor("resumed", ("never", "torch.save", "arrays and JSON", "copied", "relaid")),
+        Factor("rank", (1, 2, 3, 4, 5)),
+        Factor("size", ("small", "above 4096")),
+        Factor("place", ("alone", "first", "last")),
+        Factor("use", ("plain", "accumulated")),
+        Factor("warm-ups", ("none", "equal")),
+        Factor("decay", (0.0, 0.125)),
+        Factor("eps", ("tiny", "visible")),
+        Factor("beta1", (0.875, 0.0)),
+    ),
+    constraints=(
+        Constraint(
+            ("gradient lies", "use"),
+            lambda layout, use: use == "plain" or layout not in SHARING,
+            "torch itself cannot write into places that are shared",
+        ),
+        Constraint(
+            ("beta1", "warm-ups"), lambda beta1, warmups: beta1 > 0 or warmups == "none", "the paper is silent about ln(0)"
+        ),
+        *(
+            Constraint(
+                (which, "rank"),
+                lambda layout, rank: (
+                    rank >= {"transposed": 2, "axes reversed": 3, "channels last": 3, "overlapping": 2}.get(layout, 1)
+                ),
+                "fewer axes have no such order, or it is another's",
+            )
+            for which in ("gradient lies", "parameter lies")
+        ),
+    ),
+)
+
+INTERACTIONS = (DEFINITION, INTERFACE, MEMORY)
 
 QUICK = 8
 """So many rows of each array, which hold the most pairs, are run by ``--quick``."""
 STEPS = 6
-WARMUPS: dict[str, tuple[int | None, int | None]] = {
+WARMUPS: dict[str, tuple[float | None, float | None]] = {
     "none": (None, None), "equal": (8, 8), "alpha longer": (9, 4), "beta3 longer": (4, 9), "alpha alone": (7, None),
-    "beta3 alone": (None, 7), "past their end": (2, 2),
+    "beta3 alone": (None, 7), "past their end": (2, 2), "fractional": (4.5, 7.25),
 }  # fmt: skip
 """Lengths in steps of alpha's and beta3's."""
 RATES = {
@@ -122,6 +185,10 @@ RATES = {
     "zero at times": (2.0**-4, 0.0, 2.0**-3, 0.0, 0.0, 2.0**-4),
 }
 EPS = {"tiny": 2.0**-60, "visible": 2.0**-3}
+SAVED_AS = {
+    "arrays and JSON": "plain", "pickled": "pickled", "copied": "copied", "in a used one": "used", "twice": "twice",
+}  # fmt: skip
+"""Ways of resuming as `conformance.ademamix.harness.problem.OptimizerProblem` names them; the others are the framework's."""
 TURNS = ("float32", "float32", "float32", "bfloat16", "float32", "float32", "float64", "float32", "float16")
 """The dtype of each row, in turn: mostly the one that every implementation takes."""
 
@@ -148,7 +215,7 @@ def _definition_case(number: int, row: Combination) -> RunCase:
         seed=number + 1,
         thorough=large,
         combination=row,
-        compiled_only=number >= QUICK,
+        interpreted="always" if number < QUICK else "thorough",
     )
 
 
@@ -170,8 +237,10 @@ def _beside(tensor: TensorCase, count: int, empty: str) -> tuple[TensorCase, ...
     others = [replace(each, gradients="normal") if not each.shape else each for each in others]
     tensors = [others[n % len(others)] for n in range(count - 1)]
     tensors.insert(count // 2, tensor)
-    places = {"none": (), "first": (0,), "in the middle": (1, count - 2), "last": (count - 1,)}[empty]
-    for place in places:
+    places: dict[str, Iterable[int]] = {
+        "none": (), "first": (0,), "in the middle": (1, count - 2), "last": (count - 1,), "all others": range(count)
+    }  # fmt: skip
+    for place in places[empty]:
         if place != count // 2:
             tensors[place] = replace(tensor, shape=(0,))
     return tuple(tensors)
@@ -188,9 +257,10 @@ def _interface_case(number: int, row: Combination) -> RunCase:
         EXACT, beta1=row["beta1"], weight_decay=row["decay"], eps=EPS[row["eps"]], t_alpha=t_alpha, t_beta3=t_beta3
     )
     groups = tuple(_group(row, hyper, index) for index in range(row["groups"]))
-    if row["joins later"] == "one":
+    for joins_at in {"none": (), "one": (2,), "two groups": (1, 3)}[row["joins later"]]:
+        # as of its first step, so that a warm-up of other groups shows
         other = replace(hyper, alpha=hyper.alpha / 2, weight_decay=0.25)
-        groups += (GroupCase(other, (TensorCase((4,), joins_at=2),), RATES["constant"]),)
+        groups += (GroupCase(other, (TensorCase((4,), joins_at=joins_at),), RATES["constant"], maximize=groups[0].maximize),)
     resumed = row["resumed"]
     return RunCase(
         row.id,
@@ -200,14 +270,14 @@ def _interface_case(number: int, row: Combination) -> RunCase:
         # torch's GradScaler refuses gradients in float16
         dtypes=(TURNS[number % len(TURNS)] if row["use"] != "scaler" else "float32",),
         resume_after=None if resumed == "never" else 4,
-        saved_as={"arrays and JSON": "plain", "pickled": "pickled", "copied": "copied"}.get(resumed, ""),
+        saved_as=SAVED_AS.get(resumed, ""),
         rebuilt_otherwise=resumed == "other settings",
         use="" if row["use"] == "plain" else row["use"],
-        options=(("maximize", True),) if row["maximize"] else (),
-        rate_tensors=row["rate is"] == "a tensor",
+        within="" if row["called under"] == "nothing" else row["called under"],
+        rate_tensors=row["rate is"].removeprefix("a tensor ").removesuffix(" into").replace("a number", ""),
         seed=number + 1,
         combination=row,
-        compiled_only=number >= QUICK,
+        interpreted="always" if number < QUICK else "thorough",
     )
 
 
@@ -219,30 +289,77 @@ def _group(row: Combination, hyper: Hyperparameters, index: int) -> GroupCase:
     if what == "all":
         hyper = replace(hyper, beta2=0.75, beta3=1 - 2.0 ** -(3 + index), alpha=hyper.alpha + index)
     rate = 2.0 ** -(4 + index % 2) if what in ("rate", "all") else 2.0**-4
-    changes = {
-        "nothing": (),
-        "alpha": ((3, replace(hyper, alpha=hyper.alpha / 4)),),
-        "decay": ((3, replace(hyper, weight_decay=0.5)),),
-        "eps": ((3, replace(hyper, eps=2.0)),),
+    changed = {
+        "nothing": {},
+        "alpha": {"alpha": hyper.alpha / 4},
+        "decay": {"weight_decay": 0.5},
+        "eps": {"eps": 2.0},
+        "beta3": {"beta3": 0.9375},
+        "warm-ups": {name: 2 * length for name in ("t_alpha", "t_beta3") if (length := getattr(hyper, name))},
     }[row["changed later"]]
+    changes = ((3, replace(hyper, **changed)),) if changed else ()
     tensor = TensorCase(shape_of(row["size"], 2))
-    count = row["tensors"] if not index else min(row["tensors"], 5)  # to be quick
+    last = index == row["groups"] - 1
+    has_most = last if row["most tensors in"] == "the last group" else not index
+    count = row["tensors"] if has_most else min(row["tensors"], 3)  # to be quick
     tensors = tuple(_laid_out(each, row["layout"]) for each in _beside(tensor, count, row["empty tensors"]))
-    gone = {"none": (), "from a step on": range(2, STEPS), "always": range(STEPS)}[row["missing gradients"]]
+    gone = {"from a step on": range(2, STEPS), "always": range(STEPS)}.get(row["missing gradients"], ())
     if gone:
         tensors = (replace(tensors[0], missing=tuple(gone)), *tensors[1:])
+    if last and row["missing gradients"] == "of the last group":
+        tensors = tuple(replace(each, missing=tuple(range(2, STEPS))) for each in tensors)
     if row["use"] == "scaler":
         tensors = tuple(replace(each, missing=(2,)) for each in tensors)
-    return GroupCase(hyper, tensors, (rate,) * 3 + (2 * rate,) * (STEPS - 3), changes)
+    maximize = {"none": False, "all": True, "the first group": not index, "the last group": last}[row["maximize"]]
+    return GroupCase(hyper, tensors, (rate,) * 3 + (2 * rate,) * (STEPS - 3), changes, maximize)
 
 
 def _laid_out(tensor: TensorCase, layout: str) -> TensorCase:
-    """The tensor in that layout, as far as it has axes enough."""
-    axes, which = len(tensor.shape), layout.partition(" ")[0]
-    if layout == "every second place":
-        return replace(tensor, strided=axes > 0)
-    if layout == "at an offset":
-        return replace(tensor, offset=True)
-    if layout.endswith("transposed"):
-        return replace(tensor, transposed=which if axes > 1 else "")
-    return replace(tensor, expanded="gradient" if layout == "gradient expanded" and axes else "")
+    """The tensor in that layout; see `conformance.ademamix.harness.layouts`."""
+    of_parameter, of_gradient = {
+        "contiguous": ("", ""),
+        "every second place": ("every second place", "every second place"),
+        "at an offset": ("at an offset", "at an offset"),
+        "parameter transposed": ("transposed", ""),
+        "gradient transposed": ("", "transposed"),
+        "gradient expanded": ("", "last axis expanded"),
+    }[layout]
+    return replace(tensor, layout=of_parameter, gradient_layout=of_gradient)
+
+
+def memory_cases() -> tuple[RunCase, ...]:
+    """A run for each row of `MEMORY`."""
+    return tuple(_memory_case(number, row) for number, row in enumerate(combinations(MEMORY)))
+
+
+SHAPES = {
+    "small": {1: (7,), 2: (3, 5), 3: (2, 3, 5), 4: (2, 3, 4, 5), 5: (2, 3, 2, 3, 2)},
+    "above 4096": {1: (4100,), 2: (63, 66), 3: (3, 43, 33), 4: (3, 5, 17, 17), 5: (2, 3, 7, 9, 11)},
+}
+"""Shapes by rank, all axes of a large one of lengths of their own."""
+
+
+def _memory_case(number: int, row: Combination) -> RunCase:
+    t_alpha, t_beta3 = WARMUPS[row["warm-ups"]]
+    hyper = replace(
+        EXACT, beta1=row["beta1"], weight_decay=row["decay"], eps=EPS[row["eps"]], t_alpha=t_alpha, t_beta3=t_beta3
+    )
+    own, of_gradient = ("" if row[which] == "in order" else row[which] for which in ("parameter lies", "gradient lies"))
+    tensor = TensorCase(SHAPES[row["size"]][row["rank"]], layout=own, gradient_layout=of_gradient)
+    others = () if row["place"] == "alone" else (TensorCase((2, 2)), TensorCase(()))
+    tensors = (*others, tensor) if row["place"] == "last" else (tensor, *others)
+    resumed = row["resumed"]
+    return RunCase(
+        row.id,
+        (GroupCase(hyper, tensors, 2.0**-4),),
+        3,
+        quick=number < QUICK,
+        dtypes=(TURNS[number % len(TURNS)],),
+        resume_after=None if resumed == "never" else 2,
+        saved_as=SAVED_AS.get(resumed, ""),
+        relaid=resumed == "relaid",
+        use="" if row["use"] == "plain" else row["use"],
+        seed=number + 1,
+        combination=row,
+        interpreted="always" if number < QUICK else "thorough",
+    )

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from conformance.ademamix.combined_mutants import COMBINED
+from conformance.ademamix.edge_mutants import EDGES
 from conformance.ademamix.harness.numpy_simulation import SparseGradient
 from conformance.ademamix.planting import planted
 from conformance.engine.mutation import Mutant
@@ -691,7 +692,7 @@ def half_lives_literally(self: Base, kept: Moments, hyper: Hyper) -> float:
     mu = t / hyper.t_beta3
     start = math.log(0.5) / math.log(hyper.beta1) - 1 if hyper.beta1 else -1.0
     end = math.log(0.5) / math.log(hyper.beta3) - 1
-    return math.pow(0.5, 1 / ((1 - mu) * start + mu * end + 1))
+    return min(math.pow(0.5, 1 / ((1 - mu) * start + mu * end + 1)), hyper.beta3)
 
 
 @_honest(numerical_class="float32-hyperparameters")
@@ -1036,6 +1037,8 @@ class RatiosInEightBits(Base):
         below = np.floor(codes * share ** (1 / power))
         low, high = (below / codes) ** power, (np.minimum(below + 1, codes) / codes) ** power
         nearest = np.where(share - low > high - share, high, low)
+        if codes == self.root_codes:  # as the class says, a root that is not zero has the first code at least
+            nearest = np.where(padded > 0, np.maximum(nearest, codes**-power), nearest)
         return np.reshape((np.sign(padded) * nearest * largest).ravel()[: flat.size], values.shape).astype(self.compute)
 
 
@@ -1480,4 +1483,4 @@ def images_in_memory_order(self: Base, g: Floats, theta: Floats, hyper: Hyper) -
     return g.ravel(order="K").reshape(g.shape) if g.ndim == 4 else g
 
 
-MUTANTS: tuple[Mutant, ...] = (*_MUTANTS, *COMBINED)
+MUTANTS: tuple[Mutant, ...] = (*_MUTANTS, *COMBINED, *EDGES)

@@ -66,6 +66,16 @@ class Here:
         return self.theta.ndim
 
     @property
+    def steps(self) -> tuple[int, ...]:
+        """The gradient's strides, in elements; those of axes with one element say nothing, and are left out."""
+        return tuple(s // self.g.itemsize for s, n in zip(self.g.strides, self.g.shape, strict=True) if n > 1)
+
+    @property
+    def lies(self) -> tuple[tuple[int, ...], int]:
+        """The parameter's strides when it was handed over, in elements, and the size of the memory that it was part of."""
+        return self.optimizer.__dict__["lie"][self.group][self.slot]  # type: ignore[no-any-return]
+
+    @property
     def first(self) -> Hyper:
         """The first group's settings."""
         return self.optimizer.groups[0][1]
@@ -74,6 +84,15 @@ class Here:
         """The elements after the last whole block, where there is one."""
         whole = self.theta.size // block * block
         return (np.arange(self.theta.size) >= whole).reshape(self.theta.shape) if whole else False
+
+
+class _Watchful(NumpyAdEMAMix):
+    """Remembers how parameters lay in memory."""
+
+    def add_group(self, parameters: Any, hyper: Hyper) -> None:
+        super().add_group(parameters, hyper)
+        lie = [(tuple(s // p.itemsize for s in p.strides), p.size if p.base is None else p.base.size) for p in parameters]
+        self.__dict__.setdefault("lie", []).append(lie)
 
 
 Where = Callable[[Here], Any]
@@ -96,7 +115,7 @@ def forgetting(
             setattr(kept, moment, mixed.astype(self.compute))
         return np.where(shows, other, new).astype(self.compute)
 
-    made: Any = type("".join(word.capitalize() for word in name.split("-")), (NumpyAdEMAMix,), {"advance": advance})
+    made: Any = type("".join(word.capitalize() for word in name.split("-")), (_Watchful,), {"advance": advance})
     made.__reduce_ex__ = _reduced
     subject = Connected(name, DTYPES, None, "", SimulatedBackend, OptimizerPlug(made))
     mutants.append(Mutant(name, "ademamix", sentence, lambda: subject, killed_by=(killed_by,)))

@@ -38,28 +38,35 @@ class AdEMAMix(torch.optim.Optimizer):
     """Adam with a second, slow momentum: ``theta -= lr ((m1 / (1 - beta1**t) + alpha m2) / (sqrt(nu / (1 - beta2**t)) + eps)
     + weight_decay theta)``.
 
-    params: parameters, or parameter groups with hyperparameters of their own (all of the first row below).
+    It is algorithm 1 of arXiv:2409.03137. Parameters have any shape, and dtype float16, bfloat16, float32 or float64.
+    Of each group:
 
-    lr, betas, alpha, eps, weight_decay, t_alpha, t_beta3, maximize, state_dtype, stochastic_rounding: per group.
-      - ``betas``: fast, squared, slow. With ``betas[0] == 0`` no fast EMA is kept: as little memory as AdamW takes.
-      - ``alpha``: weight of the slow EMA; the paper uses 4 to 10 (5 is its listing's default).
-      - ``t_alpha`` and ``t_beta3``: warm-ups of alpha and of ``betas[2]`` in steps, usually the training's length. None or
-        0: constant from the first step, which is what the paper does only where it starts late.
-      - ``weight_decay`` is decoupled and multiplied by ``lr``.
-      - ``state_dtype``: ``torch.float32`` (float64 parameters: float64), ``torch.bfloat16`` or ``"8bit"`` (blocks of 256;
-        tensors of fewer than 4096 elements keep float32). Low precision loses small updates of the slow EMA, see
-        docs/ademamix.md.
-      - ``stochastic_rounding``: what is stored in 16 bits, parameters and moments, is rounded to a neighbour at random instead
-        of to the nearest, as roots and slow EMAs in 8 bits always are; repeatable by ``seed``.
+    - ``params``: parameters, or parameter groups with hyperparameters of their own
+    - ``lr``: the learning rate
+    - ``betas``: fast, squared, slow. With ``betas[0] == 0`` no fast EMA is kept: as little memory as AdamW takes
+    - ``alpha``: weight of the slow EMA; the paper uses 4 to 10 (5 is its listing's default)
+    - ``eps``: added to the root of the corrected second moment
+    - ``t_alpha`` and ``t_beta3``: warm-ups of alpha and of ``betas[2]`` in steps, usually the training's length. None or
+      0: constant from the first step, which is what the paper does only where it starts late
+    - ``weight_decay``: decoupled, and multiplied by ``lr``
+    - ``maximize``: ascend instead
+    - ``state_dtype``: ``torch.float32`` (float64 parameters: float64), ``torch.bfloat16`` or ``"8bit"`` (blocks of 256;
+      tensors of fewer than 4096 elements keep float32). Low precision loses small updates of the slow EMA, see
+      docs/ademamix.md
+    - ``stochastic_rounding``: what is stored in 16 bits, parameters and moments, is rounded to a neighbour at random instead
+      of to the nearest, as roots and slow EMAs in 8 bits always are; repeatable by ``seed``
 
-    backend: ``"auto"`` takes the fastest that works here for each device and dtype; see `describe`. ``"eager"``,
-    ``"foreach"``, ``"compiled"`` (torch.compile), ``"triton"``, ``"cuda"`` (CUDA C++), ``"cpu"`` (C++) and ``"cuda-host"``
-    (the CUDA source on the host, to test it) are taken or refused.
+    Of the whole optimizer:
 
-    capturable: the step count, schedules and bias corrections live on the device, so that a step can be recorded in a CUDA
-    graph and replayed, and GradScaler costs no synchronisation. ``lr`` may then be a tensor.
+    - ``backend``: ``"auto"`` takes the fastest that works here for each device and dtype; see `describe`. ``"eager"``,
+      ``"foreach"``, ``"compiled"`` (torch.compile), ``"triton"``, ``"cuda"`` (CUDA C++), ``"cpu"`` (C++) and ``"cuda-host"``
+      (the CUDA source on the host, to test it) are taken or refused
+    - ``capturable``: the step count, schedules and bias corrections live on the device, so that a step can be recorded in a
+      CUDA graph and replayed, and GradScaler costs no synchronisation. ``lr`` may then be a tensor
 
-    Every parameter has a clock of its own, which stands still while it has no gradient. Raises ValueError for hyperparameters
+    Every parameter has a clock of its own, which stands still while it has no gradient.
+
+    Raises ValueError for hyperparameters
     out of range, RuntimeError for sparse gradients and complex parameters, `impls.ademamix.backends.UnsupportedByBackend` or
     `impls.compiler.BackendUnavailable` where a backend was asked for that cannot do it.
     """

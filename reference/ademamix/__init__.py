@@ -2,7 +2,6 @@
 
 from reference.ademamix.algorithm import (
     Coefficients,
-    Hyperparameters,
     OptimizerState,
     adamw_step,
     coefficients,
@@ -13,6 +12,7 @@ from reference.ademamix.algorithm import (
 from reference.ademamix.bounds import Snapshot, bounded_trajectory
 from reference.ademamix.classes import NUMERICAL_CLASSES, STRICT, OptimizerNumericalClass, numerical_class
 from reference.ademamix.codebook import dynamic_code_book, quantisation_error
+from reference.ademamix.hyperparameters import Hyperparameters
 from reference.ademamix.schedules import alpha_schedule, beta3_schedule, beta_of_half_life, bias_correction, half_life
 
 __all__ = [

@@ -34,6 +34,7 @@ from reference.ademamix import algorithm
 from reference.ademamix.classes import STRICT, OptimizerNumericalClass
 from reference.ademamix.codebook import quantisation_error
 from reference.ademamix.companding import ROOT_CODES, SMALLEST_ROOT, ratio_gap, root_gap
+from reference.ademamix.hyperparameters import Hyperparameters
 from reference.rounding import BFLOAT16, FLOAT32, FLOAT64, Format, format_of, gamma, rounded
 
 Array = npt.NDArray[np.float64]
@@ -71,7 +72,7 @@ def bounded_trajectory(
     theta: npt.ArrayLike,
     gradients: Sequence[npt.ArrayLike | None],
     etas: Sequence[float],
-    hyper: algorithm.Hyperparameters | Sequence[algorithm.Hyperparameters],
+    hyper: Hyperparameters | Sequence[Hyperparameters],
     dtype: str,
     numerical: OptimizerNumericalClass = STRICT,
     *,
@@ -99,7 +100,7 @@ def bounded_trajectory(
 class _Analysis:
     """The errors of one parameter along its run."""
 
-    hyper: algorithm.Hyperparameters
+    hyper: Hyperparameters
     """Those of the step at hand."""
 
     def __init__(self, parameter: Format, numerical: OptimizerNumericalClass, theta: Array) -> None:
@@ -132,7 +133,7 @@ class _Analysis:
         self,
         g: Array,
         eta: float,
-        hyper: algorithm.Hyperparameters,
+        hyper: Hyperparameters,
         state: algorithm.OptimizerState,
         theta: Array,
         plain_adamw: bool,

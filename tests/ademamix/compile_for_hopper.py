@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import re
-import subprocess
-import tempfile
-from collections import Counter
-from pathlib import Path
 from typing import Any
 
+from gaugeblock.inspection.machine_code import read
+from gaugeblock.inspection.triton_kernels import Launch
 from impls.ademamix.backends import triton_kernel
-
-triton = triton_kernel.triton
 
 VARIANTS = (
     ("float32", "float32", True, False),
@@ -37,24 +32,7 @@ def compile_one(parameter: str, state: str, has_fast: bool, stochastic: bool, ch
     }
     types = {"addresses": "*i64", "scalars": "*fp32", "keys": "*i32", "chunks": "*i32"}
     types |= dict.fromkeys(constants, "constexpr")
-    aligned = {(i,): [["tt.divisibility", 16]] for i in range(4)}
-    source = triton.compiler.ASTSource(triton_kernel.step_kernel, types, constants, aligned)
-    target = triton.backends.compiler.GPUTarget("cuda", 90, 32)
-    return triton.compile(source, target=target, options={"num_warps": warps})
-
-
-def machine_code(cubin: bytes) -> tuple[dict[str, int], Counter[str]]:
-    """Registers, stack and so on, and how often each instruction on global memory stands there."""
-    tools = Path(triton.__file__).parent / "backends" / "nvidia" / "bin"
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "kernel.cubin"
-        file.write_bytes(cubin)
-        usage = subprocess.run(
-            [tools / "cuobjdump", "--dump-resource-usage", file], capture_output=True, text=True, check=True
-        )
-        sass = subprocess.run([tools / "cuobjdump", "-sass", file], capture_output=True, text=True, check=True)
-    resources = {name: int(value) for name, value in re.findall(r"(REG|STACK|SHARED|LOCAL):(\d+)", usage.stdout)}
-    return resources, Counter(re.findall(r"\b(?:LDG|STG|LDL|STL)\.[A-Z0-9.]+", sass.stdout))
+    return Launch(triton_kernel.step_kernel, types, constants, frozenset([*types][:4]), {"num_warps": warps}).compiled()
 
 
 def main() -> None:
@@ -64,11 +42,12 @@ def main() -> None:
     for parameter, state, has_fast, stochastic in VARIANTS:
         shape = SHAPES["8bit" if state == "8bit" else "16"]
         compiled = compile_one(parameter, state, has_fast, stochastic, shape.chunk, shape.warps)
-        resources, instructions = machine_code(compiled.asm["cubin"])
+        (code,) = read(compiled.asm["cubin"])
+        instructions = {name: number for name, number in code.opcodes.items() if name.startswith(("LDG", "STG", "LDL", "STL"))}
         wide = sum(count for name, count in instructions.items() if ".128" in name)
         print(
-            parameter, state, "m1" if has_fast else "no-m1", "stochastic" if stochastic else "nearest", resources["REG"],
-            resources["STACK"], wide, dict(sorted(instructions.items())),
+            parameter, state, "m1" if has_fast else "no-m1", "stochastic" if stochastic else "nearest",
+            code.resources.registers, code.resources.stack, wide, dict(sorted(instructions.items())),
         )  # fmt: skip
 
 

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-from conformance.ademamix.harness.optax_backend import OptaxBackend
 from conformance.ademamix.harness.problem import GroupProblem, OptimizerProblem, TensorProblem
 from conformance.ademamix.harness.run_loop import OptimizerPlug
 from conformance.ademamix.harness.subject import Connected, connect, recognise
@@ -75,6 +74,8 @@ def _problem(hyper: Hyperparameters, **options: Any) -> OptimizerProblem:
 
 
 def _optax(factory: Any) -> Any:
+    from conformance.ademamix.harness.optax_backend import OptaxBackend  # needs JAX, which is a peer's
+
     return lambda problem: OptaxBackend(OptimizerPlug(factory, {"moments": {"m1": "m1", "nu": "nu"}}), problem).outcome()
 
 

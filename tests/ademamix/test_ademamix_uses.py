@@ -51,7 +51,7 @@ class Plain(torch.optim.Optimizer):
 
 
 def _problem(steps: int = 2, **options: Any) -> OptimizerProblem:
-    tensor_options = {k: options.pop(k) for k in list(options) if k in ("sparse", "expanded")}
+    tensor_options = {k: options.pop(k) for k in list(options) if k in ("sparse", "layout", "gradient_layout")}
     tensor = TensorProblem(np.array([1.0, 1.0, 1.0]), tuple(np.full(3, t + 1.0) for t in range(steps)), **tensor_options)
     return OptimizerProblem("float32", (GroupProblem((tensor,), HYPER, (0.25,) * steps),), **options)
 
@@ -165,7 +165,7 @@ def test_expanded_gradients_share_one_place_with_nothing_readable_behind() -> No
             behind = torch.as_strided(p.grad, (3,), (1,))
             assert torch.isnan(behind[1:]).all()
 
-    _run(Watches, _problem(expanded="gradient"))
+    _run(Watches, _problem(gradient_layout="last axis expanded"))
     assert strides == [(0,)] * 2
 
 
@@ -179,10 +179,10 @@ def test_expanded_parameters_are_refused_by_torch_and_writing_behind_them_is_see
             super().one(p, lr)
             raise RuntimeError("overlapping")
 
-    assert "RuntimeError" in _run(Plain, _problem(expanded="parameter")).refused
+    assert "RuntimeError" in _run(Plain, _problem(layout="last axis expanded")).refused
     for damaging in (Walks, WalksAndComplains):
         with pytest.raises(AssertionError, match="wrote between the elements"):
-            _run(damaging, _problem(expanded="parameter"))
+            _run(damaging, _problem(layout="last axis expanded"))
 
 
 def test_state_survives_safetensors_with_the_types_that_it_had() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from conformance.engine.signatures import parameters_of
 from impls.implementation import PlugError, Unsupported
-from reference.ademamix import Hyperparameters
+from reference.ademamix.hyperparameters import Hyperparameters
 
 ALIASES: dict[str, tuple[str, ...]] = {
     "lr": ("lr", "learning_rate"),
@@ -40,6 +41,8 @@ class OptimizerArguments:
     names: Mapping[str, str]
     defaults: Mapping[str, Any]
     three_betas: bool
+    whole: Mapping[str, str] = field(default_factory=dict)
+    """Annotations of arguments that take integers and no floating-point numbers."""
 
     @classmethod
     def of(cls, constructor: Any, given: Mapping[str, str]) -> OptimizerArguments:
@@ -65,7 +68,9 @@ class OptimizerArguments:
                 f"'beta2', 'beta3', or a record with settings={{'names': ...}}"
             )
         defaults = {name: signature[name].default for name in names.values() if name in signature}
-        return cls(owner, names, defaults, three_betas="beta3" not in names)
+        annotations = {name: str(signature[name].annotation) for name in names.values() if name in signature}
+        whole = {name: text for name, text in annotations.items() if re.search(r"\bint\b", text) and "float" not in text}
+        return cls(owner, names, defaults, three_betas="beta3" not in names, whole=whole)
 
     def keywords(self, hyper: Hyperparameters, lr: float) -> dict[str, Any]:
         """The constructor's arguments for these hyperparameters; Unsupported where one cannot be said."""
@@ -108,6 +113,8 @@ class OptimizerArguments:
                 raise Unsupported(f"{self.owner} takes no warm-up length {ours} (looked for {', '.join(ALIASES[ours])})")
 
     def _length(self, name: str, length: float | None) -> float | int | None:
+        if length is not None and not float(length).is_integer() and self.whole.get(name):
+            raise Unsupported(f"{self.owner} takes whole lengths of warm-ups: {name}: {self.whole[name]}")
         # "No scheduler" is None where the constructor's own default is None (or there is none), else 0 as in the paper.
         if length is None and self.defaults.get(name) not in (None, inspect.Parameter.empty):
             return 0

@@ -1,14 +1,17 @@
-"""What a state_dict is saved through: torch.save, or arrays and JSON alone, as safetensors files hold them."""
+"""What a state_dict goes through on its way: torch.save, arrays and JSON alone as in safetensors files, changes."""
 
 from __future__ import annotations
 
+import functools
 import io
 import json
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 
-from impls.implementation import NotRun
+from conformance.ademamix.harness.problem import RESHAPED
+from impls.implementation import NotRun, Unsupported
 
 
 def through_torch(state: Any, device: torch.device) -> Any:
@@ -61,4 +64,33 @@ def _restored(node: Any, tensors: dict[str, torch.Tensor]) -> Any:
     return value
 
 
-SAVED_AS = {"": through_torch, "plain": through_safetensors}
+def _widened(state: Any, shapes: Sequence[Any]) -> Any:
+    return _with_moments(state, shapes, lambda moment: moment.double() if moment.is_floating_point() else moment)
+
+
+def _without_options(state: Any, shapes: Sequence[Any]) -> Any:
+    """Without what torch's own optimizers fill in where it is missing, in ``__setstate__``."""
+    added = {"maximize", "foreach", "capturable", "differentiable", "fused"}
+    if not any(added & set(group) for group in state["param_groups"]):
+        raise Unsupported("has none of the options that torch.optim has added over the years")
+    groups = [{name: value for name, value in group.items() if name not in added} for group in state["param_groups"]]
+    return {**state, "param_groups": groups}
+
+
+def _with_moments(state: Any, shapes: Sequence[Any], change: Callable[[torch.Tensor], torch.Tensor]) -> Any:
+    """The state with every tensor changed that has the shape of its parameter."""
+    changed: dict[Any, dict[str, Any]] = {}
+    for number, kept in state["state"].items():
+        fits = {name for name, each in kept.items() if torch.is_tensor(each) and each.shape == shapes[number]}
+        changed[number] = {name: change(each) if name in fits else each for name, each in kept.items()}
+        if not fits:
+            raise Unsupported("its state holds nothing in the shape of the parameter")
+    return {**state, "state": changed}
+
+
+CHANGES: dict[str, Callable[[Any, Sequence[Any]], Any]] = {
+    "wider": _widened,
+    "without options": _without_options,
+    **{how: functools.partial(_with_moments, change=change) for how, change in RESHAPED.items()},
+}
+"""Changes of a state_dict, whose parameters have these shapes, by the way of saving; see `OptimizerProblem`."""

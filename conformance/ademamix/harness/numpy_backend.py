@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from conformance.ademamix.harness.problem import Array, OptimizerLoad, Running, TensorProblem
+from conformance.ademamix.harness.layouts import SHARING, array_of
+from conformance.ademamix.harness.problem import OF_TORCH, Array, OptimizerLoad, Running
 from conformance.ademamix.harness.run_loop import OptimizerBackend, OptimizerPlug
 from impls.ademamix.numpy_optimizer import Hyper, NumpyAdamW
 from impls.implementation import Unsupported
-from reference.ademamix import Hyperparameters
+from reference.ademamix.hyperparameters import Hyperparameters
 
 
 class NumpyBackend(OptimizerBackend):
@@ -25,11 +26,13 @@ class NumpyBackend(OptimizerBackend):
 
     def refuse(self) -> None:
         problem = self.problem
-        if any(t.expanded == "parameter" for t in problem.tensors):
+        if any(t.layout in SHARING for t in problem.tensors):
             raise Unsupported("parameters are copied on construction, so that none shares its memory")
         saved = "hyperparameters in the state" if problem.rebuilt_otherwise else ""
-        saved = saved or ("learning rates that are tensors" if problem.rate_tensors else "")
+        saved = saved or ("learning rates that are tensors" if problem.rate_tensors and problem.literal else "")
+        saved = saved or ("groups that are rearranged" if problem.rearranged else "")
         special = "sparse gradients, or dtypes side by side" if any(t.sparse or t.dtype for t in problem.tensors) else ""
+        saved = saved or (f"a state that is saved {problem.saved_as}" if problem.saved_as in OF_TORCH else "")
         what = problem.use or ", ".join(name for name, _ in problem.options) or saved or special
         if what:
             raise Unsupported(f"{what}: a notion of torch.optim")
@@ -41,11 +44,18 @@ class NumpyBackend(OptimizerBackend):
 
     def build(self, step: int) -> None:
         groups = [
-            ([self.problem.tensors[n].start.copy() for n in numbers], as_hyper(self.hyper_for(index, step)))
-            for index, numbers in self.layout
+            ([self.start_of(n) for n in numbers], as_hyper(self.hyper_for(index, step))) for index, numbers in self.layout
         ]
         made = NumpyAdamW if self.is_adamw(step) else self.plug.loaded
         self.optimizer = made(groups, self.problem.dtype, **self.options)
+
+    def start_of(self, number: int) -> Array:
+        """A copy of a tensor's starting values."""
+        return self.problem.tensors[number].start.copy()
+
+    def sign(self, number: int) -> int:
+        """-1 where a gradient is handed over reversed, since the optimizer does not do it."""
+        return -1 if self.problem.groups[self.problem.group_of[number]].maximize else 1
 
     def switch(self, step: int) -> None:
         self._resume(step)
@@ -61,11 +71,17 @@ class NumpyBackend(OptimizerBackend):
         self.optimizer.load(state)
 
     def duplicate(self, duplicated: Callable[[Any], Any]) -> None:
-        self.optimizer = duplicated(self.optimizer)
+        copy = duplicated(self.optimizer)
+        self.spend()  # the old one goes its own way
+        self.optimizer = copy
+
+    def spend(self) -> None:
+        gradients = [[np.full(np.shape(p), 3.0, self.optimizer.compute) for p in group] for group, _ in self.optimizer.groups]
+        self.optimizer.step(gradients, [1.0] * len(gradients))
 
     def add(self, index: int, number: int, step: int) -> None:
         hyper = as_hyper(self.problem.groups[index].hyper_at(step))
-        self.optimizer.add_group([self.problem.tensors[number].start.copy()], hyper)
+        self.optimizer.add_group([self.start_of(number)], hyper)
 
     def change(self, index: int, step: int) -> None:
         for place, (own, _) in enumerate(self.layout):
@@ -77,28 +93,15 @@ class NumpyBackend(OptimizerBackend):
         self.handed = []
         gradients: list[list[Any]] = [[None] * len(numbers) for _, numbers in self.layout]
         for number, (place, slot) in self.places.items():
-            tensor = self.problem.tensors[number]
-            g = tensor.gradients[step - tensor.joins_at]
+            g = self.gradient(number, step)
             if g is not None:
-                gradients[place][slot] = self.hand(number, tensor, np.array(g, dtype=self.optimizer.compute))
+                gradients[place][slot] = self.hand(number, np.array(self.sign(number) * g, dtype=self.optimizer.compute))
         self.step(gradients, self.rates(step), step)
 
-    def hand(self, number: int, tensor: TensorProblem, g: Any) -> Any:
+    def hand(self, number: int, g: Any) -> Any:
         """A gradient in the memory that its tensor asks for."""
-        if tensor.transposed == "gradient":
-            g = np.asfortranarray(g)
-        if tensor.offset:
-            memory = np.full(g.size + 8, np.nan, dtype=g.dtype)
-            memory[3 : 3 + g.size] = g.ravel()
-            g = memory[3 : 3 + g.size].reshape(g.shape)
-        if (tensor.strided or tensor.expanded) and g.ndim:
-            memory = np.full((*g.shape[:-1], 2 * g.shape[-1]), np.nan, dtype=g.dtype)
-            if tensor.strided:
-                memory[..., ::2] = g
-                g = memory[..., ::2]
-            else:
-                memory[..., :1] = g[..., :1]
-                g = np.lib.stride_tricks.as_strided(memory, g.shape, (*memory.strides[:-1], 0))
+        layout = self.problem.tensors[number].gradient_layout
+        g = array_of(layout, g) if layout else g
         self.handed.append((number, g))
         return g
 
@@ -107,7 +110,7 @@ class NumpyBackend(OptimizerBackend):
         self.optimizer.step(gradients, rates)
 
     def given(self) -> Iterator[tuple[int, Array]]:
-        return ((number, np.asarray(g, dtype=np.float64)) for number, g in self.handed)
+        return ((number, self.sign(number) * np.asarray(g, dtype=np.float64)) for number, g in self.handed)
 
     def read(self, number: int) -> Array:
         place, slot = self.places[number]

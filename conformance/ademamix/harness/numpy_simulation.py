@@ -6,15 +6,17 @@ method here does what the framework would do, unless the optimizer has a method 
 
 from __future__ import annotations
 
+import functools
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from conformance.ademamix.harness.layouts import SHARING, array_of, relaid
 from conformance.ademamix.harness.numpy_backend import NumpyBackend, as_hyper
-from conformance.ademamix.harness.problem import Array, Huge, OptimizerProblem, RunOutcome, TensorProblem
+from conformance.ademamix.harness.problem import RESHAPED, Array, Huge, OptimizerProblem, RunOutcome, TensorProblem
 from conformance.ademamix.harness.run_loop import Job, OptimizerPlug
 from impls.implementation import Unsupported
 
@@ -47,13 +49,52 @@ class SimulatedBackend(NumpyBackend):
         known = inspect.signature(plug.loaded).parameters
         self.reverses = bool(dict(problem.options).get("maximize")) and "maximize" not in known
         """Whether gradients are reversed on the way, as the framework's maximize does it."""
+        self.ascends = all(group.maximize for group in problem.groups) and "maximize" in known
+        """Whether the optimizer reverses those of all groups."""
+        self.relaid = False
+        self.gone: list[Any] = []
 
     @property
     def options(self) -> dict[str, Any]:
-        return {name: value for name, value in super().options.items() if name != "maximize" or not self.reverses}
+        options = {name: value for name, value in super().options.items() if name != "maximize" or not self.reverses}
+        return {**options, "maximize": True} if self.ascends else options
+
+    def build(self, step: int) -> None:
+        self.relaid = step > 0 and self.problem.relaid
+        super().build(step)
+        self._tell_groups()
+
+    def add(self, index: int, number: int, step: int) -> None:
+        super().add(index, number, step)
+        self._tell_groups()
+
+    def _tell_groups(self) -> None:
+        """Tell an optimizer with ``flags`` which groups are to maximize, and one with ``rates_as`` about tensors."""
+        if hasattr(self.optimizer, "flags"):
+            self.optimizer.flags = [self.problem.groups[index].maximize for index, _ in self.layout]
+        if hasattr(self.optimizer, "rates_as"):
+            self.optimizer.rates_as = self.problem.rate_tensors
+
+    def start_of(self, number: int) -> Array:
+        layout = self.problem.tensors[number].layout
+        start: Array = array_of(relaid(layout) if self.relaid else layout, self.problem.tensors[number].start)
+        return start
+
+    def sign(self, number: int) -> int:
+        return 1 if self.ascends or hasattr(self.optimizer, "flags") else super().sign(number)
+
+    def rearrange(self, what: str) -> None:
+        if what == "removed":
+            self.gone = [parameters[-1] for parameters, _ in self.optimizer.groups]
+        getattr(self.optimizer, "rearrange", functools.partial(rearrange, self.optimizer))(what)
+
+    def read(self, number: int) -> Array:
+        if number in self.removed:
+            return np.array(self.gone[self.removed.index(number)], dtype=np.float64)
+        return super().read(number)
 
     def refuse(self) -> None:
-        if any(t.expanded == "parameter" for t in self.problem.tensors):
+        if any(t.layout in SHARING for t in self.problem.tensors):
             raise Unsupported("parameters are copied on construction, so that none shares its memory")
         for name in self.options:
             if name not in inspect.signature(self.plug.loaded).parameters:
@@ -77,20 +118,34 @@ class SimulatedBackend(NumpyBackend):
         return RunOutcome(tuple(histories))
 
     def load(self, state: Any) -> None:
-        super().load(state)
+        how = self.problem.saved_as
+        if how == "wider" or how in RESHAPED:
+            state = self._changed(state, RESHAPED.get(how, lambda moment: moment.astype(np.float64)))
+        load = {"hooked": "load_hooked", "without options": "load_without_options"}.get(how, "load")
+        getattr(self.optimizer, load, self.optimizer.load)(state)
         if self.problem.rebuilt_otherwise:
             before = (self.problem.resume_after or 1) - 1
             saved = [as_hyper(self.problem.groups[index].hyper_at(before)) for index, _ in self.layout]
             getattr(self.optimizer, "load_hyperparameters", self._load_hyperparameters)(saved)
 
+    def _changed(self, state: Any, change: Callable[[Array], Array]) -> Any:
+        """Every moment changed. ValueError where it does not fit any more, unless the optimizer ``takes_any_shape``."""
+        for group, (parameters, _) in zip(state, self.optimizer.groups, strict=True):
+            for kept, theta in zip(group, parameters, strict=True):
+                for name in ("m1", "m2", "nu"):
+                    setattr(kept, name, change(getattr(kept, name)))
+                    if getattr(kept, name).shape != theta.shape and not hasattr(self.optimizer, "takes_any_shape"):
+                        raise ValueError(f"{name} has shape {getattr(kept, name).shape}, expected {theta.shape}")
+        return state
+
     def _load_hyperparameters(self, saved: Sequence[Any]) -> None:
         groups = self.optimizer.groups
         self.optimizer.groups = [(parameters, hyper) for (parameters, _), hyper in zip(groups, saved, strict=True)]
 
-    def hand(self, number: int, tensor: TensorProblem, g: Any) -> Any:
-        if tensor.sparse:
+    def hand(self, number: int, g: Any) -> Any:
+        if self.problem.tensors[number].sparse:
             return SparseGradient(g)
-        g = super().hand(number, tensor, g)
+        g = super().hand(number, g)
         if self.bucket:
             memory = np.full(number + 1 + 2 * g.size, np.nan, dtype=g.dtype)
             memory[number + 1 : number + 1 + g.size] = g.ravel()
@@ -118,7 +173,7 @@ class SimulatedBackend(NumpyBackend):
         calls = []
 
         def closure() -> float:
-            calls.append(True)
+            calls.append(not getattr(self.optimizer, "without_gradients", False))
             return loss
 
         def right(closure: Any, gradients: Any, rates: Any) -> Any:
@@ -127,7 +182,7 @@ class SimulatedBackend(NumpyBackend):
             return value
 
         returned = getattr(self.optimizer, "step_with", right)(closure, gradients, rates)
-        self.closures.append((len(calls), bool(calls), returned == loss))
+        self.closures.append((len(calls), bool(calls) and all(calls), returned == loss))
 
     def _scaled_step(self, gradients: list[list[Any]], rates: list[float]) -> None:
         """No step at all where a gradient overflowed. (Gradients come unscaled here; those that overflowed are None.)"""
@@ -159,6 +214,20 @@ class SimulatedBackend(NumpyBackend):
         start, *gradients = (huge.values(places, salt) for salt in range(len(huge.learning_rates) + 1))
         problem = OptimizerProblem.of_one(TensorProblem(start, tuple(gradients)), huge.hyper, huge.learning_rates)
         return [start], gradients, list(cls(plug, problem).outcome().parameters[0])
+
+
+def rearrange(optimizer: Any, what: str) -> None:
+    """What `OptimizerProblem.rearranged` names, of a NumPy optimizer. (A parameter that is replaced is its own array here.)"""
+    if what == "groups reversed":
+        optimizer.groups.reverse()
+        optimizer.moments.reverse()
+    for (parameters, _), moments in zip(optimizer.groups, optimizer.moments, strict=True):
+        if what == "parameters reversed":
+            parameters.reverse()
+            moments.reverse()
+        elif what == "removed":
+            parameters.pop()
+            moments.pop()
 
 
 class DataParallelBackend(SimulatedBackend):

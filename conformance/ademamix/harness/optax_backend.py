@@ -17,10 +17,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from conformance.ademamix.harness.arguments import ALIASES
-from conformance.ademamix.harness.problem import Array, OptimizerLoad, Running
+from conformance.ademamix.harness.problem import OF_TORCH, Array, OptimizerLoad, Running
 from conformance.ademamix.harness.run_loop import OptimizerBackend, OptimizerPlug
 from impls.implementation import Unsupported
-from reference.ademamix import Hyperparameters
+from reference.ademamix.hyperparameters import Hyperparameters
 
 _COMPILE_FROM = 40
 """Runs of at least this many steps are compiled; shorter ones are over before XLA has compiled them."""
@@ -38,15 +38,15 @@ class OptaxBackend(OptimizerBackend):
     def refuse(self) -> None:
         problem, tensors = self.problem, self.problem.tensors
         several = len(problem.groups) > 1
-        torchs = problem.use or problem.options or any(t.sparse or t.expanded for t in tensors)
+        torchs = problem.use or problem.options or any(t.sparse or t.layout or t.gradient_layout for t in tensors)
         for asked, reason in (
             (several, "one factory call sets the hyperparameters of all parameters; there are no parameter groups"),
             (any(t.joins_at for t in tensors), "a state is made for one set of parameters; none can join later"),
             (any(g is None for t in tensors for g in t.gradients), "update expects a gradient for every parameter"),
             (torchs, "an update is a pure function of arrays: closures, loss scaling and layouts are notions of torch"),
             (any(group.changes for group in problem.groups), "hyperparameters are fixed when the transformation is made"),
-            (problem.rebuilt_otherwise, "a state holds no hyperparameters"),
-            (problem.rate_tensors, "learning rates are functions of the count"),
+            (problem.rebuilt_otherwise or problem.saved_as in OF_TORCH, "a state holds no hyperparameters"),
+            (problem.rate_tensors and problem.literal, "learning rates are functions of the count"),
             (
                 any(t.dtype for t in tensors),
                 "one dtype is tested at a time: leaves of a tree are transformed one by one anyway",

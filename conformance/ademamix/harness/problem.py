@@ -10,9 +10,19 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from reference.ademamix import Hyperparameters
+from conformance.ademamix.harness.layouts import SHARING
+from reference.ademamix.hyperparameters import Hyperparameters
 
 Array = npt.NDArray[np.float64]
+
+RESHAPED: dict[str, Callable[[Any], Any]] = {
+    "cut": lambda moment: moment[:1],
+    "turned": lambda moment: moment.T,
+    "flat": lambda moment: moment.reshape(-1),
+}
+"""Moments that do not fit, by the way of saving; of arrays and of tensors."""
+OF_TORCH = frozenset({"wider", "hooked", "without options", *RESHAPED})
+"""Ways of saving that change what a state_dict of torch holds."""
 
 USES = ("", "closure", "accumulated", "scaler", "compiled", "graph")
 """How a training loop may call an optimizer; see `OptimizerProblem`."""
@@ -23,36 +33,35 @@ class TensorProblem:
     """One parameter: where it starts, and its gradient at each step from the one it joins at (None where there is none).
 
     Values are float64 and representable in the problem's dtype. ``joins_at`` counts steps from 0; a tensor that joins later
-    is added to the running optimizer as a group of its own. ``strided`` asks for a parameter and gradients whose memory is
-    not contiguous; ``transposed`` names the one, ``parameter`` or ``gradient``, whose last two axes lie in memory the other
-    way round; ``expanded`` the one whose elements along the last axis, all equal, share one place in memory. ``sparse`` asks
-    for gradients in a sparse layout. ``writes`` are values that the training loop puts into the parameter, each before a step.
-    ``dtype`` is its own where it is not the problem's. ``offset`` asks for both to begin in the middle of a larger memory.
+    is added to the running optimizer as a group of its own. ``layout`` and ``gradient_layout`` say how the parameter and its
+    gradients lie in memory; see `conformance.ademamix.harness.layouts`. ``sparse`` asks for gradients in a sparse layout.
+    ``writes`` are values that the training loop puts into the parameter, each before a step. ``dtype`` is its own where it is
+    not the problem's.
     """
 
     start: Array
     gradients: tuple[Array | None, ...]
     joins_at: int = 0
-    strided: bool = False
-    transposed: str = ""
-    expanded: str = ""
+    layout: str = ""
+    gradient_layout: str = ""
     sparse: bool = False
     writes: Mapping[int, Array] = field(default_factory=dict)
     dtype: str = ""
-    offset: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class GroupProblem:
     """Tensors that share hyperparameters and a learning rate per step (its length is the number of steps of the run).
 
-    ``changes``: (step, hyperparameters) pairs in order; from that step on these hold, in the same optimizer.
+    ``changes``: (step, hyperparameters) pairs in order; from that step on these hold, in the same optimizer. ``maximize``: its
+    gradients are reversed, by the optimizer's own argument; one that has none is handed them reversed.
     """
 
     tensors: tuple[TensorProblem, ...]
     hyper: Hyperparameters
     learning_rates: tuple[float, ...]
     changes: tuple[tuple[int, Hyperparameters], ...] = ()
+    maximize: bool = False
 
     def hyper_at(self, step: int) -> Hyperparameters:
         """Those that hold at a step, counted from 0."""
@@ -64,7 +73,13 @@ class OptimizerProblem:
     """``resume_after`` = k saves the optimizer's state after k steps and goes on in a new optimizer that has loaded it.
 
     ``saved_as`` says how: "" the framework's own way, ``plain`` as arrays and JSON alone, as in safetensors files; ``pickled``
-    and ``copied`` (copy.deepcopy) go on with such a duplicate of the optimizer, its parameters included.
+    and ``copied`` (copy.deepcopy) go on with such a duplicate of the optimizer, its parameters included; ``used`` loads the
+    state into an optimizer that has made a step, ``twice`` loads it, saves it there and loads it again. Of a state on its way
+        wider              what it holds in floating point is cast to float64
+        hooked             hooks of torch.optim wrap the saved state into another dictionary, and take it out again
+        without options    options that torch.optim itself has added over the years are missing
+        cut, turned, flat  each moment has one row, its axes the other way round, or one axis: those of another parameter
+    ``relaid``: the parameters of the new optimizer lie in memory otherwise, as in a model converted meanwhile.
     ``rebuilt_otherwise`` builds that new optimizer with other hyperparameters, which those of the state then replace.
     ``switch_at`` = k runs the framework's AdamW for k steps, then AdEMAMix with AdamW's moments (section 4.1).
 
@@ -74,8 +89,15 @@ class OptimizerProblem:
         scaler       loss scaling: gradients come scaled; where a step has none (None), one that overflowed comes instead
         compiled     ``torch.compile(optimizer.step)``
         graph        a captured CUDA graph, replayed
+    ``within``: ``no_grad`` where the loop disables gradients around the step.
     ``options`` are further arguments of the constructor, as (name, value) pairs. ``rate_tensors``: learning rates are tensors,
-    which the training loop writes into. ``literal``: no warm-up is asked for as none, not as its equal, one of a single step.
+    which the training loop writes into (``written``) or replaces (``replaced``). ``literal``: no warm-up is asked for as none,
+    not as its equal, one of a single step, and a rate as a tensor or not at all.
+    ``rearranged``: (step, what): what the training does to ``param_groups`` before that step:
+        parameters reversed    the list of each group
+        groups reversed        the list of groups
+        replaced               the first parameter of each group, by another with its values and its state
+        removed                the last parameter of each group, together with its state; its gradients go on
     """
 
     dtype: str
@@ -86,8 +108,16 @@ class OptimizerProblem:
     use: str = ""
     options: tuple[tuple[str, Any], ...] = ()
     rebuilt_otherwise: bool = False
-    rate_tensors: bool = False
+    rate_tensors: str = ""
     literal: bool = False
+    relaid: bool = False
+    within: str = ""
+    rearranged: tuple[tuple[int, str], ...] = ()
+
+    @property
+    def may_be_refused(self) -> bool:
+        """Whether an error is an honest answer."""
+        return self.saved_as in RESHAPED or any(t.sparse or t.layout in SHARING for t in self.tensors)
 
     def __post_init__(self) -> None:
         if self.use not in USES:
@@ -115,7 +145,9 @@ class OptimizerProblem:
 
 def otherwise(hyper: Hyperparameters) -> Hyperparameters:
     """Different hyperparameters, which loading a saved state must replace."""
-    return replace(hyper, beta2=hyper.beta2 / 2, beta3=hyper.beta3 / 2, alpha=hyper.alpha + 3, weight_decay=0.5, eps=0.5)
+    lengths = {name: 3 * length for name in ("t_alpha", "t_beta3") if (length := getattr(hyper, name))}
+    between = (hyper.beta1 + hyper.beta3) / 2
+    return replace(hyper, beta2=hyper.beta2 / 2, beta3=between, alpha=hyper.alpha + 3, weight_decay=0.5, eps=0.5, **lengths)
 
 
 @dataclass(frozen=True)

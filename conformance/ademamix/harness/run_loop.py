@@ -22,7 +22,7 @@ from conformance.ademamix.harness.problem import (
     otherwise,
 )  # fmt: skip
 from impls.implementation import NotRun, Unsupported, in_one_line
-from reference.ademamix import Hyperparameters
+from reference.ademamix.hyperparameters import Hyperparameters
 
 
 def _at_once(hyper: Hyperparameters) -> Hyperparameters:
@@ -52,7 +52,7 @@ class OptimizerBackend(ABC):
     """One optimizer at work on one problem. `outcome` is the loop; a framework implements what is abstract.
 
     ``layout`` has, for each of the optimizer's groups, the number of the problem's group and the numbers of its tensors;
-    ``places`` has the group and slot of each tensor that has joined.
+    ``places`` has the group and slot of each tensor that has joined and is still there; those in ``removed`` are not.
     """
 
     closures: Sequence[tuple[int, bool, bool]] = ()
@@ -62,6 +62,7 @@ class OptimizerBackend(ABC):
         self.plug, self.problem = plug, problem
         self.layout: list[tuple[int, list[int]]] = []
         self.places: dict[int, tuple[int, int]] = {}
+        self.removed: list[int] = []
         for index in range(len(problem.groups)):
             there = [n for n, t in enumerate(problem.tensors) if problem.group_of[n] == index and not t.joins_at]
             if there:
@@ -126,6 +127,14 @@ class OptimizerBackend(ABC):
         """Go on with a duplicate of the optimizer."""
         raise Unsupported("duplicates of a running optimizer: a notion of objects")
 
+    def rearrange(self, what: str) -> None:
+        """Rearrange the optimizer's groups as `OptimizerProblem` says; ``layout`` and ``places`` follow on their own."""
+        raise Unsupported("groups that are rearranged: a notion of torch.optim")
+
+    def spend(self) -> None:
+        """Make a step that is not of the run, in the optimizer that was built last."""
+        raise Unsupported("a state loaded into a used optimizer: a notion of torch.optim")
+
     def finish(self) -> None:  # noqa: B027
         """Check, at the end or after a refusal, that nothing was written where nothing should be. AssertionError if it was."""
 
@@ -169,12 +178,14 @@ class OptimizerBackend(ABC):
             raise
         except Exception as error:
             message = in_one_line(f"{type(error).__name__}: {error}")
+            if self.problem.rate_tensors:
+                with_numbers = type(self)(self.plug, replace(self.problem, rate_tensors="")).outcome()
+                if self.problem.literal:
+                    raise Unsupported(f"learning rates that are tensors: {message}") from None
+                return with_numbers
             if (at_once := self._with_warmups_of_one()) is not None:
                 return at_once
-            if self.problem.rate_tensors:
-                type(self)(self.plug, replace(self.problem, rate_tensors=False))._run()
-                raise Unsupported(f"learning rates that are tensors: {message}") from None
-            if not any(t.sparse or t.expanded == "parameter" for t in self.problem.tensors):
+            if not self.problem.may_be_refused:
                 raise
             self.finish()
             return RunOutcome(tuple((self.read(number),) for number in sorted(self.places)), refused=message)
@@ -192,6 +203,8 @@ class OptimizerBackend(ABC):
         )
         try:
             return type(self)(self.plug, replace(self.problem, groups=groups)).outcome()
+        except (Unsupported, NotRun):
+            raise
         except Exception:
             return None  # the first error says more
 
@@ -207,25 +220,29 @@ class OptimizerBackend(ABC):
             self._prepare(step)
             self.advance(step)
             for number, values in self.given():
-                tensor = self.problem.tensors[number]
-                expected = np.asarray(tensor.gradients[step - tensor.joins_at])
+                expected = np.asarray(self.gradient(number, step))
                 if not np.array_equal(values, expected, equal_nan=True):
                     changed.append((number, step))
-            for number in self.places:
+            for number in (*self.places, *self.removed):
                 history[number].append(self.read(number))
         self.finish()
         return RunOutcome(tuple(map(tuple, history)), self.moments(), tuple(changed), closures=tuple(self.closures))
+
+    def gradient(self, number: int, step: int) -> Array | None:
+        """What a tensor is handed at a step."""
+        tensor = self.problem.tensors[number]
+        return np.ones(tensor.start.shape) if number in self.removed else tensor.gradients[step - tensor.joins_at]
 
     def _prepare(self, step: int) -> None:
         """What happens between two steps: a switch, a resume, tensors that join, values and settings that change."""
         problem = self.problem
         if step and problem.switch_at == step:
             self.switch(step)
+        for what in (what for since, what in problem.rearranged if since == step):
+            self.rearrange(what)
+            self._follow(what)
         if step and problem.resume_after == step:
-            if problem.saved_as in DUPLICATES:
-                self.duplicate(DUPLICATES[problem.saved_as])
-            else:
-                self._resume(step)
+            self._resume(step)
         for number, tensor in enumerate(problem.tensors):
             if step and tensor.joins_at == step:
                 self._place(problem.group_of[number], [number])
@@ -236,11 +253,29 @@ class OptimizerBackend(ABC):
             if step in dict(group.changes):
                 self.change(index, step)
 
+    def _follow(self, what: str) -> None:
+        """Bring ``layout`` and ``places`` up to date after `rearrange`."""
+        if what == "groups reversed":
+            self.layout.reverse()
+        for _, numbers in self.layout:
+            if what == "parameters reversed":
+                numbers.reverse()
+            elif what == "removed":
+                self.removed.append(numbers.pop())
+        self.places = {n: (place, slot) for place, (_, own) in enumerate(self.layout) for slot, n in enumerate(own)}
+
     def _resume(self, step: int) -> None:
-        """Go on in a new optimizer that has loaded the state of the old one, as a restarted training does."""
+        """Go on in a duplicate, or in a new optimizer that has loaded the state of the old one, as restarted trainings do."""
+        if self.problem.saved_as in DUPLICATES:
+            self.duplicate(DUPLICATES[self.problem.saved_as])
+            return
         state = self.save()
         values = {number: self.read(number) for number in self.places}
         self.build(step)
+        if self.problem.saved_as in ("used", "twice"):
+            self.spend()
         self.load(state)
+        if self.problem.saved_as == "twice":
+            self.load(self.save())
         for number, value in values.items():
             self.write(number, value)

@@ -7,6 +7,7 @@ Protocols
     torch-optimizer   a `torch.optim.Optimizer` subclass; see `torch_backend` for the argument names understood.
     optax             a factory of an object with ``init`` and ``update``; see `optax_backend`.
     numpy             a class with the interface of `impls.ademamix.numpy_optimizer.NumpyAdEMAMix`.
+    command           a program (``cmd:``) that is asked for one step after the other; see `command_backend`.
 
 Features (what an implementation may declare; a case names those that it needs)
     schedules           both warm-ups, alpha's and beta3's
@@ -44,12 +45,14 @@ from typing import Any, Protocol
 from conformance.ademamix.harness import ranks
 from conformance.ademamix.harness.problem import Array, Huge, OptimizerLoad, OptimizerProblem, Running, RunOutcome
 from conformance.ademamix.harness.run_loop import Job, OptimizerBackend, OptimizerPlug
+from conformance.engine.numeric_command import NumericCommand
 from impls.implementation import Implementation, NotRun, PlugError, load_target
 
 _BACKENDS = {
     "torch-optimizer": "conformance.ademamix.harness.torch_backend:TorchBackend",
     "optax": "conformance.ademamix.harness.optax_backend:OptaxBackend",
     "numpy": "conformance.ademamix.harness.numpy_backend:NumpyBackend",
+    "command": "conformance.ademamix.harness.command_backend:CommandBackend",
 }
 
 OPTIONAL = frozenset({"beta1-zero", "late-parameters", "switch"})
@@ -59,6 +62,8 @@ DTYPES = {"torch-optimizer": ("float64", "float32", "float16", "bfloat16"), "num
 """The dtypes that a plug is tried in, by protocol. JAX computes in float32, whatever it is given."""
 
 RESULTS = (RunOutcome,)
+
+COMMANDS_DESCRIBE = True
 
 LONG = 1000
 """Steps from which a run is long."""
@@ -126,18 +131,26 @@ def connect(implementation: Implementation, device: str) -> Connected:
             f"{implementation.name}: found protocol {implementation.protocol!r}, expected one of {', '.join(_BACKENDS)}"
         ) from None
     made = load_target(backend)
+    if implementation.protocol == "command":
+        loaded = NumericCommand(implementation.target, implementation.system, implementation.features or ())
+        return _connected(implementation, made, OptimizerPlug(loaded, device=device))
     loaded = load_target(implementation.target)  # after the backend, which has Triton's mode chosen first
     start = implementation.settings.get("start")
     if start:
         load_target(start)()
+    plug = OptimizerPlug(loaded, implementation.settings, device, _from_anywhere(implementation.target))
+    return _connected(implementation, made, plug)
+
+
+def _connected(implementation: Implementation, backend: type[OptimizerBackend], plug: OptimizerPlug) -> Connected:
     return Connected(
         implementation.name,
         implementation.dtypes,
         implementation.features,
         implementation.numerical_class,
-        made,
-        OptimizerPlug(loaded, implementation.settings, device, _from_anywhere(implementation.target)),
-        interpreted=device == "cpu" and "triton" in implementation.requires,
+        backend,
+        plug,
+        interpreted=plug.device == "cpu" and "triton" in implementation.requires,
     )
 
 

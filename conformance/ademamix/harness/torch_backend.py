@@ -8,7 +8,9 @@ schedulers do. For the switch from AdamW it may offer
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import math
 import pickle
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -19,7 +21,8 @@ import torch
 
 from conformance.ademamix.harness import ranks
 from conformance.ademamix.harness.arguments import OptimizerArguments, construct
-from conformance.ademamix.harness.checkpointing import SAVED_AS
+from conformance.ademamix.harness.checkpointing import CHANGES, through_safetensors, through_torch
+from conformance.ademamix.harness.layouts import layout_of, relaid
 from conformance.ademamix.harness.problem import (
     Array,
     Huge,
@@ -31,11 +34,16 @@ from conformance.ademamix.harness.problem import (
 )  # fmt: skip
 from conformance.ademamix.harness.run_loop import Job, OptimizerBackend, OptimizerPlug
 from conformance.ademamix.harness.torch_usage import WithClosure, loop_of, option_arguments
+from conformance.engine.signatures import parameters_of
 from impls.implementation import Unsupported
 from impls.triton_support import choose_interpreter
-from reference.ademamix import Hyperparameters
+from reference.ademamix.hyperparameters import Hyperparameters
 
 choose_interpreter()
+
+
+REFUSALS = (ValueError, TypeError, AssertionError, ArithmeticError)
+"""What a constructor raises at settings that it does not take."""
 
 
 class TorchBackend(OptimizerBackend):
@@ -48,7 +56,8 @@ class TorchBackend(OptimizerBackend):
         self.device = torch.device(plug.device)
         self.arguments = OptimizerArguments.of(plug.loaded, plug.settings.get("names", {}))
         self.parameters: dict[int, torch.nn.Parameter] = {}
-        self.padding: list[tuple[int, torch.Tensor]] = []
+        self.padding: list[tuple[int, torch.Tensor, Any]] = []
+        self.relaid = False
         self.handed: dict[int, torch.Tensor] = {}
         self.loop = loop_of(problem.use, plug.device)
         if isinstance(self.loop, WithClosure):
@@ -62,7 +71,7 @@ class TorchBackend(OptimizerBackend):
         return bool({"t_alpha", "t_beta3", "t_both"} & set(self.arguments.names))
 
     def build(self, step: int) -> None:
-        self.padding = []
+        self.padding, self.relaid = [], step > 0 and self.problem.relaid
         (index, numbers), *others = self.layout
         parameters, rate = [self._parameter(n) for n in numbers], self.problem.groups[index].learning_rates[0]
         h = self.hyper_for(index, step)
@@ -75,7 +84,8 @@ class TorchBackend(OptimizerBackend):
             if self.problem.use == "graph" or self.problem.rate_tensors:
                 name = self.arguments.names["lr"]
                 keywords[name] = torch.tensor(keywords[name], device=self.device)
-            arguments = {**keywords, **self.plug.settings.get("arguments", {}), **self.options}
+            maximize = {"maximize": True} if self.problem.groups[index].maximize and self._knows_maximize else {}
+            arguments = {**keywords, **maximize, **self.plug.settings.get("arguments", {}), **self.options}
             self.optimizer = self._constructed(parameters, arguments, h)
         for index, numbers in others:
             self._add_group(index, numbers, step)
@@ -84,14 +94,25 @@ class TorchBackend(OptimizerBackend):
         """The optimizer. Unsupported where its constructor refuses these settings and takes the published ones."""
         try:
             return self.plug.loaded(parameters, **arguments)
-        except (ValueError, TypeError, AssertionError) as error:
-            usual = replace(hyper, beta1=0.9, beta2=0.999, beta3=0.9999, alpha=5.0, eps=1e-8)
-            keywords = self.arguments.keywords(usual, 1e-3)
-            try:
-                self.plug.loaded(parameters, **{**keywords, **self.plug.settings.get("arguments", {}), **self.options})
-            except Exception:
-                raise error from None
-            raise Unsupported(f"{self.arguments.owner} refuses these settings: {error}") from None
+        except REFUSALS as error:
+            raise self._of_settings(error, hyper) or error from None
+
+    def _of_settings(self, error: Exception, hyper: Hyperparameters) -> Unsupported | None:
+        """Unsupported where the constructor refuses these settings, and takes the published ones with such warm-ups."""
+        usual = replace(hyper, beta1=0.9, beta2=0.999, beta3=0.9999, alpha=5.0, eps=1e-8)
+        whole = replace(usual, **{n: math.ceil(t) for n in ("t_alpha", "t_beta3") if (t := getattr(hyper, n))})
+        if not self._takes(hyper) and (self._takes(usual) or self._takes(whole)):
+            return Unsupported(f"{self.arguments.owner} refuses these settings: {error}")
+        return None
+
+    def _takes(self, hyper: Hyperparameters) -> bool:
+        """Whether the constructor takes such settings, for any parameter."""
+        arguments = {**self.arguments.keywords(hyper, 1e-3), **self.plug.settings.get("arguments", {}), **self.options}
+        try:
+            self.plug.loaded([torch.nn.Parameter(torch.zeros(2, device=self.device))], **arguments)
+        except Exception:
+            return False
+        return True
 
     def _add_group(self, index: int, numbers: list[int], step: int) -> None:
         keywords = self.arguments.keywords(self.hyper_for(index, step), self.problem.groups[index].learning_rates[step])
@@ -101,22 +122,26 @@ class TorchBackend(OptimizerBackend):
             if name not in self.optimizer.defaults and same[name] != value:
                 raise Unsupported(f"{self.arguments.owner} takes no {name!r} per parameter group")
         known = {name: value for name, value in keywords.items() if name in self.optimizer.defaults}
-        if self.problem.rate_tensors and "lr" in known:
-            known["lr"] = torch.tensor(known["lr"], device=self.device)
-        self.optimizer.add_param_group({"params": [self._parameter(n) for n in numbers], **known})
+        if "maximize" in self.optimizer.defaults and not self.options:
+            known["maximize"] = self.problem.groups[index].maximize
+        try:
+            self.optimizer.add_param_group({"params": [self._parameter(n) for n in numbers], **known})
+        except REFUSALS as error:
+            raise self._of_settings(error, self.hyper_for(index, step)) or error from None
+        if self.problem.rate_tensors and "lr" in self.optimizer.param_groups[-1]:
+            # one of its own: what the constructor was given may be shared by all groups
+            rate = self.problem.groups[index].learning_rates[step]
+            self.optimizer.param_groups[-1]["lr"] = torch.tensor(rate, device=self.device)
 
     def _parameter(self, number: int) -> torch.nn.Parameter:
         tensor = self.problem.tensors[number]
-        data = self._tensor(tensor.start, tensor)
-        for asked, lay_out in (
-            (tensor.strided and data.ndim, _strided),
-            (tensor.offset, _at_an_offset),
-            (tensor.transposed == "parameter", _transposed),
-            (tensor.expanded == "parameter", _expanded),
-        ):
-            if asked:
-                data, between = lay_out(data)
-                self.padding.append((number, between))
+        data, layout = self._tensor(tensor.start, tensor), tensor.layout
+        if self.relaid:
+            layout = relaid(layout)
+        if layout:
+            data = laid_out(data, layout)
+            memory = data.as_strided((data.untyped_storage().nbytes() // data.element_size(),), (1,), 0)
+            self.padding.append((number, memory, layout_of(layout, data.shape).unused(data.shape)))
         self.parameters[number] = torch.nn.Parameter(data)
         return self.parameters[number]
 
@@ -132,21 +157,53 @@ class TorchBackend(OptimizerBackend):
         self.optimizer = self.plug.loaded.from_adamw(self.optimizer, **keywords)
 
     def save(self) -> Any:
-        return SAVED_AS[self.problem.saved_as](self.optimizer.state_dict(), self.device)
+        how = self.problem.saved_as
+        if how == "hooked":
+            self.optimizer.register_state_dict_post_hook(lambda _, state: {"wrapped": state})
+        through = through_safetensors if how == "plain" else through_torch
+        state = through(self.optimizer.state_dict(), self.device)
+        if how in CHANGES:
+            shapes = [self.problem.tensors[n].start.shape for _, numbers in self.layout for n in numbers]
+            state = CHANGES[how](state, shapes)
+        return state
 
     def load(self, state: Any) -> None:
+        if self.problem.saved_as == "hooked":
+            self.optimizer.register_load_state_dict_pre_hook(lambda _, given: given["wrapped"])
         self.optimizer.load_state_dict(state)
 
     def duplicate(self, duplicated: Callable[[Any], Any]) -> None:
         """The duplicate has parameters of its own, with which the run goes on. What lay between the old ones is let go."""
         self.finish()
         try:
-            self.optimizer = duplicated(self.optimizer)
+            duplicate = duplicated(self.optimizer)
         except (pickle.PicklingError, TypeError, AttributeError) as error:
             raise Unsupported(f"{self.arguments.owner} cannot be duplicated: {error}") from None
-        self.padding = []
+        self.spend()  # the old one goes its own way
+        self.optimizer, self.padding = duplicate, []
         groups = self.optimizer.param_groups
         self.parameters = {number: groups[place]["params"][slot] for number, (place, slot) in self.places.items()}
+
+    def spend(self) -> None:
+        for parameter in self.parameters.values():
+            parameter.grad = torch.full_like(parameter, 3.0)
+        self.optimizer.step()
+
+    def rearrange(self, what: str) -> None:
+        groups = self.optimizer.param_groups
+        if what == "groups reversed":
+            groups.reverse()
+        for (_, numbers), group in zip(self.layout, groups, strict=True):
+            listed, state = group["params"], self.optimizer.state
+            if what == "parameters reversed":
+                listed.reverse()
+            elif what == "removed":
+                state.pop(listed.pop(), None)
+            elif what == "replaced":
+                old, new = listed[0], torch.nn.Parameter(listed[0].detach().clone())
+                if old in state:
+                    state[new] = state.pop(old)
+                listed[0] = self.parameters[numbers[0]] = new
 
     def add(self, index: int, number: int, step: int) -> None:
         self._add_group(index, [number], step)
@@ -166,34 +223,45 @@ class TorchBackend(OptimizerBackend):
         for (index, _), group, rate in zip(self.layout, self.optimizer.param_groups, self.rates(step), strict=True):
             if "lr" not in group and len(set(self.problem.groups[index].learning_rates)) > 1:
                 raise Unsupported(f"{self.arguments.owner} keeps no 'lr' in its param_groups; it cannot change per step")
-            if isinstance(group.get("lr"), torch.Tensor):
-                group["lr"].fill_(rate)  # what a captured graph reads
-            else:
+            if not isinstance(group.get("lr"), torch.Tensor):
                 group["lr"] = rate
-        self.loop.advance(self.optimizer, functools.partial(self._hand, step))
+            elif self.problem.rate_tensors == "replaced":
+                group["lr"] = torch.tensor(rate, device=self.device)
+            else:
+                group["lr"].fill_(rate)  # what a captured graph reads
+        with torch.no_grad() if self.problem.within == "no_grad" else contextlib.nullcontext():
+            self.loop.advance(self.optimizer, functools.partial(self._hand, step))
 
     def _hand(self, step: int, scale: float) -> None:
         """Put the gradients of a step in place."""
         self.handed = {}
         for number, parameter in self.parameters.items():
             tensor = self.problem.tensors[number]
-            g = tensor.gradients[step - tensor.joins_at]
+            g = self.gradient(number, step)
             if g is None and self.problem.use == "scaler":
                 g = np.full(tensor.start.shape, np.inf)
             if g is None:
                 parameter.grad = None
             else:
-                self._give(number, parameter, self._laid_out(self._tensor(g, tensor) * scale, tensor))
+                sign = -1 if self._hands_reversed(number) else 1
+                self._give(number, parameter, self._laid_out(self._tensor(g, tensor) * (sign * scale), tensor))
+
+    @property
+    def _knows_maximize(self) -> bool:
+        return "maximize" in parameters_of(self.plug.loaded)
+
+    def _hands_reversed(self, number: int) -> bool:
+        """Whether a group is to maximize, and the optimizer has no such argument, or has it for all groups alike."""
+        if not any(group.maximize for group in self.problem.groups):
+            return False
+        place, _ = self.places.get(number, (0, 0))
+        does = self._knows_maximize and self.problem.groups[self.layout[0][0]].maximize
+        if place < len(self.optimizer.param_groups):
+            does = bool(self.optimizer.param_groups[place].get("maximize", does))
+        return self.problem.groups[self.problem.group_of[number]].maximize is not does
 
     def _laid_out(self, g: torch.Tensor, tensor: TensorProblem) -> torch.Tensor:
-        if tensor.strided and g.ndim:
-            g, _ = _strided(g)
-        if tensor.offset:
-            g, _ = _at_an_offset(g)
-        if tensor.transposed == "gradient":
-            g, _ = _transposed(g)
-        if tensor.expanded == "gradient":
-            g, _ = _expanded(g)
+        g = laid_out(g, tensor.gradient_layout) if tensor.gradient_layout else g
         return g.to_sparse() if tensor.sparse else g
 
     def _give(self, number: int, parameter: torch.nn.Parameter, g: torch.Tensor) -> None:
@@ -209,7 +277,7 @@ class TorchBackend(OptimizerBackend):
             self.handed[number] = parameter.grad
 
     def given(self) -> Iterator[tuple[int, Array]]:
-        return ((number, _values(g)) for number, g in self.handed.items())
+        return ((number, -_values(g) if self._hands_reversed(number) else _values(g)) for number, g in self.handed.items())
 
     def read(self, number: int) -> Array:
         return _values(self.parameters[number])
@@ -228,7 +296,7 @@ class TorchBackend(OptimizerBackend):
         )
 
     def finish(self) -> None:
-        touched = [number for number, slots in self.padding if not bool(torch.isnan(slots).all())]
+        touched = [number for number, memory, unused in self.padding if not bool(torch.isnan(memory[unused]).all())]
         if touched:
             raise AssertionError(f"wrote between the elements of non-contiguous parameters {touched}")
 
@@ -268,28 +336,9 @@ def _values(tensor: torch.Tensor) -> Array:
     return tensor.detach().to(device="cpu", dtype=torch.float64).numpy().copy()
 
 
-def _transposed(data: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The same values, with the last axis outermost in memory; nothing lies between them."""
-    return data.mT.contiguous().mT, data.new_empty(0)
-
-
-def _expanded(data: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The first value along the last axis, expanded over it, and the memory after that value, which holds NaN."""
-    memory = torch.full((*data.shape[:-1], 2 * data.shape[-1]), float("nan"), dtype=data.dtype, device=data.device)
-    memory[..., :1] = data[..., :1]
-    return memory[..., :1].expand(data.shape), memory[..., 1:]
-
-
-def _at_an_offset(data: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The same values from the fourth place of a larger memory on, and what lies around them, which holds NaN."""
-    memory = torch.full((data.numel() + 8,), float("nan"), dtype=data.dtype, device=data.device)
-    inside = memory[3 : 3 + data.numel()].view(data.shape)
-    around = torch.as_strided(memory, (2, 3), (data.numel() + 3, 1))
-    return inside.copy_(data), around
-
-
-def _strided(data: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The same values in every second place of a larger memory, and the places between them, which hold NaN."""
-    memory = torch.full((*data.shape[:-1], 2 * data.shape[-1]), float("nan"), dtype=data.dtype, device=data.device)
-    memory[..., ::2] = data
-    return memory[..., ::2], memory[..., 1::2]
+def laid_out(data: torch.Tensor, name: str) -> torch.Tensor:
+    """The same values in that layout, NaN between and around them. Where places are shared, all values there are equal."""
+    layout = layout_of(name, data.shape)
+    memory = torch.full((layout.size,), float("nan"), dtype=data.dtype, device=data.device)
+    memory[torch.from_numpy(layout.places(data.shape).ravel()).to(data.device)] = data.ravel()
+    return memory.as_strided(data.shape, layout.strides, layout.offset)

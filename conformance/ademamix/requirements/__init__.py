@@ -6,8 +6,8 @@
 from conformance.ademamix.requirements.base import REQUIREMENTS
 from conformance.ademamix.requirements import update_rule, schedules, runs
 from conformance.ademamix.requirements import properties, distribution, stochastic_rounding, dtypes_and_sizes
-from conformance.ademamix.requirements import combined
+from conformance.ademamix.requirements import combined, edges
 # isort: on
 
-__all__ = ["REQUIREMENTS", "combined", "distribution", "dtypes_and_sizes", "properties", "runs", "schedules"]
+__all__ = ["REQUIREMENTS", "combined", "distribution", "dtypes_and_sizes", "edges", "properties", "runs", "schedules"]
 __all__ += ["stochastic_rounding", "update_rule"]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from conformance.ademamix.interactions import definition_cases, interface_cases
-from conformance.ademamix.requirements.base import followed
+from conformance.ademamix.interactions import definition_cases, interface_cases, memory_cases
+from conformance.ademamix.requirements.base import REQUIREMENTS, followed
+from conformance.ademamix.requirements.properties import closure_is_called_once
 from conformance.engine.requirement import Level
 
 followed(
@@ -14,10 +15,20 @@ followed(
     cases=definition_cases(),
 )  # fmt: skip
 
-followed(
-    "ADM-71", Level.INTERFACE,
+
+REQUIREMENTS.add(
+    "ADM-71",
+    Level.INTERFACE,
     "Layouts, groups, ways of calling and of resuming may be combined with each other and with every setting.",
     source="the conventions of torch.optim, which are independent of each other",
     catches="maximize lost where a closure is given, groups that are mixed up by a copy, a decay of the first group in a tail",
     cases=interface_cases(),
+)(closure_is_called_once)
+
+followed(
+    "ADM-72", Level.INTERFACE,
+    "Parameters, gradients and loaded states may lie in memory in any way, each of its own.",
+    source="the convention of torch.optim: tensors have strides; gradients of sums, of expanded and of permuted tensors",
+    catches="walking parameter, gradient and moments in one order, where one is in channels-last format or has gaps",
+    cases=memory_cases(),
 )  # fmt: skip
