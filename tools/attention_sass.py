@@ -23,8 +23,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from gaugeblock.inspection.kernel import MOST_SHARED
+from gaugeblock.inspection.triton_kernels import Launch
 from tools.attention_candidates import KERNELS, candidates
-from tools.machine_code import SHARED_LIMIT, KernelCounts, Machine, count, read_cubin
+from tools.machine_code import KernelCounts, Machine, count, read_cubin
 
 DTYPES = {"bfloat16": "bf16", "float16": "fp16", "float32": "fp32"}
 DIMS = (16, 32, 64, 96, 128, 256)
@@ -142,8 +144,6 @@ def read(configuration: Configuration) -> KernelCounts:
 
 def compile_for_hopper(configuration: Configuration, meta: dict[str, Any]) -> Any:
     """As a launch with contiguous 16-byte aligned tensors would be."""
-    import triton
-
     from impls.sigmoid_attention import triton_hopper, triton_kernels
 
     module, name = KERNELS[configuration.kernel]
@@ -174,19 +174,18 @@ def compile_for_hopper(configuration: Configuration, meta: dict[str, Any]) -> An
             types[name] = "i32"
     whole = {"d": configuration.dim, "dv": configuration.dim, "nq": nq, "nk": nk}
     divisible = {
-        (i,): [["tt.divisibility", 16]]
-        for i, (name, kind) in enumerate(types.items())
+        name
+        for name, kind in types.items()
         if kind.startswith("*") or (name.endswith(("_b", "_h", "_n")) and name != "slopes_b") or whole.get(name, 1) % 16 == 0
     }
-    source = triton.compiler.ASTSource(kernel, types, constants, divisible)
-    return triton.compile(source, target=triton.backends.compiler.GPUTarget("cuda", 90, 32), options=launch)
+    return Launch(kernel, types, constants, frozenset(divisible), launch).compiled()
 
 
 def faults(configuration: Configuration, reading: KernelCounts) -> list[str]:
     """The faults that no configuration that could be picked may have."""
     found = []
-    if reading.shared > SHARED_LIMIT:
-        found.append(f"{reading.shared} bytes of shared memory, and a block may have {SHARED_LIMIT}")
+    if reading.shared > MOST_SHARED:
+        found.append(f"{reading.shared} bytes of shared memory, and a block may have {MOST_SHARED}")
     if configuration.dtype != "float32" and not count(reading.whole, ("HGMMA",)):
         found.append("no HGMMA: the matrix units stand idle")
     if configuration.kernel.startswith("hopper"):

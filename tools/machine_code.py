@@ -1,24 +1,17 @@
-"""Count the instructions of a compiled kernel, and predict from them what its inner loop could reach.
+"""Predict from the instructions of a compiled kernel of attention what its inner loop could reach.
 
-`read_cubin` counts, with the tools that Triton ships. `KernelCounts` keeps the counts. It predicts by a model of one
+`read_cubin` counts what `gaugeblock.inspection` reads. `KernelCounts` keeps the counts. It predicts by a model of one
 multiprocessor (`Machine`) in which each pipe is busy for as long as its instructions take and nothing else takes time. A
 prediction is not a measurement.
 """
 
 from __future__ import annotations
 
-import itertools
-import re
-import subprocess
-import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import NamedTuple
 
-SHARED_LIMIT = 227 * 1024
-"""Bytes of shared memory that one block may have on sm_90."""
+from gaugeblock.inspection.machine_code import Instruction, loops_with, read
 
 MULTIPLY_ADD = ("FFMA", "FADD", "FMUL")
 """What the float32 pipe does; these loops hold almost no packed halves and integer multiplications."""
@@ -47,21 +40,6 @@ class Machine:
     def peak(self) -> float:
         """TFLOP/s of the matrix units."""
         return self.sms * self.gigahertz * self.tensor_flops / 1000
-
-
-class Instruction(NamedTuple):
-    """One line of a listing."""
-
-    address: int
-    opcode: str
-    """With its suffixes."""
-    operands: str
-    guarded: bool
-    """Whether a predicate decides that it is executed."""
-
-    @property
-    def kind(self) -> str:
-        return self.opcode.partition(".")[0]
 
 
 @dataclass(frozen=True)
@@ -122,105 +100,13 @@ def count(found: dict[str, int], kinds: Iterable[str]) -> int:
 
 def read_cubin(cubin: bytes, *, dim: int, products: int, scores: float, shared: int) -> KernelCounts:
     """Read a compiled kernel; the arguments are what the machine code does not tell."""
-    resources = resources_of(cubin)
-    instructions = list(parse(disassemble(cubin)))
-    whole = dict(Counter(i.opcode for i in instructions))
+    (found,) = read(cubin)
     return KernelCounts(
-        dim, products, resources["REG"], resources["LOCAL"] + resources["STACK"], shared,
-        dict(Counter(i.opcode for i in innermost(instructions))), whole, scores, count(whole, ("USETMAXREG",)) > 0,
+        dim, products, found.resources.registers, found.resources.spilled, shared,
+        dict(Counter(i.opcode for i in innermost(found.instructions))), found.opcodes, scores, found.count("USETMAXREG") > 0,
     )  # fmt: skip
-
-
-def parse(listing: str) -> Iterator[Instruction]:
-    """The instructions of a listing with addresses."""
-    for match in re.finditer(r"/\*([0-9a-f]{4,})\*/\s+(@!?U?P\w+\s+)?([A-Z][A-Za-z0-9_.]*)([^;]*);", listing):
-        yield Instruction(int(match[1], 16), match[3], match[4], bool(match[2]))
 
 
 def innermost(instructions: Sequence[Instruction]) -> list[Instruction]:
     """The shortest loop that computes scores, that is with exponentials or a tanh in it; all of the kernel where none has."""
-    blocks = _blocks(instructions)
-    bodies = {loop: [i for start in sorted(loop) for i in blocks[start]] for loop in _loops(blocks)}
-    scoring = [loop for loop, body in bodies.items() if any(i.opcode.startswith(("MUFU.EX2", "MUFU.TANH")) for i in body)]
-    inner = [bodies[loop] for loop in scoring if not any(other < loop for other in scoring)]
-    return min(inner, key=len) if inner else list(instructions)
-
-
-ENDS = ("BRA", "BRX", "EXIT", "RET")
-
-
-Blocks = dict[int, list[Instruction]]
-"""Basic blocks by the address of their first instruction, in the order of addresses."""
-
-
-def _blocks(instructions: Sequence[Instruction]) -> Blocks:
-    starts = {instructions[0].address}
-    for instruction, following in itertools.pairwise(instructions):
-        if (target := _target(instruction)) is not None:
-            starts.add(target)
-        if instruction.kind in ENDS:
-            starts.add(following.address)
-    blocks: Blocks = {}
-    for instruction in sorted(instructions):
-        if instruction.address in starts:
-            blocks[instruction.address] = []
-        blocks[next(reversed(blocks))].append(instruction)
-    return blocks
-
-
-def _loops(blocks: Blocks) -> set[frozenset[int]]:
-    """Loops as sets of blocks: whatever reaches a jump backwards without passing its target.
-
-    A jump back into a loop's middle, as from the out-of-line part of a wait, encloses only the wait.
-    """
-    jumps = [(start, target) for start, body in blocks.items() if (target := _target(body[-1])) in blocks]
-    falls = [(start, following) for start, following in itertools.pairwise(blocks) if _falls_through(blocks[start][-1])]
-    before: dict[int, set[int]] = {start: set() for start in blocks}
-    for start, following in (*jumps, *falls):
-        before[following].add(start)
-    first = min(blocks)
-    bodies = [(head, _reaching(tail, head, before)) for tail, head in jumps if head <= tail]
-    return {body for head, body in bodies if head == first or first not in body}
-
-
-def _reaching(tail: int, head: int, before: dict[int, set[int]]) -> frozenset[int]:
-    """The blocks from which the tail is reached without passing the head, and the head."""
-    body, waiting = {head}, [tail]
-    while waiting:
-        start = waiting.pop()
-        if start not in body:
-            body.add(start)
-            waiting.extend(before[start])
-    return frozenset(body)
-
-
-def _target(instruction: Instruction) -> int | None:
-    found = re.search(r"0x([0-9a-f]+)", instruction.operands) if instruction.kind == "BRA" else None
-    return int(found[1], 16) if found else None
-
-
-def _falls_through(instruction: Instruction) -> bool:
-    """Whether the instruction after it may be executed next: a jump may have its condition among its operands."""
-    conditional = re.search(r"\bU?P\d", instruction.operands) is not None or ".DIV" in instruction.opcode
-    return instruction.kind not in ENDS or instruction.guarded or (instruction.kind == "BRA" and conditional)
-
-
-def disassemble(cubin: bytes) -> str:
-    """The SASS of a cubin, by the disassembler that ships with Triton."""
-    return _tool("cuobjdump", cubin, "-sass")
-
-
-def resources_of(cubin: bytes) -> dict[str, int]:
-    """Registers, stack and local memory, as the assembler recorded them."""
-    report = _tool("cuobjdump", cubin, "-res-usage")
-    return {name: int(re.search(rf"{name}:(\d+)", report)[1]) for name in ("REG", "STACK", "LOCAL")}  # type: ignore[index]
-
-
-def _tool(name: str, cubin: bytes, *options: str) -> str:
-    import triton
-
-    path = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / name
-    with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
-        file.write(cubin)
-        file.flush()
-        return subprocess.run([str(path), *options, file.name], capture_output=True, text=True, check=True).stdout
+    return min(loops_with(instructions, ("MUFU.EX2", "MUFU.TANH")), key=len, default=list(instructions))

@@ -7,13 +7,13 @@ import math
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from conformance.engine.interactions import Combination
-from conformance.sigmoid_attention.harness.problem import MOST_SCORES, AttentionProblem
+from conformance.sigmoid_attention.harness.problem import MOST_SCORES, AttentionProblem, as_it_lies, part_of
 from impls.sigmoid_attention.options import AttentionOptions
 from reference.rounding import FLOAT32, format_of
 from reference.sigmoid_attention import (
@@ -73,6 +73,8 @@ class AttentionCase:
     frozen: tuple[str, ...] = ()
     seed: int = 0
     thorough: bool = False
+    interpreted: Literal["always", "thorough", "never"] = "always"
+    """When Triton's interpreter runs it, which takes some milliseconds for each program of a grid."""
     context: str = ""
     """Where the function is called, one of harness/torch_contexts.py; "another call" is solving another problem in between."""
     combination: Combination | None = None
@@ -114,12 +116,11 @@ def problem(case: AttentionCase, dtype: str) -> AttentionProblem:
     """The case's inputs, exact in ``dtype``."""
     rng = np.random.default_rng([zlib.crc32(case.id.encode()), case.seed])
     q, k, v = (format_of(dtype).round(x) for x in _draw(case, rng))
-    grad = rng.normal(size=(case.batch, case.heads, case.nq, case.dv))
+    q, k, v = (as_it_lies(x, part_of(case.layout, name)) for name, x in zip("qkv", (q, k, v), strict=True))
+    grad = as_it_lies(rng.normal(size=(case.batch, case.heads, case.nq, case.dv)), case.grad_layout)
     if case.grad_layout == "expanded":
         grad = np.full_like(grad, 1.0)
-    if case.layout == "broadcast":
-        q, k, v = (np.repeat(x[:1], case.batch, axis=0) for x in (q, k, v))
-    if case.data == "positive":
+    if case.data.startswith("positive"):
         grad = np.abs(grad)
     if case.data == "one-large-gradient":
         grad = 0.015 * np.abs(grad)
@@ -204,6 +205,17 @@ def _padding(case: AttentionCase, q: Array, k: Array, v: Array) -> Drawn:
     return q, k, v
 
 
+def _positive_padding(case: AttentionCase, q: Array, k: Array, v: Array) -> Drawn:
+    return _padding(case, q, k, np.abs(v))
+
+
+def _extreme_queries(case: AttentionCase, q: Array, k: Array, v: Array) -> Drawn:
+    """The same scores, from the queries: one for each row."""
+    turned = replace(case, nq=case.nk, nk=case.nq)
+    k, q, v = _extreme(turned, k, q, v)
+    return q, k, v
+
+
 def _with(value: float, *, key: bool, channels: slice = slice(None)) -> Callable[[AttentionCase, Array, Array, Array], Drawn]:
     """One query, or one key, with a NaN or an infinity."""
 
@@ -229,6 +241,9 @@ _DATA: dict[str, Callable[[AttentionCase, Array, Array, Array], Drawn]] = {
     "normal": lambda case, q, k, v: (q, k, v),
     "zero-query": lambda case, q, k, v: (np.zeros_like(q), k, v),
     "same": lambda case, q, k, v: (q, q, q),
+    "q is k": lambda case, q, k, v: (q, q, v),
+    "k is v": lambda case, q, k, v: (q, k, k),
+    "steep": lambda case, q, k, v: (q, 6 * k, v),  # many scores beyond 10, either way
     # Nothing cancels, so the relative accuracy of a sum is that of its terms.
     "positive": lambda case, q, k, v: (q, k, np.abs(v)),
     "one-large": _one_large,
@@ -236,10 +251,12 @@ _DATA: dict[str, Callable[[AttentionCase, Array, Array, Array], Drawn]] = {
     "deep": _near(-8.0),
     "saturated": _near(8.0),
     "extreme": _extreme,
+    "extreme-queries": _extreme_queries,
     # Products reach beyond 65,504, scores do not: the case has a scale.
     "large": lambda case, q, k, v: (200 * q, 200 * k, v),
     "hidden": _hidden,
     "padding": _padding,
+    "positive-padding": _positive_padding,
     "nan-query": _with(np.nan, key=False),
     "nan-key": _with(np.nan, key=True),
     "inf-query": _with(np.inf, key=False, channels=slice(1)),  # its scores are infinite, of either sign
@@ -296,9 +313,40 @@ def without_hidden(case: AttentionCase) -> AttentionCase:
 
 
 def unseen(case: AttentionCase) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Which queries see no key (batch or 1, Nq), and which keys no query sees (batch or 1, Nk)."""
+    """Which queries see no key (batch or 1, Nq), and which keys no query sees (batch or 1, Nk).
+
+    Of packed sequences it knows those that are empty on one side, and no masks within them.
+    """
     seen = visible(case.nq, case.nk, causal=case.causal, window=case.window, key_lengths=case.key_lengths)[:, 0]
+    if case.sequences:
+        row_of, column_of = (
+            np.repeat(np.arange(len(case.sequences)), lengths) for lengths in zip(*case.sequences, strict=True)
+        )
+        seen = (row_of[:, None] == column_of)[None]
     return np.logical_not(np.any(seen, axis=2)), np.logical_not(np.any(seen, axis=1))
+
+
+def siblings(case: AttentionCase) -> tuple[AttentionCase, ...]:
+    """Calls that share something with a case and not all, for what is kept from one call to the next by too little."""
+    plain = replace(
+        case,
+        causal=False,
+        window=None,
+        alibi=False,
+        key_lengths=None,
+        sequences=(),
+        wanted=(),
+        backward=False,
+        layout="contiguous",
+    )
+    return (
+        replace(plain, nq=case.nq + 1, nk=case.nk + 1, d=2 * case.d, dv=2 * case.dv, kv_heads=case.heads),
+        replace(plain, bias=0.5),
+        replace(plain, causal=True),
+        replace(plain, window=(1, 1), scale=0.7),
+        replace(plain, nq=case.nq + 70, nk=case.nk + 70, causal=case.causal, alibi=case.alibi),
+        replace(case.again(1), backward=False, wanted=()),
+    )
 
 
 LOG_2048 = log_length_bias(2048)
@@ -332,8 +380,10 @@ SMALL_WEIGHTS = (
 )
 EXTREME = (
     Case(id="ladder", quick=True, nq=4, nk=16, data="extreme"),
-    Case(id="ladder-gradients", nq=4, nk=16, data="extreme", backward=True),
+    # Not dQ: it multiplies keys of 1e4 with the last bit of a weight of 1.
+    Case(id="ladder-gradients", nq=4, nk=16, data="extreme", frozen=("q",), backward=True),
 )
+EXTREME_QUERIES = (Case(id="ladder-of-queries", nq=16, nk=4, data="extreme-queries", frozen=("k",), backward=True),)
 SCORE_PRECISION = (
     Case(id="scores-near-minus-8", quick=True, dtypes=LOW, nq=16, nk=4, data="deep"),
     Case(id="products-beyond-65504", dtypes=("float16",), nq=8, nk=16, scale=1e-5, data="large"),
@@ -572,7 +622,17 @@ RANDOM_SUMS = (
         id="bias-gradient", quick=True, dtypes=LOW, nq=48, nk=56, d=28, dv=16, bias=log_length_bias(3), data="positive",
         backward=True, wanted=("bias",),
     ),
+    Case(
+        id="slope-gradient", quick=True, dtypes=LOW, nq=48, nk=56, d=28, dv=16, bias=log_length_bias(3), data="positive",
+        alibi=True, slope=0.02, backward=True, wanted=("alibi_slopes",),
+    ),
 )  # fmt: skip
+# Sixteen blocks of 64: a sum that is rounded after each of them spreads four times as far.
+RANDOM_LONG = (
+    Case(id="many-keys", dtypes=LOW, heads=1, kv_heads=1, nq=24, nk=1024, bias=log_length_bias(3), backward=True),
+    Case(id="many-queries", dtypes=LOW, heads=1, kv_heads=1, nq=1024, nk=24, bias=log_length_bias(3), backward=True),
+    Case(id="many-keys-output", dtypes=LOW, heads=1, kv_heads=1, nq=24, nk=1024, bias=log_length_bias(3)),
+)
 PACKED = (
     Case(id="three", quick=True, nq=30, nk=30, sequences=((5, 5), (18, 18), (7, 7))),
     Case(id="empty-one", nq=23, nk=23, sequences=((5, 5), (0, 0), (18, 18))),
@@ -607,8 +667,8 @@ TOGETHER = (
         slope=0.3, wanted=("bias", "alibi_slopes"), **_SHARED,
     ),
     Case(
-        id="key-lengths", batch=2, nq=9, nk=12, dv=32, scale=0.6, bias=-1.5, key_lengths=(12, 5), data="padding",
-        wanted=("bias",), **_SHARED,
+        id="key-lengths", batch=2, nq=9, nk=12, dv=32, scale=0.6, bias=-1.5, key_lengths=(12, 5),
+        data="positive-padding", wanted=("bias",), **_SHARED,
     ),
     Case(
         id="packed", nq=24, nk=31, scale=0.6, bias=-1.5, causal=True, window=(4, 1),
@@ -669,4 +729,25 @@ UNSEEN = (
     Case(id="nan-beyond-lengths-shared-heads", batch=2, heads=4, nq=5, nk=70, key_lengths=(64, 3), data="unseen-nan"),
     Case(id="nan-before-windows", nq=9, nk=80, window=(5, -1), data="unseen-nan", backward=True),
     Case(id="infinity-before-windows", heads=3, kv_heads=1, nq=1, nk=70, causal=True, window=(6, 0), data="unseen-inf"),
+    Case(
+        id="infinity-beyond-lengths-gradients",
+        batch=2,
+        nq=9,
+        nk=70,
+        key_lengths=(64, 3),
+        bias=-1.0,
+        data="unseen-inf",
+        backward=True,
+        wanted=("bias",),
+    ),
+    Case(id="nan-without-queries", nq=20, nk=60, sequences=((0, 33), (20, 20), (0, 7)), data="unseen-nan", backward=True),
+)
+PACKED_WITHOUT_QUERIES = (
+    Case(id="keys-without-queries", nq=20, nk=60, bias=-1.0, sequences=((0, 33), (15, 9), (5, 11), (0, 7)), backward=True),
+)
+# More rows and heads than some grids have places.
+MANY_ROWS = (
+    Case(id="65537-rows", dtypes=("float32",), batch=65537, heads=1, kv_heads=1, nq=1, nk=2, interpreted="never"),
+    Case(id="65550-heads", dtypes=("float32",), batch=2, heads=32775, kv_heads=32775, nq=1, nk=2, interpreted="never"),
+    Case(id="shared-65538-heads", dtypes=("float32",), heads=65538, kv_heads=2, nq=1, nk=2, interpreted="never"),
 )

@@ -1,9 +1,11 @@
 """What implementations of sigmoid attention branch on, combined so that every two values meet in some case.
 
-Four arrays. `DEFINITION` combines what the paper itself defines: sizes, bias, causal masks, gradients. `INTERACTIONS`
+Five arrays. `DEFINITION` combines what the paper itself defines: sizes, bias, causal masks, gradients. `INTERACTIONS`
 combines options; its factor ``without`` leaves some out, so that an implementation that lacks them is ruled out of some rows
-only. `READINGS` adds what the paper leaves open, ALiBi and masks of unequal lengths. `CONTEXTS` combines where the function is
-called with the options of the call. Sizes lie on both sides of usual blocks, and are small enough for Triton's interpreter.
+only. `MEMORY` combines how arguments lie in memory, and which of them ask for gradients, with a few of everything.
+`READINGS` adds what the paper leaves open, ALiBi and masks of unequal lengths. `CONTEXTS` combines where the function is
+called with the options of the call. Sizes lie on both sides of usual blocks. What Triton's interpreter would take seconds for
+it leaves to ``--thorough``.
 
 After a change write the kept combinations anew: ``python -m conformance.sigmoid_attention.interactions``.
 """
@@ -11,12 +13,14 @@ After a change write the kept combinations anew: ``python -m conformance.sigmoid
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from conformance.engine.interactions import Combination, Constraint, Factor, Interactions, combinations, write
 from conformance.sigmoid_attention.cases import AttentionCase
+from conformance.sigmoid_attention.harness.problem import ONE_TENSOR
 from reference.sigmoid_attention import log_length_bias
 
 
@@ -32,71 +36,122 @@ class Part(Interactions):
         return Path(__file__).with_name(f"interactions-{self.name}.tsv")
 
 
-_KEYS = Factor("keys", ("as many", "more", "fewer"))
-_DIMS = Factor("head dims", ("16/16", "64/64", "40/40", "16/32", "32/16"))
+_KEYS = Factor("keys", ("as many", "more", "fewer", "beyond 1024"))
+_KEYS_OR_QUERIES = Factor("keys", (*_KEYS.values, "queries beyond 1024"))
+_DIMS = Factor("head dims", ("16/16", "64/64", "40/40", "16/32", "32/16", "128/128", "80/80"))
+_DTYPE = Factor("dtype", ("float32", "bfloat16", "float16"))
 _ALIGNED = Constraint(
     ("causal", "keys"), lambda causal, keys: causal == "no" or keys == "as many", "the paper has no mask for other lengths"
 )
 
 
-def _is_small(batch: int, heads: Any, length: int) -> bool:
-    """Few blocks of 64 queries and 64 keys."""
-    return batch * int(str(heads).partition("/")[0]) * (1 + (length - 1) // 64) ** 2 <= 16
+def _heads(heads: Any) -> int:
+    return int(str(heads).partition("/")[0])
 
 
-_SMALL = Constraint(("batch", "heads", "length"), _is_small, "small cases")
+def _blocks(length: int) -> int:
+    """Of 64 queries and 64 keys, in a square."""
+    return int((1 + (length - 1) // 64) ** 2)
+
+
+_SMALL = (
+    Constraint(
+        ("heads", "length"),
+        lambda heads, length: length < 34 if _heads(heads) > 32 else _heads(heads) * _blocks(length) <= 16,
+        "small cases",
+    ),
+    Constraint(("batch", "heads"), lambda batch, heads: batch == 1 or _heads(heads) <= 8, "small cases"),
+    Constraint(("batch", "length"), lambda batch, length: batch * _blocks(length) <= 16, "small cases"),
+    Constraint(("heads", "keys"), lambda heads, keys: _heads(heads) <= 3 or "1024" not in keys, "small cases"),
+    Constraint(("batch", "keys"), lambda batch, keys: batch <= 2 or "1024" not in keys, "small cases"),
+    Constraint(("length", "keys"), lambda length, keys: length < 34 or "1024" not in keys, "small cases"),
+)
+
+
+def _is_slow(heads: int, batch: int, nq: int, nk: int, **others: Any) -> bool:
+    """Whether an interpreter takes seconds: many blocks of 64 queries and 64 keys."""
+    return batch * heads * (1 + (nq - 1) // 64) * (1 + (nk - 1) // 64) > 20
+
 
 DEFINITION = Part(
     "sigmoid_attention",
     name="definition",
     factors=(
         Factor("batch", (1, 2, 3)),
-        Factor("heads", (1, 2, 5, 33)),
+        Factor("heads", (1, 2, 5, 40)),
         Factor("length", (1, 15, 33, 64, 65, 130)),
-        _KEYS,
+        _KEYS_OR_QUERIES,
         _DIMS,
         Factor("causal", ("no", "yes")),
-        Factor("bias", ("0", "-log n", "1.5", "-13", "13")),
+        Factor("bias", ("0", "-log n", "1.5", "4", "-13", "13", "-25", "25")),
+        Factor("data", ("normal", "steep")),
+        _DTYPE,
+        Factor("asked", ("output", "all")),
     ),
     constraints=(
         _ALIGNED,
+        *_SMALL,
+        Constraint(("bias", "asked"), lambda bias, asked: bias not in ("13", "25") or asked == "output", "too small to see"),
+        Constraint(("bias", "dtype"), lambda bias, dtype: bias != "-25" or dtype != "float16", "weights below its smallest"),
         Constraint(
-            ("batch", "heads", "length"),
-            lambda *sizes: _is_small(*sizes) if sizes[1] < 33 else sizes[0] == 1 and sizes[2] < 33,
-            "small cases",
+            ("bias", "data"), lambda bias, data: float(bias.replace("-log n", "-7")) > -8 or data == "normal", "the same"
         ),
     ),
 )
 
 _LACKED = {"window": "window", "rows": "rows", "shared heads": "heads"}
 _USUAL = ("none", "1/1", "2/2")
+_PACKED = ("one packed", "packed", "packed with empty", "many packed", "packed, last empty", "no queries last")
 
 
-_PACKED_ROW = Constraint(("rows", "batch"), lambda rows, batch: "packed" not in rows or batch == 1, "packed is one row")
-_PACKED_LENGTH = Constraint(("rows", "length"), lambda rows, length: "packed" not in rows or length > 1, "something to pack")
-_LENGTHS_OPEN = Constraint(
-    ("rows", "causal", "window"),
-    lambda rows, causal, window: rows not in ("lengths", "block lengths") or (causal, window) == ("no", "none"),
-    "whether key lengths move positions is open",
+_PACKED_ROW = Constraint(("rows", "batch"), lambda rows, batch: rows not in _PACKED or batch == 1, "packed is one row")
+_PACKED_LENGTH = Constraint(
+    ("rows", "length"), lambda rows, length: length > {"many packed": 60}.get(rows, int(rows in _PACKED)), "something to pack"
+)
+_LENGTHS_OPEN = tuple(
+    Constraint(
+        ("rows", mask),
+        lambda rows, given: "lengths" not in rows or rows == "full lengths" or given in ("no", "none"),
+        "whether key lengths move positions is open",
+    )
+    for mask in ("causal", "window")
+)
+_ONE_ROW: dict[str, Callable[[Any], bool]] = {
+    "batch": lambda batch: batch == 1,
+    "rows": lambda rows: rows in _PACKED,
+}
+_SHARED_ROWS = tuple(
+    Constraint(
+        (layout, factor),
+        lambda layout, value, is_one=is_one: "broadcast" not in layout or not is_one(value),
+        "several batch rows to share",
+    )
+    for factor, is_one in _ONE_ROW.items()
+    for layout in ("layout", "gradient layout")
+)
+_OPTION_ASKED = Constraint(
+    ("asked", "bias"),
+    lambda asked, bias: "asked" not in bias or asked in ("all", "options"),
+    "asked with all others, or alone",
 )
 
 INTERACTIONS = Interactions(
     "sigmoid_attention",
+    # What constraints tie comes first, what none ties last: it is chosen in this order, and chosen again where nothing fits.
     factors=(
-        Factor("batch", (1, 2, 3)),
-        Factor("heads", ("1/1", "2/2", "3/1", "10/2", "8/1", "16/1")),
-        Factor("length", (1, 17, 33, 64, 65, 130)),
-        _KEYS,
-        _DIMS,
-        Factor("causal", ("no", "yes")),
-        Factor("window", ("none", "left", "right", "both", "block")),
-        Factor("rows", ("none", "lengths", "full lengths", "block lengths", "one packed", "packed", "packed with empty")),
-        Factor("bias", ("0", "-2", "-13", "13", "-2, asked")),
-        Factor("scale", ("default", "0.3", "-0.5", "0")),
-        Factor("layout", ("contiguous", "transposed", "padded", "mixed", "unaligned", "broadcast")),
-        Factor("gradient layout", ("contiguous", "transposed", "padded", "expanded", "turned")),
-        Factor("asked", ("output", "all", "k and v", "q and v", "q and k")),
         Factor("without", (*_LACKED, "all of them")),
+        Factor("rows", ("none", "lengths", "block lengths", "half block lengths", *_PACKED[1:-1])),
+        Factor("window", ("none", "left", "right", "both", "block", "half blocks", "itself")),
+        Factor("causal", ("no", "yes")),
+        _KEYS,
+        Factor("heads", ("1/1", "2/2", "3/1", "10/2", "8/1", "16/1", "36/4")),
+        Factor("batch", (1, 2, 3)),
+        Factor("length", (1, 17, 33, 64, 65, 130)),
+        Factor("bias", ("0", "-2", "4", "-13", "13", "-2, asked")),
+        Factor("asked", ("output", "all", "options")),
+        Factor("head dims", ("16/16", "64/64", "40/40", "16/32", "32/16", "128/128")),
+        Factor("scale", ("default", "0.3", "1.5", "-0.5", "0")),
+        _DTYPE,
     ),
     constraints=(
         *(
@@ -107,20 +162,53 @@ INTERACTIONS = Interactions(
             )
             for option, factor in _LACKED.items()
         ),
-        _SMALL,
+        *_SMALL,
         _PACKED_ROW,
         _PACKED_LENGTH,
         _ALIGNED,
         Constraint(("window", "keys"), lambda window, keys: window == "none" or keys == "as many", "READINGS has the others"),
-        _LENGTHS_OPEN,
-        Constraint(("layout", "batch"), lambda layout, batch: layout != "broadcast" or batch > 1, "rows to share"),
+        *_LENGTHS_OPEN,
+        _OPTION_ASKED,
+        Constraint(("asked", "bias"), lambda asked, bias: asked != "options" or "asked" in bias, "something is asked"),
+        Constraint(("asked", "bias"), lambda asked, bias: bias != "13" or asked == "output", "its gradients are too small"),
+    ),
+)
+
+MEMORY = Part(
+    "sigmoid_attention",
+    name="memory",
+    factors=(
+        Factor(
+            "layout",
+            ("contiguous", "transposed", "padded", "mixed", "unaligned", "broadcast", "one key head", "broadcast values"),
+        ),
+        Factor("gradient layout", ("contiguous", "transposed", "padded", "expanded", "turned", "broadcast", "one row")),
+        Factor("batch", (1, 2)),
+        Factor("heads", ("2/2", "6/2")),
+        Factor("length", (1, 17, 65)),
+        Factor("keys", ("as many", "more", "fewer")),
+        Factor("head dims", ("16/16", "40/40", "16/32", "128/128")),
+        Factor("causal", ("no", "yes")),
+        Factor("window", ("none", "both")),
+        Factor("rows", ("none", "lengths", "one packed", "packed")),
+        Factor("bias", ("0", "-2", "-2, asked")),
+        Factor("asked", ("output", "all", "k and v", "q and v", "q and k", "q alone", "k alone", "v alone")),
+        _DTYPE,
+    ),
+    constraints=(
+        *_SMALL[:1],
+        _PACKED_ROW,
+        _PACKED_LENGTH,
+        _ALIGNED,
+        Constraint(("window", "keys"), lambda window, keys: window == "none" or keys == "as many", "READINGS has the others"),
+        *_LENGTHS_OPEN,
+        *_SHARED_ROWS,
+        _OPTION_ASKED,
         Constraint(
             ("asked", "gradient layout"),
             lambda asked, layout: asked != "output" or layout == "contiguous",
             "no gradient is handed over",
         ),
-        Constraint(("asked", "bias"), lambda asked, bias: asked == "all" or "asked" not in bias, "asked with all others"),
-        Constraint(("asked", "bias"), lambda asked, bias: bias != "13" or asked == "output", "its gradients are too small"),
     ),
 )
 
@@ -129,24 +217,30 @@ READINGS = Part(
     name="readings",
     factors=(
         Factor("batch", (1, 2, 3)),
-        Factor("heads", ("1/1", "3/1", "10/2")),
+        Factor("heads", ("1/1", "3/1", "10/2", "36/4")),
         Factor("length", (1, 17, 65)),
-        _KEYS,
+        _KEYS_OR_QUERIES,
         Factor("head dims", ("16/16", "40/40", "16/32")),
         Factor("causal", ("no", "yes")),
-        Factor("window", ("none", "left", "both")),
-        Factor("rows", ("none", "full lengths", "packed", "packed with empty")),
+        Factor("window", ("none", "left", "both", "half blocks")),
+        Factor("rows", ("none", "full lengths", "packed", "packed with empty", "many packed", "no queries last")),
         Factor("alibi", ("none", "by head", "negative", "by row", "by head, asked", "by row, asked")),
         Factor("bias", ("-2", "-2, asked")),
         Factor("scale", ("default", "-0.5")),
-        Factor("asked", ("output", "all", "q and k")),
+        Factor("asked", ("output", "all", "q and k", "options")),
+        _DTYPE,
     ),
     constraints=(
-        _SMALL,
+        *_SMALL,
         _PACKED_ROW,
         _PACKED_LENGTH,
-        Constraint(("asked", "alibi"), lambda asked, alibi: asked == "all" or "asked" not in alibi, "asked with all others"),
-        Constraint(("asked", "bias"), lambda asked, bias: asked == "all" or "asked" not in bias, "asked with all others"),
+        replace(_OPTION_ASKED, names=("asked", "alibi")),
+        _OPTION_ASKED,
+        Constraint(
+            ("asked", "bias", "alibi"),
+            lambda asked, bias, alibi: asked != "options" or "asked" in bias + alibi,
+            "something is asked",
+        ),
         Constraint(
             ("alibi", "keys", "causal", "window"),
             lambda alibi, keys, causal, window: (
@@ -158,7 +252,16 @@ READINGS = Part(
 )
 
 _SLOPES_AND_BIAS = "slopes and bias, asked"
-_ASKED = {"inference": "output", "backward twice": "all", "two calls": "all"}
+_ASKED = {
+    "inference": "output", "nothing asked": "output", "backward twice": "all", "two calls": "all", "backward()": "all",
+    "reentrant checkpoint": "all", "vjp": "all",
+}  # fmt: skip
+_BY_ROW = ("none", "causal", "window and shared heads")
+_SUITED = {
+    "vmap": _BY_ROW, "vjp": (*_BY_ROW, "lengths", "packed"),
+    "same tensor": ("none", "causal", "lengths", "packed", _SLOPES_AND_BIAS),
+    "q is k": ("none", "causal", "lengths", "packed", _SLOPES_AND_BIAS),
+}  # fmt: skip
 CONTEXTS = Part(
     "sigmoid_attention",
     name="contexts",
@@ -166,7 +269,7 @@ CONTEXTS = Part(
         Factor(
             "context",
             ("another call", "inference", "autocast", "checkpoint", "backward twice", "two calls", "vmap", "thread",
-             "same tensor"),
+             "same tensor", "q is k", "k is v", "nothing asked", "reentrant checkpoint", "backward()", "vjp", "other sizes"),
         ),
         Factor("options", ("none", "causal", "window and shared heads", "lengths", "packed", _SLOPES_AND_BIAS)),
         Factor("batch", (1, 2)),
@@ -185,9 +288,8 @@ CONTEXTS = Part(
         ),
         Constraint(
             ("context", "options"),
-            lambda context, options: {"vmap": options in ("none", "causal", "window and shared heads"),
-                                      "same tensor": options != "window and shared heads"}.get(context, True),
-            "options that have a row for each batch row, and key heads of their own",
+            lambda context, options: options in _SUITED.get(context, (options,)),
+            "no options that have a row for each batch row, that no gradient is asked for, or key heads of their own",
         ),
         Constraint(
             ("asked", "gradient layout"), lambda asked, layout: asked == "all" or layout == "contiguous", "none is handed over"
@@ -197,7 +299,7 @@ CONTEXTS = Part(
 )  # fmt: skip
 
 
-PARTS = (DEFINITION, INTERACTIONS, READINGS, CONTEXTS)
+PARTS = (DEFINITION, INTERACTIONS, MEMORY, READINGS, CONTEXTS)
 
 
 def definition_cases() -> tuple[AttentionCase, ...]:
@@ -206,8 +308,9 @@ def definition_cases() -> tuple[AttentionCase, ...]:
 
 
 def option_cases() -> tuple[AttentionCase, ...]:
-    """Of options together."""
-    return tuple(_numbered(_option_case(each), number) for number, each in enumerate(combinations(INTERACTIONS)))
+    """Of options together, then of how the arguments of a call lie in memory."""
+    rows = (*combinations(INTERACTIONS), *combinations(MEMORY))
+    return tuple(_numbered(_option_case(each), number) for number, each in enumerate(rows))
 
 
 def reading_cases() -> tuple[AttentionCase, ...]:
@@ -216,18 +319,35 @@ def reading_cases() -> tuple[AttentionCase, ...]:
 
 
 def context_cases() -> tuple[AttentionCase, ...]:
-    """Of where a call stands. Autocast computes in bfloat16."""
-    return tuple(_numbered(_context_case(each), number) for number, each in enumerate(combinations(CONTEXTS)))
+    """Of where a call stands. Autocast computes in bfloat16. Compiling takes long, and stands beside the array."""
+    compiled: dict[str, Any] = {
+        "dtypes": ("float32",), "context": "compiled", "backward": True, "interpreted": "thorough", "nq": 17, "nk": 17,
+        "bias": -1.0,
+    }  # fmt: skip
+    return (
+        *(_numbered(_context_case(each), number) for number, each in enumerate(combinations(CONTEXTS))),
+        AttentionCase(id="compiled-causal", causal=True, **compiled),
+        AttentionCase(id="compiled-window-shared-heads", window=(4, 1), kv_heads=1, **compiled),
+    )
 
 
 def _numbered(case: dict[str, Any], number: int) -> AttentionCase:
-    """Every eighth is quick. Each runs in one dtype, which take turns."""
+    """Every eighth is quick. Each runs in one dtype, which take turns where none is given."""
     dtype = ("float32", "bfloat16", "float32", "float16")[number % 4]
-    return AttentionCase(**{"quick": number % 8 == 0, "dtypes": (dtype,), **case})
+    interpreted = "thorough" if _is_slow(**{"heads": 2, **case}) else "always"
+    return AttentionCase(**{"quick": number % 8 == 0, "dtypes": (dtype,), "interpreted": interpreted, **case})
+
+
+def _dtypes(dtype: str) -> tuple[str, ...]:
+    """Where it is float32 in float64 as well, which many do not take."""
+    return ("float32", "float64") if dtype == "float32" else (dtype,)
 
 
 def _lengths(length: int, keys: str) -> dict[str, int]:
-    return {"nq": length, "nk": {"as many": length, "more": length + 37, "fewer": max(1, length // 2)}[keys]}
+    if keys == "queries beyond 1024":
+        return {"nq": 1100, "nk": length}
+    counts = {"as many": length, "more": length + 37, "fewer": max(1, length // 2), "beyond 1024": 1100}
+    return {"nq": length, "nk": counts[keys]}
 
 
 def _dims(dims: str) -> dict[str, int]:
@@ -241,7 +361,7 @@ def _definition_case(row: Combination) -> dict[str, Any]:
     return {
         "id": row.id, "combination": row, "batch": row["batch"], "heads": row["heads"], "kv_heads": row["heads"],
         "causal": row["causal"] == "yes", "bias": bias,
-        "backward": row["bias"] != "13",  # its gradients are too small to see
+        "backward": row["asked"] == "all", "data": row["data"], "dtypes": _dtypes(row["dtype"]),
         **lengths, **_dims(row["head dims"]),
     }  # fmt: skip
 
@@ -254,14 +374,16 @@ def _option_case(row: Combination) -> dict[str, Any]:
     return {
         "id": row.id, "combination": row, "batch": row["batch"], "heads": heads, "kv_heads": kv_heads,
         "causal": row["causal"] == "yes", "bias": float(bias),
-        "scale": None if row["scale"] == "default" else float(row["scale"]),
-        "window": {"none": None, "left": (5, -1), "right": (-1, 5), "both": (7, 2), "block": (64, 0)}[row["window"]],
+        "scale": None if row.values.get("scale", "default") == "default" else float(row["scale"]),
+        "window": {"none": None, "left": (5, -1), "right": (-1, 5), "both": (7, 2), "block": (64, 0),
+                   "half blocks": (32, 16), "itself": (0, 0)}[row["window"]],
         "alibi": alibi != "none", "slope": -0.05 if alibi == "negative" else 0.2, "slopes_by_row": "row" in alibi,
         "layout": row.values.get("layout", "contiguous"), "grad_layout": row.values.get("gradient layout", "contiguous"),
         "backward": asked != "output",
-        "frozen": tuple(name for name in "qkv" if name not in asked) if " and " in asked else (),
+        "frozen": () if asked in ("output", "all") else tuple(name for name in "qkv" if name not in asked.split()),
         "wanted": ("bias",) * bool(bias_asked) + ("alibi_slopes",) * ("asked" in alibi),
         "data": "positive" if bias_asked or "asked" in alibi else "normal",  # a sum over everything in which nothing cancels
+        "dtypes": (row["dtype"],) if "without" in row.values else _dtypes(row["dtype"]),
         **lengths, **_dims(row["head dims"]), **_rows(row["rows"], row["batch"], **lengths),
     }  # fmt: skip
 
@@ -269,17 +391,26 @@ def _option_case(row: Combination) -> dict[str, Any]:
 def _rows(kind: str, batch: int, nq: int, nk: int) -> dict[str, Any]:
     """Key lengths or packed sequences of a call with so many queries and keys."""
     if "lengths" in kind:
-        whole = {"lengths": (nk // 2 + 1, nk, nk // 3), "full lengths": (nk,) * 3, "block lengths": (min(64, nk), nk // 2, nk)}
+        whole = {
+            "lengths": (nk // 2 + 1, nk, nk // 3),
+            "full lengths": (nk,) * 3,
+            "block lengths": (min(64, nk), nk // 2, nk),
+            "half block lengths": (nk // 32 * 32, nk // 16 * 16, nk // 48 * 48),
+        }
         return {"key_lengths": whole[kind][:batch]}
     if kind == "none":
         return {}
-    cuts = {"one packed": (), "packed": (0.5, 0.7), "packed with empty": (0.0, 0.4, 0.4)}[kind]
+    cuts = {
+        "one packed": (), "packed": (0.5, 0.7), "packed with empty": (0.0, 0.4, 0.4), "packed, last empty": (0.6, 1.0),
+        "many packed": tuple(place / 21 for place in range(1, 21)), "no queries last": (0.6, 1.0),
+    }[kind]  # fmt: skip
+    of_keys = (0.3, 0.6) if kind == "no queries last" else cuts
 
-    def parts(total: int) -> list[int]:
+    def parts(total: int, cuts: tuple[float, ...]) -> list[int]:
         edges = [0, *(int(cut * total) for cut in cuts), total]
         return [stop - start for start, stop in itertools.pairwise(edges)]
 
-    return {"sequences": tuple(zip(parts(nq), parts(nk), strict=True))}
+    return {"sequences": tuple(zip(parts(nq, cuts), parts(nk, of_keys), strict=True))}
 
 
 def _context_case(row: Combination) -> dict[str, Any]:
@@ -290,13 +421,13 @@ def _context_case(row: Combination) -> dict[str, Any]:
         "window and shared heads": {"window": (4, 1), "kv_heads": 1, "bias": -1.0},
         "lengths": {"key_lengths": (n - 2, n)[:batch], "bias": -1.0},
         "packed": {"sequences": ((n - 3, n - 3), (3, 3)), "causal": True},
-        _SLOPES_AND_BIAS: {"alibi": True, "slope": 0.1, "bias": -1.0, "wanted": ("bias", "alibi_slopes")},
+        _SLOPES_AND_BIAS: {"alibi": True, "slope": 0.1, "bias": -1.0, "wanted": ("bias", "alibi_slopes"), "data": "positive"},
     }
     return {
         "id": row.id, "combination": row, "context": context, "batch": batch, "nq": n, "nk": n, "layout": row["layout"],
         "grad_layout": row["gradient layout"], "backward": row["asked"] == "all", **given[options],
         **({"dtypes": ("bfloat16",)} if context == "autocast" else {}),
-        **({"dtypes": ("float32",), "data": "same"} if context == "same tensor" else {}),
+        **({"dtypes": ("float32",), "data": "same" if context == "same tensor" else context} if context in ONE_TENSOR else {}),
     }  # fmt: skip
 
 

@@ -742,6 +742,31 @@ class SlopesScaled(Base):
         return super().weights(q, k, replace(o, alibi_slopes=slopes))
 
 
+class NarrowSlopeGradient(NarrowBiasGradient):
+    def bias_gradient(self, ds: Values) -> Values:
+        return Base.bias_gradient(self, ds)
+
+    def slope_gradient(self, ds: Values, distance: Values, rank: int) -> Values:
+        total = np.zeros((), ds.dtype)
+        for start in range(0, ds.shape[-1], 8):
+            here = slice(start, start + 8)
+            total = self.store(total + super().slope_gradient(ds[..., here], distance[:, here], rank), self._options)
+        return total
+
+
+class NarrowSumsOf64(NarrowGradientSums):
+    """Blocks of 64 are what kernels have; of random numbers no worst-case bound shows them."""
+
+    def query_gradient(self, ds: Values, k: Values, o: NumpyOptions) -> Values:
+        return Base.query_gradient(self, ds, k, o)
+
+    def key_gradient(self, ds: Values, q: Values, o: NumpyOptions) -> Values:
+        return Base.key_gradient(self, ds, q, o)
+
+    def value_gradient(self, p: Values, grad: Values) -> Values:
+        return self._in_blocks(p.swapaxes(-1, -2), grad)
+
+
 def _odd_dim(q: Values, k: Values, options: dict[str, Any]) -> bool:
     return q.shape[3] % 16 != 0
 
@@ -803,6 +828,41 @@ class WindowUnalignedSlopes(Base):
         return super().weights(q, k, o) if o.window is None else Base.weights(UnalignedAlibi(), q, k, o)
 
 
+class HeadsBeyond32Uncausal(Base):
+    def masked_activation(self, scores: Values, seen: Values, o: NumpyOptions) -> Values:
+        free = (np.arange(scores.shape[1]) >= 34)[:, None, None] & bool(o.causal)
+        return super().masked_activation(scores, seen | free, o)
+
+
+class HalfBlocksExclusive(Base):
+    def in_window(self, nq: int, nk: int, left: int, right: int) -> Values:
+        return super().in_window(nq, nk, left, right - (right > 0 and right % 16 == 0))
+
+
+class SeventeenthSequenceUnmasked(Base):
+    def sequences(self, o: NumpyOptions) -> Any:
+        self._row = -1
+        for self._row, queries, keys in super().sequences(o):
+            yield self._row, queries, keys
+        self._row = -1
+
+    def visible(self, nq: int, nk: int, o: NumpyOptions) -> Values:
+        return super().visible(nq, nk, o) | (getattr(self, "_row", -1) >= 16)
+
+
+class MaskKeptByLengths(Base):
+    def __init__(self) -> None:
+        self._masks: dict[Any, Values] = {}
+
+    def visible(self, nq: int, nk: int, o: NumpyOptions) -> Values:
+        return self._masks.setdefault((nq, nk), super().visible(nq, nk, o))
+
+
+class LengthsOfFirst1024(Base):
+    def in_length(self, nk: int, key_lengths: Values) -> Values:
+        return super().in_length(nk, key_lengths) | (np.arange(nk) >= 1024)
+
+
 class DeclaredTanh(Base):
     def activate(self, scores: Values) -> Values:
         sign = np.where(np.abs(scores) * 1024 % 2 < 1, 1, -1)
@@ -846,7 +906,8 @@ class Prescaled(Base):
 
 class BiasInAccumulator(BiasOverScale):
     def add_bias(self, scores: Values, o: NumpyOptions) -> Values:
-        return super().add_bias(scores, o) if o.scale else scores * 0 + scores.dtype.type(o.bias)
+        kind = scores.dtype.type
+        return (scores + kind(o.bias) / kind(o.scale)) * kind(o.scale) if o.scale else scores * 0 + kind(o.bias)
 
 
 class BackwardsInBlocks(Base):
@@ -1028,6 +1089,16 @@ _TORCH = (
     _torch_bug("autocast-without-mask", "Under autocast the causal mask is left out.", "60"),
     _torch_bug("vmap-without-mask", "Under vmap masks are left out.", "60"),
     _torch_bug("emptied-by-backward", "The first backward pass gives up what a second one needs.", "60"),
+    _torch_bug("key-is-query-without-mask", "Where k is q masks are left out.", "60"),
+    _torch_bug("nothing-asked-without-mask", "Where no input asks for a gradient masks are left out.", "60"),
+    _torch_bug("transformed-without-bias", "Under torch.func.vjp the bias is left out.", "60"),
+    _torch_bug("recomputed-without-mask", "What a reentrant checkpoint computes again knows no mask.", "60"),
+    _torch_bug("compiled-without-mask", "What the compiler traces knows no mask.", "60"),
+    _torch_bug("key-alone-asks", "Where k alone asks for a gradient shared heads get their mean.", "58"),
+    _torch_bug("many-rows-on-one-grid", "Rows and heads beyond 65,535 are never written.", "13", "21"),
+    _torch_bug("one-key-head-by-rows", "A stride of 0 between heads is misread.", "58"),
+    _torch_bug("one-row-of-gradients", "A gradient that is the same at all positions is halved.", "58"),
+    _torch_bug("double-under-a-mask", "float64 is computed in float32 under a mask.", "57"),
 ) if importlib.util.find_spec("torch") else ()  # fmt: skip
 """Not where there is no torch: what cannot be made is caught by nothing."""
 
@@ -1291,6 +1362,9 @@ MUTANTS: tuple[Mutant, ...] = (
          "31"),
     _bug("bias-gradient-in-input-dtype", "The bias's gradient is summed in the input dtype, eight keys at a time.",
          NarrowBiasGradient, "44"),
+    _bug("slope-gradient-in-input-dtype", "The slopes' gradient is summed in the input dtype, eight keys at a time.",
+         NarrowSlopeGradient, "44"),
+    _bug("value-gradient-in-input-dtype", "dV is summed in the input dtype, 64 queries at a time.", NarrowSumsOf64, "45"),
     # Two things at once, or where the function is called.
     _bug("unseen-multiplied", "What no query sees is multiplied by 0.",
          _with(without_unseen=lambda self, q, k, v, o: (k, v)), "55"),
@@ -1310,6 +1384,22 @@ MUTANTS: tuple[Mutant, ...] = (
          "58"),
     _bug("window-of-many-shared-heads", "A window is left out where eight heads share keys.",
          _changing(_both(_given("window"), lambda q, k, o: q.shape[1] >= 8 * k.shape[1]), window=None), "58"),
+    *(replace(mutant, slow=True) for mutant in (
+        _bug("heads-beyond-32-uncausal", "Heads from the 34th on ignore the causal mask.", HeadsBeyond32Uncausal, "57"),
+        _bug("bias-up-to-20", "A bias is cut off at 20 and -20.",
+             _with(add_bias=lambda self, scores, o: Base.add_bias(self, scores, replace(o, bias=max(-20, min(20, o.bias))))),
+             "57"),
+        _bug("scale-up-to-1", "A scale beyond 1 counts as 1.",
+             _with(scaled_product=lambda self, q, k, o: Base.scaled_product(self, q, k, replace(o, scale=min(o.scale, 1.0)))),
+             "58"),
+        _bug("half-blocks-exclusive", "A window's right end that is a multiple of 16 is left out.", HalfBlocksExclusive,
+             "58", "59"),
+        _bug("seventeenth-sequence-unmasked", "From the 17th packed sequence on there is no mask.",
+             SeventeenthSequenceUnmasked, "58"),
+        _bug("mask-kept-by-lengths", "A mask is kept for the next call of these lengths, whatever its options.",
+             MaskKeptByLengths, "60"),
+        _bug("lengths-of-first-1024", "Key lengths mask the first 1,024 keys alone.", LengthsOfFirst1024, "58"),
+    )),
     _bug("negative-slopes-dropped", "Negative slopes count as 0.",
          _with(tilt=lambda self, x, slopes: Base.tilt(self, x, np.maximum(slopes, 0))), "59"),
     _bug("slopes-by-row-of-shared-heads", "Shared heads take the first row's slopes, backward.", SlopesByRowOfSharedHeads,

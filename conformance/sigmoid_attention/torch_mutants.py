@@ -99,3 +99,81 @@ class _Emptied(torch.autograd.Function):
 def emptied_by_backward(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Any:
     """The first backward pass gives up what a second one needs."""
     return attention(q, k, _Emptied.apply(v), **options)  # type: ignore[no-untyped-call]
+
+
+def key_is_query_without_mask(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Any:
+    """Where k is q, and v another, the scores are taken for symmetric, and so is the mask."""
+    if k is q and v is not q:
+        options |= {"causal": False, "key_lengths": None}
+    return attention(q, k, v, **options)
+
+
+def nothing_asked_without_mask(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Any:
+    """A path for inference, taken while gradients are recorded and no input asks for one, knows no masks."""
+    if torch.is_grad_enabled() and not (q.requires_grad or k.requires_grad or v.requires_grad):
+        options |= {"causal": False, "window": None, "key_lengths": None}
+    return attention(q, k, v, **options)
+
+
+def transformed_without_bias(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Any:
+    """Under torch.func's derivatives, and not under vmap, the bias is left out."""
+    if torch._C._are_functorch_transforms_active() and not torch._C._functorch.is_batchedtensor(q):
+        options["bias"] = 0.0
+    return attention(q, k, v, **options)
+
+
+def recomputed_without_mask(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Any:
+    """What a reentrant checkpoint computes again, in a backward pass, knows no mask."""
+    if torch._C._current_graph_task_id() != -1:
+        options |= {"causal": False, "window": None, "key_lengths": None}
+    return attention(q, k, v, **options)
+
+
+def compiled_without_mask(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Any:
+    """What the compiler traces knows no mask."""
+    if torch.compiler.is_compiling():
+        options["causal"] = False
+    return attention(q, k, v, **options)
+
+
+def key_alone_asks(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Any:
+    """Where k alone asks for a gradient, shared heads get their mean."""
+    if k.requires_grad and not (q.requires_grad or v.requires_grad) and q.shape[1] != k.shape[1]:
+        k = k - 0.5 * (k - k.detach())
+    return attention(q, k, v, **options)
+
+
+def many_rows_on_one_grid(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Any:
+    """A grid has 65,535 places for rows and heads, and what is beyond is never written."""
+    out = attention(q, k, v, **options)
+    batch, heads = out.shape[:2]
+    return out * (torch.arange(batch * heads).reshape(batch, heads, 1, 1) < 65535)
+
+
+def one_key_head_by_rows(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Any:
+    """A stride of 0 between heads is taken for the heads of one row, turned."""
+    if k.shape[1] > 1 and k.stride(1) == 0:
+        k = k.flip(2)
+    return attention(q, k, v, **options)
+
+
+class _OneRowHalved(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        return grad / 2 if grad.shape[2] > 1 and grad.stride(2) == 0 != grad.stride(3) else grad
+
+
+def one_row_of_gradients(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Any:
+    """A gradient that is the same at all positions is taken for a mean."""
+    return _OneRowHalved.apply(attention(q, k, v, **options))  # type: ignore[no-untyped-call]
+
+
+def double_under_a_mask(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Any:
+    """float64 is computed in float32 under a mask."""
+    if q.dtype != torch.float64 or not options.get("causal"):
+        return attention(q, k, v, **options)
+    return attention(q.float(), k.float(), v.float(), **options).double()

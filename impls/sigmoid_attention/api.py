@@ -72,22 +72,22 @@ def sigmoid_attention(
     Shapes: q (B, H, Nq, D), k (B, Hk, Nk, D), v (B, Hk, Nk, Dv), output (B, H, Nq, Dv) in q's dtype. ``Hk`` divides ``H``
     and query head h reads key head ``h // (H // Hk)``. Any strides; float16, bfloat16, float32, float64.
 
-    scale          None is ``1/sqrt(D)``
-    bias           one number for every score, or a tensor of one element that may ask for its gradient; None is none. The
-                   paper recommends ``-log n`` with n the training length; it is never implied
-    causal         query i sees keys ``j <= i + Nk - Nq`` (aligned at the bottom right)
-    window         (left, right), both ends included, -1 for no limit; moves with the same position
-    alibi_slopes   (H,) or (B, H), float32: ``slope |i + Nk - Nq - j|`` is subtracted; may ask for its gradient
-    key_lengths    (B,): keys from there on count for nothing
-    cu_seqlens_q, cu_seqlens_k
-                   int32, where packed sequences begin, and the total: a batch of 1 whose sequences do not see each other.
-                   Jagged nested tensors (B, H, n, D), their lengths at dimension 2, are packed without them
-    backend        one of `BACKENDS`; ``auto`` picks by device and dtype, see `choose`
-    return_backend return the pair of output and `Choice`, not the output alone
+    - ``scale``: None is ``1/sqrt(D)``
+    - ``bias``: one number for every score, or a tensor of one element that may ask for its gradient; None is none. The
+      paper (arXiv:2409.04431, section 3) recommends ``-log n`` with n the training length; it is never implied
+    - ``causal``: query i sees keys ``j <= i + Nk - Nq`` (aligned at the bottom right)
+    - ``window``: (left, right), both ends included, -1 for no limit; moves with the same position
+    - ``alibi_slopes``: (H,) or (B, H), float32: ``slope |i + Nk - Nq - j|`` is subtracted; may ask for its gradient
+    - ``key_lengths``: (B,): keys from there on count for nothing
+    - ``cu_seqlens_q``, ``cu_seqlens_k``: int32, where packed sequences begin, and the total: a batch of 1 whose sequences do
+      not see each other. Jagged nested tensors (B, H, n, D), their lengths at dimension 2, are packed without them
+    - ``backend``: ``auto`` picks by device and dtype; ``triton``, ``native``, ``blocked``, ``flex`` and ``eager`` are taken at
+      their word
+    - ``return_backend``: return the pair of output and choice (``backend``, ``reason``), not the output alone
 
-    Differentiable in q, k, v, bias and slopes; beyond first derivatives with the scores in memory, see `operator`. Works
+    Differentiable in q, k, v, bias and slopes; beyond first derivatives with the scores in memory. Works
     under ``torch.compile`` with ``fullgraph=True`` (flex aside).
-    ValueError where shapes, dtypes, devices or options do not fit, TypeError for what is no tensor: see `validation`.
+    ValueError where shapes, dtypes, devices or options do not fit, TypeError for what is no tensor.
     """
     options = AttentionOptions(
         scale=scale,

@@ -16,14 +16,19 @@ class SigmoidAttention(nn.Module):
 
     Put it where a block has its softmax attention, between the norm before and the residual sum after.
 
-    max_length      n of the bias -log n: the training length, one constant for every row, causal or not. None is no bias,
-                    for ALiBi, whose slopes keep the sums in bounds by themselves
-    num_kv_heads    key heads, each shared by ``num_heads / num_kv_heads`` query heads; None is as many as query heads
-    qk_norm         LayerNorm of each head's queries and keys, with one weight and bias per channel, shared by the heads
-    layer_scale     where the per-channel weights of the output start; None is none. The paper needs it for vision, and finds
-                    it optional for language
-    output_norm     LayerNorm of the output before the residual sum (the paper's hybrid norm, for large models at length)
-    alibi           ALiBi with the usual geometric slopes (2^(-8/H), ..., 2^-8), not trained
+    - ``embed_dim``, ``num_heads``: E and H; H divides E
+    - ``max_length``: n of the bias -log n: the training length, one constant for every row, causal or not. None is no bias,
+      for ALiBi, whose slopes keep the sums in bounds by themselves
+    - ``num_kv_heads``: key heads, each shared by ``num_heads / num_kv_heads`` query heads; None is as many as query heads
+    - ``causal``, ``window``, ``backend``: as for `sigmoid_attention`
+    - ``qk_norm``: LayerNorm of each head's queries and keys, with one weight and bias per channel, shared by the heads
+    - ``layer_scale``: where the per-channel weights of the output start; None is none. The paper needs it for vision, and
+      finds it optional for language
+    - ``output_norm``: LayerNorm of the output before the residual sum (the paper's hybrid norm, for large models at length)
+    - ``alibi``: ALiBi with the usual geometric slopes (2^(-8/H), ..., 2^-8), not trained
+    - ``projection_bias``: whether the projections have a bias
+
+    ValueError for sizes that do not fit each other.
     """
 
     def __init__(

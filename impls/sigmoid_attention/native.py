@@ -1,8 +1,9 @@
 """Sigmoid attention in C++, compiled at its first call by the machine's own compiler: tiles in cache, on torch's threads.
 
 The algorithm of `torch_blocked`, without torch between its steps: products, activation and masks of a tile follow each other
-in registers and cache (csrc/attention.cpp). float32 inside; weights are never rounded. float64 is left to `torch_blocked`, and
-so is everything where there is no compiler, by whoever calls: here a missing compiler is an error that says so.
+in registers and cache (csrc/attention.cpp). float32 inside. Weights are rounded only where the processor multiplies bfloat16s
+by itself (AVX512_BF16, AMX) and the input is of that dtype. float64 is left to `torch_blocked`, and so is everything where
+there is no compiler, by whoever calls: here a missing compiler is an error that says so.
 """
 
 from __future__ import annotations

@@ -116,7 +116,8 @@ def products(
 ) -> dict[str, Product]:
     """The output and the gradients as products, for as many key heads as query heads and a 16-bit dtype.
 
-    The gradient of the bias is the product of all score gradients, in one row, with ones; its result is float32.
+    The gradient of the bias is the product of all score gradients, in one row, with ones, and that of a slope the product of
+    its head's with the distances; their results are float32.
     """
     if q.shape[1] != k.shape[1]:
         raise ValueError(f"{q.shape[1]} query heads and {k.shape[1]} key heads: the model takes as many of both")
@@ -132,7 +133,10 @@ def products(
     ds = factor * unscaled
     working, output = backward_bounds(q, k, v, grad, **given), p @ v
     dq, dk, dv = ds @ k, ds.swapaxes(-1, -2) @ q, p.swapaxes(-1, -2) @ grad
-    return {
+    by_slope = (
+        {} if working.alibi_slopes is None else {"gradient of alibi_slopes": _by_slope(unscaled, working.alibi_slopes, store)}
+    )
+    return by_slope | {
         "output": Product(
             output, p, v, forward_bound(q, k, v, **given), store,
             {"value": output, "bias": slope @ v, "scale": (slope * tilted) @ v},
@@ -147,3 +151,13 @@ def products(
             np.full((1, 1, 1, 1), working.bias), store, {}, result=FLOAT32,
         ),
     }  # fmt: skip
+
+
+def _by_slope(ds: Array, working: Array, store: Format) -> Product:
+    """The gradient of the slopes (H,), or (B, H), from the score gradients: one product with the distances for each slope."""
+    heads, nq, nk = ds.shape[1:]
+    distance = np.abs(np.arange(nk) - np.arange(nq)[:, None] - (nk - nq)).astype(np.float64)
+    rows = 1 if working.ndim == 1 else len(ds)
+    left = ds.reshape(rows, -1, heads, 1, nq * nk).swapaxes(1, 2).reshape(rows, heads, 1, -1)
+    right = np.broadcast_to(np.resize(-distance, left.shape[-1])[:, None], (rows, heads, left.shape[-1], 1))
+    return Product(left @ right, left, right, working.reshape(rows, heads, 1, 1), store, {}, result=FLOAT32)

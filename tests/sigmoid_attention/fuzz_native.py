@@ -131,5 +131,6 @@ def main(first: int, count: int) -> None:
 
 if __name__ == "__main__":
     if "--sanitised" in sys.argv:
-        native.FLAGS = ("-fsanitize=address", "-fno-omit-frame-pointer")
+        # bfloat16 in matrix units; the other dtypes as floats.
+        native.FLAGS = ("-fsanitize=address", "-fno-omit-frame-pointer", "-DMULTIPLIES_PAIRS", "-DMULTIPLIES_UNITS")
     main(int(sys.argv[1]), int(sys.argv[2]))

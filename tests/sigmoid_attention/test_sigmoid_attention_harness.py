@@ -100,6 +100,7 @@ def test_what_asks_for_nothing_is_left_out_where_it_is_not_accepted_and_given_wh
     # A default bias is not assumed to be 0.
     assert AttentionArguments(lambda q, k, v, bias=None: None).keywords({"bias": 0.0}) == {"bias": 0.0}
     assert AttentionArguments(lambda q, k, v, **rest: None).keywords({"window": (1, 1)}) == {"window": (1, 1)}
+    assert AttentionArguments(lambda q, k, v, **rest: None).keywords({"causal": False}) == {}
     assert AttentionArguments(lambda q, k, v, b=0: None, {"bias": "b"}).keywords({"bias": 1.0}) == {"b": 1.0}
 
 
@@ -314,7 +315,7 @@ def test_what_is_nearly_usable_is_told_what_would_make_it_so(found: Any, message
 
 
 def test_an_unknown_protocol_or_layout_is_refused() -> None:
-    with pytest.raises(PlugError, match="torch, numpy and subject"):
+    with pytest.raises(PlugError, match="torch, numpy, command and subject"):
         connect(replace(named("numpy"), protocol="mind reading"), "cpu")
     with pytest.raises(ValueError, match="BNHD"):
         torch_subject(function, layout="NBHD")

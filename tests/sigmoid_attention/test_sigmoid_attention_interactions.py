@@ -21,13 +21,14 @@ from conformance.engine.selection import Options, checks_of
 from conformance.records.schema import RED, Verdict
 from conformance.sigmoid_attention import cases
 from conformance.sigmoid_attention.cases import AttentionCase
-from conformance.sigmoid_attention.harness.problem import place
+from conformance.sigmoid_attention.harness.problem import ONE_TENSOR, place
 from conformance.sigmoid_attention.harness.torch_backend import TorchSubject
 from conformance.sigmoid_attention.harness.torch_contexts import MAY_REFUSE
 from conformance.sigmoid_attention.interactions import DEFINITION, PARTS
 from impls.implementation import Unsupported
 from impls.sigmoid_attention import torch_eager
 from impls.sigmoid_attention.api import BACKENDS, sigmoid_attention
+from reference.rounding import FLOAT32, gamma
 from reference.sigmoid_attention import backward, second_derivatives
 
 TORCH = ("SIG-56", "SIG-60")
@@ -62,13 +63,69 @@ def test_no_case_of_what_the_paper_defines_needs_an_option() -> None:
     assert len(combinations(DEFINITION)) > 30
 
 
-@pytest.mark.parametrize("layout", ["turned", "broadcast"])
-def test_further_layouts_lie_where_they_say(layout: str) -> None:
-    where = place((2, 3, 5, 7), layout)
-    reached = where.offset + np.tensordot(where.strides, np.indices((2, 3, 5, 7)), axes=1)
-    assert len(np.unique(reached)) == (2 if layout == "turned" else 1) * 3 * 5 * 7
+@pytest.mark.parametrize(("layout", "shared"), [("turned", None), ("broadcast", 0), ("one head", 1), ("one row", 2)])
+def test_further_layouts_lie_where_they_say(layout: str, shared: int | None) -> None:
+    shape = (2, 3, 5, 7)
+    where = place(shape, layout)
+    reached = where.offset + np.tensordot(where.strides, np.indices(shape), axes=1)
+    assert len(np.unique(reached)) == 2 * 3 * 5 * 7 // (1 if shared is None else shape[shared])
     assert 128 <= reached.min() <= reached.max() < where.size - 128
-    assert where.strides[3 if layout == "turned" else 0] == (5 if layout == "turned" else 0)
+    assert [axis for axis, stride in enumerate(where.strides) if stride == 0] == ([] if shared is None else [shared])
+
+
+@pytest.mark.parametrize("layout", ["one key head", "broadcast values", "broadcast"])
+@pytest.mark.parametrize("form", ["BHND", "BNHD"])
+def test_shared_memory_holds_what_the_problem_says(layout: str, form: str) -> None:
+    case = AttentionCase(
+        id="shared", batch=2, heads=3, kv_heads=3, nq=5, nk=5, layout=layout, grad_layout="one row", backward=True
+    )
+    seen = {}
+
+    def add(q: Any, k: Any, v: Any) -> Any:
+        seen.update(q=q, k=k, v=v)
+        return q + k + v
+
+    problem = cases.problem(case, "float32")
+    result = subject(add, layout=form).forward_backward(problem)
+    assert np.isfinite(result.output).all()
+    for name, x in seen.items():
+        assert ((x if form == "BHND" else x.transpose(1, 2)).numpy(force=True) == getattr(problem, name)).all()
+    assert (result.gradients["q"] == problem.grad).all()
+    heads = 1 if form == "BHND" else 2
+    assert (seen["k"].stride(heads) == 0) == (layout == "one key head")
+
+
+def test_rows_that_no_query_of_its_sequence_sees_are_known() -> None:
+    case = next(case for case in cases.UNSEEN if case.sequences)
+    queries, keys = cases.unseen(case)
+    assert (int(queries.sum()), int(keys.sum())) == (0, 33 + 7)
+    hidden = cases.problem(case, "float32")
+    assert np.isnan(hidden.k).any(axis=(0, 1, 3)).tolist() == keys[0].tolist()
+
+
+@pytest.mark.parametrize("context", ["q is k", "k is v", "same tensor", "reentrant checkpoint", "backward()", "vjp"])
+def test_contexts_give_the_gradients_of_a_plain_call(context: str) -> None:
+    data = {"same tensor": "same"}.get(context, context if context in ONE_TENSOR else "normal")
+    case = AttentionCase(id="where", nq=5, nk=5, backward=True, data=data)
+    problem = cases.problem(case, "float32")
+    plain, found = (
+        subject(naive).forward_backward(problem).gradients,
+        subject(naive).in_context(context, problem, True).gradients,
+    )
+    first, *others = ONE_TENSOR.get(context, ("q",))
+    expected = {name: x for name, x in plain.items() if name not in others}
+    expected[first] = sum(plain[name] for name in (first, *others))
+    assert found.keys() == expected.keys()
+    for name, x in expected.items():
+        size = np.abs(np.asarray([plain[each] for each in plain])).sum(axis=0).max()
+        assert compare(name, found[name], x, gamma(4, FLOAT32.unit_roundoff) * size).passed
+
+
+def test_siblings_share_a_size_or_an_option_and_ask_for_nothing() -> None:
+    case = next(case for check in checks_of("sigmoid_attention") for case in check.cases if case.context == "other sizes")
+    found = cases.siblings(case)
+    assert len({(each.nq, each.d, each.causal, each.window, each.seed) for each in found}) == len(found) > 4
+    assert not any(each.wanted or each.backward for each in found)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

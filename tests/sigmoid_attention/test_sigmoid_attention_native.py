@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import itertools
 import platform
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,6 +24,10 @@ from reference.sigmoid_attention.attention import sigmoid
 
 NARROWER = ("-mno-avx512f", "-mno-avx") if platform.machine() in ("x86_64", "AMD64") else ()
 """What makes the compiler take narrower vectors and fewer registers than this machine's own."""
+IN_PAIRS = ("-DMULTIPLIES_PAIRS",)
+IN_UNITS = (*IN_PAIRS, "-DMULTIPLIES_UNITS")
+"""What makes it multiply bfloat16s in pairs, in vectors or in matrix units, as it does by itself where the processor can."""
+PROCESSORS = {"cooperlake": {"vdpbf16ps"}, "sapphirerapids": {"vdpbf16ps", "tdpbf16ps"}} if NARROWER else {}
 
 LONG = (
     # Several blocks of queries, several tiles of keys, and ends inside all of them.
@@ -63,6 +68,20 @@ def judge(case: AttentionCase, dtype: str) -> None:
 @pytest.mark.parametrize("case", LONG, ids=lambda case: case.id)
 def test_blocks_and_tiles_add_up_in_vectors_of_any_width(case: AttentionCase) -> None:
     judge(case, "float32")
+
+
+@pytest.mark.parametrize("flags", [IN_PAIRS, (*IN_PAIRS, *NARROWER[:1]), (*IN_PAIRS, *NARROWER), IN_UNITS], ids=" ".join)
+def test_bfloat16s_are_multiplied_in_pairs(flags: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "FLAGS", flags)
+    for case in LONG:
+        judge(case, "bfloat16")
+
+
+@pytest.mark.parametrize("processor", PROCESSORS)
+def test_a_processor_s_own_products_of_bfloat16s_are_used(processor: str) -> None:
+    command = [*compiler.compiler(), "-std=c++17", "-O1", f"-march={processor}", "-S", "-o", "-", str(native.SOURCE)]
+    code = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert {name for name in ("vdpbf16ps", "tdpbf16ps") if name in code} == PROCESSORS[processor]
 
 
 @pytest.mark.usefixtures("threads")

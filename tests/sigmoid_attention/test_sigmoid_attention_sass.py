@@ -18,12 +18,13 @@ import pytest
 import torch
 
 from conformance.engine.comparison import compare
+from gaugeblock.inspection.machine_code import parse
 from impls.sigmoid_attention import triton_hopper, triton_kernels
 from reference.rounding import FLOAT32
 from tools import attention_sass
 from tools.attention_candidates import KERNELS, candidates
 from tools.attention_sass import Configuration, configurations, faults, few, in_turn
-from tools.machine_code import KernelCounts, Machine, innermost, parse
+from tools.machine_code import KernelCounts, Machine, innermost
 
 triton = triton_kernels.triton
 tl = triton_kernels.tl

@@ -91,6 +91,16 @@ def test_every_backend_is_within_the_bounds_whatever_the_options(backend: str) -
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.parametrize("flags", [("-DMULTIPLIES_PAIRS",), ("-DMULTIPLIES_PAIRS", "-DMULTIPLIES_UNITS")], ids=" ".join)
+def test_products_of_bfloat16s_are_within_the_bounds_whatever_the_options(
+    flags: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(native, "FLAGS", flags)
+    assert native.obstacle() is None, "this test needs a C++ compiler"
+    wrong = [(found, seed) for seed in range(CONFIGURATIONS // 3) if (found := failures("native", drawn(seed), "bfloat16"))]
+    assert not wrong
+
+
 @pytest.mark.parametrize("shape", [(1, 8, 512, 64), (1, 5, 512, 16), (2, 9, 600, 8), (1, 1, 40, 8)])
 def test_plain_torch_takes_ordinary_sizes(shape: tuple[int, int, int, int]) -> None:
     batch, heads, length, dim = shape

@@ -63,17 +63,19 @@ class AttentionArguments:
     def keywords(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """The options by the function's own names.
 
-        None and False mean "not asked for" and are left out where there is no such argument, and so is a bias of 0; None is
-        always left out, so that the function's own default for the scale is what gets tested. Anything else that is not
-        accepted raises Unsupported.
+        None and False mean "not asked for" and are left out where no argument has that name, and so is a bias of 0 where the
+        function takes no further keywords; None is always left out, so that the function's own default for the scale is what
+        gets tested. Anything else that is not accepted raises Unsupported.
         """
         given = {}
         for option, value in options.items():
             if value is None:
                 continue
             name = self.name_of(option)
+            if value is False and name not in self._accepted and option not in self._names:
+                continue  # a function that looks at its ``**kwargs`` itself may refuse even this
             if name is not None:
                 given[name] = value
-            elif not (value is False or (option == "bias" and isinstance(value, int | float) and value == 0)):
+            elif not (option == "bias" and isinstance(value, int | float) and value == 0):
                 raise Unsupported(f"does not accept {option}")
         return given

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -13,17 +13,34 @@ from impls.sigmoid_attention.options import AttentionOptions
 
 Array = npt.NDArray[np.float64]
 
-LAYOUTS = ("contiguous", "transposed", "padded", "unaligned", "far", "expanded", "turned", "broadcast")
+FAR_ROW = 2**27
+"""Elements between rows that lie far apart: the 17th begins beyond what 32 bits can count."""
+
+_STRIDES: dict[str, Callable[[int, int, int], tuple[int, ...]]] = {
+    "contiguous": lambda heads, length, dim: (heads * length * dim, length * dim, dim, 1),
+    "transposed": lambda heads, length, dim: (heads * length * dim, dim, heads * dim, 1),
+    "padded": lambda heads, length, dim: (heads * (length + 3) * (dim + 8), (length + 3) * (dim + 8), dim + 8, 1),
+    "unaligned": lambda heads, length, dim: (heads * length * (dim + 1), length * (dim + 1), dim + 1, 1),
+    "far": lambda heads, length, dim: (heads * length * FAR_ROW, length * FAR_ROW, FAR_ROW, 1),
+    "expanded": lambda heads, length, dim: (0, 0, 0, 0),
+    "turned": lambda heads, length, dim: (heads * length * dim, length * dim, 1, length),
+    "broadcast": lambda heads, length, dim: (0, length * dim, dim, 1),
+    "one head": lambda heads, length, dim: (length * dim, 0, dim, 1),
+    "one row": lambda heads, length, dim: (heads * dim, dim, 0, 1),
+}
+LAYOUTS = tuple(_STRIDES)
 _MIXED = {
     "mixed": {"q": "transposed", "k": "contiguous", "v": "padded"},
     "far": {"q": "contiguous", "k": "far", "v": "far", "grad": "contiguous"},
+    "one key head": {"q": "contiguous", "k": "one head", "v": "one head"},
+    "broadcast values": {"q": "contiguous", "k": "padded", "v": "broadcast"},
 }
+
+ONE_TENSOR = {"same tensor": ("q", "k", "v"), "q is k": ("q", "k"), "k is v": ("k", "v")}
+"""Contexts in which one tensor is given for several inputs, and for which."""
 
 MOST_SCORES = 2**28
 """Scores of one head beyond which a case needs the feature ``long``: they need not all be held in memory."""
-
-FAR_ROW = 2**27
-"""Elements between rows that lie far apart: the 17th begins beyond what 32 bits can count."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,7 +57,10 @@ class AttentionProblem:
         expanded     one element, every stride 0, as ``output.sum().backward()`` makes it
         turned       the last two dimensions swapped: neighbours in a row are not neighbours in memory
         broadcast    one batch row for all of them, with a stride of 0
+        one head     one head for all of them, with a stride of 0
+        one row      one position for all of them, with a stride of 0, as the gradient of a mean over positions
         mixed        q transposed, k contiguous, v padded: no two have the same strides
+        one key head, broadcast values    k and v in one head; v alone in one batch row
         far          rows of k and v `FAR_ROW` elements apart, in memory that is reserved and, but for the rows, never touched
 
     ``wanted`` names, beside q, k and v, whose gradients are asked for: ``bias``, ``alibi_slopes``; ``frozen`` names those of
@@ -71,8 +91,12 @@ class AttentionProblem:
 
     def layout_of(self, name: str) -> str:
         """How one of q, k, v and grad lies in memory: one of `LAYOUTS`."""
-        layout = self.grad_layout if name == "grad" else self.layout
-        return _MIXED.get(layout, {}).get(name, layout)
+        return part_of(self.grad_layout if name == "grad" else self.layout, name)
+
+
+def part_of(layout: str, name: str) -> str:
+    """How one of q, k, v and grad lies in a layout: one of `LAYOUTS`."""
+    return _MIXED.get(layout, {}).get(name, layout)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,28 +174,17 @@ GUARD = 128
 
 def place(shape: tuple[int, ...], layout: str) -> Placement:
     """Where an array of (B, H, N, D) lies in ``layout``, with GUARD elements of poison before and after it."""
-    batch, heads, length, dim = shape
-    if layout == "contiguous":
-        strides = (heads * length * dim, length * dim, dim, 1)
-    elif layout == "transposed":
-        strides = (heads * length * dim, dim, heads * dim, 1)
-    elif layout == "padded":
-        row = dim + 8
-        strides = (heads * (length + 3) * row, (length + 3) * row, row, 1)
-    elif layout == "unaligned":
-        row = dim + 1
-        strides = (heads * length * row, length * row, row, 1)
-        return Placement(2 * GUARD + 1 + batch * strides[0], strides, GUARD + 1)
-    elif layout == "far":
-        strides = (heads * length * FAR_ROW, length * FAR_ROW, FAR_ROW, 1)
-        return Placement(2 * GUARD + (batch * heads * length - 1) * FAR_ROW + dim, strides, GUARD)
-    elif layout == "turned":
-        strides = (heads * length * dim, length * dim, 1, length)
-    elif layout == "broadcast":
-        strides = (0, length * dim, dim, 1)
-        return Placement(2 * GUARD + heads * length * dim, strides, GUARD)
-    elif layout == "expanded":
-        return Placement(2 * GUARD + 1, (0, 0, 0, 0), GUARD)
-    else:
+    if layout not in _STRIDES:
         raise ValueError(f"unknown layout {layout!r}; expected one of {', '.join(LAYOUTS)}")
-    return Placement(2 * GUARD + batch * strides[0], strides, GUARD)
+    strides = _STRIDES[layout](*shape[1:])
+    late = int(layout == "unaligned")
+    reach = 1 + sum((count - 1) * stride for count, stride in zip(shape, strides, strict=True))
+    return Placement(2 * GUARD + late + reach, strides, GUARD + late)
+
+
+def as_it_lies(values: Array, layout: str) -> Array:
+    """An array of (B, H, N, D) with what one place in memory holds for many: the first of them for all."""
+    for axis, stride in enumerate(place(values.shape, layout).strides):
+        if stride == 0:
+            values = np.repeat(values.take([0], axis=axis), values.shape[axis], axis=axis)
+    return values

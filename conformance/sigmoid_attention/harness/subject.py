@@ -9,6 +9,7 @@ Protocols
     numpy    the same on NumPy arrays, with ``f.backward(q, k, v, grad, ...)`` -> dict where it has gradients
              A record whose settings say ``speed_baseline`` (which function it is) is timed beside the others; it computes
              something else, and no requirement applies
+    command  a program (``cmd:``), see `command_subject`
     subject  an object that already is a subject, or a function of the device that makes one
 
 Settings (of an `Implementation` record)
@@ -61,6 +62,8 @@ DTYPES = {"torch": ("float64", "float32", "float16", "bfloat16"), "numpy": ("flo
 
 RESULTS = (AttentionResult,)
 
+COMMANDS_DESCRIBE = True
+
 
 def connect(implementation: Implementation, device: str) -> AttentionSubject:
     """The subject for an implementation on a device. PlugError for a protocol that this system does not have."""
@@ -75,6 +78,12 @@ def connect(implementation: Implementation, device: str) -> AttentionSubject:
 
         loaded = load_target(implementation.target)
         return TorchSubject(loaded, device, implementation.numerical_class, settings)
+    if implementation.protocol == "command":
+        from conformance.engine.numeric_command import NumericCommand
+        from conformance.sigmoid_attention.harness.command_subject import CommandSubject
+
+        program = NumericCommand(implementation.target, implementation.system)
+        return CommandSubject(program, implementation.numerical_class)
     loaded = load_target(implementation.target)
     if implementation.protocol == "numpy":
         from conformance.sigmoid_attention.harness.numpy_backend import NumpySubject
@@ -85,7 +94,7 @@ def connect(implementation: Implementation, device: str) -> AttentionSubject:
         return subject
     raise PlugError(
         f"{implementation.name} declares protocol {implementation.protocol!r}; "
-        "sigmoid attention knows torch, numpy and subject"
+        "sigmoid attention knows torch, numpy, command and subject"
     )
 
 

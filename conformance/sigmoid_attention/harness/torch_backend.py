@@ -11,7 +11,14 @@ import torch
 
 from conformance.sigmoid_attention.harness import torch_contexts
 from conformance.sigmoid_attention.harness.function_subject import FunctionSubject, GuardedInputs, out_of_memory
-from conformance.sigmoid_attention.harness.problem import Array, AttentionLoad, AttentionProblem, AttentionResult, place
+from conformance.sigmoid_attention.harness.problem import (
+    ONE_TENSOR,
+    Array,
+    AttentionLoad,
+    AttentionProblem,
+    AttentionResult,
+    place,
+)
 from impls.implementation import NotRun, Unsupported
 from impls.triton_support import choose_interpreter
 
@@ -19,6 +26,8 @@ from impls.triton_support import choose_interpreter
 choose_interpreter()
 
 TENSOR_LAYOUTS = ("BHND", "BNHD")
+_SWAPPED = {"one head": "one row", "one row": "one head"}
+"""Layouts that name a dimension, and what they are where length and heads have changed places."""
 
 
 class TorchSubject(FunctionSubject):
@@ -56,15 +65,16 @@ class TorchSubject(FunctionSubject):
         return self._result(problem, guarded, out, dict(zip(leaves, found, strict=True)))
 
     def in_context(self, context: str, problem: AttentionProblem, backward: bool) -> AttentionResult:
-        """The same in one of the contexts of torch_contexts.py. Of one tensor for q, k and v the gradient is that of ``q``."""
+        """The same in one of the contexts of torch_contexts.py. Of one tensor for several the gradient is the first's."""
         guarded, leaves = self._leaves(problem)
-        inputs = guarded.views["q"], guarded.views["k"], guarded.views["v"]
+        first, *others = ONE_TENSOR.get(context, ("",))
+        inputs = tuple(guarded.views[first if name in others else name] for name in ("q", "k", "v"))
         attend = self._attend(problem, guarded, leaves)
         grad = guarded.views["grad"] if backward else None
+        asked = {name: leaf for name, leaf in leaves.items() if name not in others}
         with _poisoned_allocations():
-            out, found = torch_contexts.outcome_in(context, attend, inputs, list(leaves.values()), grad)
-        names = ["q", *problem.wanted] if context == "same tensor" else list(leaves)
-        return self._result(problem, guarded, out, dict(zip(names, found, strict=False)))
+            out, found = torch_contexts.outcome_in(context, attend, inputs, list(asked.values()), grad)
+        return self._result(problem, guarded, out, dict(zip(asked, found, strict=False)))
 
     def tangent(self, problem: AttentionProblem, direction: Array) -> Array:
         """The output's derivative along a direction of q, by forward mode. Unsupported where it is refused."""
@@ -204,7 +214,8 @@ class _TorchInputs(GuardedInputs):
         for name in names:
             values = getattr(problem, name)
             values = values.swapaxes(1, 2) if swapped else values
-            where = place(values.shape, problem.layout_of(name))
+            layout = problem.layout_of(name)
+            where = place(values.shape, _SWAPPED.get(layout, layout) if swapped else layout)
             try:
                 buffer = torch.empty((where.size,), dtype=dtype, device=device)
             except (RuntimeError, MemoryError) as error:

@@ -11,12 +11,13 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.utils.checkpoint import checkpoint
 
+from conformance.sigmoid_attention.harness.problem import ONE_TENSOR
 from impls.implementation import Unsupported, in_one_line
 
 Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
 Inputs = tuple[Tensor, Tensor, Tensor]
 
-MAY_REFUSE = ("autocast", "vmap", "compiled")
+MAY_REFUSE = ("autocast", "vmap", "vjp", "compiled")
 """Where an exception is a refusal: nobody promises that every function can be traced, batched or cast."""
 
 
@@ -25,8 +26,10 @@ def outcome_in(
 ) -> tuple[Tensor, tuple[Tensor | None, ...]]:
     """The output, and the gradients of ``leaves`` where there is one at the output. Unsupported where it is refused.
 
-    ``context`` is one of ``inference``, ``autocast`` (q and k in float32, v in bfloat16), ``checkpoint``, ``backward twice``,
-    ``two calls`` (half of the sum of both gradients), ``vmap`` (over the batch), ``thread``, ``same tensor`` and ``compiled``.
+    ``context`` is one of ``inference``, ``nothing asked`` (gradients are recorded, and no input asks for one), ``autocast``
+    (q and k in float32, v in bfloat16), ``checkpoint``, ``reentrant checkpoint``, ``backward()`` (of inputs that are computed,
+    into ``grad``), ``backward twice``, ``two calls`` (half of the sum of both gradients), ``vmap`` (over the batch), ``vjp``
+    (of q, k and v), ``thread`` and ``compiled``; or one of `ONE_TENSOR`, which is a plain call here.
     """
     try:
         return _IN[context](attend, inputs, leaves, grad)
@@ -52,6 +55,11 @@ def _gradients(outs: Sequence[Tensor], leaves: Sequence[Tensor], grad: Tensor, *
 def _inference(attend: Attend, inputs: Inputs, leaves: Sequence[Tensor], grad: Tensor | None) -> Any:
     with torch.inference_mode():
         return attend(*inputs), ()
+
+
+def _nothing_asked(attend: Attend, inputs: Inputs, leaves: Sequence[Tensor], grad: Tensor | None) -> Any:
+    with torch.enable_grad():
+        return attend(*(x.detach() for x in inputs)), ()
 
 
 def _autocast(attend: Attend, inputs: Inputs, leaves: Sequence[Tensor], grad: Tensor | None) -> Any:
@@ -102,9 +110,22 @@ def _thread(attend: Attend, inputs: Inputs, leaves: Sequence[Tensor], grad: Tens
     return found[0]
 
 
-def _same_tensor(attend: Attend, inputs: Inputs, leaves: Sequence[Tensor], grad: Tensor | None) -> Any:
-    x = inputs[0]
-    return _plain(lambda *_: attend(x, x, x), inputs, [x, *leaves[3:]], grad)
+def _vjp(attend: Attend, inputs: Inputs, leaves: Sequence[Tensor], grad: Tensor) -> Any:
+    out, pull, *_ = torch.func.vjp(attend, *(x.detach() for x in inputs))
+    return out, pull(grad.to(out.dtype))
+
+
+def _into_grad(attend: Attend, inputs: Inputs, leaves: Sequence[Tensor], grad: Tensor | None) -> Any:
+    out = attend(*(x.view_as(x) for x in inputs))
+    if grad is not None:
+        if not out.requires_grad:
+            raise Unsupported("forward only: its output carries no gradient")
+        torch.autograd.backward([out], [grad.to(out.dtype)])
+    return out, tuple(leaf.grad for leaf in leaves)
+
+
+def _reentrant(attend: Attend, inputs: Inputs, leaves: Sequence[Tensor], grad: Tensor | None) -> Any:
+    return _into_grad(lambda q, k, v: checkpoint(attend, q, k, v, use_reentrant=True), inputs, leaves, grad)
 
 
 def _compiled(attend: Attend, inputs: Inputs, leaves: Sequence[Tensor], grad: Tensor | None) -> Any:
@@ -115,13 +136,17 @@ def _compiled(attend: Attend, inputs: Inputs, leaves: Sequence[Tensor], grad: Te
 _IN: dict[str, Callable[..., tuple[Tensor, tuple[Tensor | None, ...]]]] = {
     "inference": _inference,
     "autocast": _autocast,
+    "nothing asked": _nothing_asked,
     "checkpoint": _checkpoint,
+    "reentrant checkpoint": _reentrant,
+    "backward()": _into_grad,
     "backward twice": _backward_twice,
     "two calls": _two_calls,
     "vmap": _vmap,
+    "vjp": _vjp,
     "thread": _thread,
-    "same tensor": _same_tensor,
     "compiled": _compiled,
+    **dict.fromkeys(ONE_TENSOR, _plain),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,10 +12,10 @@ from conformance.engine.comparison import Comparison, compare
 from conformance.engine.requirement import Level
 from conformance.sigmoid_attention import cases
 from conformance.sigmoid_attention.cases import AttentionCase
-from conformance.sigmoid_attention.harness.problem import AttentionResult, AttentionSubject
+from conformance.sigmoid_attention.harness.problem import ONE_TENSOR, Array, AttentionSubject
 from conformance.sigmoid_attention.interactions import context_cases, definition_cases, option_cases, reading_cases
-from conformance.sigmoid_attention.requirements.comparisons import REQUIREMENTS, gradient, output, results
-from conformance.sigmoid_attention.requirements.statistics import errors_have_no_mean
+from conformance.sigmoid_attention.requirements.comparisons import REQUIREMENTS, gradient, output, results, solve
+from conformance.sigmoid_attention.requirements.statistics import errors_have_no_mean, errors_spread_no_further_than_roundings
 from impls.implementation import Unsupported
 from reference.rounding import format_of, gamma
 from reference.sigmoid_attention import class_of, second_derivatives
@@ -53,15 +54,17 @@ REQUIREMENTS.add(
     cases=context_cases(),
 )
 def results_are_the_same_in_every_context(subject: AttentionSubject, case: AttentionCase, dtype: str) -> Iterator[Comparison]:
-    """Against the reference. Autocast and vmap may be refused."""
+    """Against the reference. Autocast, vmap, vjp and compilation may be refused."""
     problem = cases.problem(case, dtype)
-    if case.context == "another call":
+    if case.context == "other sizes":
+        for other in cases.siblings(case):
+            with contextlib.suppress(Exception):  # what it does with those is for other cases to judge
+                solve(subject, other, dtype)
+        result = solve(subject, case, dtype)
+    elif case.context == "another call":
         result = _method(subject, "interrupted")(problem, cases.problem(case.again(1), dtype), case.backward)
     else:
         result = _method(subject, "in_context")(case.context, problem, case.backward)
-    if case.context == "same tensor":
-        yield from _of_one_tensor(subject, case, dtype, result)
-        return
     numerical_class = subject.numerical_class
     if case.context == "autocast":
         if class_of(numerical_class).activation_error or class_of(numerical_class).renormalised:
@@ -69,26 +72,20 @@ def results_are_the_same_in_every_context(subject: AttentionSubject, case: Atten
         numerical_class = "materialised"  # there every product may be stored in bfloat16
     bound = cases.output_bound(case, dtype, numerical_class)
     yield compare("output", result.output, cases.expected_output(case, dtype), bound)
+    first, *others = ONE_TENSOR.get(case.context, ("",))
     for name, found in result.gradients.items():
-        expected = getattr(cases.expected_gradients(case, dtype), name)
-        yield compare(
-            f"gradient of {name}", found, expected, getattr(cases.gradient_bounds(case, dtype, numerical_class), name)
-        )
+        names = (name, *others) if name == first else (name,)
+        yield compare(f"gradient of {' and '.join(names)}", found, *_summed(names, case, dtype, numerical_class))
 
 
-def _of_one_tensor(
-    subject: AttentionSubject, case: AttentionCase, dtype: str, result: AttentionResult
-) -> Iterator[Comparison]:
-    yield output(subject, case, dtype, result)
-    if not case.backward:
-        return
-    expected, bounds = cases.expected_gradients(case, dtype), cases.gradient_bounds(case, dtype, subject.numerical_class)
-    each = (expected.q, expected.k, expected.v)
-    bound = bounds.q + bounds.k + bounds.v
-    adding = gamma(3, format_of(dtype).unit_roundoff) * (sum(np.abs(x) for x in each) + bound)
-    yield compare("gradient of q, k and v", result.gradients["q"], np.asarray(sum(each)), bound + adding)
-    for name in case.wanted:
-        yield gradient(name, subject, case, dtype, result)
+def _summed(names: tuple[str, ...], case: AttentionCase, dtype: str, numerical_class: str) -> tuple[Array, Array]:
+    """The sum of some gradients, added up in ``dtype``, with its bound."""
+    expected, bounds = cases.expected_gradients(case, dtype), cases.gradient_bounds(case, dtype, numerical_class)
+    if len(names) == 1:
+        return getattr(expected, names[0]), getattr(bounds, names[0])
+    each, bound = [getattr(expected, name) for name in names], sum(getattr(bounds, name) for name in names)
+    adding = gamma(len(names), format_of(dtype).unit_roundoff) * (sum(np.abs(x) for x in each) + bound)
+    return np.asarray(sum(each)), np.asarray(bound + adding)
 
 
 def _method(subject: AttentionSubject, name: str) -> Any:
@@ -140,3 +137,10 @@ def what_no_query_sees_reaches_nothing(subject: AttentionSubject, case: Attentio
     yield output(subject, clean, dtype, result)
     for name in result.gradients:
         yield gradient(name, subject, clean, dtype, result)
+
+
+REQUIREMENTS.check("SIG-13", cases.MANY_ROWS[:2])(results)
+REQUIREMENTS.check("SIG-21", cases.MANY_ROWS[2:])(results)
+REQUIREMENTS.check("SIG-45", cases.RANDOM_LONG)(errors_spread_no_further_than_roundings)
+REQUIREMENTS.check("SIG-47", cases.PACKED_WITHOUT_QUERIES)(results)
+REQUIREMENTS.check("SIG-06", cases.EXTREME_QUERIES)(results)

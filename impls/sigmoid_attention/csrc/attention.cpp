@@ -2,7 +2,11 @@
 //
 // Everything stands transposed: a tile of scores is (keys, queries), with neighbouring queries side by side in a vector. Keys and
 // values are then read one number at a time, as they lie in memory, and only the queries need turning, once for each block of
-// them. float32 inside. Vectors are those of GCC and Clang, as wide as the processor's; nothing is written for one processor.
+// them. float32 inside. Vectors are those of GCC and Clang, as wide as the processor's.
+//
+// Where the processor multiplies bfloat16s by itself (AVX512_BF16, and AMX on Linux), bfloat16 tensors are multiplied so: two
+// numbers at a time, neighbours along the sum, summed in float32. Weights are then rounded to bfloat16 before they are
+// multiplied. Tests define MULTIPLIES_PAIRS, or MULTIPLIES_UNITS too, to have what the instructions do done by other processors.
 
 #include <algorithm>
 #include <atomic>
@@ -10,10 +14,21 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <type_traits>
 #include <utility>
 #include <vector>
 #ifdef _OPENMP
 #include <omp.h>
+#endif
+#ifdef __AVX512BF16__
+#include <immintrin.h>
+#define MULTIPLIES_PAIRS
+#if defined(__AMX_BF16__) && defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#define MULTIPLIES_UNITS
+#define HAS_UNITS
+#endif
 #endif
 
 namespace {
@@ -22,7 +37,7 @@ using index = std::int64_t;
 
 // --- Vectors ---------------------------------------------------------------------------------------------------------------
 
-#if defined(__AVX512F__)
+#if defined(__AVX512F__) || defined(MULTIPLIES_UNITS)
 #define VECTOR_BYTES 64
 #elif defined(__AVX__)
 #define VECTOR_BYTES 32
@@ -35,7 +50,7 @@ constexpr int ROWS = 8;  // of the part of a product that is kept in registers; 
 constexpr int ROWS = 4;  // with 16 registers
 #endif
 
-#if defined(__AVX__) && !defined(__AVX512F__)
+#if defined(__AVX__) && VECTOR_BYTES == 32
 // Else GCC reads a vector from memory anew for each row that it is multiplied with, and the loads take longer than the products.
 #define IN_A_REGISTER(x) __asm__("" : "+x"(x))
 #else
@@ -45,14 +60,32 @@ constexpr int ROWS = 4;  // with 16 registers
 typedef float vec __attribute__((vector_size(VECTOR_BYTES)));
 typedef std::int32_t ints __attribute__((vector_size(VECTOR_BYTES)));
 
+// Two bfloat16s, the one with the lower number in the lower half: as two neighbours lie in memory.
+using pair = std::int32_t;
+
+// A product works on floats, or on pairs, which take part in a sum two numbers at a time.
+template <typename Element>
+constexpr index NUMBERS = 1;
+template <>
+constexpr index NUMBERS<pair> = 2;
+
 constexpr index LANES = VECTOR_BYTES / 4;
 constexpr index WIDEST = 3 * LANES;
+
+// What rows, and the numbers that a sum runs over, are filled up to.
+#ifdef MULTIPLIES_UNITS
+constexpr index FULL_ROWS = 16, FULL_SUM = 32;
+#else
+constexpr index FULL_ROWS = ROWS, FULL_SUM = 2;
+#endif
 
 inline index up(index n, index step) { return (n + step - 1) / step * step; }
 inline vec all(float x) { return x - vec{}; }
 inline ints all(std::int32_t x) { return x - ints{}; }
 inline vec& at(float* p) { return *reinterpret_cast<vec*>(p); }
 inline const vec& at(const float* p) { return *reinterpret_cast<const vec*>(p); }
+inline ints& at(pair* p) { return *reinterpret_cast<ints*>(p); }
+inline const ints& at(const pair* p) { return *reinterpret_cast<const ints*>(p); }
 // To where a mask is set, from elsewhere.
 inline vec choose(ints mask, vec a, vec b) { return (vec)((mask & (ints)a) | (~mask & (ints)b)); }
 
@@ -61,6 +94,20 @@ inline float sum(vec x) {
     for (index i = 0; i < LANES; ++i) total += x[i];
     return total;
 }
+
+inline vec add_product(vec total, vec a, vec b) { return total + a * b; }
+
+#ifdef __AVX512BF16__
+inline vec add_product(vec total, ints a, ints b) { return (vec)_mm512_dpbf16_ps((__m512)total, (__m512bh)a, (__m512bh)b); }
+#elif defined(MULTIPLIES_PAIRS)
+// What the instruction does, for tests on other processors: it takes subnormal numbers for 0, and returns none.
+inline vec normal(vec x) { return (vec)((ints)x & (((ints)x & all(0x7f800000)) != ints{})); }
+inline vec add_product(vec total, ints a, ints b) {
+    const vec low = normal((vec)(a << 16)) * normal((vec)(b << 16));
+    const vec high = normal((vec)(a & all(-0x10000))) * normal((vec)(b & all(-0x10000)));
+    return normal(normal(total + high) + low);
+}
+#endif
 
 // 1 / (1 + exp(-x)), relatively accurate wherever the result is a normal number; 0 below. NaN stays NaN.
 inline vec sigmoid(vec x) {
@@ -85,15 +132,15 @@ inline vec sigmoid(vec x) {
 
 // C (ROWS, V vectors) (+)= A (ROWS, depth) B (depth, V vectors). A's element (m, k) is a[m * lda + k], or a[k * lda + m] where it
 // stands transposed.
-template <int V, bool TRANSPOSED, bool ADD>
-inline void corner(index depth, const float* a, index lda, const float* b, index ldb, float* c, index ldc) {
+template <int V, bool TRANSPOSED, bool ADD, typename Element>
+inline void corner(index depth, const Element* a, index lda, const Element* b, index ldb, float* c, index ldc) {
     vec sums[ROWS][V];
 #pragma GCC unroll 8
     for (int m = 0; m < ROWS; ++m)
 #pragma GCC unroll 4
         for (int v = 0; v < V; ++v) sums[m][v] = vec{};
     for (index k = 0; k < depth; ++k) {
-        vec right[V];
+        std::remove_const_t<std::remove_reference_t<decltype(at(b))>> right[V];
 #pragma GCC unroll 4
         for (int v = 0; v < V; ++v) {
             right[v] = at(b + k * ldb + v * LANES);
@@ -101,9 +148,9 @@ inline void corner(index depth, const float* a, index lda, const float* b, index
         }
 #pragma GCC unroll 8
         for (int m = 0; m < ROWS; ++m) {
-            const vec left = all(TRANSPOSED ? a[k * lda + m] : a[m * lda + k]);
+            const auto left = all(TRANSPOSED ? a[k * lda + m] : a[m * lda + k]);
 #pragma GCC unroll 4
-            for (int v = 0; v < V; ++v) sums[m][v] += left * right[v];
+            for (int v = 0; v < V; ++v) sums[m][v] = add_product(sums[m][v], left, right[v]);
         }
     }
 #pragma GCC unroll 8
@@ -116,11 +163,12 @@ inline void corner(index depth, const float* a, index lda, const float* b, index
 }
 
 // As `corner`, for as many rows and as many columns up to WIDEST; rows are rounded up to ROWS, columns to LANES.
-template <bool TRANSPOSED, bool ADD>
-void panel(index rows, index columns, index depth, const float* a, index lda, const float* b, index ldb, float* c, index ldc) {
+template <bool TRANSPOSED, bool ADD, typename Element>
+void panel(index rows, index columns, index depth, const Element* a, index lda, const Element* b, index ldb, float* c,
+           index ldc) {
     const index step = TRANSPOSED ? 1 : lda;
     for (index m = 0; m < rows; m += ROWS) {
-        const float* left = a + m * step;
+        const Element* left = a + m * step;
         float* target = c + m * ldc;
         if (columns > 2 * LANES)
             corner<3, TRANSPOSED, ADD>(depth, left, lda, b, ldb, target, ldc);
@@ -130,6 +178,100 @@ void panel(index rows, index columns, index depth, const float* a, index lda, co
             corner<1, TRANSPOSED, ADD>(depth, left, lda, b, ldb, target, ldc);
     }
 }
+
+#ifdef MULTIPLIES_UNITS
+// A unit holds eight pieces of 16 rows of 64 bytes. Three are sums, one is of A, three are of B.
+#ifdef HAS_UNITS
+template <int I>
+inline void unit_zero() { _tile_zero(I); }
+template <int I>
+inline void unit_load(const void* from, index row) { _tile_loadd(I, from, row * 4); }
+template <int I>
+inline void unit_store(float* to, index row) { _tile_stored(I, to, row * 4); }
+template <int I, int B>
+inline void unit_multiply() { _tile_dpbf16ps(I, 3, B); }
+
+// Linux asks every process to ask for them, once; whoever may not have them multiplies in vectors.
+bool has_units() {
+    static const bool allowed = syscall(SYS_arch_prctl, 0x1023, 18) == 0;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+    return allowed;
+}
+struct Units {  // for the thread, as long as this lives
+    Units() {
+        alignas(64) std::uint8_t shape[64] = {1};  // palette 1; bytes of a row from byte 16 on, rows from byte 48 on
+        for (int i = 0; i < 8; ++i) shape[16 + 2 * i] = 64, shape[48 + i] = 16;
+        if (has_units()) _tile_loadconfig(shape);
+    }
+    ~Units() {
+        if (has_units()) _tile_release();
+    }
+};
+#else
+thread_local pair pieces[8][16][16];
+template <int I>
+inline void unit_zero() { std::memset(pieces[I], 0, sizeof pieces[I]); }
+template <int I>
+inline void unit_load(const void* from, index row) {
+    for (int r = 0; r < 16; ++r) std::memcpy(pieces[I][r], static_cast<const char*>(from) + r * row * 4, 64);
+}
+template <int I>
+inline void unit_store(float* to, index row) {
+    for (int r = 0; r < 16; ++r) std::memcpy(to + r * row, pieces[I][r], 64);
+}
+template <int I, int B>
+inline void unit_multiply() {
+    for (int r = 0; r < 16; ++r) {
+        vec total;
+        std::memcpy(&total, pieces[I][r], 64);
+        for (int k = 0; k < 16; ++k) {
+            ints right;
+            std::memcpy(&right, pieces[B][k], 64);
+            total = add_product(total, all(pieces[3][r][k]), right);
+        }
+        std::memcpy(pieces[I][r], &total, 64);
+    }
+}
+bool has_units() { return true; }
+#endif
+
+// As `corner`, of pairs.
+template <int V, bool ADD>
+inline void unit_corner(index depth, const pair* a, index lda, const pair* b, index ldb, float* c, index ldc) {
+    ADD ? unit_load<0>(c, ldc) : unit_zero<0>();
+    if constexpr (V > 1) ADD ? unit_load<1>(c + 16, ldc) : unit_zero<1>();
+    if constexpr (V > 2) ADD ? unit_load<2>(c + 32, ldc) : unit_zero<2>();
+    for (index k = 0; k < depth; k += 16) {
+        unit_load<3>(a + k, lda);
+        unit_load<4>(b + k * ldb, ldb);
+        unit_multiply<0, 4>();
+        if constexpr (V > 1) unit_load<5>(b + k * ldb + 16, ldb), unit_multiply<1, 5>();
+        if constexpr (V > 2) unit_load<6>(b + k * ldb + 32, ldb), unit_multiply<2, 6>();
+    }
+    unit_store<0>(c, ldc);
+    if constexpr (V > 1) unit_store<1>(c + 16, ldc);
+    if constexpr (V > 2) unit_store<2>(c + 32, ldc);
+}
+
+// As the other `panel`; rows, columns and depth are rounded up to 16.
+template <bool TRANSPOSED, bool ADD>
+void panel(index rows, index columns, index depth, const pair* a, index lda, const pair* b, index ldb, float* c, index ldc) {
+    static_assert(!TRANSPOSED);
+    if (!has_units()) return panel<TRANSPOSED, ADD, pair>(rows, columns, depth, a, lda, b, ldb, c, ldc);
+    for (index m = 0; m < rows; m += 16) {
+        if (columns > 32)
+            unit_corner<3, ADD>(depth, a + m * lda, lda, b, ldb, c + m * ldc, ldc);
+        else if (columns > 16)
+            unit_corner<2, ADD>(depth, a + m * lda, lda, b, ldb, c + m * ldc, ldc);
+        else
+            unit_corner<1, ADD>(depth, a + m * lda, lda, b, ldb, c + m * ldc, ldc);
+    }
+}
+#endif
+#ifndef HAS_UNITS
+struct Units {  // nothing to make ready
+    Units() {}
+};
+#endif
 
 // Where the panel that begins at this column ends: three vectors on, but rather two and two than three and one.
 inline index panel_end(index start, index columns) {
@@ -174,14 +316,16 @@ inline float wide(bfloat16 x) {
     std::memcpy(&result, &bits, 4);
     return result;
 }
-inline void store(float x, float& target) { target = x; }
-inline void store(float x, bfloat16& target) {
+// To the nearest bfloat16, whose bits stand in the upper half.
+inline std::uint32_t narrow(float x) {
     std::uint32_t bits;
     std::memcpy(&bits, &x, 4);
-    const std::uint32_t rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
     const bool is_nan = (bits & 0x7fffffff) > 0x7f800000;
-    target.bits = static_cast<std::uint16_t>(is_nan ? 0x7fc0 : rounded);
+    return is_nan ? 0x7fc00000 : (bits + 0x7fff + ((bits >> 16) & 1)) & 0xffff0000;
 }
+inline pair paired(float low, float high) { return static_cast<pair>(narrow(low) >> 16 | narrow(high)); }
+inline void store(float x, float& target) { target = x; }
+inline void store(float x, bfloat16& target) { target.bits = static_cast<std::uint16_t>(narrow(x) >> 16); }
 
 // Rows of a tensor to rows of floats, times a factor; what pads rows and columns is 0.
 template <typename T>
@@ -194,6 +338,17 @@ void read(const T* from, index stride, index rows, index columns, float factor, 
         for (index c = columns; c < padded_columns; ++c) target[c] = 0;
     }
     for (index r = rows; r < padded_rows; ++r) std::memset(to + r * ld, 0, static_cast<std::size_t>(padded_columns) * 4);
+}
+
+// The same to rows of pairs, which are half as long, and without the factor: bfloat16s stay as they are.
+inline void read(const bfloat16* from, index stride, index rows, index columns, float, pair* to, index ld, index padded_rows,
+          index padded_columns) {
+    for (index r = 0; r < padded_rows; ++r) {
+        const index count = r < rows ? columns : 0;
+        char* target = reinterpret_cast<char*>(to + r * ld);
+        if (count) std::memcpy(target, from + r * stride, static_cast<std::size_t>(count) * 2);
+        std::memset(target + count * 2, 0, static_cast<std::size_t>(padded_columns - count) * 2);
+    }
 }
 
 template <typename T>
@@ -209,15 +364,15 @@ void write(const float* from, index ld, index rows, index columns, float factor,
 #endif
 
 #ifdef HAS_SHUFFLE
-template <int STEP, int... I>
-inline void exchange(vec& a, vec& b, std::integer_sequence<int, I...>) {
-    const vec low = __builtin_shufflevector(a, b, ((I & STEP) ? int(LANES) + I - STEP : I)...);
-    const vec high = __builtin_shufflevector(a, b, ((I & STEP) ? int(LANES) + I : I + STEP)...);
+template <int STEP, typename Vector, int... I>
+inline void exchange(Vector& a, Vector& b, std::integer_sequence<int, I...>) {
+    const Vector low = __builtin_shufflevector(a, b, ((I & STEP) ? int(LANES) + I - STEP : I)...);
+    const Vector high = __builtin_shufflevector(a, b, ((I & STEP) ? int(LANES) + I : I + STEP)...);
     a = low;
     b = high;
 }
-template <int STEP>
-inline void turn(vec (&block)[LANES]) {
+template <int STEP, typename Vector>
+inline void turn(Vector (&block)[LANES]) {
     if constexpr (STEP < LANES) {
 #pragma GCC unroll 16
         for (int i = 0; i < LANES; ++i)
@@ -228,11 +383,12 @@ inline void turn(vec (&block)[LANES]) {
 #endif
 
 // (rows, columns), both multiples of LANES, to (columns, rows).
-void transpose(const float* from, index ld, index rows, index columns, float* to, index ld_to) {
+template <typename Element>
+void transpose(const Element* from, index ld, index rows, index columns, Element* to, index ld_to) {
     for (index r = 0; r < rows; r += LANES)
         for (index c = 0; c < columns; c += LANES) {
 #ifdef HAS_SHUFFLE
-            vec block[LANES];
+            std::remove_reference_t<decltype(at(to))> block[LANES];
 #pragma GCC unroll 16
             for (int i = 0; i < LANES; ++i) block[i] = at(from + (r + i) * ld + c);
             turn<1>(block);
@@ -301,73 +457,147 @@ struct View {
     }
 };
 
+// How many rows of a product are computed at once at least.
+template <typename Element>
+constexpr index rows_of() {
+    return NUMBERS<Element> == 1 ? ROWS : FULL_ROWS;
+}
+
+// The elements that hold these numbers of a sum, and those that it is filled up with.
+template <typename Element>
+constexpr Range summed(index start, index stop) {
+    if (NUMBERS<Element> == 1) return {start, stop};
+    return {start / FULL_SUM * FULL_SUM / 2, up(stop, FULL_SUM) / 2};
+}
+
 struct Sizes {
-    index dim, value_dim;  // rounded up to whole vectors and to ROWS
+    index dim, value_dim;  // rounded up to whole vectors of elements and to FULL_ROWS
     index block;           // queries in a block
     index ld;              // of what has a column for each query
 };
 
+template <typename Element>
 Sizes sizes_of(const Call& call, index queries, index rows_of_dim, index rows_of_value_dim) {
     Sizes sizes;
-    const index step = std::max<index>(LANES, ROWS);
+    const index step = std::max<index>(LANES * NUMBERS<Element>, FULL_ROWS);
     sizes.dim = up(call.dim, step);
     sizes.value_dim = up(call.value_dim, step);
     const index row = 4 * (rows_of_dim * sizes.dim + rows_of_value_dim * sizes.value_dim);
     const index most = std::max(WIDEST, std::min(QUERIES, BLOCK_BYTES / row / WIDEST * WIDEST));
     const index blocks = std::max<index>(1, (queries + most - 1) / most);
-    sizes.block = up((queries + blocks - 1) / blocks, LANES);
+    sizes.block = up((queries + blocks - 1) / blocks, std::max(LANES, FULL_SUM));
     sizes.ld = apart(sizes.block);
     return sizes;
 }
 
 // The scores of a tile, or the products of its values with the gradient: (keys, queries) = left (keys, dim) right (dim, queries),
 // where anybody sees anybody.
-void products(const View& view, Range tile, const float* left, index ld_left, index dim, const float* right, index ld,
+template <typename Element>
+void products(const View& view, Range tile, const Element* left, index padded_dim, index dim, const Element* right, index ld,
               float* scores) {
+    const index ld_left = padded_dim / NUMBERS<Element>, depth = summed<Element>(0, dim).stop;
     for (index c = 0; c < view.queries;) {
         const index end = panel_end(c, view.queries);
         const Range seen = view.keys_of(c, end);
         const index from = std::max(tile.start, seen.start) - tile.start, to = std::min(tile.stop, seen.stop) - tile.start;
         if (from < to) {
-            const index m = from / ROWS * ROWS;
-            panel<false, false>(to - m, end - c, dim, left + m * ld_left, ld_left, right + c, ld, scores + m * ld + c, ld);
+            const index m = from / rows_of<Element>() * rows_of<Element>();
+            panel<false, false>(to - m, end - c, depth, left + m * ld_left, ld_left, right + c, ld, scores + m * ld + c, ld);
         }
         c = end;
     }
 }
 
-// total (dim, queries) += keys (keys, dim)^T weights (keys, queries).
-template <bool ADD>
-void add_to_queries(const View& view, Range tile, const float* keys, index dim, const float* weights, index ld, float* total) {
+// total (dim, queries) += keys (keys, dim)^T weights (keys, queries). Keys and weights are those of `across` and `over_keys`.
+template <bool ADD, typename Element>
+void add_to_queries(const View& view, Range tile, const Element* keys, index dim, const Element* weights, index ld,
+                    float* total) {
+    constexpr bool TRANSPOSED = NUMBERS<Element> == 1;
+    const index ld_keys = TRANSPOSED ? dim : KEYS / NUMBERS<Element>, step = TRANSPOSED ? dim : 1;
     for (index c = 0; c < view.queries;) {
         const index end = panel_end(c, view.queries);
         const Range seen = view.keys_of(c, end);
         const index from = std::max(tile.start, seen.start) - tile.start, to = std::min(tile.stop, seen.stop) - tile.start;
-        if (from < to || !ADD)
-            panel<true, ADD>(dim, end - c, std::max<index>(0, to - from), keys + from * dim, dim, weights + from * ld + c, ld,
-                             total + c, ld);
+        const Range sum = from < to ? summed<Element>(from, to) : Range{0, 0};
+        if (!sum.empty() || !ADD)
+            panel<TRANSPOSED, ADD>(dim, end - c, sum.stop - sum.start, keys + sum.start * step, ld_keys,
+                                   weights + sum.start * ld + c, ld, total + c, ld);
         c = end;
     }
 }
 
-// total (keys, dim) += weights (keys, queries) rows (queries, dim).
-void add_to_keys(const View& view, Range tile, const float* weights, index ld, const float* rows, index dim, float* total) {
-    for (index m = 0; m < tile.stop - tile.start; m += ROWS) {
-        const Range seen = view.queries_of(tile.start + m, std::min(tile.start + m + ROWS, tile.stop));
+// total (keys, dim) += weights (keys, queries) rows (queries, dim). Weights and rows are those of `over_queries` and `together`.
+template <typename Element>
+void add_to_keys(const View& view, Range tile, const Element* weights, index ld, const Element* rows, index dim, float* total) {
+    const index ld_weights = ld / NUMBERS<Element>;
+    constexpr index rows_at_once = rows_of<Element>();
+    for (index m = 0; m < tile.stop - tile.start; m += rows_at_once) {
+        const Range seen = view.queries_of(tile.start + m, std::min(tile.start + m + rows_at_once, tile.stop));
         if (seen.empty()) continue;
+        const Range sum = summed<Element>(seen.start, seen.stop);
         for (index c = 0; c < dim;) {
             const index end = panel_end(c, dim);
-            panel<false, true>(ROWS, end - c, seen.stop - seen.start, weights + m * ld + seen.start, ld,
-                               rows + seen.start * dim + c, dim, total + m * dim + c, dim);
+            panel<false, true>(rows_at_once, end - c, sum.stop - sum.start, weights + m * ld_weights + sum.start, ld_weights,
+                               rows + sum.start * dim + c, dim, total + m * dim + c, dim);
             c = end;
         }
     }
 }
 
+// --- Operands in pairs -----------------------------------------------------------------------------------------------------
+//
+// Each takes memory of its own; floats are multiplied as they are.
+
+// Rows (rows, columns / 2) whose pairs run along a row to (rows / 2, columns), whose pairs run across two rows.
+inline const pair* together(const pair* from, index rows, index columns, pair* to) {
+    for (index r = 0; r < rows; r += 2) {
+        const pair *first = from + r * columns / 2, *second = first + columns / 2;
+        for (index c = 0; c < columns / 2; ++c) {
+            const std::uint32_t a = static_cast<std::uint32_t>(first[c]), b = static_cast<std::uint32_t>(second[c]);
+            to[r / 2 * columns + 2 * c] = static_cast<pair>((a & 0xffff) | b << 16);
+            to[r / 2 * columns + 2 * c + 1] = static_cast<pair>(a >> 16 | (b & 0xffff0000));
+        }
+    }
+    return to;
+}
+inline const float* together(const float* rows, index, index, float*) { return rows; }
+
+// Rows of a tile (KEYS, dim / 2) to (dim, KEYS / 2), whose pairs run across two keys. Takes twice the tile's memory.
+inline const pair* across(const pair* rows, index dim, pair* memory) {
+    pair* turned = memory + KEYS / 2 * dim;
+    transpose(together(rows, KEYS, dim, memory), dim, KEYS / 2, dim, turned, KEYS / 2);
+    return turned;
+}
+inline const float* across(const float* rows, index, float*) { return rows; }
+
+// Weights (rows, ld) to pairs of keys (rows / 2, ld).
+inline const pair* over_keys(const float* weights, index rows, index width, index ld, pair* to) {
+    for (index r = 0; r < rows; r += 2)
+        for (index c = 0; c < width; ++c) to[r / 2 * ld + c] = paired(weights[r * ld + c], weights[(r + 1) * ld + c]);
+    return to;
+}
+inline const float* over_keys(const float* weights, index, index, index, float*) { return weights; }
+
+// Weights (rows, ld) to pairs of queries (rows, ld / 2).
+inline const pair* over_queries(const float* weights, index rows, index width, index ld, pair* to) {
+    for (index r = 0; r < rows; ++r)
+        for (index c = 0; c < width / 2; ++c) to[r * ld / 2 + c] = paired(weights[r * ld + 2 * c], weights[r * ld + 2 * c + 1]);
+    return to;
+}
+inline const float* over_queries(const float* weights, index, index, index, float*) { return weights; }
+
+// --- The activation --------------------------------------------------------------------------------------------------------
+
 struct Activation {
-    float bias, slope;
+    float scale, bias, slope;  // the scale is 1 where the queries carry it
     bool tilted;
 };
+
+// So many rows of a tile are 0 where no key is: rows of a product, and what a sum over keys is filled up with.
+inline index filled(index keys) { return up(keys, std::max(FULL_ROWS, FULL_SUM)); }
+
+// So many columns there are: whole vectors, and what a sum over queries is filled up with, which is 0.
+inline index width_of(const View& view) { return up(view.queries, std::max(LANES, FULL_SUM)); }
 
 inline vec distances(index first) {
     vec lanes;
@@ -378,33 +608,35 @@ inline vec distances(index first) {
 
 // Scores to weights, a row of the tile for each key; 0 where the pair is masked, and in the rows that fill up the tile.
 void activate(const View& view, Range tile, const Activation& activation, float* scores, index ld) {
-    const index width = up(view.queries, LANES);
+    const index width = up(view.queries, LANES), full = width_of(view);
     const bool whole = view.whole(tile.start, tile.stop);
     for (index j = tile.start; j < tile.stop; ++j) {
         float* row = scores + (j - tile.start) * ld;
         const Range seen = whole ? Range{0, width} : view.queries_of(j, j + 1);
         for (index c = seen.start / LANES * LANES; c < seen.stop; c += LANES) {
-            vec x = at(row + c) + all(activation.bias);
+            vec x = at(row + c) * all(activation.scale) + all(activation.bias);
             if (activation.tilted) x -= all(activation.slope) * distances(view.first + c + view.shift - j);
             at(row + c) = sigmoid(x);
         }
+        std::fill(row + width, row + full, 0.0f);
         if (whole) continue;
         std::fill(row, row + std::min(seen.start, width), 0.0f);
         std::fill(row + std::max(seen.start, seen.stop), row + width, 0.0f);
     }
-    for (index m = tile.stop - tile.start; m < up(tile.stop - tile.start, ROWS); ++m)
-        std::fill(scores + m * ld, scores + m * ld + width, 0.0f);
+    for (index m = tile.stop - tile.start; m < filled(tile.stop - tile.start); ++m)
+        std::fill(scores + m * ld, scores + m * ld + full, 0.0f);
 }
 
 // Gradients of weights to gradients of scores, in place; and their sums for the bias and the slope.
 void differentiate(const View& view, Range tile, const float* weights, float* gradients, index ld, double* bias, double* slope) {
-    const index width = up(view.queries, LANES);
+    const index width = up(view.queries, LANES), full = width_of(view);
     const bool whole = view.whole(tile.start, tile.stop);
     vec total{}, tilt{};
     for (index j = tile.start; j < tile.stop; ++j) {
         const float* p = weights + (j - tile.start) * ld;
         float* row = gradients + (j - tile.start) * ld;
         const Range seen = whole ? Range{0, width} : view.queries_of(j, j + 1);
+        std::fill(row + width, row + full, 0.0f);
         if (!whole) {
             std::fill(row, row + std::min(seen.start, width), 0.0f);
             std::fill(row + std::max(seen.start, seen.stop), row + width, 0.0f);
@@ -416,8 +648,8 @@ void differentiate(const View& view, Range tile, const float* weights, float* gr
             if (slope) tilt += ds * distances(view.first + c + view.shift - j);
         }
     }
-    for (index m = tile.stop - tile.start; m < up(tile.stop - tile.start, ROWS); ++m)
-        std::fill(gradients + m * ld, gradients + m * ld + width, 0.0f);
+    for (index m = tile.stop - tile.start; m < filled(tile.stop - tile.start); ++m)
+        std::fill(gradients + m * ld, gradients + m * ld + full, 0.0f);
     *bias += double(sum(total));
     if (slope) *slope -= double(sum(tilt));
 }
@@ -436,21 +668,34 @@ inline View view_of(const Call& call, const Sequence& sequence, index first, ind
             sequence.seen};
 }
 
-// Keys and values of a tile, in float32, filled up with zeros to whole vectors and to ROWS.
-template <typename T>
-void read_tile(const Call& call, const Sizes& s, const Sequence& sequence, index key_head, Range tile, float* keys,
-               float* values) {
-    const index row = sequence.key + tile.start, count = tile.stop - tile.start, padded = up(count, ROWS);
-    read(row_of<const T>(call.k, sequence.batch, key_head, row), call.k.row, count, call.dim, 1.0f, keys, s.dim, padded, s.dim);
-    read(row_of<const T>(call.v, sequence.batch, key_head, row), call.v.row, count, call.value_dim, 1.0f, values, s.value_dim,
-         padded, s.value_dim);
+// Keys and values of a tile as elements, filled up with zeros to whole vectors and to `filled` rows.
+template <typename T, typename Element>
+void read_tile(const Call& call, const Sizes& s, const Sequence& sequence, index key_head, Range tile, Element* keys,
+               Element* values) {
+    constexpr index N = NUMBERS<Element>;
+    const index row = sequence.key + tile.start, count = tile.stop - tile.start, padded = filled(count);
+    read(row_of<const T>(call.k, sequence.batch, key_head, row), call.k.row, count, call.dim, 1.0f, keys, s.dim / N, padded,
+         s.dim);
+    read(row_of<const T>(call.v, sequence.batch, key_head, row), call.v.row, count, call.value_dim, 1.0f, values,
+         s.value_dim / N, padded, s.value_dim);
 }
 
-constexpr index SLACK = 16 * 16;  // for pieces that are rounded up to whole cache lines
+// Queries of floats carry the scale; those of pairs stay as they are, and the scale is for the scores and for dK.
+template <typename Element>
+inline float scale_of_queries(const Call& call) {
+    return NUMBERS<Element> == 1 ? call.scale : 1.0f;
+}
+template <typename Element>
+inline float scale_of_scores(const Call& call) {
+    return NUMBERS<Element> == 1 ? 1.0f : call.scale;
+}
 
-// Cuts `count` floats off the front of memory, on whole cache lines.
-inline float* cut(float*& memory, index count) {
-    float* piece = memory;
+constexpr index SLACK = 32 * 16;  // for pieces that are rounded up to whole cache lines
+
+// Cuts `count` elements off the front of memory, on whole cache lines.
+template <typename Element = float>
+inline Element* cut(float*& memory, index count) {
+    Element* piece = reinterpret_cast<Element*>(memory);
     memory += up(count, 16);
     return piece;
 }
@@ -458,23 +703,29 @@ inline float* cut(float*& memory, index count) {
 // --- Forward ---------------------------------------------------------------------------------------------------------------
 
 index forward_memory(const Sizes& s) {
-    return s.block * std::max(s.dim, s.value_dim) + (s.dim + s.value_dim + KEYS) * s.ld + KEYS * (s.dim + s.value_dim) + SLACK;
+    return s.block * (s.dim + s.value_dim) + (s.dim + s.value_dim + 2 * KEYS) * s.ld + KEYS * (s.dim + 2 * s.value_dim) + SLACK;
 }
 
-template <typename T>
+template <typename T, typename Element>
 void forward_block(const Call& call, const Sizes& s, const Sequence& sequence, index head, index first, float* memory) {
     const View view = view_of(call, sequence, first, s.block);
-    const index width = up(view.queries, LANES), key_head = head / (call.heads / call.key_heads);
-    float* rows = cut(memory, s.block * std::max(s.dim, s.value_dim));
-    float* queries = cut(memory, s.dim * s.ld);
+    const Units units;
+    const index width = width_of(view), key_head = head / (call.heads / call.key_heads);
+    constexpr index N = NUMBERS<Element>;
+    Element* query_rows = cut<Element>(memory, s.block * s.dim / N);
+    float* rows = cut(memory, s.block * s.value_dim);
+    Element* queries = cut<Element>(memory, s.dim / N * s.ld);
     float* total = cut(memory, s.value_dim * s.ld);
     float* scores = cut(memory, KEYS * s.ld);
-    float* keys = cut(memory, KEYS * s.dim);
-    float* values = cut(memory, KEYS * s.value_dim);
-    read(row_of<const T>(call.q, sequence.batch, head, sequence.query + first), call.q.row, view.queries, call.dim, call.scale,
-         rows, s.dim, width, s.dim);
-    transpose(rows, s.dim, width, s.dim, queries, s.ld);
-    const Activation activation{call.bias, slope_of(call, sequence, head), call.slopes != nullptr};
+    Element* weights = cut<Element>(memory, N == 1 ? 0 : KEYS / N * s.ld);
+    Element* keys = cut<Element>(memory, KEYS * s.dim / N);
+    Element* values = cut<Element>(memory, KEYS * s.value_dim / N);
+    Element* turned = cut<Element>(memory, N == 1 ? 0 : KEYS * s.value_dim);
+    read(row_of<const T>(call.q, sequence.batch, head, sequence.query + first), call.q.row, view.queries, call.dim,
+         scale_of_queries<Element>(call), query_rows, s.dim / N, width, s.dim);
+    transpose(query_rows, s.dim / N, width, s.dim / N, queries, s.ld);
+    const Activation activation{scale_of_scores<Element>(call), call.bias, slope_of(call, sequence, head),
+                                call.slopes != nullptr};
     const Range seen = view.keys_of(0, view.queries);
     if (seen.empty())
         for (index d = 0; d < s.value_dim; ++d) std::fill(total + d * s.ld, total + d * s.ld + width, 0.0f);
@@ -483,10 +734,12 @@ void forward_block(const Call& call, const Sizes& s, const Sequence& sequence, i
         read_tile<T>(call, s, sequence, key_head, tile, keys, values);
         products(view, tile, keys, s.dim, call.dim, queries, s.ld, scores);
         activate(view, tile, activation, scores, s.ld);
+        const Element* seen_values = across(values, s.value_dim, turned);
+        const Element* narrowed = over_keys(scores, filled(tile.stop - start), width, s.ld, weights);
         if (start == seen.start)
-            add_to_queries<false>(view, tile, values, s.value_dim, scores, s.ld, total);
+            add_to_queries<false>(view, tile, seen_values, s.value_dim, narrowed, s.ld, total);
         else
-            add_to_queries<true>(view, tile, values, s.value_dim, scores, s.ld, total);
+            add_to_queries<true>(view, tile, seen_values, s.value_dim, narrowed, s.ld, total);
     }
     transpose(total, s.ld, s.value_dim, width, rows, s.value_dim);
     write(rows, s.value_dim, view.queries, call.value_dim, 1.0f,
@@ -496,50 +749,66 @@ void forward_block(const Call& call, const Sizes& s, const Sequence& sequence, i
 // --- Backward --------------------------------------------------------------------------------------------------------------
 
 index backward_memory(const Sizes& s) {
-    return s.block * (s.dim + s.value_dim) + (2 * s.dim + s.value_dim + 2 * KEYS) * s.ld + KEYS * (s.dim + s.value_dim) + SLACK;
+    return s.block * (2 * s.dim + s.value_dim) + (2 * s.dim + s.value_dim + 3 * KEYS) * s.ld +
+           KEYS * (2 * s.dim + s.value_dim) + SLACK;
 }
 
 // One block of queries: its own gradient is stored, those of keys and values are added to.
-template <typename T>
+template <typename T, typename Element>
 void backward_block(const Call& call, const Sizes& s, const Sequence& sequence, index head, index first, float* memory,
                     float* key_total, float* value_total, double* bias, double* slope) {
     const View view = view_of(call, sequence, first, s.block);
-    const index width = up(view.queries, LANES), key_head = head / (call.heads / call.key_heads);
-    float* query_rows = cut(memory, s.block * s.dim);
-    float* grad_rows = cut(memory, s.block * s.value_dim);
-    float* queries = cut(memory, s.dim * s.ld);
-    float* grads = cut(memory, s.value_dim * s.ld);
+    const Units units;
+    const index width = width_of(view), key_head = head / (call.heads / call.key_heads);
+    constexpr index N = NUMBERS<Element>;
+    Element* query_rows = cut<Element>(memory, s.block * s.dim / N);
+    Element* grad_rows = cut<Element>(memory, s.block * s.value_dim / N);
+    Element* queries = cut<Element>(memory, s.dim / N * s.ld);
+    Element* grads = cut<Element>(memory, s.value_dim / N * s.ld);
+    float* rows = N == 1 ? reinterpret_cast<float*>(query_rows) : cut(memory, s.block * s.dim);
+    Element* query_pairs = cut<Element>(memory, N == 1 ? 0 : s.block * s.dim / N);
+    Element* grad_pairs = cut<Element>(memory, N == 1 ? 0 : s.block * s.value_dim / N);
     float* total = cut(memory, s.dim * s.ld);
     float* weights = cut(memory, KEYS * s.ld);
     float* gradients = cut(memory, KEYS * s.ld);
-    float* keys = cut(memory, KEYS * s.dim);
-    float* values = cut(memory, KEYS * s.value_dim);
-    read(row_of<const T>(call.q, sequence.batch, head, sequence.query + first), call.q.row, view.queries, call.dim, call.scale,
-         query_rows, s.dim, width, s.dim);
+    Element* narrow = cut<Element>(memory, N == 1 ? 0 : KEYS / N * s.ld);
+    Element* keys = cut<Element>(memory, KEYS * s.dim / N);
+    Element* values = cut<Element>(memory, KEYS * s.value_dim / N);
+    Element* turned = cut<Element>(memory, N == 1 ? 0 : KEYS * s.dim);
+    read(row_of<const T>(call.q, sequence.batch, head, sequence.query + first), call.q.row, view.queries, call.dim,
+         scale_of_queries<Element>(call), query_rows, s.dim / N, width, s.dim);
     read(row_of<const T>(call.grad, sequence.batch, head, sequence.query + first), call.grad.row, view.queries, call.value_dim,
-         1.0f, grad_rows, s.value_dim, width, s.value_dim);
-    transpose(query_rows, s.dim, width, s.dim, queries, s.ld);
-    transpose(grad_rows, s.value_dim, width, s.value_dim, grads, s.ld);
-    const Activation activation{call.bias, slope_of(call, sequence, head), call.slopes != nullptr};
+         1.0f, grad_rows, s.value_dim / N, width, s.value_dim);
+    transpose(query_rows, s.dim / N, width, s.dim / N, queries, s.ld);
+    transpose(grad_rows, s.value_dim / N, width, s.value_dim / N, grads, s.ld);
+    const Element* side_by_side = together(query_rows, width, s.dim, query_pairs);
+    const Element* grads_side_by_side = together(grad_rows, width, s.value_dim, grad_pairs);
+    const Activation activation{scale_of_scores<Element>(call), call.bias, slope_of(call, sequence, head),
+                                call.slopes != nullptr};
     const Range seen = view.keys_of(0, view.queries);
     if (seen.empty())
         for (index d = 0; d < s.dim; ++d) std::fill(total + d * s.ld, total + d * s.ld + width, 0.0f);
     for (index start = seen.start; start < seen.stop; start += KEYS) {
         const Range tile{start, std::min(start + KEYS, seen.stop)};
+        const index padded = filled(tile.stop - start);
         read_tile<T>(call, s, sequence, key_head, tile, keys, values);
         products(view, tile, keys, s.dim, call.dim, queries, s.ld, weights);
         activate(view, tile, activation, weights, s.ld);
-        add_to_keys(view, tile, weights, s.ld, grad_rows, s.value_dim, value_total + start * s.value_dim);
+        add_to_keys(view, tile, over_queries(weights, padded, width, s.ld, narrow), s.ld, grads_side_by_side, s.value_dim,
+                    value_total + start * s.value_dim);
         products(view, tile, values, s.value_dim, call.value_dim, grads, s.ld, gradients);
         differentiate(view, tile, weights, gradients, s.ld, bias, slope);
-        add_to_keys(view, tile, gradients, s.ld, query_rows, s.dim, key_total + start * s.dim);
+        add_to_keys(view, tile, over_queries(gradients, padded, width, s.ld, narrow), s.ld, side_by_side, s.dim,
+                    key_total + start * s.dim);
+        const Element* seen_keys = across(keys, s.dim, turned);
+        const Element* narrowed = over_keys(gradients, padded, width, s.ld, narrow);
         if (start == seen.start)
-            add_to_queries<false>(view, tile, keys, s.dim, gradients, s.ld, total);
+            add_to_queries<false>(view, tile, seen_keys, s.dim, narrowed, s.ld, total);
         else
-            add_to_queries<true>(view, tile, keys, s.dim, gradients, s.ld, total);
+            add_to_queries<true>(view, tile, seen_keys, s.dim, narrowed, s.ld, total);
     }
-    transpose(total, s.ld, s.dim, width, query_rows, s.dim);
-    write(query_rows, s.dim, view.queries, call.dim, call.scale,
+    transpose(total, s.ld, s.dim, width, rows, s.dim);
+    write(rows, s.dim, view.queries, call.dim, call.scale,
           row_of<T>(call.dq, sequence.batch, head, sequence.query + first), call.dq.row);
 }
 
@@ -593,21 +862,21 @@ inline index longest(const Call& call) {
 
 inline index blocks_of(const Sequence& sequence, index block) { return (sequence.queries + block - 1) / block; }
 
-template <typename T>
+template <typename T, typename Element>
 bool forward(const Call& call) {
-    const Sizes s = sizes_of(call, longest(call), 1, 1);
+    const Sizes s = sizes_of<Element>(call, longest(call), 1, 1);
     if (s.block == 0) return true;
     const auto starts = numbered(call, [&](const Sequence& one) { return blocks_of(one, s.block) * call.heads; });
     return on_threads(starts.back(), call.threads, forward_memory(s), [&](index number, float* scratch) {
         const index i = sequence_at(starts, number), piece = number - starts[i];
         const index blocks = blocks_of(call.sequences[i], s.block);
-        forward_block<T>(call, s, call.sequences[i], piece / blocks, piece % blocks * s.block, scratch);
+        forward_block<T, Element>(call, s, call.sequences[i], piece / blocks, piece % blocks * s.block, scratch);
     });
 }
 
-template <typename T>
+template <typename T, typename Element>
 bool backward(const Call& call) {
-    const Sizes s = sizes_of(call, longest(call), 2, 2);
+    const Sizes s = sizes_of<Element>(call, longest(call), 2, 2);
     const index group = call.heads / call.key_heads, together = call.count * call.key_heads;
     if (together == 0) return true;
     // Whoever has a key head has the gradients of its keys to itself. Where there are too few for all threads, several share one,
@@ -619,7 +888,7 @@ bool backward(const Call& call) {
     std::vector<double> sums(static_cast<std::size_t>(units) * (1 + group), 0.0);
     std::vector<Memory> totals(static_cast<std::size_t>(units));
     const auto finish = [&](const Sequence& one, index key_head, const float* keys, const float* values) {
-        write(keys, s.dim, one.keys, call.dim, 1.0f, row_of<T>(call.dk, one.batch, key_head, one.key), call.dk.row);
+        write(keys, s.dim, one.keys, call.dim, scale_of_scores<Element>(call), row_of<T>(call.dk, one.batch, key_head, one.key), call.dk.row);
         write(values, s.value_dim, one.keys, call.value_dim, 1.0f, row_of<T>(call.dv, one.batch, key_head, one.key), call.dv.row);
     };
     std::atomic<bool> enough{true};
@@ -627,7 +896,7 @@ bool backward(const Call& call) {
         const index part = unit % sharing, key_head = unit / sharing % call.key_heads, i = unit / sharing / call.key_heads;
         const Sequence& one = call.sequences[i];
         Memory& mine = totals[unit];
-        const index length = one.keys + ROWS;
+        const index length = one.keys + FULL_ROWS;
         if (!mine.hold(length * row)) {
             enough = false;
             return;
@@ -638,7 +907,7 @@ bool backward(const Call& call) {
         for (index number = part; number < blocks * group; number += sharing) {
             const index member = number / blocks, head = key_head * group + member;
             double* sum = sums.data() + unit * (1 + group);
-            backward_block<T>(call, s, one, head, number % blocks * s.block, scratch, keys, values, sum,
+            backward_block<T, Element>(call, s, one, head, number % blocks * s.block, scratch, keys, values, sum,
                               call.dslopes ? sum + 1 + member : nullptr);
         }
         if (sharing == 1) {
@@ -650,7 +919,7 @@ bool backward(const Call& call) {
     if (sharing > 1) {
         on_threads(together, call.threads, 0, [&](index number, float*) {
             const Sequence& one = call.sequences[number / call.key_heads];
-            const index length = one.keys + ROWS;
+            const index length = one.keys + FULL_ROWS;
             float* first = totals[number * sharing].data;
             for (index part = 1; part < sharing; ++part) {
                 const float* other = totals[number * sharing + part].data;
@@ -669,9 +938,12 @@ bool backward(const Call& call) {
     return true;
 }
 
-}  // namespace
-
-namespace {
+// What bfloat16s are multiplied as.
+#ifdef MULTIPLIES_PAIRS
+using bfloat16_element = pair;
+#else
+using bfloat16_element = float;
+#endif
 
 template <typename Function>
 int told(Function function) {
@@ -686,11 +958,11 @@ int told(Function function) {
 
 // 0 where it is done, 1 where memory is missing.
 extern "C" int sigmoid_attention_forward(const Call* call) {
-    return told([&] { return call->dtype ? forward<bfloat16>(*call) : forward<float>(*call); });
+    return told([&] { return call->dtype ? forward<bfloat16, bfloat16_element>(*call) : forward<float, float>(*call); });
 }
 
 extern "C" int sigmoid_attention_backward(const Call* call) {
-    return told([&] { return call->dtype ? backward<bfloat16>(*call) : backward<float>(*call); });
+    return told([&] { return call->dtype ? backward<bfloat16, bfloat16_element>(*call) : backward<float, float>(*call); });
 }
 
 extern "C" int sigmoid_attention_size() { return sizeof(Call); }
