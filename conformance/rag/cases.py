@@ -73,6 +73,7 @@ VECTORS: dict[str, tuple[RagCase, ...]] = {
     "RAG-02": group(both("empty", ""), both("line-feed", "\n"), both("blank", " \n\t\n\u00a0\n\n")),
     "RAG-03": group(
         both("crlf", f"{POPULATION}\r\n{FEMALES}\r\n", POPULATION, FEMALES),
+        both("many", f"{POPULATION}\r\n" * 99 + f"{FEMALES}\r\n", POPULATION, FEMALES),
         both("mixed", f"{POPULATION}\r\n{FEMALES}\n{AGE}\r\n", POPULATION, FEMALES, AGE),
     ),
     "RAG-04": group(
@@ -102,6 +103,7 @@ VECTORS: dict[str, tuple[RagCase, ...]] = {
         both("case", "Is it a?\nis it a?\nIS IT A?\n", "Is it a?", "is it a?", "IS IT A?"),
         both("inner-space", "a b?\na  b?\n", "a b?", "a  b?"),
         both("composition", "caf\u00e9?\ncafe\u0301?\n", "caf\u00e9?", "cafe\u0301?"),
+        lines("case-late", *NUMBERED[:24], NUMBERED[0].upper()),
         both("full-stop", "a\na.\na?\n", "a", "a.", "a?"),
     ),
     "RAG-10": group(
@@ -126,6 +128,11 @@ VECTORS: dict[str, tuple[RagCase, ...]] = {
         differ("two-digits", f"12) {POPULATION}\n{FEMALES}", (FEMALES,), (f"12) {POPULATION}", FEMALES)),
         ruled_out("one-digit", "1. a", "1) b", "(1) c", "0. d", "9)\u00a0e", "(0)\u3000f", "1.", "1)", "(1)"),
         ruled_out("two-digits-each", "12. a", "12) b", "(12) c", "00. d", "99)\u00a0e", "12.", "12)", "(12)"),
+        ruled_out(
+            "every-space",
+            *(f"{marker}{space}a{n}?" for n, space in enumerate(_WHITE_SPACE[4:])
+              for marker in ("1.", "12)", "(3)", "(12)", "-")),
+        ),
         differ("parentheses", f"(3) {POPULATION}\n{FEMALES}", (FEMALES,), (f"(3) {POPULATION}", FEMALES)),
     ),
     "RAG-14": group(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -15,7 +16,7 @@ from conformance.engine.interactions import Combination, Factor, Interactions, c
 from conformance.engine.text_comparison import TextCase
 from reference import rag
 
-MARKERS = ("nothing", "-", "*", "\u2022", "1.", "12)", "(3)", "100.", "2020)", "1.5", "--", "\u2013", "#", "a)")
+MARKERS = ("nothing", "-", "*", "\u2022", "1.", "12)", "12.", "(3)", "(12)", "100.", "2020)", "1.5", "--", "\u2013", "#", "a)")
 NO_MARKERS = ("nothing", "100.", "2020)", "1.5", "--", "\u2013", "#", "a)")
 """What stands before a query and is no list marker."""
 
@@ -26,6 +27,7 @@ CONTENTS = {
     "astral": "\U0001f600?\U0010ffff",
     "invisible": "\ufeffa\u200b\u200d",
     "combining": "e\u0301\u1112\u1161",
+    "mark": "\u0301",
     "separators": "a\u2028b\x85c?",
     "spaces": "a  b \u00a0 c",
     "markup": '"**a**", [b]',
@@ -48,10 +50,11 @@ INTERACTIONS = Interactions(
     "rag",
     factors=(
         Factor("marker", MARKERS),
-        Factor("gap", ("space", "no-break space", "nothing", "tab")),
+        Factor("gap", ("space", "no-break space", "em space", "nothing", "tab")),
         Factor("query", tuple(CONTENTS)),
         Factor("around", tuple(AROUND)),
-        Factor("lines", (0, 1, 23, 24, 25, 26, 400)),
+        Factor("lines", (0, 1, 9, 17, 23, 24, 25, 26, 400)),
+        Factor("others", ("alike", "unlike")),
         Factor("place", ("first", "middle", "last")),
         Factor("repeats", ("none", "at once", "at the end", "around it", "in another case")),
         Factor("line ends", ("LF", "CR LF", "blank lines", "both")),
@@ -61,7 +64,7 @@ INTERACTIONS = Interactions(
     ),
 )
 
-GAPS = {"space": " ", "no-break space": "\u00a0", "nothing": "", "tab": "\t"}
+GAPS = {"space": " ", "no-break space": "\u00a0", "em space": "\u2003", "nothing": "", "tab": "\t"}
 
 
 @dataclass(frozen=True)
@@ -73,16 +76,21 @@ class MixedAnswers(TextCase):
 
 
 def is_reading(combination: Combination) -> bool:
-    """Whether the paper leaves open what is read: markers, control characters, and what counts towards the 25."""
+    """Whether the two profiles differ: list markers, control characters, and what counts towards the 25 are readings."""
+    return frozenset(read(combination, "strict")) != read(combination, "official")
+
+
+def _is_plain(combination: Combination) -> bool:
+    """Whether it has neither a list marker nor a control character."""
     has_control = combination["query"] == "control" or (combination["gap"] == "tab" and combination["marker"] != "nothing")
-    return combination["marker"] not in NO_MARKERS or has_control or combination["lines"] > 22
+    return combination["marker"] in NO_MARKERS and combination["query"] != "number" and not has_control
 
 
 def cases(of: Callable[[Combination], bool]) -> tuple[MixedAnswers, ...]:
     """The answers whose combinations ``of`` takes, a case for each content of the unusual lines."""
     taken = sorted(filter(of, combinations(INTERACTIONS)), key=lambda each: list(CONTENTS).index(each["query"]))
     return tuple(
-        MixedAnswers(content, tuple(each), quick=content in ("plain", "control"))
+        MixedAnswers(content, tuple(each), quick=True)
         for content, each in itertools.groupby(taken, key=lambda each: str(each["query"]))
     )
 
@@ -100,6 +108,8 @@ def _lines(combination: Combination) -> Iterator[str]:
     unusual = [marker + content, content.rjust(int(length), "a") if part == "line" else content]
     count = combination["lines"]
     queries = [f"What is q{number}?" for number in range(count)]
+    if combination["others"] == "unlike":
+        queries = [_unlike(combination, number) for number in range(min(count, 26))] + queries[26:]
     place = {"first": 0, "middle": count // 2, "last": count}[combination["place"]]
     queries[place:place] = unusual
     queries = _repeated(queries, unusual, combination["repeats"])
@@ -113,6 +123,16 @@ def _lines(combination: Combination) -> Iterator[str]:
         yield line if number == len(lines) and combination["end"] == "unended" else line + end
     if combination["end"] == "blank":
         yield " \t\n\n"
+
+
+def _unlike(combination: Combination, number: int) -> str:
+    """A line of any contents; without list markers and control characters where the combination has none."""
+    draw = random.Random(f"{combination.id} {number}")
+    reading = not _is_plain(combination)
+    contents = [each for name, each in CONTENTS.items() if reading or name not in ("control", "number")]
+    marker = draw.choice(("nothing", *(MARKERS if reading else NO_MARKERS)))
+    before = "" if marker == "nothing" else marker + draw.choice([gap for gap in GAPS.values() if reading or gap != "\t"])
+    return before + "".join(draw.choices(contents, k=draw.randrange(3))) + draw.choice(("", "", f" q{number}?"))
 
 
 def _repeated(queries: list[str], unusual: list[str], how: str) -> list[str]:

@@ -160,6 +160,16 @@ class KeepsTheCut(CorrectReader):
         return lines
 
 
+class OneAnswerForAll(CorrectReader):
+    """Reads on in whatever answer it was given last."""
+
+    def parse(self, text: str) -> Any:
+        self.text, given = text, 0
+        while len(queries := super().parse(self.text)) > given:
+            yield queries[given]
+            given += 1
+
+
 class FoldsLate(CorrectReader):
     def is_known(self, query: str, before: list[str]) -> bool:
         return query in before or (len(before) > 22 and query.lower() in map(str.lower, before))
@@ -315,9 +325,9 @@ MUTANTS: tuple[Mutant, ...] = (
                   given=lambda self, query: query.strip(_BLANKS),
                   is_query=lambda self, query: CorrectReader.is_query(self, query) and bool(query.strip(_BLANKS)),
                   is_known=lambda self, query, before: query.strip(_BLANKS) in before), "RAG-23"),
-    _mutant("folds-late", "Takes queries that differ in case for repeats, from the 23rd on.", FoldsLate, "RAG-23"),
+    _mutant("folds-late", "Takes queries that differ in case for repeats, from the 23rd on.", FoldsLate, "RAG-09"),
     _mutant("few-lines", "Reads 40 lines where CR LF ends them.",
-            _with(lines=lambda self, text: text.split("\n")[:40] if "\r\n" in text else text.split("\n")), "RAG-23"),
+            _with(lines=lambda self, text: text.split("\n")[:40] if "\r\n" in text else text.split("\n")), "RAG-03"),
     _mutant("surrogates", "Returns queries with lone surrogates.",
             _with(is_allowed=lambda self, query: not re.search("[\x00-\x1f\x7f]", query)), "RAG-20"),
     _mutant("drops-surrogates", "Drops lone surrogates and reads the rest.",
@@ -327,6 +337,12 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant("official-unlimited", "Declares the official profile and returns every query.",
             lambda: type("All", (Official,), {"choose": lambda self, queries: queries})(),
             "RAG-10", numerical_class="official"),
+    _mutant("one-text-for-all", "Goes on in the answer that it was given last.", OneAnswerForAll, "RAG-18"),
+    _mutant("marks-are-blank", "Takes a combining mark alone for a blank line.",
+            _with(is_query=lambda self, query: CorrectReader.is_query(self, query) and query != "\u0301"), "RAG-22"),
+    _mutant("no-em-space", "Knows no em space behind a list marker.",
+            _with(is_query=lambda self, query: CorrectReader.is_query(self, query) or query[:2] in ("-\u2003", "*\u2003")),
+            "RAG-23"),
     _honest("turned-nowhere", "The correct reader as it stands.", CorrectReader),
     _honest("reference", "The reference.", ByReference),
     _honest("one-pass", "Finds line feeds and refuses lone surrogates.", OnePass),

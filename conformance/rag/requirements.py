@@ -106,11 +106,16 @@ def order_is_kept(subject: RagSubject, case: RagCase, dtype: str) -> Iterator[Co
     "A reader remembers nothing between two answers.",
     source="the declared interface",
     catches="results that are kept",
-    cases=[Plain("again", quick=True), Plain("repeated-elsewhere"), Plain("own-list")],
+    cases=[Plain("again", quick=True), Plain("repeated-elsewhere"), Plain("own-list"), Plain("two-at-once", quick=True)],
 )
 def nothing_is_remembered(subject: RagSubject, case: Plain, dtype: str) -> Iterator[Comparison]:
     """The same answer twice, with another between."""
     text = "a?\nb?\n"
+    if case.id == "two-at-once":
+        begun, meanwhile = subject.begin_and_parse(text, "c?")
+        yield equal("queries of the first, of which one was taken before", sorted(begun), ["a?", "b?"])
+        yield equal("queries of the second", meanwhile, ["c?"])
+        return
     between = {"again": "c?", "repeated-elsewhere": "b?\na?\n" * 20, "own-list": "a?"}[case.id]
     first = subject.parse(text)
     kept = list(first)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import random
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -32,6 +33,10 @@ CONTENTS = {
     "combining": "e\u0301\u1112\u1161\u11ab",
     "astral": "\U0001f600\U0010ffff",
     "markup": "&quot;<b>**%22",
+    "tag": "[__DC__#1(",
+    "bars": "'a'|b||\u201cc\u201d",
+    "nothing": "",
+    "zero width": "\u200b",
 }
 """What is special about a string, by a word for it."""
 
@@ -45,8 +50,14 @@ TEXTS = {
     "separators": "\u2028\x85\ufeff",
     "brackets": '[[__DC__["](',
     "tag": "[__DC__#1(|| 7)]",
+    "closing": "]\n)",
+    "row": "| a |\t]\r\n",
+    "fence": '```json\n{"a": (',
 }
 """What stands between annotations, by a word for it."""
+
+STARTS = {"nothing": "", "mark": "\ufeff", "line end": "\r\n", "quote": '"', "bracket": "[", "spaces": " \u3000"}
+"""How a document begins, by a word for it."""
 
 
 def annotation(query: str, value: str) -> str:
@@ -77,6 +88,11 @@ SPECIAL: dict[str, Callable[[str, str], str]] = {
 READINGS = ("blank query", "line end", "control", "no bracket", "in a value")
 """Special pieces whose reading the paper leaves open."""
 
+READABLE = ("annotation", "twice", "empty value")
+"""Special pieces that are annotations and nothing else."""
+UNREADABLE = ("tag", "brackets")
+"""Texts of which a resolver takes something away."""
+
 LONG = ("nothing", *(f"{part} {length}" for part in ("text", "query", "value") for length in (4095, 4096, 4097)))
 SHORT = 4097
 """A string of more characters may be given up by a reader in chunks, which holds back no more than it must."""
@@ -95,6 +111,7 @@ CUTS = (
     "behind marks",
     "in marks",
     "with empty chunks",
+    "at random",
 )
 
 INTERACTIONS = Interactions(
@@ -105,19 +122,28 @@ INTERACTIONS = Interactions(
         Factor("value", tuple(CONTENTS)),
         Factor("text", tuple(TEXTS)),
         Factor("annotations", (0, 1, 9, 10, 11)),
+        Factor("others", ("alike", "unlike")),
+        Factor("start", tuple(STARTS)),
         Factor("place", ("first", "middle", "last")),
         Factor("long", LONG),
         Factor("end", ("nothing", "text", "bracket", "unfinished")),
         Factor("chunks", CUTS),
         Factor("readers", ("one", "another between", "another unfinished")),
-        Factor("written", ("pairs", "text", "cut in text", "text around", "by characters")),
-        Factor("served", ("text", "number", "no unit", "more fields", "nothing", "tenth fails", "markup", "halves")),
+        Factor("written", ("pairs", "text", "cut in text", "with empty texts", "text around", "by characters")),
+        Factor(
+            "served",
+            ("text", "number", "no unit", "more fields", "nothing", "tenth fails", "markup", "halves", "zero", "same"),
+        ),
     ),
     constraints=(
         Constraint(("long", "chunks"), lambda long, chunks: long == "nothing" or len(chunks) > 1, "small chunks take long"),
     ),
 )  # fmt: skip
-"""The factors of RIG. ``served`` is what a resolver's fetch returns, ``written`` how a writer is given the document."""
+"""The factors of RIG. ``served`` is what a resolver's fetch returns, ``written`` how a writer is given the document.
+
+Where ``others`` are unlike, the other annotations and the texts between them are drawn from all contents, so that many things
+meet by chance that no two factors name.
+"""
 
 
 def number_in(value: object) -> int:
@@ -152,9 +178,16 @@ EXTREMES: tuple[Mapping[str, Any], ...] = (
         for part, text in (("text", "astral"), ("query", "words"), ("value", "astral"))
         for length, content, chunks in ((65535, "backslash", "4096"), (65536, "astral", "65536"), (65537, "plain", "4097"))
     ),
+    *({"long": f"{part} 4096", "query": "backslash", "value": "backslash", "chunks": "4096"} for part in ("query", "value")),
     {"annotations": 10_000, "text": "astral", "chunks": "4096", "place": "last"},
+    *(
+        {"long": f"{part} {size + more}", "query": content, "value": content, "text": "row", "chunks": str(size)}
+        for size, content in zip((8, 16, 32, 64, 128, 256, 512, 1024, 2048, 8192), CONTENTS, strict=False)
+        for part, more in (("text", -12), *itertools.product(("text", "query", "value"), (-1, 0, 1)))
+        if size + more >= len(content)
+    ),
 )
-"""What differs from plain in a few documents that are much longer, too long to meet all else."""
+"""What differs from plain in documents that are much longer, too long to meet all else, or as long as other buffers."""
 
 
 @dataclass(frozen=True)
@@ -176,9 +209,7 @@ def cases(of: Callable[[Combination], bool] = lambda each: True, needs: str = ""
     taken = sorted(filter(of, combinations(INTERACTIONS)), key=lambda each: list(SPECIAL).index(each["special"]))
     features = frozenset({needs} - {""})
     grouped = tuple(
-        MixedDocuments(
-            special.replace(" ", "-"), tuple(each), needs=features, quick=special in ("annotation", "cut", "no bracket")
-        )
+        MixedDocuments(special.replace(" ", "-"), tuple(each), needs=features, quick=True)
         for special, each in itertools.groupby(taken, key=lambda each: str(each["special"]))
     )
     extremes = tuple(filter(of, map(_extreme, EXTREMES)))
@@ -187,7 +218,7 @@ def cases(of: Callable[[Combination], bool] = lambda each: True, needs: str = ""
 
 def all_in_one(name: str, of: Callable[[Combination], bool]) -> MixedDocuments:
     """The documents whose combinations ``of`` takes as one case."""
-    return MixedDocuments(name, tuple(filter(of, combinations(INTERACTIONS))))
+    return MixedDocuments(name, tuple(filter(of, combinations(INTERACTIONS))), quick=True)
 
 
 def _extreme(changed: Mapping[str, Any]) -> Combination:
@@ -209,12 +240,39 @@ def pieces(combination: Combination, special: str = "", end: str = "") -> tuple[
     text, count = TEXTS[combination["text"]], combination["annotations"]
     query, value = CONTENTS[combination["query"]] + "?", CONTENTS[combination["value"]]
     unusual = annotation(at_length("query", query), at_length("value", value))
-    marks = [annotation("q?" if number % 5 == 4 else f"q{number}?", str(number)) for number in range(count)]
+    others = _unlike(combination, readable=bool(special)) if combination["others"] == "unlike" else _alike(count, text)
+    marks, between = map(list, others)
     place = {"first": 0, "middle": count // 2, "last": count}[combination["place"]]
     marks[place:place] = [SPECIAL[special or combination["special"]](query, value), unusual]
     ends = {"nothing": "", "text": text, "bracket": "]", "unfinished": f"{rig.OPEN}what was the popu"}
-    following = [*[text] * (count + 1), ends[end or combination["end"]]]
-    return at_length("text", text), *(piece for pair in zip(marks, following, strict=True) for piece in pair)
+    following = [text, *between, ends[end or combination["end"]]]
+    first = STARTS[combination["start"]] + at_length("text", text)
+    return first, *(piece for pair in zip(marks, following, strict=True) for piece in pair)
+
+
+def _alike(count: int, text: str) -> tuple[list[str], list[str]]:
+    """Plain annotations, some with the same query, and the same text behind each."""
+    return [annotation("q?" if number % 5 == 4 else f"q{number}?", str(number)) for number in range(count)], [text] * count
+
+
+_ALIKE_AT_FIRST = "how many people lived in each of the counties of the state of California in the year of "
+
+
+def _unlike(combination: Combination, readable: bool) -> tuple[list[str], list[str]]:
+    """Other annotations, and pieces that are none, with any text behind each; with ``readable`` annotations alone."""
+    draw = random.Random(combination.id)
+    kinds = [kind for kind in SPECIAL if kind not in READINGS and (not readable or kind in READABLE)]
+    kinds += ["annotation"] * len(kinds)
+    texts = [text for text in TEXTS if not readable or text not in UNREADABLE]
+    contents, marks, between = list(CONTENTS.values()), [], []
+    for number in range(combination["annotations"]):
+        before = draw.choice(("", "", "", _ALIKE_AT_FIRST))
+        query = before + "".join(draw.choices(contents, k=draw.randrange(3))) + draw.choice((str(number), "?", "\\", ""))
+        query += "?" if rig.WHITE_SPACE.issuperset(query) else ""
+        value = "".join(draw.choices((*contents, str(number)), k=draw.randrange(3)))
+        marks.append(SPECIAL[draw.choice(kinds)](query, value))
+        between.append("".join(TEXTS[text] for text in draw.choices(texts, k=draw.randrange(3))))
+    return marks, between
 
 
 @functools.lru_cache(maxsize=256)
@@ -242,6 +300,9 @@ def chunks(combination: Combination) -> Iterator[str]:
     if cut.isdigit() or cut == "whole":
         size = int(cut) if cut.isdigit() else len(text) or 1
         places = list(range(size, len(text), size))
+    elif cut == "at random":
+        draw = random.Random(combination.id)
+        places = sorted(draw.sample(range(1, len(text)), k=len(text) // 6)) if len(text) > 1 else []
     else:
         marks = (match.span() for match in _MARKS.finditer(text))
         places = sorted(
@@ -264,6 +325,8 @@ def segments(combination: Combination) -> list[rig.Segment]:
         return [text[start:end] for start, end in zip([0, *places], [*places, len(text)], strict=True)]
     given: list[rig.Segment] = []
     at = 0
+    if how == "with empty texts":
+        return [piece for each in text.partition(rig.OPEN[:4]) for piece in ("", each, "")]
     for query, value, start, end in found:
         given += [text[at:start], (query, value)]
         at = end

@@ -579,6 +579,62 @@ class LosesAtFullChunks(CorrectStream):
         return super().feed(chunk[:-1] if is_full else chunk)
 
 
+class OneTextForAll(CorrectParser):
+    """Reads on in whatever text it was given last."""
+
+    def parse(self, text: str) -> Any:
+        self.text, at = text, 0
+        while match := self.pattern.search(self.text, at):
+            yield self.found(match, text)
+            at = match.end()
+
+
+class SpendsItsSegments(CorrectParser):
+    def serialise(self, segments: Iterable[rig.Segment]) -> str:
+        document = writer.serialise(list(segments))
+        segments.clear()  # type: ignore[attr-defined]
+        return document
+
+
+class LosesAt64(CorrectStream):
+    """Loses the first character of a chunk of 64 that ends in a string."""
+
+    def feed(self, chunk: str) -> list[Any]:
+        return super().feed(chunk[1:] if len(chunk) == 64 and chunk.count('"') % 2 == 1 else chunk)
+
+
+class OneFootnoteForEqualAnswers(rig.resolver.ReferenceResolver):
+    """Cites one footnote for two queries whose answers are equal."""
+
+    def tag(self, number: int, annotation: rig.lenient.RecoveredAnnotation) -> str:
+        served = self.served.get(annotation.query)
+        alike = next((n for query, n in self.footnotes.items() if served and self.served[query] == served), None)
+        listed = dict(self.footnotes)
+        if alike is not None:
+            self.footnotes[annotation.query] = alike
+        tag = super().tag(number, annotation)
+        self.footnotes = self.footnotes if alike is None else listed
+        return tag
+
+
+class ZeroIsNothing(rig.resolver.ReferenceResolver):
+    """Takes a value of 0 for none."""
+
+    def read(self, answer: Any) -> rig.resolver.ServedValue | None:
+        return super().read(answer) if answer.get("value") else None
+
+
+class SameBeginning(rig.resolver.ReferenceResolver):
+    """Fetches once for all queries with the same first 64 characters."""
+
+    def queries(self, queries: list[str]) -> list[str]:
+        self.first = {query[:64]: query for query in reversed(queries)}
+        return super().queries(queries)
+
+    def ask(self, query: str) -> Any:
+        return super().ask(self.first[query[:64]])
+
+
 class DefusesApart(rig.resolver.ReferenceResolver):
     """Writes a unit behind its value without a space, and looks at each alone."""
 
@@ -1074,6 +1130,22 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant("takes-fields-only", "Fails where an answer has a field more.", _resolving(TakesFieldsOnly), "RIG-80", "RIG-82"),
     _mutant("sorts-footnotes", "Lists footnotes sorted as words.", _resolving(SortsFootnotes), "RIG-81"),
     _mutant("puts-text-in", "Puts an answer of another type into a tag.", _resolving(PutsTextIn), "RIG-82"),
+    _mutant("one-text-for-all", "Goes on in the text that it was given last.", OneTextForAll, "RIG-40"),
+    _mutant("takes-the-closing-line", "Takes a bracket that ends the line into the span.",
+            _with(span=lambda self, match, text: (match.start(), match.end() + (text[match.end() :][:2] == "]\n"))), "RIG-76"),
+    _mutant("loses-at-64", "Loses the first character of a chunk of 64 that ends in a string.",
+            _streaming(LosesAt64), "RIG-77"),
+    _mutant("spends-its-segments", "Empties the list that it is given to write.", SpendsItsSegments, "RIG-78"),
+    _mutant("writes-deletes", "Writes U+007F where the query is not ASCII.",
+            _writes_when(lambda s: _is_refused([p if isinstance(p, str) or p[0].isascii() else (
+                p[0].replace("\x7f", ""), p[1].replace("\x7f", "")) for p in s])), "RIG-78"),
+    _mutant("refuses-zero-width", "Refuses a query of zero width where there is no value.",
+            _writes_when(lambda s: _is_refused(s) or any(p == ("\u200b", "") for p in s)), "RIG-78"),
+    _mutant("zero-is-nothing", "Takes a value of 0 for none.", _resolving(ZeroIsNothing), "RIG-80"),
+    _mutant("same-beginning", "Fetches once for queries whose first 64 characters are the same.", _resolving(SameBeginning),
+            "RIG-80"),
+    _mutant("one-footnote-for-equal-answers", "Cites one footnote for two queries with the same answer.",
+            _resolving(OneFootnoteForEqualAnswers), "RIG-81"),
     _honest("lists-tokens", "Gives the tokens that it admits in a list.", _constraining(ListsTokens)),
     _honest("one-pattern", "One regular expression, and the reference's stream and writer.", CorrectParser),
     _honest("scanner", "Finds quotes and compares literals; no pattern, no stream, no writer.", Scans),

@@ -64,14 +64,18 @@ class State(Enum):
 
 
 class Text(NamedTuple):
-    """A run of text that belongs to no annotation."""
+    """A run of text that belongs to no annotation: ``raw`` is the text, ``span`` where it stands."""
 
     raw: str
     span: Span
 
 
 class Annotation(NamedTuple):
-    """A query to fetch a statistic, and the statistic that the model wrote."""
+    """A query to fetch a statistic, and the statistic that the model wrote.
+
+    ``query`` and ``value`` are what stands between the quotes, as it is. ``raw`` is the whole annotation, ``span`` where it
+    stands.
+    """
 
     query: str
     value: str
@@ -80,7 +84,10 @@ class Annotation(NamedTuple):
 
 
 class Recovered(NamedTuple):
-    """An annotation that only the lenient profile reads. ``value`` is None where there is no arrow."""
+    """An annotation that only the lenient profile reads.
+
+    ``value`` is None where there is no arrow. ``defects`` says what was wrong; the rest is as in `Annotation`.
+    """
 
     query: str
     value: str | None
@@ -90,7 +97,11 @@ class Recovered(NamedTuple):
 
 
 class Incomplete(NamedTuple):
-    """The end of a document that stops inside an annotation; ``query`` and ``value`` are None before their opening quotes."""
+    """The end of a document that stops inside an annotation.
+
+    ``raw`` goes from its opener to the end, and ``state`` is the part that it stops in.
+    ``query`` and ``value`` are what is there of them, None before their opening quotes.
+    """
 
     raw: str
     span: Span
@@ -100,6 +111,7 @@ class Incomplete(NamedTuple):
 
 
 Event = Text | Annotation | Recovered | Incomplete
+"""What a parser hands out, in the order of the text; together they are the whole text."""
 
 
 def coalesce(events: Iterable[Event]) -> list[Event]:

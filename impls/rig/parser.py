@@ -43,6 +43,7 @@ __all__ = [
 
 LENIENT = "lenient"
 PROFILES = (STRICT, OFFICIAL, LENIENT)
+"""The ways to read a document; docs/rig-specification.md defines each."""
 
 CHUNK = 1 << 16
 """Characters that `read_file` reads at a time."""
@@ -156,7 +157,11 @@ def _incomplete(text: Text) -> Incomplete:
 
 
 def parse(text: str, profile: str = "strict", max_candidate: int | None = None) -> list[Event]:
-    """The events of a whole document. No two texts are adjacent, none is empty. TypeError where it is no str."""
+    """The events of a whole document. No two texts are adjacent, none is empty.
+
+    ``profile`` is one of `PROFILES`. ``max_candidate`` is the most code points of one annotation, None for no limit.
+    TypeError where ``text`` is no str, ValueError for another profile.
+    """
     require_text(text)
     parser = StreamingParser(profile, max_candidate)
     if profile == LENIENT:
@@ -166,12 +171,16 @@ def parse(text: str, profile: str = "strict", max_candidate: int | None = None) 
 
 
 def find_annotations(text: str, profile: str = "strict") -> list[Annotation | Recovered]:
-    """The annotations of a document, in its order."""
+    """The annotations of a document, in its order. Errors are those of `parse`."""
     return [event for event in parse(text, profile) if isinstance(event, (Annotation, Recovered))]
 
 
 def read(chunks: Iterable[str], profile: str = "strict", max_candidate: int | None = DEFAULT_MAX_CANDIDATE) -> Iterator[Event]:
-    """The events of a document that comes in chunks, each as soon as it is certain. Close the iterator to stop early."""
+    """The events of a document that comes in chunks, each as soon as it is certain. Close the iterator to stop early.
+
+    ``profile`` and ``max_candidate`` are as for `parse`; by default an annotation of more than 8192 code points is text, so
+    that memory stays bounded. TypeError where a chunk is no str, ValueError for another profile.
+    """
     parser = StreamingParser(profile, max_candidate)
     try:
         for chunk in chunks:

@@ -46,7 +46,10 @@ _OF_ADDRESSES = ":/?#@!$&'()*+,;=%"
 
 @dataclass(frozen=True)
 class Served:
-    """What was found for a query: a value, and where it is from."""
+    """What was found for a query: a ``value`` with its ``unit``, and for the footnote its ``source``, ``date`` and ``url``.
+
+    All are text; an empty one is left out.
+    """
 
     value: str
     unit: str = ""
@@ -72,6 +75,9 @@ def address(query: str) -> str:
 def resolve(text: str, fetch: Fetch) -> str:
     """The text with each annotation resolved, and its footnotes. ValueError for a lone surrogate in the text.
 
+    ``fetch`` takes a query and returns `Served`, a mapping with its fields, or None where nothing was found. It is asked
+    once for each distinct query.
+
     TypeError where ``text`` is no str, or ``fetch`` no function that returns its answer (for an async one: `resolve_async`).
     """
     _require_function(fetch)
@@ -80,7 +86,10 @@ def resolve(text: str, fetch: Fetch) -> str:
 
 
 async def resolve_async(text: str, fetch: AsyncFetch | Fetch, at_once: int = AT_ONCE) -> str:
-    """As `resolve`, with a ``fetch`` that may be async, asked ``at_once`` queries at the same time."""
+    """As `resolve`, with a ``fetch`` that may be async, asked ``at_once`` queries at the same time.
+
+    ValueError where ``at_once`` is no number of queries.
+    """
     import asyncio  # here, since it takes longer to import than all of the parser
 
     _require_function(fetch)

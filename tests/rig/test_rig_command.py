@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import signal
@@ -10,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -201,6 +203,55 @@ def test_an_interrupt_while_a_program_is_closed_comes_when_it_has_ended(
     assert program.ask(REQUEST)["pid"] != running
 
 
+CLOSING = ("command.py", "isolation.py", "weakref.py")
+
+
+class TimeIsUp(Exception):
+    """What the handler of the time limit's signal raises."""
+
+
+def closed_with_an_interrupt_at(program: Command, line: int) -> bool:
+    """Close a program, and send the time limit's signal when so many lines of `CLOSING` have run; False where it has fewer."""
+    left = [line]
+
+    def trace(frame: FrameType, event: str, argument: object) -> Any:
+        left[0] -= Path(frame.f_code.co_filename).name in CLOSING
+        if left[0] == 0:
+            sys.settrace(None)
+            signal.raise_signal(signal.SIGPROF)
+        return trace
+
+    try:
+        sys.settrace(trace)
+        program.close()
+    except TimeIsUp:
+        pass
+    finally:
+        sys.settrace(None)
+    return left[0] <= 0
+
+
+def test_wherever_the_time_limit_interrupts_its_closing_a_program_is_closed_for_good() -> None:
+    def interrupt(number: int, frame: object) -> None:
+        raise TimeIsUp
+
+    handler = signal.signal(signal.SIGPROF, interrupt)
+    try:
+        for line in itertools.count(1):
+            program = Command(["sh", "-c", 'read x; echo "{\\"id\\": 1, \\"pid\\": $$}"; read x'], 300.0)
+            running = program.ask(REQUEST)["pid"]
+            reached = closed_with_an_interrupt_at(program, line)
+            assert signal.getsignal(signal.SIGPROF) is interrupt
+            # At the first lines nothing has begun: then it still runs, and the next to close it does so.
+            program.close()
+            assert not is_alive(running), f"interrupted at line {line}, it runs on"
+            if not reached:
+                break
+        assert line > 30, "its closing was hardly interrupted"
+    finally:
+        signal.signal(signal.SIGPROF, handler)
+
+
 def test_an_interrupt_between_a_fault_and_its_end_does_not_reach_the_next_request(
     command: Callable[..., Command], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -232,6 +283,23 @@ def test_a_process_ends_with_the_interpreter(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert not is_alive(int(done.stdout))
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL] if sys.platform == "linux" else [])
+def test_a_process_ends_with_a_run_that_is_killed(number: int, tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(HEAD + "for r in answers(): say(id=r['id'], pid=os.getpid())\ntime.sleep(600)")
+    code = (
+        "import os, sys\nfrom conformance.engine.command import Command\n"
+        f"c = Command([sys.executable, {str(program)!r}], 300.0)\n"
+        f"print(c.ask({REQUEST!r})['pid'], flush=True)\nos.kill(os.getpid(), {int(number)})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == -number
+    pid, deadline = int(done.stdout), time.monotonic() + 300
+    while is_alive(pid) and not _is_zombie(pid):
+        assert time.monotonic() < deadline, "it was left running"
+        time.sleep(0.01)
 
 
 def test_a_command_that_cannot_be_started_is_named() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from conformance.rig.harness import text as _text
 from impls.implementation import Implementation
-from reference.rag import PROFILES, RagProfile
+from reference.rag.profiles import PROFILES, RagProfile
 
 RESULTS = (_text.AnswerError,)
 

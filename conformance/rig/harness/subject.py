@@ -38,7 +38,8 @@ from typing import Any, Generic, Protocol
 from conformance.rig.harness import text as _text
 from conformance.rig.harness.text import AnswerError, Found, Item, as_annotations, as_found
 from impls.implementation import Implementation, Unsupported, load_target
-from reference.rig import PROFILES, RigProfile, Segment, to_code_points
+from reference.rig.events import to_code_points
+from reference.rig.grammar import PROFILES, RigProfile
 
 STREAM, SERIALISE, WELL_FORMED = "stream", "serialise", "well_formed"
 RECOVER, RECOVER_STREAM, TAGS, RESOLVE, ADDRESS = "recover", "recover_stream", "tags", "resolve", "address"
@@ -62,6 +63,8 @@ FEATURES: dict[str, tuple[str, ...]] = {
 """The feature words, each with the names of the methods that offer it."""
 
 
+Segment = str | tuple[str, str]
+"""A text, or the query and the value of an annotation."""
 Mended = tuple[str, str | None, int, int, tuple[str, ...]]
 """Query, value, span in code points, and diagnostics."""
 Tag = tuple[Any, ...]
@@ -117,8 +120,11 @@ class RigSubject(_text.TextSubject[Found]):
 
     def serialise(self, segments: Sequence[Segment]) -> str:
         """The document of these segments; ValueError where there is none."""
+        given = list(segments)
         with _text.time_limit(self._seconds):
-            document = self._feature(SERIALISE)(list(segments))
+            document = self._feature(SERIALISE)(given)
+        if given != list(segments):
+            raise AnswerError(f"found {_text.describe(given)} where the segments were, expected them unchanged")
         if not isinstance(document, str):
             raise AnswerError(f"found {_text.describe(document)} as a document, expected a string")
         return document

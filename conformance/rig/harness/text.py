@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import itertools
 import operator
 import os
 import re
@@ -22,7 +23,8 @@ from conformance.engine.time_limit import NoAnswer
 from conformance.engine.time_limit import TimeLimitExceeded as TimeLimitExceeded
 from conformance.engine.time_limit import time_limit as time_limit
 from impls.implementation import Implementation, PlugError, Unsupported, load_target
-from reference import rig
+from reference.rig.events import length_in
+from reference.rig.grammar import CLOSE, EXAMPLE, OPEN
 
 Item = TypeVar("Item")
 Found = tuple[str, str, int, int]
@@ -79,6 +81,18 @@ class TextSubject(ABC, Generic[Item]):
     def parse(self, text: str) -> list[Item]:
         """The items that the parser finds in the text."""
         return self.read(self.answer(text), text)
+
+    def begin_and_parse(self, text: str, other: str) -> tuple[list[Item], list[Item]]:
+        """The items of a text, the first of which was taken before the other text was read; and those of the other.
+
+        Only an iterator can tell the difference.
+        """
+        with time_limit(self._seconds):
+            begun = self.raw_parse()(text)
+            first = list(itertools.islice(begun, 1)) if isinstance(begun, Iterator) else []
+            meanwhile = self.parse(other)
+            answer = [*first, *begun] if isinstance(begun, Iterator) else begun
+        return self.read(answer, text), meanwhile
 
     def raw_parse(self) -> Callable[[str], Any]:
         """The parser's own function, for the timer; Unsupported where it has no ``parse``."""
@@ -234,14 +248,14 @@ def recognise_as(system: str, loaded: Any, name: str, features: Mapping[str, tup
         return None
     try:
         with time_limit(seconds_for({})):
-            answer = parser.parse(rig.EXAMPLE)
+            answer = parser.parse(EXAMPLE)
             answer = list(answer) if isinstance(answer, Iterator) else answer
     except KeyboardInterrupt:
         raise
     except BaseException as error:
         raise PlugError(
             f"{name} raised {type(error).__name__}: {error} when asked to parse the example document; expected a list of "
-            f"(query, value, start, end) for rig or of strings for rag; make it parse {rig.EXAMPLE[-60:]!r} first"
+            f"(query, value, start, end) for rig or of strings for rag; make it parse {EXAMPLE[-60:]!r} first"
         ) from None
     fits = []
     for fitting, convert in (("rig", as_annotations), ("rag", as_queries)):
@@ -267,7 +281,7 @@ def recognise_as(system: str, loaded: Any, name: str, features: Mapping[str, tup
 
 
 _UNITS = {"utf8": "bytes of UTF-8", "utf16": "units of UTF-16"}
-_TRIED = "\u00e9\U0001f600 " + rig.EXAMPLE
+_TRIED = "\u00e9\U0001f600 " + EXAMPLE
 """A text in which each unit gives other offsets."""
 
 
@@ -278,9 +292,8 @@ def _unit_of(parser: Any) -> str:
             found = as_annotations(parser.parse(_TRIED))
     except Exception:
         return ""
-    (expected,) = rig.annotations(_TRIED)
-    ends = expected.span.start, expected.span.end
-    known = {unit: tuple(rig.length_in(unit, _TRIED[:end]) for end in ends) for unit in _UNITS}
+    ends = _TRIED.index(OPEN), _TRIED.index(CLOSE) + len(CLOSE)
+    known = {unit: tuple(length_in(unit, _TRIED[:end]) for end in ends) for unit in _UNITS}
     return next((unit for unit, each in known.items() if [each] == [item[2:] for item in found]), "")
 
 

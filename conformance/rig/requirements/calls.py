@@ -19,11 +19,16 @@ from conformance.rig.requirements.comparisons import REQUIREMENTS, pairs
     "A parser remembers nothing between two documents.",
     source="the declared interface",
     catches="results that are kept or shared",
-    cases=[Plain("again", quick=True), Plain("after-a-cut"), Plain("own-list")],
+    cases=[Plain("again", quick=True), Plain("after-a-cut"), Plain("own-list"), Plain("two-at-once", quick=True)],
 )
 def nothing_is_remembered(subject: RigSubject, case: Plain, dtype: str) -> Iterator[Comparison]:
     """The same document twice, with another between."""
     text = f"x {Q.text} y {R.text}"
+    if case.id == "two-at-once":
+        begun, meanwhile = subject.begin_and_parse(text, R.text)
+        yield equal("annotations of the first, of which one was taken before", pairs(begun), [("q1?", "5"), ("q2?", "6")])
+        yield equal("annotations of the second", pairs(meanwhile), [("q2?", "6")])
+        return
     between = {"again": R.text, "after-a-cut": 'a [__DC__("q', "own-list": Q.text}[case.id]
     first = subject.parse(text)
     kept = list(first)

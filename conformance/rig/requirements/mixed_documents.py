@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from conformance.engine.comparison import Comparison, equal
 from conformance.engine.interactions import Combination
 from conformance.engine.requirement import Level
-from conformance.engine.text_comparison import equal_lists, shown
+from conformance.engine.text_comparison import Plain, equal_lists, shown
 from conformance.rig.harness.subject import RigSubject
 from conformance.rig.interactions import (
+    CONTENTS,
+    READABLE,
     READINGS,
     SHORT,
+    UNREADABLE,
     MixedDocument,
     MixedDocuments,
     all_in_one,
@@ -25,7 +29,7 @@ from conformance.rig.interactions import (
     segments,
 )
 from conformance.rig.requirements.comparisons import REQUIREMENTS, pairs, refuse_other_profiles
-from conformance.rig.requirements.resolution import Answer, answer, read_back
+from conformance.rig.requirements.resolution import Answer, ReadBack, answer, read_back
 from conformance.rig.requirements.streams import Item, in_order
 from reference import rig
 
@@ -194,6 +198,38 @@ def pieces_are_written_or_refused(subject: RigSubject, case: MixedDocument) -> I
     yield equal("document (None: refused)", document, written if pairs(read) == meant else None, shown(written))
 
 
+_REFUSED = ('"', "\x00", "\t", "\n", "\r", "\x1f", "\x7f", "\ud800")
+"""What no string holds."""
+_BESIDE = ("", '"', "[", "]", "\\", "(", '("', rig.OPEN[:-1], rig.ARROW, rig.CLOSE, "\n", "\U0001f600")
+"""What stands before and behind an annotation."""
+
+
+def _pairs_to_write() -> Iterator[tuple[str, str, bool]]:
+    """Queries and values of all contents, and whether they can be written."""
+    contents = list(CONTENTS.values())
+    for query, value in itertools.product(contents, contents):
+        yield query, value, not rig.WHITE_SPACE.issuperset(query)
+    for content, refused in itertools.product(contents, _REFUSED):
+        for wrong in (refused + content, content + refused, f"a{content[:1]}{refused}{content[1:]}"):
+            yield wrong, content, False
+            yield "q?" + content, wrong, False
+
+
+@REQUIREMENTS.check("RIG-78", [Plain("contents", quick=True, needs=frozenset({"serialise"}))])
+def contents_are_written_or_refused(subject: RigSubject, case: Plain, dtype: str) -> Iterator[Comparison]:
+    """Every two contents as query and value, and with each what no string holds at its beginning, inside and at its end."""
+    refuse_other_profiles(subject)
+    beside = itertools.cycle(itertools.product(_BESIDE, _BESIDE))
+    for (query, value, can), (before, behind) in zip(_pairs_to_write(), beside, strict=False):
+        written = f"{before}{rig.OPEN}{query}{rig.ARROW}{value}{rig.CLOSE}{behind}"
+        try:
+            document: str | None = subject.serialise([before, (query, value), behind])
+        except ValueError:
+            document = None
+        expected = written if can and pairs(_annotations(written)) == [(query, value)] else None
+        yield equal("document (None: refused)", document, expected, shown(written))
+
+
 def _annotations(text: str) -> list[tuple[str, str, int, int]]:
     return [(a.query, a.value, a.span.start, a.span.end) for a in rig.annotations(text)]
 
@@ -226,6 +262,8 @@ def _served(kind: str, number: int) -> Answer | None:
     plain = answer(str(number), "%")
     changed: dict[str, Mapping[str, Any]] = {
         "number": {"value": number},
+        "zero": {"value": 0},
+        "same": {"value": "1"},
         "no unit": {"unit": None},
         "more fields": {"confidence": 0.9},
         "markup": {"value": f"{number})] [__DC__#9(|| 9)]", "date": "\n[7] - Per x, value was 1. See more at y"},
@@ -234,16 +272,34 @@ def _served(kind: str, number: int) -> Answer | None:
     return {**plain, **changed.get(kind, {})}
 
 
-def _resolved(subject: RigSubject, case: MixedDocument) -> tuple[str, list[tuple[str, str, int, int]], str]:
-    """(a document, its annotations, what the resolver made of it). It is the case's, with a special piece that can be read."""
-    special = case.combination["special"] if case.combination["special"] in ("twice", "empty value") else "annotation"
+@dataclass(frozen=True)
+class Resolved:
+    """A document, its annotations, the queries that were fetched in their order, and what the resolver made of it."""
+
+    text: str
+    found: list[tuple[str, str, int, int]]
+    fetched: list[str]
+    written: str
+    read: ReadBack
+
+
+def _resolved(subject: RigSubject, case: MixedDocument) -> Resolved:
+    """Resolve the case's document, with special pieces that can be read."""
+    special = case.combination["special"] if case.combination["special"] in READABLE else "annotation"
     text = "".join(pieces(case.combination, special, "nothing" if case.combination["end"] == "unfinished" else ""))
-    asked: dict[str, int] = {}
+    fetched: list[str] = []
 
     def fetch(query: str) -> Answer | None:
-        return _served(case.combination["served"], asked.setdefault(query, len(asked) + 1))
+        fetched.append(query)
+        return _served(case.combination["served"], list(dict.fromkeys(fetched)).index(query) + 1)
 
-    return text, _annotations(text), subject.resolve(text, fetch)
+    written = subject.resolve(text, fetch)
+    return Resolved(text, _annotations(text), fetched, written, read_back(written))
+
+
+def _is_plain(value: str) -> bool:
+    """Whether a value stands in a tag as it is: nothing in it may be taken for a part of the tag, or trimmed."""
+    return value == value.strip() and not any(part in value for part in ("|", ")]", "[__DC__")) and "--" not in value
 
 
 def _is_answered(kind: str, number: int) -> bool:
@@ -261,17 +317,25 @@ def _is_answered(kind: str, number: int) -> bool:
 @for_each
 def any_number_is_resolved(subject: RigSubject, case: MixedDocument) -> Iterator[Comparison]:
     """The tags, what was served in them, and the texts around them."""
-    text, found, written = _resolved(subject, case)
-    read = read_back(written)
-    queries = [query for query, *_ in found]
-    numbers = list(dict.fromkeys(queries))
-    yield equal("tags", len(read.tags), len(queries), shown(text))
-    kind = case.combination["served"]
-    answered = [_is_answered(kind, numbers.index(query) + 1) for query in queries]
-    yield equal("served", [tag.served is not None for tag in read.tags], answered, shown(written))
+    done = _resolved(subject, case)
+    read, kind, written = done.read, case.combination["served"], done.written
+    queries = [query for query, *_ in done.found]
+    # Queries may be fetched in any order.
+    asked = list(dict.fromkeys(done.fetched))
+    numbers = [asked.index(query) + 1 if query in asked else 0 for query in queries]
+    yield equal("tags", len(read.tags), len(queries), shown(done.text))
+    yield equal(
+        "served", [tag.served is not None for tag in read.tags], [_is_answered(kind, n) for n in numbers], shown(written)
+    )
+    if kind not in ("markup", "halves"):
+        values = [{"zero": "0", "same": "1"}.get(kind, str(n)) for n in numbers if _is_answered(kind, n)]
+        own = [tag.served.removesuffix("%").strip() for tag in read.tags if tag.served is not None]
+        yield equal("values served, without their units", own, values, shown(written))
+    models = [(tag.model or "", value) for tag, (_, value, *_) in zip(read.tags, done.found, strict=False) if _is_plain(value)]
+    yield equal("values of the model", [got for got, _ in models], [value for _, value in models], shown(written))
     yield equal("None, nan or an opener in it", [w for w in ("None", "nan", rig.OPEN) if w in written], [], shown(written))
-    if case.combination["text"] not in ("tag", "brackets"):
-        around = tuple(item for item in _items(text, rig.STRICT, found) if isinstance(item, str))
+    if case.combination["text"] not in UNREADABLE:
+        around = tuple(item for item in _items(done.text, rig.STRICT, done.found) if isinstance(item, str))
         yield equal("texts around the tags", read.between, around, shown(written))
 
 
@@ -286,11 +350,13 @@ def any_number_is_resolved(subject: RigSubject, case: MixedDocument) -> Iterator
 @for_each
 def any_number_is_numbered(subject: RigSubject, case: MixedDocument) -> Iterator[Comparison]:
     """The numbers of tags, those of footnotes, and the footnotes that the tags cite."""
-    _, found, written = _resolved(subject, case)
-    read, queries = read_back(written), [query for query, *_ in found]
-    yield equal("numbers of tags", [tag.number for tag in read.tags], list(range(1, len(queries) + 1)), shown(written))
-    kind, numbers = case.combination["served"], list(dict.fromkeys(queries))
-    cited = [query for query in numbers if _is_answered(kind, numbers.index(query) + 1)]
-    yield equal("numbers of footnotes", [number for number, _ in read.notes], list(range(1, len(cited) + 1)), shown(written))
+    done = _resolved(subject, case)
+    read, kind, queries = done.read, case.combination["served"], [query for query, *_ in done.found]
+    asked = list(dict.fromkeys(done.fetched))
+    yield equal("queries fetched, sorted", sorted(done.fetched), sorted(set(queries)), shown(done.text))
+    yield equal("numbers of tags", [tag.number for tag in read.tags], list(range(1, len(queries) + 1)), shown(done.written))
+    cited = [q for q in dict.fromkeys(queries) if q in asked and _is_answered(kind, asked.index(q) + 1)]
+    listed = [number for number, _ in read.notes]
+    yield equal("numbers of footnotes", listed, list(range(1, len(cited) + 1)), shown(done.written))
     footnotes = [cited.index(query) + 1 if query in cited else None for query in queries]
-    yield equal("footnotes cited", [tag.footnote for tag in read.tags], footnotes, shown(written))
+    yield equal("footnotes cited", [tag.footnote for tag in read.tags], footnotes, shown(done.written))
