@@ -222,7 +222,7 @@ class BenchmarkRun:
     def _with_speed(self, record: MeasurementRecord, samples: Samples, plan: SamplingPlan) -> MeasurementRecord:
         """Add the median with its interval, the ratio with its decision, and the place under the roofline."""
         record = replace(record, samples=len(samples.own), looks=samples.looks, stopped=samples.stopped)
-        median, low, high = statistics.median_interval(samples.own, plan.confidence)
+        median, low, high = statistics.median_interval(samples.own, samples.confidence)
         place = roofline.place(self.workload, median, high, self.device, record.cache)
         compared = self._beside_baseline(record, samples, plan) if samples.baseline else record
         if place.fault:
@@ -247,7 +247,7 @@ class BenchmarkRun:
 
     def _beside_baseline(self, record: MeasurementRecord, samples: Samples, plan: SamplingPlan) -> MeasurementRecord:
         """Add the ratio to the baseline, its interval, and whether it is faster; of an A/A pair, remember the noise."""
-        ratio, low, high = statistics.ratio_interval(samples.baseline, samples.own, plan.confidence)
+        ratio, low, high = statistics.ratio_interval(samples.baseline, samples.own, samples.confidence)
         place = (*self._place, record.cache)
         noise = _NOISE.get(place, 1.0)
         warnings: tuple[str, ...] = ()

@@ -1,8 +1,9 @@
 """Take samples in quads with the baseline, A B B A, until the interval of the ratio is tight or the time is spent.
 
 Before the first sample, a pilot fixes after how many quads the interval is computed: at most four times, each time with twice
-as many. All planned looks together may be wrong one time in twenty, and share that chance. Sampling stops by the width of the
-interval alone, never by its position, so that no lucky look can end it.
+as many. All looks together may be wrong one time in twenty. An early look that can end the sampling gets little of that chance
+(`early`), and whichever is the last gets most of it: where there is noise, it decides. Sampling stops by the interval's width
+or for lack of time, never by the interval's position, so that no lucky look can end it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ SHORTEST_SAMPLE_S = 2e-4
 """A warm sample repeats short calls until it lasts this long, so that reading the clock does not matter."""
 
 MOST_LOOKS = 4
+EARLY = 0.0025
+"""The chance of being wrong that an early look gets, where it has enough quads for that."""
+LATE = 0.0375
+"""The chance that the last of several looks gets at most. Few quads deserve no more: simulated, they are wrong more often."""
 MOST_QUADS = 64
 OVERRUN = 2.0
 """The next look is given up where sampling would exceed its budget by this factor: the pilot was too optimistic."""
@@ -28,7 +33,7 @@ PATIENCE = 4.0
 
 @dataclass(frozen=True)
 class SamplingPlan:
-    """What is fixed before the first sample: calls per sample of each side, quads at each look, confidence of each look."""
+    """What is fixed before the first sample: calls per sample of each side, quads at each look, confidence of the last."""
 
     calls: int
     baseline_calls: int
@@ -41,15 +46,20 @@ class SamplingPlan:
         return self.looks[-1] >= statistics.fewest_quads(self.confidence)
 
 
+def early(quads: int) -> float:
+    """The confidence of the interval with which a look at so many quads may end the sampling; their extremes have no more."""
+    return 1 - max(EARLY, 2.0 ** (1 - quads))
+
+
 def planned_looks(affordable: int) -> tuple[tuple[int, ...], float]:
-    """The number of quads at each look, given the quads there is time for; and the confidence of each look's interval."""
-    last = max(2, min(affordable, MOST_QUADS))
-    for number in range(MOST_LOOKS, 0, -1):
-        # Bonferroni: the chances of being wrong add up to no more than 1 - CONFIDENCE, however the looks depend on each other.
-        confidence = 1 - (1 - statistics.CONFIDENCE) / number
+    """The number of quads at each look, given the quads there is time for; and the confidence of the last look's interval."""
+    last, chance = max(2, min(affordable, MOST_QUADS)), 1 - statistics.CONFIDENCE
+    for number in range(MOST_LOOKS, 1, -1):
         looks = tuple(last // 2**i for i in reversed(range(number)))
-        if looks[0] >= statistics.fewest_quads(confidence):
-            return looks, confidence
+        # Bonferroni: the chances of being wrong add up to no more than 1 - CONFIDENCE, however the looks depend on each other.
+        rest = chance - sum(1 - early(quads) for quads in looks[:-1])
+        if rest >= chance / 2:
+            return looks, 1 - min(rest, LATE)
     return (last,), statistics.CONFIDENCE
 
 
@@ -78,13 +88,17 @@ class Buffers:
 
 @dataclass(frozen=True)
 class Samples:
-    """Seconds per call of both sides, pair by pair in the order taken; the second is empty where there is no baseline."""
+    """Seconds per call of both sides, pair by pair in the order taken; the second is empty where there is no baseline.
+
+    ``confidence`` is that of the interval at the look that ended the sampling.
+    """
 
     own: list[float]
     baseline: list[float]
     looks: int
     stopped: str
     """``tight``, ``budget`` or ``most``."""
+    confidence: float
 
 
 Taker = Callable[[Buffers, int], float]
@@ -140,13 +154,13 @@ def sample(
                 into.append(take(buffers[quads % len(buffers)], number))
             quads += 1
         if place + 1 < len(plan.looks):
-            if width(seconds[0], seconds[1], plan.confidence) <= statistics.TIGHT:
-                return Samples(*seconds, place + 1, "tight")
+            if width(seconds[0], seconds[1], early(look)) <= statistics.TIGHT:
+                return Samples(*seconds, place + 1, "tight", early(look))
             if (now() - began) / quads * plan.looks[place + 1] > OVERRUN * budget_s:
-                return Samples(*seconds, place + 1, "budget")
+                return Samples(*seconds, place + 1, "budget", plan.confidence)
     if plan.enough and width(seconds[0], seconds[1], plan.confidence) <= statistics.TIGHT:
-        return Samples(*seconds, len(plan.looks), "tight")
-    return Samples(*seconds, len(plan.looks), "most" if quads >= MOST_QUADS else "budget")
+        return Samples(*seconds, len(plan.looks), "tight", plan.confidence)
+    return Samples(*seconds, len(plan.looks), "most" if quads >= MOST_QUADS else "budget", plan.confidence)
 
 
 def width(own: Sequence[float], baseline: Sequence[float], confidence: float) -> float:

@@ -1,9 +1,7 @@
 """Run one implementation in a process of its own, within limits of processor time and memory.
 
 The process is a session of its own. It gets a pair of sockets and none of this process's files. What it does to itself (a
-crash, an exit, a blow-up of memory) ends it alone, and the next call starts another. The first may be a fork of this process,
-which costs nothing, where that is safe: before torch or JAX were imported, whose threads do not outlive a fork. Any later one
-is a fresh interpreter, so that nothing that this process has computed since is in its memory.
+crash, an exit, a blow-up of memory) ends it alone, and the next call starts another, as `fork_server` does.
 
 Processor time is that of the busiest thread: an endless loop has one, and a machine with many cores gives many. Memory is
 watched and not reserved: libraries reserve far more than they use.
@@ -12,29 +10,24 @@ watched and not reserved: libraries reserve far more than they use.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import select
 import signal
 import socket
 import struct
-import subprocess
-import sys
-import threading
 import time
-import warnings
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
 
 from conformance.engine.check import LINE
+from conformance.engine.fork_server import Fork, ForkServer
 from conformance.engine.isolation import interrupts_held_back
 from conformance.engine.time_limit import NoAnswer, TimeLimitExceeded, Watch, group_seconds
 
-SIZE = struct.Struct("<Q")
-"""Before each message stands its number of bytes."""
+HEADER = struct.Struct("<QQ")
+"""Before each message stand its number of bytes, and the number of the question, which the answer repeats."""
 
 MOST_SILENCES = 3
 """So often in a row is a process started again that had to be ended because it did not answer."""
@@ -46,7 +39,6 @@ _IDLE_S = 300.0
 """Seconds of the clock in which a call must use some processor time. Compilers and devices are waited for that long."""
 _END_S = 5.0
 """Seconds in which the end of a process is waited for that has closed its socket."""
-_THREADED = ("torch", "jax", "tensorflow", "cupy")
 _PROC = Path("/proc")
 
 
@@ -73,25 +65,17 @@ class Limits:
         return cls(seconds, float(named) * 2**30 if named else _memory_of_this_machine() / 2)
 
 
-class _Process(Protocol):
-    """What a fork and a `subprocess.Popen` have in common."""
-
-    pid: int
-
-    def poll(self) -> int | None:
-        """The exit code, negative for a signal; None while it lives."""
-
-
 class Child:
-    """The process of one implementation. ``serve`` is what it runs with its socket; `call` sends it a message.
+    """The process of one implementation; `call` sends it a message.
 
-    ``generation`` counts the processes: what lived in one is gone in the next.
+    ``modules`` are imported before it is forked. ``generation`` counts the processes: what lived in one is gone in the next.
     """
 
-    def __init__(self, limits: Limits, serve: Callable[[socket.socket], None], module: str) -> None:
+    def __init__(self, limits: Limits, server: ForkServer) -> None:
         self.limits = limits
+        self.modules: tuple[str, ...] = ()
         self.generation = 0
-        self._serve, self._module = serve, module
+        self._server = server
         self._silences = 0
         self._running: _LiveChild | None = None
 
@@ -102,12 +86,11 @@ class Child:
         self.close()
         if self._silences >= MOST_SILENCES:
             raise ChildEndedError(f"not asked, since its process had to be ended {self._silences} times in a row")
-        may_fork = self.generation == 0 and sys.platform == "linux" and not any(name in sys.modules for name in _THREADED)
         self.generation += 1
-        if may_fork and threading.active_count() == 1:
-            self._running = _forked(self._serve)
-        else:
-            self._running = _spawned(self._module)
+        try:
+            self._running = _LiveChild(*self._server.fork(self.modules))
+        except OSError as error:
+            raise ChildEndedError(f"could not be given a process: {error}") from None
 
     def call(self, message: bytes, answered: Callable[[bytes], bytes | None], at_least: float = 0.0) -> None:
         """Send a message, and give what comes back to ``answered``, whose result is sent in turn, until that is None.
@@ -136,17 +119,20 @@ class Child:
 
     def close(self) -> None:
         """End the process, if there is one, with all of its session."""
-        running, self._running = self._running, None
-        if running is not None:
-            running.end()
+        # An interrupt must not come when nothing refers to it any more, and it has not ended yet.
+        with interrupts_held_back():
+            running, self._running = self._running, None
+            if running is not None:
+                running.end()
 
 
 @dataclass(eq=False)
 class _LiveChild:
-    process: _Process
+    process: Fork
     socket: socket.socket
     at_rest: bool = True
     """Whether the last call was answered to its end."""
+    asked: int = 0
     _poll: select.poll = field(default_factory=select.poll)
 
     def __post_init__(self) -> None:
@@ -156,7 +142,8 @@ class _LiveChild:
 
     def exchange(self, message: bytes, look: Callable[[], None], most: float) -> bytes:
         """Send a message, and return the one that comes back; ``look`` is called now and then, and may raise."""
-        to_send = memoryview(SIZE.pack(len(message)) + message)
+        self.asked += 1
+        to_send = memoryview(HEADER.pack(len(message), self.asked) + message)
         received, size = bytearray(), -1
         next_look = time.monotonic() + _LOOK_S
         while size < 0 or len(received) < size:
@@ -167,11 +154,13 @@ class _LiveChild:
                     to_send = to_send[self.socket.send(to_send[: 1 << 20]) :]
             if any(events & ~select.POLLOUT for _, events in ready):
                 received += self._received()
-            if size < 0 and len(received) >= SIZE.size:
-                (size,) = SIZE.unpack_from(received)
-                del received[: SIZE.size]
+            if size < 0 and len(received) >= HEADER.size:
+                size, number = HEADER.unpack_from(received)
+                del received[: HEADER.size]
                 if size > most:
                     raise ChildEndedError(f"its process announced an answer of {size / 2**30:.0f} GiB")
+                if number != self.asked:
+                    raise ChildEndedError("its process answered another question than the one it was asked")
             if time.monotonic() >= next_look:
                 look()
                 if self.process.poll() is not None and not self._poll.poll(0):
@@ -209,7 +198,7 @@ class _LiveChild:
 class _Looks:
     """Looks at a process during one call: at its memory, its processor time, and whether it does anything."""
 
-    def __init__(self, process: _Process, limits: Limits) -> None:
+    def __init__(self, process: Fork, limits: Limits) -> None:
         self._pid, self._limits = process.pid, limits
         self._watches: tuple[Watch, Watch] | None = None
 
@@ -231,58 +220,15 @@ class _Looks:
             watch.look()
 
 
-@dataclass(eq=False)
-class _Fork:
-    pid: int
-    _code: int | None = None
-
-    def poll(self) -> int | None:
-        if self._code is None:
-            found, status = os.waitpid(self.pid, os.WNOHANG)
-            self._code = os.waitstatus_to_exitcode(status) if found else None
-        return self._code
-
-
-def _forked(serve: Callable[[socket.socket], None]) -> _LiveChild:
-    ours, theirs = socket.socketpair()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Python warns of the threads of linear algebra, which look after themselves
-        pid = os.fork()
-    if pid:
-        theirs.close()
-        return _LiveChild(_Fork(pid), ours)
-    try:
-        os.setsid()
-        serve(theirs)
-    finally:
-        os._exit(0)  # never back into what called
-
-
-def _spawned(module: str) -> _LiveChild:
-    ours, theirs = socket.socketpair()
-    with theirs:
-        program = f"import json, sys; sys.path[:] = json.loads(sys.argv[1]); from {module} import main; main(int(sys.argv[2]))"
-        process = subprocess.Popen(
-            [sys.executable, "-c", program, json.dumps(sys.path), str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-    return _LiveChild(process, ours)
-
-
-def _end(process: _Process, connection: socket.socket, owner: int) -> None:
+def _end(process: Fork, connection: socket.socket, owner: int) -> None:
     """Kill a process and its session, reap it, close its socket."""
     if os.getpid() != owner:
         return  # a fork of this process, to which the other does not belong
     with interrupts_held_back():
         connection.close()
-        if process.poll() is None:
-            os.kill(process.pid, signal.SIGKILL)  # perhaps before it has made its session
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
+        for kill in (os.kill, os.killpg):  # perhaps it has not made its session yet
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                kill(process.pid, signal.SIGKILL)
         while process.poll() is None:
             time.sleep(0.001)
 

@@ -1,4 +1,4 @@
-"""Call a parser in any language: a process that reads one request a line and answers each with one line of JSON.
+"""Call a program in any language: a process that reads one request a line and answers each with one line of JSON.
 
 A request, in ASCII (everything else is escaped, since some line readers split at U+2028 or U+0085)::
 
@@ -14,6 +14,9 @@ An answer, in UTF-8, one line with the same id::
 Offsets count code points unless the answer says ``"offsets": "utf8"`` or ``"utf16"``. A process that ends after
 an answer is started again for the next request. Requests come one at a time. A text with a lone surrogate is not sent, and an
 answer with one is an error. Standard error is read, and its last line is shown where the process fails.
+
+Programs of the numeric systems get and answer arrays too (numeric_command.py): ``"bytes": N`` in a line says that N bytes
+of safetensors follow its line end.
 
 Nothing here can hang: reading and writing are multiplexed, every request has a limit of processor time, a process that waits
 for ever is given up (conformance/engine/time_limit.py), and the whole group is killed at the end, after any failure, and when
@@ -32,14 +35,18 @@ import subprocess
 import time
 import weakref
 from collections.abc import Mapping, Sequence
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from conformance.engine.isolation import interrupts_held_back
+from conformance.engine.parent_death import die_with_parent
 from conformance.engine.time_limit import LOOK_S, NoAnswer, TimeLimitExceeded, Watch, group_seconds, wait
 from impls.implementation import NotRun, PlugError, Unsupported
 
 LONGEST_ANSWER = 64 * 2**20
 """Bytes. A longer line is an error."""
+
+LARGEST_ARRAYS = 2**31
+"""Bytes. An answer that announces more is an error."""
 
 LONGEST_END = 10.0
 """Seconds of processor time that a process may take to end, once it has closed its standard output."""
@@ -56,12 +63,12 @@ class CommandError(Exception):
 class Command:
     """One command line. It is started at the first request, and again whenever it has ended.
 
-    ``seconds`` is the processor time that it may take for each answer.
+    ``seconds`` is the processor time that it may take for each answer; ``setting`` is the variable that sets it.
     """
 
-    def __init__(self, words: Sequence[str], seconds: float) -> None:
+    def __init__(self, words: Sequence[str], seconds: float, setting: str = "GAUGEBLOCK_TEXT_SECONDS") -> None:
         self.words = list(words)
-        self.seconds = seconds
+        self.seconds, self.setting = seconds, setting
         self._running: _Running | None = None
         self._next_id = 1
 
@@ -71,43 +78,120 @@ class Command:
         CommandError, Unsupported or PlugError where there is none; TimeLimitExceeded where it takes too much processor time,
         NoAnswer where it waits.
         """
-        line = _encode({"id": self._next_id, **request})
+        return self._exchange(_encode({"id": self._next_id, **request}), arrays=False, again=True)[0]
+
+    def ask_with_arrays(
+        self, request: Mapping[str, Any], arrays: bytes, *, goes_on: bool = False
+    ) -> tuple[dict[str, Any], bytes]:
+        """The answer to a request with safetensors, and the safetensors of the answer; errors as of `ask`.
+
+        A request that ``goes_on`` needs what earlier ones left in the process: then it is not started again.
+        """
+        line = _encode({"id": self._next_id, **request, "bytes": len(arrays)})
+        return self._exchange(line + arrays, arrays=True, again=not goes_on)
+
+    def close(self) -> None:
+        """End the process, if there is one."""
+        # An interrupt must not come when nothing refers to it any more, and it has not ended yet.
+        with interrupts_held_back():
+            running, self._running = self._running, None
+            if running is not None:
+                running.end()
+
+    def _exchange(self, message: bytes, *, arrays: bool, again: bool) -> tuple[dict[str, Any], bytes]:
         try:
             try:
-                return self._ask(line)
+                return self._ask(message, arrays, again)
             except _EndedQuietly:
+                if not again:
+                    raise
                 # It answered before and then ended with code 0: a program that answers once per run.
-                return self._ask(line)
+                return self._ask(message, arrays, again)
         except _EndedQuietly as error:
             raise CommandError(str(error)) from None
         finally:
             self._next_id += 1
 
-    def close(self) -> None:
-        """End the process, if there is one."""
-        running, self._running = self._running, None
-        if running is not None:
-            running.end()
-
-    def _ask(self, line: bytes) -> dict[str, Any]:
+    def _ask(self, message: bytes, arrays: bool, again: bool) -> tuple[dict[str, Any], bytes]:
         if self._running is not None and not self._running.at_rest:
             self.close()  # an interrupt came between its fault and its end
         if self._running is None:
+            if not again:
+                raise CommandError("its process has ended, and with it what this request needs")
             self._running = _Running(self.words)
         self._running.at_rest = False
+        answer = _Answer(self._next_id, arrays)
         try:
-            answer = _decode(self._running.exchange(line, self.seconds), self._next_id)
-            self._running.refuse_more()
+            self._running.exchange(message, answer, Watching(self.seconds, self.setting))
             self._running.at_rest = True
         except BaseException:
             # Whatever state it is in now, the next request must not see it.
             self.close()
             raise
-        return answer
+        return answer.line, answer.arrays
 
 
 class _EndedQuietly(CommandError):
     """The process had ended with code 0, after answering earlier requests, before this one."""
+
+
+class Watching(NamedTuple):
+    """The processor time that an answer may take, and the variable that sets it."""
+
+    seconds: float
+    setting: str
+
+
+class _Answer:
+    """What has been received of one answer: its line, and then the arrays that the line announces."""
+
+    def __init__(self, expected_id: int, with_arrays: bool) -> None:
+        self._id, self._with_arrays = expected_id, with_arrays
+        self._searched = 0
+        self._begin = self._end = -1
+        self.line: dict[str, Any] = {}
+        self.arrays = b""
+
+    def is_complete(self, received: bytearray) -> bool:
+        """Whether this is all of it, or more; CommandError as soon as it is no answer."""
+        if self._begin < 0:
+            end = received.find(b"\n", self._searched)
+            self._searched = len(received)
+            if end < 0:
+                if len(received) > LONGEST_ANSWER:
+                    raise CommandError(f"found {len(received)} bytes without a line end, expected an answer on one line")
+                return False
+            self.line = _decode(bytes(received[:end]), self._id)
+            self._begin = end + 1
+            self._end = self._begin + (self._announced() if self._with_arrays else 0)
+        return len(received) >= self._end
+
+    def finish(self, received: bytearray) -> None:
+        """Take the arrays. CommandError where more has come. Checked last, so that the first fault is the one named."""
+        self.arrays = bytes(received[self._begin : self._end])
+        if len(received) <= self._end:
+            return
+        more = _shorten(bytes(received[self._end :]))
+        if self._with_arrays:
+            raise CommandError(
+                f"found more than the {len(self.arrays)} bytes that its answer announced after the line end; they begin {more}"
+            )
+        raise CommandError(f"found more than one line for one request; the second begins {more}")
+
+    def so_far(self, received: bytearray) -> str:
+        """Where in the answer this is, for a message."""
+        if self._begin >= 0:
+            return f" after {len(received) - self._begin} of the {self._end - self._begin} bytes that its answer announced"
+        return f" in the middle of the line {_shorten(bytes(received))}" if received else " without answering"
+
+    def _announced(self) -> int:
+        size = self.line.get("bytes", 0)
+        if type(size) is not int or not 0 <= size <= LARGEST_ARRAYS:
+            raise CommandError(
+                f'found "bytes": {size!r} in its answer, expected the number of bytes of safetensors that follow the line, '
+                f"at most {LARGEST_ARRAYS}"
+            )
+        return size
 
 
 def _encode(request: Mapping[str, Any]) -> bytes:
@@ -162,6 +246,7 @@ class _Running:
                 stderr=subprocess.PIPE,
                 bufsize=0,
                 start_new_session=True,
+                preexec_fn=die_with_parent,  # a run that is killed ends nothing itself
             )
         except OSError as error:
             raise PlugError(
@@ -177,18 +262,16 @@ class _Running:
         for pipe in pipes:
             os.set_blocking(pipe.fileno(), False)
 
-    def exchange(self, line: bytes, seconds: float) -> bytes:
-        """Write ``line``, and return the line that comes back."""
+    def exchange(self, message: bytes, answer: _Answer, limit: Watching) -> None:
+        """Write the message, and read until the answer is complete."""
         watch: Watch | None = None  # most answers come before the first look, which reads the times of all processes
         next_look = time.monotonic() + LOOK_S
-        to_write = memoryview(line)
+        to_write = memoryview(message)
         with selectors.DefaultSelector() as selector:
             selector.register(self._stdin, selectors.EVENT_WRITE)
             selector.register(self._stdout, selectors.EVENT_READ)
             selector.register(self._stderr, selectors.EVENT_READ)
-            scanned = 0
-            while (newline := self._received.find(b"\n", scanned)) < 0:
-                scanned = len(self._received)
+            while not answer.is_complete(self._received):
                 for key, _ in selector.select(LOOK_S):
                     if key.fileobj is self._stdin:
                         to_write = self._write(to_write)
@@ -198,27 +281,20 @@ class _Running:
                         if not self._read_complaints():
                             selector.unregister(self._stderr)
                     elif not self._read_answer():
-                        raise self._ended(len(to_write) < len(line))
+                        raise self._ended(answer)
                 if time.monotonic() >= next_look:
-                    watch = watch or Watch(lambda: group_seconds(self._process.pid), seconds)
+                    watch = watch or Watch(lambda: group_seconds(self._process.pid), limit.seconds, setting=limit.setting)
                     self._look(watch)
                     next_look = time.monotonic() + LOOK_S
-        answer = bytes(self._received[:newline])
-        del self._received[: newline + 1]
         self._answered += 1
-        return answer
+        answer.finish(self._received)
+        self._received.clear()
 
     def _look(self, watch: Watch) -> None:
         try:
             watch.look()
         except (NoAnswer, TimeLimitExceeded) as error:
             raise type(error)(f"{error}{self._last_complaint()}") from None
-
-    def refuse_more(self) -> None:
-        """CommandError where more follows the answer. Checked after the answer, so that the first fault is the one named."""
-        if self._received:
-            second = _shorten(bytes(self._received))
-            raise CommandError(f"found more than one line for one request; the second begins {second}")
 
     def _write(self, data: memoryview) -> memoryview:
         try:
@@ -233,8 +309,6 @@ class _Running:
         if chunk is None:
             return True
         self._received += chunk
-        if len(self._received) > LONGEST_ANSWER:
-            raise CommandError(f"found {len(self._received)} bytes without a line end, expected an answer on one line")
         return bool(chunk)
 
     def _read_complaints(self) -> bool:
@@ -245,7 +319,7 @@ class _Running:
         del self._complaints[:-4096]
         return bool(chunk)
 
-    def _ended(self, wrote: bool) -> CommandError:
+    def _ended(self, answer: _Answer) -> CommandError:
         try:
             code: int | None = wait(self._process, LONGEST_END)
         except (NoAnswer, TimeLimitExceeded):
@@ -260,8 +334,7 @@ class _Running:
             how = f"was ended by {signal.Signals(-code).name}"
         else:
             how = f"ended with exit code {code}"
-        rest = f" in the middle of the line {_shorten(bytes(self._received))}" if self._received else " without answering"
-        return CommandError(f"{how}{rest}{self._last_complaint()}")
+        return CommandError(f"{how}{answer.so_far(self._received)}{self._last_complaint()}")
 
     def _last_complaint(self) -> str:
         lines = self._complaints.decode("utf-8", "replace").strip().splitlines()

@@ -13,7 +13,8 @@ import numpy as np
 from conformance.engine.check import Case, Check, run_check, worst_of
 from conformance.engine.comparison import Comparison, margins_of
 from conformance.engine.mutation import Mutant, OnFailure, concerns, mutants_of
-from conformance.engine.selection import COMBINED
+from conformance.engine.selection import COMBINED, is_thorough
+from conformance.records.level_verdicts import AS_THE_AUTHORS
 from conformance.records.schema import JUDGED, RED, Verdict, VerdictRecord
 
 MOST_SHOWN = 3
@@ -48,8 +49,7 @@ def ranked(verdicts: Iterable[VerdictRecord]) -> tuple[Likeliest, ...]:
     count where nothing else failed: a simple bug fails many of them, and they are compared with few mutants.
     """
     everything = list(verdicts)
-    failed = [each for each in everything if each.verdict is Verdict.FAIL]
-    failures = [each for each in failed if not each.case.startswith(COMBINED)] or failed
+    failures = failures_to_explain(everything)
     if not failures:
         return ()
     mutants = {mutant.name: mutant for mutant in mutants_of(failures[0].system)}
@@ -58,7 +58,7 @@ def ranked(verdicts: Iterable[VerdictRecord]) -> tuple[Likeliest, ...]:
         for name in failure.candidates:
             explains.setdefault(name, set()).add(number)
     for name, own in list(explains.items()):
-        if name not in mutants or (len(own) < len(failures) and not _may_be(mutants[name], everything)):
+        if name not in mutants or (len(own) < len(failures) and not is_possible(mutants[name], everything)):
             del explains[name]
     found: list[Likeliest] = []
     left = set(range(len(failures)))
@@ -73,27 +73,57 @@ def ranked(verdicts: Iterable[VerdictRecord]) -> tuple[Likeliest, ...]:
     return tuple(found)
 
 
-def _may_be(mutant: Mutant, verdicts: Sequence[VerdictRecord]) -> bool:
+def failures_to_explain(verdicts: Sequence[VerdictRecord]) -> list[VerdictRecord]:
+    """The failures, without rows of a covering array where others failed."""
+    failed = [each for each in verdicts if each.verdict is Verdict.FAIL]
+    return [each for each in failed if not each.case.startswith(COMBINED)] or failed
+
+
+def is_possible(mutant: Mutant, verdicts: Sequence[VerdictRecord]) -> bool:
     """Whether a requirement that must catch it failed, or none of those was judged."""
     judged = [each for each in verdicts if each.requirement in mutant.killed_by and each.verdict in JUDGED]
     return not judged or any(each.verdict in RED for each in judged)
 
 
-def resembling(system: str, check: Check, case: Case, dtype: str, comparisons: Sequence[Comparison]) -> tuple[str, ...]:
+NEARLY = 1 / 20
+"""The part of a failure's margin that a mutant may leave unexplained where a coarser rounding is thought to add to it."""
+
+
+def resembling(
+    system: str, check: Check, case: Case, dtype: str, comparisons: Sequence[Comparison], nearly: bool = False
+) -> tuple[str, ...]:
     """The names of the mutants that this failure resembles, the nearest first.
 
     A mutant resembles the implementation where it fails the same check, and where the two are closer to each other than
     the implementation is to the right answer: by half of its margin, and by two bounds at most, since each may be off by one
-    bound from the same wrong answer. The comparisons of a check are matched by their order.
+    bound from the same wrong answer. The comparisons of a check are matched by their order. With ``nearly`` it is enough that
+    a mutant leaves `NEARLY` of the margin, since wrong answers that are larger than right ones are rounded further off; and
+    rows of a covering array are compared with all mutants, which takes long.
     """
     near: dict[str, float] = {}
     for mutant in mutants_of(system):
-        if mutant.honest or mutant.equivalent or not concerns(mutant, check, case):
+        if mutant.honest or mutant.equivalent or not _may_explain(mutant, check, case, nearly):
             continue
         theirs = _comparisons(mutant, check, case, dtype)
-        if theirs is not None and resembles(comparisons, theirs):
+        if theirs is not None and resembles(comparisons, theirs, nearly):
             near[mutant.name] = _distance(comparisons, theirs)
     return tuple(sorted(near, key=lambda name: near[name]))
+
+
+def _may_explain(mutant: Mutant, check: Check, case: Case, every: bool) -> bool:
+    """Whether to compare a failure with a mutant. What the authors' own code does is compared with every row of an array too.
+
+    It decides what the verdict is called, and one such row would turn "as the authors' code" into "differs". With ``every``
+    all mutants are, but for those that take long.
+    """
+    is_short = not (mutant.slow or is_thorough(case))
+    return (is_short and (every or AS_THE_AUTHORS in mutant.sentence)) or concerns(mutant, check, case)
+
+
+def shows_in(mutant: Mutant, check: Check, case: Case, dtype: str) -> bool:
+    """Whether the mutant gives wrong values in this case."""
+    comparisons = _comparisons(mutant, check, case, dtype)
+    return comparisons is not None and not worst_of(comparisons).passed
 
 
 def in_words(system: str, names: Sequence[str]) -> str:
@@ -131,12 +161,13 @@ def _comparisons(mutant: Mutant, check: Check, case: Case, dtype: str) -> list[C
         return None  # it cannot run this case, so it explains nothing here
 
 
-def resembles(ours: Sequence[Comparison], theirs: Sequence[Comparison]) -> bool:
+def resembles(ours: Sequence[Comparison], theirs: Sequence[Comparison], nearly: bool = False) -> bool:
     """Whether the two are wrong in the same way; `resembling` says what that is."""
     if all(comparison.passed for comparison in theirs):
         return False
     margin = worst_of(ours).margin
-    return _distance(ours, theirs) <= min(2.0, math.inf if math.isnan(margin) else margin / 2)
+    limit = min(2.0, math.inf if math.isnan(margin) else margin / 2)
+    return _distance(ours, theirs) <= (max(limit, NEARLY * margin) if nearly and math.isfinite(margin) else limit)
 
 
 def _distance(ours: Sequence[Comparison], theirs: Sequence[Comparison]) -> float:

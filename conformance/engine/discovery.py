@@ -103,7 +103,12 @@ Describe = Callable[[str | None, str, str, str], Described]
 
 
 def described(system: str | None, target: str, spec: str, selector: str = "") -> Described:
-    """Import a target and recognise it. PlugError where it cannot be used."""
+    """Import a target and recognise it; ask a numeric program what it offers. PlugError where it cannot be used."""
+    if target.startswith("cmd:"):
+        from conformance.engine.numeric_command import described as described_by_program  # NumPy, which a list does without
+
+        offered = described_by_program(target, str(system))
+        return replace(_command(str(system), target, spec), settings={"untimed": UNTIMED}, **offered), None
     return _recognised_object(load_target(target), system, target, spec)
 
 
@@ -227,19 +232,25 @@ def plugs(spec: str, describe: Describe = described) -> tuple[Implementation, ..
                 f"found the command {words[0]!r}, which cannot be started (looked from {Path.cwd()}); expected an executable "
                 f"file, by path or on PATH"
             )
-        slug = Path(next((word for word in reversed(words) if not word.startswith("-")), words[-1])).name
-        command = Implementation(
-            name=f"{system}/cmd.{_safe(slug)}",
-            system=system,
-            target=target,
-            protocol="command",
-            summary=f"The command line {target.removeprefix('cmd:')!r}, called through JSON lines.",
-            dtypes=(),
-            origin=Origin("command"),
-            spec=spec,
-        )
-        return (command,)
+        if getattr(harness_of(system), "COMMANDS_DESCRIBE", False):
+            return (describe(system, target, spec, spec)[0],)
+        return (_command(system, target, spec),)
     return _tried(*describe(system, target, spec, spec))
+
+
+def _command(system: str, target: str, spec: str) -> Implementation:
+    words = shlex.split(target.removeprefix("cmd:"))
+    slug = Path(next((word for word in reversed(words) if not word.startswith("-")), words[-1])).name
+    return Implementation(
+        name=f"{system}/cmd.{_safe(slug)}",
+        system=system,
+        target=target,
+        protocol="command",
+        summary=f"The command line {target.removeprefix('cmd:')!r}, called through JSON lines.",
+        dtypes=(),
+        origin=Origin("command"),
+        spec=spec,
+    )
 
 
 def _split_system(spec: str) -> tuple[str | None, str]:
@@ -323,6 +334,8 @@ def _recognised(
             candidates[name] = fields
     return candidates, refusals
 
+
+UNTIMED = "is a program that gets its arrays through a pipe, whose time would be measured too"
 
 DECLARATION = "gaugeblock"
 """The attribute in which an object declares what would otherwise be guessed: a plain dict, which needs no import of ours."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from conformance.engine.interactions import rows_of
 from conformance.engine.selection import requirements_of
 from conformance.records.schema import Verdict, VerdictRecord
 from impls.systems import system_named
@@ -16,6 +17,8 @@ def explain(result: VerdictRecord) -> str:
         ("implementation", result.implementation),
         ("case", " ".join(part for part in (result.case, result.dtype, result.device) if part)),
     ]
+    row = rows_of(result.system).get(result.case)
+    rows += [("its values", str(row))] if row else []
     if result.verdict is Verdict.FAIL:
         margin = result.margin if result.margin is not None else math.nan
         rows += [

@@ -36,6 +36,7 @@ class Harness(Protocol):
         what is missing.
         """
 
+    # Where a `cmd:` says itself what it offers (numeric_command.py), COMMANDS_DESCRIBE is true.
     # It may also have, for conformance/engine/probing.py, which tries out what a plug does not declare:
     #   DTYPES  the dtypes to try, by protocol; those of a protocol that is not in it are not tried
     #   OPTIONAL  features that an honest implementation may lack without a word, and that are tried
@@ -52,7 +53,8 @@ CONNECTED_ELSEWHERE: dict[str, Callable[[Implementation, str], Any]] = {}
 """By its selector, how an implementation that runs in another process is connected; see `remote_subject`."""
 
 
-def records_of(system: str) -> dict[str, type]:
+@functools.cache
+def records_of(system: str) -> Mapping[str, type]:
     """The classes that may come from another process, by their names: those of all systems, and of one."""
     own = getattr(harness_of(system), "RESULTS", ()) if system else ()
     return {each.__name__: each for each in (Implementation, Origin, *own)}

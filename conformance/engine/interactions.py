@@ -37,6 +37,7 @@ neither needs the package nor waits for it. After a change of the declaration wr
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib
 import importlib.util
@@ -47,12 +48,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from conformance.engine.selection import COMBINED, Options, selected_cases
-from conformance.records.schema import InteractionsRecord
+from conformance.engine.selection import COMBINED, Options, checks_of, selected_cases
+from conformance.records.schema import InteractionsRecord, Verdict, VerdictRecord
 from impls.systems import SYSTEM_NAMES, SYSTEMS
 
 Pair = tuple[tuple[str, str], tuple[str, str]]
 """Two factors, each with the label of one of its values."""
+FEWEST = 3
+"""So many failed rows at least, before what they share is said."""
 
 
 @dataclass(frozen=True)
@@ -167,10 +170,18 @@ def made(interactions: Interactions) -> tuple[Combination, ...]:
     by_name = {factor.name: factor for factor in interactions.factors}
 
     def condition(constraint: Constraint) -> dict[str, Any]:
-        def holds(row: Mapping[str, str]) -> bool:
-            return bool(constraint.holds(*(by_name[name].value(row[name]) for name in constraint.names)))
+        @functools.cache
+        def holds(*labels: str) -> bool:
+            return bool(
+                constraint.holds(*(by_name[name].value(label) for name, label in zip(constraint.names, labels, strict=True)))
+            )
 
-        return {"operator": "fn", "requires": list(constraint.names), "evaluate": holds}
+        # Asked millions of times, of few combinations.
+        return {
+            "operator": "fn",
+            "requires": list(constraint.names),
+            "evaluate": lambda row: holds(*(row[name] for name in constraint.names)),
+        }
 
     rows = covertable.make(
         {factor.name: [str(value) for value in factor.values] for factor in interactions.factors},
@@ -192,7 +203,42 @@ def interactions_of(system: str) -> tuple[Interactions, ...]:
     if importlib.util.find_spec(name) is None:
         return ()
     declared: Interactions | tuple[Interactions, ...] = importlib.import_module(name).INTERACTIONS
-    return (declared,) if isinstance(declared, Interactions) else declared
+    # Not by its class, which has another name where this module is run as a program.
+    return declared if isinstance(declared, tuple) else (declared,)
+
+
+@functools.cache
+def rows_of(system: str) -> Mapping[str, Combination]:
+    """The rows of covering arrays that the cases of a system are made of, by the case's id."""
+    checks = checks_of(system) if system in SYSTEM_NAMES else ()
+    return {
+        case.id: row for check in checks for case in check.cases if (row := getattr(case, "combination", None)) is not None
+    }
+
+
+def shared_by(failures: Sequence[VerdictRecord], results: Iterable[VerdictRecord]) -> str:
+    """The factor that tells failed rows of one requirement from those that pass: ``resumed copied or pickled``; "" for none.
+
+    All ``failures`` have one of the values named, and no row of ``results`` that passes has. Few rows share something by
+    chance: at least three must fail, and the factor must be the only one.
+    """
+    rows = rows_of(failures[0].system) if failures else {}
+    if len(failures) < FEWEST or not all(each.case in rows for each in failures):
+        return ""
+    requirements = {each.requirement for each in failures}
+    passes = {
+        each.case
+        for each in results
+        if each.requirement in requirements and each.verdict in (Verdict.PASS, Verdict.INCONCLUSIVE)
+    }
+    red = [dict(rows[each.case].labels) for each in failures]
+    green = [dict(rows[case].labels) for case in passes if case in rows]
+    found = []
+    for name in red[0]:
+        values = {row.get(name) for row in red}
+        if None not in values and not values & {row.get(name) for row in green}:
+            found.append(f"{name} {' or '.join(sorted(filter(None, values)))}")
+    return found[0] if len(found) == 1 else ""
 
 
 def coverage(options: Options) -> Iterator[InteractionsRecord]:

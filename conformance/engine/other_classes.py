@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from conformance.engine.check import Case, Check, run_check, worst_of
+from conformance.engine.comparison import Comparison
 from conformance.engine.harness import connect
 from conformance.engine.isolation import process_state_of
 from conformance.engine.outcome import outcome_of
@@ -47,8 +48,8 @@ def other_classes(implementation: Implementation, failures: Sequence[VerdictReco
     failed = [each for each in failures if each.verdict is Verdict.FAIL]
     cases = [
         TestCase(implementation, check, case, each.dtype, each.device)
-        for each in _worst_of_each(failed)
-        for check, case in _places(each)
+        for each in worst_of_each(failed)
+        for check, case in places_of(each)
     ]
     return tuple(replace(each, failures=len(failed)) for each in classes_that_fit(implementation, cases))
 
@@ -58,7 +59,7 @@ def classes_that_fit(
 ) -> tuple[OtherClass, ...]:
     """The other classes under which all of these test cases pass, the one that fits best first; ``conclusive`` as below."""
     found = []
-    for name, description in _classes(implementation):
+    for name, description in classes_beside(implementation):
         margins = margins_of_class(replace(implementation, numerical_class=name), cases, conclusive)
         if margins:
             found.append(OtherClass(name, description, len(cases), len(cases), max(margins)))
@@ -75,12 +76,12 @@ def common_to(failures: Iterable[VerdictRecord]) -> tuple[tuple[str, ...], froze
     needs: frozenset[str] | None = None
     for each in failures:
         dtypes[each.dtype] = None
-        found = next((case.needs for _, case in _places(each)), frozenset[str]())
+        found = next((case.needs for _, case in places_of(each)), frozenset[str]())
         needs = found if needs is None else needs & found
     return tuple(dtypes), needs or frozenset()
 
 
-def _classes(implementation: Implementation) -> Iterator[tuple[str, str]]:
+def classes_beside(implementation: Implementation) -> Iterator[tuple[str, str]]:
     """The name and the description of every class of the system but the declared one."""
     reference = importlib.import_module(f"reference.{implementation.system}")
     table = getattr(reference, "NUMERICAL_CLASSES", None) or reference.PROFILES
@@ -91,7 +92,7 @@ def _classes(implementation: Implementation) -> Iterator[tuple[str, str]]:
             yield name, each.description
 
 
-def _worst_of_each(failures: Iterable[VerdictRecord]) -> list[VerdictRecord]:
+def worst_of_each(failures: Iterable[VerdictRecord]) -> list[VerdictRecord]:
     """At most `MOST_RUN_AGAIN`: of every requirement the worst, then the second of every requirement, and so on."""
     rank: dict[str, int] = {}
     ordered: list[tuple[int, int, VerdictRecord]] = []
@@ -101,7 +102,7 @@ def _worst_of_each(failures: Iterable[VerdictRecord]) -> list[VerdictRecord]:
     return [each for _, _, each in sorted(ordered)[:MOST_RUN_AGAIN]]
 
 
-def _places(failure: VerdictRecord) -> Iterator[tuple[Check, Case]]:
+def places_of(failure: VerdictRecord) -> Iterator[tuple[Check, Case]]:
     """Where a failure was found; nothing where the suite no longer has that case. Two checks may share a case's id."""
     for check in checks_of(failure.system):
         if check.requirement == failure.requirement:
@@ -124,6 +125,11 @@ def margins_of_class(implementation: Implementation, cases: Sequence[TestCase], 
             return []
         if not worst.passed:
             return []
-        if all(one.resolution is None or one.resolution < 1 for one in found):
+        if is_telling(found):
             margins.append(worst.margin)
     return margins if len(margins) > conclusive * len(cases) else []
+
+
+def is_telling(comparisons: Iterable[Comparison]) -> bool:
+    """Whether every bound is smaller than the change that it is to tell."""
+    return all(one.resolution is None or one.resolution < 1 for one in comparisons)

@@ -15,13 +15,17 @@ import io
 import pickle
 import types
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from conformance.engine import plain_data
 from conformance.engine.check import LINE
 from conformance.engine.child import START_S, Child, ChildEndedError, Limits
-from conformance.engine.discovery import Described
+from conformance.engine.confinement import UNCONFINED, Confinement
+from conformance.engine.discovery import Described, described
+from conformance.engine.fork_server import ForkServer
 from conformance.engine.harness import CONNECTED_ELSEWHERE, connect, harness_of, records_of
 from conformance.engine.plain_data import NotPlainError
 from conformance.engine.time_limit import NoAnswer, TimeLimitExceeded
@@ -31,25 +35,54 @@ _OURS: tuple[type[BaseException], ...] = (Unsupported, NotRun, PlugError, TimeLi
 _NOT_RAISED = (KeyboardInterrupt, GeneratorExit)
 """Errors that would end the run, or a check without a word, if they were raised again here."""
 
+IN_THIS_PROCESS = frozenset({"built in", "command"})
+"""The origins of what is ours, and of what is a process of its own anyway."""
+_LONG_TO_IMPORT = {"torch": ("torch", "torch._dynamo")}
+"""By what an implementation requires: modules that take seconds to import, and start no threads then."""
+
 
 class Isolated:
     """The processes of a run's implementations, one for each, by the selector that names it."""
 
-    def __init__(self) -> None:
+    def __init__(self, confinement: Confinement = UNCONFINED) -> None:
+        self._confinement = confinement
+        self._servers: list[ForkServer] = []
         self._remotes: dict[str, Remote] = {}
+
+    def keep_apart(self, implementations: Iterable[Implementation]) -> None:
+        """Give a process to each of these that is neither built in nor a command. It is started by the first test case."""
+        here = IN_THIS_PROCESS - {"command"} if self._confinement else IN_THIS_PROCESS
+        for each in implementations:
+            if each.origin.kind not in here:
+                remote = self._remote(each.selector)
+                remote.child.modules = (
+                    f"conformance.{each.system}.harness.subject",
+                    *(module for name in each.requires for module in _LONG_TO_IMPORT.get(name, ())),
+                )
 
     def describe(self, system: str | None, target: str, spec: str, selector: str) -> Described:
         """See `discovery.described`. PlugError where it cannot be used, or where its process dies while it is imported."""
-        remote = self._remotes.setdefault(selector, Remote())
+        if target.startswith("cmd:") and not self._confinement:
+            return described(system, target, spec)  # it is a process of its own anyway
         try:
-            found = remote.call(0, "describe", (system, target, spec))
+            found = self._remote(selector).call(0, "describe", (system, _from_anywhere(target), spec))
         except (ChildEndedError, TimeLimitExceeded, NoAnswer) as error:
             raise PlugError(f"could not be imported and looked at: {error}") from None
         implementation, declared = found
         if not isinstance(implementation, Implementation):
             raise PlugError(f"its process answered {type(implementation).__name__}, expected a record of it")
-        CONNECTED_ELSEWHERE[selector] = functools.partial(RemoteSubject, remote)
+        if implementation.target == _from_anywhere(target):
+            implementation = replace(implementation, target=target)
         return implementation, declared
+
+    def _remote(self, selector: str) -> Remote:
+        if selector not in self._remotes:
+            if self._confinement or not self._servers:
+                # What is confined has a server of its own, so that none can reach another.
+                self._servers.append(ForkServer("conformance.engine.serving", self._confinement))
+            remote = self._remotes[selector] = Remote(self._servers[-1])
+            CONNECTED_ELSEWHERE[selector] = functools.partial(RemoteSubject, remote, confined=bool(self._confinement))
+        return self._remotes[selector]
 
     def close(self) -> None:
         """End all processes. The implementations are then connected here, as any other."""
@@ -57,16 +90,17 @@ class Isolated:
             remote.child.close()
             CONNECTED_ELSEWHERE.pop(selector, None)
         self._remotes.clear()
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
         connect.cache_clear()
 
 
 class Remote:
     """One process, and the calls of what lives in it."""
 
-    def __init__(self) -> None:
-        from conformance.engine.serving import serve
-
-        self.child = Child(Limits.of_this_machine(), serve, serve.__module__)
+    def __init__(self, server: ForkServer) -> None:
+        self.child = Child(Limits.of_this_machine(), server)
         self._dropped: list[tuple[int, int]] = []
         """Generation and number of objects that nobody here stands for any more."""
 
@@ -133,13 +167,16 @@ class RemoteObject:
 class RemoteSubject:
     """The subject of an implementation that runs in a process of its own; connected again wherever that is a new one.
 
-    What its harness has ``beside`` is used here: what needs no import of the implementation, or starts processes itself.
+    What its harness has ``beside`` is used here: what needs no import of the implementation, or starts processes itself. The
+    latter only where it is not ``confined``, since those processes are not.
     """
 
-    def __init__(self, remote: Remote, implementation: Implementation, device: str) -> None:
-        self._remote, self._implementation, self._device = remote, implementation, device
+    def __init__(self, remote: Remote, implementation: Implementation, device: str, *, confined: bool = False) -> None:
+        self._remote, self._device = remote, device
+        self._implementation = replace(implementation, target=_from_anywhere(implementation.target))
         beside = getattr(harness_of(implementation.system), "beside", None)
-        self._beside: dict[str, Any] = dict(beside(implementation, device)) if beside else {}
+        found: dict[str, Any] = dict(beside(implementation, device)) if beside else {}
+        self._beside = {name: value for name, value in found.items() if not (confined and callable(value))}
         self._connected = self._connect()
 
     def __getattr__(self, name: str) -> Any:
@@ -159,6 +196,12 @@ class RemoteSubject:
         if not isinstance(made, RemoteObject):
             raise ChildEndedError(f"its process answered {type(made).__name__}, expected a subject")
         return made
+
+
+def _from_anywhere(target: str) -> str:
+    """The target, with a file's path made absolute: its process may run in another folder."""
+    location, colon, attribute = target.rpartition(":")
+    return f"{Path(location).resolve()}{colon}{attribute}" if location.endswith(".py") else target
 
 
 def _returned(function: Callable[..., Any], arguments: Sequence[Any]) -> bytes:

@@ -15,7 +15,7 @@ from conformance.engine.diagnosis import in_words, resembling
 from conformance.engine.harness import connect
 from conformance.engine.isolation import process_state_of
 from conformance.engine.outcome import outcome_of
-from conformance.engine.selection import Options, Turns, is_compiled_only, is_thorough, selected_cases
+from conformance.engine.selection import Options, Turns, is_thorough, is_too_slow_interpreted, selected_cases
 from conformance.records.schema import Verdict, VerdictRecord, passed
 from impls.implementation import Implementation, NotRun, Unsupported
 
@@ -54,7 +54,7 @@ def list_test_cases(system: str, implementations: Sequence[Implementation], opti
     for check, case, dtype in selected_cases(system, options):
         for device in options.devices:
             for implementation in own:
-                if is_compiled_only(case) and _interpreted(implementation, device) and not options.thorough:
+                if _interpreted(implementation, device) and is_too_slow_interpreted(case, options.thorough):
                     continue
                 if every_dtype(implementation, device, options) or dtype == turns.of(check, case, implementation.dtypes):
                     yield TestCase(implementation, check, case, dtype, device, options.quick)

@@ -35,9 +35,9 @@ def is_combined(case: Case) -> bool:
     return getattr(case, "combination", None) is not None
 
 
-def is_compiled_only(case: Case) -> bool:
-    """Whether Triton's interpreter runs it under ``--thorough`` only. Most cases have no attribute ``compiled_only``."""
-    return bool(getattr(case, "compiled_only", False))
+def is_too_slow_interpreted(case: Case, thorough: bool) -> bool:
+    """Whether Triton's interpreter leaves a case out, which says so by an attribute ``interpreted``: "thorough" or "never"."""
+    return getattr(case, "interpreted", "always") not in (("always", "thorough") if thorough else ("always",))
 
 
 class Turns:

@@ -25,18 +25,13 @@ from typing import Any
 
 from conformance.engine import plain_data
 from conformance.engine.check import last_line
-from conformance.engine.child import SIZE
+from conformance.engine.child import HEADER
 from conformance.engine.discovery import Described, described
 from conformance.engine.harness import CONNECTED_ELSEWHERE, connect, records_of
 from conformance.engine.isolation import interrupts_held_back
 from conformance.engine.parent_death import die_with_parent
 from conformance.engine.plain_data import Records
 from impls.implementation import Implementation, PlugError
-
-
-def main(descriptor: int) -> None:
-    """Serve in a fresh interpreter, on an inherited socket."""
-    serve(socket.socket(fileno=descriptor))
 
 
 def serve(connection: socket.socket) -> None:
@@ -68,16 +63,20 @@ class _Server:
         self._connection = connection
         self._objects: dict[int, Any] = {0: Root()}
         self._next = 1
+        self._asked = 0
         self._records: dict[str, type] = dict(records_of(""))
 
     def receive(self) -> bytes | None:
         """The next message; None at the end."""
-        size = self._read(SIZE.size)
-        return None if size is None else self._read(*SIZE.unpack(size))
+        header = self._read(HEADER.size)
+        if header is None:
+            return None
+        size, self._asked = HEADER.unpack(header)
+        return self._read(size)
 
     def send(self, message: bytes) -> None:
-        self._connection.sendall(SIZE.pack(len(message)))
-        self._connection.sendall(message)
+        # At once: two parts would wake the other side twice.
+        self._connection.sendall(HEADER.pack(len(message), self._asked) + message)
 
     def answer(self, message: bytes) -> bytes:
         """Do what a message asks, and describe the result."""
@@ -170,8 +169,7 @@ def _text(error: BaseException) -> str:
 def _be_alone(connection: socket.socket) -> None:
     """Let go of what a fork inherits: files, signal handlers, the streams' objects; and end when the suite's process does."""
     parent = os.getppid()
-    with contextlib.suppress(OSError, AttributeError):
-        die_with_parent()
+    die_with_parent()
     if os.getppid() != parent:
         os._exit(0)
     for number in (signal.SIGTERM, signal.SIGALRM, signal.SIGPROF):

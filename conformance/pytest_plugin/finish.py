@@ -42,7 +42,7 @@ def finish(session: pytest.Session, exitstatus: int) -> None:
         try:
             _write(run, exitstatus)
         except OSError as error:
-            run.unwritten = str(error)
+            run.unwritten = f"{error}; the file holds what could be recorded until then, without a footer"
             session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
 
 

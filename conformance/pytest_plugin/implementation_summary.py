@@ -8,8 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from conformance.engine.diagnosis import ranked
+from conformance.engine.interactions import shared_by
 from conformance.engine.other_classes import OtherClass, common_to
 from conformance.engine.requirement import Requirement
+from conformance.engine.several_causes import SeveralCauses
 from conformance.records.level_verdicts import LevelVerdict, level_verdicts
 from conformance.records.schema import JUDGED, RED, Level, Verdict, VerdictRecord
 
@@ -33,15 +35,18 @@ def screen(
     width: int,
     classes: Sequence[OtherClass] = (),
     declared_on: str = "",
+    several: SeveralCauses | None = None,
 ) -> list[str]:
     """The lines about one implementation: they fit on a screen of 30 lines, where commands are not wrapped.
 
     ``results`` are its verdicts, some of them failures or crashes. ``rules`` are its system's requirements by id. ``classes``
     are those under which all failures vanish; ``declared_on`` is what a class is declared on, such as ``attention``.
+    ``several`` are causes that explain the failures together.
     """
     verdicts = level_verdicts(results, {id_: rule.level for id_, rule in rules.items()})
     lines = [f"{verdict.level.value:<{LABEL}}{_words(verdict)}" for verdict in verdicts]
-    lines += few_lines(results, rules, width, MOST_CAUSES, _in_words(classes[0], declared_on) if classes else "")
+    another = _in_words(classes[0], declared_on) if classes else ""
+    lines += few_lines(results, rules, width, MOST_CAUSES, another, tuple(_together(several, declared_on)) if several else ())
     return [*lines, *_requirements(results, rules, width)]
 
 
@@ -51,10 +56,11 @@ def few_lines(
     width: int,
     most: int = 1,
     another: str = "",
+    together: Sequence[str] = (),
 ) -> list[str]:
     """How many test cases fail, the likeliest causes with their shares, and the command that shows the first again.
 
-    ``another`` says which class would make all wrong results vanish.
+    ``another`` says which class would make all wrong results vanish, ``together`` what explains them where no one cause does.
     """
     red = [result for result in results if result.verdict in RED]
     red.sort(key=lambda result: _place(rules, result.requirement))
@@ -65,6 +71,9 @@ def few_lines(
     explained |= {result.key for result in red if another and result.verdict is Verdict.FAIL}
     if rest := len(red) - len(explained):
         shown.append(f"{rest:>5}  {'other causes' if found[most:] else 'no planted bug gives these values'}")
+    if together:
+        crashes = [line for line, cause in zip(shown, found, strict=False) if cause.explained[0].verdict is Verdict.ERROR]
+        shown = [*together, *crashes]
     lines = [f"{'fails':<{LABEL}}{len(red)} of {judged} judged test cases. Likeliest causes, each with its share:"]
     for text in ([another] if another else []) + shown:
         lines += textwrap.wrap(text, width, initial_indent=" " * (LABEL - 2), subsequent_indent=" " * (LABEL + 5))
@@ -93,6 +102,8 @@ def _in_common(cause: Cause, results: Sequence[VerdictRecord]) -> str:
     judged = {result.dtype for result in results if result.verdict in JUDGED}
     words = [f"all in {dtypes[0]}"] if len(dtypes) == 1 < len(judged) else []
     words += [f"all need {', '.join(sorted(needs))}"] if needs else []
+    rows = shared_by(cause.explained, results)
+    words += [f"all with {rows}"] if rows else []
     if needs and cause.explained[0].verdict is Verdict.ERROR:
         words.append("raise NotImplementedError for what is not offered")
     return f" ({'; '.join(words)})" if words else ""
@@ -100,11 +111,28 @@ def _in_common(cause: Cause, results: Sequence[VerdictRecord]) -> str:
 
 def _in_words(each: OtherClass, declared_on: str) -> str:
     """What declaring another class would change."""
+    ran = f"all {each.failures}" if each.run_again == each.failures else f"the worst {each.run_again} of {each.failures}"
+    return f"{each.failures:>5}  {ran} wrong results vanish under {_declared(each, declared_on)}"
+
+
+def _together(several: SeveralCauses, declared_on: str) -> Iterator[str]:
+    """What each of several causes explains."""
+    for each in several.mutants:
+        yield f"{each.explained:>5}  as if: {each.sentence} [{', '.join((each.mutant, *each.others[:2]))}]"
+    other = several.other_class
+    if other is None:
+        yield f"{'':>5}  each counted where the other does not show; the other failures have both causes at once"
+    else:
+        vanish = f"of {other.run_again} that were judged again vanish under {_declared(other, declared_on)}"
+        yield f"{other.failures:>5}  {vanish}. Causes above explain the others"
+
+
+def _declared(each: OtherClass, declared_on: str) -> str:
+    """A class in words, and how it is declared."""
     how = (
         f'{declared_on}.gaugeblock = {{"numerical_class": "{each.name}"}}' if declared_on else f"numerical_class={each.name!r}"
     )
-    ran = f"all {each.failures}" if each.run_again == each.failures else f"the worst {each.run_again} of {each.failures}"
-    return f"{each.failures:>5}  {ran} wrong results vanish under {each.name!r} ({each.description}). If it computes so: {how}"
+    return f"{each.name!r} ({each.description}). If it computes so: {how}"
 
 
 def _words(verdict: LevelVerdict) -> str:

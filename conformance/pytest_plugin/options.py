@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from conformance.engine.child import is_possible
+from conformance.engine.confinement import KINDS, Confinement
 from conformance.engine.declarations import DEVICES, DTYPES
 from conformance.engine.selection import Options
+from conformance.records.claim import PREVIOUS
 from conformance.records.schema import Level
 
 
@@ -63,8 +65,14 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption(
         "--in-process",
         action="store_true",
-        help="run plugs in the suite's own process, for a debugger. Default: each in a process of its own, whose crash is an "
-        "error of one test case",
+        help="run everything in the suite's own process, for a debugger. Default: what is not built in has a process of "
+        "its own, whose crash is an error of one test case",
+    )
+    group.addoption(
+        "--confine",
+        metavar="WORDS",
+        default="",
+        help=f"confine what is not built in further, by some of {','.join(KINDS)}; see docs/plugging-in.md",
     )
     group.addoption("--list-impls", action="store_true", help="list the implementations and exit, importing none of them")
 
@@ -76,6 +84,7 @@ def check_options(config: pytest.Config) -> None:
     for name in ("--records", "--xfails"):
         if config.getoption(name) == "":
             raise pytest.UsageError(f"{name}: found no name, expected that of a file: {name}=FILE")
+    confinement_of(config)
     if config.getoption("--strict-xfails") and not config.getoption("--xfails"):
         raise pytest.UsageError("--strict-xfails: found no --xfails, expected --xfails=FILE, whose lines it is about")
 
@@ -106,8 +115,24 @@ def measures_only(config: pytest.Config) -> bool:
 
 
 def isolates(config: pytest.Config) -> bool:
-    """Whether plugs run in processes of their own: unless it was forbidden, speed is measured, or the system cannot."""
+    """Whether what is not built in has processes of its own: unless that is forbidden, speed is measured, or it cannot be."""
     return is_possible() and not (config.getoption("--in-process") or measures_only(config))
+
+
+def confinement_of(config: pytest.Config) -> Confinement:
+    """What --confine asks for; UsageError where it is no such word, or cannot be done here."""
+    words = [word for word in config.getoption("--confine").split(",") if word]
+    wrong = [word for word in words if word not in KINDS]
+    if wrong:
+        raise pytest.UsageError(f"--confine: found {', '.join(wrong)}, expected words among {', '.join(KINDS)}")
+    if words and not isolates(config):
+        raise pytest.UsageError("--confine: nothing runs in processes of its own under --in-process and --benchmark-only")
+    target = records_target(config)
+    hidden = (target, target.with_name(target.name + PREVIOUS)) if target else ()
+    confinement = Confinement(frozenset(words), hidden)
+    if not config.option.collectonly and (obstacle := confinement.obstacle()):
+        raise pytest.UsageError(f"--confine: {obstacle}")
+    return confinement
 
 
 def records_target(config: pytest.Config) -> Path | None:

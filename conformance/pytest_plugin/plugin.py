@@ -19,7 +19,7 @@ from conformance.pytest_plugin.items import drop_empty, generate, ignores, take_
 from conformance.pytest_plugin.list_impls import list_implementations
 from conformance.pytest_plugin.measuring import Measuring
 from conformance.pytest_plugin.run_state import check_implementations, run_of, start_run
-from conformance.pytest_plugin.terminal_summary import summarise, write_speeds
+from conformance.pytest_plugin.terminal_summary import look_for_causes, summarise, write_speeds
 from impls.triton_support import interpret_without
 
 
@@ -98,8 +98,12 @@ def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Iterator[None]:
+    run = run_of(session.config)
+    if not hasattr(session.config, "workerinput"):
+        look_for_causes(run)
+    # Nothing that was tested runs any more when the records are sealed, and nothing of it is called after that.
+    run.isolated.close()
     finish.finish(session, exitstatus)
-    run_of(session.config).isolated.close()
     finish.end_despite_threads(session)
     yield
     supervisor.report_end(session.config, session.exitstatus)

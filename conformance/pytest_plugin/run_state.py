@@ -14,9 +14,11 @@ from conformance.engine import xfails
 from conformance.engine.declarations import misspelt
 from conformance.engine.discovery import Selection, select
 from conformance.engine.interactions import coverage
+from conformance.engine.other_classes import OtherClass
 from conformance.engine.remote_subject import Isolated
 from conformance.engine.selection import Options, requirements_of, selected_cases
-from conformance.pytest_plugin.options import isolates, measures_only, options_of, records_target
+from conformance.engine.several_causes import SeveralCauses
+from conformance.pytest_plugin.options import confinement_of, isolates, measures_only, options_of, records_target
 from conformance.records import header as heading
 from conformance.records import io
 from conformance.records.claim import ClaimedFile
@@ -39,14 +41,16 @@ class RunState:
     """The runs that --against names."""
     target: Path | None
     """Where --records writes. Absolute, since an implementation may change the working directory."""
+    isolated: Isolated
+    """The processes of what is not built in."""
     file: ClaimedFile | None = None
     """The file there, which this process writes; None in workers."""
     began: heading.Began = field(default_factory=heading.Began)
     records: list[Record] = field(default_factory=list)
-    isolated: Isolated = field(default_factory=Isolated)
-    """The processes in which plugs run."""
     findings: compare.Findings | None = None
     """What --against found, once the run has ended."""
+    causes: dict[str, tuple[tuple[OtherClass, ...], SeveralCauses | None]] = field(default_factory=dict)
+    """What was found by running an implementation's failures again, by its name: see `terminal_summary.look_for_causes`."""
     unwritten: str = "the run did not come to its end"
     """Why there are no records of this run; empty once they are written."""
 
@@ -54,7 +58,11 @@ class RunState:
     def selection(self) -> Selection:
         """The implementations that this run tests; made on first use, since it may import third-party code."""
         specs = self.config.getoption("--impl")
-        return select(specs, self.isolated.describe) if isolates(self.config) else select(specs)
+        if not isolates(self.config):
+            return select(specs)
+        selection = select(specs, self.isolated.describe)
+        self.isolated.keep_apart(selection.implementations)
+        return selection
 
     @property
     def selection_if_needed(self) -> Selection:
@@ -121,7 +129,7 @@ def start_run(config: pytest.Config) -> None:
         earlier = compare.read(config.getoption("--against"), environment.suite_version())
     except RecordError as error:
         raise pytest.UsageError(f"--against {error}") from None
-    config.stash[_RUN] = RunState(config, expected, earlier, records_target(config))
+    config.stash[_RUN] = RunState(config, expected, earlier, records_target(config), Isolated(confinement_of(config)))
 
 
 def check_implementations(run: RunState) -> None:

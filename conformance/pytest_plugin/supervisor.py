@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from conformance.engine.parent_death import die_with_parent
+from conformance.engine.parent_death import die_with_parent, wait_for_end
 
 DIED = 3
 """The exit status of a run that died: pytest's own for an internal error."""
@@ -68,7 +68,7 @@ def _wait(child: int, told: int) -> int:
     earlier = {signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN)}
     earlier[signal.SIGTERM] = signal.signal(signal.SIGTERM, lambda number, frame: os.kill(child, number))
     try:
-        _, waited = os.waitpid(child, 0)
+        waited = wait_for_end(child)
     finally:
         for number, handler in earlier.items():
             signal.signal(number, handler)

@@ -13,6 +13,7 @@ from conformance.engine.discovery import registered
 from conformance.engine.other_classes import other_classes
 from conformance.engine.requirement import Requirement
 from conformance.engine.selection import requirements_of
+from conformance.engine.several_causes import explain_enough, several_causes
 from conformance.pytest_plugin import measuring
 from conformance.pytest_plugin.exit_status import reasons
 from conformance.pytest_plugin.implementation_summary import few_lines, screen
@@ -20,6 +21,7 @@ from conformance.pytest_plugin.run_state import RunState
 from conformance.pytest_plugin.speed_table import speed_table
 from conformance.records.schema import RED, MeasurementRecord, VerdictRecord
 from conformance.records.verdict_table import by_name, verdict_table
+from impls.implementation import Implementation
 from impls.systems import SYSTEMS
 
 MOST_SCREENS = 4
@@ -73,7 +75,7 @@ def _write_verdicts(terminal: pytest.TerminalReporter, run: RunState, results: l
     levels = {id_: rule.level for own in rules.values() for id_, rule in own.items()}
     for line in verdict_table(results, levels):
         terminal.write_line(line)
-    wrong = {name: own for name, own in by_name(results).items() if any(result.verdict in RED for result in own)}
+    wrong = _wrong(results)
     width = min(shutil.get_terminal_size().columns, WIDEST) if terminal.isatty else LOGGED
     for name, own in wrong.items():
         terminal.section(name, sep="-")
@@ -82,11 +84,31 @@ def _write_verdicts(terminal: pytest.TerminalReporter, run: RunState, results: l
             terminal.write_line(line)
 
 
+def look_for_causes(run: RunState) -> None:
+    """Run failures again under other numerical classes and beside mutants, while the processes of what is tested are there."""
+    wrong = _wrong(run.of(VerdictRecord))
+    for name, results in wrong.items() if len(wrong) <= MOST_SCREENS else ():
+        implementation = _implementation(run, name)
+        # A class has room for a small mistake too. Where a planted bug explains most failures, that is the likelier cause.
+        one = ranked(results)
+        classes = () if one else other_classes(implementation, results)
+        several = None if classes or explain_enough(one, results) else several_causes(implementation, results)
+        run.causes[name] = classes, several
+
+
 def _screen(run: RunState, name: str, results: list[VerdictRecord], rules: Mapping[str, Requirement], width: int) -> list[str]:
-    """The screen of an implementation; where no mistake is known for its failures, other numerical classes are tried."""
-    implementation = next(each for each in run.selection.implementations if each.name == name)
+    """The screen of an implementation; with what was found by running its failures again."""
+    implementation = _implementation(run, name)
     plugged = implementation.origin.kind in ("path", "module")
     declared_on = implementation.target.rpartition(":")[2] if plugged else ""
-    # A class has room for a small mistake too. Where a planted bug explains most failures, that is the likelier cause.
-    classes = () if ranked(results) else other_classes(implementation, results)
-    return screen(results, rules, width, classes, declared_on)
+    classes, several = run.causes.get(name, ((), None))
+    return screen(results, rules, width, classes, declared_on, several)
+
+
+def _implementation(run: RunState, name: str) -> Implementation:
+    return next(each for each in run.selection.implementations if each.name == name)
+
+
+def _wrong(results: list[VerdictRecord]) -> dict[str, list[VerdictRecord]]:
+    """The results of each implementation that has failures or crashes."""
+    return {name: own for name, own in by_name(results).items() if any(each.verdict in RED for each in own)}

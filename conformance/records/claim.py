@@ -57,6 +57,8 @@ class ClaimedFile:
     def seal(self, records: Iterable[Record], footer: FooterRecord) -> None:
         """Replace the file by the whole one. OSError where that fails; then what was appended stays."""
         self._close()
+        if self.target.is_symlink():  # it was none when it was claimed, and might lead to anybody's file
+            raise OSError(f"{self.target} was replaced by a link while the run went on")
         io.write(self.target, self._header(), records, footer)
         self.previous.unlink(missing_ok=True)
 

@@ -155,7 +155,7 @@ def _rows(name: str, text: str) -> Iterator[dict[str, Any]]:
     lines = text.split("\n")
     for number, line in enumerate(lines[:-1] if lines[-1] == "" else lines, start=1):
         try:
-            value = loads(line, parse_constant=_refuse_constant)
+            value = loads(line, parse_constant=_refuse_constant, object_pairs_hook=_object)
         except json.JSONDecodeError as error:
             raise RecordError(
                 f"{name}, line {number}: not JSON ({error.msg}); expected one JSON object a line, whole; run it again"
@@ -167,6 +167,15 @@ def _rows(name: str, text: str) -> Iterator[dict[str, Any]]:
         if not isinstance(value, dict) or not isinstance(value.get("record"), str):
             raise RecordError(f"{name}, line {number}: found no 'record' field; expected a line written by --records")
         yield value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of these pairs. ValueError where a key comes twice, of which each reader might believe another one."""
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        twice = next(key for number, (key, _) in enumerate(pairs) if any(key == later for later, _ in pairs[number + 1 :]))
+        raise ValueError(f"found the key {twice!r} twice in one object")
+    return value
 
 
 def _refuse_constant(constant: str) -> float:

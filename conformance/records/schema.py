@@ -456,6 +456,12 @@ class MeasurementRecord(Record):
     def contradiction(self) -> str:
         if self.verdict == "measured" and (self.margin or 0.0) > 1:
             return f"found a speed beside the margin {self.margin}, which is a wrong answer"
+        for name, low, middle, high in (
+            ("ratio", self.ratio_low, self.ratio, self.ratio_high),
+            ("median_s", self.low_s, self.median_s, self.high_s),
+        ):
+            if low is not None and middle is not None and high is not None and not low <= middle <= high:
+                return f"found the {name} {middle}, which its interval from {low} to {high} does not hold"
         return ""
 
     def take(self) -> TakeRecord:

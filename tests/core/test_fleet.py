@@ -78,12 +78,20 @@ def test_a_lost_node_changes_no_verdict_and_a_deadly_shard_is_an_error(tmp_path:
     specs = [f"--impl=rag={slow}:parse", f"--impl=rag={deadly}:parse", "--impl=rag/reference", "--quick"]
     fleet, alone = tmp_path / "fleet.jsonl", tmp_path / "alone.jsonl"
 
-    helper = ROOT / "tests" / "core" / "losing_a_node.py"
+    homes = tmp_path / "homes"
+    homes.mkdir()
     spread = subprocess.run(
-        [sys.executable, str(helper), str(slow.with_name("touched")), *specs, "--attempts=2", "--records", str(fleet)],
+        [
+            sys.executable, "-m", "tests.core.losing_a_node", str(slow.with_name("touched")), str(homes),
+            *specs, "--attempts=2", "--records", str(fleet),
+        ],
         cwd=ROOT, env={**environment(), "GAUGEBLOCK_TEXT_SECONDS": "86400"}, capture_output=True, text=True,
     )  # fmt: skip
     said = spread.stdout + spread.stderr
+    (refused,) = re.findall(r"^refused with 4: .*", said, re.MULTILINE)
+    assert "its checkout at " in refused, said
+    assert f"{homes}/other/checkout on " in refused, said
+    assert "has other files than the one that leads the run; update it" in refused, said
     assert "a node was lost" in said, said
     assert "rag/one.reader.parse on cpu: lost (" in said
     assert "attempt 2 of 2" in said

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from conformance.engine import diagnosis
-from conformance.engine.check import Check
+from conformance.engine.check import Check, run_check, worst_of
 from conformance.engine.comparison import Comparison, compare, equal
 from conformance.engine.diagnosis import Likeliest, in_words, ranked, resembles, resembling, self_diagnosis
 from conformance.engine.mutation import Mutant, mutants_of, run_mutant
+from conformance.engine.selection import checks_of, is_thorough
 from conformance.engine.text_comparison import Plain
 from conformance.records.schema import Verdict, VerdictRecord
 from impls.systems import SYSTEM_NAMES
@@ -134,3 +135,16 @@ def test_a_mutant_is_named_in_its_own_failures(system: str) -> None:
     run_mutant(mutant, every_dtype=False, on_failure=diagnose)
     assert found
     assert all(mutant.name in names for names in found)
+
+
+def test_what_the_authors_code_does_is_recognised_in_rows_of_a_covering_array() -> None:
+    mutant = next(each for each in mutants_of("ademamix") if each.name == "half-life-of-the-authors")
+    check = next(each for each in checks_of("ademamix") if each.requirement == "ADM-70")
+    rows = [case for case in check.cases if case.dtypes == ("float64",) and not is_thorough(case)]
+    named = []
+    for case in rows:
+        comparisons = run_check(check, mutant.subject(), case, "float64")
+        if not worst_of(comparisons).passed:
+            named.append(mutant.name in resembling("ademamix", check, case, "float64", comparisons))
+    assert named
+    assert all(named)

@@ -8,6 +8,7 @@ from pathlib import Path
 from syrupy.assertion import SnapshotAssertion
 
 from conformance.engine.explanation import explain
+from conformance.engine.interactions import rows_of
 from conformance.engine.runner import TestCase, run_test_case
 from conformance.engine.selection import checks_of
 from conformance.records.schema import Verdict, VerdictRecord
@@ -72,3 +73,8 @@ def test_what_the_judge_itself_produces(snapshot: SnapshotAssertion) -> None:
         and "strips" in result.resembles
     ]
     assert _without_statement(explain(failures[0])) == snapshot
+
+
+def test_the_values_of_a_row_of_a_covering_array_are_told() -> None:
+    name, row = next(iter(rows_of("ademamix").items()))
+    assert f"  its values      {row}\n" in explain(replace(FAILURE, case=name))

@@ -18,8 +18,11 @@ from conformance.engine.interactions import (
     covered,
     interactions_of,
     made,
+    rows_of,
+    shared_by,
 )
-from conformance.engine.selection import Options
+from conformance.engine.selection import Options, checks_of
+from conformance.records.schema import Verdict, VerdictRecord
 from impls.systems import SYSTEM_NAMES
 
 SIZES = Factor("size", (0, 1, 255, 4096))
@@ -122,3 +125,29 @@ def test_a_factor_has_distinct_labels(values: tuple[object, ...]) -> None:
 def test_constraints_name_factors() -> None:
     with pytest.raises(ValueError, match="nothere"):
         Interactions("rig", (SIZES, GROUPS), (Constraint(("nothere",), bool, ""),))
+
+
+def _row(case: str, verdict: Verdict) -> VerdictRecord:
+    return VerdictRecord(
+        implementation="ademamix/theirs", system="ademamix", requirement="ADM-71", case=case, dtype="float32", device="cpu",
+        verdict=verdict,
+    )  # fmt: skip
+
+
+def test_the_one_factor_that_tells_failed_rows_from_passing_ones_is_named() -> None:
+    rows = rows_of("ademamix")
+    copied = {id_: dict(row.labels).get("resumed") in {"copied", "pickled"} for id_, row in rows.items()}
+    results = [
+        _row(case.id, Verdict.FAIL if copied[case.id] else Verdict.PASS)
+        for check in checks_of("ademamix")
+        if check.requirement == "ADM-71"
+        for case in check.cases
+    ]
+    failures = [result for result in results if result.verdict is Verdict.FAIL]
+    assert shared_by(failures, results) == "resumed copied or pickled"
+    assert shared_by(failures[:2], results) == ""  # so few may share anything by chance
+    assert shared_by(failures, failures) == ""  # nothing passes, so that every factor tells them apart
+    assert shared_by([], results) == ""
+    passing = [_row(failures[0].case, Verdict.PASS), *results]
+    assert shared_by(failures[1:], passing) == ""
+    assert rows_of("a system of somebody's records") == {}

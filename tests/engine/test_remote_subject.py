@@ -19,6 +19,7 @@ from conformance.engine.harness import connect
 from conformance.engine.remote_subject import Isolated
 from conformance.engine.runner import TestCase, list_test_cases, run_test_case
 from conformance.engine.selection import Options, checks_of
+from conformance.records import io
 from conformance.records.schema import VerdictRecord
 from impls.implementation import Implementation
 
@@ -43,6 +44,12 @@ WAYS = {
     "exit": ("os._exit(7)", "its process ended with exit status 7 before it answered"),
     "library": ("ctypes.CDLL(None).exit(0)", "its process ended with exit status 0 before it answered"),
     "kill": ("os.kill(os.getpid(), signal.SIGKILL)", "its process was ended by SIGKILL before it answered"),
+    "an earlier answer": (
+        "import struct\n    for n in map(int, os.listdir('/proc/self/fd')):\n"
+        "        if os.path.realpath(f'/proc/self/fd/{n}').rpartition('/')[2].startswith('socket'):\n"
+        "            os.write(n, struct.pack('<QQ', 1, 1) + b'x')\n    time.sleep(86400)",
+        "its process answered another question than the one it was asked",
+    ),
     "closed": ("os.closerange(3, 1000); time.sleep(86400)", "its process closed its connection before it answered"),
     "loop": (
         "import collections, itertools; collections.deque(itertools.count(), maxlen=0)",
@@ -55,7 +62,7 @@ WAYS = {
 
 @pytest.fixture
 def isolated(monkeypatch: pytest.MonkeyPatch) -> Iterator[Isolated]:
-    monkeypatch.setenv("GAUGEBLOCK_CALL_SECONDS", "1")
+    monkeypatch.setenv("GAUGEBLOCK_CALL_SECONDS", "600")
     monkeypatch.setenv("GAUGEBLOCK_CALL_GIB", "0.5")
     processes = Isolated()
     yield processes
@@ -84,8 +91,12 @@ def three_cases(implementation: Implementation) -> list[TestCase]:
 
 
 @pytest.mark.parametrize("way", sorted(WAYS))
-def test_whoever_dies_is_an_error_of_that_case_alone(tmp_path: Path, isolated: Isolated, way: str) -> None:
+def test_whoever_dies_is_an_error_of_that_case_alone(
+    tmp_path: Path, isolated: Isolated, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     dies, words = WAYS[way]
+    if way == "loop":
+        monkeypatch.setenv("GAUGEBLOCK_CALL_SECONDS", "1")
     implementation = chosen(select([plug_that(tmp_path, way, dies, DEADLY)], isolated.describe))
     before, during, after = map(run_test_case, three_cases(implementation))
     assert (before.verdict, during.verdict, after.verdict) == ("pass", "error", "pass"), during.message
@@ -233,3 +244,17 @@ def test_what_lived_in_a_process_that_ended_is_not_mistaken_for_something_new(tm
 def test_another_class_is_judged_in_the_same_process(isolated: Isolated) -> None:
     implementation = chosen(select([PLUGS["sigmoid_attention"]], isolated.describe))
     assert connect(replace(implementation, numerical_class="materialised"), "cpu").numerical_class == "materialised"
+
+
+@pytest.mark.parametrize(("options", "verdict"), [((), "pass"), (("--in-process",), "error")])
+def test_what_is_listed_and_not_built_in_runs_in_a_process_of_its_own(
+    tmp_path: Path, options: tuple[str, ...], verdict: str
+) -> None:
+    file = tmp_path / "run.jsonl"
+    words = ["-p", "tests.engine.published_parser", "--impl=rig/published", "--impl=rig/fast", "--quick", "-k", "RIG-01"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "conformance/rig", "-p", "no:cacheprovider", *words, f"--records={file}", *options],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    found = {(each.implementation, str(each.verdict)) for each in io.read(file).of(VerdictRecord)}
+    assert found == {("rig/published", verdict), ("rig/fast", "pass")}, done.stdout

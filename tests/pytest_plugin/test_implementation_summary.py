@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from conformance.engine.diagnosis import Likeliest
 from conformance.engine.mutation import mutants_of
 from conformance.engine.other_classes import OtherClass
 from conformance.engine.selection import checks_of, requirements_of
+from conformance.engine.several_causes import SeveralCauses
 from conformance.pytest_plugin.implementation_summary import few_lines, likeliest, screen
 from conformance.records.schema import Verdict, VerdictRecord
 
@@ -54,7 +56,7 @@ def test_a_screen_begins_with_verdicts_causes_and_a_command_for_the_first_cause(
 
 
 def test_what_all_failures_of_a_cause_share_is_said() -> None:
-    (check,) = (each for each in checks_of("sigmoid_attention") if each.requirement == "SIG-21")
+    check = next(each for each in checks_of("sigmoid_attention") if each.requirement == "SIG-21")
     grouped = [case.id for case in check.cases if "gqa" in case.needs][:2]
     found = screen([crash("k.py:8: TypeError: no", id_) for id_ in grouped], RULES, 160)
     (line,) = (line for line in found if "TypeError" in line)
@@ -87,3 +89,36 @@ def test_a_screen_stays_a_screen_whatever_fails() -> None:
         assert all(len(line) <= width for line in lines if not line.startswith("reproduce"))
         assert lines[-1].lstrip().startswith(f"and {len(RULES) - 10} more: ")
         assert len(few_lines(red, RULES, width)) <= 6
+
+
+def test_causes_that_explain_failures_together_are_all_named() -> None:
+    red = [failure("SIG-14"), failure("SIG-15"), crash("k.py:8: TypeError: no")]
+    strict, head = Likeliest("causal-strict", "Sees less.", 3, 5), Likeliest("last-head", "Loses a head.", 2, 5, ("other",))
+    found = screen(red, RULES, 160, several=SeveralCauses((strict, head)))
+    at = next(n for n, line in enumerate(found) if line.startswith("fails"))
+    assert [line.split() for line in found[at + 1 : at + 5]] == [
+        ["3", "as", "if:", "Sees", "less.", "[causal-strict]"],
+        ["2", "as", "if:", "Loses", "a", "head.", "[last-head,", "other]"],
+        [
+            "each",
+            "counted",
+            "where",
+            "the",
+            "other",
+            "does",
+            "not",
+            "show;",
+            "the",
+            "other",
+            "failures",
+            "have",
+            "both",
+            "causes",
+            "at",
+            "once",
+        ],
+        ["1", "crash:", "k.py:8:", "TypeError:", "no"],
+    ]
+    fitting = OtherClass("materialised", "scores are stored", 9, 4, 0.5)
+    (line,) = (x for x in screen(red, RULES, 160, (), "f", SeveralCauses((strict,), fitting)) if "vanish" in x)
+    assert line.split()[:10] == ["4", "of", "9", "that", "were", "judged", "again", "vanish", "under", "'materialised'"]

@@ -52,7 +52,12 @@ def parse(arguments: Sequence[str] | None = None) -> Plan:
     parser.add_argument(
         "--patience", type=float, default=120, metavar="SECONDS", help="for a node that can run a shard; default: 120"
     )
-    parser.add_argument("--checkout", default="", metavar="PATH", help="where every node has this checkout; default: send it")
+    parser.add_argument(
+        "--checkout",
+        default="",
+        metavar="PATH",
+        help="where every node has this checkout, ~ being its own home; default: send it",
+    )
     options = parser.parse_args(arguments)
     if options.quick and options.thorough:
         parser.error("found both --quick and --thorough; expected one of them, or neither")

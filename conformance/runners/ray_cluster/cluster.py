@@ -30,6 +30,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent.parent
 RESULTS = (0, 1, 5)
 """pytest's exit codes for all passed, some failed, and nothing to do: each of them is a result."""
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+LOOK_S = 8.0
+"""So many seconds are waited for all nodes to say whether they have this checkout."""
 REACH_S = 5.0
 """Within so many seconds, something must listen at the cluster's address."""
 NOT_SENT = [".git", ".venv", "reports/published", "reports/latest", "**/__pycache__", ".mypy_cache", ".hypothesis"]
@@ -107,21 +109,48 @@ class _Fleet:
         threads = {name: os.environ[name] for name in THREADS if name in os.environ}
         timeout, expected = plan.timeout_s, digest(str(ROOT))
 
-        # Defined here, so that Ray sends it by value: a node must be told where the checkout is before it can import it.
-        def task(arguments: tuple[str, ...]) -> dict[str, Any]:
+        # Defined here, so that Ray sends them by value: a node must be told where the checkout is before it can import it.
+        def place_here() -> str:
             import os
             import sys
 
-            place = root or os.getcwd()
+            place = os.path.expanduser(root) or os.getcwd()
             if place not in sys.path:
                 sys.path.insert(0, place)
+            return place
+
+        def task(arguments: tuple[str, ...]) -> dict[str, Any]:
+            place = place_here()
             from conformance.runners.ray_cluster.worker import run_shard
 
             return run_shard(place, arguments, timeout, threads, expected)
 
+        def look() -> str:
+            place = place_here()
+            from conformance.runners.ray_cluster.worker import stale
+
+            return stale(place, expected)
+
         self.task = ray.remote(max_retries=0)(task)
+        self.look = ray.remote(max_retries=0, num_cpus=0)(look)
+
+    def check_nodes(self) -> None:
+        """FleetError where a node has another checkout. One that does not answer in time is asked again by its first shard."""
+        nodes = {
+            self.look.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(): node
+            for node in _alive()
+            if node["Resources"].get("CPU", 0) >= 1
+        }
+        for reference in ray.wait(list(nodes), num_returns=len(nodes), timeout=LOOK_S)[0] if nodes else []:
+            try:
+                said = ray.get(reference)
+            except RayError as error:
+                said = f"{OTHER_CHECKOUT} cannot be looked at: {_cause(error)}"
+            if said:
+                raise FleetError(f"node {nodes[reference]['NodeManagerAddress']}: {in_one_line(said)}")
 
     def run(self) -> list[Done]:
+        self.check_nodes()
         while self.waiting or self.running:
             self._submit()
             ready = ray.wait(list(self.running), timeout=0.5)[0] if self.running else []

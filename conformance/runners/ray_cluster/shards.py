@@ -38,7 +38,7 @@ class Plan:
     patience_s: float = 120.0
     """How long a shard may wait for a machine that can run it."""
     checkout: str = ""
-    """Where the nodes have this checkout; empty: it is sent to them."""
+    """Where the nodes have this checkout, ~ being the home of each; empty: it is sent to them."""
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,13 @@ def digest(root: str) -> str:
     return found.hexdigest() if files else ""
 
 
+def stale(root: str, expected: str) -> str:
+    """Why the checkout ``root`` cannot run a shard of the run whose suite has the ``expected`` digest; "" where it can."""
+    if digest(root) == expected:
+        return ""
+    return f"{OTHER_CHECKOUT} at {root} on {socket.gethostname()} has other files than the one that leads the run; update it"
+
+
 def run_shard(
     root: str, arguments: Sequence[str], timeout_s: float, threads: Mapping[str, str], expected: str = ""
 ) -> dict[str, Any]:
@@ -49,10 +56,7 @@ def run_shard(
     counts to run with: those of the cluster would change the last digit of margins.
     """
     started = time.monotonic()
-    if expected and digest(root) != expected:
-        tail = (
-            f"{OTHER_CHECKOUT} at {root} on {socket.gethostname()} has other files than the one that leads the run; update it"
-        )
+    if expected and (tail := stale(root, expected)):
         return {"text": None, "code": USAGE, "seconds": 0.0, "tail": tail}
     environment = {
         name: value
