@@ -1,124 +1,51 @@
-// AdEMAMix and sigmoid attention in C++, written from SPECIFICATION.md of the test vectors, and tested with them.
+// Test AdEMAMix and sigmoid attention of numeric_systems.h with the vectors of a folder, or be a program that the suite tests.
 //
 //     gaugeblock vectors export vectors
-//     c++ -std=c++17 -O2 examples/numeric_vectors.cpp -o numeric_vectors && ./numeric_vectors vectors
+//     c++ -std=c++17 -O2 examples/numeric_vectors.cpp -o numeric_vectors
+//     ./numeric_vectors vectors
+//     gaugeblock check 'ademamix=cmd:./numeric_vectors' 'sigmoid_attention=cmd:./numeric_vectors'
 //
-// It prints each vector that fails with the bug that the vector exists to catch, and ends with 1 where there is one.
-#include "vector_files.h"
+// With a folder it prints each vector that fails with the bug that the vector exists to catch, and ends with 1 where there is one.
+#include "numeric_systems.h"
 
-#include <algorithm>
 #include <cstdio>
+#include <iostream>
 
-using Tensors = std::map<std::string, Tensor>;
-using Numbers = std::vector<double>;
+// --- With vectors --------------------------------------------------------------------------------------------------------------
 
-// A number rounded to a type of so many bits of precision, whose smallest step is 2^least.
-double rounded(double x, const std::string &dtype) {
-    if (dtype == "float64" || !std::isfinite(x) || x == 0) return x;
-    if (dtype == "float32") return static_cast<float>(x);
-    bool half = dtype == "float16";
-    int exponent;
-    std::frexp(x, &exponent);
-    double step = std::ldexp(1, std::max(exponent - (half ? 11 : 8), half ? -24 : -133));
-    double result = std::nearbyint(x / step) * step;
-    return half && std::fabs(result) > 65504 ? std::copysign(INFINITY, x) : result;
+bool lists(const Json &steps, std::size_t step) {
+    return std::any_of(steps.items.begin(), steps.items.end(), [&](const Json &each) { return each.number == step; });
 }
 
-double optional(const Json &value) { return value.null ? 0 : value.number; }
-
-// The parameter after every step.
-Numbers ademamix(const Json &parameters, const std::string &dtype, Numbers theta, const Numbers &gradients) {
-    std::size_t size = theta.size(), steps = parameters["steps"].number, t = 0;
-    Numbers m1(size), m2(size), nu(size), after;
-    const Json &missing = parameters["missing"], &switched = parameters["switch_at"];
-    for (std::size_t step = 0; step < steps; ++step) {
-        auto is_this = [&](const Json &other) { return other.number == step; };
-        if (std::none_of(missing.items.begin(), missing.items.end(), is_this)) {
-            const Json *hyper = nullptr;
-            for (auto &each : parameters["hyperparameters"].items)
-                if (each["from_step"].number <= step) hyper = &each;
-            const Json &h = *hyper;
-            double beta1 = h["beta1"].number, beta2 = h["beta2"].number, eta = parameters["learning_rates"].items[step].number;
-            bool adamw = !switched.null && step < switched.number;
-            ++t;
-            double since = t - (switched.null ? 0 : switched.number), t_alpha = optional(h["t_alpha"]), t_beta3 = optional(h["t_beta3"]);
-            double alpha = h["alpha"].number, beta3 = h["beta3"].number;
-            if (t_alpha > 0 && since < t_alpha) alpha = since * alpha / t_alpha;
-            if (t_beta3 > 0 && since < t_beta3 && beta3 > 0) {
-                double s = since / t_beta3, a = std::log(beta1), b = std::log(beta3);
-                beta3 = beta1 == 0 ? std::pow(beta3, 1 / s) : std::min(std::exp(a * b / ((1 - s) * b + s * a)), beta3);
-            }
-            double correction1 = 1 - std::pow(beta1, t), correction2 = 1 - std::pow(beta2, t);
-            for (std::size_t i = 0; i < size; ++i) {
-                double g = gradients[step * size + i];
-                m1[i] = beta1 * m1[i] + (1 - beta1) * g;
-                if (!adamw) m2[i] = beta3 * m2[i] + (1 - beta3) * g;
-                nu[i] = beta2 * nu[i] + (1 - beta2) * g * g;
-                double slow = adamw ? 0 : alpha * m2[i];
-#ifdef BUG  // eps as a floor under the square root: the test of this example compiles it, to see a vector fail
-                double denominator = std::max(std::sqrt(nu[i] / correction2), h["eps"].number);
-#else
-                double denominator = std::sqrt(nu[i] / correction2) + h["eps"].number;
-#endif
-                double update = (m1[i] / correction1 + slow) / denominator + h["weight_decay"].number * theta[i];
-                theta[i] = rounded(theta[i] - eta * update, dtype);
-            }
+Tensors run_ademamix(const Json &given, const Tensors &inputs) {
+    AdEMAMix optimizer;
+    optimizer.adamw = !given["switch_at"].null;
+    Tensors now, after;
+    for (std::size_t step = 0; step < given["steps"].number; ++step) {
+        if (!given["switch_at"].null && given["switch_at"].number == step) optimizer.switch_from_adamw();
+        if (!given["resume_after"].null && given["resume_after"].number == step) {
+            AdEMAMix loaded;
+            loaded.adamw = optimizer.adamw, loaded.states = optimizer.states;
+            optimizer = loaded;
         }
-        after.insert(after.end(), theta.begin(), theta.end());
+        for (auto &group : given["groups"].items)
+            for (auto &parameter : group["parameters"].items) {
+                const std::string &name = parameter.text, theta = "theta." + name;
+                std::size_t joins = given["joins_at"].has(name) ? given["joins_at"][name].number : 0;
+                if (step < joins) continue;
+                if (step == joins) now[theta] = inputs.at(theta), after[theta].dtype = now[theta].dtype;
+                const Json *hyper = nullptr;
+                for (auto &each : group["hyperparameters"].items)
+                    if (each["from_step"].number <= step) hyper = &each;
+                Tensor &values = now[theta];
+                std::size_t size = values.values.size();
+                auto row = inputs.at("gradients." + name).values.begin() + (step - joins) * size;
+                if (!given["missing"].has(name) || !lists(given["missing"][name], step))
+                    optimizer.step(name, *hyper, group["learning_rates"].items[step].number, values, Numbers(row, row + size));
+                after[theta].values.insert(after[theta].values.end(), values.values.begin(), values.values.end());
+            }
     }
     return after;
-}
-
-double sigmoid(double x) { return x >= 0 ? 1 / (1 + std::exp(-x)) : std::exp(x) / (1 + std::exp(x)); }
-
-// The output and the gradients, by their names; the gradients where there is an output_gradient.
-std::map<std::string, Numbers> attention(const Json &parameters, const std::string &dtype, const Tensors &inputs) {
-    const Tensor &q = inputs.at("q"), &k = inputs.at("k"), &v = inputs.at("v");
-    std::size_t B = q.shape[0], H = q.shape[1], Nq = q.shape[2], D = q.shape[3];
-    std::size_t Hk = k.shape[1], Nk = k.shape[2], Dv = v.shape[3];
-    const Tensor *slopes = inputs.count("alibi_slopes") ? &inputs.at("alibi_slopes") : nullptr;
-    const Tensor *dO = inputs.count("output_gradient") ? &inputs.at("output_gradient") : nullptr;
-    double scale = parameters["scale"].null ? 1 / std::sqrt(double(D)) : parameters["scale"].number, bias = parameters["bias"].number;
-    const Json &window = parameters["window"], &lengths = parameters["key_lengths"];
-    auto visible = [&](std::size_t b, double j, double offset) {
-        if (parameters["causal"].truth && offset > 0) return false;
-        if (!window.null) {
-            double left = window.items[0].number, right = window.items[1].number;
-            if ((left != -1 && offset < -left) || (right != -1 && offset > right)) return false;
-        }
-        return lengths.null || j < lengths.items[b].number;
-    };
-    std::map<std::string, Numbers> result;
-    Numbers &output = result["output"], &dq = result["gradient_q"], &dk = result["gradient_k"], &dv = result["gradient_v"];
-    Numbers &dbias = result["gradient_bias"], &dslopes = result["gradient_alibi_slopes"];
-    output.resize(B * H * Nq * Dv), dq.resize(q.values.size()), dk.resize(k.values.size()), dv.resize(v.values.size());
-    dbias.resize(1), dslopes.resize(slopes ? slopes->values.size() : 0);
-    for (std::size_t b = 0; b < B; ++b)
-        for (std::size_t h = 0; h < H; ++h)
-            for (std::size_t i = 0; i < Nq; ++i)
-                for (std::size_t j = 0; j < Nk; ++j) {
-                    double offset = double(j) - (double(i) + double(Nk) - double(Nq));
-                    if (!visible(b, j, offset)) continue;
-                    std::size_t query = (b * H + h) * Nq + i, key = (b * Hk + h / (H / Hk)) * Nk + j;
-                    std::size_t head = slopes && slopes->shape.size() == 2 ? b * H + h : h;
-                    const double *qi = &q.values[query * D], *kj = &k.values[key * D], *vj = &v.values[key * Dv];
-                    double dot = 0;
-                    for (std::size_t d = 0; d < D; ++d) dot += qi[d] * kj[d];
-                    double s = scale * dot + bias - (slopes ? slopes->values[head] * std::fabs(offset) : 0);
-                    double p = sigmoid(s);
-                    for (std::size_t d = 0; d < Dv; ++d) output[query * Dv + d] += p * vj[d];
-                    if (!dO) continue;
-                    const double *go = &dO->values[query * Dv];
-                    double dP = 0;
-                    for (std::size_t d = 0; d < Dv; ++d) dP += go[d] * vj[d], dv[key * Dv + d] += p * go[d];
-                    double dS = p * sigmoid(-s) * dP;  // sigmoid(-s) is 1 - p
-                    for (std::size_t d = 0; d < D; ++d) dq[query * D + d] += scale * dS * kj[d], dk[key * D + d] += scale * dS * qi[d];
-                    dbias[0] += dS;
-                    if (slopes) dslopes[head] -= dS * std::fabs(offset);
-                }
-    for (auto &[name, values] : result)
-        for (double &value : values) value = rounded(value, name == "gradient_bias" || name == "gradient_alibi_slopes" ? "float32" : dtype);
-    return result;
 }
 
 // The largest |error| / bound; up to 1 is right.
@@ -136,17 +63,15 @@ double margin(const Numbers &got, const Tensor &expected, const Tensor &bounds) 
 
 int run(const std::string &folder, const std::string &system) {
     Json file = JsonReader(contents(folder + "/" + system + ".json")).read();
-    Tensors arrays = read_safetensors(folder + "/" + file["arrays"].text);
+    Tensors arrays = read_safetensors(contents(folder + "/" + file["arrays"].text));
     int failures = 0;
     for (auto &vector : file["vectors"].items) {
         Tensors inputs;
         for (auto &[name, array] : vector["inputs"].members) inputs[name] = arrays.at(array.text);
-        std::map<std::string, Numbers> got;
-        const std::string &dtype = vector["dtype"].text;
-        if (system == "ademamix") got["theta"] = ademamix(vector["parameters"], dtype, inputs["theta"].values, inputs["gradients"].values);
-        else got = attention(vector["parameters"], dtype, inputs);
+        bool is_run = system == "ademamix";
+        Tensors got = is_run ? run_ademamix(vector["parameters"], inputs) : Attention(vector["parameters"], inputs).results;
         for (auto &[name, where] : vector["expected"].members) {
-            double found = margin(got[name], arrays.at(where["values"].text), arrays.at(where["bounds"].text));
+            double found = margin(got[name].values, arrays.at(where["values"].text), arrays.at(where["bounds"].text));
             if (found <= 1) continue;
             ++failures;
             const Json &rule = file["requirements"][vector["requirements"].items[0].text];
@@ -158,11 +83,84 @@ int run(const std::string &folder, const std::string &system) {
     return failures;
 }
 
+// --- As a program --------------------------------------------------------------------------------------------------------------
+
+const char *const OFFERED[] = {
+    "\"schedules\", \"separate-warmups\", \"beta1-zero\", \"weight-decay\", \"groups\", \"missing-gradients\", \"late-parameters\", "
+    "\"state-round-trip\", \"switch\", \"moments\"",
+    "\"backward\", \"bias\", \"bias_gradient\", \"scale\", \"causal\", \"rectangular\", \"window\", \"alibi\", \"slope_gradient\", \"gqa\", "
+    "\"key_lengths\", \"packed\", \"value_dim\", \"odd_head_dim\""};
+
+void save(Tensors &arrays, const std::string &name, const AdEMAMix::Moments &state) {
+    arrays["m1." + name] = {state.shape, state.m1, "F64"};
+    arrays["m2." + name] = {state.shape, state.m2, "F64"};
+    arrays["nu." + name] = {state.shape, state.nu, "F64"};
+}
+
+// What goes behind the id in the answer's line; `arrays` are those of the request, and then those of the answer.
+std::string answer(AdEMAMix &optimizer, const Json &request, Tensors &arrays) {
+    const std::string &op = request["op"].text;
+    Tensors given;
+    given.swap(arrays);
+    if (op == "describe") {
+        std::string features = OFFERED[request["system"].text == "sigmoid_attention"];
+        return ", \"dtypes\": [\"float32\", \"float64\", \"float16\", \"bfloat16\"], \"features\": [" + features + "]";
+    }
+    if (op == "call") {
+        Tensors results = Attention(request["parameters"], given).results;
+        for (auto &wanted : request["results"].items) arrays[wanted.text] = results.at(wanted.text);
+    } else if (op == "start") {
+        optimizer = AdEMAMix();
+        optimizer.adamw = request["adamw"].truth;
+    } else if (op == "switch") {
+        optimizer.switch_from_adamw();
+    } else if (op == "step") {
+        for (auto &group : request["groups"].items)
+            for (auto &parameter : group["parameters"].items) {
+                const std::string &name = parameter.text;
+                Tensor theta = given.at("theta." + name);
+                auto gradient = given.find("gradient." + name);
+                if (gradient != given.end()) optimizer.step(name, group, group["learning_rate"].number, theta, gradient->second.values);
+                arrays["theta." + name] = theta;
+            }
+    } else if (op == "save" || op == "moments") {
+        std::string counts;
+        for (auto &[name, state] : optimizer.states) {
+            save(arrays, name, state);
+            counts += (counts.empty() ? "\"" : ", \"") + name + "\": [" + std::to_string(state.t) + ", " + std::to_string(state.t_at_switch) + "]";
+        }
+        return std::string(", \"state\": {\"adamw\": ") + (optimizer.adamw ? "true" : "false") + ", \"counts\": {" + counts + "}}";
+    } else if (op == "load") {
+        optimizer.adamw = request["state"]["adamw"].truth;
+        for (auto &[name, counts] : request["state"]["counts"].members)
+            optimizer.states[name] = {given.at("m1." + name).shape, given.at("m1." + name).values, given.at("m2." + name).values,
+                                      given.at("nu." + name).values, std::size_t(counts.items[0].number), std::size_t(counts.items[1].number)};
+    } else {
+        return ", \"unsupported\": \"no " + op + "\"";
+    }
+    return "";
+}
+
+int serve() {
+    AdEMAMix optimizer;
+    for (std::string line; std::getline(std::cin, line);) {
+        Json request = JsonReader(line).read();
+        std::string data(std::size_t(request["bytes"].number), '\0');
+        std::cin.read(data.data(), data.size());
+        Tensors arrays = read_safetensors(data);
+        std::string words = answer(optimizer, request, arrays);
+        std::string blob = arrays.empty() ? "" : safetensors_of(arrays);
+        std::cout << "{\"id\": " << std::size_t(request["id"].number) << words << ", \"bytes\": " << blob.size() << "}\n" << blob << std::flush;
+    }
+    return 0;
+}
+
 int main(int count, char **words) {
-    if (count != 2) return std::fprintf(stderr, "usage: numeric_vectors DIR\n"), 2;
     try {
-        return run(words[1], "ademamix") + run(words[1], "sigmoid_attention") ? 1 : 0;
+        if (count == 1) return serve();
+        if (count == 2) return run(words[1], "ademamix") + run(words[1], "sigmoid_attention") ? 1 : 0;
     } catch (const std::exception &error) {
         return std::fprintf(stderr, "numeric_vectors: %s\n", error.what()), 2;
     }
+    return std::fprintf(stderr, "usage: numeric_vectors [DIR]\n"), 2;
 }

@@ -1,4 +1,4 @@
-// Read the files of test vectors: enough of JSON, and safetensors.
+// Read and write what vectors and programs are made of: enough of JSON, and safetensors.
 #pragma once
 #include <cmath>
 #include <cstdint>
@@ -117,11 +117,13 @@ inline double element(const std::string &dtype, const char *data, std::size_t i)
     return number_at<float>(reinterpret_cast<const char *>(&wide));
 }
 
-inline std::map<std::string, Tensor> read_safetensors(const std::string &path) {
-    std::string file = contents(path);
+using Tensors = std::map<std::string, Tensor>;
+
+inline Tensors read_safetensors(const std::string &file) {
+    if (file.empty()) return {};
     std::uint64_t length = number_at<std::uint64_t>(file.data());
     Json header = JsonReader(file.substr(8, length)).read();
-    std::map<std::string, Tensor> found;
+    Tensors found;
     for (auto &[name, about] : header.members) {
         if (name == "__metadata__") continue;
         Tensor tensor;
@@ -133,4 +135,42 @@ inline std::map<std::string, Tensor> read_safetensors(const std::string &path) {
         found[name] = tensor;
     }
     return found;
+}
+
+// The bits of a number that a half holds exactly.
+inline std::uint16_t to_half(double x) {
+    std::uint16_t sign = std::signbit(x) ? 0x8000 : 0;
+    x = std::fabs(x);
+    if (std::isnan(x)) return 0x7E00;
+    if (x == 0 || std::isinf(x)) return x == 0 ? sign : sign | 0x7C00;
+    int exponent;
+    std::frexp(x, &exponent);
+    if (exponent < -13) return sign | std::uint16_t(std::ldexp(x, 24));
+    return sign | std::uint16_t(((exponent + 14) << 10) + (int(std::ldexp(x, 11 - exponent)) - 1024));
+}
+
+template <class T> void append(std::string &out, T value) { out.append(reinterpret_cast<const char *>(&value), sizeof value); }
+
+inline void append_element(std::string &out, const std::string &dtype, double x) {
+    if (dtype == "F64") return append(out, x);
+    float narrow = float(x);
+    if (dtype == "F32") return append(out, narrow);
+    if (dtype == "F16") return append(out, to_half(x));
+    append(out, std::uint16_t(number_at<std::uint32_t>(reinterpret_cast<const char *>(&narrow)) >> 16));  // BF16
+}
+
+inline std::string safetensors_of(const Tensors &tensors) {
+    std::string header = "{", data;
+    for (auto &[name, tensor] : tensors) {
+        std::string shape;
+        for (std::size_t side : tensor.shape) shape += (shape.empty() ? "" : ",") + std::to_string(side);
+        std::size_t begin = data.size();
+        for (double x : tensor.values) append_element(data, tensor.dtype, x);
+        header += (header.size() > 1 ? ",\"" : "\"") + name + "\":{\"dtype\":\"" + tensor.dtype + "\",\"shape\":[" + shape +
+                  "],\"data_offsets\":[" + std::to_string(begin) + "," + std::to_string(data.size()) + "]}";
+    }
+    header += "}";
+    std::string out;
+    append(out, std::uint64_t(header.size()));
+    return out + header + data;
 }

@@ -40,6 +40,7 @@ SUBCOMMANDS = {
         Subcommand("curves", "[CURVE...]", "follow errors along a length", "studies:curves"),
         Subcommand("vectors", "export DIR | rig", "test vectors for any language", "vectors:main"),
         Subcommand("lint", "rig|rag FILE...", "find faults in what a model wrote", "texts:lint", needs_suite=False),
+        Subcommand("inspect", "SPEC|FILE.cu", "read the machine code of GPU kernels", "inspect:main", needs_suite=False),
         Subcommand("grammar", "NOTATION", "print the grammar of RIG for an engine", "texts:grammar", needs_suite=False),
         Subcommand("gpu", "-o DIR", "everything that needs a GPU, into one folder", "runners:gpu"),
         Subcommand("fleet", "--address A", "spread a run over a Ray cluster", "runners:fleet"),
@@ -49,8 +50,7 @@ SUBCOMMANDS = {
 }
 
 EXAMPLES = """examples:
-  gaugeblock check mykernels.sigmoid:attention --quick
-  gaugeblock check path/to/file.py:MyAdEMAMix --records=mine.jsonl
+  gaugeblock check path/to/file.py:MyAdEMAMix --quick --records=mine.jsonl
   gaugeblock check 'cmd:./my-rig-parser' -n auto --xfails=known-failures.txt
   gaugeblock report mine.jsonl -o my-report
 

@@ -9,7 +9,7 @@ from conformance.engine.mutation import mutants_of
 from conformance.engine.requirement import Requirement
 from conformance.engine.selection import checks_of, is_thorough, requirements_of
 from gaugeblock.commands.parser import OneLineParser
-from gaugeblock.installation import CannotRun
+from gaugeblock.installation import CHECKOUT, CannotRun
 from impls.systems import SYSTEMS, System
 
 LEVELS = {
@@ -55,6 +55,7 @@ def explanation(system: System, requirement: Requirement) -> str:
         ("case" if len(names) == 1 else f"{len(names)} cases", ", ".join(names)),
         *[("mutant" if number == 0 else "", bug) for number, bug in enumerate(bugs)],
         ("reproduce", f"gaugeblock check SPEC -k {requirement.id}"),
+        ("site", f"specification/{system.name}.html#{requirement.id.lower()}{'  (make docs)' if CHECKOUT else ''}"),
     ]
     return "\n".join([f"{requirement.id}: {requirement.statement}", *(row(*pair) for pair in rows)])
 

@@ -12,9 +12,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from conformance.engine.parent_death import wait_for_end
 from conformance.engine.runner import COMMAND
 from gaugeblock.commands.parser import OneLineParser
-from gaugeblock.installation import CHECKOUT, SUITE
+from gaugeblock.installation import CHECKOUT, PACKAGE, SUITE
 
 PLUGINS = ("pytest_benchmark", "xdist")
 """The packages of others whose plugins a run uses. An environment's other plugins (another order, coverage) stay out of it."""
@@ -132,6 +133,8 @@ def run(command: Sequence[str]) -> int:
     process = subprocess.Popen(command, env=environment())
     while True:
         try:
+            if os.name == "posix":
+                process.returncode = os.waitstatus_to_exitcode(wait_for_end(process.pid))
             return process.wait()
         except KeyboardInterrupt:
             continue
@@ -140,9 +143,12 @@ def run(command: Sequence[str]) -> int:
 def environment(variables: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The variables of a run: modules in the working folder can be imported, and nobody else's pytest settings apply.
 
-    In a checkout the suite's folders come first on the path. An installed suite has no name there.
+    In a checkout the suite's folders come first on the path. An installed suite has no name there; where the working folder
+    has another ``gaugeblock`` (a checkout, after ``pip install .``), the folder of the installed one comes first.
     """
     kept = {name: value for name, value in variables.items() if name not in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS")}
-    paths = [str(path) for path in (CHECKOUT, Path.cwd()) if path]
+    is_hidden = CHECKOUT is None and (Path.cwd() / PACKAGE.name).is_dir()
+    first = PACKAGE.parent if is_hidden else CHECKOUT
+    paths = [str(path) for path in (first, Path.cwd()) if path]
     kept["PYTHONPATH"] = os.pathsep.join([*paths, *filter(None, [variables.get("PYTHONPATH", "")])])
     return kept | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", COMMAND: "gaugeblock check"}

@@ -46,7 +46,9 @@ def export(arguments: Sequence[str]) -> int:
             expected = f"one of {', '.join(known)}" if known else f"SYSTEM=CLASS with a system of {', '.join(SYSTEMS)}"
             raise CannotRun(f"found --class {system}={name}, expected {expected}")
     counts = write(options.folder, classes)
-    print(f"wrote {', '.join(f'{count} vectors of {system}' for system, count in counts.items())} to {options.folder}")
+    size = sum(file.stat().st_size for file in options.folder.iterdir() if file.is_file()) / 1e6
+    listed = ", ".join(f"{count} vectors of {system}" for system, count in counts.items())
+    print(f"wrote {listed} to {options.folder}, {size:.0f} MB")
     print(f"{options.folder / 'SPECIFICATION.md'} says how to read them")
     return 0
 

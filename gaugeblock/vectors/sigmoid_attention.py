@@ -9,28 +9,33 @@ import numpy as np
 
 from conformance.engine.check import Check
 from conformance.engine.selection import checks_of
+from conformance.engine.tensor_bytes import Array
 from conformance.sigmoid_attention import cases
 from conformance.sigmoid_attention.cases import AttentionCase
-from conformance.sigmoid_attention.harness.problem import AttentionProblem
+from conformance.sigmoid_attention.harness.command_subject import parameters_of
 from conformance.sigmoid_attention.requirements.comparisons import results
-from gaugeblock.vectors.vector import Array, NumericVector
+from gaugeblock.vectors.vector import NumericVector
 
 SYSTEM = "sigmoid_attention"
-DTYPES = ("float32", "float64", "float16", "bfloat16")
+FURTHER = ("SIG-23", "SIG-34", "SIG-35", "SIG-43")
+"""Requirements whose checks do more than compare, and whose bugs show in a plain comparison too."""
 
-INTERACTIONS = ("SIG-58", "SIG-59")
-"""The requirements of covering arrays: mostly about how a host calls, so they are tested by plugging in."""
+DTYPES = ("float32", "float64", "float16", "bfloat16")
 
 
 def is_exported(check: Check, case: Any) -> bool:
-    """Whether a case is one call, whose results are compared with the definition, in plain memory."""
-    return (
-        isinstance(case, AttentionCase)
-        and check.requirement not in INTERACTIONS
-        and not (case.thorough or case.sequences or case.frozen)
-        and (case.layout, case.grad_layout) == ("contiguous", "contiguous")
-        and check.run.__module__ == results.__module__
-    )
+    """Whether a case is one call, whose results are compared with the definition.
+
+    Of a row of a covering array the call is exported without its layout in memory.
+    """
+    if not isinstance(case, AttentionCase) or case.thorough or case.frozen or case.context:
+        return False
+    if case.interpreted == "never":  # as many numbers as a grid has places, for the sake of that grid
+        return False
+    if not (check.run.__module__ == results.__module__ or check.requirement in FURTHER):
+        return False
+    plain = (case.layout, case.grad_layout) == ("contiguous", "contiguous")
+    return plain or case.combination is not None
 
 
 def vectors(numerical_class: str = "") -> Iterator[NumericVector]:
@@ -44,33 +49,27 @@ def vectors(numerical_class: str = "") -> Iterator[NumericVector]:
                 for dtype in dict.fromkeys([dtypes[0], *([dtypes[-1]] if case.quick else [])]):
                     belongs.setdefault((case, dtype), []).append(check.requirement)
     for (case, dtype), requirements in belongs.items():
-        problem = cases.problem(case, dtype)
-        inputs = {"q": problem.q, "k": problem.k, "v": problem.v}
-        expected = {"output": pair(cases.expected_output(case, dtype), cases.output_bound(case, dtype, numerical_class))}
-        if case.backward:
-            inputs["output_gradient"] = problem.grad
-            values, bounds = cases.expected_gradients(case, dtype), cases.gradient_bounds(case, dtype, numerical_class)
-            for name in ("q", "k", "v", *case.wanted):
-                expected[f"gradient_{name}"] = pair(getattr(values, name), getattr(bounds, name))
-        if problem.options.alibi_slopes is not None:
-            inputs["alibi_slopes"] = np.asarray(problem.options.alibi_slopes, dtype=np.float64)
-        ids = tuple(dict.fromkeys(requirements))
-        yield NumericVector(f"{ids[0]}-{case.id}-{dtype}", dtype, ids, parameters_of(problem), inputs, expected)
+        vector = _vector(case, dtype, tuple(dict.fromkeys(requirements)), numerical_class)
+        if vector.is_defined and vector.is_kept(case, 57_000):
+            yield vector
+
+
+def _vector(case: AttentionCase, dtype: str, requirements: tuple[str, ...], numerical_class: str) -> NumericVector:
+    problem = cases.problem(case, dtype)
+    inputs = {name: (getattr(problem, name), dtype) for name in ("q", "k", "v")}
+    if problem.options.alibi_slopes is not None:
+        inputs["alibi_slopes"] = np.asarray(problem.options.alibi_slopes, dtype=np.float64), "float32"
+    expected = {"output": pair(cases.expected_output(case, dtype), cases.output_bound(case, dtype, numerical_class))}
+    if case.backward:
+        inputs["output_gradient"] = problem.grad, dtype
+        values, bounds = cases.expected_gradients(case, dtype), cases.gradient_bounds(case, dtype, numerical_class)
+        for name in ("q", "k", "v", *case.wanted):
+            expected[f"gradient_{name}"] = pair(getattr(values, name), getattr(bounds, name))
+    name = f"{requirements[0]}-{case.id}-{dtype}"
+    return NumericVector(name, dtype, requirements, parameters_of(problem.options), inputs, expected)
 
 
 def pair(values: Any, bounds: Any) -> tuple[Array, Array]:
     """Values and bounds of one shape."""
     array = np.asarray(values, dtype=np.float64)
     return array, np.array(np.broadcast_to(np.asarray(bounds, dtype=np.float64), array.shape))
-
-
-def parameters_of(problem: AttentionProblem) -> dict[str, Any]:
-    """What the specification calls the options of a call."""
-    options = problem.options
-    return {
-        "scale": options.scale,
-        "bias": options.bias,
-        "causal": options.causal,
-        "window": None if options.window is None else list(options.window),
-        "key_lengths": None if options.key_lengths is None else list(options.key_lengths),
-    }

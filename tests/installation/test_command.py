@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shutil
 from importlib import metadata
@@ -123,6 +124,14 @@ def test_a_run_takes_nothing_from_other_peoples_pytest_settings(tmp_path: Path, 
     assert {"PYTEST_ADDOPTS", "PYTEST_PLUGINS"}.isdisjoint(variables)
     assert variables["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] == "1"
     assert variables["PYTHONPATH"].endswith(f"{tmp_path}:kept")
+
+
+def test_an_installed_suite_runs_in_the_folder_of_a_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(suite, "CHECKOUT", None)
+    assert suite.environment({})["PYTHONPATH"].split(os.pathsep) == [str(tmp_path)]
+    (tmp_path / "gaugeblock").mkdir()
+    assert suite.environment({})["PYTHONPATH"].split(os.pathsep) == [str(suite.PACKAGE.parent), str(tmp_path)]
 
 
 @pytest.mark.parametrize("system", SYSTEM_NAMES)

@@ -1,0 +1,1 @@
+"""Read the machine code of Triton and CUDA kernels, without a GPU."""
