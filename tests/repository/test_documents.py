@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
-    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
     ROOT / "conformance/rig/vectors/README.md",
 ]
 
@@ -47,6 +47,7 @@ PLACEHOLDERS = {
 SHOWN = {
     "CONTRIBUTING.md mermaid": "a picture; test_layers.py holds the layers",
     "README.md text": "what a run prints",
+    "docs/command.md text": "what inspect prints; tests/installation/test_inspect.py compares it",
     "docs/linting.md text": "what the linter prints; tests/core/test_linting.py compares it",
     "docs/own-tests.md text": "what a run prints; tests/installation/test_own_tests.py has one",
     "docs/plugging-in.md text": "one exchange with a program; the programs of examples/ are run by tests",
@@ -65,11 +66,16 @@ SHOWN = {
 NOT_RUN = {
     "./numeric_vectors": "tests/installation/test_numeric_vectors.py compiles and runs it",
     "c++": "needs a compiler; tests/installation/test_numeric_vectors.py runs it where there is one",
+    "cargo": "needs Rust; tests/installation/test_numeric_vectors.py runs it where it is",
+    "examples/rust/target/release/gaugeblock-example": "built by the command before; the same test runs it",
     "./vectors": "compiled by the command before; tests/rig/test_rig_vectors.py compiles and runs it",
     "cc": "needs a compiler; tests/rig/test_rig_vectors.py runs it where there is one",
+    "cd": "changes the reader's folder",
     "cp": "copies files that a run has written",
+    "echo": "writes a file for the command after it",
     "eval": "changes the reader's shell; tests/installation/test_command.py tests what it takes",
     "export": "sets a variable for the commands after it",
+    "git": "fetches the repository",
     "some-model": "stands for the reader's own program",
 }
 """Programs that are not ours, and why they are not run. Of ours, `EXECUTED` ones run; others have their arguments parsed."""
