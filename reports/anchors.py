@@ -6,6 +6,8 @@ import hashlib
 import re
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
+_LONGEST = 60
+"""Characters of a name: a file's may have 255, with those of its system and its extension."""
 
 
 def finding(implementation: str, requirement: str) -> str:
@@ -29,9 +31,9 @@ def system_page(system: str) -> str:
 def file_name(text: str) -> str:
     """A record string as a file name that stays in its folder and that no other string has.
 
-    A string that is empty or holds anything unusual gets a digest.
+    A string that is empty, long or holds anything unusual gets a digest.
     """
-    if text and not _UNSAFE.search(text):
+    if text and len(text) <= _LONGEST and not _UNSAFE.search(text):
         return text
     return f"{_UNSAFE.sub('-', text)[:40]}-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from conformance.engine.interactions import rows_of, shared_by
 from conformance.records.level_verdicts import is_as_authors
 from conformance.records.schema import JUDGED, RED, Level, SystemRecord, Verdict, VerdictRecord
 from reports.anchors import finding, implementation_page
@@ -80,12 +81,12 @@ def _reported(texts: Sequence[WriteUp]) -> list[str]:
     return [f", reported: {reported[0]}"] if reported else [", not reported yet"] if texts else []
 
 
-def entries(evidence: Evidence, row: RankingRow) -> list[Section]:
+def entries(evidence: Evidence, row: RankingRow, written: Sequence[WriteUp]) -> list[Section]:
     """Each deviation of one implementation, the definition's first; requirements with one kind of crash share an entry."""
     name = row.implementation.name
     by_id = {id_: of_requirement(evidence.judgements_of(name), id_) for id_ in row.broken}
     return [
-        _finding(evidence, row, together[0], by_id[together[0]])
+        _finding(evidence, row, together[0], by_id[together[0]], written)
         if len(together) == 1
         else _crashes(name, together, [result for id_ in together for result in by_id[id_]])
         for together in _same_crash(by_id)
@@ -116,7 +117,9 @@ def _crashes(implementation: str, ids: list[str], results: list[VerdictRecord]) 
     return _framed(f"{count(len(ids), 'requirement')}, one kind of crash", implementation, ids, [joined(" ", said), *body])
 
 
-def _finding(evidence: Evidence, row: RankingRow, id_: str, results: list[VerdictRecord]) -> Section:
+def _finding(
+    evidence: Evidence, row: RankingRow, id_: str, results: list[VerdictRecord], written: Sequence[WriteUp]
+) -> Section:
     implementation = row.implementation
     requirement = requirement_named(evidence, implementation.system, id_)
     judged = [result for result in results if result.verdict in JUDGED]
@@ -126,6 +129,9 @@ def _finding(evidence: Evidence, row: RankingRow, id_: str, results: list[Verdic
     numbers = [f"{len(found)} {word}" for found, word in ((failed, "fail"), (crashed, "crash")) if found]
     said: list[Inline] = [f"Level: {requirement.level.value}."] if requirement.level else []
     said.append(f"Of {count(len(judged), 'judged case')}, {' and '.join(numbers)}.")
+    alike = [result for result in failed or crashed if result.message == worst.message]
+    if shared := shared_by(alike, results):
+        said.append(f"Those that {'fail' if failed else 'crash like the first'} all have {shared}; none that passes has.")
     if failed and worst.margin is not None:
         said.append(inline("Worst margin {}.", Strong(margin(worst.margin))))
     known = {result.known for result in (*failed, *crashed)}
@@ -143,6 +149,8 @@ def _finding(evidence: Evidence, row: RankingRow, id_: str, results: list[Verdic
     if failed and crashed:
         first = min(crashed, key=worst_first)
         also.append(inline("It also crashed in {}: {}", _codes(*_case(first)), Code(first.message)))
+    texts = [Link(text.sentence, text.path) for text in written if text.tells(row.implementation.slug, id_)]
+    said += [("Written up: ", joined("; ", texts), ".")] if texts else []
     body = _worst(worst, "Worst case" if failed else "First case", _codes(*_case(worst)), requirement.catches, also)
     return _framed(f"{id_}: {requirement.statement}", implementation.name, [id_], [joined(" ", said), *body])
 
@@ -174,7 +182,9 @@ def _codes(*words: str) -> Inline:
 
 def _facts(worst: VerdictRecord) -> list[list[Inline]]:
     values = worst.got or worst.expected
+    combination = rows_of(worst.system).get(worst.case)
     facts: list[tuple[object, str, Inline]] = [
+        (combination, "Values of the case", str(combination)),
         (worst.quantity, "Quantity", (Code(worst.quantity), (" at ", Code(worst.worst)) if worst.worst else "")),
         (values, "Got", Code(worst.got)),
         (values, "Expected", Code(worst.expected)),

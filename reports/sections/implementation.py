@@ -50,7 +50,7 @@ def page_of(evidence: Evidence, row: RankingRow, written: Sequence[WriteUp]) -> 
     told: list[Block] = []
     if texts:
         told = ["Ready to be sent to its authors:", BulletList([Link(text.title, text.path) for text in texts])]
-    found = entries(evidence, row)
+    found = entries(evidence, row, written)
     sections = [
         Section("Verdict", [_levels(row), *_class(row)]),
         Section("Findings", [*told, *found] if found else ["No deviation was found."]),

@@ -63,7 +63,9 @@ def test_a_part_beside_the_whole_that_it_was_merged_into_is_measured_once(tmp_pa
     files = [made.write(tmp_path / "part.jsonl", [part]), second(tmp_path, [part, other])]
     assert [m.implementation for m in load(files).measurements] == ["ademamix/numpy", "ademamix/triton"]
     # Another run of the same workload is another measurement.
-    again = made.write(tmp_path / "again.jsonl", [{**part, "median_s": 1.0}], started="2026-11-25T08:00:00Z")
+    again = made.write(
+        tmp_path / "again.jsonl", [{**part, "median_s": 1.0, "low_s": 1.0, "high_s": 1.0}], started="2026-11-25T08:00:00Z"
+    )
     assert len(load([*files, again]).measurements) == 3
 
 
