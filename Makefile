@@ -3,6 +3,7 @@
 # make publish  render reports/published/ and the README's first figures from the records in it (PUBLISHED=...)
 # make gpu      everything that needs the device, from a bare checkout, into one folder (OUT=...)
 # make lint     ruff, mypy and the import layers
+# make docs     build the documentation site into site/; every link in it must lead somewhere
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -14,17 +15,19 @@ INSTALL := $(RUN) -m pip install --disable-pip-version-check --quiet -c constrai
 
 # pytest answers 1 where some implementation failed: a verdict that the report is about, not a fault of the run.
 JUDGED := || [ $$? -eq 1 ]
+# Everything by name, which leaves out the mutants: they test the suite itself, which is the business of `make test`.
+EVERYTHING := --impl '*'
 
 # Other releases of the published implementations, each in a folder of its own.
 RELEASES := $(abspath $(VENV))/releases
 
-.PHONY: report test publish gpu lint clean
+.PHONY: report test publish gpu lint docs clean
 
 report: export GAUGEBLOCK_PACKAGES := $(RELEASES)
 report: $(VENV)/.releases
 	@mkdir -p $(REPORT)
 	@echo "1 of 5: judging every implementation"
-	$(RUN) -m pytest conformance -n auto -q --no-header --tb=no -rN --records=$(REPORT)/conformance.jsonl $(JUDGED)
+	$(RUN) -m pytest conformance $(EVERYTHING) -n auto -q --no-header --tb=no -rN --records=$(REPORT)/conformance.jsonl $(JUDGED)
 	@echo "2 of 5: measuring speed"
 	$(RUN) -m pytest --benchmark-only --quick -q --no-header --tb=no -rN --benchmark-columns=median,iqr,rounds --records=$(REPORT)/speed.jsonl $(JUDGED)
 	@echo "3 of 5: measuring what the papers claim, in short"
@@ -53,6 +56,10 @@ lint: $(VENV)/.tests
 	$(RUN) -m mypy
 	$(VENV)/bin/lint-imports
 
+docs: $(VENV)/.tests
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict
+	@echo "The site is in site/index.html"
+
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
@@ -63,7 +70,7 @@ $(VENV)/.tests: $(VENV)/bin/python pyproject.toml setup.py constraints.txt
 
 $(VENV)/.peers: $(VENV)/.tests
 	@echo "installing the published implementations (a few minutes)"
-	$(INSTALL) -e '.[torch,suite,dev,peers]'
+	$(INSTALL) -e '.[torch,suite,dev,peers,examples]'
 	@touch $@
 
 $(VENV)/.releases: $(VENV)/.peers impls/ademamix/adapters/releases.py
@@ -71,4 +78,4 @@ $(VENV)/.releases: $(VENV)/.peers impls/ademamix/adapters/releases.py
 	@$(RUN) -m impls.ademamix.adapters.releases $(RELEASES) && touch $@ || echo "what could not be installed will be reported as not run"
 
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks
+	rm -rf $(VENV) build site *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks
