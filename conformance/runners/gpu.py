@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,8 +48,9 @@ class Step:
     fine: tuple[int, ...] = (0,)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m conformance.runners.gpu", description=(__doc__ or "").partition("\n")[0])
+def main(arguments: list[str] | None = None, made: Callable[..., argparse.ArgumentParser] = argparse.ArgumentParser) -> int:
+    """The exit code; ``made`` makes the parser of the command line."""
+    parser = made(prog="python -m conformance.runners.gpu", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("-o", "--output", type=Path, default=Path("gpu-results"), help="folder for records, report and logs")
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda", help="cpu simulates the steps without a GPU")
     parser.add_argument("--impl", action="append", default=[], metavar="SPEC", help="what to test, as for pytest; repeatable")

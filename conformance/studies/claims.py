@@ -2,11 +2,12 @@
 
 A system's ``claims.py`` holds ``CLAIMS``: a tuple of `Claim`. ``python -m conformance.studies.claims`` runs them and writes a
 record for each. A claim that does not hold here is a finding about this setting (its seeds, sizes and device are recorded),
-not about the paper's own experiments.
+not about the paper's own experiments. Claims are measured on the reference and on what is built in; they load nothing else.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -108,9 +109,9 @@ def _value(value: float | str) -> float | str:
     return value if isinstance(value, str) else significant(value)
 
 
-def main(arguments: Sequence[str]) -> int:
-    """The command line; returns the exit code."""
-    made = parser("claims", "Measure what the papers claim, and record it beside what they say.", "CLAIM")
+def main(arguments: Sequence[str], maker: Callable[..., argparse.ArgumentParser] = argparse.ArgumentParser) -> int:
+    """The command line; returns the exit code. ``maker`` makes its parser."""
+    made = parser(maker, "claims", "Measure what the papers claim, and record it beside what they say.", "CLAIM")
     options = made.parse_args(arguments)
 
     def plan(chosen: Sequence[Claim]) -> tuple[list[Study], list[Implementation]]:

@@ -1,19 +1,23 @@
 """Measure how something grows along an axis for each implementation, such as the error with the length.
 
 A system's ``curves.py`` holds ``CURVES``: a tuple of `Curve`. ``python -m conformance.studies.curves`` follows each one for
-every selected implementation and writes a record for each trace; the report draws those of one name into one plot.
+every selected implementation and writes a record for each trace; the report draws those of one name into one plot. What is not
+built in runs in a process of its own, as in a test of conformance.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from conformance.engine import runner
-from conformance.engine.discovery import select
+from conformance.engine.child import is_possible
+from conformance.engine.discovery import described, select
 from conformance.engine.isolation import process_state_of
+from conformance.engine.remote_subject import Isolated
 from conformance.records.schema import Axes, CurveRecord
 from conformance.studies.study import Effort, Study, carry_out, of_systems, parser, refuse_obstacle
 from impls.implementation import Implementation
@@ -103,9 +107,9 @@ def study_of(curve: Curve, implementation: Implementation, device: str) -> Study
     return Study(f"{curve.id} {implementation.name.partition('/')[2]}", blank, run)
 
 
-def main(arguments: Sequence[str]) -> int:
-    """The command line; returns the exit code."""
-    made = parser("curves", "Follow curves, such as error against length, and record them for the report.", "CURVE")
+def main(arguments: Sequence[str], maker: Callable[..., argparse.ArgumentParser] = argparse.ArgumentParser) -> int:
+    """The command line; returns the exit code. ``maker`` makes its parser."""
+    made = parser(maker, "curves", "Follow curves, such as error against length, and record them for the report.", "CURVE")
     made.add_argument(
         "--impl",
         action="append",
@@ -113,20 +117,29 @@ def main(arguments: Sequence[str]) -> int:
         metavar="SPEC",
         help="for which implementations; as for pytest. Default: all listed",
     )
+    made.add_argument(
+        "--in-process", action="store_true", help="run what is not built in within this process, for a debugger; as for pytest"
+    )
     options = made.parse_args(arguments)
-    known = curves()
+    apart = is_possible() and not options.in_process
+    isolated, known = Isolated(), curves()
     names = [_whole(name, known) for name in options.names]
 
     def plan(chosen: Sequence[Curve]) -> tuple[list[Study], list[Implementation]]:
-        selection = select(options.impl)
+        selection = select(options.impl, isolated.describe if apart else described)
         if selection.failures:
             raise ValueError("; ".join(f"--impl {failure.spec}: {failure.message}" for failure in selection.failures))
         own = {curve.system for curve in chosen}
         implementations = [each for each in selection.implementations if each.system in own]
+        if apart:
+            isolated.keep_apart(implementations)
         pairs = [(curve, each) for curve in chosen for each in implementations if each.system == curve.system]
         return [study_of(curve, each, options.device) for curve, each in pairs], implementations
 
-    return carry_out("curves", options, names, known, plan, options.impl)
+    try:
+        return carry_out("curves", options, names, known, plan, options.impl)
+    finally:
+        isolated.close()
 
 
 def _whole(name: str, known: Sequence[Curve]) -> str:

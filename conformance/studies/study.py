@@ -145,9 +145,11 @@ class _Progress:
             print(f"      {self.title}: {in_one_line(text)}", file=sys.stderr, flush=True)
 
 
-def parser(command: str, description: str, what: str) -> argparse.ArgumentParser:
+def parser(
+    maker: Callable[..., argparse.ArgumentParser], command: str, description: str, what: str
+) -> argparse.ArgumentParser:
     """The options that both commands share."""
-    made = argparse.ArgumentParser(
+    made = maker(
         prog=f"python -m conformance.studies.{command}",
         description=description,
         epilog="Exit codes: 0, all that was asked for has an answer; 1, something ended in an error; 2, a bad argument; 130, "

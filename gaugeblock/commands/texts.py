@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gaugeblock.commands.parser import one_line
 from gaugeblock.installation import CannotRun
 
 
@@ -23,5 +24,5 @@ def grammar(arguments: Sequence[str]) -> int:
     """Print the strict grammar of RIG in the notation of an engine."""
     from impls.rig.export import main
 
-    main(list(arguments))
+    main(list(arguments), one_line("gaugeblock grammar"))
     return 0

@@ -186,9 +186,9 @@ def markdown() -> str:
     return "\n".join(f"### `{name}`: {title}\n\n```text\n{make()}```\n" for name, (title, make) in NOTATIONS.items())
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Print one notation, or all of them as Markdown."""
-    parser = argparse.ArgumentParser(prog="python -m impls.rig.export", description="The strict grammar of RIG, elsewhere.")
+def main(arguments: list[str] | None = None, made: Callable[..., argparse.ArgumentParser] = argparse.ArgumentParser) -> None:
+    """Print one notation, or all of them as Markdown. ``made`` makes the parser of the command line."""
+    parser = made(prog="python -m impls.rig.export", description="The strict grammar of RIG, elsewhere.")
     parser.add_argument("name", choices=[*NOTATIONS, "markdown"])
     name = parser.parse_args(arguments).name
     print(markdown() if name == "markdown" else NOTATIONS[name][1](), end="")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from conformance.engine.harness import CONNECTED_ELSEWHERE, connect
 from conformance.records import io
 from conformance.records.schema import Axes, Series
 from conformance.studies import claims, curves
@@ -169,6 +171,30 @@ def test_a_curve_is_followed_for_every_implementation(tmp_path: Path, systems: C
     assert len({tuple(sorted(line)) for line in lines}) == 1
     assert [row.name for row in io.read(target).header.implementations] == ["rig/re", "rig/reference"]
     assert json.dumps(lines[0]["axes"]) == '{"x": "length", "y": "error", "log": "xy"}'
+
+
+TELLS_ITS_PROCESS = """
+import os
+
+def parse(text):
+    return [(str(os.getpid()), "", 0, 0)]
+"""
+
+
+def test_a_curve_of_a_plug_runs_in_a_process_of_its_own(tmp_path: Path, systems: Callable[..., None]) -> None:
+    def run(implementation: Implementation, effort: Effort) -> Trace:
+        ((process, *_),) = connect(implementation, effort.device).parse("x")
+        return Trace(x=[1], y=[int(process)])
+
+    (tmp_path / "plug.py").write_text(TELLS_ITS_PROCESS, encoding="utf-8")
+    systems(curve(run))
+    target = tmp_path / "r.jsonl"
+    options = ["--impl", f"rig={tmp_path / 'plug.py'}:parse", "--records", str(target)]
+    for more, here in (([], False), (["--in-process"], True)):
+        assert curves.main([*options, *more]) == DONE
+        (line,) = written(target, "curve")
+        assert (line["y"] == [os.getpid()]) == here
+    assert not CONNECTED_ELSEWHERE
 
 
 def test_a_curve_is_named_with_and_without_its_system(

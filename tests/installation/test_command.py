@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import shutil
+import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -43,6 +44,17 @@ def test_every_subcommand_has_help(name: str, capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().out
 
 
+def test_a_fleet_without_arguments_says_what_to_give_it_and_starts_nothing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)  # what would start it
+    assert command.main(["fleet"]) == 4
+    said = capsys.readouterr().err
+    assert said.startswith("usage: gaugeblock fleet ")
+    assert "\n  gaugeblock fleet --address local --impl " in said
+    assert "needs Ray" not in said
+
+
 @pytest.mark.parametrize(
     ("words", "wanted"),
     [
@@ -54,6 +66,11 @@ def test_every_subcommand_has_help(name: str, capsys: pytest.CaptureFixture[str]
         (["check"], "gaugeblock check: the following arguments are required: SPEC; see gaugeblock check --help"),
         (["bench", "numpy", "--fast"], "gaugeblock bench: unrecognized arguments: --fast; see gaugeblock bench --help"),
         (["completion", "csh"], "gaugeblock completion: argument shell: invalid choice: 'csh'"),
+        (["gpu", "--foo"], "gaugeblock gpu: unrecognized arguments: --foo; see gaugeblock gpu --help"),
+        (["grammar", "foo"], "gaugeblock grammar: argument name: invalid choice: 'foo'"),
+        (["fleet", "--foo"], "gaugeblock fleet: unrecognized arguments: --foo; see gaugeblock fleet --help"),
+        (["claims", "--foo"], "gaugeblock claims: unrecognized arguments: --foo; see gaugeblock claims --help"),
+        (["curves", "--foo"], "gaugeblock curves: unrecognized arguments: --foo; see gaugeblock curves --help"),
     ],
 )
 def test_a_mistake_is_one_line(words: list[str], wanted: str, capsys: pytest.CaptureFixture[str]) -> None:

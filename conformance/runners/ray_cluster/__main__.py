@@ -11,7 +11,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,12 +30,22 @@ ROOT = Path(__file__).resolve().parent.parent.parent.parent
 PASSED, FAILED, USAGE, NOTHING = 0, 1, 4, 5
 
 
-def parse(arguments: Sequence[str] | None = None) -> Plan:
-    """The plan that a command line asks for."""
-    parser = argparse.ArgumentParser(
+Maker = Callable[..., argparse.ArgumentParser]
+"""Makes the parser of the command line."""
+
+EXAMPLE = """example, on this machine alone:
+  %(prog)s --address local --impl sigmoid_attention --quick
+
+See docs/fleet.md."""
+
+
+def command_line(made: Maker = argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """The parser of the command line."""
+    parser = made(
         prog="python -m conformance.runners.ray_cluster",
         description="Spread a run of the suite over a Ray cluster, and merge what comes back into one record file.",
-        epilog="See docs/fleet.md.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "--address", default="local", help="local (a cluster on this machine), auto, HOST:PORT or ray://HOST:PORT"
@@ -58,6 +68,12 @@ def parse(arguments: Sequence[str] | None = None) -> Plan:
         metavar="PATH",
         help="where every node has this checkout, ~ being its own home; default: send it",
     )
+    return parser
+
+
+def parse(arguments: Sequence[str] | None = None, made: Maker = argparse.ArgumentParser) -> Plan:
+    """The plan that a command line asks for."""
+    parser = command_line(made)
     options = parser.parse_args(arguments)
     if options.quick and options.thorough:
         parser.error("found both --quick and --thorough; expected one of them, or neither")
@@ -79,7 +95,13 @@ def parse(arguments: Sequence[str] | None = None) -> Plan:
     )
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, made: Maker = argparse.ArgumentParser) -> int:
+    """The exit code. Without any argument it says what it could be given: a whole run is not what somebody tries it with."""
+    words = sys.argv[1:] if arguments is None else arguments
+    if not words:
+        command_line(made).print_help(sys.stderr)
+        return USAGE
+    plan = parse(words, made)
     try:
         from conformance.runners.ray_cluster import cluster
     except ImportError as error:
@@ -90,7 +112,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return USAGE
-    plan = parse(arguments)
     try:
         return run(plan)
     except (cluster.FleetError, RecordError) as error:
