@@ -177,8 +177,9 @@ REASONS = {
     0x100: "display clocks",
 }
 """The bits of NVML's clocks-event (formerly throttle) reasons."""
-HELD_BACK = 0x4 | 0x8 | 0x10 | 0x20 | 0x40 | 0x80
-"""The reasons that slow a device down without its owner asking for it."""
+HELD_BACK = 0x8 | 0x10 | 0x20 | 0x40 | 0x80
+"""The reasons that slow a device down without its owner asking for it. The power cap alone is none: every large matrix product
+reaches it, also in the figures that others publish. It stands among the reasons that were read."""
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,36 @@ def test_tables_of_a_recorded_graph_outlive_those_of_other_lists(monkeypatch: py
     assert recorded is first
 
 
+def test_a_step_on_a_cuda_device_waits_for_no_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scalars and keys go there by one copy, from pinned memory: the host waits while a copy reads memory that is pageable."""
+    ((_, batch),) = _batches([torch.nn.Parameter(torch.ones(n)) for n in (5, 300, 17)])
+    work = pointers.walkable(batch)
+    expected = pointers.scalars_of(work)
+    copies: list[tuple[bool, Any]] = []
+    pinned: list[int] = []
+    real = torch.empty
+
+    def empty(*size: Any, pin_memory: bool = False, **keywords: Any) -> torch.Tensor:
+        made = real(*size, **keywords)
+        if pin_memory:
+            pinned.append(made.data_ptr())
+        return made
+
+    def to(self: torch.Tensor, device: torch.device, non_blocking: bool = False) -> torch.Tensor:
+        copies.append((self.data_ptr() in pinned, non_blocking))
+        return self
+
+    batch.device = torch.device("cuda")
+    monkeypatch.setattr(torch, "empty", empty)
+    monkeypatch.setattr(torch.Tensor, "to", to)
+    found = pointers.scalars_of(work)
+    assert copies == [(True, True)]
+    for one, other in zip(found, expected, strict=True):
+        assert one.dtype == other.dtype
+        assert torch.equal(one, other)
+    assert found[0].abs().sum() > 0
+
+
 def test_triton_kernel_for_hopper_moves_sixteen_bytes_at_once_and_spills_nothing() -> None:
     environment = {**os.environ, "TRITON_INTERPRET": "0", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, str(ROOT / "tests" / "ademamix" / "compile_for_hopper.py")]

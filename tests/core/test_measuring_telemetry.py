@@ -104,11 +104,11 @@ def test_a_system_that_tells_nothing_is_said_to_tell_nothing(tmp_path: Path) -> 
 
 
 class MadeUpNvml:
-    """The NVML bindings of a device that is capped in its power; questions in ``unsupported`` raise."""
+    """The NVML bindings of a device that is too hot and capped in its power; questions in ``unsupported`` raise."""
 
     NVML_CLOCK_SM, NVML_CLOCK_MEM, NVML_TEMPERATURE_GPU = 1, 2, 0
 
-    def __init__(self, unsupported: tuple[str, ...] = (), reasons: int = 0x4, processes: int = 1) -> None:
+    def __init__(self, unsupported: tuple[str, ...] = (), reasons: int = 0x24, processes: int = 1) -> None:
         self.unsupported, self.reasons, self.processes = unsupported, reasons, processes
 
     def __getattr__(self, name: str) -> Any:
@@ -131,7 +131,7 @@ class MadeUpNvml:
 
 
 def test_nvml_is_read_beside_each_sample() -> None:
-    watch = DeviceMonitor(NvmlReader(MadeUpNvml(reasons=0x4 | 0x1, processes=2), handle=object()))
+    watch = DeviceMonitor(NvmlReader(MadeUpNvml(reasons=0x24 | 0x1, processes=2), handle=object()))
     watch.start()
     for _ in range(3):
         watch.observe()
@@ -143,18 +143,19 @@ def test_nvml_is_read_beside_each_sample() -> None:
         "memory_mhz": [3201.0] * 3,
         "temperature_c": [61.0] * 3,
         "power_w": [655.0] * 3,
-        "reasons": ["idle", "power cap"],
+        "reasons": ["idle", "power cap", "thermal, by software"],
         "throttled_readings": 3,
         "other_processes": 1,
     }
     assert told.warnings == [
-        "the device was held back (power cap) in 3 of 3 readings",
+        "the device was held back (thermal, by software) in 3 of 3 readings",
         "1 other process had work on the device",
     ]
 
 
-def test_an_idle_or_owner_limited_device_is_not_called_throttled() -> None:
-    watch = DeviceMonitor(NvmlReader(MadeUpNvml(reasons=0x1 | 0x2), object()))
+@pytest.mark.parametrize("reasons", [0x1 | 0x2, 0x4])
+def test_an_idle_owner_limited_or_power_capped_device_is_not_called_throttled(reasons: int) -> None:
+    watch = DeviceMonitor(NvmlReader(MadeUpNvml(reasons=reasons), object()))
     watch.start()
     watch.observe()
     assert watch.stop().warnings == []

@@ -37,6 +37,7 @@ Settings (of an `Implementation` record)
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,6 +131,8 @@ def connect(implementation: Implementation, device: str) -> Connected:
         raise PlugError(
             f"{implementation.name}: found protocol {implementation.protocol!r}, expected one of {', '.join(_BACKENDS)}"
         ) from None
+    # JAX reads it when it first uses a device, of which it else takes three quarters of the memory, beside torch.
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     made = load_target(backend)
     if implementation.protocol == "command":
         loaded = NumericCommand(implementation.target, implementation.system, implementation.features or ())
