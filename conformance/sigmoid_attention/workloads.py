@@ -80,14 +80,15 @@ def _workload(load: AttentionLoad, device: str, quick: bool, representative: boo
     )
 
 
-def _cpu(length: int, heads: int, causal: bool, backward: bool, *, quick: bool) -> Workload:
+def _cpu(
+    length: int, causal: bool, backward: bool, *, dtype: str = "float32", heads: int = 4, quick: bool = False
+) -> Workload:
     # The quick ones have no bias, so that implementations without one can be timed too.
     bias = 0.0 if quick else log_length_bias(length)
-    load = AttentionLoad(
-        batch=1, heads=heads, length=length, dim=64, dtype="float32", bias=bias, causal=causal, backward=backward
-    )
+    load = AttentionLoad(batch=1, heads=heads, length=length, dim=64, dtype=dtype, bias=bias, causal=causal, backward=backward)
     # The short one is the only one without a bias; masks are what models train with.
-    return _workload(load, "cpu", quick, causal and (length == 1024 or (length == 256 and backward)))
+    representative = dtype == "float32" and causal and (length == 1024 or (length == 256 and backward))
+    return _workload(load, "cpu", quick, representative)
 
 
 def _cuda(length: int, dim: int, causal: bool, backward: bool = False, alone: bool = False) -> Workload:
@@ -107,12 +108,19 @@ def _cuda(length: int, dim: int, causal: bool, backward: bool = False, alone: bo
 
 
 WORKLOADS: tuple[Workload, ...] = (
-    _cpu(256, 4, False, False, quick=True),
-    _cpu(256, 4, True, False, quick=True),
-    _cpu(256, 4, True, True, quick=True),
+    _cpu(256, False, False, quick=True),
+    _cpu(256, True, False, quick=True),
+    _cpu(256, True, True, quick=True),
     *(
-        _cpu(length, 4, causal, with_backward, quick=False)
+        _cpu(length, causal, with_backward)
         for length in (1024, 2048, 4096)
+        for with_backward in (False, True)
+        for causal in (False, True)
+    ),
+    # Short lengths are where a processor's own bfloat16 products decide who is ahead.
+    *(
+        _cpu(length, causal, with_backward, dtype="bfloat16", heads=8 if length == 256 else 4)
+        for length in (256, 1024, 4096)
         for with_backward in (False, True)
         for causal in (False, True)
     ),

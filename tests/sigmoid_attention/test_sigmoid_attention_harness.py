@@ -414,6 +414,20 @@ class Wrong:
 wrong = Wrong()
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_the_last_timed_answer_is_found_as_the_clock_left_it(dtype: str) -> None:
+    shortest = min(
+        (w for w in WORKLOADS if w.devices == ("cpu",) and w.dtype == dtype and "backward" in w.needs), key=lambda w: w.scale
+    )
+    right = prepare(named("torch-eager"), shortest, "cpu")
+    results = right.run()
+    assert right.verify_timed is not None
+    assert all(c.passed for c in right.verify_timed())
+    for late in results.values():
+        late.detach()[..., 0] += 1
+    assert sum("complete when the clock stopped" in c.quantity and not c.passed for c in right.verify_timed()) == len(results)
+
+
 def test_a_workload_s_answer_is_compared_with_the_reference() -> None:
     workload = next(w for w in WORKLOADS if w.quick and "backward" in w.needs)
     right = prepare(named("numpy"), workload, "cpu")

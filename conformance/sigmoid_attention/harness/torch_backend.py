@@ -194,11 +194,15 @@ class TorchWork:
         return self._function(*(self._inputs[name] for name in ("q", "k", "v")), **self._keywords)
 
     def glance(self, results: dict[str, Any]) -> dict[str, Any]:
-        """The first element of every row of every result: read on the clock, so that no work is put off until later."""
+        """The bytes of the first element of every row of every result.
+
+        They are read on the clock, so that no work is put off until later. NumPy has no bfloat16, so bytes are compared.
+        """
         for name, x in results.items():
             if type(x) is not torch.Tensor:
                 raise Unsupported(f"its {name} is a {type(x).__name__}; only plain tensors are timed, whose work is done")
-        return {name: x.detach().select(-1, 0).clone() for name, x in results.items()}
+        first = {name: x.detach().select(-1, 0) for name, x in results.items()}
+        return {name: x.clone(memory_format=torch.contiguous_format).view(torch.uint8) for name, x in first.items()}
 
     def head(self, results: dict[str, Any], batch: int, head: int) -> dict[str, Array]:
         where = (batch, slice(None), head) if self._swapped else (batch, head)
