@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from gaugeblock.inspection.kernel import MOST_SHARED
+from gaugeblock.inspection.architecture import HOPPER
 from gaugeblock.inspection.triton_kernels import Launch
 from tools.attention_candidates import KERNELS, candidates
 from tools.machine_code import KernelCounts, Machine, count, read_cubin
@@ -184,8 +184,8 @@ def compile_for_hopper(configuration: Configuration, meta: dict[str, Any]) -> An
 def faults(configuration: Configuration, reading: KernelCounts) -> list[str]:
     """The faults that no configuration that could be picked may have."""
     found = []
-    if reading.shared > MOST_SHARED:
-        found.append(f"{reading.shared} bytes of shared memory, and a block may have {MOST_SHARED}")
+    if reading.shared > HOPPER.most_shared:
+        found.append(f"{reading.shared} bytes of shared memory, and a block may have {HOPPER.most_shared}")
     if configuration.dtype != "float32" and not count(reading.whole, ("HGMMA",)):
         found.append("no HGMMA: the matrix units stand idle")
     if configuration.kernel.startswith("hopper"):

@@ -1,4 +1,4 @@
-"""Compile CUDA files for sm_90a by nvcc, and read all kernels in them."""
+"""Compile CUDA files by nvcc, or by NVRTC where there is no nvcc, and read the kernels in them."""
 
 from __future__ import annotations
 
@@ -9,36 +9,85 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from gaugeblock.inspection.architecture import HOPPER, Architecture
 from gaugeblock.inspection.kernel import InspectedKernel
-from gaugeblock.inspection.machine_code import read, tool
+from gaugeblock.inspection.machine_code import KernelCode, find_tool, read
 from gaugeblock.installation import CannotRun
 
+SPEC = re.compile(r"(?P<file>.*\.cuh?)(?::(?P<kernel>\w+))?")
+"""A file of CUDA, and the name of one kernel in it where not all are wanted."""
 
-def inspected(file: Path, flags: Sequence[str], threads: int) -> list[InspectedKernel]:
-    """The kernels of a file. A block is taken to have so many threads, which its code does not say. CannotRun without nvcc."""
+
+def inspected(
+    spec: str, flags: Sequence[str] = (), threads: int = 256, architecture: Architecture = HOPPER
+) -> list[InspectedKernel]:
+    """The kernels of ``path/to/file.cu``, or the one of ``path/to/file.cu:NAME``.
+
+    A block is taken to have so many threads, which its code does not say. CannotRun says what is missing or wrong.
+    """
+    named = SPEC.fullmatch(spec)
+    if named is None or not (file := Path(named["file"])).is_file():
+        raise CannotRun(f"found no file {spec} (looked from {Path.cwd()}), expected path/to/file.cu")
+    found = read(_compiled(file, flags, architecture))
+    if not found:
+        raise CannotRun(f"found no kernel in {file}; expected a __global__ function, of a template an instantiation")
+    readable = {code.name: _readable(code.name) for code in found}
+    if named["kernel"]:
+        chosen = [code for code in found if _plain(readable[code.name]) == named["kernel"]]
+        if not chosen:
+            known = ", ".join(dict.fromkeys(map(_plain, readable.values())))
+            raise CannotRun(f"found no kernel {named['kernel']} in {file}; it has: {known}")
+        found = chosen
+    return [
+        InspectedKernel(readable[code.name], "", code, threads, _shared(code, architecture), architecture) for code in found
+    ]
+
+
+def _compiled(file: Path, flags: Sequence[str], architecture: Architecture) -> bytes:
+    if (nvcc := find_tool("nvcc")) is None:
+        return _by_nvrtc(file, flags, architecture)
     with tempfile.TemporaryDirectory() as folder:
         cubin = Path(folder) / "kernels.cubin"
-        command = [tool("nvcc"), "-cubin", "-arch=sm_90a", "-Xptxas=-v", *flags, str(file), "-o", str(cubin)]
+        command = [nvcc, "-cubin", f"-arch={architecture.name}", *flags, str(file), "-o", str(cubin)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             first = next((line for line in (done.stderr + done.stdout).splitlines() if "error" in line), done.stderr[:200])
-            raise CannotRun(f"{file} does not compile: {first.strip()}")
-        shared = _shared(done.stderr + done.stdout)
-        found = read(cubin.read_bytes())
-    if not found:
-        raise CannotRun(f"found no kernel in {file}; expected a __global__ function, of a template an instantiation")
-    return [InspectedKernel(_readable(code.name), "", code, threads, shared.get(code.name, 0)) for code in found]
+            raise CannotRun(f"{file} does not compile for {architecture.name}: {first.strip()}")
+        return cubin.read_bytes()
 
 
-def _shared(report: str) -> dict[str, int]:
-    """Bytes of shared memory of each kernel, from what ptxas -v says."""
-    parts = re.split(r"Compiling entry function '(\w+)'", report)[1:]
-    found = {name: re.search(r"(\d+) bytes smem", text) for name, text in zip(parts[::2], parts[1::2], strict=True)}
-    return {name: int(match[1]) for name, match in found.items() if match}
+def _by_nvrtc(file: Path, flags: Sequence[str], architecture: Architecture) -> bytes:
+    from impls import nvrtc
+    from impls.compiler import BackendUnavailable
+
+    try:
+        compiler = nvrtc.library()
+    except BackendUnavailable:
+        raise CannotRun(
+            f"{file} was not compiled: found neither nvcc nor NVRTC; get one with: pip install nvidia-cuda-nvrtc"
+        ) from None
+    folders = [f"--include-path={folder}" for folder in (file.resolve().parent, *nvrtc.include_folders())]
+    options = [f"--gpu-architecture={architecture.name}", "-std=c++17", *folders, *flags]
+    try:
+        return nvrtc.compiled(compiler, str(file), file.read_bytes(), options, {})
+    except BackendUnavailable as error:
+        raise CannotRun(f"{file} does not compile for {architecture.name}, without nvcc: {error}") from None
+
+
+def _shared(code: KernelCode, architecture: Architecture) -> int:
+    """Bytes of a block's shared memory, without what the system keeps."""
+    return max(0, code.resources.shared - 1024 * architecture.counts_reserved)
+
+
+def _plain(name: str) -> str:
+    """The function's name in a readable one: ``void summed<512>(float*)`` is ``summed``."""
+    return re.split(r"[<(]", name)[0].split()[-1].rpartition("::")[2]
 
 
 def _readable(name: str) -> str:
     """A mangled name as it stands in the file, where there is a program that knows."""
-    if (program := shutil.which("c++filt")) is None or not name.startswith("_Z"):
+    if not name.startswith("_Z"):
         return name
-    return subprocess.run([program, name], capture_output=True, text=True, check=True).stdout.strip()
+    programs = (shutil.which("c++filt"), find_tool("cu++filt"))
+    program = next((found for found in programs if found), None)
+    return name if program is None else subprocess.run([program, name], capture_output=True, text=True).stdout.strip() or name

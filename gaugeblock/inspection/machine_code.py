@@ -17,6 +17,9 @@ from typing import NamedTuple
 
 from gaugeblock.installation import CannotRun
 
+INSTRUCTION_BYTES = 16
+"""Of each instruction, on every architecture that is known here."""
+
 
 class Instruction(NamedTuple):
     """One line of a listing."""
@@ -40,6 +43,8 @@ class Resources:
     registers: int
     stack: int
     local: int
+    shared: int = 0
+    """Of a block, known when it was compiled; on sm_90 and later with the system's 1 KiB."""
 
     @property
     def spilled(self) -> int:
@@ -74,8 +79,8 @@ def read(cubin: bytes) -> list[KernelCode]:
 
 
 def _resources(report: str) -> dict[str, Resources]:
-    pattern = r"Function (\S+?):?\s+REG:(\d+) STACK:(\d+) SHARED:\d+ LOCAL:(\d+)"
-    return {m[1]: Resources(int(m[2]), int(m[3]), int(m[4])) for m in re.finditer(pattern, report)}
+    pattern = r"Function (\S+?):?\s+REG:(\d+) STACK:(\d+) SHARED:(\d+) LOCAL:(\d+)"
+    return {m[1]: Resources(int(m[2]), int(m[3]), int(m[5]), int(m[4])) for m in re.finditer(pattern, report)}
 
 
 def parse(listing: str) -> Iterator[Instruction]:
@@ -152,16 +157,20 @@ def _falls_through(instruction: Instruction) -> bool:
 
 
 def tool(name: str) -> str:
-    """The path of one of NVIDIA's programs: beside Triton, or of a CUDA toolkit. CannotRun where there is none."""
+    """The path of one of NVIDIA's programs. CannotRun where there is none."""
+    if (found := find_tool(name)) is None:
+        raise CannotRun(f"found no {name}, expected it beside Triton or in a CUDA toolkit; pip install triton brings it")
+    return found
+
+
+def find_tool(name: str) -> str | None:
+    """The path of one of NVIDIA's programs: beside Triton, or of a CUDA toolkit; None where there is none."""
     folders = [Path(os.environ[variable]) / "bin" for variable in ("CUDA_HOME", "CUDA_PATH") if variable in os.environ]
     spec = importlib.util.find_spec("triton")
     if spec is not None and spec.origin is not None:
         folders.insert(0, Path(spec.origin).parent / "backends" / "nvidia" / "bin")
     folders.append(Path("/usr/local/cuda/bin"))
-    found = shutil.which(name, path=os.pathsep.join(map(str, folders))) or shutil.which(name)
-    if found is None:
-        raise CannotRun(f"found no {name}, expected it beside Triton or in a CUDA toolkit; pip install triton brings it")
-    return found
+    return shutil.which(name, path=os.pathsep.join(map(str, folders))) or shutil.which(name)
 
 
 def _tool(name: str, cubin: bytes, *options: str) -> str:

@@ -1,4 +1,4 @@
-"""Compile Triton kernels for sm_90a as launches would: described in words, or taken from a call that launches them."""
+"""Compile Triton kernels as launches would: described in words, or taken from a call that launches them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import ast
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from gaugeblock.inspection.architecture import HOPPER, Architecture
 from gaugeblock.inspection.kernel import InspectedKernel
 from gaugeblock.inspection.machine_code import read
 from gaugeblock.installation import CannotRun
+from impls.implementation import load_target
 
 DTYPES = {
     "float64": "fp64", "float32": "fp32", "float16": "fp16", "bfloat16": "bf16", "int64": "i64", "int32": "i32",
@@ -35,13 +38,14 @@ class Launch:
     divisible: frozenset[str] = frozenset()
     options: Mapping[str, Any] = field(default_factory=dict)
 
-    def compiled(self) -> Any:
+    def compiled(self, architecture: Architecture = HOPPER) -> Any:
         """What Triton makes of it; its errors are passed on."""
         import triton
 
         places = {(i,): [["tt.divisibility", 16]] for i, name in enumerate(self.types) if name in self.divisible}
         source = triton.compiler.ASTSource(self.kernel, dict(self.types), dict(self.constants), places)
-        return triton.compile(source, target=triton.backends.compiler.GPUTarget("cuda", 90, 32), options=dict(self.options))
+        target = triton.backends.compiler.GPUTarget("cuda", architecture.capability, 32)
+        return triton.compile(source, target=target, options=dict(self.options))
 
     @property
     def variant(self) -> str:
@@ -50,22 +54,33 @@ class Launch:
         chosen = [f"{name} {value}" for name, value in {**self.constants, **self.options}.items()]
         return ", ".join(kinds + chosen)
 
-    def inspected(self) -> InspectedKernel:
+    def inspected(self, architecture: Architecture = HOPPER) -> InspectedKernel:
         """The compiled kernel, read. CannotRun where it does not compile."""
         try:
-            made = self.compiled()
+            made = self.compiled(architecture)
         except Exception as error:
             lines = [line.strip() for line in str(error).splitlines() if line.strip()]
             what = f"{type(error).__name__}: {' '.join(lines)[:300]}"
-            raise CannotRun(f"{name_of(self.kernel)} does not compile: {what}") from None
+            raise CannotRun(f"{name_of(self.kernel)} does not compile for {architecture.name}: {what}") from None
         (code,) = read(made.asm["cubin"])
         threads = 32 * made.metadata.num_warps
-        return InspectedKernel(name_of(self.kernel), self.variant, code, threads, int(made.metadata.shared))
+        return InspectedKernel(name_of(self.kernel), self.variant, code, threads, int(made.metadata.shared), architecture)
 
 
 def is_kernel(found: Any) -> bool:
     """Whether something is a Triton kernel, tuned or not."""
     return type(found).__name__ in KERNEL_KINDS and type(found).__module__.startswith("triton.")
+
+
+def only_kernel(file: str) -> Any:
+    """The kernel of a file that has one. CannotRun names the kernels where it has several, PlugError what cannot be read."""
+    place = str(Path(file).resolve())
+    found = {name: value for name, value in load_target(f"{file}:__dict__").items() if is_kernel(value)}
+    own = {name: value for name, value in found.items() if innermost(value).fn.__code__.co_filename == place}
+    if len(own) != 1:
+        what = f"{len(own)} Triton kernels: {', '.join(own)}" if own else "no Triton kernel"
+        raise CannotRun(f"{file} has {what}; expected the name of one, as in {file}:{next(iter(own), 'NAME')}")
+    return next(iter(own.values()))
 
 
 def name_of(kernel: Any) -> str:

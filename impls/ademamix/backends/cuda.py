@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from impls import nvrtc
 from impls.ademamix.backends.batch import Batch, Kind
 from impls.ademamix.backends.pointers import scalars_of, tables_of, walkable
 from impls.ademamix.build import SOURCES
@@ -85,64 +86,15 @@ def options(kind: Kind, architecture: str, chunk: int = CHUNK, threads: int = TH
 
 def compile_kernel(wanted: Sequence[str]) -> bytes:
     """The machine code for these options. BackendUnavailable with the compiler's first complaint where it refuses."""
-    nvrtc = compiler()
-    program = ctypes.c_void_p()
     source, header = ((SOURCES / name).read_bytes() for name in ("device.cu", "ademamix_step.h"))
-    headers, names = (ctypes.c_char_p * 1)(header), (ctypes.c_char_p * 1)(b"ademamix_step.h")
-    _check(nvrtc, nvrtc.nvrtcCreateProgram(ctypes.byref(program), source, b"device.cu", 1, headers, names))
-    try:
-        words = (ctypes.c_char_p * len(wanted))(*(word.encode() for word in wanted))
-        if nvrtc.nvrtcCompileProgram(program, len(wanted), words):
-            log = _text(nvrtc, program, "ProgramLog").decode(errors="replace")
-            complaint = next((line for line in log.splitlines() if "error" in line), log.strip() or "no message")
-            raise BackendUnavailable(f"NVRTC cannot compile device.cu: {complaint}")
-        return _text(nvrtc, program, "CUBIN")
-    finally:
-        nvrtc.nvrtcDestroyProgram(ctypes.byref(program))
-
-
-def _text(nvrtc: Any, program: ctypes.c_void_p, what: str) -> bytes:
-    size = ctypes.c_size_t()
-    _check(nvrtc, getattr(nvrtc, f"nvrtcGet{what}Size")(program, ctypes.byref(size)))
-    held = ctypes.create_string_buffer(size.value)
-    _check(nvrtc, getattr(nvrtc, f"nvrtcGet{what}")(program, held))
-    return held.raw
-
-
-def _check(nvrtc: Any, code: int) -> None:
-    if code:
-        nvrtc.nvrtcGetErrorString.restype = ctypes.c_char_p
-        raise BackendUnavailable(f"NVRTC says {nvrtc.nvrtcGetErrorString(code).decode()}")
+    return nvrtc.compiled(compiler(), "device.cu", source, wanted, {"ademamix_step.h": header})
 
 
 @functools.lru_cache(maxsize=1)
 def compiler() -> Any:
     """NVIDIA's run-time compiler: the one that torch brings, else the system's. BackendUnavailable where there is none."""
     major = (torch.version.cuda or "").partition(".")[0]
-    endings = [major] if major else ["13", "12"]
-    names = [f"libnvrtc.so.{ending}" for ending in endings] + [f"nvrtc64_{ending}0_0.dll" for ending in endings]
-    folders = [folder for package in _nvidia_packages() for folder in package.glob("*/lib")]
-    folders += [folder for package in _nvidia_packages() for folder in package.glob("*/bin")]
-    folders += [Path(torch.__file__).parent / "lib"]
-    folders += [Path(os.environ[name]) / "lib64" for name in ("CUDA_HOME", "CUDA_PATH") if name in os.environ]
-    folders += [Path("/usr/local/cuda/lib64")]
-    for candidate in [folder / name for folder in folders for name in names if (folder / name).is_file()] + names:
-        try:
-            if isinstance(candidate, Path):  # what the compiler opens by name alone must be there already
-                for helper in candidate.parent.glob("libnvrtc-builtins.so*"):
-                    ctypes.CDLL(str(helper))
-            return ctypes.CDLL(str(candidate))
-        except OSError:
-            continue
-    raise BackendUnavailable(f"needs NVIDIA's run-time compiler ({names[0]}), which comes with torch for CUDA; found none")
-
-
-def _nvidia_packages() -> list[Path]:
-    try:
-        import nvidia
-    except ImportError:
-        return []
-    return [Path(folder) for folder in nvidia.__path__]
+    return nvrtc.library([major] if major else nvrtc.MAJORS, [Path(torch.__file__).parent / "lib"])
 
 
 # --- Launching ---------------------------------------------------------------------------------------------------------------
