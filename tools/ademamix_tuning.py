@@ -1,123 +1,187 @@
-"""Find the fastest launch shape of the fused kernels on a device by trying all, and write a record of it.
+"""Find the fastest launch shape of the fused kernels: verify each against the reference, time it beside that in use.
 
-``tune(device, output)`` is for a CUDA device; ``python -m tools.ademamix_tuning`` calls it. A shape is timed only after its
-step agreed with the eager one. Nothing is changed: the record says what to put into
-`impls.ademamix.backends.fused_triton.SHAPES` or into ADEMAMIX_TRITON_SHAPE and ADEMAMIX_CUDA_SHAPE.
+``python -m tools.ademamix_tuning -o FILE`` tries the Triton and the CUDA kernel with moments in 32, 16 and 8 bits, on one
+tensor and on a thousand, 1e8 parameters in all. Nothing is changed: the file says what to put into
+`impls.ademamix.backends.fused_triton.SHAPES` or into ADEMAMIX_TRITON_SHAPE and ADEMAMIX_CUDA_SHAPE. It has never had a device.
+``--rehearse`` tries the same steps in Triton's interpreter. ``GAUGEBLOCK_UNTIL`` ends it in time.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
-import json
 import os
-import statistics
-import time
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
 from typing import Any
 from unittest import mock
 
-from conformance.benchmark.benchmark import UNTIL
+import numpy as np
+import numpy.typing as npt
+
+from conformance.benchmark.unforeseen import generator, one_in_each
+from conformance.engine.comparison import Comparison, compare, equal
+from reference.ademamix import Hyperparameters, bounded_trajectory, numerical_class
+from tools import tuning
+from tools.tuning import Change
 
 SHAPES = {
     "triton": ((512, 2), (512, 4), (1024, 4), (1024, 8), (2048, 4), (2048, 8), (4096, 8), (8192, 16)),
     "cuda": ((1024, 128), (2048, 128), (2048, 256), (4096, 256), (8192, 256), (8192, 512)),
 }
 """By backend: elements of a program and its warps; elements and threads of a block."""
-KINDS = (("float32", "float32"), ("float32", "bfloat16"), ("bfloat16", "bfloat16"), ("8bit", "float32"))
-"""Formats of moments and of parameters."""
+KINDS = (("float32", "float32"), ("8bit", "bfloat16"), ("8bit", "float32"), ("float32", "bfloat16"), ("bfloat16", "bfloat16"))
+"""Formats of moments and of parameters, the most important first."""
+CLASSES = {"float32": "", "bfloat16": "bfloat16-moments", "8bit": "ratios-8bit"}
 STATE_BYTES = {"float32": 4.0, "bfloat16": 2.0, "8bit": 1 + 4 / 256}
 LISTS = {"one": 1, "many": 1000}
-SAMPLES, WARM_UP = 15, 3
+COUNT = 100_000_000
+REHEARSED_COUNT = 5000
+
+HYPER = Hyperparameters(beta1=0.5, beta2=0.5, beta3=0.5, alpha=5.0, weight_decay=0.1)
+RATE = 0.25
+STEPS = 2
+"""So large that what a lost moment changes exceeds what rounding does, in 16 bits too."""
+BLOCK = 256
+MOST_BLOCKS = 256
+"""Blocks of so many elements that are compared with the reference, of all tensors together; each tensor has one at least."""
 
 
-@dataclass(frozen=True)
-class Attempt:
-    """One shape of one kernel, tried on a list of ``tensors`` parameters with ``count`` elements in all."""
+@dataclass
+class ShapeJob:
+    """One kernel on a list of ``tensors`` parameters with ``count`` elements in all."""
 
     backend: str
     states: str
     dtype: str
     tensor_list: str
-    shape: tuple[int, int]
     tensors: int
     count: int
+    device: str
+    most: int | None = None
+    """Shapes beside that in use; None for all."""
 
-    def measure(self, device: str, samples: int) -> dict[str, Any]:
-        """Seconds of a step and bytes per second, or why there are none, such as a shape that does not fit."""
-        line: dict[str, Any] = {"backend": self.backend, "states": self.states, "dtype": self.dtype}
-        line |= {"list": self.tensor_list, "shape": list(self.shape)}
-        if time.time() > float(os.environ.get(UNTIL, "inf")):
-            return {**line, "fault": "the time that this run was given is over"}
-        shape = ",".join(map(str, self.shape))
-        try:
-            with mock.patch.dict(os.environ, {f"ADEMAMIX_{self.backend.upper()}_SHAPE": shape}):
-                seconds = self._seconds(device, samples)
-        except Exception as error:
-            return {**line, "fault": f"{type(error).__name__}: {error}"[:300]}
+    @property
+    def fields(self) -> dict[str, Any]:
+        named = {"backend": self.backend, "states": self.states, "dtype": self.dtype, "list": self.tensor_list}
         moved = self.count * (3 * (4 if self.dtype == "float32" else 2) + 6 * STATE_BYTES[self.states])
-        median = statistics.median(seconds)
-        return {**line, "median_s": median, "low_s": min(seconds), "high_s": max(seconds), "bytes_per_s": moved / median}
+        return {**named, "count": self.count, "bytes": moved}
 
-    def _seconds(self, device: str, samples: int) -> list[float]:
-        """Seconds of single steps, once the step agrees with the eager one. Published speeds come from the suite."""
+    def changes(self) -> Iterable[Change]:
+        yield {}
+        yield from ({"shape": list(shape)} for shape in SHAPES[self.backend][: self.most])
+
+    def shaped(self, change: Change) -> Any:
+        name = f"ADEMAMIX_{self.backend.upper()}_SHAPE"
+        return mock.patch.dict(os.environ, {name: ",".join(map(str, change["shape"]))} if change else {})
+
+    def drawn(self, numbers: int) -> list[list[Any]]:
+        """So many lists of tensors whose elements have one sign in all of them, and none is nearly 0.
+
+        All that a step adds up has that sign then, so that a right one moves every element.
+        """
+        import torch
+
+        size, dtype = self.count // self.tensors, getattr(torch, self.dtype)
+        signs = [torch.randn(size, device=self.device).sign() for _ in range(self.tensors)]
+        return [
+            [((torch.randn(size, device=self.device).abs() + 0.5) * sign).to(dtype) for sign in signs] for _ in range(numbers)
+        ]
+
+    def optimizer(self, starts: list[Any], gradients: list[Any]) -> tuple[Any, list[Any]]:
         import torch
 
         from impls.ademamix.optimizer import AdEMAMix
 
-        torch.manual_seed(0)
-        dtype = getattr(torch, self.dtype)
-        made = [
-            torch.nn.Parameter(torch.randn(self.count // self.tensors, device=device).to(dtype)) for _ in range(self.tensors)
-        ]
-        for parameter in made:
-            parameter.grad = torch.randn_like(parameter)
-        copy = torch.nn.Parameter(made[0].detach()[:10_000].clone())
-        copy.grad = made[0].grad[:10_000].clone()  # type: ignore[index]
-        optimizer = AdEMAMix(made, backend=self.backend, state_dtype=self.states)
-        optimizer.step()
-        AdEMAMix([copy], backend="eager", state_dtype=self.states).step()
-        whole = min(len(made[0]), len(copy)) // 256 * 256  # a block that was cut has another scale
-        off = (made[0].detach()[:whole].double() - copy.detach()[:whole].double()).abs().max().item()
-        if not off <= 1e-2:
-            raise AssertionError(f"its step is {off:.3g} away from the eager one")
-        wait = torch.cuda.synchronize if device.startswith("cuda") else int
-        seconds = []
-        for _ in range(samples + WARM_UP):
-            wait()
-            start = time.perf_counter()
-            optimizer.step()
-            wait()
-            seconds.append(time.perf_counter() - start)
-        return seconds[WARM_UP:]
+        parameters = [torch.nn.Parameter(start.clone()) for start in starts]
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient
+        betas = (HYPER.beta1, HYPER.beta2, HYPER.beta3)
+        made = AdEMAMix(
+            parameters, RATE, betas, HYPER.alpha, HYPER.eps, HYPER.weight_decay, backend=self.backend, state_dtype=self.states
+        )
+        return made, parameters
+
+    @cached_property
+    def timed(self) -> Any:
+        """The optimizer whose steps are timed. Its learning rate is small, so that nothing overflows in many steps."""
+        made, _ = self.optimizer(*self.drawn(2))
+        for group in made.param_groups:
+            group["lr"] = 1e-4
+        return made
+
+    def run(self, change: Change) -> Callable[[], Any]:
+        def run() -> None:
+            with self.shaped(change):
+                self.timed.step()
+
+        return run
+
+    def verify(self, change: Change) -> Iterator[Comparison]:
+        """Every element is moved by each of two steps, and blocks of every tensor are the reference's.
+
+        A step whose moments were not stored makes another second step.
+        """
+        import torch
+
+        starts, *gradients = self.drawn(1 + STEPS)
+        optimizer, parameters = self.optimizer(starts, gradients[0])
+        places = [blocks_of(len(start), self.tensors) for start in starts]
+        found, before = [], [start.clone() for start in starts]
+        for step in range(STEPS):
+            for parameter, gradient in zip(parameters, gradients[step], strict=True):
+                parameter.grad = gradient
+            with self.shaped(change):
+                optimizer.step()
+            now = [parameter.detach() for parameter in parameters]
+            still = sum(int((new == old).sum()) for new, old in zip(now, before, strict=True))
+            yield equal(f"parameters that step {step + 1} left where they were", still, 0)
+            infinite = sum(int((~torch.isfinite(new)).sum()) for new in now)
+            yield equal(f"parameters that are not finite after step {step + 1}", infinite, 0)
+            before = [new.clone() for new in now]
+            found.append(picked(now, places))
+        run = bounded_trajectory(
+            picked(starts, places), [picked(each, places) for each in gradients], [RATE] * STEPS, HYPER, self.dtype,
+            numerical_class(CLASSES[self.states]),
+        )  # fmt: skip
+        for step, snapshot in enumerate(run):
+            yield compare(f"parameters after step {step + 1}", found[step], snapshot.theta, snapshot.theta_bound)
 
 
-def tune(device: str, output: Path, count: int = 100_000_000, samples: int = SAMPLES) -> dict[str, Any]:
-    """Time every shape on ``count`` parameters, in one tensor and in a thousand, and write it all to ``output`` as JSON."""
+def blocks_of(size: int, tensors: int) -> npt.NDArray[np.intp]:
+    """Places of whole blocks of one tensor at random, its last whole one among them: 8-bit moments depend on their block."""
+    blocks = max(1, size // BLOCK)
+    many = max(1, MOST_BLOCKS // tensors)
+    chosen = one_in_each(blocks, max(1, blocks // many), generator())
+    places: npt.NDArray[np.intp] = (chosen[:, None] * BLOCK + np.arange(BLOCK)).ravel()
+    return places[places < size]
+
+
+def picked(tensors: Sequence[Any], places: Sequence[npt.NDArray[np.intp]]) -> npt.NDArray[np.float64]:
     import torch
 
-    lines, best = [], {}
-    for (backend, shapes), (states, dtype), (name, tensors) in itertools.product(SHAPES.items(), KINDS, LISTS.items()):
-        tried = [Attempt(backend, states, dtype, name, shape, tensors, count).measure(device, samples) for shape in shapes]
-        lines += tried
-        if timed := [line for line in tried if "median_s" in line]:
-            best[f"{backend} {states} {dtype} {name}"] = min(timed, key=lambda line: line["median_s"])
-    device_name = torch.cuda.get_device_name(device) if device.startswith("cuda") else device
-    found = {"device": device_name, "count": count, "samples": samples, "tried": lines, "best": best}
-    output.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    return found
+    parts = [x[torch.from_numpy(at).to(x.device)].double().cpu().numpy() for x, at in zip(tensors, places, strict=True)]
+    return np.concatenate(parts)
 
 
-def main() -> None:
+def shape_jobs(device: str, rehearse: bool) -> Iterator[ShapeJob]:
+    """All jobs, the most important first; of a rehearsal the Triton kernel's alone, small."""
+    for states, dtype in KINDS:
+        for name, tensors in LISTS.items():
+            for backend in SHAPES:
+                if not rehearse:
+                    yield ShapeJob(backend, states, dtype, name, tensors, COUNT, device)
+                elif backend == "triton" and name == "one":
+                    yield ShapeJob(backend, states, dtype, name, 1, REHEARSED_COUNT, device, most=1)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Tune on the CUDA device; 1 where there is none."""
     parser = argparse.ArgumentParser(prog="python -m tools.ademamix_tuning", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("-o", "--output", type=Path, default=Path("ademamix-tuning.json"))
-    parser.add_argument("--device", default="cuda")
-    parser.add_argument("--count", type=int, default=100_000_000, help="parameters in all")
-    options = parser.parse_args()
-    for key, line in tune(options.device, options.output, options.count)["best"].items():
-        print(f"{key}: shape {line['shape']}, {line['bytes_per_s'] / 1e9:.0f} GB/s")
+    tuning.add_options(parser)
+    return tuning.run_as_program("tools.ademamix_tuning", shape_jobs, parser.parse_args(arguments))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,8 +1,9 @@
-"""Find the fastest launch options: check every candidate, and time it on the device beside those in use.
+"""Find the fastest launch options: verify every candidate against the reference, and time it beside those in use.
 
 ``python -m tools.attention_tuning -o FILE`` tries the forward and gradient kernels, generic and Hopper's, at head dims 64, 128
-and 256, causal and not. It writes a JSON line for each candidate and then one for the fastest of each kernel. It needs a CUDA
-device and has never had one, so the options in use are those that look best in the compiler's output (tools.attention_sass).
+and 256, causal and not. It writes a line for each candidate and the fastest of each kernel, again after each candidate. It
+needs a CUDA device and has never had one, so the options in use are those that look best in the compiler's output
+(tools.attention_sass). ``--rehearse`` tries the same steps in Triton's interpreter on a few candidates.
 ``GAUGEBLOCK_UNTIL`` ends it in time.
 """
 
@@ -10,26 +11,35 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import math
-import os
-import statistics
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
-from conformance.benchmark.benchmark import UNTIL
-from impls.implementation import NotRun
-from reference.rounding import BFLOAT16, Format
-from tools.attention_candidates import candidates
+import numpy as np
 
-SAMPLES = 20
-WARM_UP = 3
+from conformance.benchmark.unforeseen import generator, one_in_each
+from conformance.engine.comparison import Comparison, equal
+from tools import tuning
+from tools.attention_candidates import candidates
+from tools.tuning import Change
+
 WIDTH = 2048
 """Heads times head dim."""
 BATCH = 2
+LENGTH = 4096
+TILE = 64
+"""In each so many rows one is verified, of every head: no kernel's tile has fewer."""
+SPAN = 256
+"""Rows within so many neighbours are verified together."""
+REHEARSED = 3
+"""Jobs of a rehearsal, and the candidates of each."""
+REHEARSED_LENGTH, REHEARSED_HEADS = 96, 2
+
+RESULTS = {"forward": ("output",), "query": ("dq",), "key": ("dk", "dv"), "keys": ("dk",), "values": ("dv",)}
+"""What each kernel computes, in the names of `compare_places`."""
 
 
 class Job(NamedTuple):
@@ -49,125 +59,114 @@ def jobs() -> Iterator[Job]:
                 yield Job(f"hopper-{kernel}" if hopper else kernel, dim, causal)
 
 
-def tune(device: str, output: Path, length: int = 4096) -> int:
-    """Time every candidate and write a JSON line each; return how many ran. Its ratio is to the options in use, above 1 is
-    faster. For each job the options in use are timed against themselves too (``"change": {}``): that ratio is noise.
-    """
-    import torch
+@dataclass
+class KernelJob:
+    """A job on inputs of its own, drawn anew for each verification."""
 
-    if device != "cuda" or not torch.cuda.is_available():
-        raise NotRun("tuning needs a CUDA device: a time in the interpreter means nothing")
-    until, ran, lines = float(os.environ.get(UNTIL) or math.inf), 0, []
-    with output.open("w") as file:
+    job: Job
+    device: str
+    length: int
+    heads: int
+    batch: int = BATCH
+    most: int | None = None
+    """Candidates beside the options in use; None for all."""
+    results: list[Any] = field(default_factory=list)
 
-        def write(line: dict[str, Any]) -> None:
-            file.write(json.dumps(line) + "\n")
-            file.flush()
+    @property
+    def fields(self) -> dict[str, Any]:
+        return {**self.job._asdict(), "length": self.length}
 
-        for job in jobs():
-            call = prepare(job, length, device)
-            for change in ({}, *candidates(job.kernel, job.dim, job.causal)):
-                if time.time() > until:
-                    write({"error": "the time that this run was given is over"})
-                    return ran
-                line: dict[str, Any] = {**job._asdict(), "length": length, "change": change}
-                try:
-                    line |= compared(call, change)
-                    ran += 1
-                    lines.append(line)
-                except Exception as error:  # out of resources, or a compiler that gave up: a finding, not a fault
-                    line["error"] = f"{type(error).__name__}: {error}"[:200]
-                write(line)
-        for line in best(lines):
-            write(line)
-    return ran
+    def changes(self) -> Iterable[Change]:
+        yield {}
+        yield from itertools.islice(candidates(self.job.kernel, self.job.dim, self.job.causal), self.most)
+
+    @property
+    def dtype(self) -> str:
+        return "float16" if self.device == "cpu" else "bfloat16"  # the interpreter has no bfloat16
+
+    @cached_property
+    def inputs(self) -> dict[str, Any]:
+        import torch
+
+        shape = (self.batch, self.heads, self.length, self.job.dim)
+        return {
+            name: torch.randn(shape, dtype=getattr(torch, self.dtype), device=self.device) for name in ("q", "k", "v", "grad")
+        }
+
+    def run(self, change: Change) -> Callable[[], Any]:
+        """The kernel alone; its results are kept until the next call, as a caller would."""
+        from impls.sigmoid_attention import triton_hopper, triton_kernels
+        from impls.sigmoid_attention.options import AttentionOptions
+
+        kernel = self.job.kernel
+        module: Any = triton_hopper if kernel.startswith("hopper") else triton_kernels
+        q, k, v, grad = self.inputs.values()
+        options = AttentionOptions(bias=-math.log(self.length), causal=self.job.causal)
+
+        def run() -> Any:
+            with triton_kernels.changed(change):
+                match kernel.removeprefix("hopper-"):
+                    case "forward":
+                        found = (module.forward(q, k, v, options),)
+                    case "query":
+                        found = module.query_gradient(grad, q, k, v, options)
+                        found = found if isinstance(found, tuple) else (found,)
+                    case "key":
+                        found = module.key_gradients(grad, q, k, v, options)
+                    case part:
+                        found = module.key_gradients(grad, q, k, v, options, parts=(part,))
+                        found = (found[("keys", "values").index(part)],)
+            self.results[:] = found[: len(self.names)]
+            return found
+
+        return run
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return RESULTS[self.job.kernel.removeprefix("hopper-")]
+
+    def verify(self, change: Change) -> Iterator[Comparison]:
+        """Every element is written, and rows of each tile of every head are the reference's; the inputs are new ones.
+
+        So what another candidate left in memory is never taken for this one's.
+        """
+        import torch
+
+        from conformance.sigmoid_attention.harness.torch_backend import poisoned_allocations
+        from conformance.sigmoid_attention.sampled_rows import compare_places
+
+        for values in self.inputs.values():
+            values.normal_()
+        self.results.clear()
+        with poisoned_allocations():
+            self.run(change)()
+        named = dict(zip(self.names, self.results, strict=True))
+        for name, result in named.items():
+            yield equal(f"elements of {name} that are not finite", int((~torch.isfinite(result)).sum()), 0)
+        rng = generator()
+        images = {name: x.detach().double().cpu().numpy() for name, x in {**self.inputs, **named}.items()}
+        for batch, head in np.ndindex(self.batch, self.heads):
+            rows = one_in_each(self.length, min(TILE, self.length), rng).tolist()
+            yield from compare_places(
+                {name: x[batch, head] for name, x in images.items()}, rows, f"batch {batch} head {head}", dtype=self.dtype,
+                numerical_class="", bias=-math.log(self.length), causal=self.job.causal, span=SPAN,
+            )  # fmt: skip
 
 
-def best(lines: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """The fastest of each job, and the ratio of the options in use to themselves."""
-    for key, group in itertools.groupby(lines, key=lambda line: (line["kernel"], line["dim"], line["causal"])):
-        tried = list(group)
-        fastest = max(tried, key=lambda line: line["ratio"])
-        noise = next((line["ratio"] for line in tried if not line["change"]), None)
-        kernel, dim, causal = key
-        found = {"best": fastest["change"], "ratio": fastest["ratio"], "noise": noise}
-        yield {"kernel": kernel, "dim": dim, "causal": causal, **found}
-
-
-Call = Callable[[dict[str, Any]], Any]
-
-
-def prepare(job: Job, length: int, device: str) -> Call:
-    """A function that runs one kernel on inputs of its own with changed launch options and returns its output."""
-    import torch
-
-    from impls.sigmoid_attention import triton_hopper, triton_kernels
-    from impls.sigmoid_attention.options import AttentionOptions
-
-    module: Any = triton_hopper if job.kernel.startswith("hopper") else triton_kernels
-    shape = (BATCH, max(1, WIDTH // job.dim), length, job.dim)
-    dtype = torch.float16 if device == "cpu" else torch.bfloat16  # the interpreter has no bfloat16
-    q, k, v, grad = (torch.randn(shape, dtype=dtype, device=device) for _ in range(4))
-    options = AttentionOptions(bias=-math.log(length), causal=job.causal)
-
-    def call(change: dict[str, Any]) -> Any:
-        with triton_kernels.changed(change):
-            match job.kernel.removeprefix("hopper-"):
-                case "forward":
-                    return module.forward(q, k, v, options)
-                case "query":
-                    found = module.query_gradient(grad, q, k, v, options)
-                    return found if torch.is_tensor(found) else found[0]
-                case "key":
-                    return torch.stack(module.key_gradients(grad, q, k, v, options))
-                case part:
-                    found = module.key_gradients(grad, q, k, v, options, parts=(part,))
-                    return found[("keys", "values").index(part)]
-
-    return call
-
-
-def allowed(expected: Any, stored: Format) -> float:
-    """How far two computations of one result may differ: each rounds its weights once and its sums once."""
-    return 4 * stored.unit_roundoff * float(expected.abs().max())
-
-
-def compared(call: Call, change: dict[str, Any]) -> dict[str, float]:
-    """How much faster the change is, once its result agrees with that of the options in use."""
-    import torch
-
-    expected, found = call({}).float(), call(change).float()
-    most = allowed(expected, BFLOAT16)
-    if not (worst := float((found - expected).abs().max())) <= most:
-        raise AssertionError(f"differs from the options in use by {worst:.3g}; four roundings of the largest are {most:.3g}")
-    times: tuple[list[float], list[float]] = ([], [])
-    for turn in range(WARM_UP + SAMPLES):
-        for options, kept in zip(({}, change), times, strict=True):
-            start, stop = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
-            start.record()
-            call(options)
-            stop.record()
-            torch.cuda.synchronize()
-            if turn >= WARM_UP:
-                kept.append(start.elapsed_time(stop))
-    base, other = times
-    return {
-        "ratio": statistics.median(a / b for a, b in zip(base, other, strict=True)),
-        "milliseconds": statistics.median(other),
-    }
+def kernel_jobs(device: str, rehearse: bool) -> Iterator[KernelJob]:
+    """All jobs on a device, or a few small ones in the interpreter."""
+    if not rehearse:
+        return (KernelJob(job, device, LENGTH, max(1, WIDTH // job.dim)) for job in jobs())
+    few = [job for job in jobs() if job.dim == 64 and not job.kernel.startswith("hopper")]
+    return (KernelJob(job, "cpu", REHEARSED_LENGTH, REHEARSED_HEADS, 1, 1) for job in few[:REHEARSED])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Tune on the CUDA device; 1 where there is none."""
-    parser = argparse.ArgumentParser(prog="python -m tools.attention_tuning", description=__doc__)
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="where the lines go")
+    parser = argparse.ArgumentParser(prog="python -m tools.attention_tuning", description=(__doc__ or "").partition("\n")[0])
+    tuning.add_options(parser)
     given = parser.parse_args(arguments)
-    try:
-        print(f"{tune('cuda', given.output)} candidates timed: {given.output}")
-    except NotRun as reason:
-        print(reason, file=sys.stderr)
-        return 1
-    return 0
+    return tuning.run_as_program("tools.attention_tuning", kernel_jobs, given)
 
 
 if __name__ == "__main__":

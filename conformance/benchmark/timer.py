@@ -47,6 +47,10 @@ class Work:
     """Whether it has been seen that the host cannot keep ahead."""
 
 
+class DeviceLost(Exception):
+    """The device computes nothing right in this process any more; in a fresh one it may."""
+
+
 class Clock(Protocol):
     """Times work. ``observe`` is called while it runs, so that the device's state is read beside each sample.
 
@@ -117,6 +121,9 @@ class Device(Protocol):
 
     def capture(self, launch: Callable[[], Any]) -> Callable[[], Any]: ...
 
+    def works(self) -> bool:
+        """Whether it still computes what is known, recorded in a graph too; never raises."""
+
 
 class DeviceClock:
     """Times work between two events of the device; all of it is queued before the device begins."""
@@ -161,13 +168,18 @@ class DeviceClock:
         return device.between(start, end), ahead
 
     def captured(self, run: Callable[[], Any], calls: int, seconds: float | None) -> Work | str:
-        """The calls as one graph, or why they cannot be one. ``seconds`` is what one call takes when queued, where known."""
+        """The calls as one graph, or why they cannot be one. ``seconds`` is what one call takes when queued, where known.
+
+        A capture that failed may leave the device in a state in which nothing works any more: DeviceLost then.
+        """
         try:
             work = Work(self.device.capture(repeated(run, calls)), calls, "graph")
             taken = min(self.time(work) for _ in range(3)) / calls
         except Exception as error:
-            self.device.synchronize()
-            return f"it cannot be captured into a graph ({type(error).__name__}: {in_one_line(str(error))[:160]})"
+            why = f"it cannot be captured into a graph ({type(error).__name__}: {in_one_line(str(error))[:160]})"
+            if not self.device.works():
+                raise DeviceLost(f"{why}, and after that the device no longer computes what is known") from error
+            return why
         if taken <= 0 or (seconds is not None and taken < TOO_FAST * seconds):
             return (
                 f"a replay of its graph takes {taken:.3g} s where a call takes {seconds or 0:.3g} s, so work is missing in it"
@@ -233,6 +245,19 @@ class TorchCuda:
         graph.replay()
         cuda.synchronize()
         return graph.replay  # type: ignore[no-any-return]
+
+    def works(self) -> bool:
+        torch = self._torch
+        try:
+            self.synchronize()
+            ones, total = torch.ones(1024, device="cuda"), torch.zeros((), device="cuda")
+            total.copy_(ones.sum())
+            eager = float(total)
+            total.zero_()
+            self.capture(lambda: torch.sum(ones, 0, out=total))  # which also replays it once
+            return eager == float(total) == 1024.0
+        except Exception:
+            return False
 
     def _calibrate(self) -> float:
         """Cycles that a second of spinning needs; the first round wakes the clocks."""

@@ -33,7 +33,7 @@ GRACE_S = 15.0
 FINISHING_S = 20.0
 """A measuring step starts nothing new in this last part of its time; it writes its records."""
 TUNING = {"ademamix": "tools.ademamix_tuning", "sigmoid_attention": "tools.attention_tuning"}
-"""Modules with a ``tune(device, output)``, which tries launch shapes and writes what it finds to that file."""
+"""Programs that try launch options and write what they find to the file that ``-o`` names."""
 
 
 @dataclass(frozen=True)
@@ -112,8 +112,7 @@ def steps_for(device: str, impl: Sequence[str], quick: bool, output: Path) -> li
     for system, module in TUNING.items():
         if device == "cuda" and system in of_systems and is_installed(module):
             file = output / f"tuning-{system}.json"
-            program = f"from pathlib import Path; from {module} import tune; "
-            found.append(Step(f"tuning-{system}", ("-c", program + f"tune({device!r}, Path({str(file)!r}))")))
+            found.append(Step(f"tuning-{system}", ("-m", module, "-o", str(file))))
     return found
 
 

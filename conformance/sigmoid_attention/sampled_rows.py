@@ -41,7 +41,7 @@ def compare_places(
     window: tuple[int, int] | None = None,
     span: int = 1,
 ) -> Iterator[Comparison]:
-    """``head`` has q, k, v (N, D) and output (N, D), and where gradients are compared grad, dq, dk and dv too.
+    """``head`` has q, k, v (N, D) and grad where gradients are compared; and what is compared of output, dq, dk and dv.
 
     Places within the same ``span`` positions are compared together, with all that any of them sees: fewer, larger problems.
     """
@@ -64,18 +64,21 @@ def compare_places(
         keys = _interval(rows, left, right, n)
         q, k, v = taken("q", rows), taken("k", keys), taken("v", keys)
         masked = {**options, "positions": (rows, keys)}
-        yield compared("output", "output", rows, forward(q, k, v, **masked), forward_bound(q, k, v, **kind, **masked))
+        if "output" in head:
+            yield compared("output", "output", rows, forward(q, k, v, **masked), forward_bound(q, k, v, **kind, **masked))
         if "dq" in head:
             grad = taken("grad", rows)
             expected, bound = backward(q, k, v, grad, **masked), backward_bounds(q, k, v, grad, **kind, **masked)
             yield compared("gradient of q", "dq", rows, expected.q, bound.q)
-    for keys in _grouped(chosen, span) if "dk" in head else ():
+    for keys in _grouped(chosen, span) if "dk" in head or "dv" in head else ():
         rows = _interval(keys, right, left, n)
         masked = {**options, "positions": (rows, keys)}
         q, k, v, grad = taken("q", rows), taken("k", keys), taken("v", keys), taken("grad", rows)
         expected, bound = backward(q, k, v, grad, **masked), backward_bounds(q, k, v, grad, **kind, **masked)
-        yield compared("gradient of k", "dk", keys, expected.k, bound.k)
-        yield compared("gradient of v", "dv", keys, expected.v, bound.v)
+        if "dk" in head:
+            yield compared("gradient of k", "dk", keys, expected.k, bound.k)
+        if "dv" in head:
+            yield compared("gradient of v", "dv", keys, expected.v, bound.v)
 
 
 def _grouped(chosen: Iterable[int], span: int) -> list[Places]:

@@ -232,24 +232,3 @@ def test_what_is_handed_to_the_driver_is_the_step(monkeypatch: pytest.MonkeyPatc
         far = np.abs(a.detach().double().numpy() - b.detach().double().numpy())
         assert bool((far <= 2 * expected.theta_bound).all())
         assert not len(a) or not torch.equal(a.detach(), torch.linspace(-1, 1, len(a)))
-
-
-def test_tuning_tries_every_shape_holds_it_against_eager_and_keeps_the_best(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    from tools import ademamix_tuning
-
-    monkeypatch.setattr(ademamix_tuning, "SHAPES", {"triton": ((512, 4), (1024, 4)), "cuda": ((1024, 128),)})
-    monkeypatch.setattr(ademamix_tuning, "KINDS", (("float32", "bfloat16"), ("8bit", "float32")))
-    monkeypatch.setattr(ademamix_tuning, "LISTS", {"one": 1})
-    found = ademamix_tuning.tune("cpu", tmp_path / "tuning.json", count=5000, samples=2)
-    assert (tmp_path / "tuning.json").is_file()
-    assert len(found["tried"]) == 3 * 2
-    # on a CPU Triton interprets, and CUDA says why not
-    assert all(("fault" in line) == (line["backend"] == "cuda") for line in found["tried"]), found["tried"]
-    assert all("CUDA devices" in line["fault"] for line in found["tried"] if line["backend"] == "cuda")
-    assert len(found["best"]) == 2
-    assert "ADEMAMIX_TRITON_SHAPE" not in os.environ
-    monkeypatch.setenv("GAUGEBLOCK_UNTIL", "0")
-    late = ademamix_tuning.tune("cpu", tmp_path / "tuning.json", count=5000, samples=2)
-    assert all("time" in line["fault"] for line in late["tried"])

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from conformance.benchmark import timer
-from conformance.benchmark.timer import LONGEST_AHEAD_S, DeviceClock, HostClock
+from conformance.benchmark.timer import LONGEST_AHEAD_S, DeviceClock, DeviceLost, HostClock
 from tests.core.said import said
 
 
 class MadeUpDevice:
     """A host and a device with times of their own: a launch costs the host, a kernel the device; the queue has an end."""
 
-    def __init__(self, launch_s: float = 20e-6, queue: int = 10**9, overhead_s: float = 0.0) -> None:
+    def __init__(self, launch_s: float = 20e-6, queue: int = 10**9, overhead_s: float = 0.0, dead: bool = False) -> None:
         self.host = self.device = 0.0
         self.launch_s, self.overhead_s = launch_s, overhead_s
         self.queue: deque[float] = deque()
@@ -24,6 +24,7 @@ class MadeUpDevice:
         self.capturing: list[float] | None = None
         self.spun: list[float] = []
         self.synchronized = 0
+        self.dead = dead
 
     def kernel(self, seconds: float, launch_s: float | None = None) -> None:
         if self.capturing is not None:
@@ -68,6 +69,9 @@ class MadeUpDevice:
         finally:
             self.capturing = None
         return lambda: self.kernel(sum(kernels))
+
+    def works(self) -> bool:
+        return not self.dead
 
 
 def test_ten_short_kernels_take_what_the_device_takes_and_not_what_launching_them_does() -> None:
@@ -135,6 +139,12 @@ def test_what_cannot_be_captured_says_why() -> None:
     assert reason == ("it cannot be captured into a graph (RuntimeError: operation not permitted when stream is capturing)")
     device.kernel(1e-6)
     assert device.capturing is None
+
+
+def test_after_a_capture_that_failed_it_is_seen_whether_the_device_still_computes() -> None:
+    device = MadeUpDevice(dead=True)
+    with pytest.raises(DeviceLost, match=r"not permitted when stream is capturing.*no longer computes what is known"):
+        DeviceClock(device).captured(lambda: device.synchronize(), 1, 1e-6)
 
 
 def test_a_graph_in_which_work_is_missing_is_refused() -> None:

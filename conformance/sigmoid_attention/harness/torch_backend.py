@@ -48,14 +48,14 @@ class TorchSubject(FunctionSubject):
 
     def _forward(self, problem: AttentionProblem, before_reading: Callable[[], Any]) -> AttentionResult:
         guarded = _TorchInputs(problem, ("q", "k", "v"), self._device, self._swapped)
-        with torch.no_grad(), _poisoned_allocations():
+        with torch.no_grad(), poisoned_allocations():
             out = self._call(problem, guarded, {})
         before_reading()
         return AttentionResult(self._image(out), _dtype_name(out), mutated=guarded.mutated())
 
     def _forward_backward(self, problem: AttentionProblem, before_reading: Callable[[], Any]) -> AttentionResult:
         guarded, leaves = self._leaves(problem)
-        with torch.enable_grad(), _poisoned_allocations():
+        with torch.enable_grad(), poisoned_allocations():
             out = self._call(problem, guarded, leaves)
             if not out.requires_grad:
                 raise Unsupported("forward only: its output carries no gradient")
@@ -72,7 +72,7 @@ class TorchSubject(FunctionSubject):
         attend = self._attend(problem, guarded, leaves)
         grad = guarded.views["grad"] if backward else None
         asked = {name: leaf for name, leaf in leaves.items() if name not in others}
-        with _poisoned_allocations():
+        with poisoned_allocations():
             out, found = torch_contexts.outcome_in(context, attend, inputs, list(asked.values()), grad)
         return self._result(problem, guarded, out, dict(zip(asked, found, strict=False)))
 
@@ -255,7 +255,7 @@ def _first_of(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @contextlib.contextmanager
-def _poisoned_allocations() -> Iterator[None]:
+def poisoned_allocations() -> Iterator[None]:
     """Within, ``torch.empty`` is full of NaN, so that an element which is never written shows.
 
     Torch fills new memory where deterministic algorithms are asked for; asked for as a warning, nothing else changes but

@@ -33,7 +33,7 @@ class Shape:
 
 
 SHAPES = {"16": Shape(1024, 4), "8bit": Shape(2048, 8)}
-"""By the bits of a moment: what is used where `tune` (tools/ademamix_tuning.py) was not asked."""
+"""By the bits of a moment: what is used where tools/ademamix_tuning.py was not asked."""
 INTERPRETED = Shape(8192, 4)
 """The interpreter takes a millisecond a program, whatever its size."""
 
