@@ -137,7 +137,9 @@ def read(configuration: Configuration) -> KernelCounts:
         compiled.asm["cubin"],
         dim=max(meta["BLOCK_D"], meta.get("BLOCK_DV", 0)),
         products=PRODUCTS[kernel],
-        scores=meta["BLOCK_M"] * meta["BLOCK_N"] / (32 * warps),
+        tile=meta["BLOCK_M"] * meta["BLOCK_N"],
+        warps=warps,
+        threads=32 * compiled.metadata.num_warps,
         shared=int(compiled.metadata.shared),
     )
 
@@ -200,6 +202,17 @@ def faults(configuration: Configuration, reading: KernelCounts) -> list[str]:
     return found
 
 
+MEASURED_ELSEWHERE = (
+    ("FlashAttention-3", "softmax, N 1k/2k/4k/8k, B 4, H 48", "128", "541/618/628/639", "313/435/520/561",
+     "meta-pytorch/tritonbench, pull requests 1254 and 1256"),
+    ("TLX (Triton with groups of warps)", "the same", "128", "465/529/581/579, later 1.00 to 1.02 of the above",
+     "328/434/503/527, later 1.00 to 1.21 of it where causal", "meta-pytorch/tritonbench, pull request 1267"),
+    ("triton-sigmoid", "sigmoid", "128", "515", "370", "its README"),
+    ("triton-sigmoid", "sigmoid", "64", "445", "325", "its README"),
+)  # fmt: skip
+"""The best published figures, for the page."""
+
+
 Result = tuple[Configuration, KernelCounts | None, list[str]]
 
 
@@ -225,7 +238,7 @@ def attempts(chosen: Sequence[Configuration], jobs: int) -> Iterator[Result]:
 
 COLUMNS = (
     "kernel", "dtype", "D", "situation", "options", "tile", "warps", "stages", "registers", "spilled", "shared KiB", "HGMMA",
-    "UTMALDG", "MUFU/score", "instr./score", "busiest", "ceiling",
+    "UTMALDG", "MUFU/score", "instr./score", "waits", "blocks", "groups", "prologue KiB", "busiest", "ceiling",
 )  # fmt: skip
 
 
@@ -240,6 +253,8 @@ def row(configuration: Configuration, reading: KernelCounts, machine: Machine) -
         f"{meta['num_warps']}" + (" specialised" if reading.specialised else ""), str(meta["num_stages"]),
         str(reading.registers), str(reading.spilled), f"{reading.shared / 1024:.0f}", str(count(reading.whole, ("HGMMA",))),
         str(count(reading.whole, ("UTMALDG",))), f"{reading.per_score(('MUFU',)):.2f}", f"{reading.issued:.1f}",
+        ", ".join(f"{number}x{groups}" for groups, number in reading.waits.items()) or "-", str(reading.blocks),
+        str(reading.independent), f"{reading.prologue / 1024:.1f}",
         max(clocks, key=lambda pipe: clocks[pipe]), f"{low:.0%}-{high:.0%}" if c.dtype != "float32" else "",
     ]  # fmt: skip
 
@@ -281,15 +296,25 @@ def page(results: Sequence[Result], machine: Machine, compiler: str) -> str:
         "Of the shortest loop that computes scores, which masks nothing, the instructions are counted by the pipe that does "
         f"them. A multiprocessor is taken to do {m.tensor_flops:.0f} matrix operations, {m.special:.0f} special "
         f"functions, {m.multiply_add:.0f} float32 multiply-adds, {m.logic:.0f} comparisons, selections, conversions or "
-        f"integer operations, and to issue for {m.lanes:.0f} threads in a clock. The upper figure takes all pipes to run "
-        "beside one another, so that the busiest decides; the lower one the matrix units to wait for the busiest other. "
+        f"integer operations, and to issue for {m.lanes:.0f} threads in a clock. The lower figure takes the matrix units to "
+        "wait for the busiest other pipe. The upper one is what the waits permit: where no wait of the loop lets products run "
+        "on, only another group of four warps can use the matrix units meanwhile, and groups that meet at a barrier of the "
+        "loop are one. Where groups are independent, nothing in these kernels makes them alternate; that they do is the best "
+        "case. "
         "Memory, launches, the ends of sequences and everything outside the loop cost nothing in it. A backward pass is "
         "counted as five products, as the field counts it; the kernels do seven, or eight at head dim 256. TFLOP/s are at "
         f"{m.sms} multiprocessors and {m.gigahertz} GHz, where the peak is {m.peak:.0f}.",
         _table(["implementation", "pass", "D", "share of the peak", "TFLOP/s"], passes(results, machine)),
+        "## What others have measured",
+        "On an H100, in bfloat16, as their authors published it; not measured again here. They are whole kernels on a device, "
+        "while the figures above are predictions of an inner loop, of which a whole kernel keeps a part. Softmax "
+        "needs a row maximum, rescaling and row sums that sigmoid does not.",
+        _table(["kernel", "attention", "D", "forward TFLOP/s", "backward TFLOP/s", "source"], MEASURED_ELSEWHERE),
         "## In use",
         "`tile` is queries x keys, and the steps written out behind the loop; `registers` are those a thread begins with, "
-        "before groups of warps hand theirs on.",
+        "before groups of warps hand theirs on. `waits` are those for matrix products in the loop: 2x0 are two that let no "
+        "group of products run on. `blocks` run on a multiprocessor at a time, and `groups` of four warps in them need not be "
+        "at the same place of the loop. `prologue` is the code ahead of the loop.",
         _table(list(COLUMNS), [row(c, reading, machine) for c, reading in used]),
         "## What the tuning tries",
         _table([*COLUMNS[:4], "change", *COLUMNS[5:]], [_changed(row(c, reading, machine), c) for c, reading in tried]),

@@ -18,10 +18,10 @@ import pytest
 import torch
 
 from conformance.engine.comparison import compare
-from gaugeblock.inspection.machine_code import parse
+from gaugeblock.inspection.machine_code import KernelCode, Resources, parse
 from impls.sigmoid_attention import triton_hopper, triton_kernels
 from reference.rounding import FLOAT32
-from tools import attention_sass
+from tools import attention_sass, machine_code
 from tools.attention_candidates import KERNELS, candidates
 from tools.attention_sass import Configuration, configurations, faults, few, in_turn
 from tools.machine_code import KernelCounts, Machine, innermost
@@ -81,6 +81,41 @@ def test_the_model_adds_up_what_a_score_costs() -> None:
     assert found.ceiling(machine, overlapped=True) == (1 / 16) / (1 / 8)
     assert found.ceiling(machine, overlapped=False) == (1 / 16) / (1 / 8 + 1 / 16)
     assert machine.peak == 4.096
+
+
+@pytest.mark.parametrize(
+    ("waits", "barriers", "groups", "blocks", "time"),
+    [
+        ({}, 1, 2, 1, 1 / 8),  # no wait at all
+        ({0: 1, 1: 1}, 1, 2, 1, 1 / 8),  # one wait lets products run on
+        ({0: 2}, 1, 2, 1, 3 / 16),  # products and the rest in turn, and both groups in the same turn
+        ({0: 2}, 0, 2, 1, 1 / 8),  # the other group may fill the gap
+        ({0: 2}, 1, 2, 2, 1 / 8),  # and so may another block
+    ],
+)
+def test_a_ceiling_is_what_the_waits_permit(
+    waits: dict[int, int], barriers: int, groups: int, blocks: int, time: float
+) -> None:
+    machine = Machine(special=16)
+    found = reading(loop={"MUFU.EX2": 1, "MUFU.RCP": 1}, waits=waits, barriers=barriers, groups=groups, blocks=blocks)
+    assert found.time(machine, overlapped=True) == time
+    assert found.time(machine, overlapped=False) == 3 / 16
+
+
+def test_a_barrier_of_one_group_of_warps_holds_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    def counts(barrier: str) -> KernelCounts:
+        listing = LISTING.replace("LDC R1, c[0x0][0x28]", "LDGDEPBAR").replace("SYNCS.PHASECHK.TRYWAIT P0, [UR6]", barrier, 1)
+        code = KernelCode("k", Resources(168, 0, 0), tuple(parse(listing)))
+        monkeypatch.setattr(machine_code, "read", lambda cubin: [code])
+        return machine_code.read_cubin(b"", dim=64, products=2, tile=128 * 128, warps=8, threads=384, shared=100)
+
+    assert counts("BAR.SYNC.DEFER_BLOCKING 0x2, 0x80").independent == 2
+    assert counts("BAR.SYNC.DEFER_BLOCKING 0x2, 0x100").independent == 1
+    assert counts("BAR.SYNC.DEFER_BLOCKING 0x0").independent == 1
+    found = counts("WARPGROUP.DEPBAR.LE gsb0, 0x1")
+    assert (found.waits, found.overlaps, found.groups, found.blocks, found.prologue) == ({1: 1}, True, 2, 1, 32)
+    assert found.scores == 128 * 128 / 256
+    assert not counts("WARPGROUP.DEPBAR.LE gsb0, 0x0").overlaps
 
 
 PLAIN = Configuration("forward", "bfloat16", 64)
@@ -214,6 +249,7 @@ def test_the_page_says_what_the_record_says() -> None:
     ]
     page = attention_sass.page(results, machine, "Triton 0.0")
     assert "- forward, bfloat16, D64, full, no options, num_stages 2: 8 bytes spilled" in page
+    assert "| FlashAttention-3 | softmax, N 1k/2k/4k/8k, B 4, H 48 | 128 | 541/618/628/639 | 313/435/520/561 |" in page
     assert "does not compile: RuntimeError: no" in page
     assert re.search(r"\| triton +\| forward +\| 64 +\| 33%-50% +\| 316-474 +\|", page)
     found = json.loads(json.dumps(attention_sass.record(results, machine, "Triton 0.0")))
