@@ -12,18 +12,21 @@ from conformance.records.fields import RecordError
 from reports import ReportError
 
 DIFFERS, BAD_INPUT = 1, 2
-Command = Callable[[Sequence[str]], int]
+Maker = Callable[..., argparse.ArgumentParser]
+"""What makes a parser of its keywords."""
+
+Command = Callable[[Sequence[str], Maker], int]
 
 
-def _diff(arguments: Sequence[str]) -> int:
+def _diff(arguments: Sequence[str], made: Maker) -> int:
     from reports.diff.command import main as diff
 
-    return diff(arguments)
+    return diff(arguments, made)
 
 
-def _readme(arguments: Sequence[str]) -> int:
+def _readme(arguments: Sequence[str], made: Maker) -> int:
     """Write the first figures of a README, or check that they are those of the records."""
-    parser = argparse.ArgumentParser(
+    parser = made(
         prog="python -m reports readme",
         description="Write the first figures of a page, between their two marks, from the records of a published report.",
     )
@@ -47,9 +50,9 @@ def _readme(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _index(arguments: Sequence[str]) -> int:
+def _index(arguments: Sequence[str], made: Maker) -> int:
     """Write the page that lists published reports."""
-    parser = argparse.ArgumentParser(
+    parser = made(
         prog="python -m reports index", description="Write README.md of a folder whose subfolders are published reports."
     )
     parser.add_argument("folder", metavar="FOLDER", help="such as reports/published")
@@ -69,8 +72,8 @@ def _index(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _render(arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(
+def _render(arguments: Sequence[str], made: Maker) -> int:
+    parser = made(
         prog="python -m reports",
         description="Render record files of conformance runs as one page with its plots: README.md, and index.html beside it.",
         epilog="Record files are written by `python -m pytest conformance --records=FILE`. Files of several machines are "
@@ -102,14 +105,14 @@ SUBCOMMANDS: dict[str, Command] = {"diff": _diff, "index": _index, "readme": _re
 """The subcommands (write ``./NAME`` for a record file of such a name)."""
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str], made: Maker = argparse.ArgumentParser) -> int:
     """Run the command; returns the exit code."""
     command: Command = _render
     rest = arguments
     if arguments and arguments[0] in SUBCOMMANDS:
         command, rest = SUBCOMMANDS[arguments[0]], arguments[1:]
     try:
-        return command(rest)
+        return command(rest, made)
     except (RecordError, ReportError, OSError) as error:
         print(f"python -m reports: {error}", file=sys.stderr)
         return BAD_INPUT

@@ -8,7 +8,7 @@ import io
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from conformance.linting.containers import FIELDS
 from conformance.linting.findings import Linter, Severity
@@ -28,6 +28,9 @@ from conformance.linting.inputs import shown as shown_name
 from conformance.linting.output import FORMATS, FileResult, locate
 
 CLEAN, FOUND, BAD_INPUT = 0, 1, 2
+Maker = Callable[..., argparse.ArgumentParser]
+"""What makes a parser of its keywords."""
+
 SECONDS_BETWEEN_REPORTS = 2.0
 SHOWN_UNREAD = 10
 """Records that could not be read, of which standard error says why."""
@@ -36,14 +39,15 @@ EXIT_STATUS = """\
 exit status:
   0  nothing found of the severity that --fail-on names (or above)
   1  something found
-  2  bad input or usage; one line on standard error says what. Where a record of a container is bad, the others are linted
+  2  bad input or usage; one line on standard error says what (where a record
+     of a container is bad, the others are linted)
 With --fix, what the repair removes does not count.
 """
 
 
-def main(linter: Linter, arguments: Sequence[str]) -> int:
+def main(linter: Linter, arguments: Sequence[str], made: Maker = argparse.ArgumentParser) -> int:
     """Run ``python -m conformance.<system> lint ...``; returns the exit status."""
-    options = _parser(linter).parse_args(arguments)
+    options = _parser(linter, made).parse_args(arguments)
     files: list[str] = list(dict.fromkeys(options.files)) or [STANDARD_INPUT]
     progress = _LintProgress(not options.quiet, len(files))
     try:
@@ -91,9 +95,10 @@ def _tell_unread(linter: Linter, unread: Sequence[str]) -> bool:
     return bool(unread)
 
 
-def _parser(linter: Linter) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser(linter: Linter, made: Maker) -> argparse.ArgumentParser:
+    parser = made(
         prog=f"python -m conformance.{linter.system} lint",
+        usage="%(prog)s [OPTIONS] [FILE ...]",
         description=f"Lint model outputs in the {linter.system.upper()} format.",
         epilog=EXIT_STATUS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -227,13 +232,13 @@ class _LintProgress:
             print(file=sys.stderr)
 
 
-def run(linter: Linter, arguments: Sequence[str]) -> int:
+def run(linter: Linter, arguments: Sequence[str], made: Maker = argparse.ArgumentParser) -> int:
     """Run ``python -m conformance.<system> SUBCOMMAND ...``; there is one subcommand."""
     if arguments[:1] == ["lint"]:
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")
         try:
-            status = main(linter, arguments[1:])
+            status = main(linter, arguments[1:], made)
             sys.stdout.flush()
         except BrokenPipeError:
             # Whoever reads has seen enough. The interpreter must not try again when it closes the stream.

@@ -26,32 +26,28 @@ def add_options(parser: pytest.Parser) -> None:
         "plug: package.module:attribute, path/to/file.py:attribute, 'cmd:COMMAND'; SYSTEM= may stand before a plug. "
         "Default: all that is listed",
     )
-    group.addoption(
-        "--device", action="append", choices=DEVICES, default=[], help="device to test on; repeatable. Default: cpu"
-    )
-    group.addoption("--dtype", action="append", choices=DTYPES, default=[], help="only cases in this dtype; repeatable")
+    group.addoption("--device", action="append", choices=DEVICES, default=[], help="where to test; repeatable. Default: cpu")
+    group.addoption("--dtype", action="append", choices=DTYPES, default=[], help="only it; repeatable")
     group.addoption(
         "--level",
         action="append",
         choices=[level.value for level in Level],
         default=[],
-        help="only the requirements of this level; repeatable. Default: all; then a failure of level 'reading' is shown, but "
-        "does not fail the run",
+        help="only requirements of it; repeatable. Default: all; 'reading' fails no run",
     )
     group.addoption(
         "--quick",
         action="store_true",
-        help="few cases, each in one dtype, and few workloads; leaves out what has to compile first",
+        help="few cases and workloads; nothing that has to compile first",
     )
     group.addoption(
         "--thorough",
         action="store_true",
-        help="also the cases that take long: thousands of steps, several processes. With --benchmark-only: every workload, "
-        "which takes hours",
+        help="also long cases; with --benchmark-only every workload",
     )
-    group.addoption("--records", metavar="FILE", help="write the run's verdicts and measurements to FILE (JSON lines)")
+    group.addoption("--records", metavar="FILE", help="write verdicts and measurements to FILE (JSON lines)")
     group.addoption(
-        "--xfails", metavar="FILE", help="known failures: REQUIREMENT [IMPLEMENTATION [CASE]] a line, globs allowed"
+        "--xfails", metavar="FILE", help="known failures: REQUIREMENT [IMPLEMENTATION [CASE]] a line"
     )
     group.addoption("--strict-xfails", action="store_true", help="fail where a line of --xfails matched no failure")
     group.addoption(
@@ -59,20 +55,18 @@ def add_options(parser: pytest.Parser) -> None:
         action="append",
         default=[],
         metavar="RECORDS",
-        help="an earlier run, a record file or a folder of them; repeatable. A verdict lost, and a slowdown proven by "
-        "measuring again, make the exit status non-zero and are named",
+        help="an earlier run; repeatable. What was lost since fails the run",
     )
     group.addoption(
         "--in-process",
         action="store_true",
-        help="run everything in the suite's own process, for a debugger. Default: what is not built in has a process of "
-        "its own, whose crash is an error of one test case",
+        help="for a debugger: all in the suite's own process",
     )
     group.addoption(
         "--confine",
         metavar="WORDS",
         default="",
-        help=f"confine what is not built in further, by some of {','.join(KINDS)}; see docs/plugging-in.md",
+        help=f"confine what is not built in, by some of {','.join(KINDS)}",
     )
     group.addoption("--list-impls", action="store_true", help="list the implementations and exit, importing none of them")
 

@@ -20,7 +20,7 @@ MOST_ANNOTATIONS = 10
 
 def parser() -> SuiteParser:
     """That of ``check``, and the folder."""
-    made = check_options("ci", "Test implementations as a step of CI: records, report and badges go into one folder.")
+    made = check_options("ci", "Test implementations as a step of CI; all that is written goes into one folder.")
     made.add_argument("-o", "--output", default="gaugeblock-report", metavar="DIR", help="default: %(default)s")
     return made
 

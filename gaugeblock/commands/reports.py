@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gaugeblock.commands.parser import one_line
+
 
 def report(arguments: Sequence[str]) -> int:
     """Render record files as pages."""
     from reports.cli import main
 
-    return main(arguments)
+    return main(arguments, one_line("gaugeblock report"))
 
 
 def diff(arguments: Sequence[str]) -> int:
     """Say in words what changed between two runs."""
-    return report(["diff", *arguments])
+    from reports.cli import main
+
+    return main(["diff", *arguments], one_line("gaugeblock diff"))

@@ -22,8 +22,8 @@ PLUGINS = ("pytest_benchmark", "xdist")
 
 QUIET = ("-q", "--no-header", "-rN")
 SPEC_HELP = (
-    "what to test: package.module:attribute, path/to/file.py:attribute, 'cmd:COMMAND', SYSTEM= before any of these; a name or "
-    "glob of `gaugeblock list`; built-in, peers or installed"
+    "package.module:attribute, path/to/file.py:attribute or 'cmd:COMMAND', perhaps after SYSTEM=; a name or glob of "
+    "`gaugeblock list`; built-in, peers, installed"
 )
 
 
@@ -50,6 +50,9 @@ class SuiteOptions:
         """Take an option of the suite, except those that have a command or an argument of their own here."""
         if not {"--impl", "--list-impls"} & set(names):
             kept: dict[str, Any] = {name: settings[name] for name in ("choices", "metavar", "help") if name in settings}
+            if "choices" in kept:
+                kept["metavar"] = names[0].lstrip("-").upper()
+                kept["help"] = f"{', '.join(kept['choices'])}: {kept['help']}"
             if settings.get("action") == "store_true":
                 kept["nargs"] = 0
             self._parser.add_argument(*names, action=Relay, **kept)
@@ -73,14 +76,13 @@ def check_options(name: str, summary: str) -> SuiteParser:
         prog=f"gaugeblock {name}",
         usage=f"gaugeblock {name} SPEC... [OPTIONS] [-- PYTEST_ARGUMENTS]",
         description=summary,
-        epilog="The words after -- go to pytest as they are.",
         allow_abbrev=False,
     )
     parser.set_defaults(relayed=[])
     parser.add_argument("specs", nargs="+", metavar="SPEC", help=SPEC_HELP)
     add_options(SuiteOptions(parser))  # type: ignore[arg-type]  # it has the methods of pytest.Parser that are called
-    parser.add_argument("-k", action=Relay, metavar="EXPRESSION", help="only what matches: a requirement, a case, a dtype")
-    parser.add_argument("-n", action=Relay, metavar="N", help="spread the run over N processes; auto: one for each core")
+    parser.add_argument("-k", action=Relay, metavar="EXPRESSION", help="only what matches a requirement, a case, a dtype")
+    parser.add_argument("-n", action=Relay, metavar="N", help="so many processes; auto: one for each core")
     parser.add_argument("-x", action=Relay, nargs=0, help="end at the first failure")
     parser.add_argument("-v", action=Relay, nargs=0, help="name every test case")
     parser.add_argument("--test", action="append", default=[], metavar="ID", help="only this test, as a message names it")

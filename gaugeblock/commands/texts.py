@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from gaugeblock.commands.parser import one_line
 from gaugeblock.installation import CannotRun
 
+LINT_HELP = "Find faults in model outputs. The options: gaugeblock lint rig --help"
+
 
 def lint(arguments: Sequence[str]) -> int:
     """Lint model outputs in the format named first."""
@@ -15,9 +17,12 @@ def lint(arguments: Sequence[str]) -> int:
     from conformance.rig import lint as rig
 
     linters = {"rig": rig.LINTER, "rag": rag.LINTER}
+    if arguments and arguments[0] in ("-h", "--help"):
+        print(f"usage: gaugeblock lint rig|rag [OPTIONS] [FILE ...]\n\n{LINT_HELP}")
+        return 0
     if not arguments or arguments[0] not in linters:
         raise CannotRun("expected the format first: gaugeblock lint rig FILE..., or gaugeblock lint rag FILE...")
-    return run(linters[arguments[0]], ["lint", *arguments[1:]])
+    return run(linters[arguments[0]], ["lint", *arguments[1:]], one_line(f"gaugeblock lint {arguments[0]}"))
 
 
 def grammar(arguments: Sequence[str]) -> int:

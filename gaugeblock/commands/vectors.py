@@ -8,6 +8,12 @@ from pathlib import Path
 from gaugeblock.commands.parser import OneLineParser
 from gaugeblock.installation import CannotRun
 
+USAGE = """usage: gaugeblock vectors export DIR [--class SYSTEM=CLASS]
+       gaugeblock vectors rig [--flat [utf8|utf16|code_points] | --spans FILE]
+
+export writes vectors of AdEMAMix and sigmoid attention into a folder, as
+safetensors and JSON, with a specification; rig prints those of RIG as JSON."""
+
 
 def main(arguments: Sequence[str]) -> int:
     """Export the vectors of the numeric systems, or print those of RIG."""
@@ -17,6 +23,9 @@ def main(arguments: Sequence[str]) -> int:
         return vectors(arguments[1:])
     if arguments[:1] == ["export"]:
         return export(arguments[1:])
+    if arguments and arguments[0] in ("-h", "--help"):
+        print(USAGE)
+        return 0
     raise CannotRun("expected what first: gaugeblock vectors export DIR, or gaugeblock vectors rig")
 
 

@@ -189,7 +189,7 @@ def markdown() -> str:
 def main(arguments: list[str] | None = None, made: Callable[..., argparse.ArgumentParser] = argparse.ArgumentParser) -> None:
     """Print one notation, or all of them as Markdown. ``made`` makes the parser of the command line."""
     parser = made(prog="python -m impls.rig.export", description="The strict grammar of RIG, elsewhere.")
-    parser.add_argument("name", choices=[*NOTATIONS, "markdown"])
+    parser.add_argument("name", metavar="NOTATION", choices=[*NOTATIONS, "markdown"], help=", ".join([*NOTATIONS, "markdown"]))
     name = parser.parse_args(arguments).name
     print(markdown() if name == "markdown" else NOTATIONS[name][1](), end="")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from conformance.records.fields import RecordError
 from conformance.regression.compare import record_files
@@ -18,21 +18,20 @@ from reports.numbers import count
 
 NOTHING_WORSE, WORSE, BAD_INPUT = 0, 1, 2
 
-EPILOG = """\
-The cases (implementation, requirement, case, dtype and device) that both runs tested are compared. Exit codes: 0 when nothing
-got worse; 1 when a verdict was lost (it passed, and now fails, crashes or is declared a gap), a mutant (a planted bug) is no
-longer caught, an honest variant is accused, or a slowdown is proven by the rule of docs/regressions.md; 2 for input that
-cannot be compared.
-"""
+EPILOG = (
+    "The cases (implementation, requirement, case, dtype and device) that both runs tested are compared. Exit codes: 0 when "
+    "nothing got worse; 1 when a verdict was lost (it passed, and now fails, crashes or is declared a gap), a mutant (a "
+    "planted bug) is no longer caught, an honest variant is accused, or a slowdown is proven by the rule of "
+    "docs/regressions.md; 2 for input that cannot be compared."
+)
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str], made: Callable[..., argparse.ArgumentParser] = argparse.ArgumentParser) -> int:
     """Run the subcommand; returns the exit code."""
-    parser = argparse.ArgumentParser(
+    parser = made(
         prog="python -m reports diff",
         description="Say in words what changed between two runs.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("first", metavar="A", help="a record file, or a folder of them (*.jsonl): how it was")
     parser.add_argument("second", metavar="B", help="the same, for how it is now")

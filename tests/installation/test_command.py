@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
+import shlex
 import shutil
 import sys
 from importlib import metadata
@@ -15,7 +15,7 @@ import pytest
 from conformance.engine.selection import requirements_of
 from conformance.pytest_plugin import options
 from gaugeblock import command
-from gaugeblock.commands import completion, doctor, explain, suite
+from gaugeblock.commands import ci, completion, doctor, explain, suite
 from gaugeblock.installation import SUITE
 from impls.systems import SYSTEM_NAMES
 
@@ -31,17 +31,29 @@ def relayed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_help_fits_a_screen(capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["--help"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) <= 26
-    assert max(map(len, lines)) <= 85
+    assert len(lines) <= 40
+    assert max(map(len, lines)) <= 80
     assert command.main([]) == command.BAD_INPUT
 
 
-@pytest.mark.parametrize("name", sorted(command.SUBCOMMANDS))
-def test_every_subcommand_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    words = {"lint": ["rig", "--help"], "vectors": ["rig", "--flat", "utf16"]}.get(name, ["--help"])
-    with contextlib.suppress(SystemExit):
-        assert command.main([name, *words]) == 0
-    assert capsys.readouterr().out
+@pytest.mark.parametrize("words", [*sorted(command.SUBCOMMANDS), "lint rig", "lint rag", "vectors export"])
+def test_every_subcommand_has_help_of_a_screen_with_examples_and_exit_codes(
+    words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    assert command.main([*words.split(), "--help"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith(f"usage: gaugeblock {words}")
+    assert len(lines) <= 40
+    assert max(map(len, lines)) <= 80
+    assert any(line.startswith(f"  gaugeblock {words.partition(' ')[0]}") for line in lines)
+    assert any(line.lower().startswith(("exit codes:", "exit status:")) or "Exit codes:" in line for line in lines)
+
+
+def test_examples_of_the_suite_have_options_that_there_are() -> None:
+    for name in ("check", "bench", "ci"):
+        for line in command.SUBCOMMANDS[name].examples.splitlines():
+            assert ci.parser().parse(shlex.split(line))[0].specs
 
 
 def test_a_fleet_without_arguments_says_what_to_give_it_and_starts_nothing(
@@ -67,7 +79,7 @@ def test_a_fleet_without_arguments_says_what_to_give_it_and_starts_nothing(
         (["bench", "numpy", "--fast"], "gaugeblock bench: unrecognized arguments: --fast; see gaugeblock bench --help"),
         (["completion", "csh"], "gaugeblock completion: argument shell: invalid choice: 'csh'"),
         (["gpu", "--foo"], "gaugeblock gpu: unrecognized arguments: --foo; see gaugeblock gpu --help"),
-        (["grammar", "foo"], "gaugeblock grammar: argument name: invalid choice: 'foo'"),
+        (["grammar", "foo"], "gaugeblock grammar: argument NOTATION: invalid choice: 'foo'"),
         (["fleet", "--foo"], "gaugeblock fleet: unrecognized arguments: --foo; see gaugeblock fleet --help"),
         (["claims", "--foo"], "gaugeblock claims: unrecognized arguments: --foo; see gaugeblock claims --help"),
         (["curves", "--foo"], "gaugeblock curves: unrecognized arguments: --foo; see gaugeblock curves --help"),

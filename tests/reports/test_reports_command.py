@@ -84,7 +84,7 @@ def test_missing_arguments_are_exit_code_2(arguments: list[str], capsys: pytest.
 
 
 def test_a_subcommand_does_not_shadow_a_record_file(record: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(cli.SUBCOMMANDS, "echo", lambda rest: len(rest))
+    monkeypatch.setitem(cli.SUBCOMMANDS, "echo", lambda rest, made: len(rest))
     assert cli.main(["echo", "one", "two", "three"]) == 3
     assert cli.main([str(record), "-o", str(tmp_path / "out")]) == 0
 
