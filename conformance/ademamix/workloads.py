@@ -7,17 +7,20 @@ on the workloads that count the bytes of its own moments; the baseline is timed 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import functools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from conformance.ademamix.harness.problem import OptimizerLoad
-from conformance.ademamix.harness.subject import connect
+from conformance.ademamix.harness.problem import OptimizerLoad, ToldStep
+from conformance.benchmark.apart import Request, lives_elsewhere, process_of, request
 from conformance.benchmark.unforeseen import generator, one_in_each
 from conformance.benchmark.workload import Prepared, Workload
 from conformance.engine.comparison import Comparison, compare, equal
+from conformance.engine.harness import connect
 from impls.implementation import Implementation
 from reference.ademamix import Hyperparameters, OptimizerNumericalClass, bounded_trajectory, numerical_class
 from reference.rounding import format_of
@@ -34,6 +37,8 @@ MOST_VERIFIED = 2**16
 """So many elements at most: of larger tensors, in larger tiles."""
 VERIFIED_PEEKS = 256
 """Of the elements read on the clock, one after each step, so many are verified."""
+ANOTHER_SET = 10**6
+"""Added to the number of a set of buffers: that of its second gradients."""
 SAMPLED_BLOCKS = 40
 """Elements are verified in aligned blocks of 256, because block-wise quantised moments depend on their whole block."""
 
@@ -132,7 +137,6 @@ def prepare(implementation: Implementation, workload: Workload, device: str) -> 
     """One step of a running optimizer, and its verification from fresh starts at the same shapes."""
     subject = connect(implementation, device)
     load = _load(workload)
-    numerical = numerical_class(implementation.numerical_class)
 
     def verify() -> Iterable[Comparison]:
         fresh = subject.start(load)
@@ -142,39 +146,81 @@ def prepare(implementation: Implementation, workload: Workload, device: str) -> 
             values.append(fresh.read())
         yield from _verify(load, values, implementation.numerical_class)
 
-    def ready(number: int) -> Prepared:
-        mine = _load(workload, number) if number else load
-        running = subject.start(mine)
-        steps: list[Peek] = []
+    return _TimedOptimizer(implementation, workload, device, subject, 0).prepared(verify)
 
-        if device == "cpu":
-            where = _unforeseen_places(mine)
 
-            def run() -> None:
-                running.step()
-                tensor, index = next(where)
-                steps.append((tensor, index, running.peek(tensor, index)))
-        else:
-            # What comes later on the stream waits for the step anyway. A CUDA graph replays the captured step, and the replays
-            # are not counted.
-            run = running.step
+class _TimedOptimizer:
+    """An optimizer on one set of buffers, and what it was told and seen to do, step by step."""
 
+    def __init__(self, implementation: Implementation, workload: Workload, device: str, subject: Any, number: int) -> None:
+        self._more = implementation, workload, device, subject
+        load = _load(workload, number)
+        if lives_elsewhere(subject):
+            load = replace(load, others=_load(workload, number + ANOTHER_SET).gradients)
+        self._load, self._running = load, subject.start(load)
+        self._process = process_of(self._running)
+        self._told: list[ToldStep] = []
+        self._seen: list[float] = []
+        self._where = _unforeseen_places(load)
+        self._rng = generator()
+
+    def prepared(self, verify: Callable[[], Iterable[Comparison]]) -> Prepared:
+        """See `Prepared`."""
+        implementation, workload, device, subject = self._more
+
+        def another(number: int) -> Prepared:
+            return _TimedOptimizer(implementation, workload, device, subject, number).prepared(verify)
+
+        timed = device == "cpu"
+        changing = ", which of two and at which learning rate being drawn for each step and told on the clock"
         return Prepared(
-            run,
+            # What comes later on a device's stream waits for the step anyway. A CUDA graph replays the captured step, and the
+            # replays are not counted.
+            self._run if timed else self._running.step,
             verify,
-            verify_timed=(lambda: _verify_timed(mine, running.read(), steps, numerical)) if device == "cpu" else None,
-            another=ready,
+            verify_timed=self._verify if timed else None,
+            another=another,
             inputs="normal deviates, others in each set of buffers; parameters and moments move on with every step, while the "
-            "gradient of a set stays",
+            f"gradients of a set stay{changing if self._process else ''}",
             # XLA works on streams of its own, and the backend waits for them.
             synchronous=implementation.protocol == "optax",
+            process=self._process,
+            request=self._request if self._process else None,
+            exchange=self._exchange if self._process else None,
         )
 
-    return ready(0)
+    def _run(self) -> None:
+        told = self._tell(1)
+        self._note(told, self._running.make(told))
 
+    def _request(self, calls: int) -> Request:
+        told = self._tell(calls)
+        return request(self._running, "make", told, functools.partial(self._note, told))
 
-Peek = tuple[int, int, float]
-"""Tensor, index and value of the element that was read on the clock after a step."""
+    def _exchange(self, calls: int) -> Request:
+        return request(self._running, "exchange", self._tell(calls), lambda seen: None)
+
+    def _tell(self, calls: int) -> list[ToldStep]:
+        """For so many steps: a place to look at, and where it is told in time what no step before could know."""
+        places = [next(self._where) for _ in range(calls)]
+        if self._process is None:
+            return [ToldStep(*place) for place in places]
+        which = self._rng.integers(2, size=calls).tolist()
+        rates = (LEARNING_RATE * self._rng.uniform(0.5, 1.5, calls)).tolist()
+        if self._more[0].protocol == "optax":  # compiles its rate in
+            rates = [None] * calls
+        told = zip(places, which, rates, strict=True)
+        return [ToldStep(tensor, index, one, rate) for (tensor, index), one, rate in told]
+
+    def _note(self, told: list[ToldStep], seen: list[float]) -> None:
+        if len(seen) != len(told):
+            raise AssertionError(f"its process answered {len(seen)} numbers to {len(told)} steps")
+        self._told += told
+        self._seen += seen
+
+    def _verify(self) -> Iterator[Comparison]:
+        numerical = numerical_class(self._more[0].numerical_class)
+        return _verify_timed(self._load, self._running.read(), self._told, self._seen, numerical)
 
 
 def _unforeseen_places(load: OptimizerLoad) -> Iterator[tuple[int, int]]:
@@ -186,7 +232,11 @@ def _unforeseen_places(load: OptimizerLoad) -> Iterator[tuple[int, int]]:
 
 
 def _verify_timed(
-    load: OptimizerLoad, values: list[Any], steps: list[Peek], numerical: OptimizerNumericalClass
+    load: OptimizerLoad,
+    values: list[Any],
+    told: Sequence[ToldStep],
+    seen: Sequence[float],
+    numerical: OptimizerNumericalClass,
 ) -> Iterator[Comparison]:
     """Verify the parameters after all timed steps, and one element after each: none was left out or is still to come.
 
@@ -194,36 +244,36 @@ def _verify_timed(
     have to be finite, and those in float32 to be moved by each step.
     """
     yield equal("timed parameters that are not finite", sum(int((~np.isfinite(x)).sum()) for x in values), 0)
-    if not steps or load.dtype != "float32":
+    if not told or load.dtype != "float32":
         return
-    still = sum(bool(value == load.starts[tensor][index]) for tensor, index, value in steps)
+    still = sum(bool(value == load.starts[step.tensor][step.index]) for step, value in zip(told, seen, strict=True))
     yield equal("parameters still unmoved when the clock stopped", still, 0)
     if numerical.states != "wide":
         return
     rng = generator()
     tile = max(VERIFIED_TILE, sum(x.size for x in load.starts) // MOST_VERIFIED)
     places = [(tensor, index) for tensor, x in enumerate(load.starts) for index in one_in_each(x.size, tile, rng).tolist()]
-    peeks = sorted(rng.choice(len(steps), min(len(steps), VERIFIED_PEEKS), replace=False).tolist())
-    everywhere = [*places, *(steps[number][:2] for number in peeks)]
-    start, gradient = (
+    peeks = sorted(rng.choice(len(told), min(len(told), VERIFIED_PEEKS), replace=False).tolist())
+    everywhere = [*places, *((told[number].tensor, told[number].index) for number in peeks)]
+    start, *choice = (
         np.array([arrays[tensor][index] for tensor, index in everywhere], dtype=np.float64)
-        for arrays in (load.starts, load.gradients)
+        for arrays in (load.starts, load.gradients, load.others)
+        if len(arrays)
     )
-    rates = [load.learning_rate] * len(steps)
+    gradients = [choice[step.gradients or 0] for step in told]
+    rates = [load.learning_rate if step.learning_rate is None else step.learning_rate for step in told]
     expected, bound = np.empty(len(peeks)), np.empty(len(peeks))
     waiting = dict(zip(peeks, range(len(peeks)), strict=True))
-    for number, after in enumerate(
-        bounded_trajectory(start, [gradient] * len(steps), rates, load.hyper, load.dtype, numerical)
-    ):
+    for number, after in enumerate(bounded_trajectory(start, gradients, rates, load.hyper, load.dtype, numerical)):
         if number in waiting:
             at = waiting[number]
             expected[at], bound[at] = after.theta[len(places) + at], after.theta_bound[len(places) + at]
     found = np.array([values[tensor][index] for tensor, index in places])
     last = slice(len(places))
     yield compare(
-        f"sampled parameters after the {len(steps)} steps that were timed", found, after.theta[last], after.theta_bound[last]
+        f"sampled parameters after the {len(told)} steps that were timed", found, after.theta[last], after.theta_bound[last]
     )
-    yield compare("parameters when the clock stopped", [steps[number][2] for number in peeks], expected, bound)
+    yield compare("parameters when the clock stopped", [seen[number] for number in peeks], expected, bound)
 
 
 def _kept(implementation: Implementation, dtype: str) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 
 from conformance.benchmark import allocator
 from conformance.benchmark.cache import CONDITIONS
-from conformance.benchmark.measurement import BenchmarkRun, WrongAnswer
+from conformance.benchmark.measurement import BenchmarkRun, WrongAnswer, beside_another
 from conformance.benchmark.workload import BenchmarkCase, Workload
 from conformance.engine.discovery import select
 from conformance.engine.isolation import process_state_of
@@ -66,6 +66,15 @@ def benchmark_cases(system: str, implementations: Sequence[Implementation], opti
             if not asked and any(hindrance(case) is None for case in cases):
                 yield BenchmarkCase(baseline, baseline, workload, device, options.quick)
             yield from cases
+
+
+def baselines_of(implementations: Sequence[Implementation]) -> Iterator[Implementation]:
+    """The baselines that these are timed beside: each once to be measured, and once beside others."""
+    for system in dict.fromkeys(each.system for each in implementations):
+        module = importlib.import_module(f"conformance.{system}.workloads")
+        for baseline in select([module.BASELINE]).implementations:
+            yield baseline
+            yield beside_another(baseline)
 
 
 def _belongs(workload: Workload, options: Options) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from conformance.benchmark.apart import ApartProcess
 from conformance.benchmark.sampler import SEEDS_APART
 from conformance.benchmark.timer import Work
 from conformance.benchmark.workload import Prepared
@@ -30,13 +31,18 @@ TRIES, LONG_S = 5, 0.1
 """Longer calls are not repeated to see whether they keep results: it would cost as much as measuring them."""
 
 
-def rest(sleep: Callable[[float], Any] = time.sleep, running: Callable[[], int] | None = None) -> None:
-    """Wait until the threads that the last call used are idle, `SETTLED_S` at most.
+def rest(
+    sleep: Callable[[float], Any] = time.sleep,
+    running: Callable[[], int] | None = None,
+    processes: Sequence[ApartProcess] = (),
+) -> None:
+    """Wait until the threads that the last call used are idle, here or in these processes, `SETTLED_S` at most.
 
     Pools of BLAS and OpenMP spin while they wait for more work, and take CPU time from the other side. Worse, a barrier waits
     whole time slices for a thread that has lost its CPU to a spinning one: short work took seven times as long beside it.
     """
-    running = running or others_running
+    if running is None:
+        running = (lambda: sum(others_running(each.tasks) for each in processes)) if processes else others_running
     for _ in range(round(SETTLED_S / POLL_S)):
         if not running():
             return
@@ -62,15 +68,22 @@ def others_running(tasks: Path = TASKS) -> int:
     return states.count("R")
 
 
-def threads_left(name: str, sleep: Callable[[float], Any] = time.sleep, used: Callable[[], float] = time.process_time) -> str:
+def threads_left(
+    name: str,
+    sleep: Callable[[float], Any] = time.sleep,
+    used: Callable[[], float] = time.process_time,
+    processes: Sequence[ApartProcess] = (),
+) -> str:
     """Warn where the process computes while nothing is called: some implementation left threads behind."""
-    rest(sleep)
+    rest(sleep, processes=processes)
     started = used()
     sleep(WATCHED_S)
     cpus = (used() - started) / WATCHED_S
     if cpus < IDLE_CPUS:
         _LEFT_BY.clear()
         return ""
+    if processes:
+        return f"threads of its process used {cpus:.1f} CPUs while nothing was called, which disturbs both sides"
     since = _LEFT_BY.setdefault("since", name)
     return (
         f"threads of this process used {cpus:.1f} CPUs while nothing was called, which disturbs both sides; "
@@ -95,6 +108,20 @@ def more_cpus(used: float | None, threads: Mapping[str, int | str], allowed: int
         return []
     threads_set = f"{max(numbers)} thread{'s' * (max(numbers) > 1)}"
     return [f"{used:.1f} CPUs were at work on it, where {threads_set} had been set for both sides"]
+
+
+def off_the_clock(own_s: float, own_timed_s: float, beside_s: float) -> list[str]:
+    """Warn where its process computes between the samples: what it is asked for there takes no more than a timed call.
+
+    ``own_s`` and ``beside_s`` are processor seconds of the two processes beside the timed calls, ``own_timed_s`` those of its
+    timed calls.
+    """
+    if own_s - beside_s <= own_timed_s + IDLE_CPUS * WATCHED_S:
+        return []
+    return [
+        f"its process used {own_s:.3g} s of processor time beside the timed calls, which took {own_timed_s:.3g} s, and the "
+        f"baseline's {beside_s:.3g} s: it works, or its threads spin, while nothing is timed"
+    ]
 
 
 def slowed(beside: float, alone: float) -> list[str]:

@@ -7,6 +7,7 @@ import functools
 import gc
 import importlib
 import math
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -14,17 +15,19 @@ from typing import Any
 
 import numpy as np
 
-from conformance.benchmark import allocator, baseline_alone, interference, memory, roofline, statistics
+from conformance.benchmark import allocator, apart, baseline_alone, interference, memory, roofline, statistics
 from conformance.benchmark.affinity import Pins, pinned
 from conformance.benchmark.cache import CONDITIONS, cache_of
 from conformance.benchmark.pace import FULL_BUDGET_S, QUICK_BUDGET_S
-from conformance.benchmark.sampler import Buffers, Samples, SamplingPlan, calls_for, plan_for, sample, taker
+from conformance.benchmark.sampler import SHORTEST_SAMPLE_S, Buffers, Samples, SamplingPlan, calls_for, plan_for, sample, taker
 from conformance.benchmark.telemetry import DeviceMonitor, HostMonitor, open_reader
 from conformance.benchmark.timer import GRAPH_BELOW_S, DeviceClock, HostClock, Work, clock_for, nothing
 from conformance.benchmark.workload import BenchmarkCase, Prepared
 from conformance.engine.check import worst_of
+from conformance.engine.harness import CONNECTED_ELSEWHERE
 from conformance.engine.runner import assure_wrong_fails, obstacle
 from conformance.records.schema import MeasurementRecord
+from impls.implementation import Implementation
 
 SETS = 4
 """Both sides are sampled on this many sets of buffers in turn: the place in memory alone changes times by a few per cent."""
@@ -65,6 +68,9 @@ class BenchmarkRun:
         own: Prepared = self.workloads.prepare(implementation, self.workload, device)
         other = self._prepare_baseline()
         self.clock = clock_for(device, synchronous=own.synchronous or bool(other and other.synchronous))
+        self.processes = [each.process for each in (own, other) if each is not None and each.process is not None]
+        for process in self.processes:
+            process.settle()
         first = self._seconds(own.run)
         margin = _verified(own)
         later = self._seconds(own.run)
@@ -76,24 +82,25 @@ class BenchmarkRun:
             inputs=own.inputs,
             compile_s=rounded(max(0.0, first - later)) if compiled else None,
             allocator=allocator.keep_memory(),
-            clock=self.clock.name,
-            **memory.peak_bytes(own.run, device, elsewhere=own.synchronous),
+            clock=f"{self.clock.name}, around requests to processes of their own" if self.processes else self.clock.name,
+            **memory.peak_bytes(own.run, device, elsewhere=own.synchronous, process=own.process),
         )
         sides = self._sets(own, other)
         with pinned() as pins, _no_collecting(pins.warnings):
-            record = replace(record, threads=pins.threads, affinity=pins.affinity)
+            record = replace(record, threads=self._settled(pins).threads, affinity=pins.affinity)
             found = [self._measure(replace(record, cache=cache), *sides, pins) for cache in CONDITIONS]
             # Verify again while caches are warm, buffers are used and settings are still in force: nothing distinguishes this
             # call from a timed one.
             margin = max(margin, *(_verified(prepared, timed=True) for prepared in sides[0]), _verified(own))
             pins.warnings += self._interfered(own, other)
+            pins.warnings += self._moved(pins)
         return [replace(each, margin=rounded(margin), warnings=(*each.warnings, *pins.warnings)) for each, _ in found], found[
             -1
         ][1].own
 
     def _prepare_baseline(self) -> Prepared | None:
         """Prepare the baseline, once more where it is itself measured (A/A); None where it cannot run here."""
-        baseline = self.case.baseline
+        baseline = beside(self.case.baseline)
         if baseline is None or obstacle(baseline, self.device, self.workload.dtype, self.workload.needs, quick=False):
             return None
         prepared: Prepared = self.workloads.prepare(baseline, self.workload, self.device)
@@ -123,15 +130,34 @@ class BenchmarkRun:
             return []
         found = [
             interference.kept_results(own, other, self._seconds),
-            interference.threads_left(self.case.implementation.name),
+            *self._threads_left(own),
         ]
         return [warning for warning in found if warning]
+
+    def _threads_left(self, own: Prepared) -> list[str]:
+        name = self.case.implementation.name
+        if own.process is None:
+            return [interference.threads_left(name)]
+        return [interference.threads_left(name, used=own.process.cpu_s, processes=[own.process])]
+
+    def _settled(self, pins: Pins) -> Pins:
+        """The settings that are in force where the work is done."""
+        return self.processes[0].settle() if self.processes else pins
+
+    def _moved(self, pins: Pins) -> list[str]:
+        """Warn where a process of one side may no longer run on the CPUs that it was given."""
+        found = [sorted(os.sched_getaffinity(each.pid)) for each in self.processes]
+        return [
+            f"the CPUs that its process may run on were changed from {list(pins.affinity)} to {cpus}"
+            for cpus in found
+            if tuple(cpus) != pins.affinity
+        ]
 
     def _measure(
         self, record: MeasurementRecord, own: Sequence[Prepared], other: Sequence[Prepared], pins: Pins
     ) -> tuple[MeasurementRecord, Samples]:
         """Sample in the record's state of the cache; return the record with all that was found, and the samples."""
-        host = HostMonitor(pins.affinity)
+        host = HostMonitor(pins.affinity, processes=self.processes)
         monitors: list[HostMonitor | DeviceMonitor] = [host, *([DeviceMonitor(_reader())] if self.device == "cuda" else [])]
         take = taker(self.clock, cache_of(self.device).evict if record.cache == "cold" else None, host.mark)
         # The pilot observes too, so that the plan includes its cost.
@@ -140,22 +166,27 @@ class BenchmarkRun:
         plan = plan_for(mine[0].work.calls, theirs[0].work.calls if theirs else 1, quad_s, self.budget)
         for monitor in monitors:
             monitor.start()
+        timed, before = _timed_cpu_s(mine, theirs), [process.cpu_s() for process in self.processes]
         try:
             samples = sample(mine, theirs, take, plan, self.budget, rest=self._rest)
         finally:
             self.clock.observe = nothing
         calls = len(samples.own) * plan.calls + len(samples.baseline) * plan.baseline_calls
         seen = {monitor.name: monitor.stop(calls) for monitor in reversed(monitors)}
+        idle = self._off_the_clock(timed, before, mine, theirs)
         record = self._with_speed(record, samples, plan)
         warnings = [*record.warnings, *(warning for observation in seen.values() for warning in observation.warnings)]
         if record.verdict == "measured" and not seen["host"].warnings:  # else the machine was used by others as well
             warnings += self._slowed_baseline(record.cache, samples)
         telemetry = {name: dict(seen[name].facts) for name in sorted(seen, reverse=True)}
         if self.device == "cpu":
+            if self.processes:
+                telemetry["host"]["exchange_s"] = rounded(mine[0].work.exchange_s)
             used = interference.cpus_used([buffers.work for buffers in mine])
             used_beside = interference.cpus_used([buffers.work for buffers in theirs])
             telemetry["host"]["cpus_used"] = {"own": used, "baseline": used_beside}
             warnings += interference.more_cpus(used, pins.threads, len(pins.affinity))
+            warnings += idle
         launch, exposed = self._launches(no_graph, [buffers.work for buffers in (*mine, *theirs)])
         warnings += exposed
         if record.cache == "cold" and cache_of(self.device).assumed:
@@ -172,10 +203,13 @@ class BenchmarkRun:
         """Make both sides ready; also return why there is no graph, and the seconds of a quad, untimed work included."""
         sides: list[list[Buffers]] = []
         for prepared in (own, other):
-            one = [Buffers(self.clock.ready(p.run, 1), p.run, p.renew) for p in prepared[:1]]
+            one = [self._buffers(p, 1) for p in prepared[:1]]
+            self._set_exchange(one, other[:1], cache)
             seconds = [min(take(b, -1 - i) for i in range(3)) for b in one]
-            calls = calls_for(seconds[0]) if cache == "warm" and seconds else 1
-            sides.append([Buffers(self.clock.ready(p.run, calls), p.run, p.renew) for p in prepared])
+            shortest = apart.SHORTEST_SAMPLE_S if self.processes else SHORTEST_SAMPLE_S
+            calls = calls_for(seconds[0], shortest) if cache == "warm" and seconds else 1
+            sides.append([self._buffers(p, calls) for p in prepared])
+            self._set_exchange(sides[-1], other[:1], cache)
         no_graph = self._captured(take, sides) if isinstance(self.clock, DeviceClock) else ""
         started = time.monotonic()
         for side in sides:
@@ -185,10 +219,39 @@ class BenchmarkRun:
         # Both once; a quad holds each twice.
         return no_graph, sides[0], sides[1], 2 * (time.monotonic() - started)
 
+    def _buffers(self, prepared: Prepared, calls: int) -> Buffers:
+        work = self.clock.ready(prepared.run, calls)
+        work.request = prepared.request
+        return Buffers(work, prepared.run, prepared.renew)
+
+    def _set_exchange(self, side: Sequence[Buffers], other: Sequence[Prepared], cache: str) -> None:
+        """Time what a request takes without its calls, in the baseline's process. Without one, nothing is subtracted."""
+        if not side or not other or (exchange := other[0].exchange) is None:
+            return
+        seconds = []
+        for _ in range(apart.EXCHANGES):
+            request = exchange(side[0].work.calls)
+            if cache == "cold":
+                cache_of(self.device).evict()
+            request.process.rouse()
+            seconds.append(request.send())
+        for buffers in side:
+            buffers.work.exchange_s = float(np.median(seconds))
+
+    def _off_the_clock(
+        self, timed: tuple[float, float], used: Sequence[float], mine: Sequence[Buffers], theirs: Sequence[Buffers]
+    ) -> list[str]:
+        """Warn of an implementation that works while nothing is timed; see `interference.off_the_clock`."""
+        if len(self.processes) < 2:
+            return []
+        on = [now - before for now, before in zip(_timed_cpu_s(mine, theirs), timed, strict=True)]
+        own, beside = (p.cpu_s() - before - s for p, before, s in zip(self.processes, used, on, strict=True))
+        return interference.off_the_clock(own, on[0], beside)
+
     def _rest(self) -> None:
         """Wait until the other side's threads are idle; on a device there are none."""
         if self.device == "cpu":
-            interference.rest()
+            interference.rest(processes=self.processes)
 
     def _captured(self, take: Callable[[Buffers, int], float], sides: list[list[Buffers]]) -> str:
         """Replace short or launch-bound work by graphs, on both sides or on neither; return why not, where it failed."""
@@ -303,6 +366,22 @@ class BenchmarkRun:
         if isinstance(alone, str):
             return usual, (f"the baseline was not timed in a process of its own, which failed: {alone}",)
         return min(usual, alone[cache]), ()
+
+
+def beside_another(baseline: Implementation) -> Implementation:
+    """The baseline under a selector of its own."""
+    return replace(baseline, spec=f"{baseline.selector} beside another")
+
+
+def beside(baseline: Implementation | None) -> Implementation | None:
+    """The baseline in a process of its own, where it has one: the A/A pair is of two processes, as any other pair."""
+    again = baseline and beside_another(baseline)
+    return again if again is not None and again.selector in CONNECTED_ELSEWHERE else baseline
+
+
+def _timed_cpu_s(mine: Sequence[Buffers], theirs: Sequence[Buffers]) -> tuple[float, float]:
+    own, other = (sum(buffers.work.cpu_s for buffers in side) for side in (mine, theirs))
+    return own, other
 
 
 _NOISE: dict[tuple[str, ...], float] = {}

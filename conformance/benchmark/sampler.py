@@ -72,9 +72,9 @@ def plan_for(calls: int, baseline_calls: int, quad_s: float, budget_s: float) ->
     return SamplingPlan(calls, baseline_calls, *planned_looks(affordable))
 
 
-def calls_for(seconds: float) -> int:
+def calls_for(seconds: float, shortest_s: float = SHORTEST_SAMPLE_S) -> int:
     """How many calls of this length make a sample that lasts long enough."""
-    return max(1, min(10_000, round(SHORTEST_SAMPLE_S / max(seconds, 1e-9))))
+    return max(1, min(10_000, round(shortest_s / max(seconds, 1e-9))))
 
 
 @dataclass(frozen=True)

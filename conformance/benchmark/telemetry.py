@@ -18,6 +18,7 @@ from statistics import median
 from typing import Any, Protocol
 
 from conformance.benchmark.affinity import allowed_cpus
+from conformance.benchmark.apart import ApartProcess
 
 PROC, SYSTEM, CGROUP = Path("/proc"), Path("/sys/devices/system/cpu"), Path("/sys/fs/cgroup")
 
@@ -53,7 +54,16 @@ class HostMonitor:
 
     name = "host"
 
-    def __init__(self, cpus: Sequence[int] | None = None, proc: Path = PROC, system: Path = SYSTEM, cgroup: Path = CGROUP):
+    def __init__(
+        self,
+        cpus: Sequence[int] | None = None,
+        proc: Path = PROC,
+        system: Path = SYSTEM,
+        cgroup: Path = CGROUP,
+        processes: Sequence[ApartProcess] = (),
+    ):
+        self._processes = processes
+        """Where both sides live, if that is elsewhere."""
         self._cpus = tuple(cpus if cpus is not None else allowed_cpus())
         self._proc, self._system, self._cgroup = proc, system, cgroup
         self._samples = self._disturbed = self._faults = 0
@@ -67,13 +77,19 @@ class HostMonitor:
 
     def mark(self) -> None:
         """The sample begins here: what happens from now to the next `observe` belongs to it."""
-        self._mark = _switches_and_faults()
+        self._mark = self._switches_and_faults()
 
     def observe(self) -> None:
-        switches, faults = _switches_and_faults()
+        switches, faults = self._switches_and_faults()
         self._samples += 1
         self._disturbed += switches > self._mark[0]
         self._faults += faults - self._mark[1]
+
+    def _switches_and_faults(self) -> tuple[int, int]:
+        if not self._processes:
+            return _switches_and_faults()
+        found = [each.switches_and_faults() for each in self._processes]
+        return sum(switches for switches, _ in found), sum(faults for _, faults in found)
 
     def stop(self, calls: int) -> Observation:
         """What was seen in all, and in the samples, which made ``calls`` calls."""
@@ -115,6 +131,7 @@ class HostMonitor:
     def _moment(self) -> _Moment:
         times = os.times()
         own = times.user + times.system + times.children_user + times.children_system
+        own += sum(each.cpu_s() for each in self._processes)
         return _Moment(time.monotonic(), own, *self._busy_and_steal(), self._throttles(), self._quota())
 
     def _busy_and_steal(self) -> tuple[float | None, float]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from time import perf_counter_ns, process_time_ns  # bound here: what is timed may replace those of the module
 from typing import Any, Protocol
 
+from conformance.benchmark.apart import Request
 from impls.implementation import in_one_line
 
 FIRST_AHEAD_S = 1e-3
@@ -21,6 +22,8 @@ LONGEST_AHEAD_S = 0.25
 ATTEMPTS = 3
 GRAPH_BELOW_S = 1e-4
 """Shorter calls are replayed from a graph, where that is possible for both sides."""
+SHORTEST_S = 1e-9
+"""Where calls in another process take less than an exchange with it scatters, their time would come out below 0."""
 TOO_FAST = 0.5
 """A replay that takes less than this share of the captured calls' time has left work out."""
 
@@ -45,6 +48,10 @@ class Work:
     """On the host: seconds of all timings together, and of CPU time of all the process's threads meanwhile."""
     hopeless: bool = False
     """Whether it has been seen that the host cannot keep ahead."""
+    request: Callable[[int], Request] | None = None
+    """Prepares so many calls in another process, where the work lives there; ``launch`` is not used then."""
+    exchange_s: float = 0.0
+    """Seconds that such a request takes without its calls."""
 
 
 class DeviceLost(Exception):
@@ -90,6 +97,8 @@ class HostClock:
         return Work(repeated(run, calls), calls)
 
     def time(self, work: Work, before: Callable[[], Any] = nothing) -> float:
+        if work.request is not None:
+            return self._around(work.request(work.calls), work, before)
         before()
         self._synchronize()
         used = process_time_ns()
@@ -98,6 +107,18 @@ class HostClock:
         self._synchronize()
         seconds = (perf_counter_ns() - started) * 1e-9
         work.cpu_s += (process_time_ns() - used) * 1e-9
+        work.wall_s += seconds
+        work.timed += 1
+        self.observe()
+        return seconds
+
+    def _around(self, request: Request, work: Work, before: Callable[[], Any]) -> float:
+        """The time of calls in another process: of the request, less what it takes without them."""
+        before()
+        request.process.rouse()
+        used = request.process.cpu_s()
+        seconds = max(request.send() - work.exchange_s, SHORTEST_S)
+        work.cpu_s += request.process.cpu_s() - used
         work.wall_s += seconds
         work.timed += 1
         self.observe()

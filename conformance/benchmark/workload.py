@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from conformance.benchmark.apart import ApartProcess, Request
 from conformance.engine.comparison import Comparison
 from conformance.records.schema import MeasurementRecord
 from impls.implementation import Implementation
@@ -101,3 +102,9 @@ class Prepared:
     inputs: str = ""
     synchronous: bool = False
     verify_timed: Callable[[], Iterable[Comparison]] | None = None
+    process: ApartProcess | None = None
+    """Where it is made ready in a process of its own: that, with ``request`` and ``exchange``."""
+    request: Callable[[int], Request] | None = None
+    """Prepares so many calls off the clock, told what no earlier call could know."""
+    exchange: Callable[[int], Request] | None = None
+    """The same without the calls."""

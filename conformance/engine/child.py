@@ -79,6 +79,18 @@ class Child:
         self._silences = 0
         self._running: _LiveChild | None = None
 
+    @property
+    def pid(self) -> int:
+        """The number of the process; it is started where none runs."""
+        self.start()
+        assert self._running is not None
+        return self._running.process.pid
+
+    @property
+    def took_s(self) -> float:
+        """Seconds of this process's clock from when the last message was sent to when its answer was here, whole."""
+        return self._running.took_s if self._running is not None else 0.0
+
     def start(self) -> None:
         """Start a process where none runs."""
         if self._running is not None and self._running.process.poll() is None and self._running.at_rest:
@@ -133,6 +145,7 @@ class _LiveChild:
     at_rest: bool = True
     """Whether the last call was answered to its end."""
     asked: int = 0
+    took_s: float = 0.0
     _poll: select.poll = field(default_factory=select.poll)
 
     def __post_init__(self) -> None:
@@ -146,6 +159,7 @@ class _LiveChild:
         to_send = memoryview(HEADER.pack(len(message), self.asked) + message)
         received, size = bytearray(), -1
         next_look = time.monotonic() + _LOOK_S
+        began = time.perf_counter()
         while size < 0 or len(received) < size:
             self._poll.register(self.socket, select.POLLIN | (select.POLLOUT if to_send else 0))
             ready = self._poll.poll(_LOOK_S * 1000)
@@ -166,6 +180,7 @@ class _LiveChild:
                 if self.process.poll() is not None and not self._poll.poll(0):
                     raise self._death()
                 next_look = time.monotonic() + _LOOK_S
+        self.took_s = time.perf_counter() - began
         if len(received) > size:
             raise ChildEndedError("its process wrote more than one answer")
         return bytes(received)

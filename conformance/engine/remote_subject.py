@@ -54,11 +54,21 @@ class Isolated:
         here = IN_THIS_PROCESS - {"command"} if self._confinement else IN_THIS_PROCESS
         for each in implementations:
             if each.origin.kind not in here:
-                remote = self._remote(each.selector)
-                remote.child.modules = (
-                    f"conformance.{each.system}.harness.subject",
-                    *(module for name in each.requires for module in _LONG_TO_IMPORT.get(name, ())),
-                )
+                self._give_process(each)
+
+    def _give_process(self, implementation: Implementation) -> None:
+        remote = self._remote(implementation.selector)
+        remote.child.modules = (
+            f"conformance.{implementation.system}.harness.subject",
+            *(module for name in implementation.requires for module in _LONG_TO_IMPORT.get(name, ())),
+        )
+
+    def keep_all_apart(self, implementations: Iterable[Implementation]) -> None:
+        """Give a process to each of these, where any of them is to have one: what is timed is timed in the same way."""
+        every = tuple(implementations)
+        if any(each.origin.kind not in IN_THIS_PROCESS for each in every):
+            for each in every:
+                self._give_process(each)
 
     def describe(self, system: str | None, target: str, spec: str, selector: str) -> Described:
         """See `discovery.described`. PlugError where it cannot be used, or where its process dies while it is imported."""
@@ -117,7 +127,15 @@ class Remote:
                 setattr(error, LINE, str(error))
             raise
 
+    def do(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """What a function of a module of the suite returns in that process."""
+        return self.call(0, "do", (function, *arguments))
+
     def _call(self, number: int, name: str, arguments: Sequence[Any], system: str, generation: int) -> Any:
+        return self._prepared(number, name, arguments, system, generation)()
+
+    def _prepared(self, number: int, name: str, arguments: Sequence[Any], system: str, generation: int) -> Callable[[], Any]:
+        """A call whose message is written already."""
         records, functions = records_of(system), list[Callable[..., Any]]()
         self.child.start()
         if number and self.child.generation != generation:
@@ -125,7 +143,6 @@ class Remote:
         dropped = [each for since, each in self._dropped if since == self.child.generation]
         self._dropped.clear()
         message = _written((number, name, tuple(arguments), dropped), functions)
-        results: list[Any] = []
 
         def answered(data: bytes) -> bytes | None:
             what, *rest = plain_data.read(data, records)
@@ -134,12 +151,17 @@ class Remote:
                 return None
             return _returned(functions[rest[0]], rest[1])
 
-        self.child.call(message, answered, 0.0 if number else START_S)
-        ((what, *rest),) = results
-        if what == "error":
-            classes, text, line = rest
-            raise _error(classes, text, line, records)
-        return RemoteObject(self, system, *rest) if what == "object" else rest[0]
+        def call() -> Any:
+            results.clear()
+            self.child.call(message, answered, 0.0 if number else START_S)
+            ((what, *rest),) = results
+            if what == "error":
+                classes, text, line = rest
+                raise _error(classes, text, line, records)
+            return RemoteObject(self, system, *rest) if what == "object" else rest[0]
+
+        results: list[Any] = []
+        return call
 
 
 class RemoteObject:
@@ -159,6 +181,15 @@ class RemoteObject:
         if name in self._methods:
             return functools.partial(self._call, name)
         raise AttributeError(f"has no {name}")
+
+    @property
+    def remote(self) -> Remote:
+        """The process in which it lives."""
+        return self._remote
+
+    def prepared(self, name: str, *arguments: Any) -> Callable[[], Any]:
+        """A call of a method, with the message to its process written already: calling it sends that."""
+        return self._remote._prepared(self._number, name, arguments, self._system, self._generation)
 
     def _call(self, name: str, *arguments: Any) -> Any:
         return self._remote.call(self._number, name, arguments, self._system, self._generation)

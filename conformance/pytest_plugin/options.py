@@ -109,8 +109,12 @@ def measures_only(config: pytest.Config) -> bool:
 
 
 def isolates(config: pytest.Config) -> bool:
-    """Whether what is not built in has processes of its own: unless that is forbidden, speed is measured, or it cannot be."""
-    return is_possible() and not (config.getoption("--in-process") or measures_only(config))
+    """Whether what is not built in has processes of its own: unless that is forbidden, or it cannot be.
+
+    Where speed is measured on a device, it has none: the device's clock can be read only in the process that uses it.
+    """
+    on_device = measures_only(config) and set(options_of(config).devices) != {"cpu"}
+    return is_possible() and not (config.getoption("--in-process") or on_device)
 
 
 def confinement_of(config: pytest.Config) -> Confinement:
@@ -120,7 +124,9 @@ def confinement_of(config: pytest.Config) -> Confinement:
     if wrong:
         raise pytest.UsageError(f"--confine: found {', '.join(wrong)}, expected words among {', '.join(KINDS)}")
     if words and not isolates(config):
-        raise pytest.UsageError("--confine: nothing runs in processes of its own under --in-process and --benchmark-only")
+        raise pytest.UsageError(
+            "--confine: nothing runs in a process of its own under --in-process, or when speed is measured on a device"
+        )
     target = records_target(config)
     hidden = (target, target.with_name(target.name + PREVIOUS)) if target else ()
     confinement = Confinement(frozenset(words), hidden)

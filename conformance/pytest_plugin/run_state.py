@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from conformance.benchmark import environment
+from conformance.benchmark.benchmark import baselines_of
 from conformance.engine import xfails
 from conformance.engine.declarations import misspelt
 from conformance.engine.discovery import Selection, select
@@ -61,7 +62,10 @@ class RunState:
         if not isolates(self.config):
             return select(specs)
         selection = select(specs, self.isolated.describe)
-        self.isolated.keep_apart(selection.implementations)
+        if measures_only(self.config):
+            self.isolated.keep_all_apart([*selection.implementations, *baselines_of(selection.implementations)])
+        else:
+            self.isolated.keep_apart(selection.implementations)
         return selection
 
     @property

@@ -10,12 +10,13 @@ import functools
 import random
 from collections.abc import Iterator
 
+from conformance.benchmark.apart import lives_elsewhere
 from conformance.benchmark.workload import Prepared, Workload
 from conformance.engine.comparison import Comparison, equal
+from conformance.engine.harness import connect
 from conformance.engine.text_comparison import equal_lists
-from conformance.rag.harness.subject import connect
-from conformance.rig.harness.text import as_queries
-from conformance.rig.workloads import text_workload, timed_reading
+from conformance.rag.harness.subject import RagSubject
+from conformance.rig.workloads import VARIED, TimedReading, text_workload
 from impls.implementation import Implementation
 from reference import rag
 
@@ -34,9 +35,9 @@ WORKLOADS: tuple[Workload, ...] = (
 
 
 @functools.lru_cache(maxsize=4)
-def body(length: int, distinct: int) -> str:
+def body(length: int, distinct: int, variant: int = 0) -> str:
     """The text of a workload without its serial number, cut at its length, as a model's answer may be."""
-    source = random.Random(length)
+    source = random.Random(f"{length} {variant}" if variant else length)
     lines: list[str] = []
     have = 0
     while have < length:
@@ -49,22 +50,21 @@ def body(length: int, distinct: int) -> str:
 
 def prepare(implementation: Implementation, workload: Workload, device: str) -> Prepared:
     """One reading of a new text, and its comparison with the reference in the reader's profile."""
-    subject = connect(implementation, device)
-    text = body(workload.parameters["length"], workload.parameters["distinct"])
+    subject: RagSubject = connect(implementation, device)
+    length, distinct = workload.parameters["length"], workload.parameters["distinct"]
+    varied, strict = lives_elsewhere(subject) and length <= VARIED, subject.profile.name == "strict"
 
     def fresh(number: int) -> str:
-        return f"{number:0{SERIAL}d}{text}"
+        return f"{number:0{SERIAL}d}{body(length, distinct, number if varied else 0)}"
+
+    def expected(number: int) -> list[str]:
+        return list(rag.parse(fresh(number)).queries)
 
     def compared(quantity: str, number: int, found: list[str]) -> Iterator[Comparison]:
-        if subject.profile.name == "strict":
-            yield equal_lists(quantity, found, rag.parse(fresh(number)).queries, fresh(number))
+        if strict:
+            yield equal_lists(quantity, found, expected(number), fresh(number))
         else:
             possible = rag.official.accepts(fresh(number), found)
             yield equal(f"{quantity}: the official reader could have returned them", possible, True)
 
-    return timed_reading(subject, fresh, as_queries, is_plain, compared, "queries")
-
-
-def is_plain(answer: object) -> bool:
-    """Whether an answer is one of Python's own lists or tuples, which cannot put work off."""
-    return type(answer) in (list, tuple)
+    return TimedReading(subject.timed(fresh(0)), fresh, compared, "queries", expected if strict else None).prepared()

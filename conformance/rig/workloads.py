@@ -11,15 +11,18 @@ import functools
 import itertools
 import random
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
+from conformance.benchmark.apart import Request, lives_elsewhere, process_of, request
+from conformance.benchmark.unforeseen import generator
 from conformance.benchmark.workload import Prepared, Workload
 from conformance.engine.comparison import Comparison, equal
+from conformance.engine.harness import connect
 from conformance.engine.text_comparison import equal_lists
 from conformance.engine.time_limit import time_limit
-from conformance.rig.harness.subject import RigSubject, connect
-from conformance.rig.harness.text import Found, Item, TextSubject, TimeLimitExceeded, as_annotations, seconds_for
+from conformance.rig.harness.subject import RigSubject
+from conformance.rig.harness.text import Found, TimeLimitExceeded, digest_of, seconds_for
 from impls.implementation import Implementation, Unsupported
 from reference import rig
 
@@ -118,6 +121,9 @@ WORKLOADS: tuple[Workload, ...] = (
 
 TILE = 2**20
 """Longer texts repeat one of this length, whose end closes whatever has begun in it, in every profile."""
+VARIED = 2**17
+"""Texts up to this length are written anew for each call, where they are sent to another process; longer ones take long."""
+VERIFIED_DIGESTS = 3
 _END_OF_ALL = '""\n'
 
 _PROSE = (
@@ -128,10 +134,10 @@ _PROSE = (
 
 
 @functools.lru_cache(maxsize=2)
-def body(kind: str, length: int) -> str:
+def body(kind: str, length: int, variant: int = 0) -> str:
     """The text of a workload without its serial number, cut at its length, as a model's answer may be."""
     if length <= TILE:
-        return _written(kind, length)[: length - SERIAL]
+        return _written(kind, length, variant)[: length - SERIAL]
     return (_tile(kind) * (length // TILE + 1))[: length - SERIAL]
 
 
@@ -139,9 +145,9 @@ def _tile(kind: str) -> str:
     return _written(kind, TILE)[: TILE - len(_END_OF_ALL)] + _END_OF_ALL
 
 
-def _written(kind: str, length: int) -> str:
+def _written(kind: str, length: int, variant: int = 0) -> str:
     """A text of at least this length."""
-    source = random.Random(f"{kind} {length}")
+    source = random.Random(f"{kind} {length} {variant}" if variant else f"{kind} {length}")
     pieces: list[str] = []
     have = 0
     while have < length:
@@ -163,112 +169,134 @@ def _written(kind: str, length: int) -> str:
 
 def prepare(implementation: Implementation, workload: Workload, device: str) -> Prepared:
     """One reading of a new text, and its comparison with the reference in the parser's profile."""
-    subject = connect(implementation, device)
-    if "chunk" in workload.parameters:
-        return _prepare_reader(subject, workload, seconds_for(implementation.settings))
-    kind, length = workload.parameters["kind"], workload.parameters["length"]
-    text = body(kind, length)
-
-    def compared(quantity: str, number: int, found: list[Found]) -> Iterator[Comparison]:
-        yield equal_lists(quantity, found, _expected(kind, length, subject.profile.name, number), fresh(number, text))
-
+    subject: RigSubject = connect(implementation, device)
+    texts = _Texts(workload.parameters["kind"], workload.parameters["length"], lives_elsewhere(subject), subject.profile.name)
     try:
-        return timed_reading(subject, lambda number: fresh(number, text), as_annotations, is_plain, compared, "annotations")
+        if "chunk" in workload.parameters:
+            operation, size = workload.parameters.get("operation", "in-chunks"), workload.parameters["chunk"]
+            reader = subject.timed_feature(OPERATIONS[operation], size)
+            with time_limit(seconds_for(implementation.settings)):
+                reader.make([texts.text(0)])
+            compared = functools.partial(texts.compared_in_chunks, operation)
+            return TimedReading(reader, texts.text, compared, "annotations").prepared(", and cut into chunks there")
+        reader = subject.timed(texts.text(0))
+        return TimedReading(reader, texts.text, texts.compared, "annotations", texts.expected).prepared()
     except TimeLimitExceeded as limit:
-        raise Unsupported(f"{limit} on {len(text):,} characters") from None
+        raise Unsupported(f"{limit} on {texts.length:,} characters") from None
 
 
-def timed_reading(
-    subject: TextSubject[Item],
-    fresh: Callable[[int], str],
-    listed: Callable[[Any], list[Item]],
-    is_plain: Callable[[object], bool],
-    compared: Callable[[str, int, list[Item]], Iterable[Comparison]],
-    noun: str,
-) -> Prepared:
+@dataclass(frozen=True)
+class _Texts:
+    """The texts of a workload by their numbers. Where they are ``varied``, each differs from the others throughout."""
+
+    kind: str
+    length: int
+    varied: bool
+    profile: str
+
+    def variant(self, number: int) -> int:
+        return number if self.varied and self.length <= VARIED else 0
+
+    def text(self, number: int) -> str:
+        return fresh(number, body(self.kind, self.length, self.variant(number)))
+
+    def expected(self, number: int) -> list[Found]:
+        return _expected(self.kind, self.length, self.profile, number, self.variant(number))
+
+    def compared(self, quantity: str, number: int, found: list[Any]) -> Iterator[Comparison]:
+        yield equal_lists(quantity, found, self.expected(number), self.text(number))
+
+    def compared_in_chunks(self, operation: str, quantity: str, number: int, items: list[Any]) -> Iterator[Comparison]:
+        """Texts and annotations as they came."""
+        found: list[Any] = [item for item in items if not isinstance(item, str)]
+        if operation == "in-chunks":
+            yield from self.compared(quantity, number, found)
+        else:
+            known = _recovered(self.kind, self.length, self.variant(number))
+            yield equal_lists(quantity, [item[:4] for item in found[1 : 1 + len(known)]], list(known), self.text(number))
+        if operation != "recovered":
+            given = sum(len(item) if isinstance(item, str) else item[3] - item[2] for item in items)
+            yield equal("characters handed out", given, len(self.text(number)))
+
+
+class TimedReading:
     """One reading of a new text, and its comparison with the reference; for RIG and for RAG.
 
-    ``fresh(n)`` is the n-th text; all hold the same but for n. ``compared(quantity, n, items)`` compares what was read in it.
-    ``listed`` turns an answer into a list of items; this is done on the clock where an answer is not plain.
+    ``text(n)`` is the n-th text, ``compared(quantity, n, items)`` compares what was read in it, and ``expected(n)`` is that,
+    where there is one answer alone. Where the parser lives in another process, numbers are drawn at random, and texts sent on
+    the clock. After each sample, off the clock, it gives a digest of what it read last; some of these are verified at the end.
     """
-    parse, serial = subject.raw_parse(), itertools.count()
-    timed: list[tuple[int, object]] = []
-    counts: set[int] = set()
-    plain = is_plain(subject.answer(fresh(next(serial))))
 
-    def run() -> object:
-        number = next(serial)
-        answer = parse(fresh(number))
-        read: Any = answer if plain else listed(answer)
-        timed[:] = [(number, read)]
-        counts.add(len(read))
-        return answer
+    def __init__(
+        self,
+        reader: Any,
+        text: Callable[[int], str],
+        compared: Callable[[str, int, list[Any]], Iterable[Comparison]],
+        noun: str,
+        expected: Callable[[int], list[Any]] | None = None,
+    ) -> None:
+        self._reader, self._text, self._compared, self._noun, self._expected = reader, text, compared, noun, expected
+        self._process = process_of(reader)
+        self._serial, self._rng = itertools.count(1), generator()
+        self._timed: list[int] = []
+        self._counts: set[int] = set()
+        self._digests: list[tuple[int, int]] = []
 
-    def verify() -> Iterable[Comparison]:
-        number = next(serial)
-        yield from compared(noun, number, subject.parse(fresh(number)))
-        for number, answer in timed:
-            yield from compared(f"{noun} of the last timed call", number, subject.read(answer, fresh(number)))
-        if counts:
-            yield equal(f"different numbers of {noun} in timed calls", len(counts), 1)
+    def prepared(self, more: str = "") -> Prepared:
+        """See `Prepared`."""
+        how = "sent to its process on the clock" if self._process else "put together on the clock, by one copy"
+        return Prepared(
+            self._run,
+            self._verify,
+            inputs=f"each call reads a text that was never read before, {how}{more}",
+            process=self._process,
+            request=self._request if self._process else None,
+            exchange=self._exchange if self._process else None,
+        )
 
-    return Prepared(
-        run, verify, inputs="each call reads a text that was never read before; it is put together on the clock, by one copy"
-    )
+    def _tell(self, calls: int) -> list[int]:
+        """The numbers of so many new texts."""
+        return [int(self._rng.integers(10**12)) if self._process else next(self._serial) for _ in range(calls)]
 
+    def _texts(self, told: list[int]) -> list[str]:
+        return [self._text(number) for number in told]
 
-def _prepare_reader(subject: RigSubject, workload: Workload, seconds: float) -> Prepared:
-    """One reading of a new text in another way than by ``parse``: in chunks, leniently, or both."""
-    operation, size = workload.parameters.get("operation", "in-chunks"), workload.parameters["chunk"]
-    make = subject.raw(OPERATIONS[operation])
-    kind, length = workload.parameters["kind"], workload.parameters["length"]
-    text = body(kind, length)
-    serial = itertools.count()
-    timed: list[tuple[int, list[Any]]] = []
+    def _note(self, told: list[int], counts: list[int]) -> None:
+        self._timed = told[-1:]
+        self._counts.update(counts)
+        if self._process and self._expected is not None:
+            self._digests.append((told[-1], self._reader.digest()))
 
-    def read(number: int) -> list[Any]:
-        whole = fresh(number, text)
-        if operation == "recovered":
-            return list(make(whole))
-        reader = make()
-        items: list[Any] = []
-        for at in range(0, len(whole), size):
-            items += reader.feed(whole[at : at + size])
-        items += reader.close()
-        return items
+    def _run(self) -> None:
+        told = self._tell(1)
+        self._note(told, self._reader.make(self._texts(told)))
 
-    def run() -> object:
-        number = next(serial)
-        timed[:] = [(number, read(number))]
-        return timed
+    def _request(self, calls: int) -> Request:
+        told = self._tell(calls)
+        return request(self._reader, "make", self._texts(told), functools.partial(self._note, told))
 
-    try:
-        with time_limit(seconds):
-            run()
-    except TimeLimitExceeded as limit:
-        raise Unsupported(f"{limit} on {len(text):,} characters") from None
+    def _exchange(self, calls: int) -> Request:
+        return request(self._reader, "exchange", self._texts(self._tell(calls)), lambda counts: None)
 
-    def verify() -> Iterable[Comparison]:
-        number = next(serial)
-        for each, items in [*timed, (number, read(number))]:
-            found = [item for item in items if not isinstance(item, str)]
-            if operation == "in-chunks":
-                found, expected = subject.read(found, fresh(each, text)), _expected(kind, length, subject.profile.name, each)
-            else:
-                known = _recovered(kind, length)
-                found, expected = [item[:4] for item in found[1 : 1 + len(known)]], list(known)
-            yield equal_lists("annotations", found, expected, fresh(each, text))
-            if operation != "recovered":
-                given = sum(len(item) if isinstance(item, str) else item[3] - item[2] for item in items)
-                yield equal("characters handed out", given, SERIAL + len(text))
-
-    return Prepared(run, verify, inputs="each call reads a text that was never read before, cut into chunks on the clock")
+    def _verify(self) -> Iterable[Comparison]:
+        timed = [(number, self._reader.last()) for number in self._timed]
+        (new,) = self._tell(1)
+        yield from self._compared(self._noun, new, self._reader.read(self._text(new)))
+        for number, items in timed:
+            yield from self._compared(f"{self._noun} of the last timed call", number, items)
+        if self._process is None and self._counts:
+            yield equal(f"different numbers of {self._noun} in timed calls", len(self._counts), 1)
+        for at in self._rng.permutation(len(self._digests))[:VERIFIED_DIGESTS].tolist():
+            number, digest = self._digests[at]
+            assert self._expected is not None
+            same = digest == digest_of(self._expected(number))
+            yield equal(f"{self._noun} of an earlier timed call are those of its text", same, True)
 
 
 @functools.lru_cache(maxsize=4)
-def _recovered(kind: str, length: int) -> tuple[tuple[Any, ...], ...]:
+def _recovered(kind: str, length: int, variant: int) -> tuple[tuple[Any, ...], ...]:
     """What a lenient reader reads behind the serial number, as far as the reference is asked: in the first 64 Ki."""
-    known = rig.lenient.recover(fresh(0, body(kind, length)[: 2**16]))
+    known = rig.lenient.recover(fresh(0, body(kind, length, variant)[: 2**16]))
     return tuple((a.query, a.value, a.start, a.end) for a in known[1:] if a.end < 2**16 - 2**13)
 
 
@@ -277,20 +305,15 @@ def fresh(number: int, text: str) -> str:
     return f'[__DC__("serial") --> "{number:012d}"]{text}'
 
 
-def is_plain(answer: object) -> bool:
-    """Whether an answer is built of Python's own lists, tuples and dicts, which cannot put work off."""
-    return type(answer) in (list, tuple) and all(type(item) in (tuple, list, dict) for item in answer)  # type: ignore[attr-defined]
-
-
-def _expected(kind: str, length: int, profile: str, number: int) -> list[Found]:
+def _expected(kind: str, length: int, profile: str, number: int, variant: int = 0) -> list[Found]:
     """The annotations of the text with this serial number."""
-    return [("serial", f"{number:012d}", 0, SERIAL), *_after_serial(kind, length, profile)]
+    return [("serial", f"{number:012d}", 0, SERIAL), *_after_serial(kind, length, profile, variant)]
 
 
 @functools.lru_cache(maxsize=4)
-def _after_serial(kind: str, length: int, profile: str) -> tuple[Found, ...]:
+def _after_serial(kind: str, length: int, profile: str, variant: int) -> tuple[Found, ...]:
     """The annotations behind the serial number. Of a text that repeats, each repetition is read by itself."""
-    text = body(kind, length)
+    text = body(kind, length, variant)
     if length <= TILE:
         return _read(text, profile, SERIAL)
     tile = _tile(kind)

@@ -14,11 +14,14 @@ from typing import Any
 
 import numpy as np
 
+from conformance.benchmark.apart import Request, process_of, request
 from conformance.benchmark.unforeseen import generator, one_in_each
 from conformance.benchmark.workload import Prepared, Workload
 from conformance.engine.comparison import Comparison, compare, equal
+from conformance.engine.harness import connect
 from conformance.sigmoid_attention.harness.problem import AttentionLoad
-from conformance.sigmoid_attention.harness.subject import connect
+from conformance.sigmoid_attention.harness.subject import inputs_of
+from conformance.sigmoid_attention.harness.timed_work import Signs
 from conformance.sigmoid_attention.sampled_rows import compare_places
 from impls.implementation import Implementation, Unsupported
 from reference.sigmoid_attention import log_length_bias, softmax_row, softmax_row_bound
@@ -147,65 +150,127 @@ def prepare(implementation: Implementation, workload: Workload, device: str) -> 
     if not hasattr(subject, "timed"):
         raise Unsupported("is a subject of its own, and does not say how to time it")
     load: AttentionLoad = workload.parameters["load"]
-    baseline = "speed_baseline" in implementation.settings
-
-    def ready(number: int) -> Prepared:
-        work = subject.timed(load)
-        work.renew(number)
-        kept: list[tuple[Any, Any]] = []
-
-        def run() -> Any:
-            kept.clear()  # first, to free its memory
-            results = work.run()
-            # On a device what comes later on the stream waits for it anyway.
-            kept.append((results, work.glance(results) if device == "cpu" else None))
-            return results
-
-        if baseline:
-            compared: Compared = functools.partial(_compare_softmax, work, load)
-        else:
-            compared = functools.partial(_compare_sigmoid, work, load, implementation.numerical_class)
-        return Prepared(
-            run,
-            lambda: _verify_new(work, load, run, compared, kept=not baseline),
-            another=ready,
-            # A CUDA graph leaves its results where it was captured.
-            verify_timed=(lambda: _verify_last(work, kept[0], compared)) if device == "cpu" else None,
-            renew=work.renew,
-            inputs="normal deviates, drawn anew in place before each sample; calls within one sample repeat them",
-        )
-
-    return ready(0)
+    if "speed_baseline" in implementation.settings:
+        compared: Compared = functools.partial(_compare_softmax, load)
+    else:
+        compared = functools.partial(_compare_sigmoid, load, implementation.numerical_class)
+    return _Timed(implementation, load, device, subject.timed(load), compared).prepared(0)
 
 
-Compared = Callable[[Any], Iterator[Comparison]]
+Compared = Callable[["_Timed"], Iterator[Comparison]]
 """Compares the results for the present inputs with what is expected."""
 
 _SEEDS = itertools.count(10**9)
 """Of the inputs that are verified: far from those of samples."""
 
 
-def _verify_new(
-    work: Any, load: AttentionLoad, run: Callable[[], Any], compared: Compared, *, kept: bool
-) -> Iterator[Comparison]:
-    """Verify a new call on new inputs; ``kept``: a later call must leave its results as they are."""
-    work.renew(next(_SEEDS))
-    results = run()
-    yield from compared(results)
-    if kept:
-        yield from _still_there(work, load, results)
+class _Timed:
+    """One set of buffers, with the same inputs drawn here where they lie in another process."""
+
+    def __init__(
+        self, implementation: Implementation, load: AttentionLoad, device: str, work: Any, compared: Compared
+    ) -> None:
+        self.load, self.work = load, work
+        self._more = implementation, load, device
+        self._compared = compared
+        self._process = process_of(work)
+        self._signs = Signs(load.dim, generator())
+        self._inputs = inputs_of(implementation, load, device) if self._process else work
+        self._salt = int(generator().integers(2**40)) if self._process else 0
+        """Added to all seeds: nobody knows beforehand what is drawn."""
+        self._seen: dict[str, Any] = {}
+        self._seed = 0
+        self._drawn_for: tuple[int, bytes] | None = None
+
+    def prepared(self, number: int) -> Prepared:
+        """See `Prepared`."""
+        self.renew(number)
+        return Prepared(
+            self.run,
+            self._verify_new,
+            another=self._another,
+            # A CUDA graph leaves its results where it was captured.
+            verify_timed=self._verify_last if self._more[2] == "cpu" else None,
+            renew=self.renew,
+            inputs="normal deviates, drawn anew in place before each sample; "
+            + ("the signs of the keys' columns are drawn for each call, and told on the clock" if self._process else
+               "calls within one sample repeat them"),
+            process=self._process,
+            request=functools.partial(self._request, "make") if self._process else None,
+            exchange=functools.partial(self._request, "exchange") if self._process else None,
+        )  # fmt: skip
+
+    def renew(self, seed: int) -> None:
+        """Draw the inputs anew."""
+        self._signs.reset()
+        self._seed = (seed + self._salt) % 2**62
+        self.work.renew(self._seed)
+
+    def run(self) -> None:
+        """One call."""
+        self._look(self.work.make(self._told(1)))
+
+    def head(self, batch: int, head: int) -> dict[str, Any]:
+        """One head of the inputs and of the results."""
+        return {**self._drawn().inputs(batch, head), **self.work.head(batch, head)}
+
+    def _another(self, number: int) -> Prepared:
+        implementation, load, device = self._more
+        return _Timed(implementation, load, device, connect(implementation, device).timed(load), self._compared).prepared(
+            number
+        )
+
+    def _told(self, calls: int) -> list[Any]:
+        # A backward pass alone goes with a forward pass that was made before.
+        return self._signs.draw(calls) if self._process and not self.load.alone else [None] * calls
+
+    def _request(self, method: str, calls: int) -> Request:
+        return request(self.work, method, self._told(calls), self._look)
+
+    def _look(self, seen: Any) -> None:
+        self._seen = seen
+
+    def _drawn(self) -> Any:
+        """The inputs as this process knows them."""
+        wanted = self._seed, self._signs.product.tobytes()
+        if self._process and self._drawn_for != wanted:
+            self._inputs.renew(self._seed)
+            self._inputs.turn(self._signs.product)
+            self._drawn_for = wanted
+        return self._inputs
+
+    def _verify_new(self) -> Iterator[Comparison]:
+        """Verify a new call on new inputs; a later call must leave its results as they are."""
+        self.renew(next(_SEEDS))
+        self.run()
+        yield from self._compared(self)
+        if "speed_baseline" not in self._more[0].settings:
+            yield from self._still_there()
+
+    def _verify_last(self) -> Iterator[Comparison]:
+        """Verify what the last timed call left behind, and that it was there when the clock stopped."""
+        for batch, head in itertools.product(range(self.load.batch), range(self.load.heads)):
+            for name, now in self.work.head(batch, head).items():
+                rows = now.max(-1) if self._process and not self.load.alone else now[:, 0]
+                same = bool(np.array_equal(rows, self._seen[name][batch, head], equal_nan=True))
+                yield equal(f"{name} was complete when the clock stopped", same, True)
+        yield from self._compared(self)
+
+    def _still_there(self) -> Iterator[Comparison]:
+        """Check that a later call leaves the results of an earlier one alone: to reuse buffers would be cheaper."""
+        rng = generator()
+        where = int(rng.integers(self.load.batch)), int(rng.integers(self.load.heads))
+        before = self.work.head(*where)
+        self.work.keep()
+        self.renew(next(_SEEDS))
+        self.run()
+        after = self.work.kept(*where)
+        for name in before:
+            same = bool(np.array_equal(before[name], after[name], equal_nan=True))
+            yield equal(f"{name} of an earlier call is as it was after a later one", same, True)
 
 
-def _verify_last(work: Any, kept: tuple[Any, Any], compared: Compared) -> Iterator[Comparison]:
-    """Verify what the last timed call left behind, and that it was there when the clock stopped."""
-    results, seen = kept
-    for name, now in work.glance(results).items():
-        same = bool(np.array_equal(now, seen[name], equal_nan=True))
-        yield equal(f"{name} was complete when the clock stopped", same, True)
-    yield from compared(results)
-
-
-def _compare_sigmoid(work: Any, load: AttentionLoad, numerical_class: str, results: Any) -> Iterator[Comparison]:
+def _compare_sigmoid(load: AttentionLoad, numerical_class: str, timed: _Timed) -> Iterator[Comparison]:
     """Compare one random row and key in each tile of every head."""
     rng = generator()
     tile = TILE
@@ -213,32 +278,19 @@ def _compare_sigmoid(work: Any, load: AttentionLoad, numerical_class: str, resul
         tile *= 2
     # Read all before comparing, the last first: there unfinished work would show.
     everywhere = itertools.product(reversed(range(load.batch)), reversed(range(load.heads)))
-    heads = {where: work.head(results, *where) for where in everywhere}
+    heads = {where: timed.head(*where) for where in everywhere}
     for (batch, head), found in heads.items():
         chosen = one_in_each(load.length, tile, rng).tolist()
         rule: dict[str, Any] = {"dtype": load.dtype, "bias": load.bias, "causal": load.causal, "span": SPAN}
         yield from compare_places(found, chosen, f"batch {batch} head {head}", numerical_class=numerical_class, **rule)
 
 
-def _compare_softmax(work: Any, load: AttentionLoad, results: Any) -> Iterator[Comparison]:
+def _compare_softmax(load: AttentionLoad, timed: _Timed) -> Iterator[Comparison]:
     """Check on its output that a speed baseline computes softmax attention."""
     rng = generator()
-    head = work.head(results, int(rng.integers(load.batch)), int(rng.integers(load.heads)))
+    head = timed.head(int(rng.integers(load.batch)), int(rng.integers(load.heads)))
     for i in one_in_each(load.length, SPAN, rng).tolist():
         keys = slice(0, i + 1 if load.causal else load.length)
         row = head["q"][i], head["k"][keys], head["v"][keys]
         expected, bound = softmax_row(*row), softmax_row_bound(*row, dtype=load.dtype)
         yield compare(f"softmax output, row {i}", head["output"][i], expected, bound)
-
-
-def _still_there(work: Any, load: AttentionLoad, results: dict[str, Any]) -> Iterator[Comparison]:
-    """Check that a later call leaves the results of an earlier one alone: reused buffers would be cheaper than new ones."""
-    rng = generator()
-    where = int(rng.integers(load.batch)), int(rng.integers(load.heads))
-    before = work.head(results, *where)
-    work.renew(next(_SEEDS))
-    work.run()
-    after = work.head(results, *where)
-    for name in results:
-        same = bool(np.array_equal(before[name], after[name], equal_nan=True))
-        yield equal(f"{name} of an earlier call is as it was after a later one", same, True)

@@ -320,7 +320,7 @@ def test_a_run_that_lost_verdicts_ends_badly_and_names_them(tmp_path: Path) -> N
 def test_a_slowed_implementation_ends_badly_after_three_takes(tmp_path: Path, workers: list[str]) -> None:
     """Runs on a scripted clock, so that the machine does not matter; other tests simulate how small a loss is found."""
     records_file, later = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
-    few = ["--benchmark-only", "-k", "list-1k", "-p", "tests.core.scripted_clock", *workers]
+    few = ["--benchmark-only", "--in-process", "-k", "list-1k", "-p", "tests.core.scripted_clock", *workers]
     assert pytest_run(tmp_path, *few, f"--records={records_file}")[0] == 0
     code, text = pytest_run(tmp_path, *few, f"--against={records_file}", f"--records={later}", slowed=3)
     assert code == 1, text

@@ -180,10 +180,10 @@ def test_where_no_bound_reaches_parameters_must_be_finite_at_least() -> None:
     from conformance.ademamix import workloads
 
     load = workloads._load(next(w for w in workloads.WORKLOADS if w.id == "bfloat16-1e6"))
-    strict = workloads.numerical_class("")
+    strict, told = workloads.numerical_class(""), [workloads.ToldStep(0, 0)] * 9
     for value, right in ((1.0, True), (float("nan"), False)):
         values = [np.full(len(start), value) for start in load.starts]
-        assert all(each.passed for each in workloads._verify_timed(load, values, [(0, 0, value)] * 9, strict)) == right
+        assert all(each.passed for each in workloads._verify_timed(load, values, told, [value] * 9, strict)) == right
 
 
 @pytest.mark.parametrize(("name", "right"), [("honest", True), ("lazy", False)])

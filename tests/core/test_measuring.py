@@ -178,7 +178,7 @@ def measured(
 
     monkeypatch.setattr(taking, "clock_for", lambda device, synchronous=False: clock)
     monkeypatch.setattr(taking, "time", SimpleNamespace(monotonic=lambda: 0.0))
-    monkeypatch.setattr(taking.interference, "rest", nothing)
+    monkeypatch.setattr(taking.interference, "rest", lambda **_: None)
     monkeypatch.setattr(taking.importlib, "import_module", lambda name: workloads_of(prepare))
     monkeypatch.setattr(taking, "_NOISE", {("rig", "w", "cpu", state): noise for state in cache.CONDITIONS})
     known = {("rig", "w", "cpu", state): beside_itself for state in cache.CONDITIONS} if beside_itself else {}

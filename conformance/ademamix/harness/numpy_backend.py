@@ -128,8 +128,13 @@ class NumpyBackend(OptimizerBackend):
     def start(cls, plug: OptimizerPlug, load: OptimizerLoad) -> Running:
         optimizer = plug.loaded([([np.array(s) for s in load.starts], as_hyper(load.hyper))], load.dtype)
 
+        fed: list[Any] = [list(load.gradients), load.learning_rate]
+
         def step() -> None:
-            optimizer.step([list(load.gradients)], [load.learning_rate])
+            optimizer.step([fed[0]], [fed[1]])
+
+        def feed(which: int, learning_rate: float | None) -> None:
+            fed[:] = list((load.gradients, load.others)[which]), fed[1] if learning_rate is None else learning_rate
 
         def parameters() -> Any:
             return optimizer.groups[0][0]
@@ -138,6 +143,7 @@ class NumpyBackend(OptimizerBackend):
             step,
             lambda: [np.array(p, dtype=np.float64) for p in parameters()],
             lambda tensor, index: float(parameters()[tensor][index]),
+            feed,
         )
 
 

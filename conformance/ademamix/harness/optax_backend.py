@@ -133,7 +133,8 @@ class OptaxBackend(OptimizerBackend):
         transformation = _made(plug, load.hyper, load.learning_rate)
         compiled = jax.jit(_update_of(transformation), donate_argnums=(1, 2))
         dtype = jnp.dtype(load.dtype)
-        gradients = [jnp.asarray(g, dtype=dtype) for g in load.gradients]
+        choice = [[jnp.asarray(g, dtype=dtype) for g in each] for each in (load.gradients, load.others) if len(each)]
+        gradients = list(choice[0])
         parameters: Any = [jnp.array(s, dtype=dtype) for s in load.starts]
         held = [parameters, transformation.init(parameters)]
 
@@ -146,6 +147,8 @@ class OptaxBackend(OptimizerBackend):
             lambda: [np.asarray(p, dtype=np.float64) for p in held[0]],
             # On a CPU this array is a view of the buffer.
             lambda tensor, index: float(np.asarray(held[0][tensor])[index]),
+            # The learning rate is compiled in.
+            lambda which, learning_rate: gradients.__setitem__(slice(None), choice[which]),
         )
 
 

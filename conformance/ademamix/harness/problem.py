@@ -207,15 +207,51 @@ class OptimizerLoad:
     gradients: Sequence[npt.NDArray[np.float32]]
     hyper: Hyperparameters
     learning_rate: float
+    others: Sequence[npt.NDArray[np.float32]] = ()
+    """Gradients of which a step may be told to take these instead."""
+
+
+@dataclass(frozen=True)
+class ToldStep:
+    """What one step is told when it is asked for, and what is looked at when it is made.
+
+    Which of the load's two sets of gradients it gets, and at which learning rate: None leaves both as they are.
+    """
+
+    tensor: int
+    index: int
+    gradients: int | None = None
+    learning_rate: float | None = None
 
 
 @dataclass(frozen=True)
 class Running:
     """An optimizer at work on an `OptimizerLoad`: ``step()`` makes one step, ``read()`` copies the parameters out.
 
-    ``peek(tensor, index)`` is one element of a parameter tensor as it is at that moment.
+    ``peek(tensor, index)`` is one element of a parameter tensor as it is at that moment. ``feed(gradients, learning_rate)``
+    says what the next step gets.
     """
 
     step: Callable[[], Any]
     read: Callable[[], list[Array]]
     peek: Callable[[int, int], float]
+    feed: Callable[[int, float | None], None]
+
+    def make(self, told: Sequence[ToldStep]) -> list[float]:
+        """Make steps; the element that is looked at after each."""
+        seen = []
+        for each in told:
+            if each.gradients is not None:
+                self.feed(each.gradients, each.learning_rate)
+            self.step()
+            seen.append(self.peek(each.tensor, each.index))
+        return seen
+
+    def exchange(self, told: Sequence[ToldStep]) -> list[float]:
+        """All that `make` does but the steps."""
+        seen = []
+        for each in told:
+            if each.gradients is not None:
+                self.feed(each.gradients, each.learning_rate)
+            seen.append(self.peek(each.tensor, each.index))
+        return seen

@@ -308,7 +308,8 @@ class TorchBackend(OptimizerBackend):
             return torch.tensor(values, dtype=torch.float32).to(getattr(torch, load.dtype)).to(plug.device)
 
         parameters = [torch.nn.Parameter(tensor(values)) for values in load.starts]
-        gradients = [tensor(values) for values in load.gradients]
+        choice = [[tensor(values) for values in each] for each in (load.gradients, load.others) if len(each)]
+        gradients = list(choice[0])
         optimizer = construct(plug.loaded, plug.settings, parameters, load.hyper, load.learning_rate)
 
         def step() -> None:
@@ -317,8 +318,15 @@ class TorchBackend(OptimizerBackend):
                     parameter.grad = gradient
             optimizer.step()
 
+        def feed(which: int, learning_rate: float | None) -> None:
+            gradients[:] = choice[which]
+            for parameter, gradient in zip(parameters, gradients, strict=True):
+                parameter.grad = gradient
+            for group in optimizer.param_groups:
+                group["lr"] = group["lr"] if learning_rate is None else learning_rate
+
         return Running(
-            step, lambda: [_values(p) for p in parameters], lambda tensor, index: float(parameters[tensor].data[index])
+            step, lambda: [_values(p) for p in parameters], lambda tensor, index: float(parameters[tensor].data[index]), feed
         )
 
     @classmethod

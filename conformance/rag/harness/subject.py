@@ -29,6 +29,16 @@ class RagSubject(_text.TextSubject[str]):
         """The profile that the reader declares."""
         return PROFILES[self.numerical_class]
 
+    @staticmethod
+    def is_plain(answer: object) -> bool:
+        """See the base class."""
+        return type(answer) in (list, tuple)
+
+    @staticmethod
+    def listed(answer: Any) -> list[Any]:
+        """See the base class."""
+        return _text.as_queries(answer)
+
     def read(self, answer: Any, text: str) -> list[str]:
         """The queries that the parser answered; AnswerError where what comes back is no list of strings."""
         return _text.as_queries(answer)

@@ -36,7 +36,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, Protocol
 
 from conformance.rig.harness import text as _text
-from conformance.rig.harness.text import AnswerError, Found, Item, as_annotations, as_found
+from conformance.rig.harness.text import AnswerError, Found, Item, TimedReader, as_annotations, as_found
 from impls.implementation import Implementation, Unsupported, load_target
 from reference.rig.events import to_code_points
 from reference.rig.grammar import PROFILES, RigProfile
@@ -110,9 +110,36 @@ class RigSubject(_text.TextSubject[Found]):
         """The annotations that the parser answered to the text, in code points; AnswerError where it is no such answer."""
         return _converted(as_annotations(answer), text, self._offsets)
 
-    def raw(self, feature: str) -> Callable[..., Any]:
-        """The parser's own function for a feature word, for the timer; Unsupported where it has none."""
-        return self._feature(feature)
+    @staticmethod
+    def is_plain(answer: object) -> bool:
+        """See the base class."""
+        return type(answer) in (list, tuple) and all(type(item) in (tuple, list, dict) for item in answer)  # type: ignore[attr-defined]
+
+    @staticmethod
+    def listed(answer: Any) -> list[Any]:
+        """See the base class."""
+        return as_annotations(answer)
+
+    def timed_feature(self, feature: str, size: int) -> TimedReader[Any]:
+        """The parser's function for a feature word made ready to be timed, on chunks of this size if it takes chunks."""
+        make = self._feature(feature)
+
+        def read(text: str) -> list[Any]:
+            if feature == RECOVER:
+                return list(make(text))
+            reader = make()
+            items: list[Any] = []
+            for at in range(0, len(text), size):
+                items += reader.feed(text[at : at + size])
+            items += reader.close()
+            return items
+
+        def items_of(items: list[Any], text: str) -> list[Any]:
+            if feature != STREAM:
+                return items
+            return [item if isinstance(item, str) else self.read([item], text)[0] for item in items]
+
+        return TimedReader(read, items_of)
 
     def stream(self) -> CheckedStream:
         """A fresh reader of one document in chunks."""

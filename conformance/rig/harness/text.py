@@ -13,6 +13,7 @@ import operator
 import os
 import re
 import shlex
+import zlib
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -94,12 +95,75 @@ class TextSubject(ABC, Generic[Item]):
             answer = [*first, *begun] if isinstance(begun, Iterator) else begun
         return self.read(answer, text), meanwhile
 
+    def timed(self, text: str) -> TimedReader[Item]:
+        """The parser made ready to be timed on texts like this one."""
+        plain = self.is_plain(self.answer(text))
+        return TimedReader(self.raw_parse(), self.read, None if plain else self.listed)
+
+    @staticmethod
+    @abstractmethod
+    def is_plain(answer: object) -> bool:
+        """Whether an answer is built of Python's own lists, tuples and dicts, which cannot put work off."""
+
+    @staticmethod
+    @abstractmethod
+    def listed(answer: Any) -> list[Any]:
+        """Any answer as a list of items."""
+
     def raw_parse(self) -> Callable[[str], Any]:
         """The parser's own function, for the timer; Unsupported where it has no ``parse``."""
         found = method(self._parser, "parse")
         if found is None:
             raise Unsupported("has no parse")
         return found
+
+
+class TimedReader(Generic[Item]):
+    """A parser made ready to be timed, here or in another process: what is called by name, with texts, from outside.
+
+    ``listed`` turns an answer that is not plain into a list of items, on the clock: other objects could put work off.
+    ``items`` gives the items of an answer to a text.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[str], Any],
+        items: Callable[[Any, str], list[Item]],
+        listed: Callable[[Any], list[Any]] | None = None,
+    ) -> None:
+        self._read, self._items, self._listed = read, items, listed
+        self._last: tuple[Any, str] = ((), "")
+
+    def make(self, texts: Collection[str]) -> list[int]:
+        """Read texts; how many items are in each."""
+        counts = []
+        for text in texts:
+            answer = self._read(text)
+            answer = self._listed(answer) if self._listed else answer
+            self._last = answer, text
+            counts.append(len(answer))
+        return counts
+
+    def exchange(self, texts: Collection[str]) -> list[int]:
+        """All that `make` does but the reading."""
+        return [len(text) for text in texts]
+
+    def last(self) -> list[Item]:
+        """The items of the last answer."""
+        return self._items(*self._last)
+
+    def digest(self) -> int:
+        """A number of the last answer's items."""
+        return digest_of(self.last())
+
+    def read(self, text: str) -> list[Item]:
+        """The items of a text."""
+        return self._items(self._read(text), text)
+
+
+def digest_of(items: list[Any]) -> int:
+    """A number that other items hardly have."""
+    return zlib.crc32(repr(items).encode("utf-8", "backslashreplace"))
 
 
 class CommandParser:

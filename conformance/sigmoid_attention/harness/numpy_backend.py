@@ -10,6 +10,7 @@ import numpy as np
 from conformance.sigmoid_attention.harness.arguments import AttentionArguments
 from conformance.sigmoid_attention.harness.function_subject import FunctionSubject, GuardedInputs, out_of_memory
 from conformance.sigmoid_attention.harness.problem import Array, AttentionLoad, AttentionProblem, AttentionResult, place
+from conformance.sigmoid_attention.harness.timed_work import TimedWork
 from impls.implementation import Unsupported
 
 
@@ -66,18 +67,19 @@ class NumpySubject(FunctionSubject):
         return self._backward(*views, guarded.views["grad"], **arguments.keywords(options))
 
 
-class NumpyWork:
-    """``run`` computes on the arrays at hand; ``renew`` draws others in their place; ``head`` shows one head of it all."""
+class NumpyWork(TimedWork):
+    """See `TimedWork`. Without a ``function`` it only draws the inputs."""
 
     def __init__(self, function: Any, names: Any, load: AttentionLoad) -> None:
+        super().__init__(watched=True)
         if load.dtype == "bfloat16":
             raise Unsupported("NumPy has no bfloat16 to be timed in")
         if load.alone:
             raise Unsupported("records nothing in its forward pass, and so has no backward pass to be timed alone")
-        if load.backward and not hasattr(function, "backward"):
+        if load.backward and function and not hasattr(function, "backward"):
             raise Unsupported("has no 'backward' beside it")
         self._function, self._load = function, load
-        self._keywords = AttentionArguments(function, names).keywords(vars(load.options))
+        self._keywords = AttentionArguments(function, names).keywords(vars(load.options)) if function else {}
         wanted = ("q", "k", "v", "grad") if load.backward else ("q", "k", "v")
         self._inputs = {name: np.empty(load.shape, load.dtype) for name in wanted}
         self.renew(0)
@@ -87,6 +89,9 @@ class NumpyWork:
         for values in self._inputs.values():
             values[...] = rng.standard_normal(self._load.shape, dtype=np.float32)
 
+    def turn(self, signs: Array) -> None:
+        self._inputs["k"] *= signs.astype(self._inputs["k"].dtype)
+
     def run(self) -> dict[str, Any]:
         q, k, v = (self._inputs[name] for name in ("q", "k", "v"))
         results = {"output": self._function(q, k, v, **self._keywords)}
@@ -95,15 +100,14 @@ class NumpyWork:
             results.update({f"d{name}": found[name] for name in ("q", "k", "v")})
         return results
 
-    def glance(self, results: dict[str, Any]) -> dict[str, Any]:
-        """The first element of every row of every result: read on the clock, so that no work is put off until later."""
+    def glance(self, results: dict[str, Any], largest: bool) -> dict[str, Array]:
         for name, x in results.items():
             if type(x) is not np.ndarray:
                 raise Unsupported(f"its {name} is a {type(x).__name__}; only plain arrays are timed, whose work is done")
-        return {name: x[..., 0].copy() for name, x in results.items()}
+        return {name: x.max(-1) if largest else x[..., 0].copy() for name, x in results.items()}
 
-    def head(self, results: dict[str, Any], batch: int, head: int) -> dict[str, Array]:
-        return {name: _image(x[batch, head]) for name, x in {**self._inputs, **results}.items()}
+    def of_head(self, arrays: dict[str, Any], batch: int, head: int) -> dict[str, Array]:
+        return {name: _image(x[batch, head]) for name, x in arrays.items()}
 
 
 class _NumpyInputs(GuardedInputs):

@@ -141,7 +141,7 @@ class AttentionSubject(Protocol):
     """What a check calls: one implementation on one device. Every call gets fresh copies of its inputs.
 
     It may also have ``interrupted(problem, other, backward) -> AttentionResult``, which solves the other problem before it
-    reads anything, and ``timed(load)``, which prepares a workload.
+    reads anything, and ``timed(load)``, which prepares a workload: a `TimedWork`.
     """
 
     numerical_class: str

@@ -28,8 +28,9 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from conformance.sigmoid_attention.harness.arguments import NAMES, QUERY_NAMES, signature_of
-from conformance.sigmoid_attention.harness.problem import AttentionResult, AttentionSubject
-from impls.implementation import Implementation, PlugError, load_target
+from conformance.sigmoid_attention.harness.problem import AttentionLoad, AttentionResult, AttentionSubject
+from conformance.sigmoid_attention.harness.timed_work import TimedWork
+from impls.implementation import Implementation, PlugError, Unsupported, load_target
 
 FEATURES: dict[str, str] = {
     "backward": "gradients of q, k and v",
@@ -96,6 +97,19 @@ def connect(implementation: Implementation, device: str) -> AttentionSubject:
         f"{implementation.name} declares protocol {implementation.protocol!r}; "
         "sigmoid attention knows torch, numpy, command and subject"
     )
+
+
+def inputs_of(implementation: Implementation, load: AttentionLoad, device: str) -> TimedWork:
+    """What draws the inputs of an implementation that is timed in another process, without it. Unsupported where none does."""
+    if implementation.protocol == "torch" or "speed_baseline" in implementation.settings:
+        from conformance.sigmoid_attention.harness.torch_backend import TorchWork
+
+        return TorchWork(None, {}, device, implementation.settings.get("layout") == "BNHD", load)
+    if implementation.protocol == "numpy":
+        from conformance.sigmoid_attention.harness.numpy_backend import NumpyWork
+
+        return NumpyWork(None, None, load)
+    raise Unsupported("is a subject of its own, and does not say how to time it")
 
 
 def probe(implementation: Implementation, declared: Collection[str]) -> Implementation:

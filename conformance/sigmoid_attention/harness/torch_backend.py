@@ -19,6 +19,7 @@ from conformance.sigmoid_attention.harness.problem import (
     AttentionResult,
     place,
 )
+from conformance.sigmoid_attention.harness.timed_work import TimedWork
 from impls.implementation import NotRun, Unsupported
 from impls.triton_support import choose_interpreter
 
@@ -158,10 +159,11 @@ class TorchSubject(FunctionSubject):
         return _numbers(x.transpose(1, 2) if self._swapped and x.ndim == 4 else x)
 
 
-class TorchWork:
-    """``run`` computes on the inputs at hand; ``renew`` draws others in their place; ``head`` shows one head of it all."""
+class TorchWork(TimedWork):
+    """See `TimedWork`. Without a ``function`` it only draws the inputs."""
 
     def __init__(self, function: Any, keywords: dict[str, Any], device: str, swapped: bool, load: AttentionLoad) -> None:
+        super().__init__(watched=device == "cpu")
         self._function, self._keywords, self._load, self._swapped = function, keywords, load, swapped
         batch, heads, length, dim = load.shape
         self._shape = (batch, length, heads, dim) if swapped else load.shape
@@ -179,7 +181,12 @@ class TorchWork:
         with torch.no_grad():
             for values in self._inputs.values():
                 values.normal_(generator=self._generator)
-        self._output = self._attend() if self._load.alone else None
+        self._output = self._attend() if self._load.alone and self._function else None
+
+    def turn(self, signs: Array) -> None:
+        with torch.no_grad():
+            keys = self._inputs["k"]
+            keys.mul_(torch.from_numpy(signs).to(keys))
 
     def run(self) -> dict[str, Any]:
         if not self._load.backward:
@@ -193,20 +200,17 @@ class TorchWork:
     def _attend(self) -> Any:
         return self._function(*(self._inputs[name] for name in ("q", "k", "v")), **self._keywords)
 
-    def glance(self, results: dict[str, Any]) -> dict[str, Any]:
-        """The bytes of the first element of every row of every result.
-
-        They are read on the clock, so that no work is put off until later. NumPy has no bfloat16, so bytes are compared.
-        """
+    def glance(self, results: dict[str, Any], largest: bool) -> dict[str, Array]:
         for name, x in results.items():
             if type(x) is not torch.Tensor:
                 raise Unsupported(f"its {name} is a {type(x).__name__}; only plain tensors are timed, whose work is done")
-        first = {name: x.detach().select(-1, 0) for name, x in results.items()}
-        return {name: x.clone(memory_format=torch.contiguous_format).view(torch.uint8) for name, x in first.items()}
+        with torch.no_grad():
+            seen = {name: x.amax(-1) if largest else x.select(-1, 0).clone() for name, x in results.items()}
+        return {name: (x.transpose(1, 2) if self._swapped else x).detach().float().numpy() for name, x in seen.items()}
 
-    def head(self, results: dict[str, Any], batch: int, head: int) -> dict[str, Array]:
+    def of_head(self, arrays: dict[str, Any], batch: int, head: int) -> dict[str, Array]:
         where = (batch, slice(None), head) if self._swapped else (batch, head)
-        return {name: _numbers(x[where]) for name, x in {**self._inputs, **results}.items()}
+        return {name: _numbers(x[where]) for name, x in arrays.items()}
 
 
 class _TorchInputs(GuardedInputs):
