@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import re
 import shlex
 from collections.abc import Sequence
 
 from gaugeblock.command import SUBCOMMANDS
+from gaugeblock.command import main as main_command
 from gaugeblock.commands.parser import OneLineParser
 
 SCRIPTS = {
     "bash": "complete -o default -o nospace -C 'gaugeblock completion words' gaugeblock",
-    "zsh": "autoload -U +X bashcompinit && bashcompinit\n"
-    "complete -o default -o nospace -C 'gaugeblock completion words' gaugeblock",
+    # Not by bashcompinit, which strips the spaces that end a word.
+    "zsh": """(( $+functions[compdef] )) || { autoload -U compinit && compinit; }
+_gaugeblock() {
+  local -a found=("${(@f)$(COMP_LINE="${(j: :)words[1,CURRENT]}" gaugeblock completion words)}")
+  if [[ -n "$found" ]]; then compadd -Q -S '' -a found; else _files; fi
+}
+compdef _gaugeblock gaugeblock""",
     "fish": "complete -c gaugeblock -a '(env COMP_LINE=(commandline -cp) gaugeblock completion words)'",
 }
 
@@ -44,28 +51,31 @@ def candidates(line: str) -> list[str]:
     if len(before) <= 1:
         known = [f"{name} " for name in SUBCOMMANDS]
     elif last.startswith("-"):
-        known = options_of(before[1])
-    elif before[1] in ("check", "bench", "ci", "list"):
-        known = [f"{name} " for name in implementations()]
-    elif before[1] == "explain":
-        known = [f"{name} " for name in requirements()]
+        known = options_of(before[1 : 3 if before[1] == "lint" else 2])
     else:
-        known = []
+        known = [f"{name} " for name in arguments_of(before[1], first=len(before) == 2)]
     return [word for word in known if word.startswith(last)]
 
 
-def options_of(name: str) -> list[str]:
-    """The options of ``check``, ``bench`` and ``ci``."""
-    if name not in ("check", "bench", "ci"):
-        return ["--help "]
-    with contextlib.suppress(ImportError):
-        from gaugeblock.commands.suite import check_options
+def options_of(words: Sequence[str]) -> list[str]:
+    """The options of a subcommand, from its help."""
+    with contextlib.redirect_stdout(io.StringIO()) as printed, contextlib.redirect_stderr(io.StringIO()):
+        main_command([*words, "--help"])
+    found = re.findall(r"^  (?:-\w(?: [A-Z]+)?, )?(--[\w-]+)( [A-Z{])?", printed.getvalue(), re.MULTILINE)
+    return sorted({f"{option}=" if value else f"{option} " for option, value in found} | {"--help "})
 
-        text = check_options(name, "").format_help()
-        return sorted(
-            {f"{option}=" if value else f"{option} " for option, value in re.findall(r"^  (--[\w-]+)( [A-Z{])?", text, re.M)}
-        )
-    return []
+
+def arguments_of(name: str, *, first: bool) -> list[str]:
+    """What may stand behind a subcommand; ``first`` says whether it is its first argument."""
+    if name in ("check", "bench", "ci", "list"):
+        return implementations()
+    if name == "explain":
+        return requirements()
+    if name == "grammar":
+        from impls.rig.export import NOTATIONS
+
+        return [*NOTATIONS]
+    return {"completion": [*SCRIPTS], "lint": ["rig", "rag"], "vectors": ["export", "rig"]}.get(name, []) if first else []
 
 
 def implementations() -> list[str]:

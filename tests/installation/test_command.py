@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import shutil
+import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -18,6 +19,8 @@ from gaugeblock import command
 from gaugeblock.commands import ci, completion, doctor, explain, suite
 from gaugeblock.installation import SUITE
 from impls.systems import SYSTEM_NAMES
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -197,6 +200,12 @@ def test_doctor_says_what_is_missing_or_old(monkeypatch: pytest.MonkeyPatch, cap
         ("gaugeblock check --quick --rec", ["--records="]),
         ("gaugeblock check built", ["built-in "]),
         ("gaugeblock explain ADM-0", [f"ADM-0{n} " for n in range(1, 10)]),
+        ("gaugeblock inspect --ar", ["--arch="]),
+        ("gaugeblock report -", ["--help ", "--output=", "--partial "]),
+        ("gaugeblock lint rig --fi", ["--field=", "--fix "]),
+        ("gaugeblock lint r", ["rig ", "rag "]),
+        ("gaugeblock lint rig r", []),
+        ("gaugeblock grammar gb", ["gbnf "]),
         ("gaugeblock check 'half", []),
         ("gaugeblock doctor ", []),
     ],
@@ -208,3 +217,25 @@ def test_completion(line: str, wanted: list[str]) -> None:
 def test_bash_completes_with_the_script_that_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["completion", "bash"]) == 0
     assert capsys.readouterr().out.startswith("complete ")
+
+
+def test_zsh_completes_with_the_script_that_is_printed(tmp_path: Path) -> None:
+    if (zsh := shutil.which("zsh")) is None:
+        print("not run: there is no zsh here")
+        return
+    (tmp_path / "gaugeblock").write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m gaugeblock "$@"\n')
+    (tmp_path / "gaugeblock").chmod(0o755)
+    # The completion's own functions, with what zsh would give them.
+    script = (
+        "compdef() { : }\ncompadd() { print -rl -- ${(qq)found} }\n_files() { print files }\n"
+        f"{completion.SCRIPTS['zsh']}\nwords=(gaugeblock exp); CURRENT=2; _gaugeblock\n"
+        "words=(gaugeblock doctor ''); CURRENT=3; _gaugeblock\n"
+    )
+    done = subprocess.run(
+        [zsh, "-f", "-c", script],
+        env={"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.stdout, done.stderr) == ("'explain '\nfiles\n", "")
