@@ -22,6 +22,7 @@ KINDS = {
     "records": "On the records, while a run goes on",
     "programs": "By a program that is tested with `cmd:`",
     "readers": "On who reads the output",
+    "fleet": "By a node of a fleet, in the records that it sends",
     "files": "By a record file from somebody else",
 }
 """The folders of `tests/attacks`, in the order of the document, and what each is headed by."""

@@ -46,9 +46,7 @@ def add_options(parser: pytest.Parser) -> None:
         help="also long cases; with --benchmark-only every workload",
     )
     group.addoption("--records", metavar="FILE", help="write verdicts and measurements to FILE (JSON lines)")
-    group.addoption(
-        "--xfails", metavar="FILE", help="known failures: REQUIREMENT [IMPLEMENTATION [CASE]] a line"
-    )
+    group.addoption("--xfails", metavar="FILE", help="known failures: REQUIREMENT [IMPLEMENTATION [CASE]] a line")
     group.addoption("--strict-xfails", action="store_true", help="fail where a line of --xfails matched no failure")
     group.addoption(
         "--against",

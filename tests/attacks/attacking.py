@@ -17,7 +17,7 @@ from conformance.engine.confinement import Confinement
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-NO_ATTACK = ("__init__", "honest")
+NO_ATTACK = ("__init__", "honest", "honest_attention")
 SECONDS = 900
 """A run that takes longer hangs; the longest takes a fraction of that."""
 NOT_PREVENTED = "not prevented"
@@ -121,7 +121,7 @@ def by_system(found: Iterable[Attack]) -> dict[str, list[Attack]]:
     systems: dict[str, list[Attack]] = defaultdict(list)
     for each in found:
         source = each.path.read_text(encoding="utf-8")
-        system = "ademamix" if "class attack" in source else "rig"
+        system = "ademamix" if "class attack" in source else "sigmoid_attention" if "def attack(q, k, v" in source else "rig"
         systems[system].append(each)
     return dict(systems)
 

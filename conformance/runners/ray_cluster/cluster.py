@@ -22,7 +22,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from conformance.records import io as records
 from conformance.records.fields import Record, RecordError
 from conformance.runners.ray_cluster.merge import Done
-from conformance.runners.ray_cluster.shards import MEASURE, MUTANTS, Plan, Shard, records_without
+from conformance.runners.ray_cluster.shards import MEASURE, MUTANTS, Plan, Shard, records_without, unfit
 from conformance.runners.ray_cluster.worker import OTHER_CHECKOUT, USAGE, digest
 from impls.implementation import in_one_line
 
@@ -208,6 +208,9 @@ class _Fleet:
             run = records.parse(attempt.shard.title, result["text"])
         except RecordError as error:
             self._lost(attempt, str(error))
+            return
+        if reason := unfit(attempt.shard, self.plan, run):
+            self._lost(attempt, reason)
             return
         self._finish(Done(attempt.shard, run), f"{_counts(run.records)} in {result['seconds']:.1f} s")
 

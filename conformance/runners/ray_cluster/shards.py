@@ -12,7 +12,8 @@ from conformance.engine.mutation import mutants_of
 from conformance.engine.runner import list_test_cases, unjudged
 from conformance.engine.selection import Options
 from conformance.records.fields import Record
-from conformance.records.schema import Verdict
+from conformance.records.io import Run
+from conformance.records.schema import MeasurementRecord, Verdict, VerdictRecord
 from impls.implementation import Implementation
 from impls.systems import SYSTEMS
 
@@ -86,6 +87,24 @@ def plan_shards(plan: Plan, implementations: Iterable[Mapping[str, Any]]) -> lis
                 Shard(kind, system, device, tuple(arguments), row["name"], row.get("name_alone") or "", row["selector"])
             )
     return shards
+
+
+def unfit(shard: Shard, plan: Plan, run: Run) -> str:
+    """Why a run is not that of a shard: what a node sends may be another's, or belong to an earlier run; "" where it is."""
+    asked = run.header.options
+    if shard.kind != MUTANTS:
+        found = asked.quick, bool(asked.thorough), asked.device, asked.dtype, asked.benchmark, asked.keyword or "", asked.level
+        wanted = plan.quick, plan.thorough, (shard.device,), plan.dtypes, shard.kind == MEASURE, "", ()
+        if found != wanted:
+            return "its records are those of a run that was asked for something else"
+    for record in run.records:
+        if isinstance(record, (VerdictRecord, MeasurementRecord)):
+            beside = isinstance(record, MeasurementRecord) and record.again
+            if record.system != shard.system or (shard.kind == MUTANTS) or record.device != shard.device:
+                return f"its records hold {record.implementation} on {record.device}"
+            if record.implementation not in (shard.name, shard.name_alone) and not beside:
+                return f"its records hold {record.implementation}"
+    return ""
 
 
 def records_without(shard: Shard, plan: Plan, verdict: str, message: str) -> Iterator[Record]:
