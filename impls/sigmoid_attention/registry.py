@@ -146,6 +146,17 @@ IMPLEMENTATIONS: tuple[Implementation, ...] = (
         features=WITHOUT_MASKS,
         documentation="docs/sigmoid-attention.md",
     ),
+    _listed(
+        "triton-gluon",
+        "triton_gluon:attention",
+        "Gluon for Hopper, forward: products run under the activation; gradients are triton's. Never run on a GPU.",
+        requires=("torch", "triton"),
+        dtypes=LOW,
+        devices=("cuda",),
+        # Key lengths at head dims up to 128.
+        features=WITHOUT_MASKS | {"window", "key_lengths"},
+        documentation="docs/sigmoid-attention.md",
+    ),
     _speed_baseline("softmax-fused", "torch's flash backend, FlashAttention-2 on a CUDA device", devices=EVERYWHERE),
     _speed_baseline("softmax-cudnn", "torch's cuDNN backend"),
     _flash_attn(
