@@ -521,7 +521,7 @@ PUBLISHED_RUN = (
     single("no-schedule", PUBLISHED, "normal", 30, start=2.0**-6, rates=0.001, dtypes=("float32", "bfloat16")),
     single(
         "four-hundred-steps", replace(PUBLISHED, t_alpha=300, t_beta3=300), "drift", 400,
-        rates=tuple(0.01 * min(1.0, t / 30) for t in range(1, 401)), quick=False,
+        rates=tuple(0.01 * min(1.0, t / 30) for t in range(1, 401)), quick=False, interpreted="thorough",
     ),
 )  # fmt: skip
 

@@ -173,6 +173,8 @@ INTERACTIONS = (DEFINITION, INTERFACE, MEMORY)
 
 QUICK = 8
 """So many rows of each array, which hold the most pairs, are run by ``--quick``."""
+INTERPRETED = 4
+"""So many are run by Triton's interpreter, where the run is not thorough: each takes up to a second."""
 STEPS = 6
 WARMUPS: dict[str, tuple[float | None, float | None]] = {
     "none": (None, None), "equal": (8, 8), "alpha longer": (9, 4), "beta3 longer": (4, 9), "alpha alone": (7, None),
@@ -215,7 +217,7 @@ def _definition_case(number: int, row: Combination) -> RunCase:
         seed=number + 1,
         thorough=large,
         combination=row,
-        interpreted="always" if number < QUICK else "thorough",
+        interpreted="always" if number < INTERPRETED else "thorough",
     )
 
 
@@ -277,7 +279,7 @@ def _interface_case(number: int, row: Combination) -> RunCase:
         rate_tensors=row["rate is"].removeprefix("a tensor ").removesuffix(" into").replace("a number", ""),
         seed=number + 1,
         combination=row,
-        interpreted="always" if number < QUICK else "thorough",
+        interpreted="always" if number < INTERPRETED else "thorough",
     )
 
 
@@ -361,5 +363,5 @@ def _memory_case(number: int, row: Combination) -> RunCase:
         use="" if row["use"] == "plain" else row["use"],
         seed=number + 1,
         combination=row,
-        interpreted="always" if number < QUICK else "thorough",
+        interpreted="always" if number < INTERPRETED else "thorough",
     )

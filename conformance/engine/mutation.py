@@ -91,26 +91,44 @@ OnFailure = Callable[[Mutant, Check, Case, str, list[Comparison]], object]
 def concerns(mutant: Mutant, check: Check, case: Case) -> bool:
     """Whether to run a case: rows of a covering array on honest variants, and on the mutants that they must catch.
 
-    One that takes long is run on the mutants that were made for such cases.
+    One that takes long is run on the mutants that were made for such cases, and that it must catch.
     """
     if is_thorough(case) and not mutant.thorough:
         return False
     if mutant.honest or check.requirement in mutant.killed_by:
         return True
-    return not mutant.slow and not is_combined(case)
+    return not (mutant.slow or is_combined(case) or is_thorough(case))
 
 
-def run_mutant(mutant: Mutant, every_dtype: bool = True, on_failure: OnFailure = lambda *failure: None) -> MutantResult:
+def is_essential(mutant: Mutant, check: Check, case: Case) -> bool:
+    """Whether a case is run where time is short: a bug on the requirements that must catch it, an honest variant on all,
+    but on those rows of a covering array alone that hold the most pairs."""
+    if mutant.honest:
+        return case.quick or not is_combined(case)
+    return check.requirement in mutant.killed_by
+
+
+def run_mutant(
+    mutant: Mutant,
+    every_dtype: bool = True,
+    on_failure: OnFailure = lambda *failure: None,
+    *,
+    every_check: bool = True,
+) -> MutantResult:
     """Run every check and case of its system on a mutant. A crash counts as a kill with margin inf.
 
-    Without ``every_dtype`` each case runs in one dtype, in turn, which takes a third of the time. Each has a subject made
-    anew, so that no verdict depends on the order. ``on_failure`` is called with each failure that is no crash.
+    Without ``every_dtype`` each case runs in one dtype, in turn, which takes a third of the time; without ``every_check`` what
+    `is_essential` alone. A case that takes long is left out where its requirement has caught the bug already. Each has a
+    subject made anew, so that no verdict depends on the order. ``on_failure`` is called with each failure that is no crash.
     """
     turns = Turns()
     killers: dict[str, float] = {}
     checked: dict[str, None] = {}
     for check, case, dtype in selected_cases(mutant.system, Options(thorough=mutant.thorough)):
-        if (not every_dtype and dtype != turns.of(check, case, case.dtypes)) or not concerns(mutant, check, case):
+        in_turn = every_dtype or dtype == turns.of(check, case, case.dtypes)
+        wanted = concerns(mutant, check, case) and (every_check or is_essential(mutant, check, case))
+        caught = check.requirement in killers and not mutant.honest
+        if not (in_turn and wanted) or (caught and is_thorough(case)):
             continue
         try:
             worst = worst_of(comparisons := run_check(check, mutant.subject(), case, dtype))

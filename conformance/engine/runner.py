@@ -63,9 +63,11 @@ def list_test_cases(system: str, implementations: Sequence[Implementation], opti
 def every_dtype(implementation: Implementation, device: str, options: Options) -> bool:
     """Whether each case is run in all of its dtypes. Otherwise it is run in one, and the dtypes take turns.
 
-    One is enough for a quick run, and for kernels in Triton's interpreter, which is very slow.
+    One is enough for a quick run, for kernels in Triton's interpreter, which is very slow, and for earlier releases, which are
+    compared with each other.
     """
-    return bool(options.dtypes) or options.thorough or not (options.quick or _interpreted(implementation, device))
+    one_in_turn = options.quick or _interpreted(implementation, device) or bool(implementation.settings.get("dtypes_in_turn"))
+    return bool(options.dtypes) or options.thorough or not one_in_turn
 
 
 def _interpreted(implementation: Implementation, device: str) -> bool:

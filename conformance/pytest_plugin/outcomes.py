@@ -71,15 +71,16 @@ def conclude_measurement(measurement: Measurement | None, item: pytest.Item, ben
 
 
 def judge_mutant(mutant: Mutant, item: pytest.Item) -> None:
-    """Run every check on a mutant. Fail where a planted bug survives, or where an honest variant is called wrong.
+    """Run checks on a mutant. Fail where a planted bug survives, or where an honest variant is called wrong.
 
     An honest variant may be accused in one dtype alone, so that a thorough run tries them all. A bug must be caught in any.
+    Only a thorough run tries a bug on the requirements that need not catch it, which fills the kill matrix.
     """
     thorough = item.config.getoption("--thorough")
     recognise, unlike = self_diagnosis(every_case=thorough)
-    result = run_mutant(mutant, thorough and mutant.honest, recognise)
+    result = run_mutant(mutant, thorough and mutant.honest, recognise, every_check=thorough)
     if result.missed:
-        result = run_mutant(mutant)  # some show in one dtype alone
+        result = run_mutant(mutant, every_check=thorough)  # some show in one dtype alone
     attach(item, result.record())
     if mutant.honest and result.killers:
         pytest.fail(f"FALSE ALARM: {mutant.name} is correct ({mutant.sentence}) yet fails {result.killers}", pytrace=False)

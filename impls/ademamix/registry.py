@@ -210,6 +210,7 @@ def _earlier(slug: str, versions: tuple[str, ...]) -> Iterator[Implementation]:
     # What ``start`` does is done by the release's own switches; and who chooses by speed chooses the latest.
     kept = {name: value for name, value in latest.settings.items() if name != "start"}
     kept["untimed"] = "an earlier release; the latest one is timed"
+    kept["dtypes_in_turn"] = True
     for version in versions:
         attribute = f"{distribution}_{version}".replace(".", "_")
         yield replace(

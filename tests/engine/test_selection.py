@@ -74,6 +74,9 @@ def test_a_quick_run_puts_each_case_in_one_dtype_and_the_dtypes_take_turns(monke
     assert dtypes(both, Options()) == ["float32", "bfloat16"] * 4
     slow = replace(both, settings={"interpreted_on_cpu": True})
     assert dtypes(slow, Options()) == ["float32", "bfloat16"] * 2
+    earlier = replace(both, settings={"dtypes_in_turn": True})
+    assert dtypes(earlier, Options()) == dtypes(earlier, Options(devices=("cuda",))) == ["float32", "bfloat16"] * 2
+    assert dtypes(earlier, Options(thorough=True)) == ["float32", "bfloat16"] * 4
     assert dtypes(slow, Options(thorough=True)) == dtypes(slow, Options(devices=("cuda",))) == ["float32", "bfloat16"] * 4
 
 

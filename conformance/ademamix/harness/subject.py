@@ -32,6 +32,7 @@ Settings (of an `Implementation` record)
     moments     where ``state[parameter]`` keeps ``m1``, ``m2`` and ``nu`` (torch), with the feature ``moments``
     start       ``module:function`` called once before the optimizer is used (torch), to set what its package keeps globally
     untimed     why its speed, run like this, would mean nothing
+    dtypes_in_turn  whether each case runs in one of its dtypes only, which take turns, where the run is not thorough
 """
 
 from __future__ import annotations
