@@ -215,7 +215,7 @@ def _trajectory(
     def placed_back(values: Array) -> Array:
         return np.transpose(values, np.argsort(order))
 
-    sign = -1 if group.maximize or dict(case.options).get("maximize") else 1
+    sign = -1 if group.maximize or dict(case.options).get("maximize") is True else 1
     found = bounded_trajectory(
         placed(tensor.start),
         [None if g is None else sign * placed(g) for g in tensor.gradients],

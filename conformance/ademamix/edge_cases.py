@@ -20,6 +20,7 @@ from conformance.ademamix.cases import (
     several,
     single,
 )
+from conformance.ademamix.harness.problem import BY_GROUP
 
 # --- Groups that differ in every way ---------------------------------------------------------------------------------------
 
@@ -129,6 +130,7 @@ FURTHER: dict[str, tuple[RunCase, ...]] = {
                 for index in range(3)
             ),
             3,
+            options=(("maximize", BY_GROUP),),
         )
         for name, which in (("first", 0), ("last", 2))
     ),

@@ -13,7 +13,7 @@ from conformance.ademamix import cases
 from conformance.ademamix.harness import subject as harness
 from conformance.ademamix.harness.arguments import OptimizerArguments
 from conformance.ademamix.harness.numpy_backend import NumpyBackend
-from conformance.ademamix.harness.problem import GroupProblem, OptimizerProblem, TensorProblem
+from conformance.ademamix.harness.problem import BY_GROUP, GroupProblem, OptimizerProblem, TensorProblem
 from conformance.ademamix.harness.run_loop import OptimizerPlug
 from conformance.ademamix.harness.torch_backend import TorchBackend
 from conformance.ademamix.requirements import REQUIREMENTS, stochastic_rounding
@@ -308,6 +308,26 @@ def test_hyperparameters_change_in_param_groups_or_the_case_is_unsupported() -> 
 
     with pytest.raises(implementation.Unsupported, match="Forgets keeps no 'alpha' in its param_groups"):
         _run(Forgets, problem)
+
+
+def test_who_has_no_maximize_is_not_judged_by_groups_that_maximize() -> None:
+    groups = tuple(GroupProblem((_tensor(1),), HYPER, (0.25,), maximize=m) for m in (False, True))
+    problem = OptimizerProblem("float32", groups, options=(("maximize", BY_GROUP),))
+    with pytest.raises(implementation.Unsupported, match="Toy takes no argument 'maximize'"):
+        _run(Toy, problem)
+
+    seen: list[bool] = []
+
+    class Maximizes(Toy):
+        def __init__(self, params: Any, maximize: bool = False, **arguments: Any) -> None:
+            super().__init__(params, **arguments)
+            self.defaults["maximize"] = self.param_groups[0]["maximize"] = maximize
+
+        def one(self, p: Any, group: dict[str, Any]) -> None:
+            seen.append(group["maximize"])
+
+    _run(Maximizes, problem)
+    assert seen == [False, True]
 
 
 def test_new_optimizer_may_be_built_with_other_hyperparameters_than_the_saved() -> None:

@@ -16,7 +16,15 @@ import numpy as np
 
 from conformance.ademamix.harness.layouts import SHARING, array_of, relaid
 from conformance.ademamix.harness.numpy_backend import NumpyBackend, as_hyper
-from conformance.ademamix.harness.problem import RESHAPED, Array, Huge, OptimizerProblem, RunOutcome, TensorProblem
+from conformance.ademamix.harness.problem import (
+    RESHAPED,
+    Array,
+    Huge,
+    OptimizerProblem,
+    RunOutcome,
+    TensorProblem,
+    constructor_options,
+)
 from conformance.ademamix.harness.run_loop import Job, OptimizerPlug
 from impls.implementation import Unsupported
 
@@ -47,7 +55,7 @@ class SimulatedBackend(NumpyBackend):
         self.reused: dict[int, Any] = {}
         self.closures: list[tuple[int, bool, bool]] = []
         known = inspect.signature(plug.loaded).parameters
-        self.reverses = bool(dict(problem.options).get("maximize")) and "maximize" not in known
+        self.reverses = dict(problem.options).get("maximize") is True and "maximize" not in known
         """Whether gradients are reversed on the way, as the framework's maximize does it."""
         self.ascends = all(group.maximize for group in problem.groups) and "maximize" in known
         """Whether the optimizer reverses those of all groups."""
@@ -56,7 +64,9 @@ class SimulatedBackend(NumpyBackend):
 
     @property
     def options(self) -> dict[str, Any]:
-        options = {name: value for name, value in super().options.items() if name != "maximize" or not self.reverses}
+        options = constructor_options(super().options)
+        if self.reverses:
+            del options["maximize"]
         return {**options, "maximize": True} if self.ascends else options
 
     def build(self, step: int) -> None:

@@ -24,6 +24,9 @@ RESHAPED: dict[str, Callable[[Any], Any]] = {
 OF_TORCH = frozenset({"wider", "hooked", "without options", *RESHAPED})
 """Ways of saving that change what a state_dict of torch holds."""
 
+BY_GROUP = "by group"
+"""A value of the option ``maximize``: the optimizer must have that argument, and each group says whether it is True."""
+
 USES = ("", "closure", "accumulated", "scaler", "compiled", "graph")
 """How a training loop may call an optimizer; see `OptimizerProblem`."""
 
@@ -255,3 +258,8 @@ class Running:
                 self.feed(each.gradients, each.learning_rate)
             seen.append(self.peek(each.tensor, each.index))
         return seen
+
+
+def constructor_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that go to the constructor: all but a ``maximize`` that the groups are given instead."""
+    return {name: value for name, value in options.items() if value != BY_GROUP}

@@ -31,6 +31,7 @@ from conformance.ademamix.harness.problem import (
     Running,
     RunOutcome,
     TensorProblem,
+    constructor_options,
 )  # fmt: skip
 from conformance.ademamix.harness.run_loop import Job, OptimizerBackend, OptimizerPlug
 from conformance.ademamix.harness.torch_usage import WithClosure, loop_of, option_arguments
@@ -62,7 +63,7 @@ class TorchBackend(OptimizerBackend):
         self.loop = loop_of(problem.use, plug.device)
         if isinstance(self.loop, WithClosure):
             self.closures = self.loop.seen
-        self.options = option_arguments(plug.loaded, problem.options)
+        self.options = constructor_options(option_arguments(plug.loaded, problem.options))
 
     def refuse(self) -> None:
         """Nothing: torch supports every problem."""
