@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import re
@@ -13,8 +14,10 @@ from dataclasses import dataclass
 from importlib import metadata
 
 from gaugeblock.commands.parser import OneLineParser
+from gaugeblock.inspection.machine_code import find_tool
 from gaugeblock.installation import CHECKOUT, SUITE, installing, version
-from impls.compiler import cache_folder, compiler
+from impls import nvrtc
+from impls.compiler import BackendUnavailable, cache_folder, compiler
 
 EXTRAS = {
     "suite": "gaugeblock check, bench, report and the pytest plugin",
@@ -56,6 +59,7 @@ def examine() -> Iterator[Condition]:
     remedy = "install g++ or clang++, or set CXX; without one the C++ backends are not run" if not found else ""
     yield Condition("C++ compiler", " ".join(found) or "none", remedy)
     yield of_devices()
+    yield of_inspection()
     folder = cache_folder()
     place = next(path for path in (folder, *folder.parents) if path.exists())
     writable = os.access(place, os.W_OK)
@@ -110,6 +114,20 @@ def lack(requirement: str) -> str:
 def numbers(version_text: str) -> tuple[int, ...]:
     """The leading numbers of a version, which is all that our lower limits use."""
     return tuple(int(part) for part in re.match(r"[\d.]*", version_text.strip())[0].split(".") if part)  # type: ignore[index]
+
+
+def of_inspection() -> Condition:
+    """The programs that ``gaugeblock inspect`` uses."""
+    found = [name for name in ("cuobjdump", "nvcc") if find_tool(name)]
+    with contextlib.suppress(BackendUnavailable):
+        nvrtc.library()
+        found.append("NVRTC")
+    remedies = []
+    if "cuobjdump" not in found:
+        remedies.append("pip install triton (Linux), or a CUDA toolkit, to read machine code")
+    if not {"nvcc", "NVRTC"} & set(found):
+        remedies.append("pip install nvidia-cuda-nvrtc, to compile files of CUDA")
+    return Condition("inspect", ", ".join(found) or "none of cuobjdump, nvcc and NVRTC", "; ".join(remedies))
 
 
 def of_devices() -> Condition:

@@ -18,6 +18,7 @@ from conformance.pytest_plugin import options
 from gaugeblock import command
 from gaugeblock.commands import ci, completion, doctor, explain, suite
 from gaugeblock.installation import SUITE
+from impls.compiler import BackendUnavailable
 from impls.systems import SYSTEM_NAMES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -182,13 +183,21 @@ def test_doctor_says_what_is_missing_or_old(monkeypatch: pytest.MonkeyPatch, cap
             raise metadata.PackageNotFoundError
         return "1.9.3rc1" if name == "numpy" else "9999"
 
+    def no_library() -> None:
+        raise BackendUnavailable("none")
+
     monkeypatch.setattr(metadata, "version", version)
     monkeypatch.setattr(doctor, "compiler", lambda: ())
+    monkeypatch.setattr(doctor, "find_tool", lambda name: None)
+    monkeypatch.setattr(doctor.nvrtc, "library", no_library)
     monkeypatch.setattr(shutil, "which", lambda name: None)
     assert doctor.main([]) == 1
     shown = capsys.readouterr().out
     assert re.search(r"- \[suite\] +lacks numpy>=2.0 \(found 1.9.3rc1\), scipy\n +pip install", shown)
     assert re.search(r"- C\+\+ compiler +none\n +install g\+\+", shown)
+    assert re.search(
+        r"- inspect +none of cuobjdump, nvcc and NVRTC\n +pip install triton .*; pip install nvidia-cuda-nvrtc", shown
+    )
     assert re.search(r"\+ \[peers\] +all \d+ packages", shown)
 
 
