@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +66,27 @@ def test_the_action_passes_what_is_right_and_annotates_what_is_not(tmp_path: Pat
     assert annotation.startswith("::error title=RIG-01 (definition)%3A rig/wrong-parser.parse::The description's example")
     assert "%0Areproduce: gaugeblock check 'rig=wrong parser.py:parse' --test " in annotation
     assert "| `rig/wrong-parser.parse` | RIG-01: " in files["GITHUB_STEP_SUMMARY"].read_text()
+
+
+GITHUB = {
+    "github-actions": ["action.yml"],
+    "github-workflows": [".github/workflows/ci.yml"],
+    "github-issue-forms": [
+        f".github/ISSUE_TEMPLATE/{name}.yml" for name in ("finding", "new-implementation", "wrong-verdict")
+    ],
+    "github-issue-config": [".github/ISSUE_TEMPLATE/config.yml"],
+    "citation-file-format": ["CITATION.cff"],
+}
+
+
+def test_githubs_files_have_the_form_that_their_schemas_say() -> None:
+    if importlib.util.find_spec("check_jsonschema") is None:
+        print("not run: check-jsonschema is not installed here")
+        return
+    for schema, files in GITHUB.items():
+        words = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}", *files]
+        done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_workflow_commands_are_escaped() -> None:
