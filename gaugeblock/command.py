@@ -87,8 +87,8 @@ SUBCOMMANDS = {
             needs_suite=False,
         ),
         Subcommand(
-            "gpu", "-o DIR", "everything that needs a GPU, into one folder", "runners:gpu",
-            "-o results\n-o results --device cpu --quick", SUITE_CODES,
+            "gpu", "[PART] -o DIR", "everything that needs a GPU, in three parts", "runners:gpu",
+            "conformance -o results\ntuning -o results\npublished -o results\nconformance -o results --rehearse", SUITE_CODES,
         ),
         Subcommand(
             "fleet", "--address A", "spread a run over a Ray cluster", "runners:fleet", "--address local --quick", SUITE_CODES

@@ -8,7 +8,7 @@ on the workloads that count the bytes of its own moments; the baseline is timed 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from conformance.ademamix.harness.problem import OptimizerLoad, ToldStep
 from conformance.benchmark.apart import Request, lives_elsewhere, process_of, request
 from conformance.benchmark.unforeseen import generator, one_in_each
 from conformance.benchmark.workload import Prepared, Workload
+from conformance.benchmark.workload_file import BadWorkloads, fields_of
 from conformance.engine.comparison import Comparison, compare, equal
 from conformance.engine.harness import connect
 from impls.implementation import Implementation
@@ -121,11 +122,24 @@ WORKLOADS: tuple[Workload, ...] = (
 )  # fmt: skip
 
 
+def custom(entry: Mapping[str, Any]) -> Workload:
+    """A workload of somebody's own, from the fields of a file; BadWorkloads where they are wrong."""
+    defaults = {"name": "", "parameters": None, "tensors": 1, "dtype": "float32", "states": "float32"}
+    choices = {"dtype": ("float32", "bfloat16", "float16"), "states": tuple(_STATE_BYTES)}
+    given = fields_of(entry, defaults, choices)
+    count, tensors = given["parameters"], given["tensors"]
+    if not 1 <= tensors <= count:
+        raise BadWorkloads(f"found tensors {tensors} of {count} parameters, expected one parameter at least in each")
+    count -= count % tensors
+    name = given["name"] or "-".join(["own", given["dtype"], f"{count}", f"{tensors}-tensors", f"{given['states']}-moments"])
+    return _workload(name, count, tensors, given["dtype"], given["states"], _BOTH, family="own", scale=float(count))
+
+
 def unsuited(implementation: Implementation, workload: Workload, device: str) -> str:
     """Why an implementation that offers all that a workload needs is not timed on it; empty where it is."""
     if "untimed" in implementation.settings:
         return str(implementation.settings["untimed"])
-    kept = _kept(implementation, workload.dtype)
+    kept = moments_kept(implementation, workload.dtype)
     if kept != workload.parameters["states"] and implementation.name != BASELINE:
         return f"keeps moments in {kept}, and this counts the bytes of moments in {workload.parameters['states']}"
     if device == "cpu" and "triton" in implementation.requires:
@@ -136,7 +150,7 @@ def unsuited(implementation: Implementation, workload: Workload, device: str) ->
 def prepare(implementation: Implementation, workload: Workload, device: str) -> Prepared:
     """One step of a running optimizer, and its verification from fresh starts at the same shapes."""
     subject = connect(implementation, device)
-    load = _load(workload)
+    load = load_of(workload)
 
     def verify() -> Iterable[Comparison]:
         fresh = subject.start(load)
@@ -154,9 +168,9 @@ class _TimedOptimizer:
 
     def __init__(self, implementation: Implementation, workload: Workload, device: str, subject: Any, number: int) -> None:
         self._more = implementation, workload, device, subject
-        load = _load(workload, number)
+        load = load_of(workload, number)
         if lives_elsewhere(subject):
-            load = replace(load, others=_load(workload, number + ANOTHER_SET).gradients)
+            load = replace(load, others=load_of(workload, number + ANOTHER_SET).gradients)
         self._load, self._running = load, subject.start(load)
         self._process = process_of(self._running)
         self._told: list[ToldStep] = []
@@ -276,13 +290,13 @@ def _verify_timed(
     yield compare("parameters when the clock stopped", [seen[number] for number in peeks], expected, bound)
 
 
-def _kept(implementation: Implementation, dtype: str) -> str:
+def moments_kept(implementation: Implementation, dtype: str) -> str:
     """The format of the moments, as the implementation's numerical class has it."""
     states = numerical_class(implementation.numerical_class).states
     return {"wide": "float32", "parameter": dtype, "blockwise-8bit": "8bit", "ratios-8bit": "8bit"}.get(states, states)
 
 
-def _load(workload: Workload, number: int = 0) -> OptimizerLoad:
+def load_of(workload: Workload, number: int = 0) -> OptimizerLoad:
     """The starts and gradients of the set of buffers with this number."""
     rng = np.random.default_rng(20240905 + number)
     tensors = workload.parameters["tensors"]

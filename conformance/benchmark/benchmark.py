@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from conformance.benchmark import allocator
+from conformance.benchmark import allocator, workload_file
 from conformance.benchmark.cache import CONDITIONS
 from conformance.benchmark.measurement import BenchmarkRun, WrongAnswer, beside_another
 from conformance.benchmark.workload import BenchmarkCase, Workload
@@ -59,7 +59,7 @@ def benchmark_cases(system: str, implementations: Sequence[Implementation], opti
     asked = any(implementation.name == baseline.name for implementation in own)
     ordered = sorted(own, key=lambda implementation: implementation.name != baseline.name)
     for device in options.devices:
-        for workload in module.WORKLOADS:
+        for workload in workloads_of(system, options):
             if device not in workload.devices or not _belongs(workload, options):
                 continue
             cases = [BenchmarkCase(implementation, baseline, workload, device, options.quick) for implementation in ordered]
@@ -77,11 +77,19 @@ def baselines_of(implementations: Sequence[Implementation]) -> Iterator[Implemen
             yield beside_another(baseline)
 
 
+def workloads_of(system: str, options: Options) -> Sequence[Workload]:
+    """What a run measures of a system: what is listed, or what the file of `Options.workloads` has."""
+    if options.workloads:
+        return [workload for workload in workload_file.read(options.workloads) if workload.system == system]
+    listed: Sequence[Workload] = importlib.import_module(f"conformance.{system}.workloads").WORKLOADS
+    return listed
+
+
 def _belongs(workload: Workload, options: Options) -> bool:
     """Whether a workload belongs to a run with these options."""
     if options.dtypes and workload.dtype and workload.dtype not in options.dtypes:
         return False
-    return workload.quick if options.quick else options.thorough or workload.representative
+    return bool(options.workloads) or (workload.quick if options.quick else options.thorough or workload.representative)
 
 
 def hindrance(case: BenchmarkCase) -> Exception | None:

@@ -361,8 +361,10 @@ class BenchmarkRun:
 
         The second holds a warning where that process could not time it.
         """
-        alone = baseline_alone.seconds(*self._place)
         usual = _BESIDE_ITSELF.get((*self._place, cache), math.inf)
+        if self.workload not in self.workloads.WORKLOADS:
+            return usual, ("the baseline was not timed in a process of its own, which knows the listed workloads alone",)
+        alone = baseline_alone.seconds(*self._place)
         if isinstance(alone, str):
             return usual, (f"the baseline was not timed in a process of its own, which failed: {alone}",)
         return min(usual, alone[cache]), ()

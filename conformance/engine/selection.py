@@ -19,6 +19,8 @@ class Options:
     quick: bool = False
     thorough: bool = False
     """Also the cases that take long: thousands of steps, several processes, gigabytes."""
+    workloads: str = ""
+    """The file whose workloads are measured in place of the listed ones."""
 
 
 def is_thorough(case: Case) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from conformance.benchmark import workload_file
 from conformance.engine.child import is_possible
 from conformance.engine.confinement import KINDS, Confinement
 from conformance.engine.declarations import DEVICES, DTYPES
@@ -45,6 +46,7 @@ def add_options(parser: pytest.Parser) -> None:
         action="store_true",
         help="also long cases; with --benchmark-only every workload",
     )
+    group.addoption("--workloads", metavar="FILE", default="", help="measure the workloads of FILE (JSON), not those listed")
     group.addoption("--records", metavar="FILE", help="write verdicts and measurements to FILE (JSON lines)")
     group.addoption("--xfails", metavar="FILE", help="known failures: REQUIREMENT [IMPLEMENTATION [CASE]] a line")
     group.addoption("--strict-xfails", action="store_true", help="fail where a line of --xfails matched no failure")
@@ -76,6 +78,13 @@ def check_options(config: pytest.Config) -> None:
     for name in ("--records", "--xfails"):
         if config.getoption(name) == "":
             raise pytest.UsageError(f"{name}: found no name, expected that of a file: {name}=FILE")
+    if (file := config.getoption("--workloads")) and not measures_only(config):
+        raise pytest.UsageError("--workloads: found it without --benchmark-only; expected both: a workload is measured")
+    if file:
+        try:
+            workload_file.read(file)
+        except workload_file.BadWorkloads as error:
+            raise pytest.UsageError(f"--workloads: {error}") from None
     confinement_of(config)
     if config.getoption("--strict-xfails") and not config.getoption("--xfails"):
         raise pytest.UsageError("--strict-xfails: found no --xfails, expected --xfails=FILE, whose lines it is about")
@@ -88,6 +97,7 @@ def options_of(config: pytest.Config) -> Options:
         dtypes=tuple(config.getoption("--dtype")),
         quick=config.getoption("--quick"),
         thorough=config.getoption("--thorough"),
+        workloads=config.getoption("--workloads"),
     )
 
 

@@ -81,6 +81,53 @@ def compare_places(
             yield compared("gradient of v", "dv", keys, expected.v, bound.v)
 
 
+def compare_group(
+    group: Mapping[str, Array],
+    rows: npt.NDArray[np.intp],
+    keys: npt.NDArray[np.intp],
+    where: str,
+    *,
+    dtype: str,
+    numerical_class: str,
+    bias: float,
+    causal: bool,
+    span: int = 1,
+) -> Iterator[Comparison]:
+    """As `compare_places` for G query heads that share a head of keys: q, grad, output and dq are (G, Nq, D), the others not.
+
+    Queries are the last positions. ``rows`` and ``keys`` are the places that are compared.
+    """
+    kind: dict[str, Any] = {"dtype": dtype, "numerical_class": numerical_class}
+    options: dict[str, Any] = {"bias": bias, "window": (-1, 0 if causal else -1)}
+    nq, nk = group["q"].shape[1], len(group["k"])
+    late = nk - nq
+
+    def taken(name: str, places: Places) -> Array:
+        return group[name][None][:, :, places] if group[name].ndim == 3 else group[name][_LIFT][:, :, places]
+
+    def compared(quantity: str, name: str, places: Places, expected: Array, bound: Array) -> Comparison:
+        found = group[name][:, places] if group[name].ndim == 3 else group[name][None][:, places]
+        return compare(f"{quantity}, {where}, {_listed(places)}", found, expected[0], bound[0])
+
+    for chosen in _grouped(rows, span):
+        seen = np.arange(nk if not causal else max(0, int(chosen[-1]) + late + 1))
+        masked = {**options, "positions": (chosen + late, seen)}
+        q, k, v = taken("q", chosen), taken("k", seen), taken("v", seen)
+        if "output" in group:
+            yield compared("output", "output", chosen, forward(q, k, v, **masked), forward_bound(q, k, v, **kind, **masked))
+        if "dq" in group:
+            grad = taken("grad", chosen)
+            expected, bound = backward(q, k, v, grad, **masked), backward_bounds(q, k, v, grad, **kind, **masked)
+            yield compared("gradient of q", "dq", chosen, expected.q, bound.q)
+    for chosen in _grouped(keys, span) if "dk" in group else ():
+        seeing = np.arange(max(0, int(chosen[0]) - late) if causal else 0, nq)
+        masked = {**options, "positions": (seeing + late, chosen)}
+        q, k, v, grad = taken("q", seeing), taken("k", chosen), taken("v", chosen), taken("grad", seeing)
+        expected, bound = backward(q, k, v, grad, **masked), backward_bounds(q, k, v, grad, **kind, **masked)
+        yield compared("gradient of k", "dk", chosen, expected.k, bound.k)
+        yield compared("gradient of v", "dv", chosen, expected.v, bound.v)
+
+
 def _grouped(chosen: Iterable[int], span: int) -> list[Places]:
     return [np.array(list(group)) for _, group in itertools.groupby(sorted(chosen), key=lambda place: place // span)]
 

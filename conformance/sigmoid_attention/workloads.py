@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,12 +18,13 @@ import numpy as np
 from conformance.benchmark.apart import Request, process_of, request
 from conformance.benchmark.unforeseen import generator, one_in_each
 from conformance.benchmark.workload import Prepared, Workload
+from conformance.benchmark.workload_file import BadWorkloads, fields_of
 from conformance.engine.comparison import Comparison, compare, equal
 from conformance.engine.harness import connect
 from conformance.sigmoid_attention.harness.problem import AttentionLoad
 from conformance.sigmoid_attention.harness.subject import inputs_of
 from conformance.sigmoid_attention.harness.timed_work import Signs
-from conformance.sigmoid_attention.sampled_rows import compare_places
+from conformance.sigmoid_attention.sampled_rows import compare_group, compare_places
 from impls.implementation import Implementation, Unsupported
 from reference.sigmoid_attention import log_length_bias, softmax_row, softmax_row_bound
 
@@ -46,26 +48,38 @@ batch row. No kernel's tile has fewer rows, so that a whole tile that is wrong i
 MOST_PRODUCTS = 2**32
 """The multiplications that verifying one answer may take. Where tiles of `TILE` take more, they are made larger."""
 
+OF_KEYS = ("k", "v", "dk", "dv")
+"""What query heads share where there are fewer heads of keys."""
+
 SPAN = 256
 """Places within so many neighbours are verified together."""
 
 _WORDS = {"fwd": "forward", "bwd": "backward alone", "fwd-bwd": "forward and backward"}
 
 
-def _workload(load: AttentionLoad, device: str, quick: bool, representative: bool) -> Workload:
-    flops = 4.0 * load.batch * load.heads * load.length**2 * load.dim
+def _workload(
+    load: AttentionLoad, devices: tuple[str, ...], quick: bool, representative: bool, name: str = "", family: str = ""
+) -> Workload:
     direction = ("bwd" if load.alone else "fwd-bwd") if load.backward else "fwd"
-    flops *= (0.5 if load.causal else 1.0) * {"fwd": 1.0, "bwd": 2.5, "fwd-bwd": 3.5}[direction]
+    flops = 4.0 * load.batch * load.heads * _pairs(load) * load.dim * {"fwd": 1.0, "bwd": 2.5, "fwd-bwd": 3.5}[direction]
     words = [direction, "causal" if load.causal else "full"]
-    tensors = {"fwd": 4, "bwd": 7, "fwd-bwd": 8}[direction]
-    needs = {"backward": load.backward, "causal": load.causal, "bias": load.bias != 0}
+    of_queries, of_keys = {"fwd": (2, 2), "bwd": (3, 4), "fwd-bwd": (4, 4)}[direction]
+    elements = of_queries * math.prod(load.shape) + of_keys * math.prod(load.key_shape)
+    needs = {
+        "backward": load.backward,
+        "causal": load.causal,
+        "bias": load.bias != 0,
+        "gqa": load.key_shape[1] != load.heads,
+        "rectangular": load.key_shape[2] != load.length,
+        "packed": bool(load.lengths),
+    }
     return Workload(
-        id="-".join([*words, f"B{load.batch}", f"H{load.heads}", f"N{load.length}", f"D{load.dim}", load.dtype]),
+        id=name or "-".join([*words, *_shape_words(load), load.dtype]),
         system="sigmoid_attention",
         description=(
             f"{_WORDS[direction]}, {'causal' if load.causal else 'no mask'}, "
             f"batch {load.batch}, {load.heads} heads, length {load.length}, head dim {load.dim}, "
-            f"b = {'-log n' if load.bias else '0'}"
+            f"b = {'-log n' if load.bias else '0'}" + _further(load)
         ),
         dtype=load.dtype,
         amount=flops,
@@ -73,14 +87,68 @@ def _workload(load: AttentionLoad, device: str, quick: bool, representative: boo
         quick=quick,
         representative=representative,
         needs=frozenset(word for word, condition in needs.items() if condition),
-        devices=(device,),
-        bytes_moved=float(tensors * np.prod(load.shape) * {"float32": 4}.get(load.dtype, 2)),
+        devices=devices,
+        bytes_moved=float(elements * {"float32": 4}.get(load.dtype, 2)),
         flops=flops,
         parameters={"load": load},
-        family="-".join([*words, f"D{load.dim}", load.dtype, "bias" if load.bias else "no-bias"]),
+        family=family or "-".join([*words, f"D{load.dim}", load.dtype, "bias" if load.bias else "no-bias"]),
         scale=float(load.length),
         scale_name="length",
     )
+
+
+def _pairs(load: AttentionLoad) -> float:
+    """Pairs of query and key that see each other. The papers count half of them under a causal mask over as many keys."""
+    if load.lengths:
+        return sum(n * n for n in load.lengths) * (0.5 if load.causal else 1.0)
+    queries, keys = load.length, load.key_shape[2]
+    if load.causal and keys != queries:
+        return float(sum(max(0, keys - queries + i + 1) for i in range(queries)))
+    return queries * keys * (0.5 if load.causal else 1.0)
+
+
+def _shape_words(load: AttentionLoad) -> list[str]:
+    words = [f"B{load.batch}", f"H{load.heads}"]
+    words += [f"HK{load.key_heads}"] if load.key_heads else []
+    words += [f"N{load.length}", *([f"K{load.keys}"] if load.keys else []), f"D{load.dim}"]
+    return words + ([f"packed{len(load.lengths)}"] if load.lengths else [])
+
+
+def _further(load: AttentionLoad) -> str:
+    parts = [f", {load.key_heads} heads of keys" if load.key_heads else "", f", {load.keys} keys" if load.keys else ""]
+    return "".join(parts) + (f", {len(load.lengths)} packed sequences" if load.lengths else "")
+
+
+def custom(entry: Mapping[str, Any]) -> Workload:
+    """A workload of somebody's own, from the fields of a file; BadWorkloads where they are wrong."""
+    defaults = {
+        "name": "", "batch": 1, "heads": None, "key_heads": 0, "length": 0, "keys": 0, "lengths": (), "dim": None,
+        "dtype": "bfloat16", "causal": False, "direction": "fwd", "bias": "-log n",
+    }  # fmt: skip
+    choices = {"dtype": ("float32", "float16", "bfloat16"), "direction": tuple(_WORDS)}
+    numbers = fields_of({name: value for name, value in entry.items() if name != "bias"}, defaults, choices)
+    bias = entry.get("bias", "-log n")
+    if bias != "-log n" and (isinstance(bias, bool) or not isinstance(bias, int | float)):
+        raise BadWorkloads(f"found bias {bias!r}, expected a number or '-log n'")
+    lengths = tuple(numbers["lengths"])
+    for wrong, found, expected in (
+        (bool(lengths) == bool(numbers["length"]), "both length and lengths, or neither", "one of them"),
+        (bool(lengths) and (numbers["batch"] > 1 or numbers["keys"] > 0), "lengths with a batch or keys", "lengths alone"),
+        (numbers["key_heads"] and numbers["heads"] % numbers["key_heads"], "key_heads that do not divide heads", "a divisor"),
+        (numbers["batch"] < 1, "batch 0", "1 or more"),
+    ):
+        if wrong:
+            raise BadWorkloads(f"found {found}; expected {expected}")
+    length = sum(lengths) or numbers["length"]
+    direction = numbers["direction"]
+    load = AttentionLoad(
+        batch=numbers["batch"], heads=numbers["heads"], length=length, dim=numbers["dim"], dtype=numbers["dtype"],
+        bias=log_length_bias(max(lengths, default=numbers["keys"] or length)) if bias == "-log n" else float(bias),
+        causal=numbers["causal"], backward=direction != "fwd", alone=direction == "bwd",
+        key_heads=0 if numbers["key_heads"] == numbers["heads"] else numbers["key_heads"],
+        keys=0 if numbers["keys"] == length else numbers["keys"], lengths=lengths,
+    )  # fmt: skip
+    return _workload(load, ("cpu", "cuda"), False, False, numbers["name"], family="own")
 
 
 def _cpu(
@@ -91,7 +159,7 @@ def _cpu(
     load = AttentionLoad(batch=1, heads=heads, length=length, dim=64, dtype=dtype, bias=bias, causal=causal, backward=backward)
     # The short one is the only one without a bias; masks are what models train with.
     representative = dtype == "float32" and causal and (length == 1024 or (length == 256 and backward))
-    return _workload(load, "cpu", quick, representative)
+    return _workload(load, ("cpu",), quick, representative)
 
 
 def _cuda(length: int, dim: int, causal: bool, backward: bool = False, alone: bool = False) -> Workload:
@@ -107,7 +175,7 @@ def _cuda(length: int, dim: int, causal: bool, backward: bool = False, alone: bo
         alone=alone,
     )
     representative = dim == 128 and causal and not alone and length in (2048, 16384)
-    return _workload(load, "cuda", length == 2048 and dim == 128, representative)
+    return _workload(load, ("cuda",), length == 2048 and dim == 128, representative)
 
 
 WORKLOADS: tuple[Workload, ...] = (
@@ -153,7 +221,8 @@ def prepare(implementation: Implementation, workload: Workload, device: str) -> 
     if "speed_baseline" in implementation.settings:
         compared: Compared = functools.partial(_compare_softmax, load)
     else:
-        compared = functools.partial(_compare_sigmoid, load, implementation.numerical_class)
+        comparing = _compare_sigmoid if load.plain else _compare_groups
+        compared = functools.partial(comparing, load, implementation.numerical_class)
     return _Timed(implementation, load, device, subject.timed(load), compared).prepared(0)
 
 
@@ -252,7 +321,8 @@ class _Timed:
         for batch, head in itertools.product(range(self.load.batch), range(self.load.heads)):
             for name, now in self.work.head(batch, head).items():
                 rows = now.max(-1) if self._process and not self.load.alone else now[:, 0]
-                same = bool(np.array_equal(rows, self._seen[name][batch, head], equal_nan=True))
+                heads = self._seen[name][batch]
+                same = bool(np.array_equal(rows, heads[head * len(heads) // self.load.heads], equal_nan=True))
                 yield equal(f"{name} was complete when the clock stopped", same, True)
         yield from self._compared(self)
 
@@ -283,6 +353,27 @@ def _compare_sigmoid(load: AttentionLoad, numerical_class: str, timed: _Timed) -
         chosen = one_in_each(load.length, tile, rng).tolist()
         rule: dict[str, Any] = {"dtype": load.dtype, "bias": load.bias, "causal": load.causal, "span": SPAN}
         yield from compare_places(found, chosen, f"batch {batch} head {head}", numerical_class=numerical_class, **rule)
+
+
+def _compare_groups(load: AttentionLoad, numerical_class: str, timed: _Timed) -> Iterator[Comparison]:
+    """The same where heads share keys, queries are fewer than keys, or sequences are packed: of each sequence its own."""
+    rng, tile = generator(), TILE
+    most = max(load.length, load.key_shape[2])
+    while load.batch * load.heads * (most / tile) * most * load.dim > MOST_PRODUCTS:
+        tile *= 2
+    edges = list(itertools.pairwise(load.edges)) or [(0, most)]
+    size = load.heads // load.key_shape[1]
+    for batch, head in itertools.product(reversed(range(load.batch)), reversed(range(load.key_shape[1]))):
+        heads = [timed.head(batch, head * size + each) for each in range(size)]
+        of_queries = {name: np.stack([found[name] for found in heads]) for name in heads[0] if name not in OF_KEYS}
+        group = {**heads[0], **of_queries}
+        for start, end in reversed(edges):
+            part = {name: x[..., start:end, :] for name, x in group.items()}
+            rows, keys = (one_in_each(part[name].shape[-2], tile, rng) for name in ("q", "k"))
+            yield from compare_group(
+                part, rows, keys, f"batch {batch} head {head} of keys from {start}", dtype=load.dtype,
+                numerical_class=numerical_class, bias=load.bias, causal=load.causal, span=SPAN,
+            )  # fmt: skip
 
 
 def _compare_softmax(load: AttentionLoad, timed: _Timed) -> Iterator[Comparison]:

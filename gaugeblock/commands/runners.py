@@ -9,7 +9,7 @@ from gaugeblock.commands.parser import one_line
 
 def gpu(arguments: Sequence[str]) -> int:
     """Run everything that needs a CUDA device, into one folder."""
-    from conformance.runners.gpu import main
+    from conformance.runners.gpu.command import main
 
     return main(list(arguments), one_line("gaugeblock gpu"))
 

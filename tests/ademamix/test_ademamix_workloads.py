@@ -85,5 +85,5 @@ def test_inputs_are_values_of_their_dtype_and_never_zero() -> None:
     drawn = workloads._rounded(np.random.default_rng(0), 4096, "bfloat16")
     exact = np.random.default_rng(0).standard_normal(4096, dtype=np.float32)
     np.testing.assert_array_equal(drawn, BFLOAT16.round(exact))
-    load = workloads._load(SMALL)
+    load = workloads.load_of(SMALL)
     assert all(np.all(array != 0) for array in (*load.starts, *load.gradients))

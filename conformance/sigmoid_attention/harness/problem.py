@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -101,7 +102,8 @@ def part_of(layout: str, name: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class AttentionLoad:
-    """Work to be timed: one shape, self-attention with as many key heads as query heads, drawn where it is computed."""
+    """Work to be timed, drawn where it is computed: self-attention with as many key heads as query heads where nothing else
+    is said."""
 
     batch: int
     heads: int
@@ -113,16 +115,38 @@ class AttentionLoad:
     backward: bool
     alone: bool = False
     """Whether the backward pass is timed alone, its forward pass done beforehand."""
+    key_heads: int = 0
+    """0: as many as heads."""
+    keys: int = 0
+    """The number of keys; 0: as many as queries. Queries are the last positions."""
+    lengths: tuple[int, ...] = ()
+    """Of packed sequences, which fill ``length`` in a batch of 1."""
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """Of q, k, v, the gradient at the output, and the output."""
+        """Of q, the gradient at the output, and the output."""
         return (self.batch, self.heads, self.length, self.dim)
 
     @property
+    def key_shape(self) -> tuple[int, int, int, int]:
+        """Of k and v."""
+        return (self.batch, self.key_heads or self.heads, self.keys or self.length, self.dim)
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is self-attention with as many key heads as query heads."""
+        return self.shape == self.key_shape and not self.lengths
+
+    @property
+    def edges(self) -> tuple[int, ...]:
+        """Where each packed sequence begins, and the end of the last."""
+        return tuple(itertools.accumulate(self.lengths, initial=0))
+
+    @property
     def options(self) -> AttentionOptions:
-        """What the call is given."""
-        return AttentionOptions(bias=self.bias, causal=self.causal)
+        """What the call is given; edges as a tuple."""
+        edges = self.edges if self.lengths else None
+        return AttentionOptions(bias=self.bias, causal=self.causal, cu_seqlens_q=edges, cu_seqlens_k=edges)
 
 
 @dataclass(frozen=True)

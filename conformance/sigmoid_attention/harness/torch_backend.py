@@ -125,7 +125,10 @@ class TorchSubject(FunctionSubject):
 
     def timed(self, load: AttentionLoad) -> TorchWork:
         """The load made ready to be run over and over."""
-        keywords = self._keywords(vars(load.options))
+        options = vars(load.options)
+        for name in ("cu_seqlens_q", "cu_seqlens_k") if load.lengths else ():
+            options = {**options, name: torch.tensor(options[name], dtype=torch.int32, device=self._device)}
+        keywords = self._keywords(options)
         return TorchWork(self._function, keywords, self._device, self._swapped, load)
 
     def _call(self, problem: AttentionProblem, guarded: _TorchInputs, leaves: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -165,12 +168,13 @@ class TorchWork(TimedWork):
     def __init__(self, function: Any, keywords: dict[str, Any], device: str, swapped: bool, load: AttentionLoad) -> None:
         super().__init__(watched=device == "cpu")
         self._function, self._keywords, self._load, self._swapped = function, keywords, load, swapped
-        batch, heads, length, dim = load.shape
-        self._shape = (batch, length, heads, dim) if swapped else load.shape
+        shapes = {"q": load.shape, "k": load.key_shape, "v": load.key_shape, "grad": load.shape}
+        if swapped:
+            shapes = {name: (batch, length, heads, dim) for name, (batch, heads, length, dim) in shapes.items()}
         names = ("q", "k", "v", "grad") if load.backward else ("q", "k", "v")
         dtype = getattr(torch, load.dtype)
         self._inputs = {
-            name: torch.empty(self._shape, dtype=dtype, device=device).requires_grad_(load.backward and name != "grad")
+            name: torch.empty(shapes[name], dtype=dtype, device=device).requires_grad_(load.backward and name != "grad")
             for name in names
         }
         self._generator = torch.Generator(device=device)
@@ -209,8 +213,12 @@ class TorchWork(TimedWork):
         return {name: (x.transpose(1, 2) if self._swapped else x).detach().float().numpy() for name, x in seen.items()}
 
     def of_head(self, arrays: dict[str, Any], batch: int, head: int) -> dict[str, Array]:
-        where = (batch, slice(None), head) if self._swapped else (batch, head)
-        return {name: _numbers(x[where]) for name, x in arrays.items()}
+        def part(x: torch.Tensor) -> torch.Tensor:
+            # Of fewer heads of keys: the one that this head shares.
+            own = head * x.shape[2 if self._swapped else 1] // self._load.heads
+            return x[batch, :, own] if self._swapped else x[batch, own]
+
+        return {name: _numbers(part(x)) for name, x in arrays.items()}
 
 
 class _TorchInputs(GuardedInputs):
