@@ -19,12 +19,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gaugeblock.inspection.kernel import MOST_SHARED
+from gaugeblock.inspection.architecture import HOPPER, REGISTERS
 from gaugeblock.inspection.machine_code import KernelCode, read
-
-MULTIPROCESSOR_SHARED = 228 * 1024
-"""Bytes of shared memory of one multiprocessor, of which each block takes 1,024 more than it asks for."""
-MULTIPROCESSOR_REGISTERS = 65536
 
 
 @dataclass(frozen=True)
@@ -87,8 +83,8 @@ class GluonReading:
     @property
     def blocks(self) -> int:
         """Blocks of threads that a multiprocessor holds at once."""
-        by_registers = MULTIPROCESSOR_REGISTERS // (self.registers * self.threads)
-        return min(by_registers, MULTIPROCESSOR_SHARED // (self.shared + 1024))
+        by_registers = REGISTERS // (self.registers * self.threads)
+        return min(by_registers, HOPPER.shared * 1024 // (self.shared + 1024))
 
     @property
     def faults(self) -> list[str]:
@@ -96,8 +92,8 @@ class GluonReading:
         found = []
         if self.spilled:
             found.append(f"{self.spilled} bytes spilled")
-        if self.shared > MOST_SHARED:
-            found.append(f"{self.shared} bytes of shared memory, and a block may have {MOST_SHARED}")
+        if self.shared > HOPPER.most_shared:
+            found.append(f"{self.shared} bytes of shared memory, and a block may have {HOPPER.most_shared}")
         if not any(count for allowed, count in self.waits.items() if allowed):
             found.append("every wait is for all products: nothing overlaps")
         if sum(self.waits.values()) > self.products // 2:

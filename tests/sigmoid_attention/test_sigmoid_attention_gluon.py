@@ -19,7 +19,7 @@ import pytest
 import torch
 
 from conformance.sigmoid_attention.cases import AttentionCase
-from conformance.sigmoid_attention.harness.torch_backend import TorchSubject, _poisoned_allocations
+from conformance.sigmoid_attention.harness.torch_backend import TorchSubject, poisoned_allocations
 from conformance.sigmoid_attention.requirements.comparisons import output
 from gaugeblock.inspection.machine_code import KernelCode, Resources, parse
 from impls.implementation import NotRun, Unsupported
@@ -79,7 +79,7 @@ def test_the_output_agrees_with_the_reference(way: AttentionCase, dtype: str) ->
 @pytest.mark.usefixtures("interpreted")
 def test_a_bias_tensor_is_read_by_the_kernel() -> None:
     q, k, v = (torch.randn(1, 2, 70, 64, generator=torch.Generator().manual_seed(0)).half() for _ in range(3))
-    with _poisoned_allocations():
+    with poisoned_allocations():
         by_tensor = triton_gluon.attention(q, k, v, bias=torch.tensor([-2.0]))
         by_number = triton_gluon.attention(q, k, v, bias=-2.0)
     assert torch.equal(by_tensor, by_number)
@@ -89,7 +89,7 @@ def test_a_bias_tensor_is_read_by_the_kernel() -> None:
 def test_nothing_beyond_a_length_is_read() -> None:
     q, k, v = (torch.randn(2, 1, 200, 64, generator=torch.Generator().manual_seed(0)).half() for _ in range(3))
     lengths = torch.tensor([70, 150])
-    with _poisoned_allocations():
+    with poisoned_allocations():
         expected = triton_gluon.attention(q, k, v, key_lengths=lengths)
         for row, length in enumerate(lengths.tolist()):
             k[row, :, length:], v[row, :, length:] = torch.nan, torch.inf
