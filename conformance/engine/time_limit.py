@@ -1,7 +1,8 @@
 """Limit the processor time of a call or of a process. What the machine does besides must not decide a verdict.
 
 Processor time is what the work itself takes, on a quiet machine as on a busy one. Something that waits for ever uses none: it
-is ended once it has used less than a hundredth of the time for half a minute. That is no wrong answer but none.
+is ended once it has used less than a hundredth of the time for half a minute. That is no wrong answer but none. What waits for
+a processor most of that time would compute if it could, and goes on.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def time_limit(seconds: float) -> Iterator[None]:
     if not supported or seconds == float("inf"):
         yield
         return
-    watch = Watch(time.process_time, seconds)
+    watch = Watch(time.process_time, seconds, queued=queued_seconds)
 
     def spent(signum: int, frame: Any) -> None:
         raise TimeLimitExceeded(watch.exceeded)
@@ -78,15 +79,22 @@ def _timer(
 class Watch:
     """Watches the processor time ``used`` since now. `look` raises where it is above the limit, or hardly grows.
 
-    ``idle`` is `IDLE_S` or another number of seconds; ``setting`` is the variable that sets the limit.
+    ``idle`` is `IDLE_S` or another number of seconds; ``setting`` is the variable that sets the limit; ``queued`` is the time
+    spent waiting for a processor, as far as it is known.
     """
 
     def __init__(
-        self, used: Callable[[], float], seconds: float, idle: float | None = None, setting: str = "GAUGEBLOCK_TEXT_SECONDS"
+        self,
+        used: Callable[[], float],
+        seconds: float,
+        idle: float | None = None,
+        setting: str = "GAUGEBLOCK_TEXT_SECONDS",
+        queued: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        self._used, self._seconds, self._setting = used, seconds, setting
+        self._used, self._queued, self._seconds, self._setting = used, queued, seconds, setting
         self._idle = IDLE_S if idle is None else idle
         self._began = self._seen = used()
+        self._seen_queued = queued()
         self._seen_at = time.monotonic()
 
     @property
@@ -100,9 +108,10 @@ class Watch:
             raise TimeLimitExceeded(self.exceeded)
         waited = now - self._seen_at
         if waited >= self._idle:
-            if used - self._seen < WORKING * waited:
+            queued = self._queued()
+            if used - self._seen < WORKING * waited and queued - self._seen_queued < waited / 2:
                 raise NoAnswer(f"no answer, and hardly any processor time used in {waited:.0f} s: it waits for something")
-            self._seen, self._seen_at = used, now
+            self._seen, self._seen_at, self._seen_queued = used, now, queued
 
 
 def wait(process: subprocess.Popen[Any], seconds: float) -> int:
@@ -113,6 +122,14 @@ def wait(process: subprocess.Popen[Any], seconds: float) -> int:
             return process.wait(LOOK_S)
         except subprocess.TimeoutExpired:
             watch.look()
+
+
+def queued_seconds() -> float:
+    """The time that the main thread has waited for a processor; 0 where the system does not say."""
+    try:
+        return int(Path("/proc/self/schedstat").read_text(encoding="ascii").split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0
 
 
 def group_seconds(group: int) -> float:

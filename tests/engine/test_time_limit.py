@@ -5,12 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from conformance.engine import time_limit as engine
-from conformance.engine.time_limit import NoAnswer, TimeLimitExceeded, Watch, group_seconds, time_limit, wait
+from conformance.engine.time_limit import NoAnswer, TimeLimitExceeded, Watch, group_seconds, queued_seconds, time_limit, wait
 
 
 def spin() -> None:
@@ -72,6 +73,25 @@ def test_a_watch_looks_at_processor_time(
     else:
         with pytest.raises(error):
             watch.look()
+
+
+def test_what_waits_for_a_processor_is_not_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = {"clock": 0.0, "queued": 5.0}
+    monkeypatch.setattr(engine, "time", SimpleNamespace(monotonic=lambda: now["clock"]))
+    watch = Watch(lambda: 0.0, 10.0, queued=lambda: now["queued"])
+    now.update(clock=40.0, queued=30.0)
+    watch.look()
+    now.update(clock=80.0, queued=45.0)
+    with pytest.raises(NoAnswer):
+        watch.look()
+
+
+def test_waiting_for_a_processor_is_read_where_the_system_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert queued_seconds() >= 0.0
+    monkeypatch.setattr(Path, "read_text", lambda self, encoding: "1 2500000000 3\n")
+    assert queued_seconds() == 2.5
+    monkeypatch.setattr(Path, "read_text", lambda self, encoding: "nothing")
+    assert queued_seconds() == 0.0
 
 
 @pytest.mark.parametrize(("proc", "seconds"), [(True, 0.3), (False, 1.5)])  # ps counts whole seconds on Linux
