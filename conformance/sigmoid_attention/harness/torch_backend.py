@@ -147,6 +147,8 @@ class TorchSubject(FunctionSubject):
             out = self._function(q, k, v, **keywords)
             if not torch.is_tensor(out):
                 raise TypeError(f"returned {type(out).__name__}, expected one torch.Tensor: the output")
+            if out.is_meta:  # reading it would raise NotImplementedError, as a gap does
+                raise TypeError("returned a tensor without data (device meta), expected the output")
             return out
 
         return attend
