@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -66,6 +67,22 @@ def test_the_action_passes_what_is_right_and_annotates_what_is_not(tmp_path: Pat
     assert annotation.startswith("::error title=RIG-01 (definition)%3A rig/wrong-parser.parse::The description's example")
     assert "%0Areproduce: gaugeblock check 'rig=wrong parser.py:parse' --test " in annotation
     assert "| `rig/wrong-parser.parse` | RIG-01: " in files["GITHUB_STEP_SUMMARY"].read_text()
+
+
+def test_the_plain_recipe_writes_what_the_document_says_and_annotates_nothing(tmp_path: Path) -> None:
+    document = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
+    (recipe,) = re.findall(r"^gaugeblock ci .*", document, re.M)
+    theirs = wheels.foreign_project(tmp_path / "theirs")
+    (theirs / "known-failures.txt").write_text("RIG-9*\n")
+    python = wheels.install(wheels.build(tmp_path), tmp_path / "environment", with_packages=True)
+    words = shlex.split(recipe.replace("mypackage.optim:AdEMAMix", "rig=impls.parser:parse --quick"))
+    done = wheels.run(python.with_name(words[0]), theirs, *words[1:], GITHUB_ACTIONS="")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not re.search(r"^::", done.stdout, re.M)
+    for name in re.findall(r"`([\w./]+)`", document.partition("| in the folder")[2].partition("\n\n")[0]):
+        assert name == "records.jsonl" or (theirs / "gaugeblock-report" / name).exists(), name
+    (badge,) = (theirs / "gaugeblock-report" / "badges").rglob("*.svg")
+    assert badge.name.startswith("impls-parser-parse")
 
 
 GITHUB = {
