@@ -134,6 +134,11 @@ class Combination:
         """Every two factors with their labels."""
         return frozenset(itertools.combinations(self.labels, 2))
 
+    def triples(self, names: Iterable[str]) -> frozenset[tuple[tuple[str, str], ...]]:
+        """Every three of these factors with their labels, in the order of the names."""
+        labels = dict(self.labels)
+        return frozenset(itertools.combinations([(name, labels[name]) for name in names if name in labels], 3))
+
 
 def combinations(interactions: Interactions) -> tuple[Combination, ...]:
     """The kept combinations of a system, in which every possible pair occurs; the first ones hold the most pairs.
@@ -191,10 +196,20 @@ def made(interactions: Interactions) -> tuple[Combination, ...]:
     return tuple(_combination(interactions.factors, [row[factor.name] for factor in interactions.factors]) for row in rows)
 
 
-def covered(cases: Iterable[Any]) -> frozenset[Pair]:
-    """The pairs that these cases cover, each by its ``combination`` or its ``combinations``; one without covers none."""
+def combinations_of(cases: Iterable[Any]) -> frozenset[Combination]:
+    """What these cases are made of, each of its ``combination`` or its ``combinations``; one without is made of none."""
     kept = (each for case in cases for each in (getattr(case, "combination", None), *getattr(case, "combinations", ())))
-    return frozenset[Pair]().union(*(each.pairs for each in kept if each is not None))
+    return frozenset(each for each in kept if each is not None)
+
+
+def covered(cases: Iterable[Any]) -> frozenset[Pair]:
+    """The pairs that these cases cover."""
+    return frozenset[Pair]().union(*(each.pairs for each in combinations_of(cases)))
+
+
+def _triples(groups: Iterable[Sequence[str]], rows: Iterable[Combination]) -> frozenset[Any]:
+    """Those of the factors of each group."""
+    return frozenset[Any]().union(*(row.triples(group) for row in rows for group in groups))
 
 
 def interactions_of(system: str) -> tuple[Interactions, ...]:
@@ -252,13 +267,19 @@ def coverage(options: Options) -> Iterator[InteractionsRecord]:
                 labels = map(str, factor.values)
                 factors[factor.name] = tuple(dict.fromkeys((*factors.get(factor.name, ()), *labels)))
             possible = frozenset[Pair]().union(*(each.pairs for each in every))
+            tested = combinations_of(case for _, case, _ in selected_cases(system.name, options))
+            groups = [group for declared in arrays for group in declared.together]
+            threes = [_triples(declared.together, combinations(declared)) for declared in arrays]
+            possible_triples = frozenset[Any]().union(*threes)
             yield InteractionsRecord(
                 system=system.name,
                 factors=factors,
                 combinations=len(every),
                 possible=len(possible),
                 # A case may hold further pairs, of values that the array does not pair.
-                covered=len(possible & covered(case for _, case, _ in selected_cases(system.name, options))),
+                covered=len(possible & frozenset[Pair]().union(*(each.pairs for each in tested))),
+                triples=len(possible_triples & _triples(groups, tested)),
+                possible_triples=len(possible_triples),
             )
 
 

@@ -43,8 +43,10 @@ AROUND = {
     "wide": "\u00a0\u3000",
     "form feeds": "\x0b\x0c",
     "separators": "\u2028\x85",
+    "mark": "\ufeff",
+    "zero width": "\u200b",
 }
-"""What stands around each query."""
+"""What stands around each query. The last two are no white space, and so belong to it."""
 
 INTERACTIONS = Interactions(
     "rag",
@@ -56,11 +58,11 @@ INTERACTIONS = Interactions(
         Factor("lines", (0, 1, 9, 17, 23, 24, 25, 26, 400)),
         Factor("others", ("alike", "unlike")),
         Factor("place", ("first", "middle", "last")),
-        Factor("repeats", ("none", "at once", "at the end", "around it", "in another case")),
+        Factor("repeats", ("none", "at once", "at the end", "around it", "in another case", "in other spacing")),
         Factor("line ends", ("LF", "CR LF", "blank lines", "both")),
         Factor("end", ("ended", "unended", "blank")),
         Factor("long", ("nothing", *(f"{part} {n}" for part in ("line", "before") for n in (4095, 4096, 4097)), "line 65536")),
-        Factor("read before", ("nothing", "itself", "another")),
+        Factor("read before", ("nothing", "itself", "another", "25 queries")),
     ),
 )
 
@@ -140,6 +142,9 @@ def _repeated(queries: list[str], unusual: list[str], how: str) -> list[str]:
         return [query for query in queries for _ in range(2)]
     if how == "in another case":
         return [*queries, *(query.upper() for query in queries[:3])]
+    if how == "in other spacing":
+        return [*queries, *(query.replace("?", " ?").replace(" ", "  ", 1) for query in queries[:3]),
+                *(query.replace("?", " ?") for query in queries[:3])]  # fmt: skip
     added = {"none": [], "at the end": queries, "around it": unusual}[how]
     return [*(added if how == "around it" else []), *queries, *added]
 

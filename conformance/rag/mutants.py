@@ -52,6 +52,15 @@ class CorrectReader:
         return queries[: self.limit]
 
 
+class RemembersAFullAnswer(CorrectReader):
+    last = ""
+
+    def finish(self, queries: list[str]) -> list[str]:
+        found = super().finish(queries)[int(bool(self.last) and queries[:1] == [self.last]) :]
+        self.last = found[-1] if len(found) == self.limit else ""
+        return found
+
+
 # Each class below is one bug, named in the table at the end of the file. A bug of one expression stands in the table itself.
 
 
@@ -343,6 +352,13 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant("no-em-space", "Knows no em space behind a list marker.",
             _with(is_query=lambda self, query: CorrectReader.is_query(self, query) or query[:2] in ("-\u2003", "*\u2003")),
             "RAG-23"),
+    _mutant("markers-behind-marks", "Takes a list marker behind a byte order mark, or what has no width, for one.",
+            _with(is_query=lambda self, query: CorrectReader.is_query(self, query.lstrip("\ufeff\u200b") or query)), "RAG-22"),
+    _mutant("folds-spaces", "Takes queries that differ in the space before a question mark for repeats.",
+            _with(is_known=lambda self, query, before: query.replace(" ?", "?") in {b.replace(" ?", "?") for b in before}),
+            "RAG-22"),
+    _mutant("remembers-a-full-answer", "Leaves out a first query that ended an answer of 25 before.", RemembersAFullAnswer,
+            "RAG-22"),
     _honest("turned-nowhere", "The correct reader as it stands.", CorrectReader),
     _honest("reference", "The reference.", ByReference),
     _honest("one-pass", "Finds line feeds and refuses lone surrogates.", OnePass),

@@ -9,7 +9,7 @@ official profile has no order at all, and may return any 25 of more.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from conformance.engine.comparison import Comparison, equal
@@ -185,11 +185,21 @@ def generated_answers_agree_with_the_reference(subject: RagSubject, case: Genera
         yield from queries_compared(subject, text, rag.parse(text).queries if strict else rag.official.candidates(text))
 
 
+_BEFORE: dict[str, Callable[[str], str | None]] = {
+    "nothing": lambda text: None,
+    "itself": lambda text: text,
+    "another": lambda text: f"{text[:1]}\nWhat is q1?\nWhat is",
+    # As many as there may be, the last of which comes first in the next answer.
+    "25 queries": lambda text: "".join(f"What is before{number}?\n" for number in range(24)) + text.lstrip().split("\n")[0],
+}
+"""What a reader is given before an answer."""
+
+
 def queries_of_mixed_answers(subject: RagSubject, case: MixedAnswers, dtype: str) -> Iterator[Comparison]:
     """The queries of each answer; before it the reader may have been given another, or the same."""
     for combination in case.combinations:
         text = answer(combination)
-        before = {"nothing": None, "itself": text, "another": f"{text[:1]}\nWhat is q1?\nWhat is"}[combination["read before"]]
+        before = _BEFORE[combination["read before"]](text)
         if before is not None:
             subject.parse(before)
         for comparison in queries_compared(subject, text, read(combination, subject.profile.name)):

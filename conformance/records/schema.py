@@ -174,7 +174,8 @@ class OptionsRecord(Row):
 class InteractionsRecord(Row):
     """How far a run tests a system's factors together: the pairs of values that its cases cover, and all that are possible.
 
-    ``factors`` maps each factor to the labels of its values. A pair that a constraint forbids is not possible.
+    ``factors`` maps each factor to the labels of its values. A pair that a constraint forbids is not possible. ``triples``
+    are the values of three factors, of those factors alone of which the system tests every three together.
     """
 
     system: str
@@ -182,6 +183,8 @@ class InteractionsRecord(Row):
     combinations: Count = 0
     covered: Count = 0
     possible: Count = 0
+    triples: Count = field(default=0, metadata=OMIT)
+    possible_triples: Count = field(default=0, metadata=OMIT)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -53,6 +53,7 @@ TEXTS = {
     "closing": "]\n)",
     "row": "| a |\t]\r\n",
     "fence": '```json\n{"a": (',
+    "bracket": "[",
 }
 """What stands between annotations, by a word for it."""
 
@@ -134,12 +135,14 @@ INTERACTIONS = Interactions(
             "served",
             ("text", "number", "no unit", "more fields", "nothing", "tenth fails", "markup", "halves", "zero", "same"),
         ),
+        Factor("missing", ("nothing", "unit", "source", "date", "url")),
     ),
     constraints=(
         Constraint(("long", "chunks"), lambda long, chunks: long == "nothing" or len(chunks) > 1, "small chunks take long"),
     ),
 )  # fmt: skip
-"""The factors of RIG. ``served`` is what a resolver's fetch returns, ``written`` how a writer is given the document.
+"""The factors of RIG. ``served`` is what a resolver's fetch returns, ``missing`` which field of it is empty, ``written``
+how a writer is given the document.
 
 Where ``others`` are unlike, the other annotations and the texts between them are drawn from all contents, so that many things
 meet by chance that no two factors name.
@@ -181,9 +184,13 @@ EXTREMES: tuple[Mapping[str, Any], ...] = (
     *({"long": f"{part} 4096", "query": "backslash", "value": "backslash", "chunks": "4096"} for part in ("query", "value")),
     {"annotations": 10_000, "text": "astral", "chunks": "4096", "place": "last"},
     *(
-        {"long": f"{part} {size + more}", "query": content, "value": content, "text": "row", "chunks": str(size)}
+        {"long": f"{part} {size + more}", "query": content, "value": content, "text": text, "chunks": str(size)}
         for size, content in zip((8, 16, 32, 64, 128, 256, 512, 1024, 2048, 8192), CONTENTS, strict=False)
-        for part, more in (("text", -12), *itertools.product(("text", "query", "value"), (-1, 0, 1)))
+        for part, more, text in (
+            ("text", -12, "row"),
+            ("text", 0, "bracket"),
+            *itertools.product(("text", "query", "value"), (-1, 0, 1), ("row",)),
+        )
         if size + more >= len(content)
     ),
 )
@@ -224,6 +231,13 @@ def all_in_one(name: str, of: Callable[[Combination], bool]) -> MixedDocuments:
 def _extreme(changed: Mapping[str, Any]) -> Combination:
     values = {factor.name: changed.get(factor.name, factor.values[0]) for factor in INTERACTIONS.factors}
     return Combination(tuple((name, str(value)) for name, value in values.items()), values)
+
+
+def shortened(combination: Combination) -> Combination:
+    """The same without its long part."""
+    changed = {"long": "nothing"}
+    labels = tuple((name, changed.get(name, label)) for name, label in combination.labels)
+    return Combination(labels, {**combination.values, **changed})
 
 
 def pieces(combination: Combination, special: str = "", end: str = "") -> tuple[str, ...]:

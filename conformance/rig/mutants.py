@@ -646,6 +646,29 @@ class DefusesApart(rig.resolver.ReferenceResolver):
         return tag.replace(self.piece(f"{served.value} {served.unit}"), self.piece(served.value) + self.piece(served.unit))
 
 
+class BracketAtAPage(CorrectParser):
+    """Loses an annotation at a multiple of 1024 behind a bracket."""
+
+    def parse(self, text: str) -> list[Found]:
+        return [found for found in super().parse(text) if not found[2] or found[2] % 1024 or text[found[2] - 1] != "["]
+
+
+class HeadingsBeforeOpeners(rig.resolver.ReferenceResolver):
+    """Looks for headings of footnotes before it takes openers away."""
+
+    def outside(self, text: str) -> str:
+        text = text.replace(rig.resolver.HEADING, "#### NOTES ####").replace(rig.OPEN, "")
+        return text.replace(rig.OPEN, f"[ {rig.OPEN[1:]}").replace("[__DC__#", "[ __DC__#")
+
+
+class TrustsDatesWithoutSource(rig.resolver.ReferenceResolver):
+    """Puts a date as it is into a footnote that has no source."""
+
+    def piece(self, text: str) -> str:
+        dates = [served.date for served in self.served.values() if served and not served.source]
+        return text if text in dates else super().piece(text)
+
+
 class PrintsNone(rig.resolver.ReferenceResolver):
     """Writes a unit that is None."""
 
@@ -1146,6 +1169,19 @@ MUTANTS: tuple[Mutant, ...] = (
             "RIG-80"),
     _mutant("one-footnote-for-equal-answers", "Cites one footnote for two queries with the same answer.",
             _resolving(OneFootnoteForEqualAnswers), "RIG-81"),
+    _mutant("well-formed-neighbours", "Calls nothing well formed where a value holds an opener and another touches.",
+            _with(well_formed=lambda self, text: rig.is_well_formed(text) and not any(
+                a.span.end == b.span.start and rig.OPEN[:-1] in a.value
+                for a, b in itertools.pairwise(rig.annotations(text)))), "RIG-56"),
+    _mutant("tags-of-two-digits", "Reads no tag that has a number and a footnote of two digits and more.",
+            _with(tags=lambda self, text: [t for t in CorrectParser.tags(self, text) if t[0] < 100 or (t[2] or 0) < 10]),
+            "RIG-60"),
+    _mutant("headings-before-openers", "Looks for headings of footnotes before it takes openers away.",
+            _resolving(HeadingsBeforeOpeners), "RIG-73"),
+    _mutant("trusts-dates-without-source", "Puts a date as it is into a footnote that has no source.",
+            _resolving(TrustsDatesWithoutSource), "RIG-80"),
+    _mutant("bracket-at-a-page", "Loses an annotation at a multiple of 1024 behind a bracket.",
+            BracketAtAPage, "RIG-74", "RIG-76"),
     _honest("lists-tokens", "Gives the tokens that it admits in a list.", _constraining(ListsTokens)),
     _honest("one-pattern", "One regular expression, and the reference's stream and writer.", CorrectParser),
     _honest("scanner", "Finds quotes and compares literals; no pattern, no stream, no writer.", Scans),

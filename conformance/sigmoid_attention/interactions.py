@@ -1,44 +1,31 @@
 """What implementations of sigmoid attention branch on, combined so that every two values meet in some case.
 
-Five arrays. `DEFINITION` combines what the paper itself defines: sizes, bias, causal masks, gradients. `INTERACTIONS`
+Six arrays. `DEFINITION` combines what the paper itself defines: sizes, bias, causal masks, gradients. `OPTIONS`
 combines options; its factor ``without`` leaves some out, so that an implementation that lacks them is ruled out of some rows
 only. `MEMORY` combines how arguments lie in memory, and which of them ask for gradients, with a few of everything.
 `READINGS` adds what the paper leaves open, ALiBi and masks of unequal lengths. `CONTEXTS` combines where the function is
-called with the options of the call. Sizes lie on both sides of usual blocks. What Triton's interpreter would take seconds for
-it leaves to ``--thorough``.
+called with the options of the call. `THREES` has every three values of the smallest factors, for ``--thorough``. Sizes lie on
+both sides of usual blocks. What Triton's interpreter would take seconds for it leaves to ``--thorough``.
 
-After a change write the kept combinations anew: ``python -m conformance.sigmoid_attention.interactions``.
+After a change write the kept combinations anew: ``python -m conformance.engine.interactions sigmoid_attention``.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
-from conformance.engine.interactions import Combination, Constraint, Factor, Interactions, combinations, write
+from conformance.engine.interactions import Combination, Constraint, Factor, Interactions, combinations
 from conformance.sigmoid_attention.cases import AttentionCase
 from conformance.sigmoid_attention.harness.problem import ONE_TENSOR
 from reference.sigmoid_attention import log_length_bias
 
-
-@dataclass(frozen=True)
-class Part(Interactions):
-    """One of the further arrays of the system, kept in a file of its own."""
-
-    name: str = ""
-
-    @property
-    def file(self) -> Path:
-        """Beside the main array's."""
-        return Path(__file__).with_name(f"interactions-{self.name}.tsv")
-
-
 _KEYS = Factor("keys", ("as many", "more", "fewer", "beyond 1024"))
 _KEYS_OR_QUERIES = Factor("keys", (*_KEYS.values, "queries beyond 1024"))
-_DIMS = Factor("head dims", ("16/16", "64/64", "40/40", "16/32", "32/16", "128/128", "80/80"))
+_DIMS = Factor("head dims", ("16/16", "64/64", "40/40", "16/32", "32/16", "128/128", "80/80", "33/33"))
 _DTYPE = Factor("dtype", ("float32", "bfloat16", "float16"))
 _ALIGNED = Constraint(
     ("causal", "keys"), lambda causal, keys: causal == "no" or keys == "as many", "the paper has no mask for other lengths"
@@ -73,7 +60,24 @@ def _is_slow(heads: int, batch: int, nq: int, nk: int, **others: Any) -> bool:
     return batch * heads * (1 + (nq - 1) // 64) * (1 + (nk - 1) // 64) > 20
 
 
-DEFINITION = Part(
+_SEVERAL_QUERIES = (
+    *(
+        Constraint(
+            (mask, "length", "keys"),
+            lambda given, length, keys: given in ("no", "none") or length > 1 or keys != "as many",
+            "of one query and one key a mask hides nothing",
+        )
+        for mask in ("causal", "window")
+    ),
+    Constraint(
+        ("window", "length"),
+        lambda window, length: length > {"half blocks": 32, "block": 64}.get(window, 0),
+        "the window ends within the sequence",
+    ),
+)
+
+
+DEFINITION = Interactions(
     "sigmoid_attention",
     name="definition",
     factors=(
@@ -90,6 +94,7 @@ DEFINITION = Part(
     ),
     constraints=(
         _ALIGNED,
+        _SEVERAL_QUERIES[0],
         *_SMALL,
         Constraint(("bias", "asked"), lambda bias, asked: bias not in ("13", "25") or asked == "output", "too small to see"),
         Constraint(("bias", "dtype"), lambda bias, dtype: bias != "-25" or dtype != "float16", "weights below its smallest"),
@@ -135,7 +140,7 @@ _OPTION_ASKED = Constraint(
     "asked with all others, or alone",
 )
 
-INTERACTIONS = Interactions(
+OPTIONS = Interactions(
     "sigmoid_attention",
     # What constraints tie comes first, what none ties last: it is chosen in this order, and chosen again where nothing fits.
     factors=(
@@ -149,7 +154,7 @@ INTERACTIONS = Interactions(
         Factor("length", (1, 17, 33, 64, 65, 130)),
         Factor("bias", ("0", "-2", "4", "-13", "13", "-2, asked")),
         Factor("asked", ("output", "all", "options")),
-        Factor("head dims", ("16/16", "64/64", "40/40", "16/32", "32/16", "128/128")),
+        Factor("head dims", ("16/16", "64/64", "40/40", "16/32", "32/16", "128/128", "33/33")),
         Factor("scale", ("default", "0.3", "1.5", "-0.5", "0")),
         _DTYPE,
     ),
@@ -167,6 +172,7 @@ INTERACTIONS = Interactions(
         _PACKED_LENGTH,
         _ALIGNED,
         Constraint(("window", "keys"), lambda window, keys: window == "none" or keys == "as many", "READINGS has the others"),
+        *_SEVERAL_QUERIES,
         *_LENGTHS_OPEN,
         _OPTION_ASKED,
         Constraint(("asked", "bias"), lambda asked, bias: asked != "options" or "asked" in bias, "something is asked"),
@@ -174,18 +180,29 @@ INTERACTIONS = Interactions(
     ),
 )
 
-MEMORY = Part(
+MEMORY = Interactions(
     "sigmoid_attention",
     name="memory",
     factors=(
         Factor(
             "layout",
-            ("contiguous", "transposed", "padded", "mixed", "unaligned", "broadcast", "one key head", "broadcast values"),
+            (
+                "contiguous",
+                "transposed",
+                "padded",
+                "mixed",
+                "unaligned",
+                "broadcast",
+                "one key head",
+                "broadcast values",
+                "one query head",
+                "turned values",
+            ),
         ),
         Factor("gradient layout", ("contiguous", "transposed", "padded", "expanded", "turned", "broadcast", "one row")),
         Factor("batch", (1, 2)),
         Factor("heads", ("2/2", "6/2")),
-        Factor("length", (1, 17, 65)),
+        Factor("length", (1, 16, 17, 65)),
         Factor("keys", ("as many", "more", "fewer")),
         Factor("head dims", ("16/16", "40/40", "16/32", "128/128")),
         Factor("causal", ("no", "yes")),
@@ -201,6 +218,7 @@ MEMORY = Part(
         _PACKED_LENGTH,
         _ALIGNED,
         Constraint(("window", "keys"), lambda window, keys: window == "none" or keys == "as many", "READINGS has the others"),
+        *_SEVERAL_QUERIES,
         *_LENGTHS_OPEN,
         *_SHARED_ROWS,
         _OPTION_ASKED,
@@ -212,7 +230,7 @@ MEMORY = Part(
     ),
 )
 
-READINGS = Part(
+READINGS = Interactions(
     "sigmoid_attention",
     name="readings",
     factors=(
@@ -223,17 +241,25 @@ READINGS = Part(
         Factor("head dims", ("16/16", "40/40", "16/32")),
         Factor("causal", ("no", "yes")),
         Factor("window", ("none", "left", "both", "half blocks")),
-        Factor("rows", ("none", "full lengths", "packed", "packed with empty", "many packed", "no queries last")),
+        Factor("rows", ("none", "full lengths", "lengths", "packed", "packed with empty", "many packed", "no queries last")),
         Factor("alibi", ("none", "by head", "negative", "by row", "by head, asked", "by row, asked")),
         Factor("bias", ("-2", "-2, asked")),
         Factor("scale", ("default", "-0.5")),
-        Factor("asked", ("output", "all", "q and k", "options")),
+        Factor("asked", ("output", "all", "options")),
         _DTYPE,
     ),
+    # What is masked depends on these at once.
+    together=(("causal", "keys", "length"), ("window", "keys", "length")),
     constraints=(
         *_SMALL,
         _PACKED_ROW,
         _PACKED_LENGTH,
+        *_SEVERAL_QUERIES,
+        Constraint(
+            ("alibi", "batch", "rows"),
+            lambda alibi, batch, rows: "row" not in alibi or batch > 1 or rows in _PACKED,
+            "rows to have slopes of their own",
+        ),
         replace(_OPTION_ASKED, names=("asked", "alibi")),
         _OPTION_ASKED,
         Constraint(
@@ -262,7 +288,7 @@ _SUITED = {
     "same tensor": ("none", "causal", "lengths", "packed", _SLOPES_AND_BIAS),
     "q is k": ("none", "causal", "lengths", "packed", _SLOPES_AND_BIAS),
 }  # fmt: skip
-CONTEXTS = Part(
+CONTEXTS = Interactions(
     "sigmoid_attention",
     name="contexts",
     factors=(
@@ -298,24 +324,85 @@ CONTEXTS = Part(
     ),
 )  # fmt: skip
 
+_THREE_FACTORS = (
+    Factor("rows", ("none", "lengths", "packed")),
+    Factor("window", ("none", "left", "both", "half blocks")),
+    Factor("causal", ("no", "yes")),
+    Factor("keys", ("as many", "more", "fewer")),
+    Factor("heads", ("2/2", "3/1", "10/2")),
+    Factor("batch", (1, 2)),
+    Factor("length", (1, 17, 65)),
+    Factor("bias", ("-2", "4", "-2, asked")),
+    Factor("asked", ("output", "all")),
+    Factor("head dims", ("16/16", "40/40", "16/32", "64/64")),
+    Factor("layout", ("contiguous", "transposed", "padded")),
+)
+THREES = Interactions(
+    "sigmoid_attention",
+    name="threes",
+    factors=(*_THREE_FACTORS, _DTYPE),
+    together=(tuple(factor.name for factor in _THREE_FACTORS),),
+    constraints=(
+        _PACKED_ROW,
+        _PACKED_LENGTH,
+        _ALIGNED,
+        Constraint(("window", "keys"), lambda window, keys: window == "none" or keys == "as many", "READINGS has the others"),
+        *_SEVERAL_QUERIES,
+        *_LENGTHS_OPEN,
+        _OPTION_ASKED,
+    ),
+)
+"""Every three values of the smallest factors, under ``--thorough`` alone."""
 
-PARTS = (DEFINITION, INTERACTIONS, MEMORY, READINGS, CONTEXTS)
+INTERACTIONS = (DEFINITION, OPTIONS, MEMORY, READINGS, CONTEXTS, THREES)
+
+
+def rows(part: Interactions) -> tuple[Combination, ...]:
+    """The combinations of an array, with all gradients asked for wherever that loses no pair.
+
+    Every two values of other factors then meet where all gradients are checked, but for few; and each value still meets each
+    way to ask for less.
+    """
+    kept = list(combinations(part))
+    counts = Counter(pair for each in kept for pair in each.pairs)
+    # First those that alone hold the most pairs.
+    order = sorted(range(len(kept)), key=lambda number: -sum(counts[pair] == 1 for pair in kept[number].pairs))
+    for number in order:
+        each, asking = kept[number], _asking_all(kept[number])
+        lost = each.pairs - asking.pairs
+        if lost and _is_possible(part, asking) and all(counts[pair] > 1 for pair in lost):
+            counts.subtract(lost)
+            kept[number] = asking
+    return tuple(kept)
+
+
+def _asking_all(row: Combination) -> Combination:
+    labels = tuple((name, "all" if name == "asked" else label) for name, label in row.labels)
+    return Combination(labels, {**row.values, "asked": dict(labels)["asked"]})
+
+
+def _is_possible(part: Interactions, row: Combination) -> bool:
+    return all(constraint.holds(*(row[name] for name in constraint.names)) for constraint in part.constraints)
 
 
 def definition_cases() -> tuple[AttentionCase, ...]:
     """Of what the paper defines."""
-    return tuple(_numbered(_definition_case(each), number) for number, each in enumerate(combinations(DEFINITION)))
+    return tuple(_numbered(_definition_case(each), number) for number, each in enumerate(rows(DEFINITION)))
 
 
 def option_cases() -> tuple[AttentionCase, ...]:
-    """Of options together, then of how the arguments of a call lie in memory."""
-    rows = (*combinations(INTERACTIONS), *combinations(MEMORY))
-    return tuple(_numbered(_option_case(each), number) for number, each in enumerate(rows))
+    """Of options together, then of how the arguments of a call lie in memory; then of any three of the smallest factors."""
+    both = (*rows(OPTIONS), *rows(MEMORY))
+    threes = (_option_case(each) | {"thorough": True, "quick": False} for each in combinations(THREES))
+    return (
+        *(_numbered(_option_case(each), number) for number, each in enumerate(both)),
+        *(_numbered(each, number) for number, each in enumerate(threes)),
+    )
 
 
 def reading_cases() -> tuple[AttentionCase, ...]:
     """Of options together with what the paper leaves open."""
-    return tuple(_numbered(_option_case(each), number) for number, each in enumerate(combinations(READINGS)))
+    return tuple(_numbered(_option_case(each), number) for number, each in enumerate(rows(READINGS)))
 
 
 def context_cases() -> tuple[AttentionCase, ...]:
@@ -429,8 +516,3 @@ def _context_case(row: Combination) -> dict[str, Any]:
         **({"dtypes": ("bfloat16",)} if context == "autocast" else {}),
         **({"dtypes": ("float32",), "data": "same" if context == "same tensor" else context} if context in ONE_TENSOR else {}),
     }  # fmt: skip
-
-
-if __name__ == "__main__":
-    for part in PARTS:
-        print(write(part))

@@ -1068,6 +1068,19 @@ def _backward_when(condition: _Condition, change: Callable[..., dict[str, Any]])
     return BackwardWhen
 
 
+def _value_gradient_when(condition: _Condition, **changed: Any) -> type[Base]:
+    """dV alone that of a call with other options, where the condition holds."""
+
+    class ValueGradientWhen(Base):
+        def backward(self, q: Values, k: Values, v: Values, grad: Values, **options: Any) -> dict[str, Values]:
+            gradients = super().backward(q, k, v, grad, **options)
+            if condition(q, k, options):
+                gradients["v"] = super().backward(q, k, v, grad, **{**options, **changed})["v"]
+            return gradients
+
+    return ValueGradientWhen
+
+
 def _bug(name: str, sentence: str, attention: Callable[[], Any], *killed_by: str) -> Mutant:
     return Mutant(name, "sigmoid_attention", sentence, _subject(attention), tuple(f"SIG-{n}" for n in killed_by))
 
@@ -1384,6 +1397,13 @@ MUTANTS: tuple[Mutant, ...] = (
          "58"),
     _bug("window-of-many-shared-heads", "A window is left out where eight heads share keys.",
          _changing(_both(_given("window"), lambda q, k, o: q.shape[1] >= 8 * k.shape[1]), window=None), "58"),
+    _bug("value-gradient-without-window", "dV alone forgets the window where heads are shared.",
+         _value_gradient_when(_both(_given("window"), _shares_heads), window=None), "58"),
+    _bug("value-gradient-of-more-keys", "dV alone forgets the causal mask with more keys than queries and over 32 queries.",
+         _value_gradient_when(_both(_given("causal"), lambda q, k, o: k.shape[2] > q.shape[2] > 32), causal=False), "59"),
+    _bug("wide-key-gradient-of-shared-heads", "With shared heads dK is 0 from the 64th head dim on.",
+         _backward_when(_shares_heads, lambda gradients, q, k, v: {
+             "k": np.where(np.arange(k.shape[3]) < 64, gradients["k"], 0).astype(k.dtype)}), "58"),
     *(replace(mutant, slow=True) for mutant in (
         _bug("heads-beyond-32-uncausal", "Heads from the 34th on ignore the causal mask.", HeadsBeyond32Uncausal, "57"),
         _bug("bias-up-to-20", "A bias is cut off at 20 and -20.",

@@ -38,8 +38,10 @@ def _interactions(evidence: Evidence, system: SystemRecord) -> list[Block]:
         return []
     rows: list[list[Inline]] = [[factor, listing(values)] for factor, values in sorted(most.factors.items())]
     said = f"{share(most.covered, most.possible)} of the possible pairs, in {count(most.combinations, 'combination')}"
+    triples = f"Of factors that are tested three at a time: {share(most.triples, most.possible_triples)} of the triples."
     return [
         f"Pairs of factor values that are tested together in some case: {said}.",
+        *([triples] if most.possible_triples else []),
         *([Details("The factors and their values", [Table(["Factor", "Values"], rows)])] if rows else []),
     ]
 

@@ -41,7 +41,17 @@ FULL_HEADER = {
     **made.header(
         plug_failures=[{"spec": "a:b", "message": "no"}],
         cases={"rig": 3},
-        interactions=[{"system": "rig", "factors": {"a": ["1", "2"]}, "combinations": 1, "covered": 1, "possible": 4}],
+        interactions=[
+            {
+                "system": "rig",
+                "factors": {"a": ["1", "2"]},
+                "combinations": 1,
+                "covered": 1,
+                "possible": 4,
+                "triples": 1,
+                "possible_triples": 2,
+            },
+        ],
         requirements=[{**made.header()["requirements"][0], "level": "definition"}],
         implementations=[{**made.implementation("ademamix/torch"), "found": ["takes float32"]}],
     ),

@@ -114,6 +114,13 @@ def test_cases_without_a_combination_cover_nothing() -> None:
 def test_a_run_covers_no_more_than_is_possible(quick: bool) -> None:
     for each in engine.coverage(Options(quick=quick)):
         assert 0 <= each.covered <= each.possible
+        assert 0 <= each.triples <= each.possible_triples
+
+
+def test_a_thorough_run_covers_every_pair_and_every_triple() -> None:
+    each = next(each for each in engine.coverage(Options(thorough=True)) if each.system == "sigmoid_attention")
+    assert (each.covered, each.triples) == (each.possible, each.possible_triples)
+    assert each.possible_triples > 3000
 
 
 @pytest.mark.parametrize("values", [("a", "a"), ("a",), ("a\tb", "c"), (1, "1")])

@@ -469,12 +469,14 @@ def test_how_sharp_the_passes_are_and_what_is_tested_together(tmp_path: Path) ->
         )
     ]
     pairs = {"system": "ademamix", "factors": {"rank": ["0", "1"]}, "combinations": 4, "covered": 190, "possible": 200}
+    pairs |= {"triples": 9, "possible_triples": 10}
     pages = pages_of(tmp_path, sharp, interactions=[pairs])
     ranking = squeezed(section(pages["pages/ademamix"], "Ranking"))
     assert "| below 0.001 | 25.0 % (1/4) |" in ranking
     assert "| 0.1 to 1 | 50.0 % (2/4) |" in ranking
     assert "| 1 or more: inconclusive | 25.0 % (1/4) |" in ranking
     assert "95.0 % (190/200) of the possible pairs, in 4 combinations." in pages["pages/suite"]
+    assert "three at a time: 90.0 % (9/10) of the triples." in pages["pages/suite"]
     assert "| rank | 0 and 1 |" in squeezed(pages["pages/suite"])
 
 

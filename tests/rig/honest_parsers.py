@@ -149,7 +149,6 @@ class HonestParser:
             except ValueError:
                 if self.choices["surrogates"] == "refused":
                     raise
-                return []
         ways: dict[str, Callable[[str], Iterator[Found]]] = {
             "pattern": lambda text: ((m[1], m[2], *m.span()) for m in self._pattern.finditer(text)),
             "named groups": self._by_groups,
@@ -158,7 +157,8 @@ class HonestParser:
             "characters": self._by_characters,
             "search from the end": self._by_candidates,
         }
-        return list(ways[self.choices["finds by"]](text))
+        found = ways[self.choices["finds by"]](text)
+        return [each for each in found if self.official or not re.search("[\ud800-\udfff]", each[0] + each[1])]
 
     def _by_groups(self, text: str) -> Iterator[Found]:
         at = 0

@@ -24,14 +24,17 @@ from conformance.rig.interactions import (
     all_in_one,
     cases,
     chunks,
+    document,
     number_in,
     pieces,
     segments,
+    shortened,
 )
 from conformance.rig.requirements.comparisons import REQUIREMENTS, pairs, refuse_other_profiles
 from conformance.rig.requirements.resolution import Answer, ReadBack, answer, read_back
 from conformance.rig.requirements.streams import Item, in_order
 from reference import rig
+from reference.rig.resolved import tags
 
 
 def _is_open(combination: Combination) -> bool:
@@ -47,6 +50,8 @@ def _is_held_back_in_part(combination: Combination) -> bool:
     return combination["long"].startswith("text") or number_in(combination["long"]) <= SHORT
 
 
+_is_well_formed = functools.lru_cache(maxsize=512)(rig.is_well_formed)
+
 RowCheck = Callable[[RigSubject, MixedDocument], Iterator[Comparison]]
 
 
@@ -55,9 +60,9 @@ def for_each(check: RowCheck) -> Callable[[RigSubject, MixedDocuments, str], Ite
 
     @functools.wraps(check)
     def of_all(subject: RigSubject, case: MixedDocuments, dtype: str) -> Iterator[Comparison]:
-        for document in case.documents:
-            for comparison in check(subject, document):
-                named = f"{comparison.worst} ({document.combination})"
+        for one in case.documents:
+            for comparison in check(subject, one):
+                named = f"{comparison.worst} ({one.combination})"
                 yield comparison if comparison.passed else replace(comparison, worst=named)
 
     return of_all
@@ -79,6 +84,16 @@ def readings_are_found(subject: RigSubject, case: MixedDocument) -> Iterator[Com
 
 def _annotations_compared(subject: RigSubject, case: MixedDocument) -> Iterator[Comparison]:
     yield equal_lists("annotations", pairs(subject.parse(case.text)), pairs(case.read(subject.profile.name)), case.text)
+
+
+@REQUIREMENTS.check("RIG-56", cases(needs="well_formed"))
+@for_each
+def well_formedness_of_mixed_documents_is_told(subject: RigSubject, case: MixedDocument) -> Iterator[Comparison]:
+    """As the reference does, of the documents without their long parts."""
+    refuse_other_profiles(subject)
+    if case.combination["annotations"] < 12:
+        text = document(shortened(case.combination))
+        yield equal("well_formed", subject.well_formed(text), _is_well_formed(text), shown(text))
 
 
 _SOURCE = "grammar"
@@ -253,8 +268,8 @@ def recovered_documents_agree_with_the_reference(subject: RigSubject, case: Mixe
     yield equal_lists("annotations", subject.recover(case.text), expected, case.text)
 
 
-def _served(kind: str, number: int) -> Answer | None:
-    """What is served for the query of that number, counted from 1."""
+def _served(kind: str, missing: str, number: int) -> Answer | None:
+    """What is served for the query of that number, counted from 1; the field that is missing is empty."""
     if kind == "tenth fails" and number >= 10:
         raise ConnectionError("no such host")
     if kind == "nothing" and number % 2:
@@ -269,7 +284,7 @@ def _served(kind: str, number: int) -> Answer | None:
         "markup": {"value": f"{number})] [__DC__#9(|| 9)]", "date": "\n[7] - Per x, value was 1. See more at y"},
         "halves": {"value": f"{number})", "unit": "]|", "source": "x, value was 1", "date": "y [__DC__#8(7)"},
     }
-    return {**plain, **changed.get(kind, {})}
+    return {**plain, **changed.get(kind, {}), **({} if missing == "nothing" else {missing: ""})}
 
 
 @dataclass(frozen=True)
@@ -291,7 +306,8 @@ def _resolved(subject: RigSubject, case: MixedDocument) -> Resolved:
 
     def fetch(query: str) -> Answer | None:
         fetched.append(query)
-        return _served(case.combination["served"], list(dict.fromkeys(fetched)).index(query) + 1)
+        number = list(dict.fromkeys(fetched)).index(query) + 1
+        return _served(case.combination["served"], case.combination["missing"], number)
 
     written = subject.resolve(text, fetch)
     return Resolved(text, _annotations(text), fetched, written, read_back(written))
@@ -333,6 +349,8 @@ def any_number_is_resolved(subject: RigSubject, case: MixedDocument) -> Iterator
         yield equal("values served, without their units", own, values, shown(written))
     models = [(tag.model or "", value) for tag, (_, value, *_) in zip(read.tags, done.found, strict=False) if _is_plain(value)]
     yield equal("values of the model", [got for got, _ in models], [value for _, value in models], shown(written))
+    yield equal("tags, with those in footnotes", len(tags(written)), len(queries), shown(written))
+    yield equal("lines of footnotes beyond one for each tag", read.notes[len(queries) :], (), shown(written))
     yield equal("None, nan or an opener in it", [w for w in ("None", "nan", rig.OPEN) if w in written], [], shown(written))
     if case.combination["text"] not in UNREADABLE:
         around = tuple(item for item in _items(done.text, rig.STRICT, done.found) if isinstance(item, str))

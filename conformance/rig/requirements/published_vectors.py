@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from conformance.engine.comparison import Comparison, equal
 from conformance.engine.requirement import Level
-from conformance.engine.text_comparison import TextCase
+from conformance.engine.text_comparison import Plain, TextCase, equal_lists
 from conformance.rig import vectors
 from conformance.rig.harness.subject import RigSubject
 from conformance.rig.requirements.comparisons import REQUIREMENTS, refuse_other_profiles
+from reference.rig.resolved import ResolvedTag, tags, write_tag
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,38 @@ for _rule, _feature in _rules().items():
         )(vectors_hold)
     else:
         REQUIREMENTS.check(_rule, [_case])(vectors_hold)
+
+
+@functools.cache
+def _mixed_tags() -> tuple[str, tuple[tuple[ResolvedTag, int, int], ...]]:
+    """A text with a tag of every number, footnote, mark and value together, and what the reference reads in it."""
+    numbers, footnotes, marks = (1, 9, 10, 99, 100, 101, 12345, 999_999_999), (None, 1, 9, 10, 99, 100, 12345), (False, True)
+    values = (
+        (None, None),
+        ("5 %", None),
+        (None, "6"),
+        ("5", "6"),
+        ("(a) [1]", "b|c [2]*"),
+        ("\u5317 \U0001f600", "\u200b#1("),
+    )
+    texts = itertools.cycle((" ", "", "\n", "\u00e9\U0001f600", "[__DC__#1(", ")] "))
+    text = ""
+    for number, footnote, differs, (served, model) in itertools.product(numbers, footnotes, marks, values):
+        if (served is None and (footnote or differs)) or (differs and footnote is None):
+            continue  # what stands with a served value, or with its footnote
+        with contextlib.suppress(ValueError):
+            text += next(texts) + write_tag(ResolvedTag(number, served, footnote, differs, model))
+    return text, tuple(tags(text))
+
+
+@REQUIREMENTS.check("RIG-60", [Plain("mixed-tags", quick=True, needs=frozenset({"tags"}))])
+def mixed_tags_are_read(subject: RigSubject, case: Plain, dtype: str) -> Iterator[Comparison]:
+    """Numbers of one digit and many, with and without a footnote, a mark and either value: each with the others."""
+    refuse_other_profiles(subject)
+    text, known = _mixed_tags()
+    expected = [(t.number, t.served, t.footnote, t.differs, t.model, start, end) for t, start, end in known]
+    yield equal_lists("tags", subject.tags(text), expected, text)
+
 
 _RECOVER = frozenset({"recover"})
 

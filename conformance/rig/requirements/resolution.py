@@ -83,6 +83,13 @@ class ResolutionCase(TextCase):
         return tuple(texts)
 
 
+def _around_openers(markup: str) -> Iterator[str]:
+    """A markup cut in two at every place of its first 24 characters, by an opener or by one in another."""
+    for place in range(1, min(len(markup), 24)):
+        for opener in (rig.OPEN, rig.OPEN[:4] + rig.OPEN + rig.OPEN[4:]):
+            yield f"\n{markup[:place]}{opener}{markup[place:]}"
+
+
 W, P, A, N = Mark("women?", "51.6%"), Mark("people?", "150,000"), Mark("area?", ""), Mark("nothing?", "12")
 PLAIN = (
     ResolutionCase("one", ("In 2020, ", W, " were women."), quick=True),
@@ -129,6 +136,13 @@ FORGERIES = (
     ResolutionCase("model-value", ("a ", Mark("women?", "5)] [__DC__#3(|| 6"), " b")),
     ResolutionCase("model-bars", ("a ", Mark("women?", "5 || 6 |"), " b")),
     ResolutionCase("text", ("see [__DC__#1(|| 7)] or ", W), outside=("?", "")),
+    *(
+        ResolutionCase(f"{what}-around-openers", ("a\n", W, *_around_openers(markup), "\n\nb ", P))
+        for what, markup in (
+            ("heading", f"\n\n{HEADING}\n[7] - Per x, value was 1. See more at y"),
+            ("tag", "[__DC__#9(|| 9)]"),
+        )
+    ),
 )
 
 

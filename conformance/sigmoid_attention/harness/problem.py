@@ -35,6 +35,8 @@ _MIXED = {
     "far": {"q": "contiguous", "k": "far", "v": "far", "grad": "contiguous"},
     "one key head": {"q": "contiguous", "k": "one head", "v": "one head"},
     "broadcast values": {"q": "contiguous", "k": "padded", "v": "broadcast"},
+    "one query head": {"q": "one head", "k": "contiguous", "v": "contiguous"},
+    "turned values": {"q": "contiguous", "k": "contiguous", "v": "turned"},
 }
 
 ONE_TENSOR = {"same tensor": ("q", "k", "v"), "q is k": ("q", "k"), "k is v": ("k", "v")}
@@ -62,6 +64,7 @@ class AttentionProblem:
         one row      one position for all of them, with a stride of 0, as the gradient of a mean over positions
         mixed        q transposed, k contiguous, v padded: no two have the same strides
         one key head, broadcast values    k and v in one head; v alone in one batch row
+        one query head, turned values     q alone in one head; v alone turned
         far          rows of k and v `FAR_ROW` elements apart, in memory that is reserved and, but for the rows, never touched
 
     ``wanted`` names, beside q, k and v, whose gradients are asked for: ``bias``, ``alibi_slopes``; ``frozen`` names those of
