@@ -1,7 +1,7 @@
 """What both tuners share: verify a candidate against the reference, time it beside the options in use, keep the best so far.
 
-A `Job` is one kernel on one input, for which candidates are tried: dictionaries of changed launch options. An empty one, the
-options in use, comes first and is timed beside itself, which shows the noise. Times are the device's own, in pairs, with a
+A `TuningJob` is one kernel on one input, for which candidates are tried: dictionaries of changed launch options. An empty one,
+the options in use, comes first and is timed beside itself, which shows the noise. Times are the device's own, in pairs, with a
 cold cache. The file is rewritten as a whole after each candidate, so that a run that is cut short leaves what it found.
 """
 
@@ -33,7 +33,7 @@ REHEARSAL = "times of a rehearsal on a CPU, which say nothing about a device"
 Change = dict[str, Any]
 
 
-class Job(Protocol):
+class TuningJob(Protocol):
     """One kernel on one input. ``fields`` tell it from others in the file."""
 
     @property
@@ -50,7 +50,7 @@ class Job(Protocol):
 
 
 @dataclass
-class Found:
+class TuningFindings:
     """The lines of a tuning run, and the file that they are kept in."""
 
     file: Path
@@ -104,7 +104,7 @@ def best(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
-def work_off(jobs: Iterable[Job], found: Found, clock: Clock, evict: Callable[[], Any] = nothing) -> int:
+def work_off(jobs: Iterable[TuningJob], found: TuningFindings, clock: Clock, evict: Callable[[], Any] = nothing) -> int:
     """Try every candidate of every job and keep what is found; return how many were timed.
 
     Ends early, and says so in the file, at `GAUGEBLOCK_UNTIL`, on Ctrl-C, and with DeviceLost where the device computes
@@ -141,7 +141,7 @@ def work_off(jobs: Iterable[Job], found: Found, clock: Clock, evict: Callable[[]
     return timed
 
 
-def _was_right(found: Found, job: Job) -> bool:
+def _was_right(found: TuningFindings, job: TuningJob) -> bool:
     """Whether an earlier process found the options in use right."""
     return any(not line["change"] and "median_s" in line and job.fields.items() <= line.items() for line in found.lines)
 
@@ -187,20 +187,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume", action="store_true", help="go on with what FILE has not tried yet")
 
 
-def tune(jobs: Iterable[Job], output: Path, *, rehearse: bool, resume: bool = False) -> int:
+def tune(jobs: Iterable[TuningJob], output: Path, *, rehearse: bool, resume: bool = False) -> int:
     """Work off the jobs; return how many candidates were timed. NotRun without a CUDA device, where this is no rehearsal."""
     import torch
 
     if not rehearse and not torch.cuda.is_available():
         raise NotRun("tuning needs a CUDA device: a time in the interpreter means nothing (--rehearse tries the steps)")
     device = "cpu" if rehearse else "cuda"
-    found = Found(output, {"device": REHEARSAL if rehearse else torch.cuda.get_device_name(), "pairs": PAIRS})
+    found = TuningFindings(output, {"device": REHEARSAL if rehearse else torch.cuda.get_device_name(), "pairs": PAIRS})
     if resume:
         found.resume()
     return work_off(jobs, found, clock_for(device), nothing if rehearse else cache_of(device).evict)
 
 
-def run_as_program(module: str, jobs: Callable[[str, bool], Iterable[Job]], given: argparse.Namespace) -> int:
+def run_as_program(module: str, jobs: Callable[[str, bool], Iterable[TuningJob]], given: argparse.Namespace) -> int:
     """Tune as the options say. Does not return where a candidate took the device down: a fresh process goes on."""
     if given.rehearse:
         interpret_without(("cpu",))

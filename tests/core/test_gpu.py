@@ -18,20 +18,20 @@ from conformance.benchmark import machine, workload_file
 from conformance.benchmark.benchmark import UNTIL
 from conformance.runners.gpu import archive, command, compile_only, smoke
 from conformance.runners.gpu import step as step_module
-from conformance.runners.gpu.plan import BUDGET_S, GRID, PARTS, RESERVED_S, Plan
-from conformance.runners.gpu.step import FINISHING_S, GRACE_S, Done, Step, run, run_all, share_of
+from conformance.runners.gpu.plan import BUDGET_S, GRID, PARTS, RESERVED_S, GpuPlan
+from conformance.runners.gpu.step import FINISHING_S, GRACE_S, Step, StepResult, run, run_all, share_of
 from impls.implementation import NotRun
 
 SECONDS = json.loads((Path(__file__).parent / "gpu_seconds.json").read_text(encoding="utf-8"))
 """What steps of a rehearsal took, in seconds, as ``steps.json`` has it. One that is not here takes all it may."""
 
 
-def names(made: Plan) -> list[str]:
+def names(made: GpuPlan) -> list[str]:
     return [step.name for part in PARTS for step in made.steps(part)]
 
 
 def test_on_a_device_only_what_runs_on_it_is_a_step(tmp_path: Path) -> None:
-    on_cuda = names(Plan(tmp_path))
+    on_cuda = names(GpuPlan(tmp_path))
     assert on_cuda[:4] == ["machine", "smoke", "memcheck", "racecheck"]
     assert {"conformance-ademamix", "speed-ademamix", "conformance-sigmoid_attention", "claims-sigmoid_attention"} <= {
         *on_cuda
@@ -41,8 +41,8 @@ def test_on_a_device_only_what_runs_on_it_is_a_step(tmp_path: Path) -> None:
 
 
 def test_a_rehearsal_takes_the_same_steps(tmp_path: Path) -> None:
-    assert names(Plan(tmp_path, rehearse=True)) == names(Plan(tmp_path))
-    rehearsed = [step for part in PARTS for step in Plan(tmp_path, rehearse=True).steps(part)]
+    assert names(GpuPlan(tmp_path, rehearse=True)) == names(GpuPlan(tmp_path))
+    rehearsed = [step for part in PARTS for step in GpuPlan(tmp_path, rehearse=True).steps(part)]
     assert not any("cuda" in step.command for step in rehearsed)
     assert [step.name for step in rehearsed if (compile_only.TARGET, "90") in step.environment] == [
         "precompile-sigmoid_attention", "precompile-ademamix",
@@ -50,7 +50,7 @@ def test_a_rehearsal_takes_the_same_steps(tmp_path: Path) -> None:
 
 
 def test_kernels_are_compiled_on_sixteen_processes_before_eight_test(tmp_path: Path) -> None:
-    steps = {step.name: step.command for step in Plan(tmp_path).conformance()}
+    steps = {step.name: step.command for step in GpuPlan(tmp_path).conformance()}
     order = list(steps)
     for system in ("sigmoid_attention", "ademamix"):
         compiling, testing = steps[f"precompile-{system}"], steps[f"conformance-{system}"]
@@ -58,23 +58,23 @@ def test_kernels_are_compiled_on_sixteen_processes_before_eight_test(tmp_path: P
         assert testing[testing.index("-n") + 1] == "8"
         assert order.index(f"precompile-{system}") < order.index(f"conformance-{system}")
     assert "sigmoid_attention/triton" in steps["precompile-sigmoid_attention"]
-    assert dict(Plan(tmp_path).conformance()[-1].environment)["TRITON_CACHE_DIR"] == str(tmp_path / "kernels")
+    assert dict(GpuPlan(tmp_path).conformance()[-1].environment)["TRITON_CACHE_DIR"] == str(tmp_path / "kernels")
 
 
 def test_jax_leaves_torch_the_memory_of_the_card(tmp_path: Path) -> None:
     for part in PARTS:
-        for step in Plan(tmp_path).steps(part):
+        for step in GpuPlan(tmp_path).steps(part):
             assert ("XLA_PYTHON_CLIENT_PREALLOCATE", "false") in step.environment
 
 
 def test_records_of_an_earlier_call_are_not_taken_for_something_to_collect(tmp_path: Path) -> None:
-    for step in Plan(tmp_path).conformance():
+    for step in GpuPlan(tmp_path).conformance():
         if step.name.startswith("conformance"):
             assert f"--records={tmp_path / step.name}.jsonl" in step.command
 
 
 def test_options_reach_every_run_of_the_suite(tmp_path: Path) -> None:
-    for step in Plan(tmp_path, ["triton"], quick=True).conformance():
+    for step in GpuPlan(tmp_path, ["triton"], quick=True).conformance():
         if step.name.startswith("conformance"):
             assert step.command[step.command.index("--impl") :][:2] == ("--impl", "triton")
             assert "--quick" in step.command
@@ -113,13 +113,13 @@ class MadeUpMachine:
     def now(self) -> float:
         return self.time
 
-    def execute(self, step: Step, folder: Path, limit: float | None) -> Done:
+    def execute(self, step: Step, folder: Path, limit: float | None) -> StepResult:
         assert limit is not None
         needed = self.seconds(step.name)
         self.time += min(needed, limit)
         if needed > limit:
             self.cut.append(step.name)
-        return Done(step.name, "cut" if needed > limit else "done", min(needed, limit), limit, 0)
+        return StepResult(step.name, "cut" if needed > limit else "done", min(needed, limit), limit, 0)
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -127,7 +127,7 @@ class MadeUpMachine:
 def test_a_command_ends_in_nine_and_a_half_minutes_whatever_its_steps_do(part: str, times: float, tmp_path: Path) -> None:
     """Each step takes so many times what it took in a rehearsal on two CPUs; the last never ends."""
     # All programs are there, which takes longest.
-    steps = [Step(s.name, s.command, s.share, s.least, s.most) for s in Plan(tmp_path).steps(part)]
+    steps = [Step(s.name, s.command, s.share, s.least, s.most) for s in GpuPlan(tmp_path).steps(part)]
     made = MadeUpMachine(lambda name: SECONDS.get(name, float("inf")) * times if times else 0.1)
     progress = run_all(steps, tmp_path, BUDGET_S - RESERVED_S, execute=made.execute, now=made.now)
     assert made.time + RESERVED_S <= 9.5 * 60
@@ -141,7 +141,7 @@ def test_a_command_ends_in_nine_and_a_half_minutes_whatever_its_steps_do(part: s
 
 
 def test_recorded_times_are_those_of_steps(tmp_path: Path) -> None:
-    assert {*SECONDS} <= {*names(Plan(tmp_path)), "report"}
+    assert {*SECONDS} <= {*names(GpuPlan(tmp_path)), "report"}
     assert SECONDS
 
 
@@ -282,14 +282,14 @@ def test_what_a_step_found_is_in_the_archive_when_the_next_begins(tmp_path: Path
     folder.mkdir()
     seen: list[list[str]] = []
 
-    def execute(step: Step, into: Path, limit: float | None) -> Done:
+    def execute(step: Step, into: Path, limit: float | None) -> StepResult:
         seen.append(names_in(kept) if kept.exists() else [])
         (into / f"{step.name}.jsonl").write_text("{}")
-        return Done(step.name, "cut", 1.0, limit)
+        return StepResult(step.name, "cut", 1.0, limit)
 
     monkeypatch.setattr(command, "run", execute)
     monkeypatch.setattr(step_module, "run", execute)
-    command.work(Plan(folder, rehearse=True), [Step("a", ()), Step("b", ())], 100.0, kept, None)
+    command.work(GpuPlan(folder, rehearse=True), [Step("a", ()), Step("b", ())], 100.0, kept, None)
     assert seen == [[], ["steps.json", "a.jsonl"], ["steps.json", "a.jsonl", "b.jsonl"]]
     assert "report.jsonl" in names_in(kept)
     assert [each.name for each in kept.parent.iterdir()] == ["kept.tar.gz"]

@@ -19,7 +19,7 @@ from tests.core.test_measuring_clock import MadeUpDevice
 from tools import ademamix_tuning, attention_tuning, tuning
 from tools.ademamix_tuning import ShapeJob
 from tools.attention_tuning import Job, KernelJob
-from tools.tuning import Change, Found, work_off
+from tools.tuning import Change, TuningFindings, work_off
 
 choose_interpreter()
 
@@ -68,7 +68,7 @@ def kept(file: Path) -> Any:
 def test_the_fastest_right_candidate_is_kept_and_a_wrong_one_has_no_time(tmp_path: Path) -> None:
     file = tmp_path / "found.json"
     jobs = [MadeUpJob("a", wrong=(2,)), MadeUpJob("b", broken=(8,))]
-    assert work_off(jobs, Found(file, {"device": "made up"}), ClockOfCalls()) == 6
+    assert work_off(jobs, TuningFindings(file, {"device": "made up"}), ClockOfCalls()) == 6
     found = kept(file)
     assert found["complete"]
     assert found["device"] == "made up"
@@ -83,7 +83,7 @@ def test_the_fastest_right_candidate_is_kept_and_a_wrong_one_has_no_time(tmp_pat
 
 
 def test_wrong_options_in_use_do_not_hide_a_right_candidate(tmp_path: Path) -> None:
-    work_off([MadeUpJob("a", wrong=(0,))], Found(tmp_path / "found.json", {}), ClockOfCalls())
+    work_off([MadeUpJob("a", wrong=(0,))], TuningFindings(tmp_path / "found.json", {}), ClockOfCalls())
     (line,) = kept(tmp_path / "found.json")["best"]
     assert line["best"] == {"n": 2}
     assert line["ratio"] is None
@@ -95,12 +95,12 @@ def test_a_run_without_time_left_has_written_what_it_found(tmp_path: Path, monke
     monkeypatch.setattr("tools.tuning.time.time", lambda: float(next(now)))
     monkeypatch.setenv(UNTIL, "2.5")
     job, file = MadeUpJob("a"), tmp_path / "found.json"
-    assert work_off([job], Found(file, {}), ClockOfCalls()) == 3
+    assert work_off([job], TuningFindings(file, {}), ClockOfCalls()) == 3
     assert not kept(file)["complete"]
     assert "time" in kept(file)["cut_short"]
     assert kept(file)["best"][0]["best"] == {"n": 2}
     monkeypatch.setenv(UNTIL, "inf")
-    again = Found(file, {})
+    again = TuningFindings(file, {})
     again.resume()
     assert work_off([job], again, ClockOfCalls()) == 1
     assert job.verified == [{}, {"n": 4}, {"n": 2}, {"n": 8}], "what was tried before is not tried again"
@@ -116,7 +116,7 @@ def test_what_was_found_outlives_an_interruption(tmp_path: Path) -> None:
             return super().run(change)
 
     with pytest.raises(KeyboardInterrupt):
-        work_off([Interrupted("a")], Found(tmp_path / "found.json", {}), ClockOfCalls())
+        work_off([Interrupted("a")], TuningFindings(tmp_path / "found.json", {}), ClockOfCalls())
     found = kept(tmp_path / "found.json")
     assert not found["complete"]
     assert found["best"][0]["best"] == {"n": 2}
@@ -135,9 +135,9 @@ class DeadClock(DeviceClock):
 def test_a_candidate_that_takes_the_device_down_ends_the_process_and_not_the_search(tmp_path: Path) -> None:
     file, job = tmp_path / "found.json", MadeUpJob("a", broken=(2,))
     with pytest.raises(DeviceLost, match="out of resources"):
-        work_off([job], Found(file, {}), DeadClock())
+        work_off([job], TuningFindings(file, {}), DeadClock())
     assert "out of resources" in kept(file)["tried"][-1]["error"]
-    again = Found(file, {})
+    again = TuningFindings(file, {})
     again.resume()
     work_off([job], again, ClockOfCalls())
     assert job.verified.count({"n": 2}) == 1
@@ -279,7 +279,7 @@ def test_every_kernel_and_shape_has_a_job() -> None:
     assert {each.job.kernel for each in attention_tuning.kernel_jobs("cuda", False)} == set(KERNELS)
     shapes = list(ademamix_tuning.shape_jobs("cuda", False))
     assert {(job.states, job.dtype, job.backend, job.tensors) for job in shapes} >= {("8bit", "float32", "cuda", 1000)}
-    every: list[tuning.Job] = [*attention_tuning.kernel_jobs("cuda", False), *shapes]
+    every: list[tuning.TuningJob] = [*attention_tuning.kernel_jobs("cuda", False), *shapes]
     for job in every:
         assert next(iter(job.changes())) == {}, "the options in use come first"
         assert len(list(job.changes())) > 1

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from conformance.runners.gpu import archive
-from conformance.runners.gpu.plan import BUDGET_S, PARTS, RESERVED_S, Plan
+from conformance.runners.gpu.plan import BUDGET_S, PARTS, RESERVED_S, GpuPlan
 from conformance.runners.gpu.step import Progress, Step, run, run_all
 
 
@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None, made: Callable[..., argparse.Argume
     options = parser.parse_args(arguments)
     folder: Path = options.output.resolve()
     parts = [options.part] if options.part else list(PARTS)
-    plan = Plan(folder, tuple(options.impl), options.quick, options.rehearse, *processes(options.rehearse))
+    plan = GpuPlan(folder, tuple(options.impl), options.quick, options.rehearse, *processes(options.rehearse))
     known = [step for part in parts for step in plan.steps(part)]
     unknown = [glob for glob in options.steps if not any(fnmatch.fnmatch(step.name, glob) for step in known)]
     if unknown:
@@ -72,7 +72,7 @@ def processes(rehearse: bool) -> tuple[int, int]:
     return (2, 2) if rehearse else (16, 8)
 
 
-def work(plan: Plan, chosen: list[Step], budget: float | None, results: Path | None, kernels: Path | None) -> Progress:
+def work(plan: GpuPlan, chosen: list[Step], budget: float | None, results: Path | None, kernels: Path | None) -> Progress:
     """Run the steps, the report last, and keep archives after each."""
 
     def keep(step: Step) -> None:

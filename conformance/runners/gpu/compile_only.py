@@ -14,11 +14,18 @@ from typing import Any
 
 import pytest
 
-from impls.implementation import NotRun
+from impls.implementation import NotRun, load_target
 from impls.triton_support import VARIABLE, load_triton
 
 TARGET = "GAUGEBLOCK_COMPILE_FOR"
 """The variable that names a compute capability, such as 90, to compile for where there is no device."""
+
+
+SUBJECTS = (
+    "conformance.sigmoid_attention.harness.torch_backend:TorchSubject",
+    "conformance.ademamix.harness.subject:Connected",
+)
+"""What calls an implementation, by system."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -45,8 +52,6 @@ def launch_nothing() -> None:
 
 def stop_after_calls() -> None:
     """Let every call of an implementation end its check: there is no result to compare, and the reference is not computed."""
-    from conformance.ademamix.harness.subject import Connected
-    from conformance.sigmoid_attention.harness.torch_backend import TorchSubject
 
     def ended(call: Callable[..., Any]) -> Callable[..., Any]:
         def called(*arguments: Any, **keywords: Any) -> Any:
@@ -55,10 +60,9 @@ def stop_after_calls() -> None:
 
         return called
 
-    subject: Any = TorchSubject
-    subject._forward, subject._forward_backward = ended(TorchSubject._forward), ended(TorchSubject._forward_backward)
-    connected: Any = Connected
-    connected.run = ended(Connected.run)
+    subject, connected = map(load_target, SUBJECTS)
+    subject._forward, subject._forward_backward = ended(subject._forward), ended(subject._forward_backward)
+    connected.run = ended(connected.run)
 
 
 def compile_without_device(capability: int) -> None:

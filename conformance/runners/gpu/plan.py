@@ -37,7 +37,7 @@ METRICS = (
 
 
 @dataclass(frozen=True)
-class Plan:
+class GpuPlan:
     """What a run is asked for. A rehearsal takes the same steps on this CPU: smaller, and by Triton's interpreter."""
 
     folder: Path

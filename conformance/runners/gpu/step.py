@@ -52,7 +52,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Done:
+class StepResult:
     """What became of a step: ``outcome`` is ``done``, ``failed``, ``cut`` at its limit, or ``not run``."""
 
     name: str
@@ -68,9 +68,9 @@ class Progress:
     """What became of all steps so far, kept in ``steps.json`` of the folder."""
 
     folder: Path
-    steps: list[Done] = field(default_factory=list)
+    steps: list[StepResult] = field(default_factory=list)
 
-    def add(self, done: Done) -> None:
+    def add(self, done: StepResult) -> None:
         self.steps = [each for each in self.steps if each.name != done.name] + [done]
         beside = self.folder / "steps.json.new"
         beside.write_text(json.dumps([asdict(each) for each in self.steps], indent=1) + "\n", encoding="utf-8")
@@ -81,7 +81,7 @@ class Progress:
         return [each.name for each in self.steps if each.outcome in ("failed", "cut")]
 
 
-Runner = Callable[[Step, Path, float | None], Done]
+Runner = Callable[[Step, Path, float | None], StepResult]
 
 
 def run_all(
@@ -99,11 +99,11 @@ def run_all(
         if missing := step.missing():
             reason = f"{missing} is not installed"
             print(f"== {step.name}: not run; {reason}", flush=True)
-            progress.add(Done(step.name, "not run", 0.0, None, reason=reason))
+            progress.add(StepResult(step.name, "not run", 0.0, None, reason=reason))
             continue
         limit = None if ends is None else share_of(ends - now(), chosen[place:])
         if limit is not None and limit <= 0:
-            progress.add(Done(step.name, "not run", 0.0, 0.0, reason="no time was left for it"))
+            progress.add(StepResult(step.name, "not run", 0.0, 0.0, reason="no time was left for it"))
             continue
         progress.add((execute or run)(step, folder, limit))
         after(step)
@@ -117,7 +117,7 @@ def share_of(left: float, coming: Sequence[Step]) -> float:
     return max(0.0, min(max(first.least, share), first.most, left))
 
 
-def run(step: Step, folder: Path, limit: float | None) -> Done:
+def run(step: Step, folder: Path, limit: float | None) -> StepResult:
     """Run one step; show its output and keep it in ``NAME.log``. It is over when the limit is, whatever it does."""
     started = time.monotonic()
     print(f"== {step.name}" + (f" (at most {limit:.0f} s)" if limit is not None else ""), flush=True)
@@ -154,7 +154,7 @@ def run(step: Step, folder: Path, limit: float | None) -> Done:
     seconds = time.monotonic() - started
     outcome = "cut" if overdue else "done" if code in step.fine else "failed"
     print(f"== {step.name}: {outcome}, exit {code} after {seconds:.0f} s", flush=True)
-    return Done(step.name, outcome, round(seconds, 1), limit, code)
+    return StepResult(step.name, outcome, round(seconds, 1), limit, code)
 
 
 def _end(process: subprocess.Popen[str], overdue: list[str], grace: float) -> None:
