@@ -21,6 +21,9 @@ SUITE_CODES = """exit codes: 0 nothing failed that was not expected, 1 something
 that cannot be used, 5 nothing was judged"""
 OTHER_CODES = "exit codes: 0 done, 1 a finding, 2 bad input or not installed, 130 interrupted"
 
+CENSUS_CODES = """exit codes: 0 judged, whatever the verdicts, 2 bad input or interrupted,
+3 a fault of the suite, 5 nothing could be judged"""
+
 
 @dataclass(frozen=True)
 class Subcommand:
@@ -57,6 +60,10 @@ SUBCOMMANDS = {
         Subcommand(
             "ci", "SPEC... [-o DIR]", "check in CI: report, badges, annotations", "ci:main",
             "mypackage.optim:AdEMAMix --xfails=known-failures.txt -o report", SUITE_CODES,
+        ),
+        Subcommand(
+            "census", "FOLDER [WORD...]", "judge public implementations in checkouts", "census:main",
+            "checkouts --list\ncheckouts apple epfml -o results --level definition", CENSUS_CODES,
         ),
         Subcommand(
             "list", "[SPEC...]", "list the implementations that are known here", "suite:list_all", "\n'ademamix/*'\ninstalled"

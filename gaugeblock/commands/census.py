@@ -1,0 +1,137 @@
+"""``gaugeblock census FOLDER``: judge the public implementations of a table in checkouts that the user made."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from gaugeblock.census_table import TABLE, CensusEntry
+from gaugeblock.commands.parser import OneLineParser
+from gaugeblock.commands.suite import QUIET, run_suite
+from gaugeblock.installation import SUITE, CannotRun
+
+NOTHING_JUDGED = 5
+DONE = (0, 1)
+"""pytest's codes of a run that came to its end; a verdict is what a census is about and no fault of it."""
+
+
+@dataclass(frozen=True)
+class Located:
+    """An entry of the table, and what the folder has of it."""
+
+    entry: CensusEntry
+    commit: str = ""
+    """That of the checkout; "" where it is none of git."""
+    digest: str = ""
+    """SHA-256 of the file, in hexadecimal; the same for copies."""
+    spec: str = ""
+    """What selects it, from the folder; "" where it is not judged."""
+    reason: str = ""
+    """Why it is not judged; "" where it is."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The metadata of one implementation, without a path outside the folder."""
+        entry = self.entry
+        return {
+            "repository": entry.repository,
+            "commit": self.commit,
+            "path": entry.path,
+            "object": entry.target,
+            "system": entry.system,
+            "sha256": self.digest,
+            "spec": self.spec,
+            "not_run": self.reason,
+            "remark": entry.remark,
+        }
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Judge what is there; returns 0 where the run came to its end, 5 where nothing could be judged."""
+    parser = OneLineParser(
+        prog="gaugeblock census",
+        description="Judge public implementations in a folder of checkouts, FOLDER/OWNER+NAME or FOLDER/OWNER/NAME. Their "
+        "files are imported, each in a process of its own; nothing is fetched.",
+    )
+    parser.add_argument("folder", metavar="FOLDER", help="the folder of checkouts that you made")
+    parser.add_argument("words", nargs="*", metavar="WORD", help="only implementations whose name contains one of these")
+    parser.add_argument("-o", "--output", default="gaugeblock-census", metavar="DIR", help="default: %(default)s")
+    parser.add_argument("-n", default="1", metavar="N", help="so many processes")
+    parser.add_argument("--level", action="append", default=[], metavar="LEVEL", help="only this level; repeatable")
+    parser.add_argument("--quick", action="store_true", help="few cases, each in one dtype")
+    parser.add_argument("--list", action="store_true", help="only say what is there and what is not")
+    options = parser.parse_args(arguments)
+    folder = Path(options.folder).resolve()
+    if not folder.is_dir():
+        raise CannotRun(f"found no folder {options.folder}; expected one that holds checkouts, such as apple+ml-ademamix")
+    found = [located(folder, entry) for entry in chosen(options.words)]
+    print("\n".join(describe(each) for each in found))
+    return 0 if options.list else judge(folder, found, options)
+
+
+def judge(folder: Path, found: Sequence[Located], options: Any) -> int:
+    """Test each distinct file once, and write the records and the metadata of all; returns the exit code."""
+    output = Path(options.output).resolve()
+    output.mkdir(parents=True, exist_ok=True)
+    specs = list({(each.digest, each.entry.target): each.spec for each in reversed(found) if each.spec}.values())[::-1]
+    (output / "census.json").write_text(json.dumps([each.to_json() for each in found], indent=1) + "\n", encoding="utf-8")
+    if not specs:
+        return NOTHING_JUDGED
+    more = [f"--level={level}" for level in options.level] + ["--quick"] * options.quick
+    # From the folder, so that records name what anybody can plug in again, and no place of this machine.
+    with contextlib.chdir(folder):
+        code = run_suite(
+            str(SUITE / "conformance"), *QUIET, "-n", options.n, *more,
+            *(f"--impl={spec}" for spec in specs), f"--records={output / 'verdicts.jsonl'}",
+        )  # fmt: skip
+    return 0 if code in DONE else code
+
+
+def chosen(words: Sequence[str]) -> list[CensusEntry]:
+    """The entries whose names contain one of these words, all without any. CannotRun where a word names none."""
+    for word in words:
+        if not any(word in entry.name for entry in TABLE):
+            raise CannotRun(
+                f"found {word!r}, which no implementation of the table contains; see gaugeblock census FOLDER --list"
+            )
+    return [entry for entry in TABLE if not words or any(word in entry.name for word in words)]
+
+
+def located(folder: Path, entry: CensusEntry) -> Located:
+    """What a folder of checkouts has of an entry."""
+    owner, _, name = entry.repository.partition("/")
+    places = [f"{owner}+{name}", f"{owner}/{name}"]
+    place = next((each for each in places if (folder / each).is_dir()), "")
+    if not place:
+        return Located(entry, reason=entry.obstacle or f"no checkout: expected it at {places[0]} in the folder")
+    commit = commit_of(folder / place)
+    file = folder / place / entry.path
+    if not file.is_file():
+        return Located(
+            entry, commit, reason=entry.obstacle or f"its checkout has no file {entry.path}; check out a commit that has"
+        )
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    missing = [module for module in entry.requires if find_spec(module) is None]
+    reason = entry.obstacle or (f"needs {', '.join(missing)}, which is not installed here" if missing else "")
+    spec = "" if reason else f"{entry.system}={place}/{entry.path}:{entry.target}"
+    return Located(entry, commit, digest, spec, reason)
+
+
+def commit_of(checkout: Path) -> str:
+    """The commit of a checkout of git; "" of any other folder, also of one that lies in somebody else's checkout."""
+    if not (checkout / ".git").exists():
+        return ""
+    asked = subprocess.run(["git", "-C", str(checkout), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    return asked.stdout.strip() if asked.returncode == 0 else ""
+
+
+def describe(found: Located) -> str:
+    """One line for a terminal."""
+    state = f"not run: {found.reason}" if found.reason else "to be judged"
+    return f"{found.entry.name} at {found.commit[:7] or 'no commit'}: {state}"

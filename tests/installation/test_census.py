@@ -1,0 +1,107 @@
+"""The census: what a folder of checkouts has of the table, and how it is judged. The checkouts are made up here."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from conformance.records import io
+from conformance.records.schema import VerdictRecord
+from gaugeblock import census_table, command
+from gaugeblock.census_table import CensusEntry
+from gaugeblock.commands import census
+
+ENTRIES = (
+    CensusEntry("ann/first", "optim/mix.py", "Mix"),
+    CensusEntry("bob/second", "mix.py", "Mix"),
+    CensusEntry("cid/third", "mix.py", "Mix"),
+    CensusEntry("dan/fourth", "mix.py", "Mix", requires=("no_such_module",)),
+    CensusEntry("eve/fifth", "mix.py", "Mix", obstacle="is a mixture with something else"),
+    CensusEntry("fay/parser", "parser.py", "parse", system="rig"),
+)
+PARSER = """
+import re
+
+def parse(text):
+    return [(m[1], m[2], m.start(), m.end()) for m in re.finditer(r'\\[__DC__\\("([^"]+)"\\) --> "([^"]*)"\\]', text)]
+"""
+
+
+@pytest.fixture
+def checkouts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with both layouts, one checkout of git, and two that are the same."""
+    monkeypatch.setattr(census, "TABLE", ENTRIES)
+    folder = tmp_path / "checkouts"
+    files = {
+        "ann/first/optim/mix.py": "class Mix: ...\n",
+        "bob+second/mix.py": "class Mix: ...\n",
+        "cid+third/other.py": "",
+        "dan+fourth/mix.py": "import no_such_module\n",
+        "eve+fifth/mix.py": "class Mix: ...\n",
+        "fay+parser/parser.py": PARSER,
+    }
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_each_entry_is_found_or_has_a_reason(checkouts: Path) -> None:
+    found = {each.entry.repository: each for each in (census.located(checkouts, entry) for entry in ENTRIES)}
+    assert found["ann/first"].spec == "ademamix=ann/first/optim/mix.py:Mix"
+    assert found["bob/second"].spec == "ademamix=bob+second/mix.py:Mix"
+    assert found["ann/first"].digest == found["bob/second"].digest != ""
+    assert "no file mix.py" in found["cid/third"].reason
+    assert found["dan/fourth"].reason == "needs no_such_module, which is not installed here"
+    assert found["eve/fifth"].reason == "is a mixture with something else"
+    assert not any(each.spec for each in found.values() if each.reason)
+    assert "expected it at gus+none" in census.located(checkouts, CensusEntry("gus/none", "a.py", "A")).reason
+
+
+def test_the_commit_is_that_of_the_checkout_itself(checkouts: Path) -> None:
+    place = checkouts / "bob+second"
+    git = ["git", "-C", str(place), "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    for words in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "first"]):
+        subprocess.run([*git, *words], check=True)
+    head = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    assert census.located(checkouts, ENTRIES[1]).commit == head
+    assert census.located(checkouts, ENTRIES[0]).commit == ""
+
+
+def test_the_same_file_is_judged_once_and_all_are_listed(
+    checkouts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[str] = []
+    monkeypatch.setattr(census, "run_suite", lambda *arguments: given.extend(arguments) or 1)
+    assert command.main(["census", str(checkouts), "ann", "bob", "cid", "-o", str(tmp_path / "out")]) == 0
+    assert [word for word in given if word.startswith("--impl")] == ["--impl=ademamix=ann/first/optim/mix.py:Mix"]
+    rows = json.loads((tmp_path / "out" / "census.json").read_text(encoding="utf-8"))
+    assert [row["repository"] for row in rows] == ["ann/first", "bob/second", "cid/third"]
+    assert str(tmp_path) not in json.dumps(rows)
+
+
+def test_nothing_to_judge_is_said(checkouts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["census", str(checkouts), "eve", "-o", str(tmp_path / "out")]) == census.NOTHING_JUDGED
+    assert "not run: is a mixture with something else" in capsys.readouterr().out
+    assert command.main(["census", str(checkouts), "nobody"]) == command.BAD_INPUT
+    assert "found 'nobody'" in capsys.readouterr().err
+    assert command.main(["census", str(tmp_path / "none")]) == command.BAD_INPUT
+
+
+def test_a_checkout_is_judged_from_its_file(checkouts: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    assert (
+        command.main(["census", str(checkouts), "fay", "--quick", "--level", "definition", "-n", "0", "-o", str(output)]) == 0
+    )
+    run = io.read(output / "verdicts.jsonl")
+    assert run.of(VerdictRecord)
+    assert [each.selector for each in run.header.implementations] == ["rig=fay+parser/parser.py:parse"]
+
+
+def test_the_table_names_each_implementation_once() -> None:
+    names = [entry.name for entry in census_table.TABLE]
+    assert len(set(names)) == len(names) >= 25
+    assert all(entry.repository.count("/") == 1 and not entry.path.startswith("/") for entry in census_table.TABLE)
