@@ -271,6 +271,22 @@ def test_honest_functions_of_any_form_are_accused_of_nothing(form: str, tmp_path
     assert counts[Verdict.PASS] > 5
 
 
+def test_what_a_function_of_any_keyword_refuses_by_itself_is_a_gap() -> None:
+    def careful(q: Any, k: Any, v: Any, **options: Any) -> Any:
+        if options:
+            raise TypeError(f"unexpected keyword: {', '.join(options)}")
+        return (q @ k.mT * q.shape[-1] ** -0.5).sigmoid() @ v
+
+    plain = AttentionCase(id="any-keyword", nq=5, nk=5)
+    problem = cases.problem(plain, "float32")
+    right = cases.expected_output(plain, "float32")
+    assert compare("output", subject(careful).forward(problem).output, right, cases.output_bound(plain, "float32", "")).passed
+    with pytest.raises(Unsupported, match="does not accept bias"):
+        subject(careful).forward(cases.problem(replace(plain, bias=-1.0), "float32"))
+    with pytest.raises(TypeError, match="out of order"):
+        subject(lambda q, k, v, **options: exec("raise TypeError('out of order')")).forward(problem)
+
+
 def test_a_wrong_function_is_not_explained_away(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     file.write_text(SOURCE.format(before="scale = 1.0", parameters="q, k, v, *, scale=None, bias=0.0, causal=False",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -59,6 +60,11 @@ class AttentionArguments:
             if name in self._accepted:
                 return name
         return option if self._accepts_all else None
+
+    def refused(self, keywords: Mapping[str, Any], error: TypeError) -> str | None:
+        """The option that a function which takes any keyword refused by itself, as its error says; None where it says none."""
+        guessed = [name for name in keywords if name not in self._accepted and name not in self._names.values()]
+        return next((name for name in guessed if re.search(rf"\b{re.escape(name)}\b", str(error))), None)
 
     def keywords(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """The options by the function's own names.

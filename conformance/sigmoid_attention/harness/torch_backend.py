@@ -144,7 +144,7 @@ class TorchSubject(FunctionSubject):
         keywords = self._keywords(options)
 
         def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-            out = self._function(q, k, v, **keywords)
+            out = self._called(q, k, v, keywords)
             if not torch.is_tensor(out):
                 raise TypeError(f"returned {type(out).__name__}, expected one torch.Tensor: the output")
             if out.is_meta:  # reading it would raise NotImplementedError, as a gap does
@@ -152,6 +152,19 @@ class TorchSubject(FunctionSubject):
             return out
 
         return attend
+
+    def _called(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, keywords: dict[str, Any]) -> Any:
+        """What it returns. A function of ``**kwargs`` may refuse an option: that is a gap, and a bias of 0 is left out."""
+        try:
+            return self._function(q, k, v, **keywords)
+        except TypeError as error:
+            refused = self._arguments.refused(keywords, error)
+            if refused is None:
+                raise
+            value = keywords[refused]
+            if refused == "bias" and isinstance(value, int | float) and value == 0:
+                return self._called(q, k, v, {name: x for name, x in keywords.items() if name != refused})
+            raise Unsupported(f"does not accept {refused}") from error
 
     def _keywords(self, options: dict[str, Any]) -> dict[str, Any]:
         if self._always_causal:
