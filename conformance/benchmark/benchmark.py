@@ -18,6 +18,7 @@ from typing import Any
 from conformance.benchmark import allocator, workload_file
 from conformance.benchmark.cache import CONDITIONS
 from conformance.benchmark.measurement import BenchmarkRun, WrongAnswer, beside_another
+from conformance.benchmark.timer import DeviceLost
 from conformance.benchmark.workload import BenchmarkCase, Workload
 from conformance.engine.discovery import select
 from conformance.engine.isolation import process_state_of
@@ -120,14 +121,23 @@ def measure(case: BenchmarkCase) -> Measurement:
             raise NotRun("the time that the run was given is spent; run it again with more, or for fewer implementations")
         if (hindered := hindrance(case)) is not None:
             raise hindered
+        if _LOST and case.device == "cuda":
+            raise NotRun(f"the device is lost to this process ({_LOST[0]}); run it again, which is a fresh one")
         allocator.keep_memory()
         with process_state_of(case.implementation.selector):
             return Measurement(*BenchmarkRun(case).measure())
+    except DeviceLost as lost:
+        _LOST.append(str(lost))
+        return no_speed("error", str(lost))
     except WrongAnswer as wrong:
         return no_speed("wrong answer", str(wrong), margin=wrong.margin)
     except BaseException as error:
         verdict, message = outcome_of(error)
         return no_speed(verdict.value, message)
+
+
+_LOST: list[str] = []
+"""Why the device computes nothing right in this process any more; empty while it does."""
 
 
 class _ReplayClock:

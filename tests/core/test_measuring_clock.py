@@ -147,6 +147,25 @@ def test_after_a_capture_that_failed_it_is_seen_whether_the_device_still_compute
         DeviceClock(device).captured(lambda: device.synchronize(), 1, 1e-6)
 
 
+def test_a_device_that_is_lost_gives_no_more_figures_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    from conformance.benchmark import benchmark
+    from conformance.benchmark.workload import BenchmarkCase
+    from conformance.benchmark.workload_file import made
+    from conformance.engine.discovery import select
+
+    def measured(run: benchmark.BenchmarkRun) -> None:
+        raise DeviceLost("a capture failed")
+
+    monkeypatch.setattr(benchmark.BenchmarkRun, "measure", measured)
+    monkeypatch.setattr(benchmark, "_LOST", [])
+    (chosen,) = select(["ademamix/torch-eager"]).implementations
+    case = BenchmarkCase(chosen, None, made({"system": "ademamix", "parameters": 100}), "cuda", quick=True)
+    first, second = (benchmark.measure(case).deciding for _ in range(2))
+    assert (first.verdict, first.message) == ("error", "a capture failed")
+    assert second.verdict == "not run"
+    assert "the device is lost to this process (a capture failed); run it again" in second.message
+
+
 def test_a_graph_in_which_work_is_missing_is_refused() -> None:
     """As of work on a stream of its own, which a capture does not see."""
     device = MadeUpDevice()
