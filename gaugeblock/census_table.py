@@ -21,6 +21,8 @@ class CensusEntry:
     """Modules that the file imports and that the suite does not bring."""
     obstacle: str = ""
     """Why it cannot be judged anywhere, in a sentence; empty where it can."""
+    names_source: str = ""
+    """The repository that the file itself names as its source; empty where it names none."""
     remark: str = ""
     """What a reader of a verdict has to know: what the repository says that it is."""
 
@@ -40,10 +42,10 @@ TABLE: tuple[CensusEntry, ...] = (
         remark="Published with the paper by its authors.",
     ),
     CensusEntry("swiss-ai/Megatron-LM", "megatron/core/optimizer/ademamix.py", "AdEMAMix", remark="Trained Apertus."),
-    CensusEntry("epfml/llm-optimizer-benchmark", "src/optim/ademamix.py", "AdEMAMix"),
-    CensusEntry("epfml/llm-baselines", "src/optim/ademamix.py", "AdEMAMix"),
-    CensusEntry("Andron00e/learning-at-scale", "src/optim/ademamix.py", "AdEMAMix"),
-    CensusEntry("mlexpos/adana", "src/optim/ademamix.py", "AdEMAMix"),
+    CensusEntry("epfml/llm-optimizer-benchmark", "src/optim/ademamix.py", "AdEMAMix", names_source="apple/ml-ademamix"),
+    CensusEntry("epfml/llm-baselines", "src/optim/ademamix.py", "AdEMAMix", names_source="apple/ml-ademamix"),
+    CensusEntry("Andron00e/learning-at-scale", "src/optim/ademamix.py", "AdEMAMix", names_source="apple/ml-ademamix"),
+    CensusEntry("mlexpos/adana", "src/optim/ademamix.py", "AdEMAMix", names_source="apple/ml-ademamix"),
     CensusEntry(
         "mlexpos/adana", "src/optim/ademamix_decaying_wd.py", "AdEMAMix_DecayingWD",
         obstacle="decays weights by another rule on purpose, so that the paper is no measure of it",
@@ -60,7 +62,9 @@ TABLE: tuple[CensusEntry, ...] = (
         obstacle="is a mixture with Shampoo on purpose, so that the paper is no measure of it",
     ),
     CensusEntry("riteshshergill/ademamix", "ademamix.py", "AdEMAMix"),
-    CensusEntry("ttronrud/LanguageModelTrainingHarness", "ademamix.py", "AdEMAMix"),
+    CensusEntry(
+        "ttronrud/LanguageModelTrainingHarness", "ademamix.py", "AdEMAMix", names_source="nanowell/AdEMAMix-Optimizer-Pytorch"
+    ),
     CensusEntry("k8hsy/ese3060-final_project-part2", "ademamix.py", "AdEMAMix"),
     CensusEntry("alirezaabdollahpour/project_text_classification_EPFL", "ademamix.py", "AdEMAMix"),
     CensusEntry("MaximeILL/TransformerProject", "optimizers/ademamix.py", "AdEMAMix"),
@@ -73,7 +77,10 @@ TABLE: tuple[CensusEntry, ...] = (
         "67372a/LoRA_Easy_Training_scripts_Backend", "custom_scheduler/LoraEasyCustomOptimizer/ademamix.py", "AdEMAMix",
         obstacle=PACKAGE,
     ),
-    CensusEntry("NX-AI/xlstm-jax", "xlstm_jax/trainer/optimizer/ademamix.py", "ademamix", obstacle=PACKAGE),
+    CensusEntry(
+        "NX-AI/xlstm-jax", "xlstm_jax/trainer/optimizer/ademamix.py", "ademamix",
+        obstacle=PACKAGE, names_source="apple/ml-ademamix",
+    ),
     CensusEntry("IMvision12/AdEMAMix-Optimizer-Keras", "AdEMAMix.py", "AdEMAMix", obstacle=OTHER_FRAMEWORK),
     CensusEntry("mcc5635/AdEMAMix-optimizer", "test.py", "AdEMAMix", obstacle="is unfinished and no valid Python"),
     CensusEntry(

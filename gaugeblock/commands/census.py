@@ -36,8 +36,8 @@ class Located:
     reason: str = ""
     """Why it is not judged; "" where it is."""
 
-    def to_json(self) -> dict[str, Any]:
-        """The metadata of one implementation, without a path outside the folder."""
+    def to_json(self, same_as: Sequence[str] = ()) -> dict[str, Any]:
+        """The metadata of one implementation, without a path outside the folder; ``same_as`` names the copies of its file."""
         entry = self.entry
         return {
             "repository": entry.repository,
@@ -48,6 +48,8 @@ class Located:
             "sha256": self.digest,
             "spec": self.spec,
             "not_run": self.reason,
+            "names_source": entry.names_source,
+            "same_as": list(same_as),
             "remark": entry.remark,
         }
 
@@ -80,7 +82,9 @@ def judge(folder: Path, found: Sequence[Located], options: Any) -> int:
     output = Path(options.output).resolve()
     output.mkdir(parents=True, exist_ok=True)
     specs = list({(each.digest, each.entry.target): each.spec for each in reversed(found) if each.spec}.values())[::-1]
-    (output / "census.json").write_text(json.dumps([each.to_json() for each in found], indent=1) + "\n", encoding="utf-8")
+    (output / "census.json").write_text(
+        json.dumps([each.to_json(copies_of(each, found)) for each in found], indent=1) + "\n", encoding="utf-8"
+    )
     if not specs:
         return NOTHING_JUDGED
     more = [f"--level={level}" for level in options.level] + ["--quick"] * options.quick
@@ -91,6 +95,11 @@ def judge(folder: Path, found: Sequence[Located], options: Any) -> int:
             *(f"--impl={spec}" for spec in specs), f"--records={output / 'verdicts.jsonl'}",
         )  # fmt: skip
     return 0 if code in DONE else code
+
+
+def copies_of(one: Located, found: Sequence[Located]) -> list[str]:
+    """The repositories of the others whose file is the same to the byte."""
+    return [each.entry.repository for each in found if each is not one and one.digest and each.digest == one.digest]
 
 
 def chosen(words: Sequence[str]) -> list[CensusEntry]:

@@ -80,6 +80,7 @@ def test_the_same_file_is_judged_once_and_all_are_listed(
     assert [word for word in given if word.startswith("--impl")] == ["--impl=ademamix=ann/first/optim/mix.py:Mix"]
     rows = json.loads((tmp_path / "out" / "census.json").read_text(encoding="utf-8"))
     assert [row["repository"] for row in rows] == ["ann/first", "bob/second", "cid/third"]
+    assert [row["same_as"] for row in rows] == [["bob/second"], ["ann/first"], []]
     assert str(tmp_path) not in json.dumps(rows)
 
 
@@ -104,4 +105,6 @@ def test_a_checkout_is_judged_from_its_file(checkouts: Path, tmp_path: Path) -> 
 def test_the_table_names_each_implementation_once() -> None:
     names = [entry.name for entry in census_table.TABLE]
     assert len(set(names)) == len(names) >= 25
+    known = {entry.repository for entry in census_table.TABLE}
+    assert {entry.names_source for entry in census_table.TABLE if entry.names_source} <= known
     assert all(entry.repository.count("/") == 1 and not entry.path.startswith("/") for entry in census_table.TABLE)
