@@ -41,7 +41,13 @@ REQUIREMENTS.add(
 REQUIREMENTS.add(
     "SIG-59", Level.READING, "So do ALiBi, and masks of unequal lengths.",
     source="kernel, docstring of flash_attn_func", catches="an alignment that a path for another option forgets",
-    cases=reading_cases(),
+    cases=(
+        *reading_cases(),
+        AttentionCase(id="causal-more-keys", nq=65, nk=102, dv=32, causal=True, bias=-1.0, backward=True),
+        AttentionCase(id="window-more-keys", nq=65, nk=102, d=64, causal=True, window=(40, 0), bias=-1.0, backward=True),
+        AttentionCase(id="slopes-of-rows", batch=3, heads=3, kv_heads=3, alibi=True, slope=0.2, slopes_by_row=True, bias=-1.0,
+                      data="positive", backward=True, wanted=("alibi_slopes",)),
+    ),
 )(results)  # fmt: skip
 
 
