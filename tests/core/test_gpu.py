@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import tarfile
 import threading
 import time
@@ -169,6 +170,22 @@ def test_a_step_that_fails_does_not_stop_the_next(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert (tmp_path / "bad.log").read_text() == "no\n"
     assert (tmp_path / "good.log").read_text() == "yes\n"
+
+
+def test_what_became_of_earlier_steps_is_kept_beside(tmp_path: Path) -> None:
+    assert run_all([Step("first", ("-c", "raise SystemExit(2)"))], tmp_path, None).failed() == ["first"]
+    assert run_all([Step("second", ("-c", ""))], tmp_path, None).failed() == []
+    assert [each["name"] for each in json.loads((tmp_path / "steps.json").read_text())] == ["first", "second"]
+
+
+def test_a_step_listens_though_whoever_started_us_does_not(tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        program = "import signal; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
+        run_all([Step("asked", ("-c", program))], tmp_path, None)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (tmp_path / "asked.log").read_text() == "True\n"
 
 
 class EndOfTime:

@@ -70,7 +70,11 @@ class Progress:
     folder: Path
     steps: list[StepResult] = field(default_factory=list)
 
+    own: set[str] = field(default_factory=set)
+    """The steps of this command."""
+
     def add(self, done: StepResult) -> None:
+        self.own.add(done.name)
         self.steps = [each for each in self.steps if each.name != done.name] + [done]
         beside = self.folder / "steps.json.new"
         beside.write_text(json.dumps([asdict(each) for each in self.steps], indent=1) + "\n", encoding="utf-8")
@@ -78,7 +82,13 @@ class Progress:
 
     def failed(self) -> list[str]:
         """Those that gave no result, or were cut."""
-        return [each.name for each in self.steps if each.outcome in ("failed", "cut")]
+        return [each.name for each in self.steps if each.outcome in ("failed", "cut") and each.name in self.own]
+
+
+def earlier(folder: Path) -> list[StepResult]:
+    """What became of the steps of earlier commands into this folder."""
+    file = folder / "steps.json"
+    return [StepResult(**each) for each in json.loads(file.read_text(encoding="utf-8"))] if file.is_file() else []
 
 
 Runner = Callable[[Step, Path, float | None], StepResult]
@@ -94,7 +104,10 @@ def run_all(
 ) -> Progress:
     """Run the steps in order, each within its share of the time left; call ``after`` with each when it is over."""
     ends = None if budget is None else now() + budget
-    progress = Progress(folder)
+    progress = Progress(folder, earlier(folder))
+    # Where whoever started us ignores it, as a shell does for what runs behind it, the steps would ignore it as well.
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     for place, step in enumerate(chosen):
         if missing := step.missing():
             reason = f"{missing} is not installed"
