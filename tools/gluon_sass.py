@@ -38,7 +38,10 @@ class GluonConfiguration:
         return ", ".join([self.kernel, self.dtype, f"D{self.width}", *sorted(self.switches)])
 
 
-SWITCHES = {"forward": ("LONGEST_FIRST", "HAS_LENGTHS", "HAS_SLOPES", "HAS_BIAS")}
+SWITCHES = {
+    "forward": ("LONGEST_FIRST", "HAS_LENGTHS", "HAS_SLOPES", "HAS_BIAS"),
+    "backward": ("HAS_SLOPES", "HAS_BIAS"),
+}
 
 
 def configurations() -> Iterator[GluonConfiguration]:
@@ -48,7 +51,7 @@ def configurations() -> Iterator[GluonConfiguration]:
             ("bfloat16", "float16"), (64, 128, 256), *[(False, True)] * len(switches)
         ):
             configuration = GluonConfiguration(kernel, dtype, width, frozenset(itertools.compress(switches, chosen)))
-            if width < 256 or "HAS_LENGTHS" not in configuration.switches:
+            if width == 64 or (kernel == "forward" and (width == 128 or "HAS_LENGTHS" not in configuration.switches)):
                 yield configuration
 
 
@@ -58,6 +61,7 @@ def few() -> list[GluonConfiguration]:
         GluonConfiguration("forward", "bfloat16", 128, frozenset({"LONGEST_FIRST"})),
         GluonConfiguration("forward", "float16", 64, frozenset(SWITCHES["forward"])),
         GluonConfiguration("forward", "bfloat16", 256, frozenset({"LONGEST_FIRST", "HAS_BIAS", "HAS_SLOPES"})),
+        GluonConfiguration("backward", "bfloat16", 64, frozenset(SWITCHES["backward"])),
     ]
 
 
@@ -112,25 +116,28 @@ def compile_for_hopper(configuration: GluonConfiguration) -> Any:
     from triton.experimental.gluon import language as gl
     from triton.experimental.gluon._runtime import GluonASTSource
 
-    from impls.sigmoid_attention import gluon_forward_kernel, triton_gluon
+    from impls.sigmoid_attention import gluon_backward_kernel, gluon_forward_kernel, triton_gluon
 
     c = configuration
     short = {"bfloat16": "bf16", "float16": "fp16"}[c.dtype]
-    layout = gl.NVMMASharedLayout(swizzle_byte_width=128, element_bitwidth=16, rank=4)
-    kernel = gluon_forward_kernel.gluon_forward_kernel
-    constants = {**triton_gluon.forward_options(c.width), **{name: name in c.switches for name in SWITCHES[c.kernel]}}
+    forward = c.kernel == "forward"
+    kernel = gluon_forward_kernel.gluon_forward_kernel if forward else gluon_backward_kernel.gluon_backward_kernel
+    chosen = triton_gluon.forward_options(c.width) if forward else triton_gluon.backward_options(c.width)
+    constants = {**chosen, **{name: name in c.switches for name in SWITCHES[c.kernel]}}
     options = {"num_warps": constants.pop("num_warps")}
-    rows = {"q_rows": 64, "o_rows": 64, "k_rows": constants["BLOCK_N"], "v_rows": constants["BLOCK_N"]}
+    keys = constants.get("BLOCK_N", 64)
     pointers = {"Lengths": "*i32", "Slopes": "*fp32", "Bias": f"*{short}"}
     types = {}
     for parameter in kernel.params:
         name = parameter.name
         if parameter.is_constexpr:
             types[name] = "constexpr"
-        elif name in rows:
-            types[name] = f"tensordesc<{short}[1, 1, {rows[name]}, {c.width}],{layout!r}>"
+        elif name.endswith("_rows"):
+            kind, bits = ("fp32", 32) if name == "dq_rows" else (short, 16)
+            layout = gl.NVMMASharedLayout(swizzle_byte_width=128, element_bitwidth=bits, rank=4)
+            types[name] = f"tensordesc<{kind}[1, 1, {keys if name[0] in 'kv' else 64}, {c.width}],{layout!r}>"
         else:
-            types[name] = pointers.get(name, "fp32" if name in ("scale2", "bias2") else "i32")
+            types[name] = pointers.get(name, "fp32" if name in ("scale", "scale2", "bias2") else "i32")
     source = GluonASTSource(kernel, types, constants)
     return triton.compile(source, target=GPUTarget("cuda", 90, 32), options=options)
 

@@ -38,6 +38,21 @@ def key_tiles(first, last, length, left, right, BLOCK_N: gl.constexpr):
 
 
 @gluon.jit
+def query_blocks(first, last, nq, nk, left, right, BLOCK_M: gl.constexpr):
+    """The range of blocks of queries that see any of the keys ``first`` to ``last``; it may be empty."""
+    begin = max(first - right - nk + nq, 0) // BLOCK_M
+    end = (min(nq, max(last + left + 1 - nk + nq, 0)) + BLOCK_M - 1) // BLOCK_M
+    return begin, max(end, begin)
+
+
+@gluon.jit
+def is_seen_whole(first, last, position, nk, left, right, BLOCK_M: gl.constexpr):
+    """Whether all of the keys ``first`` to ``last`` are seen by each of BLOCK_M queries, the first at ``position``."""
+    ends = (last < min(nk, position + right + 1)) & (position + BLOCK_M <= nk)
+    return ends & (first >= position + BLOCK_M - 1 - left)
+
+
+@gluon.jit
 def is_whole(column, first, last, length, left, right, BLOCK_N: gl.constexpr):
     """Whether queries at positions ``first`` to ``last`` see all of the keys from ``column`` on that are in one tile."""
     return (column + BLOCK_N <= min(length, first + right + 1)) & (column >= last - left)

@@ -149,7 +149,7 @@ IMPLEMENTATIONS: tuple[Implementation, ...] = (
     _listed(
         "triton-gluon",
         "triton_gluon:attention",
-        "Gluon for Hopper, forward: products run under the activation; gradients are triton's. Never run on a GPU.",
+        "Gluon for Hopper: products run under the activation; gradients above D 64 are triton's. Never run on a GPU.",
         requires=("torch", "triton"),
         dtypes=LOW,
         devices=("cuda",),

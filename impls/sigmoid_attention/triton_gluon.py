@@ -1,8 +1,8 @@
 """Sigmoid attention by the Gluon kernels for Hopper. They have been compiled for sm_90a, and have never run on a GPU.
 
-The gradients are the generic Triton kernels' where the Gluon ones do not take the call: see `backward`. Nothing here can be
-interpreted: on a CPU there is nothing to run. Its schedule, its tiles and its roundings are tested in
-tests/sigmoid_attention/gluon_emulation.py, its machine code by tools.gluon_sass.
+Gradients are the generic Triton kernels' where the Gluon one does not take the call: see `backward`. Triton interprets none
+of it: on a CPU there is nothing to run. Schedule, tiles and roundings are tested by running the kernels' own Python with other
+meanings, in tests/sigmoid_attention/gluon_interpreter.py; the machine code by tools.gluon_sass.
 """
 
 # mypy: allow-untyped-calls
@@ -19,6 +19,7 @@ from triton.experimental.gluon.nvidia.hopper import TensorDescriptor
 
 from impls.implementation import NotRun, Unsupported
 from impls.sigmoid_attention import triton_kernels
+from impls.sigmoid_attention.gluon_backward_kernel import gluon_backward_kernel
 from impls.sigmoid_attention.gluon_forward_kernel import gluon_forward_kernel
 from impls.sigmoid_attention.operator import GradientTensors, operator
 from impls.sigmoid_attention.options import FAR, AttentionOptions, taking_keywords
@@ -52,6 +53,11 @@ def forward_options(width: int) -> dict[str, Any]:
     """Block sizes and stages, of which tools.gluon_sass shows what the compiler makes."""
     keys, stages, shared = _FORWARD[width]
     return {"BLOCK_N": keys, "BLOCK_D": width, "STAGES": stages, "SHARED_OUT": shared, "RECIPROCALS": 1, "num_warps": 4}
+
+
+def backward_options(width: int) -> dict[str, Any]:
+    """The same of the backward kernel: stages of queries and output gradients."""
+    return {"BLOCK_D": width, "STAGES": 3, "RECIPROCALS": 1, "num_warps": 4}
 
 
 def longest_first(options: AttentionOptions) -> bool:
@@ -94,8 +100,35 @@ def forward(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions) -> Tenso
 def backward(
     grad: Tensor, q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions, wants_bias: bool, wants_slopes: bool
 ) -> GradientTensors:
-    """All gradients by the generic kernels."""
-    return triton_kernels.backward(grad, q, k, v, options, wants_bias, wants_slopes)
+    """Gradients of q, k and v by the Gluon kernel; all by the generic ones where it does not take the call.
+
+    So it is where bias or slopes ask for a gradient, where there are key lengths, above head dim 64 (at 128 ptxas has too few
+    registers for it), and where torch is asked for deterministic algorithms: the sums of dQ are added in the order in which
+    warps come to them.
+    """
+    generic = wants_bias or wants_slopes or options.key_lengths is not None or not q.numel() or not k.numel()
+    width = width_of(q.shape[3], v.shape[3])
+    if generic or width > 64 or torch.are_deterministic_algorithms_enabled():
+        return triton_kernels.backward(grad, q, k, v, options, wants_bias, wants_slopes)
+    (batch, heads, nq, d), (_, kv_heads, nk, dv) = q.shape, v.shape
+    numbers = (options.left, options.right, options.scale_for(d), *scores_of_base_2(q, options))
+    grad, q, k, v = map(_for_copies, (grad, q, k, v))
+    meta = backward_options(width)
+    dq = torch.zeros(q.shape, dtype=torch.float32, device=q.device)
+    dk, dvalue = (torch.empty(x.shape, dtype=x.dtype, device=x.device) for x in (k, v))
+    blocks = -(-nk // ROWS)
+    tiles = blocks * batch * kv_heads
+    slopes, bias, *_ = pointers(q, options)
+    with torch.cuda.device_of(q):
+        gluon_backward_kernel[(min(tiles, _multiprocessors(q.device)),)](
+            *(_rows(x, 64, width) for x in (q, k, v, grad, dq, dk, dvalue)), slopes, bias, slope_stride(options),
+            tiles, blocks, batch * kv_heads, kv_heads, heads // kv_heads, nq, nk,
+            section(options, batch * kv_heads, 1, nq * (heads // kv_heads), width), *numbers,
+            HAS_SLOPES=options.alibi_slopes is not None, HAS_BIAS=isinstance(options.bias, Tensor), **meta,
+        )  # fmt: skip
+    nothing = q.new_empty(0)
+    gradients = dq[..., :d].to(q.dtype), dk[..., :d], dvalue[..., :dv]
+    return *(x.contiguous() for x in gradients), nothing, nothing.clone()  # type: ignore[return-value]
 
 
 def _flags(options: AttentionOptions) -> dict[str, bool]:

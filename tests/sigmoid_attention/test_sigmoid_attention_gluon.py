@@ -18,13 +18,14 @@ from typing import Any
 import pytest
 import torch
 
+from conformance.sigmoid_attention import cases
 from conformance.sigmoid_attention.cases import AttentionCase
 from conformance.sigmoid_attention.harness.torch_backend import TorchSubject, poisoned_allocations
-from conformance.sigmoid_attention.requirements.comparisons import output
+from conformance.sigmoid_attention.requirements.comparisons import gradient, output
 from gaugeblock.inspection.machine_code import KernelCode, Resources, parse
 from impls.implementation import NotRun, Unsupported
-from impls.sigmoid_attention import gluon_forward_kernel, triton_gluon
-from impls.sigmoid_attention.gluon_tiles import is_whole, key_tiles, place
+from impls.sigmoid_attention import gluon_backward_kernel, gluon_forward_kernel, triton_gluon, triton_kernels
+from impls.sigmoid_attention.gluon_tiles import is_seen_whole, is_whole, key_tiles, place, query_blocks
 from impls.sigmoid_attention.options import FAR, AttentionOptions
 from tests.sigmoid_attention.gluon_interpreter import Interpreted
 from tools import gluon_sass
@@ -35,9 +36,9 @@ Way = Callable[..., None]
 @pytest.fixture(name="interpreted", params=[0, 1])
 def _interpreted(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """The kernels in this process, on a device of three multiprocessors. Two orders of events."""
-    monkeypatch.setattr(
-        triton_gluon, "gluon_forward_kernel", Interpreted(gluon_forward_kernel, "gluon_forward_kernel", request.param)
-    )
+    for module in (gluon_forward_kernel, gluon_backward_kernel):
+        name = module.__name__.rpartition(".")[2]
+        monkeypatch.setattr(triton_gluon, name, Interpreted(module, name, request.param))
     monkeypatch.setattr(triton_gluon, "_multiprocessors", lambda device: 3)
     monkeypatch.setattr(triton_gluon, "_require_device", lambda q: None)
 
@@ -74,6 +75,33 @@ def test_the_output_agrees_with_the_reference(way: AttentionCase, dtype: str) ->
     subject = TorchSubject(triton_gluon.attention, "cpu", "", {})
     found = output(subject, way, dtype)
     assert found.passed, found
+
+
+GRADIENTS = ("full", "ragged", "grouped", "causal-longer", "causal-shorter", "causal-grouped", "slopes", "odd", "window")
+
+
+@pytest.mark.usefixtures("interpreted")
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("way", [way for way in WAYS if way.id in GRADIENTS], ids=lambda way: way.id)
+def test_the_gradients_agree_with_the_reference(way: AttentionCase, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(triton_kernels, "backward", None)  # which would be taken for others
+    # Memory is poisoned by way of torch's deterministic mode.
+    monkeypatch.setattr(torch, "are_deterministic_algorithms_enabled", lambda: False)
+    subject = TorchSubject(triton_gluon.attention, "cpu", "", {})
+    result = subject.forward_backward(cases.problem(way, dtype))
+    for name in ("q", "k", "v"):
+        found = gradient(name, subject, way, dtype, result)
+        assert found.passed, found
+
+
+@pytest.mark.usefixtures("interpreted")
+def test_who_asks_for_deterministic_algorithms_gets_other_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "are_deterministic_algorithms_enabled", lambda: True)
+    monkeypatch.setattr(triton_kernels, "backward", lambda grad, q, k, v, *options: (q, k, v, q.new_empty(0), q.new_empty(0)))
+    q, k, v = (torch.ones(1, 1, 64, 64).half().requires_grad_() for _ in range(3))
+    with poisoned_allocations():
+        found = torch.autograd.grad(triton_gluon.attention(q, k, v).sum(), (q, k, v))
+    assert all(torch.equal(x, q) for x in found)
 
 
 @pytest.mark.usefixtures("interpreted")
@@ -134,6 +162,22 @@ def test_tiles_hold_all_that_is_seen_and_masks_are_left_out_where_all_is(rows: i
                 assert is_whole.fn(tile * keys, positions[0], positions[-1], length, left, right, keys) == whole
                 seen_kinds[whole] += 1
     assert min(seen_kinds[True], seen_kinds[False]) > 100
+
+
+def test_blocks_of_queries_are_those_that_see_a_tile_of_keys() -> None:
+    kinds = Counter[bool]()
+    for nq, nk, left, right in SPANS:
+        for first in range(0, nk, 64):
+            last, offset = first + 63, nk - nq
+            begin, end = query_blocks.fn(first, last, nq, nk, left, right, 64)
+            seeing = {i // 64 for i in range(nq) if first - right <= i + offset <= min(last, nk - 1) + left}
+            assert seeing <= set(range(begin, end))
+            for block in range(begin, end):
+                queries = range(64 * block, 64 * block + 64)
+                whole = last < nk and all(i < nq and last - right <= i + offset <= first + left for i in queries)
+                assert is_seen_whole.fn(first, last, queries[0] + offset, nk, left, right, 64) == whole
+                kinds[whole] += 1
+    assert min(kinds[True], kinds[False]) > 10
 
 
 def test_heads_are_worked_on_together_as_the_cache_holds_them() -> None:
