@@ -55,7 +55,7 @@ def add_options(parser: pytest.Parser) -> None:
         action="append",
         default=[],
         metavar="RECORDS",
-        help="an earlier run; repeatable. What was lost since fails the run",
+        help="an earlier run; repeatable. A loss since fails the run",
     )
     group.addoption(
         "--in-process",
