@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +24,7 @@ CASE = "RIG-34-end"
 
 
 @pytest.fixture(scope="module")
-def shard_records(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, object]]:
+def shard_records(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """The records of the shard, as a node that runs all of it would have them."""
     folder = tmp_path_factory.mktemp("shard")
     check([f"rig={HERE}/verdicts/honest.py:parse"], folder, CASE)
@@ -48,10 +50,9 @@ def outcome(sent: bytes, own: io.Run) -> str:
 
 @pytest.mark.parametrize("name", NODES)
 def test_a_node_gets_nothing_merged_but_its_own_shard(
-    name: str, shard_records: list[dict[str, object]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    name: str, shard_records: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    import tests.attacks.files.honest as seal
-
+    seal: Any = importlib.import_module("tests.attacks.files.honest")
     own = io.parse("own", seal.sealed(shard_records).decode())
     assert outcome(seal.sealed(shard_records), own) == NOT_PREVENTED  # nothing to prevent
     monkeypatch.syspath_prepend(str(HERE / "files"))
