@@ -47,9 +47,10 @@ SWITCHES = {
 def configurations() -> Iterator[GluonConfiguration]:
     """Everything that a call can pick."""
     for kernel, switches in SWITCHES.items():
-        for dtype, width, *chosen in itertools.product(
-            ("bfloat16", "float16"), (64, 128, 256), *[(False, True)] * len(switches)
-        ):
+        every = itertools.product(
+            ("bfloat16", "float16"), (64, 128, 256), itertools.product((False, True), repeat=len(switches))
+        )
+        for dtype, width, chosen in every:
             configuration = GluonConfiguration(kernel, dtype, width, frozenset(itertools.compress(switches, chosen)))
             if width == 64 or (kernel == "forward" and (width == 128 or "HAS_LENGTHS" not in configuration.switches)):
                 yield configuration

@@ -162,7 +162,8 @@ class Machine:
         """Run all partitions to their end: each is a generator of what it waits for."""
         running = {i: function(*given) for i, (function, given) in enumerate(partitions)}
         waiting: dict[int, Callable[[], bool]] = dict.fromkeys(running, always)
-        self.groups, self.stores = ([[] for _ in partitions] for _ in range(2))
+        self.groups = [[] for _ in partitions]
+        self.stores = [[] for _ in partitions]
         while running:
             self._do([work for work in self.late if self.random.random() < self.haste])
             while not (ready := [i for i, can in waiting.items() if can()]):
