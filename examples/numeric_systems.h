@@ -80,8 +80,9 @@ class Attention {
           D(q.shape[3]), Hk(k.shape[1]), Nk(k.shape[2]), Dv(v.shape[3]) {
         result("output", {B, H, N, Dv}, q.dtype);
         result("gradient_q", q.shape, q.dtype), result("gradient_k", k.shape, q.dtype), result("gradient_v", v.shape, q.dtype);
-        result("gradient_bias", {}, "F32");
-        if (slopes) result("gradient_alibi_slopes", slopes->shape, "F32");
+        const std::string wide = q.dtype == "F64" ? "F64" : "F32";
+        result("gradient_bias", {}, wide);
+        if (slopes) result("gradient_alibi_slopes", slopes->shape, wide);
         const Json &edges_q = given["cu_seqlens_q"], &edges_k = given["cu_seqlens_k"];
         if (edges_q.null)
             for (std::size_t b = 0; b < B; ++b) sequence(b, b, 0, N, 0, Nk);

@@ -23,7 +23,7 @@ DONE = (0, 1)
 
 
 @dataclass(frozen=True)
-class Located:
+class FoundEntry:
     """An entry of the table, and what the folder has of it."""
 
     entry: CensusEntry
@@ -77,7 +77,7 @@ def main(arguments: Sequence[str]) -> int:
     return 0 if options.list else judge(folder, found, options)
 
 
-def judge(folder: Path, found: Sequence[Located], options: Any) -> int:
+def judge(folder: Path, found: Sequence[FoundEntry], options: Any) -> int:
     """Test each distinct file once, and write the records and the metadata of all; returns the exit code."""
     output = Path(options.output).resolve()
     output.mkdir(parents=True, exist_ok=True)
@@ -97,7 +97,7 @@ def judge(folder: Path, found: Sequence[Located], options: Any) -> int:
     return 0 if code in DONE else code
 
 
-def copies_of(one: Located, found: Sequence[Located]) -> list[str]:
+def copies_of(one: FoundEntry, found: Sequence[FoundEntry]) -> list[str]:
     """The repositories of the others whose file is the same to the byte."""
     return [each.entry.repository for each in found if each is not one and one.digest and each.digest == one.digest]
 
@@ -112,24 +112,24 @@ def chosen(words: Sequence[str]) -> list[CensusEntry]:
     return [entry for entry in TABLE if not words or any(word in entry.name for word in words)]
 
 
-def located(folder: Path, entry: CensusEntry) -> Located:
+def located(folder: Path, entry: CensusEntry) -> FoundEntry:
     """What a folder of checkouts has of an entry."""
     owner, _, name = entry.repository.partition("/")
     places = [f"{owner}+{name}", f"{owner}/{name}"]
     place = next((each for each in places if (folder / each).is_dir()), "")
     if not place:
-        return Located(entry, reason=entry.obstacle or f"no checkout: expected it at {places[0]} in the folder")
+        return FoundEntry(entry, reason=entry.obstacle or f"no checkout: expected it at {places[0]} in the folder")
     commit = commit_of(folder / place)
     file = folder / place / entry.path
     if not file.is_file():
-        return Located(
+        return FoundEntry(
             entry, commit, reason=entry.obstacle or f"its checkout has no file {entry.path}; check out a commit that has"
         )
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     missing = [module for module in entry.requires if find_spec(module) is None]
     reason = entry.obstacle or (f"needs {', '.join(missing)}, which is not installed here" if missing else "")
     spec = "" if reason else f"{entry.system}={place}/{entry.path}:{entry.target}"
-    return Located(entry, commit, digest, spec, reason)
+    return FoundEntry(entry, commit, digest, spec, reason)
 
 
 def commit_of(checkout: Path) -> str:
@@ -140,7 +140,7 @@ def commit_of(checkout: Path) -> str:
     return asked.stdout.strip() if asked.returncode == 0 else ""
 
 
-def describe(found: Located) -> str:
+def describe(found: FoundEntry) -> str:
     """One line for a terminal."""
     state = f"not run: {found.reason}" if found.reason else "to be judged"
     return f"{found.entry.name} at {found.commit[:7] or 'no commit'}: {state}"

@@ -37,11 +37,11 @@ class NumericVector:
         )
 
     def is_kept(self, case: Any, most: int) -> bool:
-        """Whether it has at most so many numbers; or its case is no row of a covering array, or one that ``--quick`` runs.
+        """Whether its case is no row of a covering array; or it has at most so many numbers, or 800,000 in a quick row.
 
-        Quick rows hold most pairs of values. So all files together stay below 45 MB.
+        Quick rows hold most pairs of values. So all files together stay below 50 MB.
         """
-        return case.combination is None or case.quick or self.elements <= most
+        return case.combination is None or self.elements <= (800_000 if case.quick else most)
 
     def arrays(self) -> Iterator[tuple[str, Array, str]]:
         """Every array with its name in the file and its dtype. Bounds are rounded up, by 1/128 at most."""

@@ -39,7 +39,8 @@ systems = pytest.mark.parametrize("system", SYSTEMS)
 LAYOUT = "a vector has no layout in memory"
 HOST = "how a host calls: a vector is the algorithm alone"
 OBJECTS = "pickling and copying need objects of a host"
-SIZE = "the smallest case that shows it has over 140,000 numbers, or a thousand tensors"
+SIZE = "the smallest case that shows it has over 100,000 numbers, or a thousand tensors"
+DOUBLE = "only quick rows are exported in float64, where it acts"
 MAXIMIZE = "an argument of torch.optim, which the algorithm does not have"
 HYPER = "a vector gives the hyperparameters of each step"
 MEMORY = "what lies in memory before and after a call; a vector has the result"
@@ -58,6 +59,9 @@ UNSEEN = {
     "one-row-of-gradients": LAYOUT,
     "key-alone-asks": ASKED,
     "many-rows-on-one-grid": SIZE,
+    "heads-beyond-32-uncausal": SIZE,
+    "wide-key-gradient-of-shared-heads": SIZE,
+    "double-under-a-mask": DOUBLE,
     "narrow-values-without-key-gradient": SIZE,
     "closure-minimises": MAXIMIZE,
     "resumed-minimises": MAXIMIZE,
@@ -237,7 +241,7 @@ def test_the_mutants_that_no_vector_shows_are_mutants() -> None:
 
 
 def test_the_files_are_no_larger_than_people_fetch(folder: Path) -> None:
-    assert sum(file.stat().st_size for file in folder.iterdir()) < 45e6
+    assert sum(file.stat().st_size for file in folder.iterdir()) < 50e6
 
 
 def cargo() -> str:

@@ -81,6 +81,11 @@ pub fn attention(given: &Json, inputs: &Tensors) -> Result<Tensors, String> {
     let input = |name: &str| inputs.get(name).ok_or(format!("there is no {name}"));
     let (q, k, v) = (input("q")?, input("k")?, input("v")?);
     let slopes = inputs.get("alibi_slopes");
+    let wide = if q.dtype == Dtype::F64 {
+        Dtype::F64
+    } else {
+        Dtype::F32
+    };
     let mut call = Call {
         options: Options::of(given, q.shape[3]),
         q,
@@ -92,8 +97,8 @@ pub fn attention(given: &Json, inputs: &Tensors) -> Result<Tensors, String> {
         dq: Tensor::zeros(q.dtype, &q.shape),
         dk: Tensor::zeros(q.dtype, &k.shape),
         dv: Tensor::zeros(q.dtype, &v.shape),
-        dbias: Tensor::zeros(Dtype::F32, &[]),
-        dslopes: Tensor::zeros(Dtype::F32, slopes.map_or(&[0], |x| &x.shape)),
+        dbias: Tensor::zeros(wide, &[]),
+        dslopes: Tensor::zeros(wide, slopes.map_or(&[0], |x| &x.shape)),
     };
     match (
         numbers(given.get("cu_seqlens_q")),
