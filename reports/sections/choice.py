@@ -106,8 +106,7 @@ def _others(evidence: Evidence, rows: Sequence[RankingRow]) -> list[Block]:
             ),
         )
     ]
-    command = _commands(first)
-    parts += [CodeBlock(command)] if command else []
+    parts += _commands(first)
     parts += [(Strong("Also right:"), " ", series(map(_name, others)), ".")] if others else []
     return parts
 
@@ -144,13 +143,14 @@ def _summary(row: RankingRow) -> str:
     return f"{row.implementation.summary.rstrip('.')}." if row.implementation.summary else ""
 
 
-def _commands(row: RankingRow) -> str:
-    """The lines that install and import it; empty where the records do not know them."""
+def _commands(row: RankingRow) -> list[CodeBlock]:
+    """How to install it, and how to import it, each to be copied alone; none where the records do not know them."""
     each = row.implementation
     distribution, version = each.origin.distribution or "", each.version or ""
     if not _PLAIN.fullmatch(distribution) or not _PLAIN.fullmatch(version):
-        return ""
-    return "\n".join(filter(None, [f'pip install "{distribution}>={version}"', each.usage]))
+        return []
+    installed = CodeBlock(f'pip install "{distribution}>={version}"')
+    return [installed, CodeBlock(each.usage, "python")] if each.usage else [installed]
 
 
 def _ours(system: SystemRecord, rows: Sequence[RankingRow]) -> list[Block]:
