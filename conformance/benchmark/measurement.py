@@ -205,9 +205,7 @@ class BenchmarkRun:
         for prepared in (own, other):
             one = [self._buffers(p, 1) for p in prepared[:1]]
             self._set_exchange(one, other[:1], cache)
-            seconds = [min(take(b, -1 - i) for i in range(3)) for b in one]
-            shortest = apart.SHORTEST_SAMPLE_S if self.processes else SHORTEST_SAMPLE_S
-            calls = calls_for(seconds[0], shortest) if cache == "warm" and seconds else 1
+            calls = self._calls(take, cache, prepared[0], one[0]) if one else 1
             sides.append([self._buffers(p, calls) for p in prepared])
             self._set_exchange(sides[-1], other[:1], cache)
         no_graph = self._captured(take, sides) if isinstance(self.clock, DeviceClock) else ""
@@ -218,6 +216,22 @@ class BenchmarkRun:
                 take(side[0], -10)
         # Both once; a quad holds each twice.
         return no_graph, sides[0], sides[1], 2 * (time.monotonic() - started)
+
+    def _calls(self, take: Callable[[Buffers, int], float], cache: str, prepared: Prepared, one: Buffers) -> int:
+        """How many calls make a sample that lasts long enough; one call, made a few times first, where the cache is cold.
+
+        In another process a single call may take less than an exchange scatters, and seem to take no time at all. There
+        the number grows tenfold at most, until a sample lasts long enough.
+        """
+        calls, shortest = 1, apart.SHORTEST_SAMPLE_S if self.processes else SHORTEST_SAMPLE_S
+        while True:
+            seconds = min(take(one, -1 - i) for i in range(3))
+            wanted = 1 if cache == "cold" else calls_for(seconds / calls, shortest)
+            if not self.processes or wanted <= calls or seconds >= shortest:
+                return wanted
+            calls, exchange_s = min(10 * calls, wanted), one.work.exchange_s
+            one = self._buffers(prepared, calls)
+            one.work.exchange_s = exchange_s
 
     def _buffers(self, prepared: Prepared, calls: int) -> Buffers:
         work = self.clock.ready(prepared.run, calls)

@@ -63,6 +63,11 @@ def add_options(parser: pytest.Parser) -> None:
         help="for a debugger: all in the suite's own process",
     )
     group.addoption(
+        "--timed-apart",
+        action="store_true",
+        help="with --benchmark-only on a CPU: time each side from outside of its process",
+    )
+    group.addoption(
         "--confine",
         metavar="WORDS",
         default="",
@@ -119,10 +124,11 @@ def measures_only(config: pytest.Config) -> bool:
 def isolates(config: pytest.Config) -> bool:
     """Whether what is not built in has processes of its own: unless that is forbidden, or it cannot be.
 
-    Where speed is measured on a device, it has none: the device's clock can be read only in the process that uses it.
+    Where speed is measured, only --timed-apart gives it one, and on a device nothing does: the device's clock can be read
+    only in the process that uses it.
     """
-    on_device = measures_only(config) and set(options_of(config).devices) != {"cpu"}
-    return is_possible() and not (config.getoption("--in-process") or on_device)
+    on_the_clock = measures_only(config) and not (config.getoption("--timed-apart") and options_of(config).devices == ("cpu",))
+    return is_possible() and not (config.getoption("--in-process") or on_the_clock)
 
 
 def confinement_of(config: pytest.Config) -> Confinement:
@@ -133,7 +139,7 @@ def confinement_of(config: pytest.Config) -> Confinement:
         raise pytest.UsageError(f"--confine: found {', '.join(wrong)}, expected words among {', '.join(KINDS)}")
     if words and not isolates(config):
         raise pytest.UsageError(
-            "--confine: nothing runs in a process of its own under --in-process, or when speed is measured on a device"
+            "--confine: nothing runs in a process of its own under --in-process, or in a benchmark without --timed-apart"
         )
     target = records_target(config)
     hidden = (target, target.with_name(target.name + PREVIOUS)) if target else ()

@@ -147,11 +147,11 @@ IMPLEMENTATIONS = {
 }
 
 
-def workloads_of(prepare: Callable[[Implementation, Workload, str], Prepared]) -> Any:
-    return SimpleNamespace(prepare=prepare, BASELINE="rig/baseline")
-
-
 WORKLOAD = Workload(id="w", system="rig", description="", dtype="", amount=100.0, unit="characters", family="f", scale=7.0)
+
+
+def workloads_of(prepare: Callable[[Implementation, Workload, str], Prepared], workload: Workload = WORKLOAD) -> Any:
+    return SimpleNamespace(prepare=prepare, BASELINE="rig/baseline", WORKLOADS=(workload,))
 
 
 def right() -> list[Comparison]:
@@ -179,7 +179,7 @@ def measured(
     monkeypatch.setattr(taking, "clock_for", lambda device, synchronous=False: clock)
     monkeypatch.setattr(taking, "time", SimpleNamespace(monotonic=lambda: 0.0))
     monkeypatch.setattr(taking.interference, "rest", lambda **_: None)
-    monkeypatch.setattr(taking.importlib, "import_module", lambda name: workloads_of(prepare))
+    monkeypatch.setattr(taking.importlib, "import_module", lambda name: workloads_of(prepare, workload))
     monkeypatch.setattr(taking, "_NOISE", {("rig", "w", "cpu", state): noise for state in cache.CONDITIONS})
     known = {("rig", "w", "cpu", state): beside_itself for state in cache.CONDITIONS} if beside_itself else {}
     monkeypatch.setattr(taking, "_BESIDE_ITSELF", known)

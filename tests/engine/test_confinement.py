@@ -131,7 +131,7 @@ def test_what_cannot_be_done_here_is_one_line(monkeypatch: pytest.MonkeyPatch) -
     ("options", "words"),
     [
         (["--confine=folder,prison"], "--confine: found prison, expected words among folder, environment, user, namespace"),
-        (["--confine=folder", "--in-process"], "--confine: nothing runs in processes of its own under --in-process"),
+        (["--confine=folder", "--in-process"], "--confine: nothing runs in a process of its own under --in-process"),
     ],
 )
 def test_a_word_that_cannot_be_followed_ends_the_run_before_it_begins(options: list[str], words: str) -> None:
