@@ -21,6 +21,8 @@ SIGNATURE = (
 )
 FINDINGS = "findings"
 """The folder of write-ups, beside the folders of the reports."""
+CENSUS = "census"
+"""The folder of what public repositories compute, likewise."""
 MACHINE_CODE = "sass"
 """The folder of what was read from compiled kernels, likewise."""
 ABOUT: tuple[Block, ...] = (
@@ -151,6 +153,9 @@ def report_index(folder: Path) -> str:
     if (folder / FINDINGS / "README.md").is_file():
         link = Link("written up", f"{FINDINGS}/README.md")
         parts.append(inline("What was found in published implementations is {}, each with its evidence.", link))
+    if (folder / CENSUS / "README.md").is_file():
+        link = Link("a census", f"{CENSUS}/README.md")
+        parts.append(inline("What the code of public repositories computes, each at a named commit, is {}.", link))
     if (folder / MACHINE_CODE / "README.md").is_file():
         link = Link("tabulated", f"{MACHINE_CODE}/README.md")
         template = "What sigmoid attention's GPU kernels come to in machine code is {}: compiled for sm_90a, not run."

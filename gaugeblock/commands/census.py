@@ -18,6 +18,7 @@ from gaugeblock.commands.suite import QUIET, run_suite
 from gaugeblock.installation import SUITE, CannotRun
 
 NOTHING_JUDGED = 5
+ADAPTERS = "gaugeblock.census_adapters"
 DONE = (0, 1)
 """pytest's codes of a run that came to its end; a verdict is what a census is about and no fault of it."""
 
@@ -50,6 +51,7 @@ class FoundEntry:
             "not_run": self.reason,
             "names_source": entry.names_source,
             "same_as": list(same_as),
+            "report": entry.report,
             "remark": entry.remark,
         }
 
@@ -128,7 +130,8 @@ def located(folder: Path, entry: CensusEntry) -> FoundEntry:
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     missing = [module for module in entry.requires if find_spec(module) is None]
     reason = entry.obstacle or (f"needs {', '.join(missing)}, which is not installed here" if missing else "")
-    spec = "" if reason else f"{entry.system}={place}/{entry.path}:{entry.target}"
+    plug = f"{ADAPTERS}:{entry.adapter}" if entry.adapter else f"{place}/{entry.path}:{entry.target}"
+    spec = "" if reason else f"{entry.system}={plug}"
     return FoundEntry(entry, commit, digest, spec, reason)
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from conformance.records import io
 from conformance.records.schema import VerdictRecord
-from gaugeblock import census_table, command
+from gaugeblock import census_adapters, census_table, command
 from gaugeblock.census_table import CensusEntry
 from gaugeblock.commands import census
 
@@ -21,6 +22,7 @@ ENTRIES = (
     CensusEntry("dan/fourth", "mix.py", "Mix", requires=("no_such_module",)),
     CensusEntry("eve/fifth", "mix.py", "Mix", obstacle="is a mixture with something else"),
     CensusEntry("fay/parser", "parser.py", "parse", system="rig"),
+    CensusEntry("gil/sixth", "mix.py", "Mix", adapter="sixth"),
 )
 PARSER = """
 import re
@@ -42,6 +44,7 @@ def checkouts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "dan+fourth/mix.py": "import no_such_module\n",
         "eve+fifth/mix.py": "class Mix: ...\n",
         "fay+parser/parser.py": PARSER,
+        "gil+sixth/mix.py": "class Mix: ...\n",
     }
     for name, text in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -53,6 +56,7 @@ def test_each_entry_is_found_or_has_a_reason(checkouts: Path) -> None:
     found = {each.entry.repository: each for each in (census.located(checkouts, entry) for entry in ENTRIES)}
     assert found["ann/first"].spec == "ademamix=ann/first/optim/mix.py:Mix"
     assert found["bob/second"].spec == "ademamix=bob+second/mix.py:Mix"
+    assert found["gil/sixth"].spec == "ademamix=gaugeblock.census_adapters:sixth"
     assert found["ann/first"].digest == found["bob/second"].digest != ""
     assert "no file mix.py" in found["cid/third"].reason
     assert found["dan/fourth"].reason == "needs no_such_module, which is not installed here"
@@ -108,3 +112,26 @@ def test_the_table_names_each_implementation_once() -> None:
     known = {entry.repository for entry in census_table.TABLE}
     assert {entry.names_source for entry in census_table.TABLE if entry.names_source} <= known
     assert all(entry.repository.count("/") == 1 and not entry.path.startswith("/") for entry in census_table.TABLE)
+
+
+def test_each_adapter_is_one_of_the_table_and_the_other_way_round() -> None:
+    assert {entry.adapter for entry in census_table.TABLE if entry.adapter} == set(census_adapters.ADAPTERS)
+
+
+def test_a_definition_is_taken_without_the_rest_of_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(census_adapters, "FOLDER", tmp_path)
+    file = tmp_path / "ann" / "first" / "mix.py"
+    file.parent.mkdir(parents=True)
+    file.write_text("import no_such_module\nWORD = 'a'\ndef mix():\n    return WORD + given\n", encoding="utf-8")
+    assert census_adapters.taken("ann/first", "mix.py", "mix", "WORD", given="b").mix() == "ab"
+
+
+def test_a_module_is_imported_without_what_its_package_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(census_adapters, "FOLDER", tmp_path)
+    monkeypatch.setattr("sys.modules", dict(sys.modules))
+    package = tmp_path / "ann+first" / "src" / "census_of_ann"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("import no_such_module\n", encoding="utf-8")
+    (package / "word.py").write_text("WORD = 'a'\n", encoding="utf-8")
+    (package / "mix.py").write_text("from .word import WORD\n", encoding="utf-8")
+    assert census_adapters.module_of("ann/first", "census_of_ann.mix", "src").WORD == "a"
