@@ -111,6 +111,7 @@ def cells(family: Sequence[Row], judged: Verdicts) -> tuple[str, str, str, str]:
     row = family[0]
     about = "<br>".join(f"`{each['repository']}`" for each in family) + f"<br>{row['path']}:{row['object']}"
     about += f"<br>names `{row['names_source']}` as its source" if row["names_source"] else ""
+    about += f"<br>{row['remark']}" if row["remark"] else ""
     commits = "<br>".join(each["commit"][:10] or "-" for each in family)
     found = judged.get(key(row), [])
     if row["not_run"] or not found:
@@ -122,19 +123,21 @@ def cells(family: Sequence[Row], judged: Verdicts) -> tuple[str, str, str, str]:
 
 def clause(row: Row, red: Sequence[VerdictRecord]) -> str:
     """What differs, in one clause."""
-    if red and row["remark"] and not likeliest(red) and not is_as_authors(red):
-        return str(row["remark"])
     if not red:
         return "nothing"
     if is_as_authors(red):
         return f"{len(red)} {NOTHING_ELSE}"
-    return likeliest(red) or "differs in a way that no mutant has"
+    return str(row["differs"]) or likeliest(red) or f"{len(red)} in a way that no mutant has"
 
 
 def likeliest(red: Sequence[VerdictRecord]) -> str:
-    """What most failures resemble; "" where that is no mutant."""
+    """What most failures resemble, and the mutant's sentence; "" where that is no mutant."""
     (name, number), *_ = Counter(each.candidates[0] if each.candidates else "" for each in red).most_common()
-    return f"{number} of {len(red)} as the mutant `{name}`" if name else ""
+    if not name:
+        return ""
+    words = next(each.resembles for each in red if each.candidates and each.candidates[0] == name)
+    sentence = words.partition("; or ")[0].partition(": ")[2].removesuffix(".")
+    return f"{number} of {len(red)} as the mutant `{name}`: {sentence.replace('|', chr(92) + '|').replace('*', chr(92) + '*')}"
 
 
 def page(family: Sequence[Row], found: Sequence[VerdictRecord]) -> str:

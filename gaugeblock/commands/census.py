@@ -52,6 +52,7 @@ class FoundEntry:
             "names_source": entry.names_source,
             "same_as": list(same_as),
             "report": entry.report,
+            "differs": entry.differs,
             "remark": entry.remark,
         }
 
