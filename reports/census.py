@@ -24,8 +24,8 @@ INTRODUCTION = """# Census
 Public implementations, each at a named commit, in the order of the table of `gaugeblock census`. The cases are those of
 the definition, which is what the paper says, in a quick run; a case that needs what an implementation does not offer is not
 counted. A wrong answer resembles a mutant (a planted bug) of the suite. Files that are the same to the byte are one family
-and are judged once. Each has a page with its verdict and what repeats it. Where one of these was mended, or a verdict is
-wrong, please say so.
+and are judged once. Each has a page with its verdict and what repeats it. What differs was found by a second formula too,
+written apart in float64, unless a page says otherwise. Where one of these was mended, or a verdict is wrong, please say so.
 """
 
 SYSTEMS = {"ademamix": "AdEMAMix", "sigmoid_attention": "Sigmoid attention", "rig": "RIG", "rag": "RAG"}
