@@ -33,6 +33,8 @@ API = ("ademamix", "sigmoid_attention", "rig", "rag", "testing", "implementation
 CODE = r"^```.*?^```$|(?P<ticks>`+)[^`].*?(?P=ticks)"
 LINK = re.compile(rf"{CODE}|(?P<before>\]\(|^\[[^\]\n]+\]: )(?P<target>[^)\s]+)", re.MULTILINE | re.DOTALL)
 """A link, or code, in which there are none."""
+SOURCES = {".cpp": r'^#include "([^"]+)"', ".h": r'^#include "([^"]+)"', ".rs": r"^mod (\w+);"}
+"""How a source file names those beside it that it cannot be compiled without."""
 MARKER = re.compile(r"^<!-- requirements: (\w+) -->$", re.MULTILINE)
 FORMULA = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', re.DOTALL)
 
@@ -88,6 +90,8 @@ def linked(pages: list[Path]) -> Iterator[Path]:
         elif source.suffix == ".md":
             text = source.read_text(encoding="utf-8")
             targets = [target_of(found["target"], source) for found in LINK.finditer(text) if found["target"]]
+        elif source.suffix in SOURCES:
+            targets = included(source)
         else:
             continue
         for target in sorted({target for target in targets if target is not None} - seen):
@@ -96,6 +100,12 @@ def linked(pages: list[Path]) -> Iterator[Path]:
                 waiting.append(target)
                 if not target.is_relative_to(ROOT / "docs"):
                     yield target
+
+
+def included(source: Path) -> list[Path | None]:
+    """The files beside a source file that it is compiled with."""
+    names = re.findall(SOURCES[source.suffix], source.read_text(encoding="utf-8"), re.MULTILINE)
+    return [source.with_name(f"{name}.rs" if source.suffix == ".rs" else name) for name in names]
 
 
 def uri_of(path: Path) -> str:

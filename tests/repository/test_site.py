@@ -83,3 +83,32 @@ def test_links_between_files_become_links_between_pages() -> None:
     assert with_links(text, source, "ci.md") == wanted
     assert with_links("[r](../reports/published/cpu/README.md)", source, "ci.md") == "[r](reports/published/cpu/index.html)"
     assert with_links("[h](../README.md)", source, "ci.md") == "[h](index.md)"
+
+
+@pytest.mark.parametrize("name", ["examples/numeric_vectors.cpp", "examples/rust/src/main.rs"])
+def test_a_source_file_comes_with_what_it_is_compiled_with(site: Path, name: str) -> None:
+    waiting, seen = [site / name], 0
+    while waiting:
+        source = waiting.pop()
+        text = source.read_text(encoding="utf-8")
+        waiting += [source.with_name(beside) for beside in re.findall(r'^#include "(.+)"$', text, re.MULTILINE)]
+        waiting += [source.with_name(f"{module}.rs") for module in re.findall(r"^mod (\w+);$", text, re.MULTILINE)]
+        seen += 1
+    assert seen >= 3
+
+
+def test_an_example_of_the_site_has_its_scripts(site: Path) -> None:
+    for readme in sorted((ROOT / "examples").glob("*/README.md")):
+        folder = site / "examples" / readme.parent.name
+        for script in readme.parent.glob("*.py") if folder.is_dir() else ():
+            assert (folder / script.name).is_file(), script
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs" / "quickstart").glob("*.md")), ids=lambda path: path.stem)
+def test_a_quick_start_says_what_its_placeholders_are(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    used = re.search(r"^(?:git clone|.*git\+).*REPOSITORY", text, re.MULTILINE)
+    said = re.search(r"^`REPOSITORY` is the (https )?address", text, re.MULTILINE)
+    assert used
+    assert said
+    assert said.start() < used.start()
