@@ -51,8 +51,10 @@ def _toolkits() -> list[Path]:
     return [*homes, Path("/usr/local/cuda")]
 
 
-def compiled(nvrtc: Any, name: str, source: bytes, options: Sequence[str], headers: Mapping[str, bytes]) -> bytes:
-    """The machine code (a cubin) of a source. BackendUnavailable with the compiler's first complaint where it refuses."""
+def compiled(
+    nvrtc: Any, name: str, source: bytes, options: Sequence[str], headers: Mapping[str, bytes], what: str = "CUBIN"
+) -> bytes:
+    """The machine code of a source (a ``CUBIN``), or its ``PTX``. BackendUnavailable with the compiler's first complaint."""
     program = ctypes.c_void_p()
     texts = (ctypes.c_char_p * len(headers))(*headers.values())
     names = (ctypes.c_char_p * len(headers))(*(header.encode() for header in headers))
@@ -63,7 +65,7 @@ def compiled(nvrtc: Any, name: str, source: bytes, options: Sequence[str], heade
             log = _text(nvrtc, program, "ProgramLog").rstrip(b"\0").decode(errors="replace")
             complaint = next((line for line in log.splitlines() if "error" in line), log.strip() or "no message")
             raise BackendUnavailable(f"NVRTC cannot compile {name}: {complaint}")
-        return _text(nvrtc, program, "CUBIN")
+        return _text(nvrtc, program, what)
     finally:
         nvrtc.nvrtcDestroyProgram(ctypes.byref(program))
 

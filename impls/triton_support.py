@@ -16,9 +16,13 @@ VARIABLE = "TRITON_INTERPRET"
 def interpret_without(devices: Collection[str]) -> None:
     """Have Triton kernels run in Triton's interpreter where no CUDA device is among ``devices``; imports nothing.
 
+    On the device ``ptx`` they are compiled, whatever the user set: their code is what is executed.
+
     Call it before third-party code is loaded, which may import triton.
     """
-    if "cuda" not in devices:
+    if "ptx" in devices:
+        os.environ[VARIABLE] = "0"
+    elif "cuda" not in devices:
         os.environ.setdefault(VARIABLE, "1")
 
 

@@ -10,7 +10,7 @@ from conformance.engine.selection import checks_of
 from impls.implementation import Implementation, in_one_line
 
 DTYPES = ("float64", "float32", "bfloat16", "float16")
-DEVICES = ("cpu", "cuda")
+DEVICES = ("cpu", "cuda", "ptx")
 
 
 def misspelt(implementation: Implementation) -> list[str]:

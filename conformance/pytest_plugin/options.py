@@ -27,7 +27,13 @@ def add_options(parser: pytest.Parser) -> None:
         "plug: package.module:attribute, path/to/file.py:attribute, 'cmd:COMMAND'; SYSTEM= may stand before a plug. "
         "Default: all that is listed",
     )
-    group.addoption("--device", action="append", choices=DEVICES, default=[], help="where to test; repeatable. Default: cpu")
+    group.addoption(
+        "--device",
+        action="append",
+        choices=DEVICES,
+        default=[],
+        help="where to test; 'ptx' executes kernels' PTX on the CPU (docs/ptx.md); repeatable. Default: cpu",
+    )
     group.addoption("--dtype", action="append", choices=DTYPES, default=[], help="only it; repeatable")
     group.addoption(
         "--level",
@@ -80,6 +86,11 @@ def check_options(config: pytest.Config) -> None:
     """UsageError where options contradict each other or a file name is missing."""
     if config.getoption("--quick") and config.getoption("--thorough"):
         raise pytest.UsageError("found both --quick and --thorough; expected one of them, or neither")
+    devices = options_of(config).devices
+    if "ptx" in devices and len(devices) > 1:
+        raise pytest.UsageError("--device: found ptx beside others; it compiles what they interpret, so it needs its own run")
+    if "ptx" in devices and measures_only(config):
+        raise pytest.UsageError("--device ptx: found --benchmark-only; the speed of executed PTX means nothing")
     for name in ("--records", "--xfails"):
         if config.getoption(name) == "":
             raise pytest.UsageError(f"{name}: found no name, expected that of a file: {name}=FILE")

@@ -48,6 +48,7 @@ from conformance.ademamix.harness import ranks
 from conformance.ademamix.harness.problem import Array, Huge, OptimizerLoad, OptimizerProblem, Running, RunOutcome
 from conformance.ademamix.harness.run_loop import Job, OptimizerBackend, OptimizerPlug
 from conformance.engine.numeric_command import NumericCommand
+from conformance.ptx.device import executing, install, torch_device
 from impls.implementation import Implementation, NotRun, PlugError, load_target
 
 _BACKENDS = {
@@ -102,18 +103,21 @@ class Connected:
     numerical_class: str
     backend: type[OptimizerBackend]
     plug: OptimizerPlug
+    device: str = "cpu"
+    """As the run names it; the plug's is torch's."""
     interpreted: bool = False
-    """Whether its Triton kernels run in the interpreter, which takes milliseconds for each."""
+    """Whether its kernels run in an interpreter, Triton's or that of PTX, which takes milliseconds for each."""
 
     def run(self, problem: OptimizerProblem) -> RunOutcome:
         if self.interpreted and problem.steps >= LONG:
-            raise NotRun("so many steps take minutes in Triton's interpreter; tested on a CUDA device")
+            raise NotRun("so many steps take minutes in an interpreter; tested on a CUDA device")
         if self.interpreted and problem.use == "compiled":
-            raise NotRun("torch.compile cannot look into Triton's interpreter; tested on a CUDA device")
-        return self.backend(self.plug, problem).outcome()
+            raise NotRun("torch.compile cannot look into interpreted kernels; tested on a CUDA device")
+        with executing(self.device):
+            return self.backend(self.plug, problem).outcome()
 
     def run_in_processes(self, jobs: Sequence[Job], wanted: int) -> RunOutcome:
-        _require_cpu(self.plug.device)
+        _require_cpu(self.device)
         return self.backend.in_processes(self.plug, jobs, wanted)
 
     def run_sampled(self, huge: Huge) -> tuple[list[Array], list[Array], list[Array]]:
@@ -135,18 +139,22 @@ def connect(implementation: Implementation, device: str) -> Connected:
     # JAX reads it when it first uses a device, of which it else takes three quarters of the memory, beside torch.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     made = load_target(backend)
+    if device == "ptx":
+        install()
     if implementation.protocol == "command":
         loaded = NumericCommand(implementation.target, implementation.system, implementation.features or ())
-        return _connected(implementation, made, OptimizerPlug(loaded, device=device))
+        return _connected(implementation, made, OptimizerPlug(loaded, device=device), device)
     loaded = load_target(implementation.target)  # after the backend, which has Triton's mode chosen first
     start = implementation.settings.get("start")
     if start:
         load_target(start)()
-    plug = OptimizerPlug(loaded, implementation.settings, device, _from_anywhere(implementation.target))
-    return _connected(implementation, made, plug)
+    plug = OptimizerPlug(loaded, implementation.settings, torch_device(device), _from_anywhere(implementation.target))
+    return _connected(implementation, made, plug, device)
 
 
-def _connected(implementation: Implementation, backend: type[OptimizerBackend], plug: OptimizerPlug) -> Connected:
+def _connected(
+    implementation: Implementation, backend: type[OptimizerBackend], plug: OptimizerPlug, device: str
+) -> Connected:
     return Connected(
         implementation.name,
         implementation.dtypes,
@@ -154,7 +162,8 @@ def _connected(implementation: Implementation, backend: type[OptimizerBackend], 
         implementation.numerical_class,
         backend,
         plug,
-        interpreted=plug.device == "cpu" and "triton" in implementation.requires,
+        device,
+        interpreted=device == "ptx" or (device == "cpu" and "triton" in implementation.requires),
     )
 
 

@@ -27,6 +27,7 @@ import inspect
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from conformance.ptx.device import install
 from conformance.sigmoid_attention.harness.arguments import NAMES, QUERY_NAMES, signature_of
 from conformance.sigmoid_attention.harness.problem import AttentionLoad, AttentionResult, AttentionSubject
 from conformance.sigmoid_attention.harness.timed_work import TimedWork
@@ -77,6 +78,8 @@ def connect(implementation: Implementation, device: str) -> AttentionSubject:
         # Before the implementation: it settles how Triton runs.
         from conformance.sigmoid_attention.harness.torch_backend import TorchSubject
 
+        if device == "ptx":
+            install()
         loaded = load_target(implementation.target)
         return TorchSubject(loaded, device, implementation.numerical_class, settings)
     if implementation.protocol == "command":

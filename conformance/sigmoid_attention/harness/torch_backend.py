@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from conformance.ptx.device import executing, torch_device
 from conformance.sigmoid_attention.harness import torch_contexts
 from conformance.sigmoid_attention.harness.function_subject import FunctionSubject, GuardedInputs, out_of_memory
 from conformance.sigmoid_attention.harness.problem import (
@@ -36,7 +37,7 @@ class TorchSubject(FunctionSubject):
 
     def __init__(self, function: Callable[..., Any], device: str, numerical_class: str, settings: dict[str, Any]) -> None:
         super().__init__(function, numerical_class, settings.get("names"))
-        self._device = device
+        self._named, self._device = device, torch_device(device)
         self._constant = dict(settings.get("arguments", {}))
         self._dtypes = settings.get("cpu_dtypes") if device == "cpu" else None
         layout = settings.get("layout", "BHND")
@@ -144,7 +145,8 @@ class TorchSubject(FunctionSubject):
         keywords = self._keywords(options)
 
         def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-            out = self._called(q, k, v, keywords)
+            with executing(self._named):
+                out = self._called(q, k, v, keywords)
             if not torch.is_tensor(out):
                 raise TypeError(f"returned {type(out).__name__}, expected one torch.Tensor: the output")
             if out.is_meta:  # reading it would raise NotImplementedError, as a gap does

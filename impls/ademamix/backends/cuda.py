@@ -10,7 +10,7 @@ import functools
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -25,14 +25,30 @@ _PARAMETERS = {torch.float32: "Float32", torch.bfloat16: "BFloat16", torch.float
 _MOMENTS = {"float32": "Float32", "bfloat16": "BFloat16", "8bit": "Block8"}
 
 
+class Launcher(Protocol):
+    """Compiles and launches the kernel where no device does."""
+
+    def obstacle(self) -> Exception | None:
+        """Why it cannot, or None."""
+
+    def launch(self, kind: Kind, chunk: int, threads: int, tables: Sequence[torch.Tensor], aligned: bool) -> None:
+        """One launch; ``tables`` are the kernel's pointers, of which the last has a row for each block."""
+
+
+STAND_IN: Launcher | None = None
+"""In place of NVIDIA's compiler and driver, for tensors on the CPU; None: those are used."""
+
+
 def obstacle(kind: Kind) -> Exception | None:
     """Refuses what the kernel does not compute, and says what is missing on this machine."""
     from impls.ademamix.backends import UnsupportedByBackend
 
-    if kind.device != "cuda":
+    if STAND_IN is None and kind.device != "cuda":
         return UnsupportedByBackend(f"it steps tensors on CUDA devices, these are on {kind.device}")
     if kind.dtype not in _PARAMETERS:
         return UnsupportedByBackend(f"the kernel computes in float32; {kind.dtype} parameters need more")
+    if STAND_IN is not None:
+        return STAND_IN.obstacle()
     if torch.version.hip is not None:
         return BackendUnavailable("this torch is built for ROCm, and the kernel is compiled for NVIDIA devices")
     try:
@@ -59,6 +75,12 @@ def update(batch: Batch) -> None:
     chunk, threads = shape_of()
     tables = tables_of(work, chunk)
     scalars, keys = scalars_of(work)
+    if STAND_IN is not None:
+        for chunks, aligned in tables.launches:
+            given = (tables.addresses, scalars, keys, chunks)
+            STAND_IN.launch(batch.kind._replace(capturable=False), chunk, threads, given, aligned)
+        work.finish()
+        return
     with torch.cuda.device_of(batch.theta[0]):  # type: ignore[no-untyped-call]
         stream = torch.cuda.current_stream().cuda_stream
         function = _function(batch.theta[0].device.index, batch.kind._replace(capturable=False), chunk, threads)
@@ -84,10 +106,10 @@ def options(kind: Kind, architecture: str, chunk: int = CHUNK, threads: int = TH
     return [f"--gpu-architecture={architecture}", "-std=c++17", *(f"-D{name}={value}" for name, value in definitions.items())]
 
 
-def compile_kernel(wanted: Sequence[str]) -> bytes:
-    """The machine code for these options. BackendUnavailable with the compiler's first complaint where it refuses."""
+def compile_kernel(wanted: Sequence[str], what: str = "CUBIN") -> bytes:
+    """The machine code for these options, or the ``PTX``. BackendUnavailable with the compiler's first complaint."""
     source, header = ((SOURCES / name).read_bytes() for name in ("device.cu", "ademamix_step.h"))
-    return nvrtc.compiled(compiler(), "device.cu", source, wanted, {"ademamix_step.h": header})
+    return nvrtc.compiled(compiler(), "device.cu", source, wanted, {"ademamix_step.h": header}, what)
 
 
 @functools.lru_cache(maxsize=1)

@@ -1,0 +1,36 @@
+"""Compile CUDA sources to PTX without a device: by NVIDIA's run-time compiler where it is, else by nvcc."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from impls.implementation import NotRun
+
+
+def nvcc() -> str:
+    """The path of nvcc. NotRun where there is none."""
+    folders = [Path(os.environ[name]) / "bin" for name in ("CUDA_HOME", "CUDA_PATH") if name in os.environ]
+    path = os.pathsep.join(map(str, [*folders, Path("/usr/local/cuda/bin")]))
+    found = shutil.which("nvcc") or shutil.which("nvcc", path=path)
+    if found is None:
+        raise NotRun("needs nvcc or NVIDIA's run-time compiler to make PTX; found neither (CUDA_HOME names a toolkit)")
+    return found
+
+
+@functools.lru_cache(maxsize=64)
+def by_nvcc(source: Path, options: Sequence[str]) -> str:
+    """The PTX of a CUDA file. NotRun where nvcc is missing or refuses it."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder) / "kernel.ptx"
+        command = [nvcc(), "-ptx", *options, str(source), "-o", str(made)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            first = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr[:200])
+            raise NotRun(f"nvcc cannot compile {source.name}: {first.strip()}")
+        return made.read_text()

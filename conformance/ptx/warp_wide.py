@@ -1,0 +1,132 @@
+"""Instructions by which the lanes of a warp tell each other something."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from conformance.ptx.lanes import WARP, Compiler, Lanes, Run, guarded
+from conformance.ptx.memory import Refused
+from conformance.ptx.numbers import DTYPES, Array
+from conformance.ptx.text import Instruction
+
+_LANE = np.arange(WARP, dtype=np.int64)
+
+
+def _require_members(x: Lanes, members: Array) -> None:
+    """Refused where a lane that the mask names is not here, or one is here that it does not name."""
+    named = ((np.broadcast_to(members, x.shape).astype(np.uint64) >> _LANE.astype(np.uint64)) & np.uint64(1)).astype(bool)
+    here = np.ones(x.shape, bool) if x.mask is None else x.mask
+    wrong = here.any(1)[:, None] & (named != here)
+    if wrong.any():
+        warp, lane = (int(n) for n in np.argwhere(wrong)[0])
+        raise Refused(0, f"lane {lane} is {'missing, though' if named[warp, lane] else 'here, but not'} in the mask of members")
+
+
+def _shuffle(c: Compiler, i: Instruction) -> Run:
+    mode, target = i.parts[2], i.operands[0]
+    names = target if isinstance(target, tuple) else (target,)
+    put, put_valid = c.write(names[0], "b32"), c.write(names[1], "pred") if len(names) > 1 else None
+    value, distance, clamp, members = (c.read(o, "b32") for o in i.operands[1:5])
+
+    def run(x: Lanes) -> None:
+        _require_members(x, members(x))
+        words = np.broadcast_to(value(x), x.shape)
+        by = np.broadcast_to(distance(x), x.shape).astype(np.int64) & 31
+        both = np.broadcast_to(clamp(x), x.shape).astype(np.int64)
+        limit, segment = both & 31, (both >> 8) & 31
+        low = _LANE & segment
+        high = low | (limit & ~segment)
+        source, valid = _source(mode, by, low, high, segment)
+        source = np.where(valid, source, _LANE)
+        put(x, np.take_along_axis(words, source, 1))
+        if put_valid is not None:
+            put_valid(x, valid)
+
+    return guarded(i, c.kernel.name, run)
+
+
+def _source(mode: str, by: Array, low: Array, high: Array, segment: Array) -> tuple[Array, Array]:
+    if mode == "up":
+        source = _LANE - by
+        return source, source >= high
+    source = {"down": _LANE + by, "bfly": _LANE ^ by, "idx": low | (by & ~segment)}[mode]
+    return source, source <= high
+
+
+def _vote(c: Compiler, i: Instruction) -> Run:
+    mode = i.parts[2]
+    holds, members = c.read(i.operands[1], "pred"), c.read(i.operands[2], "b32")
+    put = c.write(i.operands[0], "b32" if mode == "ballot" else "pred")
+
+    def run(x: Lanes) -> None:
+        _require_members(x, members(x))
+        here = np.ones(x.shape, bool) if x.mask is None else x.mask
+        true = np.broadcast_to(holds(x), x.shape) & here
+        if mode == "ballot":
+            words = (true.astype(np.uint64) << _LANE.astype(np.uint64)).sum(1).astype(np.uint32)
+            put(x, np.repeat(words[:, None], WARP, 1))
+            return
+        whole = {"any": true.any(1), "all": (true | ~here).all(1)}
+        found = whole[mode] if mode in whole else true.sum(1) % here.sum(1).clip(1) == 0
+        put(x, np.repeat(found[:, None], WARP, 1))
+
+    return guarded(i, c.kernel.name, run)
+
+
+_REDUCTIONS: dict[str, Callable[..., Array]] = {
+    "add": np.add.reduce, "min": np.minimum.reduce, "max": np.maximum.reduce, "and": np.bitwise_and.reduce,
+    "or": np.bitwise_or.reduce, "xor": np.bitwise_xor.reduce,
+}  # fmt: skip
+
+
+def _reduce(c: Compiler, i: Instruction) -> Run:
+    kind = i.parts[-1]
+    if kind not in ("u32", "s32", "b32") or i.parts[2] not in _REDUCTIONS:
+        raise c.unknown(i)
+    reduce, read, members = _REDUCTIONS[i.parts[2]], c.read(i.operands[1], kind), c.read(i.operands[2], "b32")
+    put = c.write(i.operands[0], kind)
+
+    def run(x: Lanes) -> None:
+        _require_members(x, members(x))
+        values = np.broadcast_to(read(x), x.shape)
+        found = np.zeros(x.shape, DTYPES[kind])
+        for warp in range(x.shape[0]):
+            here = values[warp] if x.mask is None else values[warp][x.mask[warp]]
+            if here.size:
+                found[warp] = reduce(here)
+        put(x, found)
+
+    return guarded(i, c.kernel.name, run)
+
+
+def _elect(c: Compiler, i: Instruction) -> Run:
+    """One lane of each warp is chosen: the first."""
+    target = i.operands[0]
+    names = target if isinstance(target, tuple) else (target,)
+    put_lane, put_chosen = c.write(names[0], "b32"), c.write(names[1], "pred")
+
+    def run(x: Lanes) -> None:
+        here = np.ones(x.shape, bool) if x.mask is None else x.mask
+        first = here.argmax(1)
+        put_lane(x, np.repeat(first.astype(np.uint32)[:, None], WARP, 1))
+        put_chosen(x, first[:, None] == _LANE)
+
+    return run
+
+
+def _active(c: Compiler, i: Instruction) -> Run:
+    put = c.write(i.operands[0], "b32")
+
+    def run(x: Lanes) -> None:
+        here = np.ones(x.shape, bool) if x.mask is None else x.mask
+        words = (here.astype(np.uint64) << _LANE.astype(np.uint64)).sum(1).astype(np.uint32)
+        put(x, np.repeat(words[:, None], WARP, 1))
+
+    return run
+
+
+OPERATIONS: dict[str, Callable[[Compiler, Instruction], Run]] = {
+    "shfl": _shuffle, "vote": _vote, "redux": _reduce, "elect": _elect, "activemask": _active,
+}  # fmt: skip
