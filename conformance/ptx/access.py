@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-
 from conformance.ptx.lanes import Compiler, Lanes, Read, Run, State, guarded
 from conformance.ptx.memory import NOBODY, Refused
 from conformance.ptx.numbers import DTYPES, UNSIGNED, Array
@@ -86,7 +85,13 @@ def store_global(x: Lanes, addresses: Array, columns: list[Array]) -> None:
     units = memory.units(addresses, whole)
     _require_order(x, units, whole, "also stored")
     every = units[:, None] + np.arange(max(1, whole // memory.unit))
-    memory.writer[every] = _own_names(x)[:, None]
+    own = _own_names(x)[:, None]
+    memory.writer[every] = own
+    crowded = memory.writer[every] != own
+    if crowded.any():
+        k, u = (int(n) for n in np.argwhere(crowded)[0])
+        block, warp = divmod(int(memory.writer[every[k, u]]), x.state.warps)
+        raise Refused(k, f"was also stored by warp {warp} of block {block} with no barrier between: a race")
     memory.when[every] = x.state.clocks[x.rows, x.warps][:, None]
     np.add.at(memory.stores, every, 1)
     words, low = memory.words(width)
@@ -120,7 +125,7 @@ def _require_order(x: Lanes, units: Array, width: int, what: str) -> None:
         raise Refused(k, f"was {what} by warp {warp} of block {block} with no barrier between: a race")
 
 
-# --- Shared memory -------------------------------------------------------------------------------------------------------------
+# --- Shared memory -----------------------------------------------------------------------------------------------------------
 
 
 def shared_units(state: State, offsets: Array, width: int) -> Array:
@@ -166,7 +171,7 @@ def _store(c: Compiler, i: Instruction) -> Run:
     return guarded(i, c.kernel.name, store)
 
 
-# --- Atomic operations -----------------------------------------------------------------------------------------------------------
+# --- Atomic operations -------------------------------------------------------------------------------------------------------
 
 _ATOMIC: dict[str, Callable[..., Any]] = {
     "add": lambda old, new: old + new,
@@ -189,9 +194,8 @@ def _atomic(c: Compiler, i: Instruction) -> Run:
     returns = i.parts[0] == "atom"
     address = c.address(i.operands[returns])
     operands = i.operands[returns + 1 :]
-    vector = isinstance(operands[0], tuple)
-    count = len(operands[0]) if vector else 1
-    if vector and returns:
+    count = len(operands[0]) if isinstance(operands[0], tuple) else 1
+    if count > 1 and returns:
         raise c.unknown(i)
     columns: list[list[Read]] = [
         [c.read(operand[n] if isinstance(operand, tuple) else operand, kind) for operand in operands] for n in range(count)
@@ -226,5 +230,10 @@ def _place(x: Lanes, addresses: Array, space: str, width: int, count: int) -> tu
     return words, ((addresses - np.uint64(low)) // np.uint64(width)).astype(np.int64)
 
 
-OPERATIONS: dict[str, Callable[[Compiler, Instruction], Run]] = {"ld": _load, "ldu": _load, "st": _store, "atom": _atomic, "red": _atomic}
-
+OPERATIONS: dict[str, Callable[[Compiler, Instruction], Run]] = {
+    "ld": _load,
+    "ldu": _load,
+    "st": _store,
+    "atom": _atomic,
+    "red": _atomic,
+}

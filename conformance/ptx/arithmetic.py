@@ -24,7 +24,7 @@ def _elementwise(c: Compiler, i: Instruction, kinds: tuple[str, ...], result: st
     return lambda x: put(x, function(*(read(x) for read in readers)))
 
 
-# --- Floating point ------------------------------------------------------------------------------------------------------------
+# --- Floating point ----------------------------------------------------------------------------------------------------------
 
 
 def _flushing(function: Function) -> Function:
@@ -121,7 +121,7 @@ def _pairs(c: Compiler, i: Instruction) -> Run:
     return _elementwise(c, i, ("b32",) * (len(i.operands) - 1), "b32", compute)
 
 
-# --- Integers ------------------------------------------------------------------------------------------------------------------
+# --- Integers ----------------------------------------------------------------------------------------------------------------
 
 
 def _divided(a: Array, b: Array) -> Array:
@@ -171,17 +171,18 @@ def _integer(c: Compiler, i: Instruction) -> Run:
 def _product(c: Compiler, i: Instruction) -> Run:
     """mul and mad of integers: the lower half, the upper half, or all of the product."""
     kind, wide = i.parts[-1], "wide" in i.parts
-    result = f"{kind[0]}{8 * WIDTHS[kind] * 2}" if wide else kind
-    target = DTYPES[result]
+    outcome = f"{kind[0]}{8 * WIDTHS[kind] * 2}" if wide else kind
+    target = DTYPES[outcome]
 
     def compute(a: Array, b: Array, *added: Array) -> Array:
         if wide:
             product = a.astype(target) * b.astype(target)
         else:
             product = numbers.high_product(a, b) if "hi" in i.parts else a * b
-        return product + added[0] if added else product
+        result: Array = product + added[0] if added else product
+        return result
 
-    return _elementwise(c, i, (kind, kind, result)[: len(i.operands) - 1], result, compute)
+    return _elementwise(c, i, (kind, kind, outcome)[: len(i.operands) - 1], outcome, compute)
 
 
 def _counted(c: Compiler, i: Instruction) -> Run:
@@ -208,7 +209,7 @@ def _funnel(c: Compiler, i: Instruction) -> Run:
     return _elementwise(c, i, ("b32", "b32", "u32"), "b32", compute)
 
 
-# --- Choosing, comparing, moving, converting -------------------------------------------------------------------------------------
+# --- Choosing, comparing, moving, converting ---------------------------------------------------------------------------------
 
 _ORDERED: dict[str, Callable[[Array, Array], Array]] = {
     "eq": np.equal, "ne": np.not_equal, "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal,
@@ -254,7 +255,11 @@ def _setp(c: Compiler, i: Instruction) -> Run:
 
 def _selp(c: Compiler, i: Instruction) -> Run:
     kind = i.parts[-1]
-    return _elementwise(c, i, (kind, kind, "pred"), kind, lambda a, b, p: np.where(p, a, b))
+    return _elementwise(c, i, (kind, kind, "pred"), kind, _chosen)
+
+
+def _chosen(a: Array, b: Array, first: Array) -> Array:
+    return np.asarray(np.where(first, a, b))
 
 
 def _mov(c: Compiler, i: Instruction) -> Run:
@@ -323,7 +328,8 @@ def _packed(c: Compiler, i: Instruction, half: str) -> Run:
         return numbers.narrow_bfloat16(a) if half == "bf16" else np.asarray(a.astype(np.float16)).view(np.uint16)
 
     def compute(high: Array, low: Array) -> Array:
-        return narrow(low).astype(np.uint32) | (narrow(high).astype(np.uint32) << np.uint32(16))
+        found: Array = narrow(low).astype(np.uint32) | (narrow(high).astype(np.uint32) << np.uint32(16))
+        return found
 
     return _elementwise(c, i, ("f32", "f32"), "b32", compute)
 
@@ -348,7 +354,9 @@ def _by_type(c: Compiler, i: Instruction) -> Run:
     return _integer(c, i)
 
 
-def _table(*names: str, compile_as: Callable[[Compiler, Instruction], Run]) -> dict[str, Callable[[Compiler, Instruction], Run]]:
+def _table(
+    *names: str, compile_as: Callable[[Compiler, Instruction], Run]
+) -> dict[str, Callable[[Compiler, Instruction], Run]]:
     return dict.fromkeys(names, compile_as)
 
 

@@ -10,8 +10,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
-
 from conformance.ptx.launch import Program, Settings, Three, launch
 from conformance.ptx.memory import Allocation, Stores
 from impls.implementation import NotRun
@@ -53,7 +51,7 @@ def execute(
     _launches.append(program.kernel.name)
     seed = len(_launches) if program.synchronises else None
     allocations = [whole(t, f"tensor {number}") for number, t in enumerate(tensors)]
-    settings = Settings(seed, _among_tensors)
+    settings = Settings(seed, Tensors().find)
     return launch(program, grid, block, arguments, allocations, shared=shared, settings=settings)
 
 
@@ -63,18 +61,23 @@ def whole(tensor: Any, name: str) -> Allocation:
     return Allocation(storage.data_ptr(), storage.nbytes(), f"the storage of {name}")
 
 
-def _among_tensors(address: int) -> Allocation | None:
+class Tensors:
+    """Every tensor that Python knows, looked for once: the kernel may reach one by an address that lies in memory."""
+
+    def __init__(self) -> None:
+        self._held: list[Allocation] | None = None
+
+    def find(self, address: int) -> Allocation | None:
+        """The storage that the address is in, or None."""
+        if self._held is None:
+            self._held = list(_storages())
+        return next((held for held in self._held if held.base <= address < held.end), None)
+
+
+def _storages() -> Iterator[Allocation]:
     torch = sys.modules["torch"]
     for found in gc.get_objects():
         if issubclass(type(found), torch.Tensor):
             with contextlib.suppress(RuntimeError, NotImplementedError):
-                storage = found.untyped_storage()
-                begin = storage.data_ptr()
-                if begin <= address < begin + storage.nbytes():
-                    return Allocation(begin, storage.nbytes(), f"the storage of a {str(found.dtype)[6:]} tensor {tuple(found.shape)}")
-    return None
-
-
-def seed_of(number: int) -> np.random.Generator:
-    """The order of the launch of this number."""
-    return np.random.default_rng(number)
+                kind = f"{str(found.dtype).removeprefix('torch.')} tensor {tuple(found.shape)}"
+                yield whole(found, kind)

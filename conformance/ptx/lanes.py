@@ -47,11 +47,7 @@ class State:
     @property
     def total(self) -> int:
         """Warps of all blocks."""
-        return self.pc.shape[0]
-
-    def own_clock(self) -> Array:
-        """Each warp's clock of itself; writing to it advances it."""
-        return self.clocks.reshape(-1, self.warps, self.clocks.shape[1])[:, range(self.warps), range(self.warps)]
+        return int(self.pc.shape[0])
 
     def tick(self, warps: Array) -> None:
         """Begin a new time of these warps."""
@@ -106,9 +102,14 @@ class Lanes:
         full[self.mask] = values
         return full
 
+    @property
+    def here(self) -> Array:
+        """Which lanes are active, (warps, lanes)."""
+        return np.ones(self.shape, bool) if self.mask is None else self.mask
+
     def name(self, number: int) -> str:
         """The active lane of this number, in words."""
-        lanes = np.flatnonzero(np.ones(self.shape, bool) if self.mask is None else self.mask)
+        lanes = np.flatnonzero(self.here)
         lane = int(lanes[number]) + self.part.start * WARP
         block, thread = divmod(lane, self.state.warps * WARP)
         return f"block {block + self.state.first_block}, warp {thread // WARP}, lane {thread % WARP}"
@@ -194,18 +195,17 @@ class Compiler:
         fixed = np.uint64(_constant(operand.base, np.dtype(np.uint64), self.symbols)) + offset
         return lambda x: np.broadcast_to(fixed, x.shape)
 
-    def registers_of(self) -> list[int]:
-        """The bytes of each register."""
-        return self.widths
-
 
 def _constant(word: str, dtype: np.dtype[Any], symbols: dict[str, int]) -> Array:
     bits: int | None = None
     if word in symbols:
         bits = symbols[word]
     elif word[:2] in ("0f", "0F") and len(word) == 10:
-        return np.array(int(word[2:], 16), np.uint32).view(np.float32).astype(dtype if dtype.kind == "f" else np.float32).view(
-            dtype if dtype.itemsize == 4 or dtype.kind == "f" else np.uint32
+        return (
+            np.array(int(word[2:], 16), np.uint32)
+            .view(np.float32)
+            .astype(dtype if dtype.kind == "f" else np.float32)
+            .view(dtype if dtype.itemsize == 4 or dtype.kind == "f" else np.uint32)
         )
     elif word[:2] in ("0d", "0D") and len(word) == 18:
         return np.array(int(word[2:], 16), np.uint64).view(np.float64).view(dtype)

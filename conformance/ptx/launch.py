@@ -52,15 +52,18 @@ def program(ptx: str, name: str = "") -> Program:
     constants = {}
     for variable in kernel.variables:
         if variable.space in ("global", "const"):
-            held = np.zeros(variable.size + 16, np.uint8)[:variable.size]
+            held = np.zeros(variable.size + 16, np.uint8)[: variable.size]
             held[: len(variable.initial)] = np.frombuffer(variable.initial, np.uint8)
             constants[variable.name] = held
             symbols[variable.name] = held.ctypes.data
     accesses = [i for i in kernel.instructions if i.parts[0] in ("ld", "st", "atom", "red", "ldu")]
-    widths = {space: [WIDTHS[access.kind_of(i)] for i in accesses if access.space_of(i) in (space, "")] for space in ("global", "shared")}
+    widths = {
+        space: [WIDTHS[access.kind_of(i)] for i in accesses if access.space_of(i) in (space, "")]
+        for space in ("global", "shared")
+    }
     return Program(
-        kernel, compiled(kernel, symbols), symbols, static, constants, min([4, *widths["global"]]), min([4, *widths["shared"]]),
-        any(i.parts[0] in ("atom", "red") for i in kernel.instructions),
+        kernel, compiled(kernel, symbols), symbols, static, constants, min([4, *widths["global"]]),
+        min([4, *widths["shared"]]), any(i.parts[0] in ("atom", "red") for i in kernel.instructions),
         any(i.parts[0] in ("bar", "barrier", "mbarrier") for i in kernel.instructions),
     )  # fmt: skip
 
@@ -148,14 +151,15 @@ def _state(
     widths = [WIDTHS[kind] for kind in program.kernel.registers.values()]
     kinds = program.kernel.registers.values()
     registers = [
-        np.zeros(shape, bool) if kind == "pred" else np.full(shape, POISON[width]) for kind, width in zip(kinds, widths, strict=True)
+        np.zeros(shape, bool) if kind == "pred" else np.full(shape, POISON[width])
+        for kind, width in zip(kinds, widths, strict=True)
     ]
     clocks = np.zeros((total, warps), np.int32)
     clocks[np.arange(total), np.arange(total) % warps] = 1
     return State(
         program.kernel, warps, blocks[0], memory, SharedMemory(blocks[1], program.static + shared, warps, program.shared_unit),
-        parameters, registers, _specials(grid, block, blocks), program.symbols, np.zeros(shape, np.int64), np.ones(shape, bool),
-        np.zeros(total, bool), clocks, program.communicates,
+        parameters, registers, _specials(grid, block, blocks), program.symbols, np.zeros(shape, np.int64),
+        np.ones(shape, bool), np.zeros(total, bool), clocks, program.communicates,
     )  # fmt: skip
 
 
@@ -183,5 +187,5 @@ def _specials(grid: Three, block: Three, blocks: tuple[int, int]) -> dict[str, A
         found |= {f"%ntid.{name}": linear * 0 + block[axis], f"%nctaid.{name}": linear * 0 + grid[axis]}
         found |= {f"%cluster_ctaid.{name}": linear * 0, f"%cluster_nctaid.{name}": linear * 0 + 1}
     found |= {"%cluster_ctarank": linear * 0, "%cluster_nctarank": linear * 0 + 1}
-    found |= {name: linear * 0 for name in ("%clock", "%clock64", "%globaltimer")}
+    found |= dict.fromkeys(("%clock", "%clock64", "%globaltimer"), linear * 0)
     return {name: values.reshape(-1, WARP).astype(np.uint32) for name, values in found.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from conformance.ptx import access, arithmetic, synchronising, warp_wide
 from conformance.ptx.faults import KernelFault, UnknownInstruction
-from conformance.ptx.lanes import WARP, Compiler, Lanes, Run, State
+from conformance.ptx.lanes import Compiler, Lanes, Run, State
 from conformance.ptx.numbers import Array
 from conformance.ptx.text import Instruction, Kernel
 
@@ -87,7 +88,7 @@ class Machine:
             return
         pieces = int(self.order.integers(2, 5))
         cuts = sorted({0, total, *(int(n) for n in self.order.integers(1, total, pieces - 1))})
-        parts = [slice(a, b) for a, b in zip(cuts, cuts[1:], strict=False)]
+        parts = [slice(a, b) for a, b in itertools.pairwise(cuts)]
         yield from (parts[n] for n in self.order.permutation(len(parts)))
 
     def _run_part(self, part: slice) -> None:
@@ -110,7 +111,7 @@ class Machine:
                 state.pc[part] = np.where(here, end, pc)
 
     def _run_straight(self, x: Lanes, at: int, stop: int) -> int | None:
-        """Execute until the lanes divide, wait, end, or meet others at ``stop``: where they then are, or None where each knows."""
+        """Execute until the lanes divide, wait, end, or meet others at ``stop``; where they are, None where each knows."""
         steps, plain_end = self.steps, len(self.steps)
         while at < stop:
             step = steps[at]

@@ -191,7 +191,8 @@ class SharedMemory:
         if outside.any():
             k = int(outside.argmax())
             raise Refused(k, f"{width} bytes at {int(within[k])} of a shared memory that has {self.size} bytes")
-        return within + blocks * self.stride
+        found: Array = within + blocks * self.stride
+        return found
 
     def read(self, units: Array, warps: Array, clocks: Array) -> None:
         """Note that warps read these units, (accesses, units). Refused where one was never stored, or in a race.
@@ -217,6 +218,10 @@ class SharedMemory:
             k, _, other = (int(i) for i in np.argwhere(late)[0])
             raise Refused(k, f"is loaded by warp {other} with no barrier between: a race")
         self.writer[units] = warps[:, None]
+        crowded = self.writer[units] != warps[:, None]
+        if crowded.any():
+            k, u = (int(i) for i in np.argwhere(crowded)[0])
+            raise Refused(k, f"is also stored by warp {self.writer[units[k, u]]} with no barrier between: a race")
         self.when[units] = np.take_along_axis(clocks, warps[:, None], 1)
 
     def _require_order(self, units: Array, writer: Array, clocks: Array, what: str) -> None:

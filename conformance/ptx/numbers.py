@@ -107,7 +107,8 @@ def shifted(a: Array, places: Array, left: bool) -> Array:
     moved = (a << by) if left else (a >> by)
     if left or a.dtype.kind == "u":
         moved = np.where(beyond, a.dtype.type(0), moved)
-    return moved.astype(a.dtype)
+    result: Array = moved.astype(a.dtype)
+    return result
 
 
 def permuted(a: Array, b: Array, selector: Array) -> Array:

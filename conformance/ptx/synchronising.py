@@ -9,7 +9,6 @@ import numpy as np
 
 from conformance.ptx.lanes import WARP, Compiler, Lanes, Run, State, guarded
 from conformance.ptx.memory import Refused
-from conformance.ptx.numbers import Array
 from conformance.ptx.text import Instruction
 
 
@@ -111,23 +110,13 @@ def _nothing(c: Compiler, i: Instruction) -> Run:
     return lambda x: None
 
 
-def _warp_barrier(c: Compiler, i: Instruction) -> Run:
-    """bar.warp.sync: lanes of a warp never overtake each other here."""
-    return lambda x: None
-
-
-def compile_barrier(c: Compiler, i: Instruction) -> Run:
-    """bar.warp.sync, or one of a block."""
-    return _warp_barrier(c, i) if "warp" in i.parts else _barrier(c, i)
-
-
-def known(values: Array) -> Array:
-    """A copy that later changes do not reach."""
-    return values.copy()
+def _block_or_warp(c: Compiler, i: Instruction) -> Run:
+    """bar.warp.sync needs nothing: lanes of a warp never overtake each other here."""
+    return _nothing(c, i) if "warp" in i.parts else _barrier(c, i)
 
 
 OPERATIONS: dict[str, Callable[[Compiler, Instruction], Run]] = {
-    "bar": compile_barrier, "barrier": compile_barrier, **dict.fromkeys(
+    "bar": _block_or_warp, "barrier": _block_or_warp, **dict.fromkeys(
         ("membar", "fence", "prefetch", "prefetchu", "applypriority", "discard", "nanosleep", "pragma", "setmaxnreg",
          "griddepcontrol"), _nothing,
     ),

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from conformance.ptx import device
-from conformance.ptx.launch import Program, program
 from conformance.ptx.lanes import WARP
+from conformance.ptx.launch import Program, program
 from impls.implementation import NotRun
 
 CAPABILITY = "GAUGEBLOCK_PTX_TARGET"
@@ -22,7 +22,9 @@ def install() -> None:
     import triton
 
     if triton.knobs.runtime.interpret:
-        raise NotRun("Triton's own interpreter is on in this process (TRITON_INTERPRET=1); --device ptx needs compiled kernels")
+        raise NotRun(
+            "Triton's own interpreter is on in this process (TRITON_INTERPRET=1); --device ptx needs compiled kernels"
+        )
     triton.runtime.driver.set_active(Driver())
     triton.knobs.runtime.kernel_load_start_hook.add(_remember)
 
@@ -30,7 +32,7 @@ def install() -> None:
 _files: dict[str, Any] = {}
 
 
-def _remember(module: Any, function: Any, name: str, metadata_group: Mapping[str, Any], hash: str) -> None:
+def _remember(module: Any, function: Any, name: str, metadata_group: Mapping[str, Any], key: str) -> None:
     """Where Triton keeps what it made of the kernel that it is about to load."""
     _files.clear()
     _files.update(metadata_group)
@@ -63,10 +65,7 @@ class Launch:
         self.kinds = list(source.signature.values())
         self.given = [n for n, kind in enumerate(self.kinds) if kind != "constexpr" and (n,) not in constants]
 
-    def __call__(
-        self, x: int, y: int, z: int, stream: Any, function: Program, packed: Any, launch_metadata: Any, enter: Any, leave: Any,
-        *arguments: Any,
-    ) -> None:  # fmt: skip
+    def __call__(self, x: int, y: int, z: int, stream: Any, function: Program, *passed: Any) -> None:
         """Execute the kernel on the arguments, of which tensors are pointers."""
         if self.metadata.num_ctas != 1:
             raise NotRun("the PTX interpreter does not execute clusters of blocks")
@@ -75,6 +74,7 @@ class Launch:
         scratch = getattr(self.metadata, "global_scratch_size", 0) or getattr(self.metadata, "profile_scratch_size", 0)
         if scratch:
             raise NotRun("the PTX interpreter does not execute kernels that need scratch memory for tensor descriptors")
+        arguments = passed[4:]  # behind metadata and hooks
         chosen = [arguments[n] for n in self.given]
         tensors = [a for a in chosen if hasattr(a, "data_ptr")]
         values: list[Any] = [a.data_ptr() if hasattr(a, "data_ptr") else a for a in chosen]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -11,17 +12,21 @@ from conformance.ptx.memory import Refused
 from conformance.ptx.numbers import DTYPES, Array
 from conformance.ptx.text import Instruction
 
-_LANE = np.arange(WARP, dtype=np.int64)
+_LANE: Array = np.arange(WARP, dtype=np.int64)
 
 
 def _require_members(x: Lanes, members: Array) -> None:
     """Refused where a lane that the mask names is not here, or one is here that it does not name."""
-    named = ((np.broadcast_to(members, x.shape).astype(np.uint64) >> _LANE.astype(np.uint64)) & np.uint64(1)).astype(bool)
-    here = np.ones(x.shape, bool) if x.mask is None else x.mask
-    wrong = here.any(1)[:, None] & (named != here)
+    named: Array = ((np.broadcast_to(members, x.shape).astype(np.uint64) >> _LANE.astype(np.uint64)) & np.uint64(1)).astype(
+        bool
+    )
+    here = x.here
+    wrong: Array = np.asarray(np.asarray(here.any(1))[:, None] & (named != here))
     if wrong.any():
         warp, lane = (int(n) for n in np.argwhere(wrong)[0])
-        raise Refused(0, f"lane {lane} is {'missing, though' if named[warp, lane] else 'here, but not'} in the mask of members")
+        raise Refused(
+            0, f"lane {lane} is {'missing, though' if named[warp, lane] else 'here, but not'} in the mask of members"
+        )
 
 
 def _shuffle(c: Compiler, i: Instruction) -> Run:
@@ -39,8 +44,7 @@ def _shuffle(c: Compiler, i: Instruction) -> Run:
         low = _LANE & segment
         high = low | (limit & ~segment)
         source, valid = _source(mode, by, low, high, segment)
-        source = np.where(valid, source, _LANE)
-        put(x, np.take_along_axis(words, source, 1))
+        put(x, np.take_along_axis(words, np.asarray(np.where(valid, source, _LANE)), 1))
         if put_valid is not None:
             put_valid(x, valid)
 
@@ -49,10 +53,10 @@ def _shuffle(c: Compiler, i: Instruction) -> Run:
 
 def _source(mode: str, by: Array, low: Array, high: Array, segment: Array) -> tuple[Array, Array]:
     if mode == "up":
-        source = _LANE - by
-        return source, source >= high
-    source = {"down": _LANE + by, "bfly": _LANE ^ by, "idx": low | (by & ~segment)}[mode]
-    return source, source <= high
+        above = _LANE - by
+        return above, np.asarray(above >= high)
+    source: Array = {"down": _LANE + by, "bfly": _LANE ^ by, "idx": low | (by & ~segment)}[mode]
+    return source, np.asarray(source <= high)
 
 
 def _vote(c: Compiler, i: Instruction) -> Run:
@@ -62,20 +66,20 @@ def _vote(c: Compiler, i: Instruction) -> Run:
 
     def run(x: Lanes) -> None:
         _require_members(x, members(x))
-        here = np.ones(x.shape, bool) if x.mask is None else x.mask
+        here = x.here
         true = np.broadcast_to(holds(x), x.shape) & here
         if mode == "ballot":
             words = (true.astype(np.uint64) << _LANE.astype(np.uint64)).sum(1).astype(np.uint32)
             put(x, np.repeat(words[:, None], WARP, 1))
             return
-        whole = {"any": true.any(1), "all": (true | ~here).all(1)}
-        found = whole[mode] if mode in whole else true.sum(1) % here.sum(1).clip(1) == 0
-        put(x, np.repeat(found[:, None], WARP, 1))
+        share = true.sum(1) / np.maximum(here.sum(1), 1)
+        found = {"any": share > 0, "all": share == 1, "uni": (share == 0) | (share == 1)}[mode]
+        put(x, np.repeat(np.asarray(found)[:, None], WARP, 1))
 
     return guarded(i, c.kernel.name, run)
 
 
-_REDUCTIONS: dict[str, Callable[..., Array]] = {
+_REDUCTIONS: dict[str, Callable[..., Any]] = {
     "add": np.add.reduce, "min": np.minimum.reduce, "max": np.maximum.reduce, "and": np.bitwise_and.reduce,
     "or": np.bitwise_or.reduce, "xor": np.bitwise_xor.reduce,
 }  # fmt: skip
@@ -92,10 +96,9 @@ def _reduce(c: Compiler, i: Instruction) -> Run:
         _require_members(x, members(x))
         values = np.broadcast_to(read(x), x.shape)
         found = np.zeros(x.shape, DTYPES[kind])
-        for warp in range(x.shape[0]):
-            here = values[warp] if x.mask is None else values[warp][x.mask[warp]]
-            if here.size:
-                found[warp] = reduce(here)
+        for warp, here in enumerate(x.here):
+            if here.any():
+                found[warp] = reduce(values[warp][here])
         put(x, found)
 
     return guarded(i, c.kernel.name, run)
@@ -108,10 +111,10 @@ def _elect(c: Compiler, i: Instruction) -> Run:
     put_lane, put_chosen = c.write(names[0], "b32"), c.write(names[1], "pred")
 
     def run(x: Lanes) -> None:
-        here = np.ones(x.shape, bool) if x.mask is None else x.mask
-        first = here.argmax(1)
-        put_lane(x, np.repeat(first.astype(np.uint32)[:, None], WARP, 1))
-        put_chosen(x, first[:, None] == _LANE)
+        here = x.here
+        first: Array = np.where(here, _LANE, WARP).min(axis=1, keepdims=True)
+        put_lane(x, np.repeat(first.astype(np.uint32), WARP, 1))
+        put_chosen(x, first == _LANE)
 
     return run
 
@@ -120,7 +123,7 @@ def _active(c: Compiler, i: Instruction) -> Run:
     put = c.write(i.operands[0], "b32")
 
     def run(x: Lanes) -> None:
-        here = np.ones(x.shape, bool) if x.mask is None else x.mask
+        here = x.here
         words = (here.astype(np.uint64) << _LANE.astype(np.uint64)).sum(1).astype(np.uint32)
         put(x, np.repeat(words[:, None], WARP, 1))
 

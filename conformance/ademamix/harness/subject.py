@@ -152,9 +152,7 @@ def connect(implementation: Implementation, device: str) -> Connected:
     return _connected(implementation, made, plug, device)
 
 
-def _connected(
-    implementation: Implementation, backend: type[OptimizerBackend], plug: OptimizerPlug, device: str
-) -> Connected:
+def _connected(implementation: Implementation, backend: type[OptimizerBackend], plug: OptimizerPlug, device: str) -> Connected:
     return Connected(
         implementation.name,
         implementation.dtypes,
