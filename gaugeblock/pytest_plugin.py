@@ -13,7 +13,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("gaugeblock-tests", "Gaugeblock: for tests with parametrize_with_checks")
     group.addoption("--gaugeblock-quick", action="store_true", help="few cases, each in one dtype")
     group.addoption("--gaugeblock-thorough", action="store_true", help="also the cases that take long")
-    group.addoption("--gaugeblock-device", action="append", choices=["cpu", "cuda", "ptx"], help="test on this device; repeatable")
+    group.addoption("--gaugeblock-device", action="append", choices=["cpu", "cuda", "ptx"], help="where to test; repeatable")
     group.addoption("--gaugeblock-dtype", action="append", metavar="DTYPE", help="only cases in this dtype; repeatable")
     group.addoption("--gaugeblock-records", metavar="FILE", help="write all verdicts to FILE, for `gaugeblock report`")
 

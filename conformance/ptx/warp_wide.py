@@ -107,8 +107,9 @@ def _reduce(c: Compiler, i: Instruction) -> Run:
 def _elect(c: Compiler, i: Instruction) -> Run:
     """One lane of each warp is chosen: the first."""
     target = i.operands[0]
-    names = target if isinstance(target, tuple) else (target,)
-    put_lane, put_chosen = c.write(names[0], "b32"), c.write(names[1], "pred")
+    if not isinstance(target, tuple) or len(target) != 2:
+        raise c.unknown(i)
+    put_lane, put_chosen = c.write(target[0], "b32"), c.write(target[1], "pred")
 
     def run(x: Lanes) -> None:
         here = x.here
