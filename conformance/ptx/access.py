@@ -7,20 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from conformance.ptx.lanes import Compiler, Lanes, Read, Run, State, guarded
+from conformance.ptx.lanes import Compiler, Lanes, LaneState, Read, Run, guarded
 from conformance.ptx.memory import NOBODY, Refused
 from conformance.ptx.numbers import DTYPES, UNSIGNED, Array
-from conformance.ptx.text import WIDTHS, Address, Instruction
+from conformance.ptx.text import WIDTHS, Address, PtxInstruction
 
 VECTORS = {"v2": 2, "v4": 4, "v8": 8}
 
 
-def kind_of(i: Instruction) -> str:
+def kind_of(i: PtxInstruction) -> str:
     """The type of each element that an access moves."""
     return next(part for part in reversed(i.parts) if part in WIDTHS)
 
 
-def space_of(i: Instruction) -> str:
+def space_of(i: PtxInstruction) -> str:
     """The space of an access; empty for a generic address."""
     return next((part.partition(":")[0] for part in i.parts[1:] if part.partition(":")[0] in _SPACES), "")
 
@@ -28,7 +28,7 @@ def space_of(i: Instruction) -> str:
 _SPACES = ("global", "shared", "param", "local", "const")
 
 
-def _load(c: Compiler, i: Instruction) -> Run:
+def _load(c: Compiler, i: PtxInstruction) -> Run:
     space, kind = space_of(i), kind_of(i)
     if space == "param":
         return _load_parameter(c, i, kind)
@@ -51,7 +51,7 @@ def _load(c: Compiler, i: Instruction) -> Run:
     return guarded(i, c.kernel.name, load)
 
 
-def _load_parameter(c: Compiler, i: Instruction, kind: str) -> Run:
+def _load_parameter(c: Compiler, i: PtxInstruction, kind: str) -> Run:
     source, target = i.operands[1], i.operands[0]
     assert isinstance(source, Address)
     puts = [c.write(name, kind) for name in (target if isinstance(target, tuple) else (target,))]
@@ -128,7 +128,7 @@ def _require_order(x: Lanes, units: Array, width: int, what: str) -> None:
 # --- Shared memory -----------------------------------------------------------------------------------------------------------
 
 
-def shared_units(state: State, offsets: Array, width: int) -> Array:
+def shared_units(state: LaneState, offsets: Array, width: int) -> Array:
     """The units of shared memory of each access, (accesses, units)."""
     unit = state.shared.unit
     return offsets[:, None] // unit + np.arange(max(1, width // unit))
@@ -154,7 +154,7 @@ def store_shared(x: Lanes, addresses: Array, columns: list[Array]) -> None:
         words[offsets // width + number] = column
 
 
-def _store(c: Compiler, i: Instruction) -> Run:
+def _store(c: Compiler, i: PtxInstruction) -> Run:
     space, kind = space_of(i), kind_of(i)
     if space in ("local", "param"):
         raise c.unknown(i, f"to {space} memory")
@@ -185,7 +185,7 @@ _ATOMIC: dict[str, Callable[..., Any]] = {
 }
 
 
-def _atomic(c: Compiler, i: Instruction) -> Run:
+def _atomic(c: Compiler, i: PtxInstruction) -> Run:
     """atom and red: lane by lane, since lanes may name the same place."""
     kind, space = kind_of(i), space_of(i)
     operator = next((part for part in i.parts if part in _ATOMIC), "")
@@ -230,7 +230,7 @@ def _place(x: Lanes, addresses: Array, space: str, width: int, count: int) -> tu
     return words, ((addresses - np.uint64(low)) // np.uint64(width)).astype(np.int64)
 
 
-OPERATIONS: dict[str, Callable[[Compiler, Instruction], Run]] = {
+OPERATIONS: dict[str, Callable[[Compiler, PtxInstruction], Run]] = {
     "ld": _load,
     "ldu": _load,
     "st": _store,

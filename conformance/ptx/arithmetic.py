@@ -10,12 +10,12 @@ import numpy as np
 from conformance.ptx import numbers
 from conformance.ptx.lanes import Compiler, Lanes, Run
 from conformance.ptx.numbers import APPROXIMATE, DTYPES, FLOATS, UNSIGNED, Array
-from conformance.ptx.text import WIDTHS, Instruction
+from conformance.ptx.text import WIDTHS, PtxInstruction
 
 Function = Callable[..., Array]
 
 
-def _elementwise(c: Compiler, i: Instruction, kinds: tuple[str, ...], result: str, function: Function) -> Run:
+def _elementwise(c: Compiler, i: PtxInstruction, kinds: tuple[str, ...], result: str, function: Function) -> Run:
     readers = [c.read(operand, kind) for operand, kind in zip(i.operands[1:], kinds, strict=True)]
     put = c.write(i.operands[0], result)
     if len(readers) == 2:
@@ -67,7 +67,7 @@ def _approximate(base: str) -> Function:
     return compute
 
 
-def _float_function(c: Compiler, i: Instruction) -> Function:
+def _float_function(c: Compiler, i: PtxInstruction) -> Function:
     base, kind = i.parts[0], i.parts[-1]
     if "approx" in i.parts or "full" in i.parts:
         function = _approximate(base)
@@ -86,14 +86,14 @@ def _float_function(c: Compiler, i: Instruction) -> Function:
     return function
 
 
-def _float(c: Compiler, i: Instruction) -> Run:
+def _float(c: Compiler, i: PtxInstruction) -> Run:
     kind = i.parts[-1]
     return _elementwise(c, i, (kind,) * (len(i.operands) - 1), kind, _float_function(c, i))
 
 
-def _bfloat16(c: Compiler, i: Instruction) -> Run:
+def _bfloat16(c: Compiler, i: PtxInstruction) -> Run:
     """Of bfloat16: as float32, rounded to it."""
-    single = Instruction(i.line, i.guard, i.negated, (*i.parts[:-1], "f32"), i.operands, i.text)
+    single = PtxInstruction(i.line, i.guard, i.negated, (*i.parts[:-1], "f32"), i.operands, i.text)
     function = _float_function(c, single)
 
     def compute(*words: Array) -> Array:
@@ -102,10 +102,10 @@ def _bfloat16(c: Compiler, i: Instruction) -> Run:
     return _elementwise(c, i, ("bf16",) * (len(i.operands) - 1), "bf16", compute)
 
 
-def _pairs(c: Compiler, i: Instruction) -> Run:
+def _pairs(c: Compiler, i: PtxInstruction) -> Run:
     """Of two halves of a word, each for itself."""
     half = i.parts[-1].removesuffix("x2")
-    own = Instruction(i.line, i.guard, i.negated, (*i.parts[:-1], "f32" if half == "bf16" else half), i.operands, i.text)
+    own = PtxInstruction(i.line, i.guard, i.negated, (*i.parts[:-1], "f32" if half == "bf16" else half), i.operands, i.text)
     function = _float_function(c, own) if half in FLOATS else _integer_function(c, own)
 
     def on_half(words: list[Array]) -> Array:
@@ -157,18 +157,18 @@ _COUNTS: dict[str, Callable[[int, int], int]] = {
 }
 
 
-def _integer_function(c: Compiler, i: Instruction) -> Function:
+def _integer_function(c: Compiler, i: PtxInstruction) -> Function:
     if i.parts[0] not in _INTEGER or {"cc", "sat"} & set(i.parts):
         raise c.unknown(i)
     return _INTEGER[i.parts[0]]
 
 
-def _integer(c: Compiler, i: Instruction) -> Run:
+def _integer(c: Compiler, i: PtxInstruction) -> Run:
     kind = i.parts[-1]
     return _elementwise(c, i, (kind,) * (len(i.operands) - 1), kind, _integer_function(c, i))
 
 
-def _product(c: Compiler, i: Instruction) -> Run:
+def _product(c: Compiler, i: PtxInstruction) -> Run:
     """mul and mad of integers: the lower half, the upper half, or all of the product."""
     kind, wide = i.parts[-1], "wide" in i.parts
     outcome = f"{kind[0]}{8 * WIDTHS[kind] * 2}" if wide else kind
@@ -185,19 +185,19 @@ def _product(c: Compiler, i: Instruction) -> Run:
     return _elementwise(c, i, (kind, kind, outcome)[: len(i.operands) - 1], outcome, compute)
 
 
-def _counted(c: Compiler, i: Instruction) -> Run:
+def _counted(c: Compiler, i: PtxInstruction) -> Run:
     kind = i.parts[-1]
     function = _bits(_COUNTS[i.parts[0]])
     result = kind if i.parts[0] == "brev" else "u32"
     return _elementwise(c, i, (kind,), result, lambda a: function(a).astype(DTYPES[result]))
 
 
-def _shift(c: Compiler, i: Instruction) -> Run:
+def _shift(c: Compiler, i: PtxInstruction) -> Run:
     left, kind = i.parts[0] == "shl", i.parts[-1]
     return _elementwise(c, i, (kind, "u32"), kind, lambda a, n: numbers.shifted(a, n, left))
 
 
-def _funnel(c: Compiler, i: Instruction) -> Run:
+def _funnel(c: Compiler, i: PtxInstruction) -> Run:
     """Of two words shifted as one (shf)."""
 
     def compute(a: Array, b: Array, n: Array) -> Array:
@@ -232,7 +232,7 @@ def _compared(operator: str, kind: str) -> Function:
 _JOINED: dict[str, Callable[[Array, Array], Array]] = {"and": np.logical_and, "or": np.logical_or, "xor": np.logical_xor}
 
 
-def _setp(c: Compiler, i: Instruction) -> Run:
+def _setp(c: Compiler, i: PtxInstruction) -> Run:
     kind, target = i.parts[-1], i.operands[0]
     compare = _compared(i.parts[1], kind)
     if kind == "bf16":
@@ -253,7 +253,7 @@ def _setp(c: Compiler, i: Instruction) -> Run:
     return run
 
 
-def _selp(c: Compiler, i: Instruction) -> Run:
+def _selp(c: Compiler, i: PtxInstruction) -> Run:
     kind = i.parts[-1]
     return _elementwise(c, i, (kind, kind, "pred"), kind, _chosen)
 
@@ -262,7 +262,7 @@ def _chosen(a: Array, b: Array, first: Array) -> Array:
     return np.asarray(np.where(first, a, b))
 
 
-def _mov(c: Compiler, i: Instruction) -> Run:
+def _mov(c: Compiler, i: PtxInstruction) -> Run:
     kind, (target, source) = i.parts[-1], i.operands
     if isinstance(target, tuple):
         part = f"b{8 * WIDTHS[kind] // len(target)}"
@@ -287,7 +287,7 @@ def _mov(c: Compiler, i: Instruction) -> Run:
     return _elementwise(c, i, (kind,), kind, lambda a: a)
 
 
-def _cvt(c: Compiler, i: Instruction) -> Run:
+def _cvt(c: Compiler, i: PtxInstruction) -> Run:
     source, target = i.parts[-1], i.parts[-2]
     if target.endswith("x2"):
         return _packed(c, i, target.removesuffix("x2"))
@@ -319,7 +319,7 @@ def _converted(a: Array, source: str, target: str, modes: set[str], ftz: bool) -
     return a.astype(DTYPES[target])
 
 
-def _packed(c: Compiler, i: Instruction, half: str) -> Run:
+def _packed(c: Compiler, i: PtxInstruction, half: str) -> Run:
     """Two float32 numbers rounded into the halves of a word; the first becomes the upper one."""
     if half not in ("f16", "bf16") or {"rz", "relu"} & set(i.parts):
         raise c.unknown(i)
@@ -334,13 +334,13 @@ def _packed(c: Compiler, i: Instruction, half: str) -> Run:
     return _elementwise(c, i, ("f32", "f32"), "b32", compute)
 
 
-def _lop3(c: Compiler, i: Instruction) -> Run:
+def _lop3(c: Compiler, i: PtxInstruction) -> Run:
     table = int(str(i.operands[4]), 0)
-    own = Instruction(i.line, i.guard, i.negated, i.parts, i.operands[:4], i.text)
+    own = PtxInstruction(i.line, i.guard, i.negated, i.parts, i.operands[:4], i.text)
     return _elementwise(c, own, ("b32",) * 3, "b32", lambda a, b, d: numbers.logic(a, b, d, table))
 
 
-def _by_type(c: Compiler, i: Instruction) -> Run:
+def _by_type(c: Compiler, i: PtxInstruction) -> Run:
     """What integers and floating-point numbers share the name of."""
     kind = i.parts[-1]
     if kind.endswith("x2"):
@@ -355,22 +355,22 @@ def _by_type(c: Compiler, i: Instruction) -> Run:
 
 
 def _table(
-    *names: str, compile_as: Callable[[Compiler, Instruction], Run]
-) -> dict[str, Callable[[Compiler, Instruction], Run]]:
+    *names: str, compile_as: Callable[[Compiler, PtxInstruction], Run]
+) -> dict[str, Callable[[Compiler, PtxInstruction], Run]]:
     return dict.fromkeys(names, compile_as)
 
 
-def _of(*kinds: str, result: str, function: Function) -> Callable[[Compiler, Instruction], Run]:
+def _of(*kinds: str, result: str, function: Function) -> Callable[[Compiler, PtxInstruction], Run]:
     """With types that the opcode's last part stands for where they are empty."""
 
-    def compile_as(c: Compiler, i: Instruction) -> Run:
+    def compile_as(c: Compiler, i: PtxInstruction) -> Run:
         own = i.parts[-1]
         return _elementwise(c, i, tuple(kind or own for kind in kinds), result or own, function)
 
     return compile_as
 
 
-OPERATIONS: dict[str, Callable[[Compiler, Instruction], Run]] = {
+OPERATIONS: dict[str, Callable[[Compiler, PtxInstruction], Run]] = {
     **_table(
         "add", "sub", "mul", "mad", "fma", "div", "rem", "neg", "abs", "min", "max", "and", "or", "xor", "not", "sqrt", "rcp",
         "rsqrt", "ex2", "lg2", "sin", "cos", "tanh", "copysign",

@@ -47,7 +47,7 @@ def install() -> None:
 def execute(
     program: Program, grid: Three, block: Three, arguments: Sequence[Any], tensors: Sequence[Any], *, shared: int = 0
 ) -> Stores:
-    """Launch on tensors. Memory that the kernel knows by a pointer in memory is looked for among torch's tensors."""
+    """ExecutedLaunch on tensors. Memory that the kernel knows by a pointer in memory is looked for among torch's tensors."""
     _launches.append(program.kernel.name)
     seed = len(_launches) if program.synchronises else None
     allocations = [whole(t, f"tensor {number}") for number, t in enumerate(tensors)]

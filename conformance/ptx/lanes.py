@@ -12,7 +12,7 @@ import numpy as np
 from conformance.ptx.faults import UnknownInstruction
 from conformance.ptx.memory import GlobalMemory, Refused, SharedMemory, fault
 from conformance.ptx.numbers import DTYPES, UNSIGNED, Array
-from conformance.ptx.text import WIDTHS, Address, Instruction, Kernel, Operand
+from conformance.ptx.text import WIDTHS, Address, Operand, PtxInstruction, PtxKernel
 
 WARP = 32
 POISON = {1: np.uint8(0), 2: np.uint16(0x7FD5), 4: np.uint32(0x7FD5D5D5), 8: np.uint64(0x7FD5D5D57FD5D5D5)}
@@ -20,10 +20,10 @@ POISON = {1: np.uint8(0), 2: np.uint16(0x7FD5), 4: np.uint32(0x7FD5D5D5), 8: np.
 
 
 @dataclass
-class State:
+class LaneState:
     """Some blocks of a launch while they run: arrays over (warps, lanes)."""
 
-    kernel: Kernel
+    kernel: PtxKernel
     warps: int
     """Of a block."""
     first_block: int
@@ -58,7 +58,7 @@ class State:
 class Lanes:
     """The lanes of neighbouring warps that execute an instruction together; ``mask`` None: all of them."""
 
-    state: State
+    state: LaneState
     part: slice
     mask: Array | None
 
@@ -123,12 +123,12 @@ Write = Callable[[Lanes, Array], None]
 class Compiler:
     """Turns operands of one kernel into functions of `Lanes`."""
 
-    def __init__(self, kernel: Kernel, symbols: dict[str, int]) -> None:
+    def __init__(self, kernel: PtxKernel, symbols: dict[str, int]) -> None:
         self.kernel, self.symbols = kernel, symbols
         self.index = {name: number for number, name in enumerate(kernel.registers)}
         self.widths = [WIDTHS[kind] for kind in kernel.registers.values()]
 
-    def unknown(self, instruction: Instruction, what: str = "") -> UnknownInstruction:
+    def unknown(self, instruction: PtxInstruction, what: str = "") -> UnknownInstruction:
         """The interpreter does not know an instruction, or one of its forms."""
         return UnknownInstruction(
             f"the PTX interpreter does not know {instruction.opcode}{f' {what}' if what else ''} "
@@ -220,7 +220,7 @@ def _constant(word: str, dtype: np.dtype[Any], symbols: dict[str, int]) -> Array
     return np.array(bits % (1 << (8 * size)), UNSIGNED[size]).view(dtype)
 
 
-def guarded(instruction: Instruction, kernel: str, access: Run) -> Run:
+def guarded(instruction: PtxInstruction, kernel: str, access: Run) -> Run:
     """Have an access's refusal name the place and the lane."""
 
     def run(x: Lanes) -> None:

@@ -1,4 +1,4 @@
-"""Launch a kernel from its PTX on memory of the host, as a driver would on a device."""
+"""ExecutedLaunch a kernel from its PTX on memory of the host, as a driver would on a device."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from conformance.ptx import access
-from conformance.ptx.lanes import POISON, WARP, State
-from conformance.ptx.machine import Machine, Step, compiled
+from conformance.ptx.lanes import POISON, WARP, LaneState
+from conformance.ptx.machine import ExecutionStep, PtxMachine, compiled
 from conformance.ptx.memory import SHARED_BASE, Allocation, GlobalMemory, SharedMemory, Stores
 from conformance.ptx.numbers import Array
-from conformance.ptx.text import WIDTHS, Kernel, Variable, parse
+from conformance.ptx.text import WIDTHS, PtxKernel, Variable, parse
 
 LANES_AT_ONCE = 8192
 """Lanes that run together at most: what NumPy does for each instruction costs little more for many."""
@@ -25,8 +25,8 @@ Three = tuple[int, int, int]
 class Program:
     """One kernel, ready to be launched."""
 
-    kernel: Kernel
-    steps: list[Step]
+    kernel: PtxKernel
+    steps: list[ExecutionStep]
     symbols: dict[str, int]
     static: int
     """Bytes of shared memory that its text asks for."""
@@ -120,11 +120,11 @@ def launch(
     with np.errstate(all="ignore"):
         for first in range(0, blocks, together):
             state = _state(program, memory, parameters, grid, block, (first, min(together, blocks - first)), shared)
-            Machine(program.steps, state, order).run()
+            PtxMachine(program.steps, state, order).run()
     return memory.stored()
 
 
-def _parameters(kernel: Kernel, arguments: Sequence[bytes | int | float]) -> dict[str, Array]:
+def _parameters(kernel: PtxKernel, arguments: Sequence[bytes | int | float]) -> dict[str, Array]:
     if len(arguments) != len(kernel.parameters):
         raise ValueError(f"found {len(arguments)} arguments, and {kernel.name} has {len(kernel.parameters)} parameters")
     found = {}
@@ -144,7 +144,7 @@ def _parameters(kernel: Kernel, arguments: Sequence[bytes | int | float]) -> dic
 def _state(
     program: Program, memory: GlobalMemory, parameters: dict[str, Array], grid: Three, block: Three, blocks: tuple[int, int],
     shared: int,
-) -> State:  # fmt: skip
+) -> LaneState:  # fmt: skip
     warps = block[0] * block[1] * block[2] // WARP
     total = blocks[1] * warps
     shape = (total, WARP)
@@ -156,7 +156,7 @@ def _state(
     ]
     clocks = np.zeros((total, warps), np.int32)
     clocks[np.arange(total), np.arange(total) % warps] = 1
-    return State(
+    return LaneState(
         program.kernel, warps, blocks[0], memory, SharedMemory(blocks[1], program.static + shared, warps, program.shared_unit),
         parameters, registers, _specials(grid, block, blocks), program.symbols, np.zeros(shape, np.int64),
         np.ones(shape, bool), np.zeros(total, bool), clocks, program.communicates,

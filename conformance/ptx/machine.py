@@ -10,11 +10,11 @@ import numpy as np
 
 from conformance.ptx import access, arithmetic, synchronising, warp_wide
 from conformance.ptx.faults import KernelFault, UnknownInstruction
-from conformance.ptx.lanes import Compiler, Lanes, Run, State
+from conformance.ptx.lanes import Compiler, Lanes, LaneState, Run
 from conformance.ptx.numbers import Array
-from conformance.ptx.text import Instruction, Kernel
+from conformance.ptx.text import PtxInstruction, PtxKernel
 
-OPERATIONS: dict[str, Callable[[Compiler, Instruction], Run]] = {
+OPERATIONS: dict[str, Callable[[Compiler, PtxInstruction], Run]] = {
     **arithmetic.OPERATIONS, **access.OPERATIONS, **warp_wide.OPERATIONS, **synchronising.OPERATIONS,
 }  # fmt: skip
 CONTROL = ("bra", "ret", "exit", "trap")
@@ -24,7 +24,7 @@ MOST_STEPS = 20_000_000
 
 
 @dataclass(frozen=True)
-class Step:
+class ExecutionStep:
     """A compiled instruction."""
 
     kind: str
@@ -34,21 +34,21 @@ class Step:
     negated: bool
     run: Run | None
     target: int
-    instruction: Instruction
+    instruction: PtxInstruction
 
 
-def compiled(kernel: Kernel, symbols: dict[str, int]) -> list[Step]:
+def compiled(kernel: PtxKernel, symbols: dict[str, int]) -> list[ExecutionStep]:
     """The kernel's steps. UnknownInstruction names what the interpreter does not know."""
     compiler = Compiler(kernel, symbols)
     return [_step(compiler, instruction) for instruction in kernel.instructions]
 
 
-def _step(c: Compiler, i: Instruction) -> Step:
+def _step(c: Compiler, i: PtxInstruction) -> ExecutionStep:
     guard = c.index[i.guard] if i.guard else -1
     base = i.parts[0]
     if base in CONTROL:
         target = c.kernel.labels[str(i.operands[0])] if base == "bra" else -1
-        return Step(base, guard, i.negated, None, target, i)
+        return ExecutionStep(base, guard, i.negated, None, target, i)
     if base not in OPERATIONS:
         raise c.unknown(i)
     try:
@@ -57,13 +57,13 @@ def _step(c: Compiler, i: Instruction) -> Step:
         raise
     except (KeyError, IndexError, ValueError, StopIteration, AssertionError) as error:
         raise c.unknown(i, f"as it stands in {i.text!r}") from error
-    return Step("blocking" if base in BLOCKING else "plain", guard, i.negated, run, -1, i)
+    return ExecutionStep("blocking" if base in BLOCKING else "plain", guard, i.negated, run, -1, i)
 
 
-class Machine:
+class PtxMachine:
     """Runs some blocks to their end."""
 
-    def __init__(self, steps: list[Step], state: State, order: np.random.Generator | None) -> None:
+    def __init__(self, steps: list[ExecutionStep], state: LaneState, order: np.random.Generator | None) -> None:
         self.steps, self.state, self.order = steps, state, order
         self.executed = 0
 
@@ -138,7 +138,7 @@ class Machine:
         state.alive[x.part] &= False if x.mask is None else ~x.mask
         return at
 
-    def _turn(self, step: Step, x: Lanes, taken: Lanes, at: int) -> int | None:
+    def _turn(self, step: ExecutionStep, x: Lanes, taken: Lanes, at: int) -> int | None:
         """A branch that divides, an end, a barrier: set each lane's place."""
         state = x.state
         pc = state.pc[x.part]

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from conformance.ptx.lanes import WARP, Compiler, Lanes, Run, State, guarded
+from conformance.ptx.lanes import WARP, Compiler, Lanes, LaneState, Run, guarded
 from conformance.ptx.memory import Refused
-from conformance.ptx.text import Instruction
+from conformance.ptx.text import PtxInstruction
 
 
 @dataclass
@@ -21,7 +21,7 @@ class Barrier:
     needed: int = 0
 
 
-def _barrier(c: Compiler, i: Instruction) -> Run:
+def _barrier(c: Compiler, i: PtxInstruction) -> Run:
     """bar and barrier, .sync and .arrive: warps come one and all; the last one's coming opens it."""
     action = next((part for part in i.parts if part in ("sync", "arrive")), "")
     if not action or "cluster" in i.parts:
@@ -53,7 +53,7 @@ def _require_whole_warps(x: Lanes) -> None:
         raise Refused(0, "only some lanes of the warp came to the barrier")
 
 
-def _arrive(state: State, warp: int, number: int, needed: int, *, waits: bool) -> None:
+def _arrive(state: LaneState, warp: int, number: int, needed: int, *, waits: bool) -> None:
     block = warp // state.warps
     barrier = state.synchronisers.setdefault((block, number), Barrier())
     if barrier.arrived and barrier.needed != needed:
@@ -70,13 +70,13 @@ def _arrive(state: State, warp: int, number: int, needed: int, *, waits: bool) -
         open_barrier(state, barrier)
 
 
-def _ended(state: State, block: int) -> int:
+def _ended(state: LaneState, block: int) -> int:
     """Threads of a block that have ended: a barrier of all threads does not wait for them."""
     own = state.alive[block * state.warps : (block + 1) * state.warps]
     return int((~own.any(1)).sum()) * WARP
 
 
-def open_barrier(state: State, barrier: Barrier) -> None:
+def open_barrier(state: LaneState, barrier: Barrier) -> None:
     """Who waited goes on, and knows what all who came had done."""
     joined = state.clocks[barrier.arrived].max(0)
     waiting = np.array(barrier.waiting, np.int64)
@@ -86,7 +86,7 @@ def open_barrier(state: State, barrier: Barrier) -> None:
     barrier.arrived, barrier.waiting = [], []
 
 
-def open_for_ended(state: State) -> None:
+def open_for_ended(state: LaneState) -> None:
     """Open what waits for warps alone that have ended."""
     for (block, _), barrier in state.synchronisers.items():
         full = barrier.needed == state.warps * WARP
@@ -94,7 +94,7 @@ def open_for_ended(state: State) -> None:
             open_barrier(state, barrier)
 
 
-def describe_waiting(state: State) -> str:
+def describe_waiting(state: LaneState) -> str:
     """Which warps wait at which barriers, in words."""
     found = []
     for (block, number), barrier in state.synchronisers.items():
@@ -105,17 +105,17 @@ def describe_waiting(state: State) -> str:
     return "; ".join(found)
 
 
-def _nothing(c: Compiler, i: Instruction) -> Run:
+def _nothing(c: Compiler, i: PtxInstruction) -> Run:
     """Fences and hints: stores are seen at once here, so that only barriers order them."""
     return lambda x: None
 
 
-def _block_or_warp(c: Compiler, i: Instruction) -> Run:
+def _block_or_warp(c: Compiler, i: PtxInstruction) -> Run:
     """bar.warp.sync needs nothing: lanes of a warp never overtake each other here."""
     return _nothing(c, i) if "warp" in i.parts else _barrier(c, i)
 
 
-OPERATIONS: dict[str, Callable[[Compiler, Instruction], Run]] = {
+OPERATIONS: dict[str, Callable[[Compiler, PtxInstruction], Run]] = {
     "bar": _block_or_warp, "barrier": _block_or_warp, **dict.fromkeys(
         ("membar", "fence", "prefetch", "prefetchu", "applypriority", "discard", "nanosleep", "pragma", "setmaxnreg",
          "griddepcontrol"), _nothing,

@@ -27,7 +27,7 @@ Operand = str | Address | tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Instruction:
+class PtxInstruction:
     """One instruction, with the line of the text that it begins on."""
 
     line: int
@@ -57,7 +57,7 @@ class Variable:
 
 
 @dataclass
-class Kernel:
+class PtxKernel:
     """One entry point."""
 
     name: str
@@ -65,16 +65,16 @@ class Kernel:
     registers: dict[str, str] = field(default_factory=dict)
     """The type of each register by its name."""
     variables: list[Variable] = field(default_factory=list)
-    instructions: list[Instruction] = field(default_factory=list)
+    instructions: list[PtxInstruction] = field(default_factory=list)
     labels: dict[str, int] = field(default_factory=dict)
     threads: int = 0
     """Threads of a block where the text requires a number, else 0."""
 
 
-def parse(ptx: str) -> dict[str, Kernel]:
+def parse(ptx: str) -> dict[str, PtxKernel]:
     """The kernels of a text by their names. UnknownInstruction where it has functions that are called."""
     text = _without_comments(ptx.rstrip("\0"))
-    kernels: dict[str, Kernel] = {}
+    kernels: dict[str, PtxKernel] = {}
     shared: list[Variable] = []
     at = 0
     for match in re.finditer(r"\.(entry|func)\b", text):
@@ -135,12 +135,12 @@ def _initial(text: str | None, width: int) -> bytes:
         return b""
 
 
-def _kernel(head: str, body: str, line: int) -> Kernel:
+def _kernel(head: str, body: str, line: int) -> PtxKernel:
     name = head.split("(")[0].split()[0]
     opening = head.index("(")
     closing = _closing(head, opening, "()")
     threads = re.search(r"\.reqntid\s+(\d+)(?:\s*,\s*(\d+))?(?:\s*,\s*(\d+))?", head[closing:])
-    kernel = Kernel(name, _variables(head[opening:closing]))
+    kernel = PtxKernel(name, _variables(head[opening:closing]))
     if threads:
         kernel.threads = int(threads[1]) * int(threads[2] or 1) * int(threads[3] or 1)
     _Body(kernel).read(body, line)
@@ -150,7 +150,7 @@ def _kernel(head: str, body: str, line: int) -> Kernel:
 class _Body:
     """Reads the statements of a kernel, whose blocks in braces have registers and labels of their own."""
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: PtxKernel) -> None:
         self.kernel = kernel
         self.scopes: list[tuple[int, dict[str, str]]] = [(0, {})]
         self.number = 0
@@ -203,7 +203,7 @@ class _Body:
             self.branches.append((len(self.kernel.instructions), tuple(number for number, _ in reversed(self.scopes))))
         guard = self._named(guard) if guard else ""
         text = " ".join(statement.split())
-        self.kernel.instructions.append(Instruction(line, guard, bool(negated), parts, operands, text))
+        self.kernel.instructions.append(PtxInstruction(line, guard, bool(negated), parts, operands, text))
 
     def _operand(self, word: str) -> Operand:
         if word.startswith("{"):
@@ -226,7 +226,7 @@ class _Body:
             found = next((name for number in scopes if (name := f"{target}@{number}") in self.kernel.labels), "")
             if not found:
                 raise ValueError(f"line {instruction.line} of the PTX branches to {target}, which is no label")
-            self.kernel.instructions[index] = Instruction(
+            self.kernel.instructions[index] = PtxInstruction(
                 instruction.line, instruction.guard, instruction.negated, instruction.parts, (found,), instruction.text
             )
 

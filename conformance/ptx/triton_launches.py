@@ -25,7 +25,7 @@ def install() -> None:
         raise NotRun(
             "Triton's own interpreter is on in this process (TRITON_INTERPRET=1); --device ptx needs compiled kernels"
         )
-    triton.runtime.driver.set_active(Driver())
+    triton.runtime.driver.set_active(ExecutingDriver())
     triton.knobs.runtime.kernel_load_start_hook.add(_remember)
 
 
@@ -55,7 +55,7 @@ class Utilities:
         }  # fmt: skip
 
 
-class Launch:
+class ExecutedLaunch:
     """Carries out the launches of one compiled kernel, in place of Triton's launcher."""
 
     def __init__(self, source: Any, metadata: Any) -> None:
@@ -83,10 +83,10 @@ class Launch:
         device.execute(function, (x, y, z), block, values, tensors, shared=self.metadata.shared)
 
 
-class Driver:
+class ExecutingDriver:
     """In place of Triton's CUDA driver, for tensors on the CPU."""
 
-    launcher_cls = Launch
+    launcher_cls = ExecutedLaunch
 
     def __init__(self) -> None:
         self.utils = Utilities()

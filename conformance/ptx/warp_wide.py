@@ -10,7 +10,7 @@ import numpy as np
 from conformance.ptx.lanes import WARP, Compiler, Lanes, Run, guarded
 from conformance.ptx.memory import Refused
 from conformance.ptx.numbers import DTYPES, Array
-from conformance.ptx.text import Instruction
+from conformance.ptx.text import PtxInstruction
 
 _LANE: Array = np.arange(WARP, dtype=np.int64)
 
@@ -29,7 +29,7 @@ def _require_members(x: Lanes, members: Array) -> None:
         )
 
 
-def _shuffle(c: Compiler, i: Instruction) -> Run:
+def _shuffle(c: Compiler, i: PtxInstruction) -> Run:
     mode, target = i.parts[2], i.operands[0]
     names = target if isinstance(target, tuple) else (target,)
     put, put_valid = c.write(names[0], "b32"), c.write(names[1], "pred") if len(names) > 1 else None
@@ -59,7 +59,7 @@ def _source(mode: str, by: Array, low: Array, high: Array, segment: Array) -> tu
     return source, np.asarray(source <= high)
 
 
-def _vote(c: Compiler, i: Instruction) -> Run:
+def _vote(c: Compiler, i: PtxInstruction) -> Run:
     mode = i.parts[2]
     holds, members = c.read(i.operands[1], "pred"), c.read(i.operands[2], "b32")
     put = c.write(i.operands[0], "b32" if mode == "ballot" else "pred")
@@ -85,7 +85,7 @@ _REDUCTIONS: dict[str, Callable[..., Any]] = {
 }  # fmt: skip
 
 
-def _reduce(c: Compiler, i: Instruction) -> Run:
+def _reduce(c: Compiler, i: PtxInstruction) -> Run:
     kind = i.parts[-1]
     if kind not in ("u32", "s32", "b32") or i.parts[2] not in _REDUCTIONS:
         raise c.unknown(i)
@@ -104,7 +104,7 @@ def _reduce(c: Compiler, i: Instruction) -> Run:
     return guarded(i, c.kernel.name, run)
 
 
-def _elect(c: Compiler, i: Instruction) -> Run:
+def _elect(c: Compiler, i: PtxInstruction) -> Run:
     """One lane of each warp is chosen: the first."""
     target = i.operands[0]
     if not isinstance(target, tuple) or len(target) != 2:
@@ -120,7 +120,7 @@ def _elect(c: Compiler, i: Instruction) -> Run:
     return run
 
 
-def _active(c: Compiler, i: Instruction) -> Run:
+def _active(c: Compiler, i: PtxInstruction) -> Run:
     put = c.write(i.operands[0], "b32")
 
     def run(x: Lanes) -> None:
@@ -131,6 +131,6 @@ def _active(c: Compiler, i: Instruction) -> Run:
     return run
 
 
-OPERATIONS: dict[str, Callable[[Compiler, Instruction], Run]] = {
+OPERATIONS: dict[str, Callable[[Compiler, PtxInstruction], Run]] = {
     "shfl": _shuffle, "vote": _vote, "redux": _reduce, "elect": _elect, "activemask": _active,
 }  # fmt: skip

@@ -34,7 +34,7 @@ def run(
     ptx: str, *arrays: np.ndarray[Any, Any], threads: int = 32, blocks: int = 1, shared: int = 0, seed: int | None = None,
     sizes: Sequence[int] = (),
 ) -> Stores:  # fmt: skip
-    """Launch on arrays, each a pointer; ``sizes`` says of how many bytes each is, where that is not all."""
+    """ExecutedLaunch on arrays, each a pointer; ``sizes`` says of how many bytes each is, where that is not all."""
     held = [Allocation(a.ctypes.data, sizes[n] if sizes else a.nbytes, f"p{n}") for n, a in enumerate(arrays)]
     arguments = [a.ctypes.data for a in arrays]
     return launch(program(ptx), (blocks, 1, 1), (threads, 1, 1), arguments, held, shared=shared, settings=Settings(seed))
