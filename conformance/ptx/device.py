@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import gc
-import importlib.util
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -30,18 +28,6 @@ def executing(device: str) -> Iterator[None]:
     yield
     if device == "ptx" and len(_launches) == before:
         raise NotRun("launched no kernel that the PTX interpreter sees, so that there is nothing to say on this device")
-
-
-@functools.cache
-def install() -> None:
-    """Have Triton's launches, and those of our own CUDA kernels, executed from now on. NotRun where Triton interprets."""
-    from conformance.ptx import cuda_launches
-
-    cuda_launches.install()
-    if importlib.util.find_spec("triton") is not None:
-        from conformance.ptx import triton_launches
-
-        triton_launches.install()
 
 
 def execute(

@@ -32,7 +32,7 @@ def add_options(parser: pytest.Parser) -> None:
         action="append",
         choices=DEVICES,
         default=[],
-        help="where to test; 'ptx' executes kernels' PTX on the CPU (docs/ptx.md); repeatable. Default: cpu",
+        help="where to test; ptx: see docs/ptx.md",
     )
     group.addoption("--dtype", action="append", choices=DTYPES, default=[], help="only it; repeatable")
     group.addoption(
@@ -40,7 +40,7 @@ def add_options(parser: pytest.Parser) -> None:
         action="append",
         choices=[level.value for level in Level],
         default=[],
-        help="only requirements of it; repeatable. Default: all; 'reading' fails no run",
+        help="only its requirements; repeatable ('reading' fails no run)",
     )
     group.addoption(
         "--quick",
@@ -71,7 +71,7 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption(
         "--timed-apart",
         action="store_true",
-        help="with --benchmark-only on a CPU: time each side from outside of its process",
+        help="time from outside of its process",
     )
     group.addoption(
         "--confine",

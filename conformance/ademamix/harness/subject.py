@@ -47,8 +47,8 @@ from typing import Any, Protocol
 from conformance.ademamix.harness import ranks
 from conformance.ademamix.harness.problem import Array, Huge, OptimizerLoad, OptimizerProblem, Running, RunOutcome
 from conformance.ademamix.harness.run_loop import Job, OptimizerBackend, OptimizerPlug
+from conformance.engine.executed_ptx import executing, install, torch_device
 from conformance.engine.numeric_command import NumericCommand
-from conformance.ptx.device import executing, install, torch_device
 from impls.implementation import Implementation, NotRun, PlugError, load_target
 
 _BACKENDS = {

@@ -27,7 +27,7 @@ import inspect
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from conformance.ptx.device import install
+from conformance.engine.executed_ptx import install
 from conformance.sigmoid_attention.harness.arguments import NAMES, QUERY_NAMES, signature_of
 from conformance.sigmoid_attention.harness.problem import AttentionLoad, AttentionResult, AttentionSubject
 from conformance.sigmoid_attention.harness.timed_work import TimedWork

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from conformance.ptx.device import executing, torch_device
+from conformance.engine.executed_ptx import executing, torch_device
 from conformance.sigmoid_attention.harness import torch_contexts
 from conformance.sigmoid_attention.harness.function_subject import FunctionSubject, GuardedInputs, out_of_memory
 from conformance.sigmoid_attention.harness.problem import (
