@@ -105,13 +105,19 @@ def obstacle(implementation: Implementation, device: str, dtype: str, needs: fro
     return declared
 
 
+def not_installed(implementation: Implementation) -> NotRun | None:
+    """Why nothing of this implementation can run here: a package is missing. None where it has all."""
+    missing = implementation.missing()
+    return NotRun(f"needs {', '.join(missing)}, not installed here; {_how_to_install(implementation)}") if missing else None
+
+
 def declared_obstacle(
     implementation: Implementation, device: str, dtype: str, needs: frozenset[str], quick: bool
 ) -> Exception | None:
     """The part of `obstacle` that needs no import: what is declared, and what is installed."""
-    missing = implementation.missing()
-    if missing:
-        return NotRun(f"needs {', '.join(missing)}, not installed here; {_how_to_install(implementation)}")
+    absent = not_installed(implementation)
+    if absent:
+        return absent
     if device == "ptx" and "cuda" in implementation.devices:
         pass  # what is written for CUDA devices can be tried; where it launches no kernel, that is said
     elif device not in implementation.devices:

@@ -8,6 +8,7 @@ import pytest
 
 from conformance.engine import xfails
 from conformance.engine.discovery import names
+from conformance.engine.runner import not_installed
 from conformance.pytest_plugin.run_state import RunState
 from conformance.records.schema import JUDGED, MeasurementRecord, Verdict, VerdictRecord
 from impls.implementation import Implementation, in_one_line
@@ -44,12 +45,16 @@ def strictly_stale(run: RunState) -> bool:
 def unjudged(run: RunState) -> Iterator[tuple[str, str]]:
     """Each --impl argument of which test cases were listed and none was decided, with the commonest reason.
 
-    Where there is no argument, "" stands for the whole run. An argument without any test case was left out by -k, say.
+    Where there is no argument, "" stands for the whole run. An argument without any test case was left out by -k, say: it
+    is named only where its packages are missing, so that -k does not hide that.
     """
     found: list[VerdictRecord | MeasurementRecord] = [*run.of(VerdictRecord), *run.of(MeasurementRecord)]
     for spec in run.config.getoption("--impl") or ([""] if found else []):
-        chosen = {each.name for each in run.selection.implementations if _selects(spec, each)} if spec else None
-        own = [record for record in found if chosen is None or record.implementation in chosen]
+        chosen = [each for each in run.selection.implementations if spec and _selects(spec, each)]
+        own = [record for record in found if not spec or record.implementation in {each.name for each in chosen}]
+        absent = [] if own or run.config.option.collectonly else list(filter(None, map(not_installed, chosen)))
+        if absent and len(absent) == len(chosen):
+            yield spec, str(absent[0])
         if own and not any(map(_decided, own)):
             messages = [record.message for record in own]
             yield spec, max(set(messages), key=lambda message: (messages.count(message), message)) or "no reason was given"

@@ -34,6 +34,14 @@ def one_too_short(text):
 def misspelt(text): return right(text)
 misspelt.gaugeblock = {"numerical_class": "offical", "features": ["strem"], "dtypes": ["float8"], "devices": ["tpu"]}
 """
+ABSENT = """
+from gaugeblock.implementation import Implementation
+
+RECORD = Implementation(
+    name="rig/absent", system="rig", target="absent:parse", protocol="python", summary="One of a package that is not here.",
+    requires=("no_such_package",),
+)
+"""
 FEW = "RIG-01- or RIG-03- or RIG-09- or RIG-28-"
 
 
@@ -93,6 +101,15 @@ def test_nothing_judged_is_no_success(arguments: list[str], reason: str) -> None
     assert done.returncode == pytest.ExitCode.NO_TESTS_COLLECTED, done.stdout
     assert f"NOTHING JUDGED: {reason}" in done.stdout
     assert "NOTHING JUDGED: --impl rag/official" not in done.stdout
+
+
+def test_choosing_requirements_does_not_hide_that_a_package_is_missing(tmp_path: Path) -> None:
+    absent = tmp_path / "absent.py"
+    absent.write_text(ABSENT, encoding="utf-8")
+    done = conformance(f"--impl={absent}:RECORD", few="RIG-01-")
+    assert done.returncode == pytest.ExitCode.NO_TESTS_COLLECTED, done.stdout
+    assert "NOTHING JUDGED: --impl" in done.stdout
+    assert "needs no_such_package, not installed here" in done.stdout
 
 
 def test_a_misspelt_declaration_ends_the_run_before_anything_is_tested(parsers: Path) -> None:
