@@ -322,7 +322,7 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant("short-lines", "Drops lines of more than 4096 characters.",
             _with(is_query=lambda self, query: len(query) <= 4096 and CorrectReader.is_query(self, query)), "RAG-19"),
     _mutant("escapes-at-a-page", "Takes a backslash at the end of a line of 4096 characters for an escape.",
-            _with(given=lambda self, query: query[:-1] if len(query) == 4096 and query[-1] == "\\" else query), "RAG-23"),
+            _with(given=lambda self, query: query[:-1] if len(query) == 4096 and query[-1] == "\\" else query), "RAG-22"),
     _mutant("repeats-of-long-lines", "Keeps repeats of lines of 4096 characters and more.",
             _with(is_known=lambda self, query, before: len(query) < 4096 and query in before), "RAG-22"),
     _mutant("keeps-the-cut", "Puts a last line that is cut before the next answer.", KeepsTheCut, "RAG-22"),

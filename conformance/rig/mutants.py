@@ -1133,7 +1133,7 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant("escapes-at-a-page", "Takes a backslash at the end of a string of 4096 characters for an escape.",
             _with(string=lambda self, s: s[:-1] if len(s) == 4096 and s[-1] == "\\" else s), "RIG-74"),
     _mutant("cuts-pairs-at-a-page", "Loses an astral character that ends a block of 4096.",
-            _with(prepared=lambda self, text: text[:4095] + text[4095:].lstrip("\U0010ffff\U0001f600")), "RIG-76"),
+            _with(prepared=lambda self, text: text[:4095] + text[4095:].lstrip("\U0010ffff\U0001f600")), "RIG-36"),
     _mutant("loses-the-last-failure", "Loses the last annotation behind a candidate that failed at its arrow.",
             LosesTheLastFailure, "RIG-74"),
     _mutant("escaped-across-chunks", "Takes a quote that begins a chunk for an escaped one behind a backslash.",
