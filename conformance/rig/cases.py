@@ -551,7 +551,7 @@ WELL_FORMED = (
     WellFormednessCase("well-formed", ("", "plain", Q.text, "[[__DC__(" + R.text, Mark("a[__DC__(", "").text), True),
     WellFormednessCase("around", (f'[__DC__({Q.text}"', f'[__{R.text}DC__("x'), True),
     WellFormednessCase("begun", ("[", "[__DC__", "x [__DC__("), True),
-    WellFormednessCase("cut", ('[__DC__("', Q.text + ' [__DC__("q', 'x [__DC__("q") --> "5'), False),
+    WellFormednessCase("cut-short", ('[__DC__("', Q.text + ' [__DC__("q', 'x [__DC__("q") --> "5'), False),
     WellFormednessCase("broken", ('[__DC__("") --> "5"]', 'x [__DC__("q") --> "5" y', '[__DC__("a\n") --> "5"]'), False),
     WellFormednessCase("nested", ('[__DC__("a ' + R.text + '") --> "5"]',), False),
 )  # fmt: skip

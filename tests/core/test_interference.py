@@ -179,7 +179,7 @@ def test_an_optimizer_stands_where_all_its_timed_steps_lead(tmp_path: Path, name
 def test_where_no_bound_reaches_parameters_must_be_finite_at_least() -> None:
     from conformance.ademamix import workloads
 
-    load = workloads._load(next(w for w in workloads.WORKLOADS if w.id == "bfloat16-1e6"))
+    load = workloads.load_of(next(w for w in workloads.WORKLOADS if w.id == "bfloat16-1e6"))
     strict, told = workloads.numerical_class(""), [workloads.ToldStep(0, 0)] * 9
     for value, right in ((1.0, True), (float("nan"), False)):
         values = [np.full(len(start), value) for start in load.starts]
