@@ -9,6 +9,7 @@ import tarfile
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -368,10 +369,12 @@ def test_results_of_one_command_are_given_to_the_next(tmp_path: Path) -> None:
 # --- The smoke step ---------------------------------------------------------------------------------------------------------
 
 
-def tried(name: str, place: int, **keywords: Any) -> smoke.Outcome:
+def tried(name: str, place: int, target: str = "", **keywords: Any) -> smoke.Outcome:
     from conformance.engine.discovery import select
 
     (implementation,) = select([name]).implementations
+    if target:  # of another name, since what was made ready under one is kept
+        implementation = replace(implementation, name=f"sigmoid_attention/{target.rpartition(':')[2]}", target=target)
     workload = smoke.workloads_for("cpu", "small")[place]
     return smoke.tried(implementation, workload, "cpu", **{"once": False, "repeats": 3, **keywords})
 
@@ -387,22 +390,28 @@ def test_a_right_step_is_called_right_and_one_of_other_moments_is_not_run() -> N
     assert tried("ademamix/torch-eager", 6, once=True).verdict == "called"
 
 
-def test_a_kernel_that_is_wrong_or_differs_from_itself_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def drifting(*arguments: Any, **keywords: Any) -> Any:
+    """Right but for one element, which is another one in each call."""
     from impls.sigmoid_attention import torch_eager
 
-    right, calls, factor = torch_eager.attention, [0], [1.0]
+    CALLS[0] += 1
+    found = torch_eager.attention(*arguments, **keywords)
+    found.view(-1)[CALLS[0] % found.numel()].mul_(1 + 2**-10)
+    return found
 
-    # One function for both, since what is loaded once is kept.
-    def drifting(*arguments: Any, **keywords: Any) -> Any:
-        calls[0] += 1
-        found = right(*arguments, **keywords) * factor[0]
-        found.view(-1)[calls[0] % found.numel()].mul_(1 + 2**-10)
-        return found
 
-    monkeypatch.setattr(torch_eager, "attention", drifting)
-    assert tried("sigmoid_attention/torch-eager", 0).verdict == "differs"
-    factor[0] = 1.1
-    assert tried("sigmoid_attention/torch-eager", 0).verdict == "wrong"
+def too_large(*arguments: Any, **keywords: Any) -> Any:
+    from impls.sigmoid_attention import torch_eager
+
+    return torch_eager.attention(*arguments, **keywords) * 1.1
+
+
+CALLS = [0]
+
+
+@pytest.mark.parametrize(("name", "verdict"), [("drifting", "differs"), ("too_large", "wrong")])
+def test_a_kernel_that_is_wrong_or_differs_from_itself_is_found(name: str, verdict: str) -> None:
+    assert tried("sigmoid_attention/torch-eager", 0, target=f"{__file__}:{name}").verdict == verdict
 
 
 def test_every_kernel_of_a_device_is_tried() -> None:
