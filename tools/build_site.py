@@ -36,6 +36,8 @@ LINK = re.compile(rf"{CODE}|(?P<before>\]\(|^\[[^\]\n]+\]: )(?P<target>[^)\s]+)"
 SOURCES = {".cpp": r'^#include "([^"]+)"', ".h": r'^#include "([^"]+)"', ".rs": r"^mod (\w+);"}
 """How a source file names those beside it that it cannot be compiled without."""
 MARKER = re.compile(r"^<!-- requirements: (\w+) -->$", re.MULTILINE)
+COMMENT = re.compile(r"\A<!--.*?-->\s*", re.DOTALL)
+"""A comment ahead of the heading, with which MkDocs would not see the page's title."""
 FORMULA = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', re.DOTALL)
 
 
@@ -53,6 +55,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Write out the requirements, and turn links between files of the repository into links between pages."""
+    if page.file.src_uri.startswith("reports/"):
+        page.meta["search"] = {"boost": 1e-4}  # a search finds what is explained before what was counted
+    markdown = COMMENT.sub("", markdown)
     markdown = MARKER.sub(lambda found: requirements(system_named(found[1])), markdown)
     source = Path(page.file.abs_src_path) if page.file.abs_src_path else None
     return with_links(markdown, source, page.file.src_uri) if source else markdown

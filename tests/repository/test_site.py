@@ -68,6 +68,16 @@ def test_nothing_is_fetched_from_elsewhere(site: Path) -> None:
         assert not re.search(r'class="mermaid', text), "the theme would fetch what draws it"
 
 
+def test_a_site_opened_as_a_file_has_what_search_needs(site: Path) -> None:
+    assert (site / "search" / "search_index.js").read_text(encoding="utf-8").startswith("var __index = {")
+    assert '<script src="iframe-worker.js">' in page(site, "index.html")
+    assert (site / "iframe-worker.js").is_file()
+
+
+def test_a_published_page_has_its_heading_for_a_title(site: Path) -> None:
+    assert "<title>The kernels' machine code" in html.unescape(page(site, "reports/published/sass/index.html"))
+
+
 @pytest.mark.parametrize("module", [ademamix, implementation, rag, rig, sigmoid_attention, testing], ids=lambda m: m.__name__)
 def test_every_public_name_is_in_the_api(site: Path, module: object) -> None:
     name = module.__name__
