@@ -47,13 +47,18 @@ class WrongAnswer(Exception):
         self.margin = margin
 
 
+def workloads_of(system: str) -> Any:
+    """The module of a system's workloads."""
+    return importlib.import_module(f"conformance.{system}.workloads")
+
+
 class BenchmarkRun:
     """One benchmark case while it is measured."""
 
     def __init__(self, case: BenchmarkCase) -> None:
         self.case, self.workload, self.device = case, case.workload, case.device
         self.budget = case.budget_s or (QUICK_BUDGET_S if case.quick else FULL_BUDGET_S)
-        self.workloads: Any = importlib.import_module(f"conformance.{self.workload.system}.workloads")
+        self.workloads = workloads_of(self.workload.system)
 
     def measure(self) -> tuple[list[MeasurementRecord], list[float]]:
         """Return a record for each state of the cache, and the last one's samples in seconds per call.
@@ -168,7 +173,7 @@ class BenchmarkRun:
             monitor.start()
         timed, before = _timed_cpu_s(mine, theirs), [process.cpu_s() for process in self.processes]
         try:
-            samples = sample(mine, theirs, take, plan, self.budget, rest=self._rest)
+            samples = sample(mine, theirs, take, plan, self.budget, time.monotonic, self._rest)
         finally:
             self.clock.observe = nothing
         calls = len(samples.own) * plan.calls + len(samples.baseline) * plan.baseline_calls

@@ -24,7 +24,7 @@ from pathlib import Path
 from conformance.engine.check import LINE
 from conformance.engine.fork_server import Fork, ForkServer
 from conformance.engine.isolation import interrupts_held_back
-from conformance.engine.time_limit import NoAnswer, TimeLimitExceeded, Watch, group_seconds
+from conformance.engine.time_limit import NoAnswer, TimeLimitExceeded, Watch, group_seconds, watch_of_group
 
 HEADER = struct.Struct("<QQ")
 """Before each message stand its number of bytes, and the number of the question, which the answer repeats."""
@@ -229,7 +229,7 @@ class _Looks:
                 Watch(
                     lambda: busiest_thread_seconds(self._pid), self._limits.seconds, float("inf"), "GAUGEBLOCK_CALL_SECONDS"
                 ),
-                Watch(lambda: group_seconds(self._pid), float("inf"), _IDLE_S),
+                watch_of_group(self._pid, float("inf"), _IDLE_S),
             )
         for watch in self._watches:
             watch.look()

@@ -39,7 +39,7 @@ from typing import IO, Any, NamedTuple
 
 from conformance.engine.isolation import interrupts_held_back
 from conformance.engine.parent_death import die_with_parent
-from conformance.engine.time_limit import LOOK_S, NoAnswer, TimeLimitExceeded, Watch, group_seconds, wait
+from conformance.engine.time_limit import LOOK_S, NoAnswer, TimeLimitExceeded, Watch, wait, watch_of_group
 from impls.implementation import NotRun, PlugError, Unsupported
 
 LONGEST_ANSWER = 64 * 2**20
@@ -283,7 +283,7 @@ class _Running:
                     elif not self._read_answer():
                         raise self._ended(answer)
                 if time.monotonic() >= next_look:
-                    watch = watch or Watch(lambda: group_seconds(self._process.pid), limit.seconds, setting=limit.setting)
+                    watch = watch or watch_of_group(self._process.pid, limit.seconds, setting=limit.setting)
                     self._look(watch)
                     next_look = time.monotonic() + LOOK_S
         self._answered += 1

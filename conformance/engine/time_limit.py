@@ -114,9 +114,14 @@ class Watch:
             self._seen, self._seen_at, self._seen_queued = used, now, queued
 
 
+def watch_of_group(group: int, seconds: float, idle: float | None = None, setting: str = "GAUGEBLOCK_TEXT_SECONDS") -> Watch:
+    """Watches all processes of a group, which may wait for a processor as well as use one."""
+    return Watch(lambda: group_seconds(group), seconds, idle, setting, lambda: group_queued_seconds(group))
+
+
 def wait(process: subprocess.Popen[Any], seconds: float) -> int:
     """The exit code of a process that leads a group, within so much processor time; otherwise an error as of `Watch`."""
-    watch = Watch(lambda: group_seconds(process.pid), seconds)
+    watch = watch_of_group(process.pid, seconds)
     while True:
         try:
             return process.wait(LOOK_S)
@@ -124,12 +129,24 @@ def wait(process: subprocess.Popen[Any], seconds: float) -> int:
             watch.look()
 
 
-def queued_seconds() -> float:
-    """The time that the main thread has waited for a processor; 0 where the system does not say."""
+def queued_seconds(schedstat: Path = Path("/proc/self/schedstat")) -> float:
+    """The time that a thread has waited for a processor, this process's main one; 0 where the system does not say."""
     try:
-        return int(Path("/proc/self/schedstat").read_text(encoding="ascii").split()[1]) / 1e9
+        return int(schedstat.read_text(encoding="ascii").split()[1]) / 1e9
     except (OSError, ValueError, IndexError):
         return 0.0
+
+
+def group_queued_seconds(group: int) -> float:
+    """The time that all live threads of a group have waited for a processor, together; 0 where the system does not say."""
+    if not Path("/proc/self/stat").exists():
+        return 0.0
+    return sum(
+        queued_seconds(thread)
+        for stat, fields in _stats()
+        if int(fields[2]) == group
+        for thread in stat.parent.glob("task/*/schedstat")
+    )
 
 
 def group_seconds(group: int) -> float:
@@ -138,15 +155,15 @@ def group_seconds(group: int) -> float:
         listed = subprocess.run(["ps", "-A", "-o", "pgid=,time="], capture_output=True, text=True, check=False).stdout
         rows = [line.split() for line in listed.splitlines()]
         return sum(_clock_seconds(row[1]) for row in rows if len(row) == 2 and row[0] == str(group))
-    ticks = 0
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()  # the name before it may hold anything
-        except OSError:
-            continue  # it has ended
-        if int(fields[2]) == group:
-            ticks += sum(map(int, fields[11:15]))
+    ticks = sum(sum(map(int, fields[11:15])) for _, fields in _stats() if int(fields[2]) == group)
     return ticks / float(os.sysconf("SC_CLK_TCK"))
+
+
+def _stats() -> Iterator[tuple[Path, list[str]]]:
+    """Of each process its file in /proc, and what that holds behind the name."""
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has ended
+            yield stat, stat.read_text().rpartition(")")[2].split()  # the name before it may hold anything
 
 
 def _clock_seconds(text: str) -> float:

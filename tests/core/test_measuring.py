@@ -179,7 +179,7 @@ def measured(
     monkeypatch.setattr(taking, "clock_for", lambda device, synchronous=False: clock)
     monkeypatch.setattr(taking, "time", SimpleNamespace(monotonic=lambda: 0.0))
     monkeypatch.setattr(taking.interference, "rest", lambda **_: None)
-    monkeypatch.setattr(taking.importlib, "import_module", lambda name: workloads_of(prepare, workload))
+    monkeypatch.setattr(taking, "workloads_of", lambda system: workloads_of(prepare, workload))
     monkeypatch.setattr(taking, "_NOISE", {("rig", "w", "cpu", state): noise for state in cache.CONDITIONS})
     known = {("rig", "w", "cpu", state): beside_itself for state in cache.CONDITIONS} if beside_itself else {}
     monkeypatch.setattr(taking, "_BESIDE_ITSELF", known)
@@ -229,7 +229,7 @@ def test_an_a_a_pair_that_differs_is_called_noisy_and_remembered(monkeypatch: py
     measured(monkeypatch, {"baseline": 1.0})
     clock = ScriptedClock({"left": 1.0, "right": 1.2})
     monkeypatch.setattr(taking, "clock_for", lambda device, synchronous=False: clock)
-    monkeypatch.setattr(taking.importlib, "import_module", lambda name: workloads_of(prepare))
+    monkeypatch.setattr(taking, "workloads_of", lambda system: workloads_of(prepare))
     baseline = IMPLEMENTATIONS["baseline"]
     outcome = benchmark.measure(BenchmarkCase(baseline, baseline, WORKLOAD, "cpu", True))
     assert "the baseline differs from itself by 20.0% or more here: this place is noisy" in outcome.deciding.warnings
@@ -379,13 +379,14 @@ def on_device(
 
     monkeypatch.setattr(taking, "clock_for", lambda device_name, synchronous=False: DeviceClock(device))
     monkeypatch.setattr(taking, "time", SimpleNamespace(monotonic=lambda: 0.0))
-    monkeypatch.setattr(taking.importlib, "import_module", lambda name: workloads_of(prepare))
+    monkeypatch.setattr(taking, "workloads_of", lambda system: workloads_of(prepare))
     monkeypatch.setattr(taking, "obstacle", lambda *_, **__: None)
     emptied = SimpleNamespace(evict=lambda: device.kernel(1e-3), bytes=2**25, assumed=False)
     monkeypatch.setattr(taking, "cache_of", lambda _: emptied)
     monkeypatch.setattr(taking, "open_reader", lambda: "not read: made up")
     monkeypatch.setattr(taking.memory, "peak_bytes", lambda *_, **__: {"peak_memory_bytes": 1, "memory_kind": "device"})
     monkeypatch.setattr(taking, "_NOISE", {})
+    monkeypatch.setattr(taking.baseline_alone, "seconds", lambda *_: dict.fromkeys(cache.CONDITIONS, math.inf))
     taking._reader.cache_clear()
     own, baseline = (replace(IMPLEMENTATIONS[name], devices=("cuda",)) for name in ("own", "baseline"))
     try:

@@ -11,7 +11,17 @@ from types import SimpleNamespace
 import pytest
 
 from conformance.engine import time_limit as engine
-from conformance.engine.time_limit import NoAnswer, TimeLimitExceeded, Watch, group_seconds, queued_seconds, time_limit, wait
+from conformance.engine.time_limit import (
+    NoAnswer,
+    TimeLimitExceeded,
+    Watch,
+    group_queued_seconds,
+    group_seconds,
+    queued_seconds,
+    time_limit,
+    wait,
+    watch_of_group,
+)
 
 
 def spin() -> None:
@@ -92,6 +102,33 @@ def test_waiting_for_a_processor_is_read_where_the_system_tells(monkeypatch: pyt
     assert queued_seconds() == 2.5
     monkeypatch.setattr(Path, "read_text", lambda self, encoding: "nothing")
     assert queued_seconds() == 0.0
+
+
+def test_the_time_in_which_a_group_waits_for_a_processor_is_read_thread_by_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a folder that is made up, as the kernel has it in ``/proc``."""
+    for process, group, threads in ((5, 5, {5: 2.0, 6: 0.5}), (7, 5, {7: 1.0}), (8, 8, {8: 100.0})):
+        for thread, queued in threads.items():
+            (tmp_path / f"{process}/task/{thread}").mkdir(parents=True)
+            (tmp_path / f"{process}/task/{thread}/schedstat").write_text(f"1 {round(queued * 1e9)} 3\n")
+        (tmp_path / f"{process}/stat").write_text(f"{process} (a ) name) S 1 {group} {group} " + "0 " * 20)
+    monkeypatch.setattr(engine, "Path", lambda path: tmp_path if path == "/proc" else Path(path))
+    assert group_queued_seconds(5) == 3.5
+    assert group_queued_seconds(9) == 0.0
+
+
+def test_a_group_that_waits_for_a_processor_is_not_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = {"clock": 0.0, "queued": 5.0}
+    monkeypatch.setattr(engine, "time", SimpleNamespace(monotonic=lambda: now["clock"]))
+    monkeypatch.setattr(engine, "group_seconds", lambda group: 0.0)
+    monkeypatch.setattr(engine, "group_queued_seconds", lambda group: now["queued"])
+    watch = watch_of_group(1, 10.0)
+    now.update(clock=40.0, queued=30.0)
+    watch.look()
+    now.update(clock=80.0, queued=45.0)
+    with pytest.raises(NoAnswer):
+        watch.look()
 
 
 @pytest.mark.parametrize(("proc", "seconds"), [(True, 0.3), (False, 1.5)])  # ps counts whole seconds on Linux
