@@ -21,6 +21,8 @@ SUITE_CODES = """exit codes: 0 nothing failed that was not expected, 1 something
 that cannot be used, 5 nothing was judged"""
 OTHER_CODES = "exit codes: 0 done, 1 a finding, 2 bad input or not installed, 130 interrupted"
 
+GPU_CODES = "exit codes: 0 each step ended, 1 one failed or was cut off, 2 bad input, no GPU"
+
 CENSUS_CODES = """exit codes: 0 judged, whatever the verdicts, 2 bad input or interrupted,
 3 a fault of the suite, 5 nothing could be judged"""
 
@@ -95,7 +97,7 @@ SUBCOMMANDS = {
         ),
         Subcommand(
             "gpu", "[PART] -o DIR", "everything that needs a GPU, in three parts", "runners:gpu",
-            "conformance -o results\ntuning -o results\npublished -o results\nconformance -o results --rehearse", SUITE_CODES,
+            "conformance -o results\ntuning -o results\npublished -o results\nconformance -o results --rehearse", GPU_CODES,
         ),
         Subcommand(
             "fleet", "--address A", "spread a run over a Ray cluster", "runners:fleet", "--address local --quick", SUITE_CODES

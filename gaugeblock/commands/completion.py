@@ -22,7 +22,8 @@ _gaugeblock() {
   if [[ -n "$found" ]]; then compadd -Q -S '' -a found; else _files; fi
 }
 compdef _gaugeblock gaugeblock""",
-    "fish": "complete -c gaugeblock -a '(env COMP_LINE=(commandline -cp) gaugeblock completion words)'",
+    # fish ends a word with a space itself, and would escape ours.
+    "fish": "complete -c gaugeblock -a '(env COMP_LINE=(commandline -cp) gaugeblock completion words | string trim --right)'",
 }
 
 

@@ -58,9 +58,13 @@ def test_the_action_passes_what_is_right_and_annotates_what_is_not(tmp_path: Pat
     assert files["GITHUB_STEP_SUMMARY"].read_text() == "Gaugeblock: nothing failed that was not expected.\n"
 
     (theirs / "wrong parser.py").write_text(WRONG)
-    (theirs / "known.txt").write_text("RIG-02\nRIG-0[3-9]\nRIG-[1-9]*\n")
+    (theirs / "known failures.txt").write_text("RIG-02\nRIG-0[3-9]\nRIG-[1-9]*\n")
     (_, check), files = run_action(
-        theirs, python, implementations="rig=wrong parser.py:parse", options="--quick --xfails=known.txt", install=str(wheel)
+        theirs,
+        python,
+        implementations="rig=wrong parser.py:parse",
+        options="--quick '--xfails=known failures.txt'",
+        install=str(wheel),
     )
     assert check.returncode == 1, check.stdout + check.stderr
     (annotation,) = re.findall(r"^::.*", check.stdout, re.M)

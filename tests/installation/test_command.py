@@ -228,23 +228,32 @@ def test_bash_completes_with_the_script_that_is_printed(capsys: pytest.CaptureFi
     assert capsys.readouterr().out.startswith("complete ")
 
 
+def run_shell(folder: Path, *words: str) -> tuple[str, str]:
+    """Standard output and error of a shell in which there is the command ``gaugeblock``."""
+    (folder / "gaugeblock").write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m gaugeblock "$@"\n')
+    (folder / "gaugeblock").chmod(0o755)
+    variables = {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "HOME": str(folder)}
+    done = subprocess.run(words, env=variables, cwd=folder, capture_output=True, text=True)
+    return done.stdout, done.stderr
+
+
 def test_zsh_completes_with_the_script_that_is_printed(tmp_path: Path) -> None:
     if (zsh := shutil.which("zsh")) is None:
         print("not run: there is no zsh here")
         return
-    (tmp_path / "gaugeblock").write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m gaugeblock "$@"\n')
-    (tmp_path / "gaugeblock").chmod(0o755)
     # The completion's own functions, with what zsh would give them.
     script = (
         "compdef() { : }\ncompadd() { print -rl -- ${(qq)found} }\n_files() { print files }\n"
         f"{completion.SCRIPTS['zsh']}\nwords=(gaugeblock exp); CURRENT=2; _gaugeblock\n"
         "words=(gaugeblock doctor ''); CURRENT=3; _gaugeblock\n"
     )
-    done = subprocess.run(
-        [zsh, "-f", "-c", script],
-        env={"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
-    assert (done.stdout, done.stderr) == ("'explain '\nfiles\n", "")
+    assert run_shell(tmp_path, zsh, "-f", "-c", script) == ("'explain '\nfiles\n", "")
+
+
+def test_fish_completes_with_the_script_that_is_printed(tmp_path: Path) -> None:
+    if (fish := shutil.which("fish")) is None:
+        print("not run: there is no fish here")
+        return
+    # A space at the end would be inserted as a part of the word.
+    script = f"{completion.SCRIPTS['fish']}\ncomplete -C 'gaugeblock exp'\ncomplete -C 'gaugeblock check --rec'\n"
+    assert run_shell(tmp_path, fish, "--no-config", "-c", script) == ("explain\n--records=\n", "")

@@ -194,10 +194,12 @@ def run_shell(example: Example) -> None:
 
 
 def read_workflow(example: Example) -> None:
-    """YAML, with the commands of ours in it."""
-    yaml.safe_load(example.parsed)
-    for line in re.findall(r"(python -m .*)", example.parsed):
-        execute(shlex.split(line.replace("$against", "")))
+    """YAML, with the commands of ours in the steps of a workflow."""
+    read = yaml.safe_load(example.parsed)
+    jobs = read.get("jobs", {}).values() if isinstance(read, dict) else ()
+    for script in [step["run"] for job in jobs for step in job["steps"] if "run" in step]:
+        for line in re.findall(r"^(?:python -m|gaugeblock) .*", script, re.MULTILINE):
+            execute(shlex.split(line.replace("$against", "")))
 
 
 def read_with(loads: Callable[[str], object]) -> Callable[[Example], None]:

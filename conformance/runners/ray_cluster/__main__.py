@@ -34,7 +34,7 @@ Maker = Callable[..., argparse.ArgumentParser]
 """Makes the parser of the command line."""
 
 EXAMPLE = """example, on this machine alone:
-  %(prog)s --address local --impl sigmoid_attention --quick
+  %(prog)s --address local --impl 'sigmoid_attention/*' --quick
 
 See docs/fleet.md."""
 
