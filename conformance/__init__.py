@@ -1,1 +1,1 @@
-"""How it is judged: requirements, cases, checks, benchmarks and planted bugs; one room per system."""
+"""How implementations are tested: requirements, cases, checks, benchmarks and planted bugs; one package for each system."""

@@ -118,16 +118,16 @@ def test_a_hundred_tensors_are_stepped_each_by_its_own_gradient_and_clock(backen
 def test_memory_that_is_not_aligned_is_stepped_too(backend: str) -> None:
     memory = torch.arange(3000.0) / 3000
     views = [torch.nn.Parameter(memory[start : start + 1030].clone()[1:]) for start in (0, 7, 900)]
-    twins = [torch.nn.Parameter(v.detach().clone()) for v in views]
-    optimizer, eager = AdEMAMix(views, **HYPER, backend=backend), AdEMAMix(twins, **HYPER, backend="eager")
+    copies = [torch.nn.Parameter(v.detach().clone()) for v in views]
+    optimizer, eager = AdEMAMix(views, **HYPER, backend=backend), AdEMAMix(copies, **HYPER, backend="eager")
     _give(views, 3)
-    _give(twins, 3)
+    _give(copies, 3)
     for p in views:
         p.grad = torch.cat([torch.zeros(1), p.grad])[1:]
         assert p.data_ptr() % 16
     optimizer.step()
     eager.step()
-    assert _away([p.detach() for p in twins], [p.detach() for p in views]) == 0
+    assert _away([p.detach() for p in copies], [p.detach() for p in views]) == 0
 
 
 # --- What a training asks of an optimizer --------------------------------------------------------------------------------

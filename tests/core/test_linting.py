@@ -270,14 +270,14 @@ def test_the_example_of_the_documentation_holds(
     assert run(capsys, "answer.txt")[1].startswith(finding[1])
 
 
-@pytest.mark.parametrize(("room", "heading"), [("rig", "annotated answers"), ("rag", "lists of queries")])
-def test_every_code_is_documented_with_its_severity(room: str, heading: str) -> None:
+@pytest.mark.parametrize(("system", "heading"), [("rig", "annotated answers"), ("rag", "lists of queries")])
+def test_every_code_is_documented_with_its_severity(system: str, heading: str) -> None:
     table = documented().split(f"## What is found in {heading}\n\n", 1)[1].split("\n\n", 1)[0]
     rows = [row.split(" | ")[:2] for row in table.removeprefix("| ").split("\n| ")[1:]]
     listed = {(code, severity) for codes, severity in rows for code in codes.split(", ")}
-    source = (ROOT / "conformance" / room / "lint.py").read_text(encoding="utf-8")
+    source = (ROOT / "conformance" / system / "lint.py").read_text(encoding="utf-8")
     emitted = {(code, severity.lower()) for severity, code in re.findall(r'Severity\.(\w+),\s+"([\w-]+)"', source)}
-    if room == "rig":
+    if system == "rig":
         emitted |= {("D1 to D15", "error"), ("unit-outside", "warning"), ("repeated-outside", "warning")}
     else:
         emitted |= {(defect.value, severity.name.lower()) for defect, (severity, _) in MEANING.items()}

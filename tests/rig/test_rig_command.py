@@ -375,7 +375,7 @@ def conforms(words: list[str], system: str) -> Any:
     return subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-# The protocol is tested above with Python. These show that it is no affair of Python's, where their tools are installed.
+# The protocol is tested above with Python. These show that it does not depend on Python, where their tools are installed.
 LANGUAGES = [language for language, tool in (("javascript", "node"), ("c", "cc")) if shutil.which(tool)]
 
 

@@ -9,9 +9,9 @@ OUTCOME = "shown"
 
 def attack(records):
     name = verdicts(records)[0]["implementation"]
-    twin = name.replace("honest", "hoNEst")
+    other = name.replace("honest", "hoNEst")
     header = next(each for each in records if each["record"] == "header")
     row = next(each for each in header["implementations"] if each["name"] == name)
-    header["implementations"].append({**copy.deepcopy(row), "name": twin})
+    header["implementations"].append({**copy.deepcopy(row), "name": other})
     own = [each for each in verdicts(records) if each["implementation"] == name]
-    return sealed([*records, *({**each, "implementation": twin} for each in own)])
+    return sealed([*records, *({**each, "implementation": other} for each in own)])
