@@ -1,4 +1,4 @@
-"""Each attack on the measurement of speed, a file of `speeds/`, has the outcome that it names; without the attack, it is timed.
+"""Each attack on the measurement of speed, a file of `speeds/`, has the outcome that it names; without it, it is timed.
 
 An attack's docstring says what it tries. ``attack`` or ``Attack`` is what a user would plug in, WORKLOAD what it is timed on,
 OUTCOME the start of what the suite must say, and ``finish()`` what goes on once the clock has stopped.
