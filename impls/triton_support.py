@@ -49,6 +49,17 @@ def interpreted() -> bool:
     return bool(triton.knobs.runtime.interpret)
 
 
+def launches_on(device: str) -> bool:
+    """Whether kernels take tensors of this type of device: of CUDA's, and of what interprets or stands in for it."""
+    triton = load_triton()
+    if device == "cuda" or (device == "cpu" and triton.knobs.runtime.interpret):
+        return True
+    try:
+        return bool(triton.runtime.driver.active.get_active_torch_device().type == device)
+    except RuntimeError:  # there is no driver
+        return False
+
+
 def require_computed_loops() -> None:
     """NotRun where this Triton's interpreter cannot loop up to a bound that the kernel computes.
 

@@ -160,7 +160,10 @@ _COUNTS: dict[str, Callable[[int, int], int]] = {
 def _integer_function(c: Compiler, i: PtxInstruction) -> Function:
     if i.parts[0] not in _INTEGER or {"cc", "sat"} & set(i.parts):
         raise c.unknown(i)
-    return _INTEGER[i.parts[0]]
+    function = _INTEGER[i.parts[0]]
+    if "relu" in i.parts:
+        return lambda *given: np.maximum(function(*given), 0)
+    return function
 
 
 def _integer(c: Compiler, i: PtxInstruction) -> Run:

@@ -43,6 +43,8 @@ class LaneState:
     communicates: bool = False
     """Whether the kernel has atomic instructions, by which blocks may order what they do."""
     synchronisers: dict[Any, Any] = field(default_factory=dict)
+    queues: dict[str, Any] = field(default_factory=dict)
+    """What is under way in the background, by kind."""
 
     @property
     def total(self) -> int:

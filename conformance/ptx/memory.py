@@ -131,6 +131,18 @@ class GlobalMemory:
             left &= ~inside
         return found
 
+    def require(self, addresses: Array, chosen: Array, width: int, align: int) -> None:
+        """Refused where a chosen access of so many bytes is misaligned or outside of every allocation."""
+        places = np.flatnonzero(chosen)
+        crooked = (addresses[places] & np.uint64(align - 1)) != 0
+        if crooked.any():
+            k = int(places[crooked.argmax()])
+            raise Refused(k, f"address {int(addresses[k]):#x} is no multiple of {align}")
+        low, high = int(addresses[places].min()), int(addresses[places].max()) + width
+        if self._at(low, high) is None:
+            for place in places:
+                self._place(int(place), int(addresses[place]), width)
+
     def _place(self, number: int, address: int, width: int) -> int:
         place = self._at(address, address + width)
         if place is None and (more := self._find(address)) is not None:

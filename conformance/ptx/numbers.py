@@ -50,6 +50,13 @@ def fma(a: Array, b: Array, c: Array) -> Array:
     return total.astype(np.float32)
 
 
+def truncated(values: Array) -> Array:
+    """float32 of float64, rounded towards zero; what is too large for it is infinite."""
+    nearest = values.astype(np.float32)
+    over = np.isfinite(nearest) & (np.abs(nearest.astype(np.float64)) > np.abs(values))
+    return np.where(over, np.nextafter(nearest, np.float32(0)), nearest)
+
+
 def approximated(exact: Array, operand: Array, relative: float) -> Array:
     """The float32 results of an approximate instruction, as wrong as they may be."""
     return (exact * (1 + relative * _signs(operand))).astype(np.float32)

@@ -19,7 +19,7 @@ import torch
 from impls.ademamix.backends.batch import Batch, Kind
 from impls.ademamix.backends.pointers import scalars_of, tables_of, walkable
 from impls.compiler import BackendUnavailable
-from impls.triton_support import interpreted
+from impls.triton_support import interpreted, launches_on
 
 PARAMETERS = {torch.float32: "float32", torch.bfloat16: "bfloat16", torch.float16: "float16"}
 
@@ -58,7 +58,7 @@ def obstacle(kind: Kind) -> Exception | None:
         )
     if importlib.util.find_spec("triton") is None:
         return BackendUnavailable("needs Triton, which is not installed; backend='foreach' does not")
-    if kind.device != "cuda" and not (kind.device == "cpu" and interpreted()):
+    if not launches_on(kind.device):
         return BackendUnavailable(f"Triton compiles for CUDA devices, and these tensors are on {kind.device}")
     return None
 
