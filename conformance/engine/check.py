@@ -71,7 +71,7 @@ def worst_of(comparisons: Iterable[Comparison]) -> Comparison:
     return max(comparisons, key=lambda c: math.inf if math.isnan(c.margin) else c.margin)
 
 
-def dullest_of(comparisons: Iterable[Comparison]) -> Comparison:
+def least_resolved_of(comparisons: Iterable[Comparison]) -> Comparison:
     """The comparison with the largest resolution, which can tell the least; one without any comes last."""
     return max(comparisons, key=lambda c: -1.0 if c.resolution is None else c.resolution)
 

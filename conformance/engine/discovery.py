@@ -214,7 +214,7 @@ def plug(spec: str) -> Implementation:
 
 
 def plugs(spec: str, describe: Describe = described) -> tuple[Implementation, ...]:
-    """The same, and behind it what is judged apart: the dtypes in which it rounds in another way (probing.py)."""
+    """Like `plug`, then what is judged as an implementation of its own: dtypes in which it rounds differently (probing.py)."""
     system, target = _split_system(spec)
     if target.startswith("cmd:"):
         # A command does not say which system it implements. So RIG is the default, and RAG must be named.
@@ -264,7 +264,7 @@ def _split_system(spec: str) -> tuple[str | None, str]:
 
 
 def identify(implementation: Implementation, describe: Describe = described) -> tuple[Implementation, ...]:
-    """The implementation with its protocol, and what is judged apart; loads the object only where that is not known."""
+    """The implementation with its protocol, then what `plugs` adds; loads the object only where the protocol is not known."""
     if implementation.protocol != UNIDENTIFIED:
         return (implementation,)
     found, declared = describe(implementation.system, implementation.target, "", implementation.selector)
@@ -282,7 +282,7 @@ def identify(implementation: Implementation, describe: Describe = described) -> 
 
 
 def _tried(implementation: Implementation, declared: frozenset[str] | None) -> tuple[Implementation, ...]:
-    """The implementation with what trying it out finds, and what is judged apart. A record is not tried."""
+    """The implementation with what trying it finds, then what `plugs` adds to it. A record is not tried."""
     if declared is None:
         return (implementation,)
     from conformance.engine.probing import probed  # it needs the checks, and so NumPy, which a list does without

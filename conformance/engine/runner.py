@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from conformance.engine.check import Case, Check, dullest_of, run_check, worst_of
+from conformance.engine.check import Case, Check, least_resolved_of, run_check, worst_of
 from conformance.engine.comparison import Comparison, compare, equal
 from conformance.engine.diagnosis import in_words, resembling
 from conformance.engine.harness import connect
@@ -186,13 +186,13 @@ def run_test_case(test_case: TestCase) -> VerdictRecord:
         if gap and implementation.features is None and not case.needs & implementation.promised:
             verdict = Verdict.UNSUPPORTED
         return replace(blank, verdict=verdict, message=message)
-    worst, dullest = worst_of(comparisons), dullest_of(comparisons)
-    verdict = passed(dullest.resolution) if worst.passed else Verdict.FAIL
+    worst, least_resolved = worst_of(comparisons), least_resolved_of(comparisons)
+    verdict = passed(least_resolved.resolution) if worst.passed else Verdict.FAIL
     judged = replace(
         blank,
         verdict=verdict,
-        message=_tells_nothing(dullest) if verdict is Verdict.INCONCLUSIVE else "",
-        resolution=dullest.resolution,
+        message=_tells_nothing(least_resolved) if verdict is Verdict.INCONCLUSIVE else "",
+        resolution=least_resolved.resolution,
         margin=math.inf if math.isnan(worst.margin) else worst.margin,
         quantity=worst.quantity,
         worst=worst.worst,

@@ -73,8 +73,8 @@ def conclude_measurement(measurement: Measurement | None, item: pytest.Item, ben
 def judge_mutant(mutant: Mutant, item: pytest.Item) -> None:
     """Run checks on a mutant. Fail where a planted bug survives, or where an honest variant is called wrong.
 
-    An honest variant may be accused in one dtype alone, so that a thorough run tries them all. A bug must be caught in any.
-    Only a thorough run tries a bug on the requirements that need not catch it, which fills the kill matrix.
+    A thorough run tries an honest variant in all dtypes, since it may be accused in one alone. A bug need only be
+    caught in one. Only a thorough run tries a bug on the requirements that need not catch it, which fills the kill matrix.
     """
     thorough = item.config.getoption("--thorough")
     recognise, unlike = self_diagnosis(every_case=thorough)
