@@ -114,8 +114,10 @@ def _may_explain(mutant: Mutant, check: Check, case: Case, every: bool) -> bool:
     """Whether to compare a failure with a mutant. What the authors' own code does is compared with every row of an array too.
 
     It decides what the verdict is called, and one such row would turn "as the authors' code" into "differs". With ``every``
-    all mutants are, but for those that take long.
+    all mutants are, but for those that take long. What only a case of ``--thorough`` can catch is right in all others.
     """
+    if mutant.thorough and not is_thorough(case):
+        return False
     is_short = not (mutant.slow or is_thorough(case))
     return (is_short and (every or AS_THE_AUTHORS in mutant.sentence)) or concerns(mutant, check, case)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -59,6 +61,35 @@ def planted(name: str, *values: float, killed_by: tuple[str, ...] = ("RIG-01",))
 
 
 CHECK = Check("RIG-01", lambda values, case, dtype: map(number, values), (CASE,))
+
+
+def test_what_only_a_long_case_catches_is_not_compared_with_a_short_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    long = replace(planted("long", 9.0), thorough=True)
+    monkeypatch.setattr(diagnosis, "mutants_of", lambda system: (long,))
+    assert resembling("rig", CHECK, CASE, "", [number(9.0)]) == ()
+    monkeypatch.setattr(diagnosis, "is_thorough", lambda case: True)
+    assert resembling("rig", CHECK, CASE, "", [number(9.0)]) == ("long",)
+
+
+WITHOUT_TORCH = """
+import sys
+from conformance.engine.check import run_check
+from conformance.engine.diagnosis import resembling
+from conformance.engine.mutation import mutants_of
+from conformance.engine.selection import checks_of
+
+(check,) = (each for each in checks_of("sigmoid_attention") if each.requirement == "SIG-04")
+(mutant,) = (each for each in mutants_of("sigmoid_attention") if each.name == "bias-negated")
+case = check.cases[0]
+print(resembling("sigmoid_attention", check, case, "float32", run_check(check, mutant.subject(), case, "float32"))[0])
+sys.exit("torch" in sys.modules)
+"""
+
+
+def test_a_failure_is_diagnosed_without_an_import_of_torch() -> None:
+    """Which the process of what is tested has imported already: a second import would take longer than most runs."""
+    done = subprocess.run([sys.executable, "-c", WITHOUT_TORCH], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "bias-negated\n"), done.stderr
 
 
 def test_the_nearest_is_named_first_and_what_passes_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:

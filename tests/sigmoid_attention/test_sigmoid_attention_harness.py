@@ -221,6 +221,22 @@ def test_a_read_beside_an_input_and_an_element_never_written_are_nan() -> None:
     assert torch.are_deterministic_algorithms_enabled() == before
 
 
+POISONED = """
+import sys, torch
+from conformance.sigmoid_attention.harness.torch_backend import poisoned_allocations
+before = torch.are_deterministic_algorithms_enabled()
+with poisoned_allocations():
+    filled = bool(torch.empty(3).isnan().all())
+print(filled, torch.are_deterministic_algorithms_enabled() == before, "torch._dynamo" in sys.modules)
+"""
+
+
+def test_memory_is_poisoned_without_an_import_of_the_compiler() -> None:
+    """It would take half of the time that all tests of a quick run take."""
+    done = subprocess.run([sys.executable, "-c", POISONED], capture_output=True, text=True, check=False)
+    assert done.stdout == "True True False\n", done.stderr
+
+
 def test_writing_to_an_options_memory_is_seen() -> None:
     def spoils(q: Any, k: Any, v: Any, *, alibi_slopes: Any = None, key_lengths: Any = None) -> Any:
         alibi_slopes[0] += 1

@@ -290,15 +290,16 @@ def poisoned_allocations() -> Iterator[None]:
     Torch fills new memory where deterministic algorithms are asked for; asked for as a warning, nothing else changes but
     the order in which a few scatter operations add.
     """
-    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    # By this function since `use_deterministic_algorithms` imports the compiler too, which takes longer than all of torch.
+    before = torch.get_deterministic_debug_mode()
     filling = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.set_deterministic_debug_mode("warn")
     torch.utils.deterministic.fill_uninitialized_memory = True  # type: ignore[attr-defined]
     try:
         yield
     finally:
         torch.utils.deterministic.fill_uninitialized_memory = filling  # type: ignore[attr-defined]
-        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+        torch.set_deterministic_debug_mode(before)
 
 
 def _numbers(x: torch.Tensor) -> Array:
