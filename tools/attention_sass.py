@@ -32,7 +32,7 @@ DTYPES = {"bfloat16": "bf16", "float16": "fp16", "float32": "fp32"}
 DIMS = (16, 32, 64, 96, 128, 256)
 """Head dims of the generic kernels: each size of tile, and one that fills none."""
 
-SITUATIONS: dict[str, tuple[int, int, bool, bool]] = {
+MASKINGS: dict[str, tuple[int, int, bool, bool]] = {
     "full": (1024, 1024, False, False),
     "causal": (1024, 1024, True, False),
     "causal, ends unaligned": (1000, 1013, True, False),
@@ -57,7 +57,7 @@ class Configuration:
     """A key of `tools.attention_candidates.KERNELS`."""
     dtype: str
     dim: int
-    situation: str = "full"
+    masking: str = "full"
     options: bool = False
     """With every option that the kernel has: slopes, a bias tensor, grouped heads, lengths and packing; or with none."""
     change: tuple[tuple[str, Any], ...] = ()
@@ -65,7 +65,7 @@ class Configuration:
 
     @property
     def name(self) -> str:
-        words = [self.kernel, self.dtype, f"D{self.dim}", self.situation, "all options" if self.options else "no options"]
+        words = [self.kernel, self.dtype, f"D{self.dim}", self.masking, "all options" if self.options else "no options"]
         return ", ".join([*words, *(f"{name} {value}" for name, value in self.change)])
 
 
@@ -79,14 +79,14 @@ def configurations() -> Iterator[Configuration]:
         for dim in (64, 128) if hopper else DIMS:
             if (hopper and dtype == "float32") or not _launched(kernel, dim):
                 continue
-            for situation in SITUATIONS if hopper else ("full",):
-                if "grouped" not in situation or (kernel == "hopper-key" and not options):
-                    yield Configuration(kernel, dtype, dim, situation, options)
+            for masking in MASKINGS if hopper else ("full",):
+                if "grouped" not in masking or (kernel == "hopper-key" and not options):
+                    yield Configuration(kernel, dtype, dim, masking, options)
     for kernel in KERNELS:
         for dim in (64, 128) if kernel.startswith("hopper") else (64, 128, 256):
-            for situation in ("full", "causal") if kernel.startswith("hopper") else ("full",):
-                for change in candidates(kernel, dim, situation == "causal"):
-                    yield Configuration(kernel, "bfloat16", dim, situation, False, tuple(sorted(change.items())))
+            for masking in ("full", "causal") if kernel.startswith("hopper") else ("full",):
+                for change in candidates(kernel, dim, masking == "causal"):
+                    yield Configuration(kernel, "bfloat16", dim, masking, False, tuple(sorted(change.items())))
 
 
 def few() -> list[Configuration]:
@@ -122,7 +122,7 @@ def launch_options(configuration: Configuration) -> dict[str, Any]:
     with triton_kernels.changed(dict(c.change)):
         if not c.kernel.startswith("hopper"):
             return triton_kernels.launch_options(getattr(torch, c.dtype), c.dim, c.dim, kernel=kernel)
-        nq, nk, causal, grouped = SITUATIONS[c.situation]
+        nq, nk, causal, grouped = MASKINGS[c.masking]
         return triton_hopper.launch_options(c.dim, nq, nk, kernel=kernel, causal=causal, grouped=grouped)
 
 
@@ -152,7 +152,7 @@ def compile_for_hopper(configuration: Configuration, meta: dict[str, Any]) -> An
     kernel = getattr({"generic": triton_kernels, "hopper": triton_hopper}[module], name)
     meta = dict(meta)
     launch = {name: meta.pop(name) for name in ("num_warps", "num_stages")}
-    nq, nk, _, grouped = SITUATIONS[configuration.situation]
+    nq, nk, _, grouped = MASKINGS[configuration.masking]
     switches = dict.fromkeys(("HAS_SLOPES", "HAS_BIAS", "HAS_LENGTHS", "PACKED"), configuration.options)
     if (configuration.kernel, configuration.dim) == ("hopper-key", 128):
         switches["HAS_SLOPES"] = False  # they go to the generic kernel
@@ -237,7 +237,7 @@ def attempts(chosen: Sequence[Configuration], jobs: int) -> Iterator[Result]:
 
 
 COLUMNS = (
-    "kernel", "dtype", "D", "situation", "options", "tile", "warps", "stages", "registers", "spilled", "shared KiB", "HGMMA",
+    "kernel", "dtype", "D", "masking", "options", "tile", "warps", "stages", "registers", "spilled", "shared KiB", "HGMMA",
     "UTMALDG", "MUFU/score", "instr./score", "waits", "blocks", "groups", "prologue KiB", "busiest", "ceiling",
 )  # fmt: skip
 
@@ -249,7 +249,7 @@ def row(configuration: Configuration, reading: KernelCounts, machine: Machine) -
     tile = f"{meta['BLOCK_M']}x{meta['BLOCK_N']}" + (f"+{meta['PEELED']}" if meta.get("PEELED") else "")
     low, high = (reading.ceiling(machine, overlapped=overlapped) for overlapped in (False, True))
     return [
-        c.kernel, c.dtype, str(c.dim), c.situation, "all" if c.options else "none", tile,
+        c.kernel, c.dtype, str(c.dim), c.masking, "all" if c.options else "none", tile,
         f"{meta['num_warps']}" + (" specialised" if reading.specialised else ""), str(meta["num_stages"]),
         str(reading.registers), str(reading.spilled), f"{reading.shared / 1024:.0f}", str(count(reading.whole, ("HGMMA",))),
         str(count(reading.whole, ("UTMALDG",))), f"{reading.per_score(('MUFU',)):.2f}", f"{reading.issued:.1f}",

@@ -172,7 +172,7 @@ def test_the_turns_come_to_everything() -> None:
 
 @pytest.mark.usefixtures("compiling")
 @pytest.mark.parametrize("kernel", ["forward", "query", "key"])
-def test_every_way_of_masking_is_among_the_situations(kernel: str) -> None:
+def test_every_way_of_masking_is_among_those_compiled(kernel: str) -> None:
     used = [c for c in configurations() if c.kernel == f"hopper-{kernel}" and not c.change]
     read = {tuple(attention_sass.launch_options(c).items()) for c in used}
     lengths = (1, 64, 100, 128, 192, 320, 1000, 1024)
