@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from conformance.studies.claims import Claim, Finding
+from conformance.studies.claims import Claim, Finding, subject_of
 from conformance.studies.study import Axes, Effort, Series
 from reference.ademamix import Hyperparameters, OptimizerState, adamw_step, step
 
@@ -271,11 +271,10 @@ def run_memory(effort: Effort) -> Finding:
     """Bytes of optimizer state per float32 parameter, of torch's AdamW and of the first listed torch AdEMAMix."""
     import torch
 
-    from conformance.ademamix.harness.subject import connect
     from impls.ademamix.registry import IMPLEMENTATIONS
 
     listed = next(i for i in IMPLEMENTATIONS if i.protocol == "torch-optimizer" and i.origin.kind == "built in")
-    loaded: Any = connect(listed, effort.device).plug.loaded
+    loaded: Any = subject_of(listed, effort.device).plug.loaded
     count = 100_000
 
     def bytes_of(make: Any, **options: Any) -> float:

@@ -42,7 +42,9 @@ def finish(session: pytest.Session, exitstatus: int) -> None:
         try:
             _write(run, exitstatus)
         except OSError as error:
-            run.unwritten = f"{error}; the file holds what could be recorded until then, without a footer"
+            run.file.give_up()
+            until = "the file holds what could be recorded until then, without a footer"
+            run.unwritten = f"{error}; {until if run.file.appended else 'nothing could be recorded'}"
             session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
 
 

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import IO
 
 from conformance.records import io
-from conformance.records.fields import Record
+from conformance.records.fields import Record, RecordError
 from conformance.records.schema import FooterRecord, HeaderRecord
 
 PREVIOUS = ".previous"
 """Added to the name of an earlier run's file while a new run goes on."""
+CUT_SHORT = ".cut-short"
+"""Added to the name of what a run left that died, where there is an earlier whole one."""
 
 
 class ClaimedFile:
@@ -26,7 +28,7 @@ class ClaimedFile:
     def __init__(self, path: str | Path, header: Callable[[], HeaderRecord]) -> None:
         # A link stays one: what it leads to is written.
         self.target = Path(os.path.realpath(path))
-        self.previous = self.target.with_name(self.target.name[: 255 - len(PREVIOUS)] + PREVIOUS)
+        self.previous = self.target.with_name(self._with(PREVIOUS))
         self._header = header
         self._file: IO[bytes] | None = None
         self.appended = 0
@@ -35,7 +37,9 @@ class ClaimedFile:
         io.check_replaceable(self.target)
         self.target.parent.mkdir(parents=True, exist_ok=True)
         if self.target.exists():
-            os.replace(self.target, self.previous)
+            # Where the last run died too, what it left must not take the place of the last whole run.
+            twice = self.previous.exists() and not _is_sealed(self.target)
+            os.replace(self.target, self.target.with_name(self._with(CUT_SHORT)) if twice else self.previous)
         try:
             self._file = self.target.open("xb")
         except OSError:
@@ -68,12 +72,26 @@ class ClaimedFile:
         if not self.appended:
             self._put_back()
 
+    def _with(self, ending: str) -> str:
+        return self.target.name[: 255 - len(ending)] + ending
+
     def _close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        file, self._file = self._file, None
+        if file is not None:
+            try:
+                file.close()  # which writes once more what a full disk has refused
+            except OSError as error:
+                self.trouble = self.trouble or str(error)
 
     def _put_back(self) -> None:
         self.target.unlink(missing_ok=True)
         if self.previous.exists():
             os.replace(self.previous, self.target)
+
+
+def _is_sealed(file: Path) -> bool:
+    try:
+        io.read(file)
+    except RecordError:
+        return False
+    return True

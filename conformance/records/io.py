@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -82,10 +83,12 @@ def write_lines(
     counts = {kind: sum(line["record"] == kind for line in ordered) for kind in KINDS}
     last = encoded({**footer, "counts": counts, "sha256": hashlib.sha256(data).hexdigest()})
     target.parent.mkdir(parents=True, exist_ok=True)
-    # Its name must not be longer than the target's: that may be as long as the file system allows.
-    partial = target.with_name(f".{os.getpid()}.partial")
+    # Its name must not be longer than the target's, which may be as long as the file system allows. And nobody must know it
+    # before, who could put a link there: only a file that is not there yet is opened.
+    partial = target.with_name(f".{secrets.token_hex(8)}.partial")
     try:
-        partial.write_bytes(data + last)
+        with partial.open("xb") as file:
+            file.write(data + last)
         os.replace(partial, target)
     finally:
         partial.unlink(missing_ok=True)  # left by a full disk, say; nothing is there after the renaming
@@ -101,7 +104,9 @@ def read(path: str | Path, *, partial: bool = False) -> Run:
     ``partial``: a file without a footer is read too, as far as its lines are whole; its run has a footer without an exit code.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        data = Path(path).read_bytes()
+        # The last line may have been cut short, in the middle of a character too.
+        text = (data[: data.rfind(b"\n") + 1] if partial else data).decode("utf-8").replace("\r\n", "\n")
     except (OSError, UnicodeDecodeError) as error:
         raise RecordError(f"{path}: cannot be read as a record file: {error}") from error
     return parse(str(path), text, partial=partial)

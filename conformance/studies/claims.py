@@ -2,7 +2,8 @@
 
 A system's ``claims.py`` holds ``CLAIMS``: a tuple of `Claim`. ``python -m conformance.studies.claims`` runs them and writes a
 record for each. A claim that does not hold here is a finding about this setting (its seeds, sizes and device are recorded),
-not about the paper's own experiments. Claims are measured on the reference and on what is built in; they load nothing else.
+not about the paper's own experiments. Claims are measured on the reference and on what is built in (`subject_of`); they load
+nothing else, since they run in this process. ``--impl`` is refused.
 """
 
 from __future__ import annotations
@@ -13,12 +14,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from conformance.engine.harness import connect
 from conformance.records.schema import Axes, ClaimRecord, Series, significant
-from conformance.studies.study import Effort, Study, carry_out, of_systems, parser, refuse_obstacle
+from conformance.studies.study import BAD_INPUT, Effort, Study, carry_out, of_systems, parser, refuse_obstacle
 from impls.implementation import Implementation
 
 VERDICTS = ("holds", "does not hold", "undecided")
 """The verdicts that a measurement may give; the command adds ``not run`` and ``error``."""
+
+ELSEWHERE = (
+    "claims are measured on the reference and on what is built in; other code runs in a process of its own, under "
+    "`gaugeblock check`, `gaugeblock bench` and `python -m conformance.studies.curves`"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +80,13 @@ def claims() -> tuple[Claim, ...]:
     return of_systems("claims", "CLAIMS")
 
 
+def subject_of(implementation: Implementation, device: str) -> Any:
+    """The subject of something that is built in. ValueError for anything else, which must not be loaded into this process."""
+    if implementation.origin.kind != "built in":
+        raise ValueError(f"found {implementation.name}, which is not built in; {ELSEWHERE}")
+    return connect(implementation, device)
+
+
 def study_of(claim: Claim, device: str) -> Study:
     """The claim as something to run."""
     blank = ClaimRecord(
@@ -112,7 +126,11 @@ def _value(value: float | str) -> float | str:
 def main(arguments: Sequence[str], maker: Callable[..., argparse.ArgumentParser] = argparse.ArgumentParser) -> int:
     """The command line; returns the exit code. ``maker`` makes its parser."""
     made = parser(maker, "claims", "Measure what the papers claim, and record it beside what they say.", "CLAIM")
+    made.add_argument("--impl", action="append", default=[], help=argparse.SUPPRESS)  # to say why there is none
     options = made.parse_args(arguments)
+    if options.impl:
+        print(f"python -m conformance.studies.claims: found --impl {options.impl[0]}; {ELSEWHERE}", file=sys.stderr)
+        return BAD_INPUT
 
     def plan(chosen: Sequence[Claim]) -> tuple[list[Study], list[Implementation]]:
         return [study_of(claim, options.device) for claim in chosen], []

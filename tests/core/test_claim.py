@@ -141,3 +141,57 @@ def test_a_full_disk_is_kept_in_mind_and_the_run_goes_on(tmp_path: Path) -> None
     os.truncate(tmp_path / "run.jsonl", 0)
     file.seal(RECORDS, FooterRecord(exit=0))
     assert len(io.read(tmp_path / "run.jsonl").records) == 9, "what is whole at the end is written whole"
+
+
+def test_a_file_that_ends_in_the_middle_of_a_character_is_read_as_a_part(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    file = claimed(path, 2)
+    file.append(VerdictRecord(**{**vars(RECORDS[2]), "case": "\N{SNOWMAN}"}))
+    file.give_up()
+    whole = path.read_bytes()
+    path.write_bytes(whole[: whole.index("\N{SNOWMAN}".encode()) + 1])
+    assert cases(io.read(path, partial=True)) == ["0", "1"]
+
+
+def test_a_line_end_of_another_system_breaks_no_seal(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    claimed(path, 9).seal(RECORDS, FooterRecord(exit=0))
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert len(io.read(path).records) == 9
+
+
+@pytest.mark.parametrize("judged", [0, 3])
+def test_a_full_disk_can_be_given_up_too(judged: int, tmp_path: Path) -> None:
+    """With a file that keeps what it could not write, and tries again when it is closed, as Python's do."""
+    path = tmp_path / "run.jsonl"
+    path.write_text("of last week")
+    file = claimed(path, judged)
+    assert file._file is not None
+    file._file.close()
+    file._file = open("/dev/full", "wb")  # noqa: SIM115
+    file.append(RECORDS[8])
+    file.give_up()
+    assert (file.appended, "No space left on device" in file.trouble) == (judged, True)
+    if judged:
+        assert len(io.read(path, partial=True).records) == judged
+    else:
+        assert path.read_text() == "of last week"
+
+
+def test_a_run_that_dies_after_one_that_died_leaves_the_last_whole_one_where_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    claimed(path, 9).seal(RECORDS, FooterRecord(exit=0))
+    for number in (2, 3, 4):
+        claimed(path, number)
+    assert [len(io.read(each, partial=True).records) for each in sorted(tmp_path.iterdir())] == [4, 3, 9]
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["run.jsonl", "run.jsonl.cut-short", "run.jsonl.previous"]
+
+
+def test_the_records_are_written_to_no_file_that_was_there_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, precious = tmp_path / "run.jsonl", tmp_path / "precious"
+    precious.write_text("precious")
+    monkeypatch.setattr("conformance.records.io.secrets.token_hex", lambda count: "guessed")
+    (tmp_path / ".guessed.partial").symlink_to(precious)
+    with pytest.raises(FileExistsError):
+        claimed(path, 9).seal(RECORDS, FooterRecord(exit=0))
+    assert precious.read_text() == "precious"

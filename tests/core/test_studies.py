@@ -18,7 +18,7 @@ from conformance.studies import claims, curves
 from conformance.studies.claims import Claim, Finding
 from conformance.studies.curves import Curve, Trace
 from conformance.studies.study import BAD_INPUT, BROKEN, DONE, INTERRUPTED, Effort
-from impls.implementation import Implementation, NotRun, Unsupported
+from impls.implementation import Implementation, NotRun, Origin, Unsupported
 from reports.merge import load
 
 
@@ -227,3 +227,20 @@ def test_progress_is_said_to_those_who_wait(
     said = capsys.readouterr()
     assert said.err.strip() == "RIG-C1: step 1 of 2"
     assert said.out.split("\n")[1].startswith("[1/1] RIG-C1 holds, measured 1.95123 times: As said. (")
+
+
+def test_code_of_others_is_kept_out_of_the_process_that_measures_claims(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "plug.py"
+    file.write_text(f"open({str(tmp_path / 'loaded')!r}, 'w')\n", encoding="utf-8")
+    assert claims.main(["ADM-C4", "--impl", f"{file}:attack"]) == BAD_INPUT
+    said = capsys.readouterr().err
+    assert said.startswith(f"python -m conformance.studies.claims: found --impl {file}:attack; claims are measured on")
+    assert "python -m conformance.studies.curves" in said
+    plug = Implementation(
+        name="rig/plug", system="rig", target=f"{file}:attack", summary="", protocol="function", origin=Origin("path")
+    )
+    with pytest.raises(ValueError, match="found rig/plug, which is not built in; claims are measured on the reference"):
+        claims.subject_of(plug, "cpu")
+    assert not (tmp_path / "loaded").exists()
