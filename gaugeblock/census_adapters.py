@@ -229,6 +229,103 @@ def _axlearn() -> Any:
     return attention
 
 
+def _row_detr() -> Any:
+    """Without the registry of mmengine, which only names it."""
+    import torch
+
+    own: dict[str, Any] = {
+        "torch": torch, "math": math, "Optimizer": torch.optim.Optimizer,
+        "OPTIMIZERS": SimpleNamespace(register_module=lambda: lambda each: each),
+    }  # fmt: skip
+    return taken("r4hul77/RowDetr-v2", "models/optmizers.py", "AdEMAMix", **own).AdEMAMix
+
+
+def _nanogpt() -> Any:
+    """Without the rest of its file, which imports many packages of optimizers."""
+    import torch
+
+    own: dict[str, Any] = {"torch": torch, "math": math, "Optimizer": torch.optim.Optimizer}
+    return taken("ReaLLMASIC/nanoGPT", "train_variations/optimizer_variants.py", "AdEMAMix", **own).AdEMAMix
+
+
+def _qudiffuse() -> Any:
+    """Its third beta is a word of its own."""
+    theirs: Any = load_target(f"{checkout('Michael-Strojny/qudiffuse')}/src/qudiffuse/utils/optimizers.py:AdEMAMix")
+
+    def construct(
+        self: Any, params: Any, lr: float = 1e-3, betas: Any = (0.9, 0.999, 0.9999), alpha: float = 5.0, eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:  # fmt: skip
+        theirs.__init__(self, params, lr=lr, betas=betas[:2], beta3=betas[2], alpha=alpha, eps=eps, weight_decay=weight_decay)
+
+    return type("AdEMAMix", (theirs,), {"__init__": construct})
+
+
+def _adana_jax() -> Any:
+    """Its schedules are functions of the count before the step."""
+    theirs: Any = load_target(f"{checkout('mlexpos/adana')}/jax/optimizers.py:get_ademamix")
+
+    def ademamix(
+        learning_rate: Any, b1: float = 0.9, b2: float = 0.999, b3: Any = 0.9999, alpha: Any = 5.0, eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> Any:  # fmt: skip
+        b3, alpha = ((lambda count, at=each: at(count + 1)) if callable(each) else each for each in (b3, alpha))
+        words = {"beta1": b1, "beta2": b2, "beta3": b3, "alpha": alpha, "epsilon": eps, "weight_decay": weight_decay}
+        return theirs(learning_rate, **words)
+
+    return ademamix
+
+
+def _open_lm(repository: str) -> Any:
+    """``custom_attn``: (batch, length, heads, head_dim); its activation is named, and its power of the length is 0."""
+    import torch
+    from torch.nn import functional
+
+    own: dict[str, Any] = {"torch": torch, "F": functional, "partial": functools.partial}
+    names = ("custom_attn", "ATTN_ACTIVATIONS", "ATTN_SEQ_SCALARS", "get_rectangular_causal_mask")
+    custom = taken(repository, "open_lm/attention.py", *names, **own).custom_attn
+
+    def attention(q: Any, k: Any, v: Any, *, causal: bool = False) -> Any:
+        _same_shape(q, k, v)
+        q, k, v = (x.transpose(1, 2) for x in (q, k, v))
+        return custom(q, k, v, "sigmoid", "none", 0.0, is_causal=causal).transpose(1, 2)
+
+    return attention
+
+
+def _attention_sink(path: str) -> Any:
+    """Its mask is a matrix of 0 and 1 that multiplies weights."""
+    import torch
+    from torch import nn
+
+    name = "eager_scaled_dot_product_attention"
+    eager = getattr(taken("sail-sg/Attention-Sink", path, name, torch=torch, nn=nn), name)
+
+    def attention(q: Any, k: Any, v: Any, *, causal: bool = False) -> Any:
+        mask = torch.ones(q.shape[2], k.shape[2], dtype=q.dtype)
+        result = eager(q, k, v, "sigmoid", False, mask.tril() if causal else mask, scale=q.shape[-1] ** -0.5)
+        return result[0] if isinstance(result, tuple) else result
+
+    return attention
+
+
+def _sigmoid_max() -> Any:
+    """A module from scores to weights; the two products and the mask are those of a caller."""
+    import torch
+    from torch import nn
+
+    module = taken("ReaLLMASIC/nanoGPT", "variations/softmax_variations.py", "SigmoidMax", torch=torch, nn=nn).SigmoidMax
+    weights = module(SimpleNamespace(sigmoidmax_divisor=1.0, div_by_seq_len=False))
+
+    def attention(q: Any, k: Any, v: Any, *, causal: bool = False) -> Any:
+        scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
+        if causal:
+            scores = scores.masked_fill(torch.ones(scores.shape[-2:]).tril() == 0, -math.inf)
+        return weights(scores) @ v
+
+    return attention
+
+
 def _same_shape(q: Any, k: Any, v: Any) -> None:
     if not q.shape == k.shape == v.shape:
         raise NotImplementedError("takes q, k and v of one shape, since a module makes them of one x")
@@ -286,6 +383,15 @@ ADAPTERS: dict[str, Callable[[], Any]] = {
     "datacommons_rag": _datacommons_rag,
     "torch_ademamix": lambda: module_of("ovuruska/torch_ademamix", "ademamix.ademamix").AdEMAMix,
     "lora_easy": _lora_easy,
+    "row_detr": _row_detr,
+    "nanogpt": _nanogpt,
+    "qudiffuse": _qudiffuse,
+    "adana_jax": _adana_jax,
+    "open_lm": lambda: _open_lm("mlfoundations/open_lm"),
+    "open_lm_fork": lambda: _open_lm("sedrick-keh-tri/open_lm_fork"),
+    "attention_sink": lambda: _attention_sink("lit_gpt/model_attn_sim.py"),
+    "attention_sink_inference": lambda: _attention_sink("lit_gpt/inference/model_attn_sim_infer.py"),
+    "sigmoid_max": _sigmoid_max,
     "apple_optax": lambda: _of_optax(load_target(f"{checkout('apple/ml-ademamix')}/optax/ademamix.py:ademamix")),
     "xlstm_jax": _xlstm_jax,
 }

@@ -73,6 +73,9 @@ def test_the_commit_is_that_of_the_checkout_itself(checkouts: Path) -> None:
     head = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
     assert census.located(checkouts, ENTRIES[1]).commit == head
     assert census.located(checkouts, ENTRIES[0]).commit == ""
+    day = subprocess.run([*git, "log", "--format=%cs"], check=True, capture_output=True, text=True).stdout.strip()
+    assert census.located(checkouts, ENTRIES[1]).since == day
+    assert census.located(checkouts, ENTRIES[0]).since == ""
 
 
 def test_the_same_file_is_judged_once_and_all_are_listed(
@@ -86,6 +89,31 @@ def test_the_same_file_is_judged_once_and_all_are_listed(
     assert [row["repository"] for row in rows] == ["ann/first", "bob/second", "cid/third"]
     assert [row["same_as"] for row in rows] == [["bob/second"], ["ann/first"], []]
     assert str(tmp_path) not in json.dumps(rows)
+
+
+def test_copies_that_were_reformatted_have_the_same_code(tmp_path: Path) -> None:
+    texts = (
+        'class Mix:\n    """Word."""\n    def step(self): return (1 +\n        2)  # why\n',
+        "import torch\n@named\nclass Mix:\n    def step(self):\n        return 1 + 2\n",
+        "class Mix:\n    def step(self): return 2 + 1\n",
+        "class Mix(:\n",
+    )
+    digests = []
+    for text in texts:
+        (tmp_path / "mix.py").write_text(text, encoding="utf-8")
+        digests.append(census.code_digest(tmp_path / "mix.py", "Mix"))
+    assert digests[0] == digests[1] != digests[2]
+    assert digests[3] == ""
+    assert census.code_digest(tmp_path / "mix.py", "Other") == ""
+
+
+def test_a_list_can_be_kept_without_judging(checkouts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(census, "run_suite", lambda *_: pytest.fail("nothing is to be judged"))
+    output = tmp_path / "out"
+    assert command.main(["census", str(checkouts), "--list", "-o", str(output)]) == 0
+    assert [row["repository"] for row in json.loads((output / "census.json").read_text())] == [e.repository for e in ENTRIES]
+    assert command.main(["census", str(checkouts), "eve", "--reproduce", "-o", str(output)]) == 0
+    assert json.loads((output / "reproductions.json").read_text()) == {}
 
 
 def test_nothing_to_judge_is_said(checkouts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
