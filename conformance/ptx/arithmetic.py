@@ -9,7 +9,7 @@ import numpy as np
 
 from conformance.ptx import numbers
 from conformance.ptx.lanes import Compiler, Lanes, Run
-from conformance.ptx.numbers import APPROXIMATE, DTYPES, FLOATS, UNSIGNED, Array
+from conformance.ptx.numbers import DTYPES, FLOATS, UNSIGNED, Array
 from conformance.ptx.text import WIDTHS, PtxInstruction
 
 Function = Callable[..., Array]
@@ -58,13 +58,7 @@ _TRANSCENDENTAL: dict[str, Callable[..., Any]] = {
 def _approximate(base: str) -> Function:
     function = _TRANSCENDENTAL[base]
 
-    def compute(*given: Array) -> Array:
-        exact = function(*(a.astype(np.float64) for a in given))
-        if base in APPROXIMATE:
-            return numbers.approximated(exact, given[-1], APPROXIMATE[base])
-        return numbers.displaced(exact, given[-1], numbers.LOGARITHM if base == "lg2" else numbers.SINE)
-
-    return compute
+    return lambda *given: numbers.approximated(base, function(*(a.astype(np.float64) for a in given)), given[-1])
 
 
 def _float_function(c: Compiler, i: PtxInstruction) -> Function:

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import functools
-import os
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from impls.implementation import NotRun
+from impls.nvidia_tools import find_tool
 
 
 def nvcc() -> str:
     """The path of nvcc. NotRun where there is none."""
-    folders = [Path(os.environ[name]) / "bin" for name in ("CUDA_HOME", "CUDA_PATH") if name in os.environ]
-    path = os.pathsep.join(map(str, [*folders, Path("/usr/local/cuda/bin")]))
-    found = shutil.which("nvcc") or shutil.which("nvcc", path=path)
-    if found is None:
+    if (found := find_tool("nvcc")) is None:
         raise NotRun("needs nvcc or NVIDIA's run-time compiler to make PTX; found neither (CUDA_HOME names a toolkit)")
     return found
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from conformance.ptx import access, arithmetic, copies, matrices, synchronising, warp_wide
+from conformance.ptx import access, arithmetic, copies, matrices, synchronising, warp_groups, warp_wide
 from conformance.ptx.faults import KernelFault, UnknownInstruction
 from conformance.ptx.lanes import Compiler, Lanes, LaneState, Run
 from conformance.ptx.numbers import Array
@@ -16,7 +16,7 @@ from conformance.ptx.text import PtxInstruction, PtxKernel
 
 OPERATIONS: dict[str, Callable[[Compiler, PtxInstruction], Run]] = {
     **arithmetic.OPERATIONS, **access.OPERATIONS, **warp_wide.OPERATIONS, **synchronising.OPERATIONS,
-    **copies.OPERATIONS, **matrices.OPERATIONS,
+    **copies.OPERATIONS, **matrices.OPERATIONS, **warp_groups.OPERATIONS,
 }  # fmt: skip
 CONTROL = ("bra", "ret", "exit", "trap")
 BLOCKING = ("bar", "barrier")

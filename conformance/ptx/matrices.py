@@ -104,7 +104,7 @@ IN_A_WORD = {"f16": 2, "bf16": 2, "tf32": 1, "s8": 4, "u8": 4}
 
 
 @functools.cache
-def _places_a(words: int, each: int) -> Array:
+def places_a(words: int, each: int) -> Array:
     """The place of each element (word, lane, element) of A in the matrix, row by row."""
     word, lane, element = np.ogrid[:words, :WARP, :each]
     row = ROW[lane] + 8 * (word % 2)
@@ -113,8 +113,8 @@ def _places_a(words: int, each: int) -> Array:
 
 
 @functools.cache
-def _places_b(words: int, each: int) -> Array:
-    """As `_places_a`, of B, which has 8 columns."""
+def places_b(words: int, each: int) -> Array:
+    """As `places_a`, of B, which has 8 columns."""
     word, lane, element = np.ogrid[:words, :WARP, :each]
     return np.asarray((QUAD[lane] * each + element + 4 * each * word) * 8 + ROW[lane]).reshape(-1)
 
@@ -138,34 +138,34 @@ def _product(c: Compiler, i: PtxInstruction) -> Run:
     if shape is None or i.parts[0] != "mma" or "row" not in i.parts or "col" not in i.parts or "sp" in i.parts:
         raise c.unknown(i)
     target, first, second, added = (_names(operand) for operand in i.operands[:4])
-    if kinds[1] not in ELEMENTS or kinds[2] not in ELEMENTS or kinds[0] not in _ACCUMULATED or kinds[3] != kinds[0]:
+    if kinds[1] not in ELEMENTS or kinds[2] not in ELEMENTS or kinds[0] not in ACCUMULATED or kinds[3] != kinds[0]:
         raise c.unknown(i)
     reads_a, reads_b, reads_c = ([c.read(name, "b32") for name in names] for names in (first, second, added))
     puts = [c.write(name, "b32") for name in target]
-    k, (unpack, pack) = int(shape[1]), _ACCUMULATED[kinds[0]]
-    places_a, places_b = _places_a(len(first), IN_A_WORD[kinds[1]]), _places_b(len(second), IN_A_WORD[kinds[2]])
-    if places_a.size != 16 * k or places_b.size != 8 * k:
+    k, (unpack, pack) = int(shape[1]), ACCUMULATED[kinds[0]]
+    of_a, of_b = places_a(len(first), IN_A_WORD[kinds[1]]), places_b(len(second), IN_A_WORD[kinds[2]])
+    if of_a.size != 16 * k or of_b.size != 8 * k:
         raise c.unknown(i)
 
     def run(x: Lanes) -> None:
         require_whole_warps(x)
         a, b, accumulated = ([np.broadcast_to(read(x), x.shape) for read in reads] for reads in (reads_a, reads_b, reads_c))
-        left = fragment(a, kinds[1], places_a).reshape(-1, 16, k)
-        right = fragment(b, kinds[2], places_b).reshape(-1, k, 8)
-        total = left @ right + _gathered(unpack(accumulated))
-        for put, values in zip(puts, pack(_scattered(total)), strict=True):
+        left = fragment(a, kinds[1], of_a).reshape(-1, 16, k)
+        right = fragment(b, kinds[2], of_b).reshape(-1, k, 8)
+        total = left @ right + gathered(unpack(accumulated))
+        for put, values in zip(puts, pack(scattered(total)), strict=True):
             put(x, values)
 
     return guarded(i, c.kernel.name, run)
 
 
-def _gathered(four: Array) -> Array:
+def gathered(four: Array) -> Array:
     """The 16 by 8 matrix whose elements lanes hold by fours, (warps, 4, lanes)."""
     return four.reshape(-1, 2, 2, 8, 4).transpose(0, 1, 3, 4, 2).reshape(-1, 16, 8)
 
 
-def _scattered(matrix: Array) -> Array:
-    """The inverse of `_gathered`."""
+def scattered(matrix: Array) -> Array:
+    """The inverse of `gathered`."""
     return matrix.reshape(-1, 2, 8, 4, 2).transpose(0, 1, 4, 2, 3).reshape(-1, 4, WARP)
 
 
@@ -188,7 +188,7 @@ def _whole(words: list[Array]) -> Array:
     return np.stack(words, 1).view(np.int32).astype(np.float64)
 
 
-_ACCUMULATED: dict[str, tuple[Callable[[list[Array]], Array], Callable[[Array], Any]]] = {
+ACCUMULATED: dict[str, tuple[Callable[[list[Array]], Array], Callable[[Array], Any]]] = {
     "f32": (_single, lambda four: list(truncated(four).view(np.uint32).swapaxes(0, 1))),
     "f16": (_halves, _in_halves),
     "s32": (_whole, lambda four: list(four.astype(np.int64).astype(np.int32).view(np.uint32).swapaxes(0, 1))),

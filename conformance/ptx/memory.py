@@ -191,6 +191,8 @@ class SharedMemory:
         self.writer = np.full(units, NOBODY, np.int16)
         self.when = np.zeros(units, np.int32)
         self.reads = np.zeros((units, warps), np.int32)
+        self.unfenced = np.zeros(units, bool)
+        """Whether a thread stored it, and no fence has shown it since to what runs in the background."""
 
     def offsets(self, addresses: Array, blocks: Array, width: int) -> Array:
         """Where in `bytes` each access begins. Refused where one is misaligned or outside."""
@@ -206,10 +208,11 @@ class SharedMemory:
         found: Array = within + blocks * self.stride
         return found
 
-    def read(self, units: Array, warps: Array, clocks: Array) -> None:
+    def read(self, units: Array, warps: Array, clocks: Array, *, background: bool = False) -> None:
         """Note that warps read these units, (accesses, units). Refused where one was never stored, or in a race.
 
-        ``clocks`` (accesses, columns) is what each warp knows of the others.
+        ``clocks`` (accesses, columns) is what each warp knows of the others. ``background``: by the proxy for asynchronous
+        work, to which a fence must have shown what threads stored.
         """
         writer = self.writer[units]
         if (writer < 0).any():
@@ -217,6 +220,9 @@ class SharedMemory:
             flying = (writer[k] == IN_FLIGHT).any()
             raise Refused(k, "is still being copied to: the copy was not waited for" if flying else "was never stored")
         self._require_order(units, writer, clocks, "stored")
+        if background and self.unfenced[units].any():
+            k = int(self.unfenced[units].any(1).argmax())
+            raise Refused(k, "was stored by a thread, and no fence.proxy.async lies between")
         np.maximum.at(self.reads, (units, warps[:, None]), np.take_along_axis(clocks, warps[:, None], 1))
 
     def write(self, units: Array, warps: Array, clocks: Array) -> None:
@@ -235,6 +241,13 @@ class SharedMemory:
             k, u = (int(i) for i in np.argwhere(crowded)[0])
             raise Refused(k, f"is also stored by warp {self.writer[units[k, u]]} with no barrier between: a race")
         self.when[units] = np.take_along_axis(clocks, warps[:, None], 1)
+        self.unfenced[units] = True
+
+    def fence(self, block: int, clocks: Array) -> None:
+        """Show to background work what a warp knows to be stored, by what it knows of each warp of its block."""
+        own = slice(block * self.stride // self.unit, (block + 1) * self.stride // self.unit)
+        writer = self.writer[own]
+        self.unfenced[own] &= (writer < 0) | (self.when[own] > clocks[np.maximum(writer, 0)])
 
     def _require_order(self, units: Array, writer: Array, clocks: Array, what: str) -> None:
         known = np.take_along_axis(clocks, np.maximum(writer, 0).astype(np.int64), 1)

@@ -25,10 +25,17 @@ UNSIGNED = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
 FLOATS = ("f16", "bf16", "f32", "f64")
 TINY = np.float32(2.0**-126)
 
-APPROXIMATE = {"rcp": 2.0**-23, "sqrt": 2.0**-23, "rsqrt": 2.0**-22.9, "ex2": 2.0**-22, "div": 2.0**-22, "tanh": 2.0**-11}
-"""Relative errors up to which the approximate instructions may be wrong, in float32."""
-LOGARITHM, SINE = 2.0**-22, 2.0**-20.5
-"""Absolute errors of lg2, and of sin and cos."""
+ULPS = {"rcp": 1, "ex2": 2, "div": 2}
+"""By how many units in the last place of the right result these approximate instructions may be off, in float32.
+
+PTX ISA 9.1, sections 9.7.3.13 (rcp), 9.7.3.21 (ex2) and 9.7.3.8 (div.approx for divisors up to 2**126, and div.full).
+"""
+RELATIVE = {"sqrt": 2.0**-23, "rsqrt": 2.0**-22.9, "tanh": 2.0**-11}
+"""The largest relative errors of others: sections 9.7.3.15, 9.7.3.16 and 9.7.3.22."""
+LOGARITHM = 2.0**-22
+"""Of lg2, section 9.7.3.20: absolute between 0.5 and 2, relative elsewhere."""
+SINE, SINE_BEYOND = 2.0**-20.5, 2.0**-14.7
+"""Absolute errors of sin and cos, sections 9.7.3.18 and 9.7.3.19: up to 2 pi, and up to 100 pi; beyond, none is promised."""
 
 
 def flush(values: Array) -> Array:
@@ -57,14 +64,22 @@ def truncated(values: Array) -> Array:
     return np.where(over, np.nextafter(nearest, np.float32(0)), nearest)
 
 
-def approximated(exact: Array, operand: Array, relative: float) -> Array:
-    """The float32 results of an approximate instruction, as wrong as they may be."""
-    return (exact * (1 + relative * _signs(operand))).astype(np.float32)
-
-
-def displaced(exact: Array, operand: Array, absolute: float) -> Array:
-    """As `approximated`, by an absolute error."""
-    return (exact + absolute * _signs(operand)).astype(np.float32)
+def approximated(base: str, exact: Array, operand: Array) -> Array:
+    """The float32 results of an approximate instruction, as wrong as they may be; ``exact`` is in float64."""
+    signs = _signs(operand)
+    if base in ULPS:
+        nearest = exact.astype(np.float32)
+        return np.where(np.isfinite(nearest), nearest + signs * ULPS[base] * np.spacing(np.abs(nearest)), nearest).astype(
+            np.float32
+        )
+    if base in RELATIVE:
+        return (exact * (1 + RELATIVE[base] * signs)).astype(np.float32)
+    size = np.abs(operand)
+    if base == "lg2":
+        error = np.where((size > 0.5) & (size < 2), LOGARITHM, LOGARITHM * np.abs(exact))
+    else:
+        error = np.where(size <= 2 * np.pi, SINE, SINE_BEYOND)
+    return (exact + error * signs).astype(np.float32)
 
 
 def _signs(operand: Array) -> Array:

@@ -110,14 +110,26 @@ def _nothing(c: Compiler, i: PtxInstruction) -> Run:
     return lambda x: None
 
 
+def _fence(c: Compiler, i: PtxInstruction) -> Run:
+    """fence.proxy.async alone does something here."""
+    if i.parts[1:3] != ("proxy", "async"):
+        return _nothing(c, i)
+
+    def run(x: Lanes) -> None:
+        for row in np.unique(x.rows):
+            x.state.shared.fence(int(row) // x.state.warps, x.state.clocks[row])
+
+    return run
+
+
 def _block_or_warp(c: Compiler, i: PtxInstruction) -> Run:
     """bar.warp.sync needs nothing: lanes of a warp never overtake each other here."""
     return _nothing(c, i) if "warp" in i.parts else _barrier(c, i)
 
 
 OPERATIONS: dict[str, Callable[[Compiler, PtxInstruction], Run]] = {
-    "bar": _block_or_warp, "barrier": _block_or_warp, **dict.fromkeys(
-        ("membar", "fence", "prefetch", "prefetchu", "applypriority", "discard", "nanosleep", "pragma", "setmaxnreg",
+    "bar": _block_or_warp, "barrier": _block_or_warp, "fence": _fence, **dict.fromkeys(
+        ("membar", "prefetch", "prefetchu", "applypriority", "discard", "nanosleep", "pragma", "setmaxnreg",
          "griddepcontrol"), _nothing,
     ),
 }  # fmt: skip

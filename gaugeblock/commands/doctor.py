@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from importlib import metadata
 
 from gaugeblock.commands.parser import OneLineParser
-from gaugeblock.inspection.machine_code import find_tool
 from gaugeblock.installation import CHECKOUT, SUITE, installing, version
 from impls import nvrtc
 from impls.compiler import BackendUnavailable, cache_folder, compiler
+from impls.nvidia_tools import find_tool
 
 EXTRAS = {
     "suite": "gaugeblock check, bench, report and the pytest plugin",

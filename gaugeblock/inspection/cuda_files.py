@@ -11,8 +11,9 @@ from pathlib import Path
 
 from gaugeblock.inspection.architecture import HOPPER, Architecture
 from gaugeblock.inspection.kernel import InspectedKernel
-from gaugeblock.inspection.machine_code import KernelCode, find_tool, read
+from gaugeblock.inspection.machine_code import KernelCode, read
 from gaugeblock.installation import CannotRun
+from impls.nvidia_tools import find_tool
 
 SPEC = re.compile(r"(?P<file>.*\.cuh?)(?::(?P<kernel>\w+))?")
 """A file of CUDA, and the name of one kernel in it where not all are wanted."""

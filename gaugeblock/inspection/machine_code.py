@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
-import os
 import re
-import shutil
 import subprocess
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 from gaugeblock.installation import CannotRun
+from impls.nvidia_tools import find_tool
 
 INSTRUCTION_BYTES = 16
 """Of each instruction, on every architecture that is known here."""
@@ -161,16 +158,6 @@ def tool(name: str) -> str:
     if (found := find_tool(name)) is None:
         raise CannotRun(f"found no {name}, expected it beside Triton or in a CUDA toolkit; pip install triton brings it")
     return found
-
-
-def find_tool(name: str) -> str | None:
-    """The path of one of NVIDIA's programs: beside Triton, or of a CUDA toolkit; None where there is none."""
-    folders = [Path(os.environ[variable]) / "bin" for variable in ("CUDA_HOME", "CUDA_PATH") if variable in os.environ]
-    spec = importlib.util.find_spec("triton")
-    if spec is not None and spec.origin is not None:
-        folders.insert(0, Path(spec.origin).parent / "backends" / "nvidia" / "bin")
-    folders.append(Path("/usr/local/cuda/bin"))
-    return shutil.which(name, path=os.pathsep.join(map(str, folders))) or shutil.which(name)
 
 
 def _tool(name: str, cubin: bytes, *options: str) -> str:

@@ -18,7 +18,7 @@ from gaugeblock.inspection.architecture import ARCHITECTURES
 from gaugeblock.inspection.kernel import InspectedKernel
 from gaugeblock.inspection.machine_code import KernelCode, Resources
 from gaugeblock.installation import CannotRun
-from impls import nvrtc
+from impls import nvidia_tools, nvrtc
 from impls.compiler import BackendUnavailable
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -177,7 +177,7 @@ def test_a_file_of_cuda_and_one_kernel_that_spills(tmp_path: Path) -> None:
 
 
 def test_without_nvcc_nvrtc_compiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    find = machine_code.find_tool
+    find = nvidia_tools.find_tool
     monkeypatch.setattr(cuda_files, "find_tool", lambda name: None if name == "nvcc" else find(name))
     (tmp_path / "kernels.cu").write_text(CUDA)
     (tmp_path / "wrong.cu").write_text("__global__ void f() { oh no; }")

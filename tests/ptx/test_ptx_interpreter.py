@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -69,13 +70,30 @@ def test_a_fused_product_is_rounded_once() -> None:
     assert numbers.fma(a, a, np.array([-(2.0**-60)], np.float32))[0] == np.float32(1 + 2**-11)
 
 
-def test_approximations_are_as_wrong_as_they_may_be() -> None:
-    x = np.linspace(0.5, 2.0, 1000, dtype=np.float32)
-    errors = numbers.approximated(1 / x.astype(np.float64), x, numbers.APPROXIMATE["rcp"]) * x.astype(np.float64) - 1
+@pytest.mark.parametrize(
+    ("base", "function", "low", "high", "ulps"),
+    [("rcp", np.reciprocal, 0.5, 2.0, 1), ("ex2", np.exp2, -3.0, 3.0, 2), ("sqrt", np.sqrt, 0.5, 2.0, 0)],
+)
+def test_approximations_are_as_wrong_as_they_may_be(
+    base: str, function: Callable[[npt.NDArray[Any]], npt.NDArray[Any]], low: float, high: float, ulps: int
+) -> None:
+    x = np.linspace(low, high, 1001, dtype=np.float32)[:-1]
+    exact = function(x.astype(np.float64))
+    found = numbers.approximated(base, exact, x).astype(np.float64)
+    errors = found - exact.astype(np.float32) if ulps else (found - exact) / exact
+    allowed = ulps * np.spacing(exact.astype(np.float32)).astype(np.float64) if ulps else numbers.RELATIVE[base]
     assert errors.min() < 0 < errors.max()
-    # the result's own rounding comes on top
-    assert np.all(abs(errors) <= numbers.APPROXIMATE["rcp"] + 2.0**-24)
-    assert np.median(abs(errors)) >= numbers.APPROXIMATE["rcp"] - 2.0**-24
+    # where it is relative, the result's own rounding comes on top
+    assert np.all(abs(errors) <= allowed + (0 if ulps else 2.0**-24))
+    assert np.median(abs(errors) / allowed) >= (1 if ulps else 0.5)
+
+
+def test_logarithm_and_sine_are_off_by_what_the_range_allows() -> None:
+    x = np.array([0.75, 1.5, 8.5, 300.0], np.float32)
+    logarithm = numbers.approximated("lg2", np.log2(x.astype(np.float64)), x) - np.log2(x.astype(np.float64))
+    assert abs(logarithm[0]) >= numbers.LOGARITHM / 2 > abs(np.log2(0.75)) * numbers.LOGARITHM
+    sine = abs(numbers.approximated("sin", np.sin(x.astype(np.float64)), x) - np.sin(x.astype(np.float64)))
+    assert sine[1] < 2 * numbers.SINE < numbers.SINE_BEYOND / 2 < sine[2]
 
 
 def test_permuted_bytes() -> None:
