@@ -69,17 +69,16 @@ def approximated(base: str, exact: Array, operand: Array) -> Array:
     signs = _signs(operand)
     if base in ULPS:
         nearest = exact.astype(np.float32)
-        return np.where(np.isfinite(nearest), nearest + signs * ULPS[base] * np.spacing(np.abs(nearest)), nearest).astype(
-            np.float32
-        )
+        off = nearest + signs * ULPS[base] * np.spacing(np.abs(nearest))
+        return np.asarray(np.where(np.isfinite(nearest), off, nearest), np.float32)
     if base in RELATIVE:
-        return (exact * (1 + RELATIVE[base] * signs)).astype(np.float32)
+        return np.asarray(exact * (1 + RELATIVE[base] * signs), np.float32)
     size = np.abs(operand)
     if base == "lg2":
         error = np.where((size > 0.5) & (size < 2), LOGARITHM, LOGARITHM * np.abs(exact))
     else:
         error = np.where(size <= 2 * np.pi, SINE, SINE_BEYOND)
-    return (exact + error * signs).astype(np.float32)
+    return np.asarray(exact + error * signs, np.float32)
 
 
 def _signs(operand: Array) -> Array:

@@ -111,7 +111,7 @@ def queue_of(state: LaneState) -> ProductQueue:
 
 def _rows(x: Lanes) -> Array:
     require_whole_warps(x)
-    return np.flatnonzero(x.here.all(1)) + x.part.start
+    return np.asarray(np.flatnonzero(x.here.all(1)) + x.part.start)
 
 
 def _group(c: Compiler, i: PtxInstruction) -> Run:
@@ -185,9 +185,12 @@ def _claim(state: LaneState, rows: Array, addresses: Array, size: int) -> Array:
         raise Refused(k * WARP, f"an operand at {int(within[k, n])} of a shared memory that has {shared.size} bytes")
     offsets = within + blocks[:, None] * shared.stride
     units = np.unique(offsets // shared.unit, axis=1) if len(rows) == 1 else offsets // shared.unit
-    shared.read(units, warps, state.clocks[rows], background=True)
+    try:
+        shared.read(units, warps, state.clocks[rows], background=True)
+    except Refused as refused:
+        raise Refused(refused.number * WARP, f"an operand {refused}") from None
     shared.reads[units, warps[:, None]] = UNFINISHED
-    return offsets.reshape(addresses.shape)
+    return np.asarray(offsets.reshape(addresses.shape))
 
 
 def _hide(state: LaneState, queue: ProductQueue, targets: tuple[int, ...], rows: Array) -> None:
