@@ -77,6 +77,8 @@ class RunCase:
     seed: int = 1
     combination: Combination | None = None
     """The row of a covering array that it was made from."""
+    combinations: tuple[Combination, ...] = ()
+    """Those that its groups and tensors were made from."""
     interpreted: Literal["always", "thorough", "never"] = "always"
     """When Triton's interpreter runs it, which is slow."""
     thorough: bool = False

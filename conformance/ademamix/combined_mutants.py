@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from conformance.ademamix.harness.layouts import IN_ORDER
 from conformance.ademamix.planting import forgetting, planted
 from conformance.engine.mutation import Mutant
 from impls.ademamix.numpy_optimizer import Floats, Hyper, Moments
@@ -89,6 +90,48 @@ for _name, _sentence, _where, _settings in (
      lambda here: {"eps": 0.0}),
 ):  # fmt: skip
     forgetting(_COMBINED, "ADM-71", _name, _sentence, _where, _settings)
+
+# --- Other settings in a group or a tensor of its own kind -----------------------------------------------------------------
+
+forgetting(
+    _COMBINED, "ADM-31", "huge-tail-without-decay", "Elements after the first 2**20 of a tensor do not decay.",
+    lambda here: np.arange(here.theta.size).reshape(here.theta.shape) >= 2**20, lambda here: {"weight_decay": 0.0},
+)  # fmt: skip
+for _name, _sentence, _where, _settings in (
+    ("zero-alpha-is-the-first-one", "Where a later group has an alpha of 0, that of the first group is used.",
+     lambda here: here.group > 0 and here.hyper.alpha == 0, lambda here: {"alpha": here.first.alpha}),
+    ("filters-in-another-order-without-eps",
+     "A gradient in order, of a parameter with four axes that is in channels-last format, belongs to a tensor without eps.",
+     lambda here: here.axes == 4 and here.g.flags.c_contiguous and not here.theta.flags.c_contiguous and here.theta.size > 1,
+     lambda here: {"eps": 0.0}),
+):  # fmt: skip
+    forgetting(_COMBINED, "ADM-80", _name, _sentence, _where, _settings)
+
+
+@_bug("ADM-80", replaces="beta3")
+def warm_up_from_the_first_beta1(self: Base, kept: Moments, hyper: Hyper) -> float:
+    """The warm-up of beta3 starts in every group at the beta1 of the first one."""
+    first = self.groups[0][1].beta1
+    return Base.beta3(self, kept, replace(hyper, beta1=first) if 0 < first < hyper.beta3 and hyper.beta1 else hyper)
+
+
+@_bug("ADM-80")
+class NarrowCorrectionsAtTensorRates(Base):
+    """Where the learning rate is a tensor, the bias corrections are rounded to float32, in float64 too."""
+
+    rates_as = ""
+
+    def corrected_fast(self, kept: Moments, hyper: Hyper) -> Floats:
+        right = 1 - hyper.beta1**kept.t
+        return kept.m1 / self.compute(np.float32(right) if self.rates_as else right)
+
+
+@_bug("ADM-81")
+class LeavesItsMemory(Base):
+    """A parameter that is not contiguous is put into new memory."""
+
+    def leaves(self, layout: str) -> bool:
+        return layout not in IN_ORDER
 
 
 # --- Ways of calling, with each other --------------------------------------------------------------------------------------

@@ -20,7 +20,9 @@ from conformance.ademamix.cases import (
     several,
     single,
 )
+from conformance.ademamix.harness.layouts import OWN, fewest_axes
 from conformance.ademamix.harness.problem import BY_GROUP
+from conformance.ademamix.interactions import SHAPES
 
 # --- Groups that differ in every way ---------------------------------------------------------------------------------------
 
@@ -45,6 +47,9 @@ _TWENTY = tuple(
     GroupCase(replace(EXACT, beta2=1 - 2.0 ** -(1 + index), t_alpha=index, t_beta3=index), (TensorCase((2,)),))
     for index in range(20)
 )
+
+EVERYTHING_SHOWS = replace(SCHEDULED, eps=2.0**-3)
+"""Schedules, decay and eps show in the first step already."""
 
 # --- Steps without a gradient in one of several groups ---------------------------------------------------------------------
 
@@ -99,9 +104,19 @@ FURTHER: dict[str, tuple[RunCase, ...]] = {
             *tuple(TensorCase((2**k + off,), gradients="signs") for k in range(3, 13) for off in (-1, 0, 1)), quick=False,
             interpreted="thorough",
         ),
+        # sizes meet every setting, too: what ends at a block may be one of them
+        several(
+            "small-block-boundaries-with-settings", EVERYTHING_SHOWS, 1,
+            *tuple(TensorCase((2**k + off,), gradients="signs") for k in range(3, 13) for off in (-1, 0, 1)), quick=False,
+            interpreted="thorough",
+        ),
         several(
             "beyond-a-million", EXACT, 1, TensorCase((5,)), TensorCase((2**20 + 3,), gradients="signs"), TensorCase((3,)),
             quick=False, interpreted="thorough",
+        ),
+        several(
+            "beyond-a-million-with-settings", EVERYTHING_SHOWS, 1, TensorCase((2**20 + 3,), gradients="signs"), quick=False,
+            interpreted="never",
         ),
     ),
     "ADM-33": tuple(
@@ -176,3 +191,20 @@ OF_ANOTHER_SHAPE = tuple(
 WIDER_STATE = (several("float64", EXACT, 5, TensorCase((3, 5)), TensorCase(()), resume_after=3, saved_as="wider"),)
 HOOKED = (RunCase("wrapped", OWN_WARM_UPS, 5, resume_after=3, saved_as="hooked"),)
 WITHOUT_OPTIONS = (RunCase("three-groups", _TO_REARRANGE, 5, resume_after=3, saved_as="without options"),)
+# every layout, in each rank that has it
+IN_PLACE = tuple(
+    several(
+        name, SCHEDULED, 3,
+        *(
+            TensorCase(SHAPES["small"][rank], layout=layout)
+            for layout in OWN
+            for rank in range(max(1, fewest_axes(layout)), 5)
+        ),
+        dtypes=dtypes, **options,
+    )
+    for name, dtypes, options in (
+        ("every-layout", ("float32", "bfloat16"), {}),
+        ("resumed", ("float32", "float16"), {"resume_after": 2, "quick": False}),
+        ("accumulated", ("float64", "float32"), {"use": "accumulated", "quick": False}),
+    )
+)  # fmt: skip

@@ -1,7 +1,10 @@
 """The factors that implementations of AdEMAMix branch on. Every two values are tested together in some case.
 
-Two arrays, since they have two levels: what the paper defines (`DEFINITION`), and what torch.optim promises (`INTERFACE`).
+Arrays of whole runs: what the paper defines (`DEFINITION`), and what torch.optim promises (`INTERFACE`, `MEMORY`).
 A row needs what its values need, so that a feature that an implementation lacks rules out the rows that use it, and no others.
+
+Three more describe a run, a group of it and a tensor of it (`RUNS`, `GROUPS`, `TENSORS`). `conformance.ademamix.nested_cases`
+deals the groups and tensors out to the runs, so that what a tensor is meets what its group and its run are.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from conformance.ademamix.cases import EXACT, GroupCase, RunCase, TensorCase
-from conformance.ademamix.harness.layouts import LAYOUTS, SHARING
+from conformance.ademamix.harness.layouts import LAYOUTS, OWN, SHARING, fewest_axes
 from conformance.engine.interactions import Combination, Constraint, Factor, Interactions, combinations
 from reference.ademamix import Hyperparameters
 
@@ -130,13 +133,24 @@ INTERFACE = Interactions(
     ),
 )  # fmt: skip
 
-_OWN = tuple(name for name in LAYOUTS if name not in SHARING)
+
+def _named(layout: str) -> str:
+    return layout or "in order"
+
+
+def _of_rank(which: str) -> Constraint:
+    fewest = {_named(layout): fewest_axes(layout) for layout in LAYOUTS}
+    return Constraint(
+        (which, "rank"), lambda layout, rank: rank >= fewest[layout], "fewer axes have no such order, or it is another's"
+    )
+
+
 MEMORY = Interactions(
     "ademamix",
     name="memory",
     factors=(
-        Factor("gradient lies", tuple(name or "in order" for name in LAYOUTS)),
-        Factor("parameter lies", tuple(name or "in order" for name in _OWN)),
+        Factor("gradient lies", tuple(map(_named, LAYOUTS))),
+        Factor("parameter lies", tuple(map(_named, OWN))),
         Factor("resumed", ("never", "torch.save", "arrays and JSON", "copied", "relaid")),
         Factor("rank", (1, 2, 3, 4, 5)),
         Factor("size", ("small", "above 4096")),
@@ -156,20 +170,121 @@ MEMORY = Interactions(
         Constraint(
             ("beta1", "warm-ups"), lambda beta1, warmups: beta1 > 0 or warmups == "none", "the paper is silent about ln(0)"
         ),
+        *(_of_rank(which) for which in ("gradient lies", "parameter lies")),
+    ),
+)
+
+RUNS = Interactions(
+    "ademamix",
+    name="runs",
+    factors=(
+        Factor("dtype", ("float32", "bfloat16", "float64", "float16")),
+        Factor("in float32", ("as the dtype says", "every second tensor")),
+        Factor(
+            "resumed",
+            (
+                "never",
+                "torch.save",
+                "arrays and JSON",
+                "other settings",
+                "pickled",
+                "copied",
+                "in a used one",
+                "twice",
+                "relaid",
+            ),
+        ),
+        Factor("rate is", ("a number", "a tensor written into", "a tensor replaced")),
+        Factor("use", ("plain", "closure", "accumulated")),
+        Factor("called under", ("nothing", "no_grad")),
+        Factor("groups", (1, 2, 3, 6)),
+        Factor("tensors beside", (0, 2, 36)),
+        Factor("empty tensors", ("none", "first", "in the middle", "last")),
+        Factor("joins later", ("none", "the last group")),
+    ),
+    constraints=(
+        Constraint(
+            ("groups", "joins later"), lambda groups, joins: groups > 1 or joins == "none", "one group is there at first"
+        ),
+        Constraint(
+            ("groups", "tensors beside"), lambda groups, count: groups < 2 or count < 36, "many in one group, to be quick"
+        ),
+        Constraint(
+            ("dtype", "in float32"), lambda dtype, which: dtype != "float32" or which == "as the dtype says", "they all are"
+        ),
+    ),
+    together=(("dtype", "rate is", "use", "groups"),),
+)
+GROUPS = Interactions(
+    "ademamix",
+    name="groups",
+    factors=(
+        Factor(
+            "warm-ups",
+            ("none", "equal", "alpha longer", "beta3 longer", "alpha alone", "beta3 alone", "past their end", "fractional"),
+        ),
+        # Half of these no format holds exactly: what passes them on in float32 is wrong in float64.
+        Factor("beta1", (0.0, 0.5, 0.9)),
+        Factor("beta2", (0.9375, 0.99)),
+        Factor("beta3", (0.75, 0.99)),
+        Factor("alpha", (0.0, 0.5, 3.7)),
+        Factor("eps", ("tiny", "visible")),
+        Factor("decay", (0.0, 0.1)),
+        Factor("learning rate", ("constant", "varying", "zero at times")),
+        Factor("maximize", ("no", "yes")),
+        Factor("changed later", ("nothing", "alpha", "decay", "eps", "beta3", "warm-ups")),
+    ),
+    constraints=(
+        Constraint(
+            ("beta1", "warm-ups"),
+            lambda beta1, warmups: beta1 > 0 or warmups in ("none", "alpha alone"),
+            "the paper is silent about ln(0) in beta3's warm-up",
+        ),
+        Constraint(
+            ("beta3", "beta1", "warm-ups"),
+            lambda beta3, beta1, warmups: beta3 > beta1 or warmups in ("none", "alpha alone"),
+            "beta3 grows from beta1",
+        ),
+        Constraint(
+            ("changed later", "warm-ups"),
+            lambda what, warmups: what != "warm-ups" or warmups in ("equal", "fractional"),
+            "what has begun can be made longer",
+        ),
+    ),
+    together=(("warm-ups", "beta1", "beta2", "beta3", "alpha", "eps", "decay", "learning rate", "maximize", "changed later"),),
+)
+TENSORS = Interactions(
+    "ademamix",
+    name="tensors",
+    factors=(
+        Factor("rank", (0, 1, 2, 3, 4, 5)),
+        Factor("size", ("one", "small", 256, 257, 4096, 4097)),
+        Factor("gradient lies", tuple(map(_named, LAYOUTS))),
+        Factor("parameter lies", tuple(map(_named, OWN))),
+        Factor("zero gradients", ("none", "in rows", "at times", "always")),
+        Factor("missing gradients", ("none", "from a step on", "always")),
+    ),
+    constraints=(
+        Constraint(("size", "rank"), lambda size, rank: rank > 0 or size == "one", "a scalar has one element"),
+        Constraint(("rank", "zero gradients"), lambda rank, zeros: rank > 0 or zeros != "in rows", "a scalar has no rows"),
+        Constraint(
+            ("zero gradients", "missing gradients"),
+            lambda zeros, gone: gone != "always" or zeros == "none", "what is never there has no values",
+        ),
+        *(_of_rank(which) for which in ("gradient lies", "parameter lies")),
         *(
             Constraint(
-                (which, "rank"),
-                lambda layout, rank: (
-                    rank >= {"transposed": 2, "axes reversed": 3, "channels last": 3, "overlapping": 2}.get(layout, 1)
-                ),
-                "fewer axes have no such order, or it is another's",
+                (which, "size", "zero gradients", "missing gradients"),
+                lambda layout, *others: layout == "in order" or not {"one", "always"} & set(others),
+                "one element has no order, and what is all alike shows none",
             )
             for which in ("gradient lies", "parameter lies")
         ),
     ),
-)
+    together=(("rank", "gradient lies", "parameter lies"), ("rank", "size", "zero gradients", "missing gradients")),
+)  # fmt: skip
 
-INTERACTIONS = (DEFINITION, INTERFACE, MEMORY)
+INTERACTIONS = (DEFINITION, INTERFACE, MEMORY, RUNS, GROUPS, TENSORS)
 
 QUICK = 8
 """So many rows of each array, which hold the most pairs, are run by ``--quick``."""
@@ -291,15 +406,8 @@ def _group(row: Combination, hyper: Hyperparameters, index: int) -> GroupCase:
     if what == "all":
         hyper = replace(hyper, beta2=0.75, beta3=1 - 2.0 ** -(3 + index), alpha=hyper.alpha + index)
     rate = 2.0 ** -(4 + index % 2) if what in ("rate", "all") else 2.0**-4
-    changed = {
-        "nothing": {},
-        "alpha": {"alpha": hyper.alpha / 4},
-        "decay": {"weight_decay": 0.5},
-        "eps": {"eps": 2.0},
-        "beta3": {"beta3": 0.9375},
-        "warm-ups": {name: 2 * length for name in ("t_alpha", "t_beta3") if (length := getattr(hyper, name))},
-    }[row["changed later"]]
-    changes = ((3, replace(hyper, **changed)),) if changed else ()
+    changed = changed_hyper(hyper, row["changed later"])
+    changes = ((3, changed),) if changed != hyper else ()
     tensor = TensorCase(shape_of(row["size"], 2))
     last = index == row["groups"] - 1
     has_most = last if row["most tensors in"] == "the last group" else not index
@@ -314,6 +422,19 @@ def _group(row: Combination, hyper: Hyperparameters, index: int) -> GroupCase:
         tensors = tuple(replace(each, missing=(2,)) for each in tensors)
     maximize = {"none": False, "all": True, "the first group": not index, "the last group": last}[row["maximize"]]
     return GroupCase(hyper, tensors, (rate,) * 3 + (2 * rate,) * (STEPS - 3), changes, maximize)
+
+
+def changed_hyper(hyper: Hyperparameters, what: str) -> Hyperparameters:
+    """With another value of what a training changes on its way."""
+    changed: dict[str, dict[str, float]] = {
+        "nothing": {},
+        "alpha": {"alpha": hyper.alpha / 4 or 1.0},
+        "decay": {"weight_decay": 0.5},
+        "eps": {"eps": 2.0},
+        "beta3": {"beta3": 0.9375},
+        "warm-ups": {name: 2 * length for name in ("t_alpha", "t_beta3") if (length := getattr(hyper, name))},
+    }
+    return replace(hyper, **changed[what])
 
 
 def _laid_out(tensor: TensorCase, layout: str) -> TensorCase:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import replace
 from typing import Any
@@ -16,15 +17,19 @@ from conformance.ademamix.harness.run_loop import OptimizerPlug
 from conformance.ademamix.harness.torch_backend import TorchBackend
 from conformance.ademamix.interactions import (
     DEFINITION,
+    GROUPS,
     INTERFACE,
     MEMORY,
+    RUNS,
+    TENSORS,
     _beside,
     definition_cases,
     interface_cases,
     memory_cases,
     shape_of,
 )
-from conformance.engine.interactions import covered
+from conformance.ademamix.nested_cases import nested_cases
+from conformance.engine.interactions import combinations, covered
 from impls.ademamix.optimizer import AdEMAMix
 from impls.implementation import Unsupported
 from reference.ademamix import Hyperparameters
@@ -143,3 +148,23 @@ def test_features_rule_out_the_rows_that_use_them() -> None:
     for feature in ("schedules", "separate-warmups", "beta1-zero", "groups", "strided", "weight-decay"):
         assert any(feature in each for each in needs.values()), feature
         assert any(feature not in each for each in needs.values()), feature
+
+
+def test_what_a_tensor_is_meets_what_its_group_and_its_run_are() -> None:
+    """Every two values of which one belongs to a tensor, a group or a run and the other to another of them."""
+    cases = nested_cases()
+    met: set[tuple[str, str, str, str]] = set()
+    for case in cases:
+        assert case.combination is not None
+        run, rows = case.combination, case.combinations
+        starts = [n for n, row in enumerate(rows) if "warm-ups" in dict(row.labels)]
+        for start, end in itertools.pairwise((*starts, len(rows))):
+            group, tensors = rows[start], rows[start + 1 : end]
+            pairs = [(run, group), *((one, tensor) for tensor in tensors for one in (run, group))]
+            met.update((*a, *b) for one, other in pairs for a in one.labels for b in other.labels)
+    used = [row for case in cases for row in case.combinations]
+    assert set(used) >= {*combinations(GROUPS), *combinations(TENSORS)}
+    arrays = (RUNS, GROUPS, TENSORS)
+    layers = [[(factor.name, str(value)) for factor in array.factors for value in factor.values] for array in arrays]
+    wanted = {(*a, *b) for one, other in itertools.combinations(layers, 2) for a in one for b in other}
+    assert 0.97 * len(wanted) < len(met & wanted), sorted(wanted - met)

@@ -30,6 +30,9 @@ overlapping          elements with the same sum of indices share a place, as in 
 SHARING = frozenset(LAYOUTS[-4:])
 """Those in which elements share memory."""
 
+OWN = tuple(name for name in LAYOUTS if name not in SHARING)
+"""Those in which each element has a place of its own, as a parameter's have."""
+
 IN_ORDER = frozenset({"", "at an offset"})
 """Those which torch calls contiguous."""
 
@@ -95,6 +98,11 @@ def _dense(shape: Sequence[int], order: Sequence[int]) -> tuple[int, ...]:
     for axis in reversed(order):
         strides[axis], step = step, step * max(shape[axis], 1)
     return tuple(strides)
+
+
+def fewest_axes(name: str) -> int:
+    """How many axes a tensor must have, to lie in this layout and in no other of fewer axes."""
+    return {"": 0, "at an offset": 0, "transposed": 2, "axes reversed": 3, "channels last": 3, "overlapping": 2}.get(name, 1)
 
 
 def relaid(name: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -93,6 +93,11 @@ class SimulatedBackend(NumpyBackend):
     def sign(self, number: int) -> int:
         return 1 if self.ascends or hasattr(self.optimizer, "flags") else super().sign(number)
 
+    def moved(self) -> Iterator[int]:
+        """Those of which an optimizer with ``leaves`` says that a parameter in this layout leaves its memory."""
+        leaves = getattr(self.optimizer, "leaves", lambda layout: False)
+        return (number for number, tensor in enumerate(self.problem.tensors) if leaves(tensor.layout))
+
     def rearrange(self, what: str) -> None:
         if what == "removed":
             self.gone = [parameters[-1] for parameters, _ in self.optimizer.groups]
@@ -121,11 +126,14 @@ class SimulatedBackend(NumpyBackend):
         dtype_of = getattr(self.plug.loaded, "dtype_of", lambda own, first: own)
         first = problem.tensors[0].dtype or problem.dtype
         histories: list[tuple[Array, ...]] = []
+        closures: tuple[tuple[int, bool, bool], ...] = ()
         for number, tensor in enumerate(problem.tensors):
             group = replace(problem.groups[problem.group_of[number]], tensors=(replace(tensor, dtype=""),))
             alone = replace(problem, dtype=dtype_of(tensor.dtype or problem.dtype, first), groups=(group,))
-            histories += SimulatedBackend(self.plug, alone).outcome().parameters
-        return RunOutcome(tuple(histories))
+            found = SimulatedBackend(self.plug, alone).outcome()
+            histories += found.parameters
+            closures = found.closures
+        return RunOutcome(tuple(histories), closures=closures)
 
     def load(self, state: Any) -> None:
         how = self.problem.saved_as

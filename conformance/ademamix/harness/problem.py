@@ -187,6 +187,7 @@ class RunOutcome:
     ``moments[tensor]`` holds ``m1``, ``m2`` and ``nu`` after the last step, as far as the implementation lets one read them.
     ``changed_gradients`` names (tensor, step) pairs whose gradient was not, after the step, what had been handed over.
     ``refused`` is the message of an error that ended a run with gradients or parameters which may be refused.
+    ``moved`` numbers the tensors whose parameter lay in other memory at the end than at the start.
     ``closures`` holds per step: how often the closure was called, whether gradients were recorded in it, whether its loss
     came back. ``replicas`` are the parameters of the other ranks, which should be those of the first, and ``cpu_seconds`` what
     each step took of a CPU on each rank, the gradients aside.
@@ -196,6 +197,7 @@ class RunOutcome:
     moments: tuple[Mapping[str, Array], ...] = ()
     changed_gradients: tuple[tuple[int, int], ...] = field(default=())
     refused: str = ""
+    moved: tuple[int, ...] = ()
     closures: tuple[tuple[int, bool, bool], ...] = ()
     replicas: tuple[tuple[tuple[Array, ...], ...], ...] = ()
     cpu_seconds: tuple[tuple[float, ...], ...] = ()

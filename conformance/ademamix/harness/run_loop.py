@@ -123,6 +123,10 @@ class OptimizerBackend(ABC):
     def moments(self) -> tuple[Mapping[str, Array], ...]:
         """``m1``, ``m2`` and ``nu`` of each tensor, as far as they can be read."""
 
+    def moved(self) -> Iterator[int]:
+        """The tensors whose parameter has left the memory in which it was handed over; none where memory is no notion."""
+        return iter(())
+
     def duplicate(self, duplicated: Callable[[Any], Any]) -> None:
         """Go on with a duplicate of the optimizer."""
         raise Unsupported("duplicates of a running optimizer: a notion of objects")
@@ -226,7 +230,13 @@ class OptimizerBackend(ABC):
             for number in (*self.places, *self.removed):
                 history[number].append(self.read(number))
         self.finish()
-        return RunOutcome(tuple(map(tuple, history)), self.moments(), tuple(changed), closures=tuple(self.closures))
+        return RunOutcome(
+            tuple(map(tuple, history)),
+            self.moments(),
+            tuple(changed),
+            moved=tuple(self.moved()),
+            closures=tuple(self.closures),
+        )
 
     def gradient(self, number: int, step: int) -> Array | None:
         """What a tensor is handed at a step."""

@@ -57,6 +57,7 @@ class TorchBackend(OptimizerBackend):
         self.device = torch.device(plug.device)
         self.arguments = OptimizerArguments.of(plug.loaded, plug.settings.get("names", {}))
         self.parameters: dict[int, torch.nn.Parameter] = {}
+        self.memory: dict[int, int] = {}
         self.padding: list[tuple[int, torch.Tensor, Any]] = []
         self.relaid = False
         self.handed: dict[int, torch.Tensor] = {}
@@ -144,6 +145,7 @@ class TorchBackend(OptimizerBackend):
             memory = data.as_strided((data.untyped_storage().nbytes() // data.element_size(),), (1,), 0)
             self.padding.append((number, memory, layout_of(layout, data.shape).unused(data.shape)))
         self.parameters[number] = torch.nn.Parameter(data)
+        self.memory[number] = self.parameters[number].data_ptr()
         return self.parameters[number]
 
     def _tensor(self, values: Any, tensor: TensorProblem) -> torch.Tensor:
@@ -184,6 +186,7 @@ class TorchBackend(OptimizerBackend):
         self.optimizer, self.padding = duplicate, []
         groups = self.optimizer.param_groups
         self.parameters = {number: groups[place]["params"][slot] for number, (place, slot) in self.places.items()}
+        self.memory = {number: parameter.data_ptr() for number, parameter in self.parameters.items()}
 
     def spend(self) -> None:
         for parameter in self.parameters.values():
@@ -205,6 +208,7 @@ class TorchBackend(OptimizerBackend):
                 if old in state:
                     state[new] = state.pop(old)
                 listed[0] = self.parameters[numbers[0]] = new
+                self.memory[numbers[0]] = new.data_ptr()
 
     def add(self, index: int, number: int, step: int) -> None:
         self._add_group(index, [number], step)
@@ -295,6 +299,9 @@ class TorchBackend(OptimizerBackend):
             {ours: _values(state[theirs]) for ours, theirs in names.items() if state.get(theirs) is not None}
             for state in states
         )
+
+    def moved(self) -> Iterator[int]:
+        return (number for number, place in self.memory.items() if self.parameters[number].data_ptr() != place)
 
     def finish(self) -> None:
         touched = [number for number, memory, unused in self.padding if not bool(torch.isnan(memory[unused]).all())]

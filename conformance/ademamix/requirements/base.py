@@ -23,11 +23,11 @@ REQUIREMENTS = Requirements(
         "Special values": "23-27 43",
         "Precision": "35 36 41 48 49 62 64 65 69",
         "Groups": "28-30 34 44 45 66 75",
-        "Shapes": "31 32 47 53 61",
+        "Shapes": "31 32 47 53 61 81",
         "Saved state": "33 37 40 50 51 67 76-79",
         "Calls": "38 39 46 52 54 55 63 68",
         "Distributed": "56-60",
-        "Combinations": "70-72",
+        "Combinations": "70-72 80",
     },
 )
 

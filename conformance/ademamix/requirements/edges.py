@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from conformance.ademamix import edge_cases
 from conformance.ademamix.cases import RunCase, problem_of
 from conformance.ademamix.harness.subject import OptimizerSubject
-from conformance.ademamix.requirements.base import REQUIREMENTS, follow, followed
+from conformance.ademamix.nested_cases import nested_cases
+from conformance.ademamix.requirements.base import REQUIREMENTS, compare_parameters, follow, followed
 from conformance.ademamix.requirements.properties import closure_is_called_once, schedules_go_on_after_skipped_steps
 from conformance.engine.comparison import Comparison, equal
 from conformance.engine.requirement import Level
@@ -69,3 +70,27 @@ followed(
     source="torch.optim, which fills them in for checkpoints from before they existed (__setstate__)",
     catches="a bare KeyError in the first step after loading", cases=edge_cases.WITHOUT_OPTIONS,
 )  # fmt: skip
+
+
+REQUIREMENTS.add(
+    "ADM-80",
+    Level.INTERFACE,
+    "Each group of an optimizer, and each tensor of a group, may have settings, a shape and a memory of its own.",
+    source="the conventions of torch.optim: an option belongs to a group, a step to a parameter",
+    catches="a warm-up of one group that starts at another's beta1, a rate that is a tensor and float64 that meets float32",
+    cases=nested_cases(),
+)(closure_is_called_once)
+
+
+@REQUIREMENTS.add(
+    "ADM-81",
+    Level.INTERFACE,
+    "A parameter is updated in its own memory, however it lies there.",
+    source="the convention of torch.optim, whose updates are in place: tied weights, flat buffers and graphs share the memory",
+    catches="an update that puts a new tensor into .data, so that what shares the parameter's memory no longer learns",
+    cases=edge_cases.IN_PLACE,
+)
+def parameters_keep_their_memory(subject: OptimizerSubject, case: RunCase, dtype: str) -> Iterator[Comparison]:
+    outcome = subject.run(problem_of(case, dtype))
+    yield equal("tensors that lie in other memory", outcome.moved, ())
+    yield from compare_parameters(outcome, case, dtype, subject.numerical_class)
