@@ -39,7 +39,7 @@ class LaneState:
     blocked: Array
     """Warps that wait for others."""
     clocks: Array
-    """(warps, warps of a block): what each warp knows of the others of its block."""
+    """(warps, warps of a block and the copy engine): what each warp knows of the others of its block."""
     communicates: bool = False
     """Whether the kernel has atomic instructions, by which blocks may order what they do."""
     synchronisers: dict[Any, Any] = field(default_factory=dict)

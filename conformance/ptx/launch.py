@@ -154,7 +154,7 @@ def _state(
         np.zeros(shape, bool) if kind == "pred" else np.full(shape, POISON[width])
         for kind, width in zip(kinds, widths, strict=True)
     ]
-    clocks = np.zeros((total, warps), np.int32)
+    clocks = np.zeros((total, warps + 1), np.int32)  # the last is the copy engine's
     clocks[np.arange(total), np.arange(total) % warps] = 1
     return LaneState(
         program.kernel, warps, blocks[0], memory, SharedMemory(blocks[1], program.static + shared, warps, program.shared_unit),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from conformance.ptx import access, arithmetic, copies, matrices, synchronising, warp_groups, warp_wide
+from conformance.ptx import access, arithmetic, copies, matrices, memory_barriers, synchronising, warp_groups, warp_wide
 from conformance.ptx.faults import KernelFault, UnknownInstruction
 from conformance.ptx.lanes import Compiler, Lanes, LaneState, Run
 from conformance.ptx.numbers import Array
@@ -17,6 +17,7 @@ from conformance.ptx.text import PtxInstruction, PtxKernel
 OPERATIONS: dict[str, Callable[[Compiler, PtxInstruction], Run]] = {
     **arithmetic.OPERATIONS, **access.OPERATIONS, **warp_wide.OPERATIONS, **synchronising.OPERATIONS,
     **copies.OPERATIONS, **matrices.OPERATIONS, **warp_groups.OPERATIONS,
+    **memory_barriers.OPERATIONS,
 }  # fmt: skip
 CONTROL = ("bra", "ret", "exit", "trap")
 BLOCKING = ("bar", "barrier")
@@ -58,7 +59,8 @@ def _step(c: Compiler, i: PtxInstruction) -> ExecutionStep:
         raise
     except (KeyError, IndexError, ValueError, StopIteration, AssertionError) as error:
         raise c.unknown(i, f"as it stands in {i.text!r}") from error
-    return ExecutionStep("blocking" if base in BLOCKING else "plain", guard, i.negated, run, -1, i)
+    blocks = base in BLOCKING or (base == "mbarrier" and i.parts[1] in ("test_wait", "try_wait"))
+    return ExecutionStep("blocking" if blocks else "plain", guard, i.negated, run, -1, i)
 
 
 class PtxMachine:
@@ -76,9 +78,11 @@ class PtxMachine:
             for part in self._parts():
                 self._run_part(part)
             synchronising.open_for_ended(state)
-            if self.executed == before and state.alive.any():
+            stuck = self.executed == before
+            if not memory_barriers.advance(state, self.order, stuck) and stuck and state.alive.any():
+                waiting = (synchronising.describe_waiting(state), memory_barriers.describe_waiting(state))
                 raise KernelFault(
-                    f"{state.kernel.name}: a deadlock; {synchronising.describe_waiting(state) or 'no warp can go on'}"
+                    f"{state.kernel.name}: a deadlock; {'; '.join(filter(None, waiting)) or 'no warp can go on'}"
                 )
 
     def _parts(self) -> Iterator[slice]:

@@ -249,6 +249,10 @@ class SharedMemory:
         writer = self.writer[own]
         self.unfenced[own] &= (writer < 0) | (self.when[own] > clocks[np.maximum(writer, 0)])
 
+    def require_order(self, units: Array, clocks: Array, what: str) -> None:
+        """Refused where somebody stored these units of whom the reader does not know."""
+        self._require_order(units, self.writer[units], clocks, what)
+
     def _require_order(self, units: Array, writer: Array, clocks: Array, what: str) -> None:
         known = np.take_along_axis(clocks, np.maximum(writer, 0).astype(np.int64), 1)
         late = (writer >= 0) & (self.when[units] > known)
