@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from typing import Any, Literal
@@ -84,6 +85,11 @@ class RunCase:
     thorough: bool = False
     """Whether it belongs to ``--thorough`` alone; ``quick`` is then ignored."""
     needs: frozenset[str] = field(init=False)
+
+    @property
+    def large(self) -> bool:
+        """See `conformance.engine.selection.is_large`."""
+        return any(math.prod(tensor.shape) > 2**17 for group in self.groups for tensor in group.tensors)
 
     def __post_init__(self) -> None:
         hypers, tensors = [g.hyper for g in self.groups], [t for g in self.groups for t in g.tensors]

@@ -13,7 +13,7 @@ import numpy as np
 from conformance.engine.check import Case, Check, run_check, worst_of
 from conformance.engine.comparison import Comparison, margins_of
 from conformance.engine.mutation import Mutant, OnFailure, concerns, mutants_of
-from conformance.engine.selection import COMBINED, is_thorough
+from conformance.engine.selection import COMBINED, is_large, is_thorough
 from conformance.records.level_verdicts import AS_THE_AUTHORS
 from conformance.records.schema import JUDGED, RED, Verdict, VerdictRecord
 
@@ -118,7 +118,7 @@ def _may_explain(mutant: Mutant, check: Check, case: Case, every: bool) -> bool:
     """
     if mutant.thorough and not is_thorough(case):
         return False
-    is_short = not (mutant.slow or is_thorough(case))
+    is_short = not (mutant.slow or is_thorough(case) or is_large(case))
     return (is_short and (every or AS_THE_AUTHORS in mutant.sentence)) or concerns(mutant, check, case)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from conformance.engine.check import Case, Check, last_line, run_check, worst_of
 from conformance.engine.comparison import Comparison
 from conformance.engine.harness import AnySubject
-from conformance.engine.selection import Options, Turns, is_combined, is_thorough, selected_cases
+from conformance.engine.selection import Options, Turns, is_combined, is_large, is_thorough, selected_cases
 from conformance.records.schema import MutantRecord
 from impls.implementation import NotRun, Unsupported
 
@@ -89,7 +89,7 @@ OnFailure = Callable[[Mutant, Check, Case, str, list[Comparison]], object]
 
 
 def concerns(mutant: Mutant, check: Check, case: Case) -> bool:
-    """Whether to run a case: rows of a covering array on honest variants, and on the mutants that they must catch.
+    """Whether to run a case: rows of a covering array, and large cases, on honest variants and the mutants they must catch.
 
     One that takes long is run on the mutants that were made for such cases, and that it must catch.
     """
@@ -97,7 +97,7 @@ def concerns(mutant: Mutant, check: Check, case: Case) -> bool:
         return False
     if mutant.honest or check.requirement in mutant.killed_by:
         return True
-    return not (mutant.slow or is_combined(case) or is_thorough(case))
+    return not (mutant.slow or is_combined(case) or is_thorough(case) or is_large(case))
 
 
 def is_essential(mutant: Mutant, check: Check, case: Case) -> bool:

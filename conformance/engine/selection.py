@@ -37,6 +37,11 @@ def is_combined(case: Case) -> bool:
     return getattr(case, "combination", None) is not None
 
 
+def is_large(case: Case) -> bool:
+    """Whether a failure of this case is compared with the mutants alone that it must catch: each result fills megabytes."""
+    return bool(getattr(case, "large", False))
+
+
 def is_too_slow_interpreted(case: Case, thorough: bool) -> bool:
     """Whether Triton's interpreter leaves a case out, which says so by an attribute ``interpreted``: "thorough" or "never"."""
     return getattr(case, "interpreted", "always") not in (("always", "thorough") if thorough else ("always",))

@@ -10,8 +10,8 @@ import pytest
 from conformance.engine import mutation
 from conformance.engine.check import Check
 from conformance.engine.comparison import Comparison, equal
-from conformance.engine.mutation import Mutant, run_mutant
-from conformance.engine.selection import Options
+from conformance.engine.mutation import Mutant, concerns, mutants_of, run_mutant
+from conformance.engine.selection import Options, checks_of
 
 
 @dataclass(frozen=True)
@@ -91,3 +91,11 @@ def test_a_long_case_is_run_on_a_bug_until_one_has_caught_it(asked: list[tuple[s
     asked.clear()
     run_mutant(replace(HONEST, thorough=True))
     assert len(asked) == 2 * (len(CASES) + len(LONG))
+
+
+def test_a_large_case_is_run_on_the_mutants_alone_that_it_must_catch() -> None:
+    """Hundreds of results of a million elements, each kept, would fill the memory."""
+    check, case = next((c, x) for c in checks_of("ademamix") for x in c.cases if x.id == "beyond-a-million-with-settings")
+    wanted = [mutant for mutant in mutants_of("ademamix") if concerns(mutant, check, case) and not mutant.honest]
+    assert "huge-tail-without-decay" in [mutant.name for mutant in wanted]
+    assert all(check.requirement in mutant.killed_by for mutant in wanted)
