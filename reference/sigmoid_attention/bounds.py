@@ -116,7 +116,8 @@ def backward_bounds(
     **options: Unpack[ScoreOptions],
 ) -> Gradients:
     """Bounds on what `attention.backward` returns, in the same shapes. The bias and the slopes are float32 quantities
-    (float64 for float64 input), and so are their gradients."""
+    (float64 for float64 input), and so are their gradients, unless the class stores scores: then they may have been cast to
+    the input dtype on the way."""
     q, k, v, grad = (attention._real(x) for x in (q, k, v, grad))
     arithmetic = _arithmetic(dtype, numerical_class)
     store, kind, w = arithmetic.store, arithmetic.kind, arithmetic.w
@@ -261,7 +262,12 @@ def _group_bound(value: Array, error: Array, group: int, arithmetic: _Arithmetic
 def _total(arithmetic: _Arithmetic, ds: Array, error: Array, seen: npt.NDArray[np.bool_], axes: tuple[int, ...]) -> Array:
     relative = gamma(int(seen.sum()) + 2, arithmetic.w)
     total = (error + relative * (np.abs(ds) + error)).sum(axis=axes)
-    return rounded(np.asarray(np.abs(ds).sum(axis=axes)), total, arithmetic.work)
+    reach = np.asarray(np.abs(ds).sum(axis=axes))
+    bound = rounded(reach, total, arithmetic.work)
+    if arithmetic.kind.stored_scores:
+        # Added to stored scores, an option is cast to their dtype, and its gradient is: beyond the range that is an infinity.
+        bound = np.where(reach > arithmetic.store.largest, np.inf, rounded(reach, bound, arithmetic.store))
+    return np.asarray(bound)
 
 
 def _slope_bound(
