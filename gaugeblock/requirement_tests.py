@@ -65,19 +65,20 @@ def parametrize(metafunc: pytest.Metafunc, plan: CheckPlan) -> None:
     options = options_of(metafunc.config, plan)
     if "cuda" not in options.devices and is_installed("torch"):
         choose_interpreter()
-    implementation = implementation_of(plan.spec, metafunc.definition.path.parent)
-    known = requirements_of(implementation.system)
+    implementations = implementations_of(plan.spec, metafunc.definition.path.parent)
+    system = implementations[0].system
+    known = requirements_of(system)
     wrong = [name for name in plan.expected_failures if not fnmatch.filter(known, name)]
     if wrong:
         raise pytest.UsageError(f"expected_failures: found {', '.join(wrong)}, expected ids of {', '.join(known)}, or globs")
     by_requirement: dict[str, list[TestCase]] = {}
-    for test_case in list_test_cases(implementation.system, [implementation], options):
+    for test_case in list_test_cases(system, implementations, options):
         if known[test_case.check.requirement].level in map(Level, plan.levels):
             by_requirement.setdefault(test_case.check.requirement, []).append(test_case)
     if not by_requirement:
         chosen = {"levels": plan.levels, "dtypes": options.dtypes or ("all",), "devices": options.devices}
         found = ", ".join(f"{name} {' '.join(values)}" for name, values in chosen.items())
-        raise pytest.UsageError(f"{metafunc.definition.nodeid}: no case of {implementation.system} is selected; found {found}")
+        raise pytest.UsageError(f"{metafunc.definition.nodeid}: no case of {system} is selected; found {found}")
     metafunc.parametrize(
         "check",
         [
@@ -99,8 +100,11 @@ def options_of(config: pytest.Config, plan: CheckPlan) -> Options:
     )
 
 
-def implementation_of(spec: Any, folder: Path) -> Implementation:
-    """The implementation that a plan names; relative paths count from ``folder``. UsageError where it cannot be used."""
+def implementations_of(spec: Any, folder: Path) -> tuple[Implementation, ...]:
+    """The implementation that a plan names; relative paths count from ``folder``. UsageError where it cannot be used.
+
+    An object that rounds differently in some dtypes is two implementations, of one target.
+    """
     if not isinstance(spec, str):
         name = getattr(spec, "__qualname__", "")
         if not name or "<" in name:
@@ -113,10 +117,10 @@ def implementation_of(spec: Any, folder: Path) -> Implementation:
     if file.endswith(".py") and (folder / file).is_file():
         spec = f"{head}{separator}{folder / file}{colon}{attribute}"
     found = select([spec])
-    if len(found.implementations) != 1:
+    if len({implementation.target for implementation in found.implementations}) != 1:
         reasons = "; ".join(failure.message for failure in found.failures)
         raise pytest.UsageError(f"{spec}: {reasons or f'found {len(found.implementations)} implementations, expected one'}")
-    return found.implementations[0]
+    return found.implementations
 
 
 def marks_of(id_: str, plan: CheckPlan) -> list[pytest.MarkDecorator]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import os
 import re
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 from conformance.records import io
 from conformance.records.schema import VerdictRecord
 from gaugeblock.rag import parse
-from gaugeblock.requirement_tests import implementation_of
+from gaugeblock.requirement_tests import implementations_of
 from gaugeblock.testing import parametrize_with_checks
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -97,12 +98,21 @@ def test_each_requirement_is_a_test_and_an_expected_failure_is_one(tmp_path: Pat
 )
 def test_what_cannot_be_tested_is_refused_in_words(tmp_path: Path, spec: object, wanted: str) -> None:
     with pytest.raises(pytest.UsageError, match=re.escape(wanted)):
-        implementation_of(spec, project(tmp_path, ""))
+        implementations_of(spec, project(tmp_path, ""))
 
 
 def test_a_class_or_function_can_be_given_as_it_is() -> None:
-    implementation = implementation_of(parse, ROOT)
+    (implementation,) = implementations_of(parse, ROOT)
     assert (implementation.system, implementation.selector) == ("rag", "gaugeblock.rag:parse")
+
+
+def test_what_rounds_differently_in_16_bits_is_tested_in_all_its_dtypes(tmp_path: Path) -> None:
+    if importlib.util.find_spec("torch") is None:
+        print("not run: torch is not installed here")
+        return
+    (tmp_path / "theirs.py").write_text((ROOT / "examples" / "own-optimizer" / "my_optimizer.py").read_text(encoding="utf-8"))
+    found = implementations_of("theirs.py:MyAdEMAMix", tmp_path)
+    assert [implementation.name for implementation in found] == ["ademamix/theirs.MyAdEMAMix", "ademamix/theirs.MyAdEMAMix-16bit"]
 
 
 def test_a_mistake_ends_the_run_in_words(tmp_path: Path) -> None:
