@@ -461,6 +461,14 @@ WINDOW = (
     Case(id="wider-than-the-length", nq=12, nk=12, window=(64, 2)),
     Case(id="three-blocks", heads=1, kv_heads=1, nq=300, nk=300, window=(40, 25)),
 )
+# each side ends with a block, of whatever size
+WINDOW_OF_BLOCKS = tuple(
+    Case(
+        id=f"{block}-either-way", heads=1, kv_heads=1, nq=block + 10, nk=block + 10, window=(block, block), backward=True,
+        dtypes=(("float32", "bfloat16", "float16")[index % 3],),
+    )
+    for index, block in enumerate((8, 16, 32, 48, 64, 96, 128))
+)  # fmt: skip
 WINDOW_ALIGNMENT = (
     Case(id="more-keys", quick=True, nq=9, nk=30, window=(4, 2)),
     Case(id="causal", window=(5, 3), causal=True),
