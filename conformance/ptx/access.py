@@ -148,10 +148,18 @@ def store_shared(x: Lanes, addresses: Array, columns: list[Array]) -> None:
     shared, width = x.state.shared, columns[0].dtype.itemsize
     whole = width * len(columns)
     offsets = shared.offsets(addresses, x.blocks, whole)
-    shared.write(shared_units(x.state, offsets, whole), x.warps, x.state.clocks[x.rows])
     words = shared.bytes.view(UNSIGNED[width])
+    first = offsets // width
+    stood = _hold(words, first, columns)
     for number, column in enumerate(columns):
-        words[offsets // width + number] = column
+        words[first + number] = column
+    units = shared_units(x.state, offsets, whole)
+    shared.write(units, x.warps, x.state.clocks[x.rows], stood=stood, stands=_hold(words, first, columns))
+
+
+def _hold(words: Array, first: Array, columns: list[Array]) -> Array:
+    """Whether memory holds what each access stores."""
+    return np.asarray(np.all([words[first + number] == column for number, column in enumerate(columns)], axis=0))
 
 
 def _store(c: Compiler, i: PtxInstruction) -> Run:

@@ -14,7 +14,7 @@ import numpy as np
 from conformance.ptx.access import shared_units
 from conformance.ptx.lanes import WARP, Compiler, Lanes, LaneState, Run, guarded
 from conformance.ptx.memory import IN_FLIGHT
-from conformance.ptx.memory_barriers import bulk_copy
+from conformance.ptx.memory_barriers import bulk
 from conformance.ptx.numbers import Array
 from conformance.ptx.text import PtxInstruction
 
@@ -66,8 +66,8 @@ def _copy(c: Compiler, i: PtxInstruction) -> Run:
         return _commit
     if i.parts[1:3] in (("async", "wait_group"), ("async", "wait_all")):
         return _wait(c, i)
-    if i.parts[1:3] == ("async", "bulk"):
-        return bulk_copy(c, i)
+    if "bulk" in i.parts:
+        return bulk(c, i)
     if i.parts[1] != "async" or i.parts[2] not in ("ca", "cg") or i.parts[3].partition(":")[0] != "shared":
         raise c.unknown(i)
     target, source, width = c.address(i.operands[0]), c.address(i.operands[1]), int(str(i.operands[2]), 0)

@@ -11,7 +11,7 @@ import numpy as np
 from conformance.ptx import access
 from conformance.ptx.lanes import POISON, WARP, LaneState
 from conformance.ptx.machine import ExecutionStep, PtxMachine, compiled
-from conformance.ptx.memory import SHARED_BASE, Allocation, GlobalMemory, SharedMemory, Stores
+from conformance.ptx.memory import PARAMETER_BASE, PARAMETER_ROOM, SHARED_BASE, Allocation, GlobalMemory, SharedMemory, Stores
 from conformance.ptx.numbers import Array
 from conformance.ptx.text import WIDTHS, PtxKernel, Variable, parse
 
@@ -49,6 +49,7 @@ def program(ptx: str, name: str = "") -> Program:
         raise ValueError(f"found the kernels {', '.join(kernels) or 'none'} in the PTX, expected {name or 'one alone'}")
     kernel = kernels[name]
     symbols, static = _shared_symbols(kernel.variables)
+    symbols |= {p.name: PARAMETER_BASE + n * PARAMETER_ROOM for n, p in enumerate(kernel.parameters)}
     constants = {}
     for variable in kernel.variables:
         if variable.space in ("global", "const"):

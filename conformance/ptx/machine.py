@@ -10,17 +10,35 @@ import numpy as np
 
 from conformance.ptx import access, arithmetic, copies, matrices, memory_barriers, synchronising, warp_groups, warp_wide
 from conformance.ptx.faults import KernelFault, UnknownInstruction
-from conformance.ptx.lanes import Compiler, Lanes, LaneState, Run
+from conformance.ptx.lanes import Compiler, Lanes, LaneState, Run, guarded
+from conformance.ptx.memory import Refused
 from conformance.ptx.numbers import Array
 from conformance.ptx.text import PtxInstruction, PtxKernel
+
+
+def _branch_by_number(c: Compiler, i: PtxInstruction) -> Run:
+    """brx.idx: each lane goes to the label that its register counts out in a table."""
+    number = c.read(i.operands[0], "u32")
+    places = np.array([c.kernel.labels[name] for name in c.kernel.tables[str(i.operands[1])]])
+
+    def run(x: Lanes) -> None:
+        chosen = x.active(number(x))
+        if (chosen >= places.size).any():
+            k = int((chosen >= places.size).argmax())
+            raise Refused(k, f"branches to number {int(chosen[k])} of {places.size} labels")
+        pc = x.state.pc[x.part]
+        pc[x.here] = places[chosen]
+
+    return guarded(i, c.kernel.name, run)
+
 
 OPERATIONS: dict[str, Callable[[Compiler, PtxInstruction], Run]] = {
     **arithmetic.OPERATIONS, **access.OPERATIONS, **warp_wide.OPERATIONS, **synchronising.OPERATIONS,
     **copies.OPERATIONS, **matrices.OPERATIONS, **warp_groups.OPERATIONS,
-    **memory_barriers.OPERATIONS,
+    **memory_barriers.OPERATIONS, "brx": _branch_by_number,
 }  # fmt: skip
 CONTROL = ("bra", "ret", "exit", "trap")
-BLOCKING = ("bar", "barrier")
+BLOCKING = ("bar", "barrier", "brx")
 MOST_STEPS = 20_000_000
 """Instructions that lanes in lockstep may execute before the kernel is taken not to end."""
 

@@ -22,6 +22,8 @@ UNFINISHED = 2**31 - 1
 """The clock of a read that has not been waited for."""
 SHARED_BASE = 1024
 """The address at which shared memory begins, so that 0 is no address."""
+PARAMETER_BASE, PARAMETER_ROOM = 2**62, 4096
+"""The address of the first parameter, and how far one is from the next: nothing is read there but tensor maps."""
 
 Where = Callable[[int], str]
 """Says which lane the access with this number is of."""
@@ -225,23 +227,39 @@ class SharedMemory:
             raise Refused(k, "was stored by a thread, and no fence.proxy.async lies between")
         np.maximum.at(self.reads, (units, warps[:, None]), np.take_along_axis(clocks, warps[:, None], 1))
 
-    def write(self, units: Array, warps: Array, clocks: Array) -> None:
-        """Note that warps stored these units. Refused in a race with a store or a load."""
+    def write(
+        self, units: Array, warps: Array, clocks: Array, *, stood: Array | None = None, stands: Array | None = None
+    ) -> None:
+        """Note that warps stored these units. Refused in a race with a store or a load.
+
+        Warps may store the same value at once: ``stood`` says whose value was there before, ``stands`` whose is there now.
+        """
         writer = self.writer[units]
         if (writer == IN_FLIGHT).any():
             raise Refused(int((writer == IN_FLIGHT).any(1).argmax()), "is still being copied to")
-        self._require_order(units, writer, clocks, "stored")
-        late = self.reads[units] > clocks[:, None, : self.reads.shape[1]]
-        if late.any():
-            k, _, other = (int(i) for i in np.argwhere(late)[0])
-            raise Refused(k, f"is loaded by warp {other} with no barrier between: a race")
+        new = np.ones(len(units), bool) if stood is None else ~stood
+        if new.any():
+            places = np.flatnonzero(new)
+            try:
+                self._require_order(units[new], writer[new], clocks[new], "stored")
+                self._require_unread(units[new], clocks[new])
+            except Refused as refused:
+                raise Refused(int(places[refused.number]), str(refused)) from None
         self.writer[units] = warps[:, None]
         crowded = self.writer[units] != warps[:, None]
+        if stands is not None:
+            crowded &= ~stands[:, None]
         if crowded.any():
             k, u = (int(i) for i in np.argwhere(crowded)[0])
             raise Refused(k, f"is also stored by warp {self.writer[units[k, u]]} with no barrier between: a race")
         self.when[units] = np.take_along_axis(clocks, warps[:, None], 1)
         self.unfenced[units] = True
+
+    def _require_unread(self, units: Array, clocks: Array) -> None:
+        late = self.reads[units] > clocks[:, None, : self.reads.shape[1]]
+        if late.any():
+            k, _, other = (int(i) for i in np.argwhere(late)[0])
+            raise Refused(k, f"is loaded by warp {other} with no barrier between: a race")
 
     def fence(self, block: int, clocks: Array) -> None:
         """Show to background work what a warp knows to be stored, by what it knows of each warp of its block."""

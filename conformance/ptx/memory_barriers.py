@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from conformance.ptx.access import shared_units
-from conformance.ptx.lanes import Compiler, Lanes, LaneState, Run, guarded
-from conformance.ptx.memory import IN_FLIGHT, SHARED_BASE, Refused
+from conformance.ptx.lanes import Compiler, Lanes, LaneState, Read, Run, guarded
+from conformance.ptx.memory import IN_FLIGHT, PARAMETER_BASE, PARAMETER_ROOM, SHARED_BASE, UNFINISHED, Refused
 from conformance.ptx.numbers import Array
-from conformance.ptx.text import PtxInstruction
+from conformance.ptx.tensor_maps import PIECE, TensorMap
+from conformance.ptx.text import Address, Operand, PtxInstruction
 
 
 @dataclass
@@ -48,10 +49,11 @@ class BulkCopy:
     """Bytes on their way from global to shared memory."""
 
     block: int
-    target: int
-    """Where in the state's shared memory."""
-    source: int
-    size: int
+    targets: Array
+    """Where in the state's shared memory each piece of 16 bytes lies."""
+    sources: Array
+    taken: Array
+    """How many bytes of each piece there are; the others become zeros."""
     barrier: MemoryBarrier
 
 
@@ -61,6 +63,8 @@ class BackgroundWork:
 
     barriers: dict[tuple[int, int], MemoryBarrier] = field(default_factory=dict)
     copies: list[BulkCopy] = field(default_factory=list)
+    stores: list[tuple[int, Array, Array, Array, bool]] = field(default_factory=list)
+    """Boxes on their way to global memory: the warp, the pieces, and whether they are added to what is there."""
     times: dict[int, int] = field(default_factory=dict)
     """How many copies of each block have been completed."""
 
@@ -89,13 +93,16 @@ def advance(state: LaneState, order: np.random.Generator | None, stuck: bool) ->
 def _complete(state: LaneState, copy: BulkCopy) -> None:
     shared, engine = state.shared, state.warps
     words, low = state.memory.words(1)
-    shared.bytes[copy.target : copy.target + copy.size] = words[copy.source - low : copy.source - low + copy.size]
-    units = shared_units(state, np.array([copy.target]), copy.size)[0]
+    each = np.arange(PIECE)
+    real = each < copy.taken[:, None]
+    held = words[np.where(real, (copy.sources - low)[:, None] + each, 0)]
+    shared.bytes[copy.targets[:, None] + each] = np.where(real, held, 0)
+    units = shared_units(state, copy.targets, PIECE)
     times = work_of(state).times
     now = times[copy.block] = times.get(copy.block, 0) + 1
     shared.writer[units], shared.when[units], shared.unfenced[units] = engine, now, False
     copy.barrier.joined[engine] = now
-    copy.barrier.bytes -= copy.size
+    copy.barrier.bytes -= PIECE * copy.targets.size
     copy.barrier.settle(state)
 
 
@@ -210,37 +217,125 @@ def _mbarrier(c: Compiler, i: PtxInstruction) -> Run:
     return forms[i.parts[1]](c, i)
 
 
-def bulk_copy(c: Compiler, i: PtxInstruction) -> Run:
-    """cp.async.bulk from global to shared memory, which completes bytes of a barrier."""
-    spaces = [part.partition(":")[0] for part in i.parts[3:5]]
-    if spaces != ["shared", "global"] or "mbarrier:complete_tx:bytes" not in i.parts or "tensor" in i.parts:
+def bulk(c: Compiler, i: PtxInstruction) -> Run:
+    """cp.async.bulk: to shared memory, completing bytes of a barrier, or from it, in groups; of bytes or of a tensor's box."""
+    if i.parts[3] == "commit_group":
+        return lambda x: None
+    if i.parts[3] == "wait_group":
+        return _wait_for_stores
+    tensor = "tensor" in i.parts
+    spaces = [part.partition(":")[0] for part in i.parts if part.partition(":")[0] in ("shared", "global")]
+    modifiers = {"multicast:cluster", "im2col", "gather4", "scatter4", "tile:gather4"} & set(i.parts)
+    if modifiers or (i.parts[1] == "reduce" and "add" not in i.parts) or (spaces == ["global", "shared"] and not tensor):
         raise c.unknown(i)
-    target, source, size, barrier = (
-        c.address(i.operands[0]),
-        c.address(i.operands[1]),
-        c.read(i.operands[2], "u32"),
-        i.operands[3],
-    )
-    at = c.address(barrier)
+    return _store(c, i) if spaces == ["global", "shared"] else _load(c, i, tensor)
+
+
+def _load(c: Compiler, i: PtxInstruction, tensor: bool) -> Run:
+    target, source, at = c.address(i.operands[0]), c.address(i.operands[1]), c.address(i.operands[2 if tensor else 3])
+    corners = _corners(c, i.operands[1]) if tensor else None
+    size = None if tensor else c.read(i.operands[2], "u32")
 
     def run(x: Lanes) -> None:
-        state, sizes = x.state, x.active(size(x)).astype(np.int64)
-        targets, sources, barriers = (x.active(read(x)) for read in (target, source, at))
+        state, targets, sources, barriers = x.state, *(x.active(read(x)) for read in (target, source, at))
         for n, row in enumerate(x.rows):
-            if sizes[n] % 16:
-                raise Refused(n, f"copies {sizes[n]} bytes, expected a multiple of 16")
-            one, block = np.arange(len(sizes)) == n, int(row) // state.warps
-            state.memory.require(sources, one, int(sizes[n]), 16)
-            first = int(state.shared.offsets(targets[[n]], np.array([block]), 16)[0])
-            if first + int(sizes[n]) > block * state.shared.stride + state.shared.size:
-                raise Refused(n, f"copies {sizes[n]} bytes beyond the end of shared memory")
-            units = shared_units(state, np.array([first]), int(sizes[n]))
-            state.shared.write(units, np.array([row % state.warps]), state.clocks[[row]])
+            block, first = int(row) // state.warps, int(targets[n])
+            if corners is not None:
+                corner = [int(x.active(read(x))[n]) for read in corners]
+                place, address, taken = _map(state, int(sources[n])).pieces(first, corner)
+            else:
+                assert size is not None
+                length = int(x.active(size(x))[n])
+                if length % PIECE:
+                    raise Refused(n, f"copies {length} bytes, expected a multiple of 16")
+                place = np.arange(first, first + length, PIECE)
+                address, taken = int(sources[n]) + place - first, np.full(place.size, PIECE)
+            offsets = _offsets(state, place, block, n)
+            _require(state, address, taken, n)
+            units = shared_units(state, offsets, PIECE)
+            every = np.full(place.size, row)
+            state.shared.write(units, every % state.warps, state.clocks[every])
             state.shared.writer[units] = IN_FLIGHT
             found = _barrier_of(x, n, int(barriers[n]))
-            work_of(state).copies.append(BulkCopy(block, first, int(sources[n]), int(sizes[n]), found))
+            work_of(state).copies.append(BulkCopy(block, offsets, address, taken, found))
 
     return guarded(i, c.kernel.name, run)
+
+
+def _corners(c: Compiler, operand: Operand) -> list[Read]:
+    assert isinstance(operand, Address)
+    return [c.read(name, "s32") for name in operand.coordinates]
+
+
+def _map(state: LaneState, address: int) -> TensorMap:
+    """The tensor map at the address of a parameter."""
+    number = (address - PARAMETER_BASE) // PARAMETER_ROOM
+    names = list(state.parameters)
+    if not 0 <= number < len(names):
+        raise Refused(0, f"found a tensor map at {address:#x}, expected one among the kernel's parameters")
+    return TensorMap.decoded(state.parameters[names[number]].tobytes())
+
+
+def _offsets(state: LaneState, place: Array, block: int, number: int) -> Array:
+    try:
+        return state.shared.offsets(place.astype(np.uint64), np.full(place.size, block), PIECE)
+    except Refused as refused:
+        raise Refused(number, str(refused)) from None
+
+
+def _require(state: LaneState, address: Array, taken: Array, number: int) -> None:
+    """Refused where bytes that are taken lie outside of every allocation."""
+    try:
+        for length in np.unique(taken[taken > 0]):
+            state.memory.require(address.astype(np.uint64), taken == length, int(length), PIECE)
+    except Refused as refused:
+        raise Refused(number, str(refused)) from None
+
+
+def _store(c: Compiler, i: PtxInstruction) -> Run:
+    """Shared memory is read, and global memory written, when the warp waits for its groups."""
+    target, source, corners = c.address(i.operands[0]), c.address(i.operands[1]), _corners(c, i.operands[0])
+    adds = i.parts[1] == "reduce"
+
+    def run(x: Lanes) -> None:
+        state, targets, sources = x.state, x.active(target(x)), x.active(source(x))
+        for n, row in enumerate(x.rows):
+            corner = [int(x.active(read(x))[n]) for read in corners]
+            tensor_map = _map(state, int(targets[n]))
+            if adds and tensor_map.size != 4:
+                raise c.unknown(i, f"of elements of {tensor_map.size} bytes")
+            place, address, taken = tensor_map.pieces(int(sources[n]), corner)
+            offsets = _offsets(state, place, int(row) // state.warps, n)
+            _require(state, address, taken, n)
+            units, warps = shared_units(state, offsets, PIECE), np.full(place.size, int(row) % state.warps)
+            state.shared.read(units, warps, state.clocks[np.full(place.size, row)], background=True)
+            state.shared.reads[units, warps[:, None]] = UNFINISHED
+            work_of(state).stores.append((int(row), offsets, address, taken, adds))
+
+    return guarded(i, c.kernel.name, run)
+
+
+def _wait_for_stores(x: Lanes) -> None:
+    """All of them: no kernel is known to leave a group under way."""
+    state, work = x.state, work_of(x.state)
+    here = set(x.rows.tolist())
+    for row, offsets, address, taken, adds in (store for store in work.stores if store[0] in here):
+        state.shared.reads[shared_units(state, offsets, PIECE), row % state.warps] = state.clocks[row, row % state.warps]
+        real = np.arange(PIECE) < taken[:, None]
+        to, held = (address[:, None] + np.arange(PIECE))[real], state.shared.bytes[offsets[:, None] + np.arange(PIECE)][real]
+        if not to.size:
+            continue
+        units = np.unique(state.memory.units(to.astype(np.uint64), 1))
+        words, low = state.memory.words(1)
+        if adds:  # in any order, by as many as like
+            old = np.ascontiguousarray(words[to - low]).view(np.float32)
+            words[to - low] = (old + np.ascontiguousarray(held).view(np.float32)).view(np.uint8)
+            continue
+        state.memory.writer[units] = row + state.first_block * state.warps
+        state.memory.when[units] = state.clocks[row, row % state.warps]
+        state.memory.stores[units] += 1
+        words[to - low] = held
+    work.stores = [store for store in work.stores if store[0] not in here]
 
 
 OPERATIONS: dict[str, Callable[[Compiler, PtxInstruction], Run]] = {"mbarrier": _mbarrier}

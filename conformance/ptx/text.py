@@ -67,6 +67,8 @@ class PtxKernel:
     variables: list[Variable] = field(default_factory=list)
     instructions: list[PtxInstruction] = field(default_factory=list)
     labels: dict[str, int] = field(default_factory=dict)
+    tables: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """The labels that a branch by number chooses from, by the table's own label."""
     threads: int = 0
     """Threads of a block where the text requires a number, else 0."""
 
@@ -154,6 +156,7 @@ class _Body:
         self.kernel = kernel
         self.scopes: list[tuple[int, dict[str, str]]] = [(0, {})]
         self.number = 0
+        self.label = ""
         self.branches: list[tuple[int, tuple[int, ...]]] = []
 
     def read(self, body: str, line: int) -> None:
@@ -164,7 +167,8 @@ class _Body:
             elif statement == "}":
                 self.scopes.pop()
             elif statement.endswith(":"):
-                self.kernel.labels[f"{statement[:-1]}@{self.scopes[-1][0]}"] = len(self.kernel.instructions)
+                self.label = statement[:-1]
+                self.kernel.labels[f"{self.label}@{self.scopes[-1][0]}"] = len(self.kernel.instructions)
             elif statement.startswith("."):
                 self._directive(statement)
             else:
@@ -178,6 +182,10 @@ class _Body:
                 family = re.match(r"(.*)<(\d+)>$", name)
                 for own in [f"{family[1]}{i}" for i in range(int(family[2]))] if family else [name]:
                     self._declare(own, kind)
+        elif statement.startswith(".branchtargets"):
+            scope = self.scopes[-1][0]
+            names = statement.removeprefix(".branchtargets").split(",")
+            self.kernel.tables[self.label] = tuple(f"{name.strip()}@{scope}" for name in names)
         else:
             self.kernel.variables += _variables(statement)
 

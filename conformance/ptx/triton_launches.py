@@ -10,6 +10,7 @@ from typing import Any
 from conformance.ptx import device
 from conformance.ptx.lanes import WARP
 from conformance.ptx.launch import Program, program
+from conformance.ptx.tensor_maps import TensorMap
 from impls.implementation import NotRun
 
 CAPABILITY = "GAUGEBLOCK_PTX_TARGET"
@@ -69,18 +70,36 @@ class ExecutedLaunch:
         """Execute the kernel on the arguments, of which tensors are pointers."""
         if self.metadata.num_ctas != 1:
             raise NotRun("the PTX interpreter does not execute clusters of blocks")
-        if any(kind.startswith("tensordesc") for kind in self.kinds):
-            raise NotRun("the PTX interpreter does not execute kernels with tensor descriptors made on the host")
         scratch = getattr(self.metadata, "global_scratch_size", 0) or getattr(self.metadata, "profile_scratch_size", 0)
         if scratch:
             raise NotRun("the PTX interpreter does not execute kernels that need scratch memory for tensor descriptors")
         arguments = passed[4:]  # behind metadata and hooks
         chosen = [arguments[n] for n in self.given]
-        tensors = [a for a in chosen if hasattr(a, "data_ptr")]
-        values: list[Any] = [a.data_ptr() if hasattr(a, "data_ptr") else a for a in chosen]
+        maps = iter(getattr(self.metadata, "tensordesc_meta", None) or ())
+        tensors: list[Any] = []
+        values: list[Any] = []
+        for given in chosen:
+            if hasattr(given, "data_ptr"):
+                tensors.append(given)
+                values.append(given.data_ptr())
+            elif hasattr(given, "base"):
+                tensors.append(given.base)
+                values += _described(given, next(maps))
+            else:
+                values.append(given)
         values += [0] * (len(function.kernel.parameters) - len(values))
         block = (WARP * self.metadata.num_warps, 1, 1)
         device.execute(function, (x, y, z), block, values, tensors, shared=self.metadata.shared)
+
+
+def _described(descriptor: Any, form: Mapping[str, Any]) -> list[Any]:
+    """The parameters that a tensor descriptor of the host becomes: the map, the shape and the strides."""
+    size = int(form["elem_size"])
+    tensor_map = TensorMap(
+        descriptor.base.data_ptr(), size, int(form["swizzle"]), descriptor.padding == "nan", tuple(descriptor.shape[::-1]),
+        tuple(int(stride) * size for stride in descriptor.strides[::-1]), tuple(int(n) for n in form["block_size"][::-1]),
+    )  # fmt: skip
+    return [tensor_map.encoded(), *descriptor.shape, *descriptor.strides]
 
 
 class ExecutingDriver:

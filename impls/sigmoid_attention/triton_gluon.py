@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+import triton
 from torch import Tensor
 from triton.experimental.gluon.language import NVMMASharedLayout
 from triton.experimental.gluon.nvidia.hopper import TensorDescriptor
@@ -26,7 +27,7 @@ from impls.sigmoid_attention.options import FAR, AttentionOptions, taking_keywor
 from impls.sigmoid_attention.triton_kernels import pointers, scores_of_base_2, slope_stride
 from impls.sigmoid_attention.unseen import without_unseen
 from impls.sigmoid_attention.validation import checked
-from impls.triton_support import interpreted
+from impls.triton_support import interpreted, launches_on
 
 WIDTHS = (64, 128, 256)
 """Head dims of the tiles. The copy engine fills up narrower heads with zeros, and stores nothing of what lies beside them."""
@@ -147,6 +148,8 @@ def _rows(x: Tensor, rows: int, width: int) -> Any:
 
 
 def _multiprocessors(device: torch.device) -> int:
+    if device.type != "cuda":  # what stands in for a device
+        return int(triton.runtime.driver.active.utils.get_device_properties(0)["multiprocessor_count"])
     return torch.cuda.get_device_properties(device).multi_processor_count
 
 
@@ -184,9 +187,9 @@ def _require(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions) -> None
 
 
 def _require_device(q: Tensor) -> None:
-    if interpreted() or q.device.type != "cuda":
+    if interpreted() or not launches_on(q.device.type):
         raise NotRun("Gluon kernels are compiled for a CUDA device of compute capability 9.0, and nothing interprets them")
-    if (found := torch.cuda.get_device_capability(q.device))[0] != 9:
+    if (found := triton.runtime.driver.active.get_device_capability(q.device.index or 0))[0] != 9:
         raise Unsupported(f"is written for compute capability 9.0, and this device has {found[0]}.{found[1]}")
 
 
