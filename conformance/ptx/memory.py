@@ -242,9 +242,9 @@ class SharedMemory:
             places = np.flatnonzero(new)
             try:
                 self._require_order(units[new], writer[new], clocks[new], "stored")
-                self._require_unread(units[new], clocks[new])
             except Refused as refused:
                 raise Refused(int(places[refused.number]), str(refused)) from None
+        self._require_unread(units, clocks)
         self.writer[units] = warps[:, None]
         crowded = self.writer[units] != warps[:, None]
         if stands is not None:
