@@ -262,14 +262,13 @@ def _qudiffuse() -> Any:
 
 
 def _adana_jax() -> Any:
-    """Its schedules are functions of the count before the step."""
+    """Its schedules are functions of the count before the step, as those that a harness gives to optax are."""
     theirs: Any = load_target(f"{checkout('mlexpos/adana')}/jax/optimizers.py:get_ademamix")
 
     def ademamix(
         learning_rate: Any, b1: float = 0.9, b2: float = 0.999, b3: Any = 0.9999, alpha: Any = 5.0, eps: float = 1e-8,
         weight_decay: float = 0.0,
     ) -> Any:  # fmt: skip
-        b3, alpha = ((lambda count, at=each: at(count + 1)) if callable(each) else each for each in (b3, alpha))
         words = {"beta1": b1, "beta2": b2, "beta3": b3, "alpha": alpha, "epsilon": eps, "weight_decay": weight_decay}
         return theirs(learning_rate, **words)
 

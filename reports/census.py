@@ -6,13 +6,13 @@ import json
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from conformance.records import io
-from conformance.records.schema import JUDGED, RED, VerdictRecord
-from reports import declared
+from conformance.records.schema import JUDGED, RED, Level, VerdictRecord
+from reports import census_charts, census_reproduction, census_words, declared
 
 AUTHORS = frozenset({"epsilon-in-logarithm", "half-life-of-the-authors"})
 """Mutants that do what the code published with the paper does."""
@@ -22,18 +22,22 @@ SIGNATURE = "<!-- Rendered by `python -m reports.census` of Gaugeblock; changes 
 INTRODUCTION = """# Census
 
 Public implementations, each at a named commit, in the order of the table of `gaugeblock census`. The cases are those of
-the definition, which is what the paper says, in a quick run; a case that needs what an implementation does not offer is not
-counted. A wrong answer resembles a mutant (a planted bug) of the suite. Files that are the same to the byte are one family
-and are judged once. Each has a page with its verdict and what repeats it. What differs was found by a second formula too,
-written apart in float64, unless a page says otherwise. Where one of these was mended, or a verdict is wrong, please say so.
+the definition, which is what the paper says, in a quick run; what a host such as torch.optim promises was not judged here. A
+case that needs what an implementation does not offer is not counted, and later runs have more cases. A wrong answer resembles
+a mutant (a planted bug) of the suite. Released packages have the verdict of [the published report](../cpu/README.md). Files
+that are the same to the byte are judged once. Each has a page with its verdict, a reproduction, and what would mend it.
+*Since* is the day of the file's first commit at its path. How many people use each was not recorded, and none was reported to
+its maintainer, unless its page says so. Where one of these was mended, or a verdict is wrong, please say so.
 """
 
 SYSTEMS = {"ademamix": "AdEMAMix", "sigmoid_attention": "Sigmoid attention", "rig": "RIG", "rag": "RAG"}
-HEAD = "| Implementation | Commit | Cases met | What differs |\n| :-- | :-- | :-- | :-- |\n"
+HEAD = "| Implementation | Commit | Since | Cases met | What differs |\n| :-- | :-- | :-- | :-- | :-- |\n"
+RELEASES = "../cpu/pages/{}.md"
 NOTHING_ELSE = "as the code published with the paper: 1e-8 inside the logarithm of beta3's warm-up"
 
 Row = dict[str, Any]
 Verdicts = dict[str, list[VerdictRecord]]
+Distances = dict[str, dict[str, float | str]]
 
 
 def render(folder: Path) -> str:
@@ -42,19 +46,73 @@ def render(folder: Path) -> str:
 
 
 def pages(folder: Path) -> dict[str, str]:
-    """Every page by its name: README.md, and one of each judged file."""
-    rows: list[Row] = json.loads((folder / "census.json").read_text(encoding="utf-8"))
+    """Every page by its name: README.md, and one of each file judged here."""
+    rows = read(folder / "census.json", [])
+    apart: Distances = read(folder / "reproductions.json", {})
     runs = [io.read(path) for path in sorted(folder.glob("*.jsonl"))]
-    by_address: Verdicts = dict(pair for run in runs for pair in verdicts_of(run))
-    judged = {key(row): found for row in rows if (found := by_address.get(row["spec"].partition("=")[2]))}
+    by_address = verdicts_of(runs)
+    here = {key(row): found for row in rows if (found := by_address.get(row["spec"].partition("=")[2]))}
     families = families_of(rows)
-    parts = [SIGNATURE + INTRODUCTION, summary(families, judged)]
+    released = releases(folder.parent.parent / "cpu" / "conformance.jsonl", rows)
+    judged = {**here, **released}
+    parts = [SIGNATURE + INTRODUCTION, summary(families, judged), pictures(folder.parent)]
     for system, title in SYSTEMS.items():
         lines = [f"| {' | '.join(cells(family, judged))} |\n" for family in families if family[0]["system"] == system]
         parts.append(f"## {title}\n\n{HEAD}{''.join(lines)}" if lines else "")
-    known = [family for family in families if key(family[0]) in judged]
-    one_each = {f"{slug(family[0])}.md": page(family, judged[key(family[0])]) for family in known}
+    parts.append(descent(rows, judged))
+    known = [family for family in families if key(family[0]) in here]
+    one_each = {f"{slug(family[0])}.md": page(family, here[key(family[0])], apart) for family in known}
     return {"README.md": "\n".join(filter(None, parts)), **one_each}
+
+
+def read(path: Path, without: Any) -> Any:
+    """The content of a file of JSON; ``without`` it, that."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else without
+
+
+def releases(records: Path, rows: Sequence[Row]) -> Verdicts:
+    """The verdicts of the published report on the rows that are released packages."""
+    wanted = {row["report"].replace(".", "/", 1): row for row in rows if row.get("package")}
+    run = io.read(records)
+    versions = {each.name: each.version for each in run.header.implementations}
+    found: Verdicts = {}
+    for verdict in run.of(VerdictRecord):
+        if verdict.implementation in wanted and is_counted(verdict):
+            found.setdefault(key(wanted[verdict.implementation]), []).append(verdict)
+    for name, row in wanted.items():
+        row["version"] = versions.get(name) or ""
+    return found
+
+
+def is_counted(verdict: VerdictRecord) -> bool:
+    """Whether it judges what the paper defines."""
+    rule = declared.by_id(verdict.requirement)
+    return verdict.verdict in JUDGED and (rule is None or rule.level == Level.DEFINITION)
+
+
+def pictures(folder: Path) -> str:
+    """The charts that are there."""
+    found = [name for name in ("differences", "training") if (folder / "plots" / f"{name}.svg").is_file()]
+    return "\n".join(f"![{census_charts.TITLES[name]}](plots/{name}.svg)\n" for name in found)
+
+
+def descent(rows: Sequence[Row], judged: Verdicts) -> str:
+    """Which files descend from which: those with the same code, and those that name their source."""
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row.get("code_sha256") or key(row), []).append(row)
+    lines = []
+    for group in groups.values():
+        others = [f"`{each['repository']}`" for each in group[1:]]
+        if others:
+            verdict = judged.get(key(group[0]))
+            lines.append(
+                f"- `{group[0]['repository']}`, {group[0]['object']}: {', '.join(others)} "
+                f"{'have' if len(others) > 1 else 'has'} the same code"
+                + (f". What differs: {clause(group[0], red_of(verdict)).removesuffix('.')}.\n" if verdict else ".\n")
+            )
+    words = "Files whose code is the same without layout, comments and documentation, so that one finding is that of all.\n"
+    return f"## Families\n\n{words}\n{''.join(lines)}" if lines else ""
 
 
 def key(row: Row) -> str:
@@ -67,6 +125,22 @@ def slug(row: Row) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "-", f"{row['repository']}-{row['path'].removesuffix('.py')}-{row['object']}")
 
 
+def charts(folder: Path) -> dict[str, bytes]:
+    """Each chart by its name: what goes wrong most, and training runs where there are records of some."""
+    rows = read(folder / "census.json", [])
+    by_address = verdicts_of([io.read(path) for path in sorted(folder.glob("*.jsonl"))])
+    judged = {key(row): found for row in rows if (found := by_address.get(row["spec"].partition("=")[2]))}
+    judged |= releases(folder.parent.parent / "cpu" / "conformance.jsonl", rows)
+    kinds: Counter[str] = Counter()
+    for row in rows:
+        red = red_of(judged.get(key(row), []))
+        if red:
+            kinds[census_charts.KINDS.get(likeliest_name(red), "something of its own")] += 1
+    drawn = {"differences": census_charts.differences(kinds)}
+    training = read(folder / "training.json", {})
+    return {**drawn, "training": census_charts.training(training)} if training else drawn
+
+
 def families_of(rows: Sequence[Row]) -> list[list[Row]]:
     """The rows, those of one file's copies together, in the order of their first."""
     found: dict[str, list[Row]] = {}
@@ -75,11 +149,16 @@ def families_of(rows: Sequence[Row]) -> list[list[Row]]:
     return list(found.values())
 
 
-def verdicts_of(run: io.Run) -> Iterator[tuple[str, list[VerdictRecord]]]:
-    """The judged test cases of each implementation by its address in the folder of checkouts."""
-    names = {each.selector.rpartition("=")[2]: each.name for each in reversed(run.header.implementations)}
-    for address, name in names.items():
-        yield address, [v for v in run.of(VerdictRecord) if v.implementation == name and v.verdict in JUDGED]
+def verdicts_of(runs: Sequence[io.Run]) -> Verdicts:
+    """The counted verdicts on each implementation by its address in the folder of checkouts; of one case the last."""
+    found: dict[str, dict[tuple[str, ...], VerdictRecord]] = {}
+    for run in runs:
+        addresses = {each.name: each.selector.rpartition("=")[2] for each in run.header.implementations}
+        for verdict in run.of(VerdictRecord):
+            if verdict.implementation in addresses and is_counted(verdict):
+                case = (verdict.requirement, verdict.case, verdict.dtype, verdict.device)
+                found.setdefault(addresses[verdict.implementation], {})[case] = verdict
+    return {address: list(verdicts.values()) for address, verdicts in found.items()}
 
 
 def red_of(found: Sequence[VerdictRecord]) -> list[VerdictRecord]:
@@ -102,23 +181,39 @@ def summary(families: Sequence[Sequence[Row]], judged: Verdicts) -> str:
     return (
         f"Of {sum(kinds.values())} implementations, {kinds['meet']} meet every case judged, {kinds['authors']} differ only as "
         f"the code published with the paper does, {kinds['differ']} differ otherwise, and {kinds['listed']} are listed with "
-        "the reason why they were not run here.\n"
+        "the reason why they were not run.\n"
     )
 
 
-def cells(family: Sequence[Row], judged: Verdicts) -> tuple[str, str, str, str]:
+def cells(family: Sequence[Row], judged: Verdicts) -> tuple[str, str, str, str, str]:
     """One line of the table."""
     row = family[0]
     about = "<br>".join(f"`{each['repository']}`" for each in family) + f"<br>{row['path']}:{row['object']}"
     about += f"<br>names `{row['names_source']}` as its source" if row["names_source"] else ""
     about += f"<br>{row['remark']}" if row["remark"] else ""
     commits = "<br>".join(each["commit"][:10] or "-" for each in family)
+    days = "<br>".join(each.get("since") or "-" for each in family)
     found = judged.get(key(row), [])
+    red = red_of(found)
+    met = f"{len(found) - len(red)} of {len(found)}"
+    if found and row.get("package"):
+        return (
+            about,
+            f"{row['package']} {row['version']}",
+            days,
+            f"[{met}]({RELEASES.format(row['report'])})",
+            clause(row, red),
+        )
     if row["not_run"] or not found:
         reason = row["not_run"] or "not judged in this run"
-        return about, commits, "not run", f"[{reason}](../cpu/pages/{row['report']}.md)" if row.get("report") else reason
-    red = red_of(found)
-    return about, commits, f"[{len(found) - len(red)} of {len(found)}]({slug(row)}.md)", clause(row, red)
+        return (
+            about,
+            commits,
+            days,
+            "not run",
+            f"[{reason}]({RELEASES.format(row['report'])})" if row.get("report") else reason,
+        )
+    return about, commits, days, f"[{met}]({slug(row)}.md)", clause(row, red)
 
 
 def clause(row: Row, red: Sequence[VerdictRecord]) -> str:
@@ -128,6 +223,11 @@ def clause(row: Row, red: Sequence[VerdictRecord]) -> str:
     if is_as_authors(red):
         return f"{len(red)} {NOTHING_ELSE}"
     return str(row["differs"]) or likeliest(red) or f"{len(red)} in a way that no mutant has"
+
+
+def likeliest_name(red: Sequence[VerdictRecord]) -> str:
+    """The mutant that most failures resemble; "" where none resembles one."""
+    return next((name for name, _ in Counter(each.candidates[0] for each in red if each.candidates).most_common()), "")
 
 
 def likeliest(red: Sequence[VerdictRecord]) -> str:
@@ -140,22 +240,63 @@ def likeliest(red: Sequence[VerdictRecord]) -> str:
     return f"{number} of {len(red)} as the mutant `{name}`: {sentence.replace('|', chr(92) + '|').replace('*', chr(92) + '*')}"
 
 
-def page(family: Sequence[Row], found: Sequence[VerdictRecord]) -> str:
-    """The page of one file: what it is, its verdict, what repeats it, and what each failed requirement says."""
+def page(family: Sequence[Row], found: Sequence[VerdictRecord], apart: Distances) -> str:
+    """The page of one file: what it is, its verdict, what repeats it, what would mend it, and what may be answered."""
     row, red = family[0], red_of(found)
-    where = "\n".join(f"- `{each['repository']}` at commit `{each['commit']}`" for each in family)
+    where = "\n".join(
+        f"- `{each['repository']}` at commit `{each['commit']}`, since {each['since'] or '-'}" for each in family
+    )
     copies = "\nThe file is the same to the byte in all of these.\n" if len(family) > 1 else ""
     source = f"\nIt names `{row['names_source']}` as its source.\n" if row["names_source"] else ""
     remark = f"\n{row['remark']}\n" if row["remark"] else ""
     about = f"`{row['path']}`, object `{row['object']}`, SHA-256 `{row['sha256']}`\n\n{where}\n{copies}{source}{remark}"
     met = f"{len(found) - len(red)} of {len(found)} judged cases of the definition are met."
     verdict = f"{met} What differs: {clause(row, red).removesuffix('.')}."
-    command = f"gaugeblock census FOLDER {row['repository']}/{row['path']} --quick --level definition"
-    repeat = f"With a checkout of that commit at FOLDER/{row['repository'].replace('/', '+')}:\n\n```text\n{command}\n```\n"
     return (
         f"{SIGNATURE}# {row['repository']}: {row['object']}\n\n[All implementations](README.md)\n\n{about}\n"
-        f"## Verdict\n\n{verdict}\n\n{failures(red)}## Reproduction\n\n{repeat}"
+        f"## Verdict\n\n{verdict}\n\n{failures(red)}{advice(row, red)}{reproduction(row, red, apart)}"
     )
+
+
+def advice(row: Row, red: Sequence[VerdictRecord]) -> str:
+    """What would mend it, what may be answered, and whether it was reported; "" where nothing differs."""
+    if not red:
+        return ""
+    name = likeliest_name(red)
+    mend = row.get("mend") or census_words.MEND.get(name, "Compute what the requirements above say.")
+    answer = row.get("answer") or census_words.ANSWER.get(name, census_words.UNKNOWN)
+    reported = row.get("reported") or "Not reported."
+    return f"**What would mend it.** {mend}\n\n**What may rightly be answered.** {answer}\n\n**Reported.** {reported}\n\n"
+
+
+def reproduction(row: Row, red: Sequence[VerdictRecord], apart: Distances) -> str:
+    """What repeats the verdict: a script without the suite where there is one, and the suite's command."""
+    command = f"gaugeblock census FOLDER {row['repository']}/{row['path']} --quick --level definition"
+    place = row["repository"].replace("/", "+")
+    parts = [f"## Reproduction\n\nWith a checkout of that commit at FOLDER/{place}:\n\n```text\n{command}\n```\n"]
+    name = f"{row['repository']}/{row['path']}:{row['object']}"
+    texts, far = census_reproduction.scripts(row), apart.get(name, {})
+    differing = [each for each in texts if not agrees(far.get(each, 0.0))]
+    if texts:
+        shown = differing[0] if differing and red else next(iter(texts))
+        lines = "".join(f"| {each} | {distance(far.get(each, '-'))} |\n" for each in texts)
+        parts.append(
+            f"\nWithout the suite, in FOLDER, with the setting *{shown}*:\n\n```text\n{texts[shown]}```\n\n"
+            "How far both are apart after its twelve steps, as a part of the path, in each setting:\n\n"
+            f"| Setting | Distance |\n| :-- | :-- |\n{lines}"
+        )
+    elif red:
+        parts.append("\nA second formula was written for this one by hand; it has no script here.\n")
+    return "".join(parts)
+
+
+def agrees(value: float | str) -> bool:
+    return not isinstance(value, str) and value <= census_reproduction.AGREES
+
+
+def distance(value: float | str) -> str:
+    """A distance in a table."""
+    return plain(value) if isinstance(value, str) else "0" if value == 0 else f"{value:.1e}"
 
 
 def failures(red: Sequence[VerdictRecord]) -> str:
@@ -178,8 +319,14 @@ def plain(text: str) -> str:
 
 
 def write(folder: Path) -> None:
-    """Write the pages beside the folder of records."""
-    for name, text in pages(folder).items():
+    """Write the charts and the pages beside the folder of records, and remove pages of what is no longer there."""
+    (folder.parent / "plots").mkdir(exist_ok=True)
+    for name, content in charts(folder).items():
+        (folder.parent / "plots" / f"{name}.svg").write_bytes(content)
+    written = pages(folder)
+    for stale in set(folder.parent.glob("*.md")) - {folder.parent / name for name in written}:
+        stale.unlink()
+    for name, text in written.items():
         (folder.parent / name).write_text(text, encoding="utf-8")
 
 

@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from reports.census import pages
+from reports.census import charts, pages
 
 CENSUS = Path(__file__).resolve().parents[2] / "reports" / "published" / "census"
 
@@ -21,12 +21,37 @@ def test_the_published_census_is_that_of_its_records() -> None:
 
 def test_each_line_links_to_a_page_that_says_how_to_repeat_it() -> None:
     rendered = pages(CENSUS / "records")
-    named = set(re.findall(r"\[\d+ of \d+\]\(([^)]+)\)", rendered["README.md"]))
+    named = set(re.findall(r"\[\d+ of \d+\]\((?!\.\./)([^)]+)\)", rendered["README.md"]))
     assert named == set(rendered) - {"README.md"}
+    assert "plots/differences.svg" in rendered["README.md"]
     assert all("gaugeblock census FOLDER" in rendered[name] for name in named)
     reports = re.findall(r"\]\((\.\./cpu/[^)]+)\)", rendered["README.md"])
     assert reports
     assert all((CENSUS / report).is_file() for report in reports)
+
+
+def test_a_page_says_what_would_mend_it_and_repeats_it_without_the_suite() -> None:
+    text = pages(CENSUS / "records")["nanowell-AdEMAMix-Optimizer-Pytorch-AdEMAMix-AdEMAMix.md"]
+    assert "**What would mend it.** Divide the fast EMA alone" in text
+    assert "**What may rightly be answered.**" in text
+    assert "**Reported.** Not reported." in text
+    assert "optimizer = theirs.AdEMAMix(" in text
+    assert re.search(r"\| plain \| 1\.7e-02 \|", text)
+    right = pages(CENSUS / "records")["apple-ml-ademamix-optax-ademamix-ademamix.md"]
+    assert "mend" not in right
+
+
+def test_the_published_charts_are_those_of_the_records() -> None:
+    drawn = charts(CENSUS / "records")
+    assert {file.stem for file in (CENSUS / "plots").glob("*.svg")} == set(drawn)
+    assert b"implementations" in drawn["differences"]
+
+
+def test_released_packages_have_the_verdict_of_the_published_report() -> None:
+    page = pages(CENSUS / "records")["README.md"]
+    (line,) = [line for line in page.splitlines() if "HomebrewML/HeavyBall" in line]
+    assert re.search(r"heavyball \d+\.\d+\.\d+ ", line)
+    assert re.search(r"\[\d+ of \d+\]\(\.\./cpu/pages/ademamix\.heavyball\.md\)", line)
 
 
 def test_copies_are_one_line_and_counted_each() -> None:
@@ -35,3 +60,4 @@ def test_copies_are_one_line_and_counted_each() -> None:
     assert "`epfml/llm-optimizer-benchmark`<br>`epfml/llm-baselines`" in page
     rows = json.loads((CENSUS / "records" / "census.json").read_text(encoding="utf-8"))
     assert f"Of {len(rows)} implementations" in page
+    assert "`claverru/RSNA-lumbar`" in page.partition("## Families")[2]
