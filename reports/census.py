@@ -13,6 +13,7 @@ from typing import Any
 from conformance.records import io
 from conformance.records.schema import JUDGED, RED, Level, VerdictRecord
 from reports import census_charts, census_reproduction, census_words, declared
+from reports.census_training import STEPS
 
 AUTHORS = frozenset({"epsilon-in-logarithm", "half-life-of-the-authors"})
 """Mutants that do what the code published with the paper does."""
@@ -37,6 +38,7 @@ NOTHING_ELSE = "as the code published with the paper: 1e-8 inside the logarithm 
 
 Row = dict[str, Any]
 Verdicts = dict[str, list[VerdictRecord]]
+Curves = dict[str, Any]
 Distances = dict[str, dict[str, float | str]]
 
 
@@ -55,7 +57,7 @@ def pages(folder: Path) -> dict[str, str]:
     families = families_of(rows)
     released = releases(folder.parent.parent / "cpu" / "conformance.jsonl", rows)
     judged = {**here, **released}
-    parts = [SIGNATURE + INTRODUCTION, summary(families, judged), pictures(folder.parent)]
+    parts = [SIGNATURE + INTRODUCTION, summary(families, judged), pictures(read(folder / "training.json", {}))]
     for system, title in SYSTEMS.items():
         lines = [f"| {' | '.join(cells(family, judged))} |\n" for family in families if family[0]["system"] == system]
         parts.append(f"## {title}\n\n{HEAD}{''.join(lines)}" if lines else "")
@@ -90,10 +92,26 @@ def is_counted(verdict: VerdictRecord) -> bool:
     return verdict.verdict in JUDGED and (rule is None or rule.level == Level.DEFINITION)
 
 
-def pictures(folder: Path) -> str:
-    """The charts that are there."""
-    found = [name for name in ("differences", "training") if (folder / "plots" / f"{name}.svg").is_file()]
-    return "\n".join(f"![{census_charts.TITLES[name]}](plots/{name}.svg)\n" for name in found)
+def pictures(training: Curves) -> str:
+    """The charts, and what the training runs gave."""
+    shown = ["differences", *(["training"] if training else [])]
+    parts = [f"![{census_charts.TITLES[name]}](plots/{name}.svg)\n" for name in shown]
+    lines = [
+        f"| {name} | {'yes' if curve['warm-up'] else 'no'} | {curve['losses'][-1]:.3f} | {curve['apart'][-1]:.1e} |\n"
+        for name, curve in training.items()
+        if isinstance(curve, dict) and "apart" in curve
+    ]
+    if training:
+        ends = [f"{training[name]['losses'][-1]:.3f}" for name in ("paper", "paper without warm-ups")]
+        parts.append(
+            f"A small character model was trained with some that differ, for {STEPS} steps in float64; `gaugeblock census "
+            f"FOLDER --train` repeats it. The paper's optimizer ends at a loss of {ends[0]} with warm-ups as long as the run, "
+            f"and of {ends[1]} without; a lower loss in so short a run is no merit. The distance is the largest difference "
+            "of a parameter from the paper's run, as a part of the largest way that one went.\n\n"
+            "| Implementation | Warm-ups | Loss at the end | Distance at the end |\n| :-- | :-- | :-- | :-- |\n"
+            + "".join(lines)
+        )
+    return "\n".join(parts)
 
 
 def descent(rows: Sequence[Row], judged: Verdicts) -> str:

@@ -22,8 +22,8 @@ TITLES = {
 KINDS = {
     "numerator-corrected": "bias correction of the slow EMA too",
     "beta3-linear": "beta3 itself grows linearly",
-    "epsilon-in-logarithm": "1e-8 in the logarithm, as the authors",
-    "half-life-of-the-authors": "1e-8 in the logarithm, as the authors",
+    "epsilon-in-logarithm": "1e-8 in a logarithm, as published",
+    "half-life-of-the-authors": "1e-8 in a logarithm, as published",
     "coupled-decay": "decay goes into the gradient",
     "eps-as-floor": "eps is a floor",
     "scores-in-bfloat16": "scores rounded to 16 bits",
