@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from conformance.ademamix.cases import EXACT, RunCase, TensorCase, expected_of, single
+from conformance.ademamix.cases import EXACT, RunCase, TensorCase, expected_of, problem_of, several, single
 from conformance.ademamix.harness.problem import GroupProblem, OptimizerProblem, TensorProblem
 from conformance.ademamix.harness.run_loop import OptimizerPlug
 from conformance.ademamix.harness.torch_backend import TorchBackend
@@ -168,3 +168,22 @@ def test_what_a_tensor_is_meets_what_its_group_and_its_run_are() -> None:
     layers = [[(factor.name, str(value)) for factor in array.factors for value in factor.values] for array in arrays]
     wanted = {(*a, *b) for one, other in itertools.combinations(layers, 2) for a in one for b in other}
     assert 0.97 * len(wanted) < len(met & wanted), sorted(wanted - met)
+
+
+class MovesParameters(AdEMAMix):
+    """Puts parameters that are not contiguous into new memory, with the same values."""
+
+    def step(self, closure: Any = None) -> Any:
+        loss = super().step(closure)
+        for parameter in self.param_groups[0]["params"]:
+            parameter.data = parameter.data.contiguous()
+        return loss
+
+
+@pytest.mark.parametrize("options", [{}, {"resume_after": 2}, {"resume_after": 2, "saved_as": "copied"}])
+def test_a_parameter_that_leaves_its_memory_is_seen(options: dict[str, Any]) -> None:
+    case = several("two", EXACT, 3, TensorCase((3, 5)), TensorCase((3, 5), layout="transposed"), **options)
+    for optimizer, moved in ((AdEMAMix, ()), (MovesParameters, (1,))):
+        problem = problem_of(case, "float32")
+        # a copy of a tensor has memory of its own, in the same order
+        assert TorchBackend(OptimizerPlug(optimizer), problem).outcome().moved == moved, optimizer

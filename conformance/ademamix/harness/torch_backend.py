@@ -58,6 +58,7 @@ class TorchBackend(OptimizerBackend):
         self.arguments = OptimizerArguments.of(plug.loaded, plug.settings.get("names", {}))
         self.parameters: dict[int, torch.nn.Parameter] = {}
         self.memory: dict[int, int] = {}
+        self.left: set[int] = set()
         self.padding: list[tuple[int, torch.Tensor, Any]] = []
         self.relaid = False
         self.handed: dict[int, torch.Tensor] = {}
@@ -73,6 +74,7 @@ class TorchBackend(OptimizerBackend):
         return bool({"t_alpha", "t_beta3", "t_both"} & set(self.arguments.names))
 
     def build(self, step: int) -> None:
+        self.left.update(self.moved())
         self.padding, self.relaid = [], step > 0 and self.problem.relaid
         (index, numbers), *others = self.layout
         parameters, rate = [self._parameter(n) for n in numbers], self.problem.groups[index].learning_rates[0]
@@ -183,6 +185,7 @@ class TorchBackend(OptimizerBackend):
         except (pickle.PicklingError, TypeError, AttributeError) as error:
             raise Unsupported(f"{self.arguments.owner} cannot be duplicated: {error}") from None
         self.spend()  # the old one goes its own way
+        self.left.update(self.moved())
         self.optimizer, self.padding = duplicate, []
         groups = self.optimizer.param_groups
         self.parameters = {number: groups[place]["params"][slot] for number, (place, slot) in self.places.items()}
@@ -301,7 +304,8 @@ class TorchBackend(OptimizerBackend):
         )
 
     def moved(self) -> Iterator[int]:
-        return (number for number, place in self.memory.items() if self.parameters[number].data_ptr() != place)
+        now = {number for number, place in self.memory.items() if self.parameters[number].data_ptr() != place}
+        return iter(sorted(self.left | now))
 
     def finish(self) -> None:
         touched = [number for number, memory, unused in self.padding if not bool(torch.isnan(memory[unused]).all())]
