@@ -112,7 +112,10 @@ def test_what_rounds_differently_in_16_bits_is_tested_in_all_its_dtypes(tmp_path
         return
     (tmp_path / "theirs.py").write_text((ROOT / "examples" / "own-optimizer" / "my_optimizer.py").read_text(encoding="utf-8"))
     found = implementations_of("theirs.py:MyAdEMAMix", tmp_path)
-    assert [implementation.name for implementation in found] == ["ademamix/theirs.MyAdEMAMix", "ademamix/theirs.MyAdEMAMix-16bit"]
+    assert [implementation.name for implementation in found] == [
+        "ademamix/theirs.MyAdEMAMix",
+        "ademamix/theirs.MyAdEMAMix-16bit",
+    ]
 
 
 def test_a_mistake_ends_the_run_in_words(tmp_path: Path) -> None:
