@@ -573,6 +573,13 @@ BIAS_GRADIENT = (
     Case(id="window", backward=True, window=(3, 2), wanted=("bias",)),
     Case(id="key-lengths", backward=True, batch=2, key_lengths=(20, 7), data="padding", wanted=("bias",)),
 )
+# packed sequences of one query, as a server decodes them, beside a longer one
+OPTIONS_OF_SINGLE_QUERIES = (
+    Case(
+        id="packed-single-queries", backward=True, nq=11, nk=24, sequences=((1, 5), (9, 9), (1, 10)), bias=-1.0, alibi=True,
+        slope=0.1, data="positive", wanted=("bias", "alibi_slopes"),
+    ),
+)  # fmt: skip
 SLOPE_GRADIENT = (
     Case(id="plain", quick=True, backward=True, alibi=True, heads=3, kv_heads=3, wanted=("alibi_slopes",)),
     Case(id="causal", backward=True, alibi=True, causal=True, wanted=("alibi_slopes",)),

@@ -839,6 +839,13 @@ class HalfBlocksExclusive(Base):
         return super().in_window(nq, nk, left, right - (right > 0 and right % 16 == 0))
 
 
+class SingleQueriesWithoutBiasGradient(Base):
+    def join_gradients(self, parts: list[dict[str, Values]], slopes: Values | None) -> dict[str, Values]:
+        found = super().join_gradients(parts, slopes)
+        found["bias"] = np.asarray(sum((part["bias"] for part in parts if part["q"].shape[2] != 1), np.zeros(())))
+        return found
+
+
 class WholeBlocksExclusive(Base):
     def in_window(self, nq: int, nk: int, left: int, right: int) -> Values:
         return super().in_window(nq, nk, left, right - (right > 0 and right % 32 == 0))
@@ -1166,6 +1173,8 @@ MUTANTS: tuple[Mutant, ...] = (
     _bug("mask-to-bias", "Masked scores are set to the bias before the activation.", MaskToBias, "16"),
     _bug("small-penalty", "Masked scores are set to -20, which is not low enough.", SmallPenalty, "16"),
     _bug("window-left-exclusive", "The window's left end is left out.", WindowLeftExclusive, "17"),
+    _bug("single-queries-without-bias-gradient", "Packed sequences of one query are left out of the bias gradient.",
+         SingleQueriesWithoutBiasGradient, "36"),
     _bug("whole-blocks-exclusive", "A window's right end that is a multiple of 32 is left out.", WholeBlocksExclusive, "17"),
     _bug("window-swapped", "The window's sides are swapped.",
          _with(in_window=lambda self, nq, nk, left, right: Base.in_window(self, nq, nk, right, left)), "17"),

@@ -14,7 +14,7 @@ from conformance.sigmoid_attention import cases
 from conformance.sigmoid_attention.cases import AttentionCase
 from conformance.sigmoid_attention.harness.problem import ONE_TENSOR, Array, AttentionSubject
 from conformance.sigmoid_attention.interactions import context_cases, definition_cases, option_cases, reading_cases
-from conformance.sigmoid_attention.requirements.comparisons import REQUIREMENTS, gradient, output, results, solve
+from conformance.sigmoid_attention.requirements.comparisons import REQUIREMENTS, gradient, gradient_of, output, results, solve
 from conformance.sigmoid_attention.requirements.statistics import errors_have_no_mean, errors_spread_no_further_than_roundings
 from impls.implementation import Unsupported
 from reference.rounding import format_of, gamma
@@ -151,3 +151,5 @@ REQUIREMENTS.check("SIG-45", cases.RANDOM_LONG)(errors_spread_no_further_than_ro
 REQUIREMENTS.check("SIG-47", cases.PACKED_WITHOUT_QUERIES)(results)
 REQUIREMENTS.check("SIG-06", cases.EXTREME_QUERIES)(results)
 REQUIREMENTS.check("SIG-17", cases.WINDOW_OF_BLOCKS)(results)
+for _id, _option in (("SIG-36", "bias"), ("SIG-37", "alibi_slopes")):
+    REQUIREMENTS.check(_id, cases.OPTIONS_OF_SINGLE_QUERIES)(gradient_of(_option))
