@@ -12,7 +12,7 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from conformance.engine.interactions import Combination, Factor, Interactions, combinations
+from conformance.engine.interactions import Combination, Constraint, Factor, Interactions, combinations
 from conformance.engine.text_comparison import TextCase
 from reference import rag
 
@@ -32,6 +32,9 @@ CONTENTS = {
     "spaces": "a  b \u00a0 c",
     "markup": '"**a**", [b]',
     "number": "1. b? - c",
+    "percentage": "51.6% of whom?",
+    "money": "$5?",
+    "zero width": "\u200b",
     "control": "a\tb\x00?",
 }
 """What the unusual lines say."""
@@ -48,23 +51,41 @@ AROUND = {
 }
 """What stands around each query. The last two are no white space, and so belong to it."""
 
-INTERACTIONS = Interactions(
+_FACTORS = (
+    Factor("marker", MARKERS),
+    Factor("gap", ("space", "no-break space", "em space", "nothing", "tab")),
+    Factor("query", tuple(CONTENTS)),
+    Factor("around", tuple(AROUND)),
+    Factor("lines", (0, 1, 9, 17, 23, 24, 25, 26, 400)),
+    Factor("others", ("alike", "unlike")),
+    Factor("place", ("first", "middle", "last")),
+    Factor("repeats", ("none", "at once", "at the end", "around it", "in another case", "in other spacing")),
+    Factor("line ends", ("LF", "CR LF", "blank lines", "both")),
+    Factor("end", ("ended", "unended", "blank")),
+    Factor("long", ("nothing", *(f"{part} {n}" for part in ("line", "before") for n in (4095, 4096, 4097)), "line 65536")),
+    Factor("read before", ("nothing", "itself", "another", "25 queries")),
+)
+_PLAIN = {
+    "marker": NO_MARKERS,
+    "lines": (0, 1, 9, 17),
+    "query": tuple(content for content in CONTENTS if content not in ("control", "number")),
+}
+PLAIN = Interactions(
     "rag",
-    factors=(
-        Factor("marker", MARKERS),
-        Factor("gap", ("space", "no-break space", "em space", "nothing", "tab")),
-        Factor("query", tuple(CONTENTS)),
-        Factor("around", tuple(AROUND)),
-        Factor("lines", (0, 1, 9, 17, 23, 24, 25, 26, 400)),
-        Factor("others", ("alike", "unlike")),
-        Factor("place", ("first", "middle", "last")),
-        Factor("repeats", ("none", "at once", "at the end", "around it", "in another case", "in other spacing")),
-        Factor("line ends", ("LF", "CR LF", "blank lines", "both")),
-        Factor("end", ("ended", "unended", "blank")),
-        Factor("long", ("nothing", *(f"{part} {n}" for part in ("line", "before") for n in (4095, 4096, 4097)), "line 65536")),
-        Factor("read before", ("nothing", "itself", "another", "25 queries")),
+    name="plain",
+    factors=tuple(Factor(each.name, _PLAIN.get(each.name, each.values)) for each in _FACTORS),
+    constraints=(
+        Constraint(("marker", "gap"), lambda marker, gap: marker == "nothing" or gap != "tab", "a tab is a control character"),
     ),
 )
+"""What everybody reads alike, so that every two values of these meet at the level of the definition. There are 25 queries at
+most."""
+MIXED = Interactions("rag", factors=_FACTORS)
+"""The same with list markers and control characters, whose reading is open."""
+INTERACTIONS = (PLAIN, MIXED)
+"""The arrays of RAG."""
+ALL = tuple(dict.fromkeys(row for array in INTERACTIONS for row in combinations(array)))
+"""The combinations of both."""
 
 GAPS = {"space": " ", "no-break space": "\u00a0", "em space": "\u2003", "nothing": "", "tab": "\t"}
 
@@ -90,7 +111,7 @@ def _is_plain(combination: Combination) -> bool:
 
 def cases(of: Callable[[Combination], bool]) -> tuple[MixedAnswers, ...]:
     """The answers whose combinations ``of`` takes, a case for each content of the unusual lines."""
-    taken = sorted(filter(of, combinations(INTERACTIONS)), key=lambda each: list(CONTENTS).index(each["query"]))
+    taken = sorted(filter(of, ALL), key=lambda each: list(CONTENTS).index(each["query"]))
     return tuple(
         MixedAnswers(content, tuple(each), quick=True)
         for content, each in itertools.groupby(taken, key=lambda each: str(each["query"]))

@@ -12,11 +12,12 @@ import itertools
 import random
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from conformance.engine.interactions import Combination, Constraint, Factor, Interactions, combinations
 from conformance.engine.text_comparison import TextCase
+from conformance.rig.defects import BEYOND, DEFECTS
 from reference import rig
 
 CONTENTS = {
@@ -115,7 +116,7 @@ CUTS = (
     "at random",
 )
 
-INTERACTIONS = Interactions(
+MIXED = Interactions(
     "rig",
     factors=(
         Factor("special", tuple(SPECIAL)),
@@ -125,6 +126,7 @@ INTERACTIONS = Interactions(
         Factor("annotations", (0, 1, 9, 10, 11)),
         Factor("others", ("alike", "unlike")),
         Factor("start", tuple(STARTS)),
+        Factor("failed", (0, 1, 10, 40)),
         Factor("place", ("first", "middle", "last")),
         Factor("long", LONG),
         Factor("end", ("nothing", "text", "bracket", "unfinished")),
@@ -141,12 +143,24 @@ INTERACTIONS = Interactions(
         Constraint(("long", "chunks"), lambda long, chunks: long == "nothing" or len(chunks) > 1, "small chunks take long"),
     ),
 )  # fmt: skip
-"""The factors of RIG. ``served`` is what a resolver's fetch returns, ``missing`` which field of it is empty, ``written``
-how a writer is given the document.
+"""The factors of readers, writers and resolvers. ``served`` is what a resolver's fetch returns, ``missing`` which field of it
+is empty, ``written`` how a writer is given the document, ``failed`` how many pieces before it begin like an annotation and
+are none.
 
 Where ``others`` are unlike, the other annotations and the texts between them are drawn from all contents, so that many things
 meet by chance that no two factors name.
 """
+
+PLAIN = replace(
+    MIXED,
+    name="plain",
+    factors=(Factor("special", tuple(name for name in SPECIAL if name not in READINGS)), *MIXED.factors[1:]),
+)
+"""The same without what the paper leaves open, so that every two values of these meet at the level of the definition."""
+INTERACTIONS = (PLAIN, MIXED, DEFECTS, BEYOND)
+"""The arrays of RIG."""
+ALL = tuple(dict.fromkeys(row for array in (PLAIN, MIXED) for row in combinations(array)))
+"""The combinations of mixed documents."""
 
 
 def number_in(value: object) -> int:
@@ -182,7 +196,10 @@ EXTREMES: tuple[Mapping[str, Any], ...] = (
         for length, content, chunks in ((65535, "backslash", "4096"), (65536, "astral", "65536"), (65537, "plain", "4097"))
     ),
     *({"long": f"{part} 4096", "query": "backslash", "value": "backslash", "chunks": "4096"} for part in ("query", "value")),
-    {"annotations": 10_000, "text": "astral", "chunks": "4096", "place": "last"},
+    *({"annotations": many, "text": "astral", "chunks": "4096", "place": "last"} for many in (100, 10_000)),
+    {"failed": 10_000, "text": "astral", "chunks": "4096", "place": "last"},
+    # Some thousand chunks within one string.
+    *({"long": f"{part} 4096", "chunks": size, "text": "row"} for part, size in (("query", "3"), ("value", "1"))),
     *(
         {"long": f"{part} {size + more}", "query": content, "value": content, "text": text, "chunks": str(size)}
         for size, content in zip((8, 16, 32, 64, 128, 256, 512, 1024, 2048, 8192), CONTENTS, strict=False)
@@ -213,7 +230,7 @@ class MixedDocuments(TextCase):
 
 def cases(of: Callable[[Combination], bool] = lambda each: True, needs: str = "") -> tuple[MixedDocuments, ...]:
     """The documents whose combinations ``of`` takes: a case for each special piece, and one of extremes."""
-    taken = sorted(filter(of, combinations(INTERACTIONS)), key=lambda each: list(SPECIAL).index(each["special"]))
+    taken = sorted(filter(of, ALL), key=lambda each: list(SPECIAL).index(each["special"]))
     features = frozenset({needs} - {""})
     grouped = tuple(
         MixedDocuments(special.replace(" ", "-"), tuple(each), needs=features, quick=True)
@@ -225,11 +242,11 @@ def cases(of: Callable[[Combination], bool] = lambda each: True, needs: str = ""
 
 def all_in_one(name: str, of: Callable[[Combination], bool]) -> MixedDocuments:
     """The documents whose combinations ``of`` takes as one case."""
-    return MixedDocuments(name, tuple(filter(of, combinations(INTERACTIONS))), quick=True)
+    return MixedDocuments(name, tuple(filter(of, ALL)), quick=True)
 
 
 def _extreme(changed: Mapping[str, Any]) -> Combination:
-    values = {factor.name: changed.get(factor.name, factor.values[0]) for factor in INTERACTIONS.factors}
+    values = {factor.name: changed.get(factor.name, factor.values[0]) for factor in MIXED.factors}
     return Combination(tuple((name, str(value)) for name, value in values.items()), values)
 
 
@@ -260,8 +277,15 @@ def pieces(combination: Combination, special: str = "", end: str = "") -> tuple[
     marks[place:place] = [SPECIAL[special or combination["special"]](query, value), unusual]
     ends = {"nothing": "", "text": text, "bracket": "]", "unfinished": f"{rig.OPEN}what was the popu"}
     following = [text, *between, ends[end or combination["end"]]]
-    first = STARTS[combination["start"]] + at_length("text", text)
-    return first, *(piece for pair in zip(marks, following, strict=True) for piece in pair)
+    before = STARTS[combination["start"]] + ("" if special else failed(combination["failed"]))
+    return before + at_length("text", text), *(piece for pair in zip(marks, following, strict=True) for piece in pair)
+
+
+def failed(count: int) -> str:
+    """Pieces that begin like an annotation and are none: the opener alone, and annotations that break off somewhere."""
+    whole = annotation("q?", "0")
+    broken = (rig.OPEN, whole[:-1] + " ", whole.replace(" -", ""), rig.OPEN + "q?\n", whole[:-3] + "\x00")
+    return "".join(itertools.islice(itertools.cycle(broken), count))
 
 
 def _alike(count: int, text: str) -> tuple[list[str], list[str]]:

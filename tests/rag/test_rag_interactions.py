@@ -5,14 +5,13 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 from conformance.engine.check import run_check
-from conformance.engine.interactions import combinations, covered
+from conformance.engine.interactions import covered
 from conformance.engine.selection import checks_of
 from conformance.rag.harness.subject import RagSubject
-from conformance.rag.interactions import CONTENTS, INTERACTIONS, answer
+from conformance.rag.interactions import ALL, CONTENTS, answer
 from impls.rag import parse
 from reference import rag
 
-ALL = combinations(INTERACTIONS)
 MIXED = [(check, case) for check in checks_of("rag") if check.requirement in ("RAG-22", "RAG-23") for case in check.cases]
 
 

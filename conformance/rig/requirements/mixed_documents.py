@@ -12,6 +12,7 @@ from conformance.engine.comparison import Comparison, equal
 from conformance.engine.interactions import Combination
 from conformance.engine.requirement import Level
 from conformance.engine.text_comparison import Plain, equal_lists, shown
+from conformance.rig import defects
 from conformance.rig.harness.subject import RigSubject
 from conformance.rig.interactions import (
     CONTENTS,
@@ -42,7 +43,7 @@ def _is_open(combination: Combination) -> bool:
 
 
 def _is_short(combination: Combination) -> bool:
-    return bool(combination["long"] == "nothing" and combination["annotations"] < 12)
+    return bool(combination["long"] == "nothing" and max(combination["annotations"], combination["failed"]) <= 100)
 
 
 def _is_held_back_in_part(combination: Combination) -> bool:
@@ -224,6 +225,8 @@ def _pairs_to_write() -> Iterator[tuple[str, str, bool]]:
     contents = list(CONTENTS.values())
     for query, value in itertools.product(contents, contents):
         yield query, value, not rig.WHITE_SPACE.issuperset(query)
+    for blank, value in zip(sorted(rig.WHITE_SPACE), itertools.cycle(contents), strict=False):
+        yield from ((query, value, False) for query in (blank, blank + " ", "\u3000" + blank))
     for content, refused in itertools.product(contents, _REFUSED):
         for wrong in (refused + content, content + refused, f"a{content[:1]}{refused}{content[1:]}"):
             yield wrong, content, False
@@ -261,11 +264,33 @@ def _annotations(text: str) -> list[tuple[str, str, int, int]]:
 def recovered_documents_agree_with_the_reference(subject: RigSubject, case: MixedDocument) -> Iterator[Comparison]:
     """The whole document, and the same in chunks where there is a lenient reader of them."""
     refuse_other_profiles(subject)
-    recovered = rig.lenient.recover(case.text)
-    expected = [
-        (a.query, a.value, a.start, a.end, tuple(f"D{d}" for d in sorted(d.value for d in a.defects))) for a in recovered
-    ]
-    yield equal_lists("annotations", subject.recover(case.text), expected, case.text)
+    yield equal_lists("annotations", subject.recover(case.text), defects.recovered(case.text), case.text)
+
+
+@REQUIREMENTS.check("RIG-79", defects.defective("recover"))
+def defective_documents_agree_with_the_reference(
+    subject: RigSubject, case: defects.DefectiveDocuments, dtype: str
+) -> Iterator[Comparison]:
+    """Every two departures from the grammar in one document."""
+    refuse_other_profiles(subject)
+    for each in case.combinations:
+        text = defects.document(each)
+        yield equal_lists("annotations", subject.recover(text), defects.recovered(text), f"{text} ({each})")
+
+
+@REQUIREMENTS.check("RIG-59", defects.defective("recover_stream"))
+def chunks_of_defective_documents_change_nothing(
+    subject: RigSubject, case: defects.DefectiveDocuments, dtype: str
+) -> Iterator[Comparison]:
+    """The same from chunks, and all text between."""
+    refuse_other_profiles(subject)
+    for each in case.combinations:
+        text, reader = defects.document(each), subject.recover_stream()
+        items = [item for chunk in defects.chunks(each) for item in reader.feed(chunk)] + reader.close()
+        found = [item for item in items if not isinstance(item, str)]
+        whole = "".join(item if isinstance(item, str) else text[item[2] : item[3]] for item in items)
+        yield equal_lists("annotations", found, defects.recovered(text), f"{text} ({each})")
+        yield equal("the text", whole, text, str(each))
 
 
 def _served(kind: str, missing: str, number: int) -> Answer | None:

@@ -75,6 +75,7 @@ def _mixed_tags() -> tuple[str, tuple[tuple[ResolvedTag, int, int], ...]]:
         (None, "6"),
         ("5", "6"),
         ("(a) [1]", "b|c [2]*"),
+        ("a (b) [3", "(c) [d"),
         ("\u5317 \U0001f600", "\u200b#1("),
     )
     texts = itertools.cycle((" ", "", "\n", "\u00e9\U0001f600", "[__DC__#1(", ")] "))

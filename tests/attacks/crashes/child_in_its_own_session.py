@@ -21,6 +21,6 @@ def attack(text):
                 for each in range(3):
                     os.close(each)
                 pathlib.Path("left-behind.txt").write_text(str(os.getpid()))
-                time.sleep(60)
+                time.sleep(1800)  # until the test ends it, however slow the machine
             os._exit(0)
     return parse(text)
