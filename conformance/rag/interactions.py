@@ -32,7 +32,7 @@ CONTENTS = {
     "spaces": "a  b \u00a0 c",
     "markup": '"**a**", [b]',
     "number": "1. b? - c",
-    "percentage": "51.6% of whom?",
+    "percentage": "5% of whom?",
     "money": "$5?",
     "zero width": "\u200b",
     "control": "a\tb\x00?",
@@ -65,6 +65,11 @@ _FACTORS = (
     Factor("long", ("nothing", *(f"{part} {n}" for part in ("line", "before") for n in (4095, 4096, 4097)), "line 65536")),
     Factor("read before", ("nothing", "itself", "another", "25 queries")),
 )
+_LENGTH = Constraint(
+    ("around", "long"),
+    lambda around, long: around not in ("mark", "zero width") or not long.startswith("line"),
+    "these belong to the line, which would be longer and end otherwise",
+)
 _PLAIN = {
     "marker": NO_MARKERS,
     "lines": (0, 1, 9, 17),
@@ -75,12 +80,13 @@ PLAIN = Interactions(
     name="plain",
     factors=tuple(Factor(each.name, _PLAIN.get(each.name, each.values)) for each in _FACTORS),
     constraints=(
+        _LENGTH,
         Constraint(("marker", "gap"), lambda marker, gap: marker == "nothing" or gap != "tab", "a tab is a control character"),
     ),
 )
 """What everybody reads alike, so that every two values of these meet at the level of the definition. There are 25 queries at
 most."""
-MIXED = Interactions("rag", factors=_FACTORS)
+MIXED = Interactions("rag", factors=_FACTORS, constraints=(_LENGTH,))
 """The same with list markers and control characters, whose reading is open."""
 INTERACTIONS = (PLAIN, MIXED)
 """The arrays of RAG."""
