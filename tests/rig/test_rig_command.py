@@ -118,7 +118,7 @@ def test_a_program_that_waits_for_ever_is_given_up(
             if ready.exists():
                 raise NoAnswer("it waits")
 
-    monkeypatch.setattr("conformance.engine.command.Watch", WaitsOnceReady)
+    monkeypatch.setattr("conformance.engine.time_limit.Watch", WaitsOnceReady)
     program = command(f"{body}\nopen({str(ready)!r}, 'w').close()\ntime.sleep(600)")
     with pytest.raises(NoAnswer, match=message):
         program.ask(REQUEST)
