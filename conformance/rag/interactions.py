@@ -124,7 +124,7 @@ def cases(of: Callable[[Combination], bool]) -> tuple[MixedAnswers, ...]:
     )
 
 
-@functools.lru_cache(maxsize=256)
+@functools.cache
 def answer(combination: Combination) -> str:
     """The answer."""
     return "".join(_lines(combination))
@@ -176,7 +176,7 @@ def _repeated(queries: list[str], unusual: list[str], how: str) -> list[str]:
     return [*(added if how == "around it" else []), *queries, *added]
 
 
-@functools.lru_cache(maxsize=512)
+@functools.cache
 def read(combination: Combination, profile: str) -> tuple[str, ...] | frozenset[str]:
     """The queries that the reference reads; of the official profile all of which any 25 are returned."""
     text = answer(combination)

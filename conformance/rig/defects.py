@@ -150,7 +150,7 @@ def defective(needs: str) -> tuple[DefectiveDocuments, ...]:
     )
 
 
-@functools.lru_cache(maxsize=512)
+@functools.cache
 def document(combination: Combination) -> str:
     """The document."""
     before = {"nothing": "", "words": "In 2020, ", "bracket": "[", "dollar": "$", "quote": '"', "opener": "[__DC__("}
@@ -195,7 +195,7 @@ def _value(combination: Combination) -> str:
     return {"unquoted": value, "unclosed": opening + value}.get(combination["form"], opening + value + closing)
 
 
-@functools.lru_cache(maxsize=512)
+@functools.cache
 def recovered(text: str) -> list[tuple[str, str | None, int, int, tuple[str, ...]]]:
     """What the reference recovers: query, value, span and diagnostics."""
     return [

@@ -313,13 +313,13 @@ def _unlike(combination: Combination, readable: bool) -> tuple[list[str], list[s
     return marks, between
 
 
-@functools.lru_cache(maxsize=256)
+@functools.cache
 def document(combination: Combination) -> str:
     """The document."""
     return "".join(pieces(combination))
 
 
-@functools.lru_cache(maxsize=1024)
+@functools.cache
 def read(combination: Combination, profile: str) -> list[tuple[str, str, int, int]]:
     """What the reference reads in it. For the official profile the published pattern is asked, which is faster."""
     text = document(combination)

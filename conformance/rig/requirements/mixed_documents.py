@@ -51,7 +51,7 @@ def _is_held_back_in_part(combination: Combination) -> bool:
     return combination["long"].startswith("text") or number_in(combination["long"]) <= SHORT
 
 
-_is_well_formed = functools.lru_cache(maxsize=512)(rig.is_well_formed)
+_is_well_formed = functools.cache(rig.is_well_formed)
 
 RowCheck = Callable[[RigSubject, MixedDocument], Iterator[Comparison]]
 
