@@ -1,8 +1,8 @@
 """Compute medians with intervals that assume no distribution, and turn an interval into a decision.
 
-Samples are correlated in time, so blocks of quads (A B B A, two pairs) are resampled and never single samples. A bootstrap of
+Samples are correlated in time, so blocks of neighbouring pairs are resampled and never single samples. A bootstrap of
 few samples is too narrow, so each interval also spans the order statistics between which the median lies for any distribution,
-at the number of independent quads that the autocorrelation leaves.
+at the number of independent pairs that the autocorrelation leaves.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ def median_interval(samples: Sequence[float], confidence: float = CONFIDENCE) ->
 def ratio_interval(
     baseline: Sequence[float], own: Sequence[float], confidence: float = CONFIDENCE
 ) -> tuple[float, float, float]:
-    """Median over quads of the ratio baseline / own, with its interval: above 1 is faster than the baseline.
+    """Median over pairs of the ratio baseline / own, with its interval: above 1 is faster than the baseline.
 
-    The two pairs of a quad were taken in opposite orders, so in the mean of their logarithms a steady drift cancels; a slow
-    spell of the machine slows both sides of a pair and leaves their ratio alone.
+    A slow spell of the machine slows both sides of a pair and leaves their ratio alone. A steady drift moves the two pairs of
+    a quad, which were taken in opposite orders, as far to either side. The median is that of pairs and not of means of two:
+    one sample that was interrupted spoils one pair then, and not the whole quad.
     """
     logarithms = np.log(np.asarray(baseline, dtype=np.float64) / np.asarray(own, dtype=np.float64))
-    quads = _by_quads(logarithms)
-    low, high = interval(quads, confidence)
-    return float(np.exp(np.median(quads))), float(np.exp(low)), float(np.exp(high))
+    low, high = interval(logarithms, confidence)
+    return float(np.exp(np.median(logarithms))), float(np.exp(low)), float(np.exp(high))
 
 
 def interval(values: Array, confidence: float = CONFIDENCE) -> tuple[float, float]:
@@ -55,12 +55,6 @@ def interval(values: Array, confidence: float = CONFIDENCE) -> tuple[float, floa
 def fewest_quads(confidence: float) -> int:
     """The least number n of values whose extremes contain the median with this confidence, which is 1 - 2^(1-n)."""
     return math.ceil(1 - math.log2(1 - confidence))
-
-
-def _by_quads(values: Array) -> Array:
-    """Means of pairs of neighbours; a last value without a neighbour is kept."""
-    even = len(values) // 2 * 2
-    return np.concatenate([values[:even].reshape(-1, 2).mean(axis=1), values[even:]])
 
 
 def _bootstrap(values: Array, confidence: float) -> tuple[float, float]:
