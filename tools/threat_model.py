@@ -17,6 +17,7 @@ KINDS = {
     "verdicts/alone": "By a declaration that lies",
     "speeds": "For a better speed",
     "speeds_apart": "For a better speed, from a process of its own",
+    "speeds_baseline": "For a slower baseline, whose process is another",
     "crashes": "To crash, hang or starve",
     "crashes/alone": "On the suite's own processes",
     "records": "On the records, while a run goes on",

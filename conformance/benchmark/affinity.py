@@ -41,6 +41,28 @@ def _listed(text: str) -> set[int]:
     return found
 
 
+def changes(pid: int, whose: str, cpus: tuple[int, ...]) -> list[str]:
+    """How a process is scheduled otherwise than these CPUs and this process's own priority would have it, in words."""
+    found = []
+    now = sorted(os.sched_getaffinity(pid))
+    if tuple(now) != cpus:
+        found.append(f"the CPUs that {whose} process may run on were changed from {list(cpus)} to {now}")
+    threads = [int(task.name) for task in Path(f"/proc/{pid}/task").glob("[0-9]*")] or [pid]
+    own, theirs = _priority(0), {_priority(thread) for thread in threads} - {""}
+    if theirs != {own}:
+        found.append(f"the priority of {whose} process was changed from {own} to {', '.join(sorted(theirs - {own}))}")
+    return found
+
+
+def _priority(thread: int) -> str:
+    """A thread's niceness and class of scheduling; "" where it has ended."""
+    try:
+        policy, nice = os.sched_getscheduler(thread), os.getpriority(os.PRIO_PROCESS, thread)
+    except ProcessLookupError:
+        return ""
+    return f"niceness {nice}" if policy == os.SCHED_OTHER else f"niceness {nice} in scheduling class {policy}"
+
+
 def wanted_threads() -> int:
     """OMP_NUM_THREADS where it is set, else one thread for each core of the allowed CPUs."""
     setting = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()

@@ -7,7 +7,6 @@ import functools
 import gc
 import importlib
 import math
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -15,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.benchmark import allocator, apart, baseline_alone, interference, memory, roofline, statistics
+from conformance.benchmark import affinity, allocator, apart, baseline_alone, interference, memory, roofline, statistics
 from conformance.benchmark.affinity import Pins, pinned
 from conformance.benchmark.cache import CONDITIONS, cache_of
 from conformance.benchmark.pace import FULL_BUDGET_S, QUICK_BUDGET_S
@@ -98,7 +97,7 @@ class BenchmarkRun:
             # call from a timed one.
             margin = max(margin, *(_verified(prepared, timed=True) for prepared in sides[0]), _verified(own))
             pins.warnings += self._interfered(own, other)
-            pins.warnings += self._moved(pins)
+            pins.warnings += self._rescheduled(pins)
         return [replace(each, margin=rounded(margin), warnings=(*each.warnings, *pins.warnings)) for each, _ in found], found[
             -1
         ][1].own
@@ -149,13 +148,13 @@ class BenchmarkRun:
         """The settings that are in force where the work is done."""
         return self.processes[0].settle() if self.processes else pins
 
-    def _moved(self, pins: Pins) -> list[str]:
-        """Warn where a process of one side may no longer run on the CPUs that it was given."""
-        found = [sorted(os.sched_getaffinity(each.pid)) for each in self.processes]
+    def _rescheduled(self, pins: Pins) -> list[str]:
+        """Warn where a process of one side may no longer run on the CPUs that it was given, or as readily as the other's."""
+        names = ("its", "the baseline's")
         return [
-            f"the CPUs that its process may run on were changed from {list(pins.affinity)} to {cpus}"
-            for cpus in found
-            if tuple(cpus) != pins.affinity
+            warning
+            for process, whose in zip(self.processes, names, strict=False)
+            for warning in affinity.changes(process.pid, whose, pins.affinity)
         ]
 
     def _measure(

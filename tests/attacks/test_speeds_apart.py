@@ -13,17 +13,19 @@ from collections.abc import Iterator
 
 import pytest
 
-from conformance.benchmark import interference
+from conformance.benchmark import affinity, interference
 from conformance.benchmark.apart import ApartProcess
 from conformance.benchmark.measurement import WrongAnswer, _verified
 from conformance.benchmark.workload import Prepared
+from conformance.engine import child
 from conformance.engine.child import ChildEndedError
 from conformance.engine.remote_subject import Isolated
-from conformance.engine.time_limit import TimeLimitExceeded
+from conformance.engine.time_limit import NoAnswer, TimeLimitExceeded
 from impls.implementation import Implementation, Origin, Unsupported
 from tests.attacks.attacking import HERE, NOT_PREVENTED, Attack, attacks
 
 ATTACKS = {each.name: each for each in attacks("speeds_apart")}
+BASELINE = {each.name: each for each in attacks("speeds_baseline")}
 SAMPLES, CALLS = 4, 2
 SLEPT_S = 0.05
 """Each call of `stopped_clocks` sleeps so long."""
@@ -44,9 +46,9 @@ def isolated() -> Iterator[Isolated]:
         processes.close()
 
 
-def prepared(isolated: Isolated, file: str, attribute: str, system: str) -> Prepared:
+def prepared(isolated: Isolated, file: str, attribute: str, system: str, folder: str = "speeds_apart") -> Prepared:
     protocol, name = SYSTEMS[system]
-    target = f"{HERE}/speeds_apart/{file}.py:{attribute}"
+    target = f"{HERE}/{folder}/{file}.py:{attribute}"
     # Declared, not tried out: that would use up the calls in which an attack does its work.
     implementation = Implementation(
         name=f"{system}/{file}", system=system, target=target, summary="", protocol=protocol, origin=Origin("path"),
@@ -83,16 +85,21 @@ def outcome(made: Prepared) -> str:
         measured(made)
     except (WrongAnswer, Unsupported, ChildEndedError, TimeLimitExceeded) as found:
         return f"{type(found).__name__}: {found}"
-    process = made.process
-    assert process is not None
+    process = process_of(made)
     interference.rest(processes=[process])
     if interference.others_running(process.tasks):
         return "seen: its threads go on"
-    return "seen: its CPUs were changed" if moved(process) else "timed whole"
+    return seen(process, "its") or "timed whole"
 
 
-def moved(process: ApartProcess) -> bool:
-    return os.sched_getaffinity(process.pid) != os.sched_getaffinity(0)
+def process_of(made: Prepared) -> ApartProcess:
+    assert made.process is not None
+    return made.process
+
+
+def seen(process: ApartProcess, whose: str) -> str:
+    """What is warned of how a process is scheduled."""
+    return "".join(f"seen: {each}" for each in affinity.changes(process.pid, whose, tuple(sorted(os.sched_getaffinity(0)))))
 
 
 def system_of(attack: Attack) -> tuple[str, str]:
@@ -118,6 +125,26 @@ def test_an_attack_from_a_process_of_its_own_gets_no_speed(
         assert found == "timed whole"
     elif len(os.sched_getaffinity(0)) > 1 or name != "other_cpus":
         assert found.startswith(ATTACKS[name].outcome)
+
+
+@pytest.mark.parametrize("name", BASELINE)
+def test_a_baseline_that_is_slowed_from_another_process_makes_nobody_faster(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child, "_IDLE_S", 5.0)  # no process but a stopped one neither computes nor waits for a processor
+    isolated = Isolated()  # whose processes are the two sides, and no others
+    try:
+        baseline = prepared(isolated, "honest", "parse", "rig")
+        baseline.run()
+        prepared(isolated, name, "attack", "rig", "speeds_baseline").run()
+        try:
+            measured(baseline)
+            found = seen(process_of(baseline), "the baseline's")
+        except NoAnswer as error:
+            found = f"NoAnswer: {error}"
+        assert found.startswith(BASELINE[name].outcome)
+    finally:
+        isolated.close()
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,9 @@ class TorchSubject(FunctionSubject):
         with torch.no_grad(), poisoned_allocations():
             out = self._call(problem, guarded, {})
         before_reading()
-        return AttentionResult(self._image(out), _dtype_name(out), mutated=guarded.mutated())
+        image, dtype = self._image(out), _dtype_name(out)
+        del out  # before the inputs are looked at: something may be done to them when it is let go
+        return AttentionResult(image, dtype, mutated=guarded.mutated())
 
     def _forward_backward(self, problem: AttentionProblem, before_reading: Callable[[], Any]) -> AttentionResult:
         guarded, leaves = self._leaves(problem)

@@ -6,7 +6,7 @@ import os
 
 from tests.attacks.speeds_apart import honest
 
-OUTCOME = "seen: its CPUs were changed"
+OUTCOME = "seen: the CPUs that its process may run on were changed"
 
 
 def attack(text):
