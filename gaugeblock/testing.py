@@ -21,6 +21,8 @@ __all__ = ["CheckPlan", "parametrize_with_checks"]
 
 LEVELS = ("definition", "interface", "robustness")
 """The levels at which the paper or the host is clear."""
+DEVICES = ("cpu", "cuda", "ptx")
+"""Where cases may run; ptx, alone: kernels of GPUs are executed on the CPU."""
 Test = TypeVar("Test", bound=Callable[..., Any])
 
 
@@ -64,8 +66,10 @@ def parametrize_with_checks(
     ValueError for a level or device that does not exist.
     """
     for word in (*levels, *devices):
-        if word not in (*LEVELS, "reading", "cpu", "cuda"):
-            raise ValueError(f"found {word!r}, expected levels of {', '.join(LEVELS)}, reading, and devices cpu or cuda")
+        if word not in (*LEVELS, "reading", *DEVICES):
+            raise ValueError(
+                f"found {word!r}, expected levels of {', '.join(LEVELS)}, reading, and devices of {', '.join(DEVICES)}"
+            )
     plan = CheckPlan(
         spec, dict(expected_failures or {}), strict, tuple(levels), quick, thorough, tuple(devices), tuple(dtypes)
     )
