@@ -289,11 +289,11 @@ def _open_lm(repository: str) -> Any:
         q, k, v = (x.transpose(1, 2) for x in (q, k, v))
         return custom(q, k, v, "sigmoid", "none", 0.0, is_causal=causal).transpose(1, 2)
 
-    return attention
+    return _eager(attention)
 
 
 def _attention_sink(path: str) -> Any:
-    """Its mask is a matrix of 0 and 1 that multiplies weights."""
+    """Its mask is a matrix of 0 and 1 that multiplies weights; the caller makes it."""
     import torch
     from torch import nn
 
@@ -302,10 +302,11 @@ def _attention_sink(path: str) -> Any:
 
     def attention(q: Any, k: Any, v: Any, *, causal: bool = False) -> Any:
         mask = torch.ones(q.shape[2], k.shape[2], dtype=q.dtype)
-        result = eager(q, k, v, "sigmoid", False, mask.tril() if causal else mask, scale=q.shape[-1] ** -0.5)
+        mask = mask.tril(k.shape[2] - q.shape[2]) if causal else mask
+        result = eager(q, k, v, "sigmoid", False, mask, scale=q.shape[-1] ** -0.5)
         return result[0] if isinstance(result, tuple) else result
 
-    return attention
+    return _eager(attention)
 
 
 def _sigmoid_max() -> Any:
@@ -319,9 +320,15 @@ def _sigmoid_max() -> Any:
     def attention(q: Any, k: Any, v: Any, *, causal: bool = False) -> Any:
         scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
         if causal:
-            scores = scores.masked_fill(torch.ones(scores.shape[-2:]).tril() == 0, -math.inf)
+            scores = scores.masked_fill(torch.ones(scores.shape[-2:]).tril(k.shape[2] - q.shape[2]) == 0, -math.inf)
         return weights(scores) @ v
 
+    return _eager(attention)
+
+
+def _eager(attention: Any) -> Any:
+    """Declares that scores are rounded to the dtype of the tensors, as plain code without a kernel does."""
+    attention.gaugeblock = {"numerical_class": "materialised"}
     return attention
 
 

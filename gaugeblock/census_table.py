@@ -12,7 +12,7 @@ from reports.census_reproduction import BY_PATH
 CALL = "[p], lr=lr, betas=(b1, b2, b3), alpha=alpha, eps=eps, weight_decay=decay"
 """The words that nearly every AdEMAMix of torch takes; a file with a warm-up has words of its own for it, with T steps."""
 APPLE = CALL + ", beta3_warmup=T, alpha_warmup=T"
-SIXTEEN_BITS = "rounds scores to the dtype of its tensors, which shows in 16 bits; in 32 and 64 nothing differs"
+ROUNDED = "Declared as a class that rounds scores to the dtype of its tensors."
 COMPOUNDS = "takes the warmed-up alpha and beta3 of one parameter as those that the next one's warm-up starts from"
 ONE_WARMUP = CALL + ", T_alpha_beta3=T"
 TWO_WARMUPS = CALL + ", T_alpha=T, T_beta3=T"
@@ -228,7 +228,6 @@ TABLE: tuple[CensusEntry, ...] = (
         "mlexpos/adana", "jax/optimizers.py", "get_ademamix", requires=("jax", "optax", "chex"), adapter="adana_jax",
         names_source="apple/ml-ademamix",
         remark="In place of its schedules, the paper's equations are given.",
-        obstacle="waits for a run: in the last one its schedules were given a step too early",
     ),
     CensusEntry(
         "HomebrewML/HeavyBall", "heavyball/__init__.py", "AdEMAMix", obstacle=RELEASED, report="ademamix.heavyball",
@@ -295,32 +294,29 @@ TABLE: tuple[CensusEntry, ...] = (
     CensusEntry(
         "mlfoundations/open_lm", "open_lm/attention.py", "custom_attn", "sigmoid_attention",
         adapter="open_lm",
-        differs=SIXTEEN_BITS,
-        remark="Judged with attn_activation=\"sigmoid\", attn_seq_scalar=\"none\" and alpha=0; it has no bias.",
+        remark="Judged with attn_activation=\"sigmoid\", attn_seq_scalar=\"none\" and alpha=0; it has no bias. "
+        + ROUNDED,
     ),
     CensusEntry(
         "sedrick-keh-tri/open_lm_fork", "open_lm/attention.py", "custom_attn", "sigmoid_attention",
         adapter="open_lm_fork",
-        differs=SIXTEEN_BITS,
-        remark="Judged as the repository that it is a fork of.",
+        remark="Judged as the repository that it is a fork of. " + ROUNDED,
     ),
     CensusEntry(
         "sail-sg/Attention-Sink", "lit_gpt/model_attn_sim.py", "eager_scaled_dot_product_attention", "sigmoid_attention",
         adapter="attention_sink",
-        differs=SIXTEEN_BITS,
-        remark="Judged with sim=\"sigmoid\" and attention_normalize=False; it has no bias.",
+        remark="Judged with sim=\"sigmoid\" and attention_normalize=False; it has no bias. " + ROUNDED,
     ),
     CensusEntry(
         "sail-sg/Attention-Sink", "lit_gpt/inference/model_attn_sim_infer.py", "eager_scaled_dot_product_attention",
-        "sigmoid_attention", adapter="attention_sink_inference", differs=SIXTEEN_BITS,
-        remark="Judged with sim=\"sigmoid\" and attention_normalize=False; it has no bias.",
+        "sigmoid_attention", adapter="attention_sink_inference",
+        remark="Judged with sim=\"sigmoid\" and attention_normalize=False; it has no bias. " + ROUNDED,
     ),
     CensusEntry(
         "ReaLLMASIC/nanoGPT", "variations/softmax_variations.py", "SigmoidMax", "sigmoid_attention",
         adapter="sigmoid_max",
-        differs=SIXTEEN_BITS,
         remark="The module takes scores; the products around it are the census's. Judged with sigmoidmax_divisor=1, where its "
-        "default of 256 divides every weight.",
+        "default of 256 divides every weight. " + ROUNDED,
     ),
     CensusEntry(
         "Taiga10969/Sigmoid_Attenion_ViT", "models/sigmoid_attention.py", "Sigmoid_Attention", "sigmoid_attention",
