@@ -55,7 +55,7 @@ def pages(folder: Path) -> dict[str, str]:
     by_address = verdicts_of(runs)
     here = {key(row): found for row in rows if (found := by_address.get(row["spec"].partition("=")[2]))}
     families = families_of(rows)
-    released = releases(folder.parent.parent / "cpu" / "conformance.jsonl", rows)
+    released = releases(folder.parent.parent / "cpu/conformance.jsonl", rows)
     judged = {**here, **released}
     parts = [SIGNATURE + INTRODUCTION, summary(families, judged), pictures(read(folder / "training.json", {}))]
     for system, title in SYSTEMS.items():
@@ -148,7 +148,7 @@ def charts(folder: Path) -> dict[str, bytes]:
     rows = read(folder / "census.json", [])
     by_address = verdicts_of([io.read(path) for path in sorted(folder.glob("*.jsonl"))])
     judged = {key(row): found for row in rows if (found := by_address.get(row["spec"].partition("=")[2]))}
-    judged |= releases(folder.parent.parent / "cpu" / "conformance.jsonl", rows)
+    judged |= releases(folder.parent.parent / "cpu/conformance.jsonl", rows)
     kinds: Counter[str] = Counter()
     for row in rows:
         red = red_of(judged.get(key(row), []))

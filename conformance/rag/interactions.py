@@ -34,7 +34,7 @@ CONTENTS = {
     "number": "1. b? - c",
     "percentage": "5% of whom?",
     "money": "$5?",
-    "zero width": "\u200b",
+    "zero-width": "\u200b",
     "control": "a\tb\x00?",
 }
 """What the unusual lines say."""
@@ -47,7 +47,7 @@ AROUND = {
     "form feeds": "\x0b\x0c",
     "separators": "\u2028\x85",
     "mark": "\ufeff",
-    "zero width": "\u200b",
+    "zero-width": "\u200b",
 }
 """What stands around each query. The last two are no white space, and so belong to it."""
 
@@ -67,7 +67,7 @@ _FACTORS = (
 )
 _LENGTH = Constraint(
     ("around", "long"),
-    lambda around, long: around not in ("mark", "zero width") or not long.startswith("line"),
+    lambda around, long: around not in ("mark", "zero-width") or not long.startswith("line"),
     "these belong to the line, which would be longer and end otherwise",
 )
 _PLAIN = {

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 from dataclasses import replace
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -166,12 +167,12 @@ def test_nothing_is_left_half_written(tmp_path: Path) -> None:
 def test_a_full_disk_leaves_what_was_there(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = file.read_bytes()
 
-    def full(path: Path, data: bytes) -> int:
-        with path.open("wb") as half:
-            half.write(data[: len(data) // 2])
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    class Full(FileIO):
+        def write(self, data: Any) -> int:
+            super().write(bytes(data)[: len(data) // 2])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(Path, "open", lambda path, mode: Full(path, mode.removesuffix("b")))
     with pytest.raises(OSError, match="No space left"):
         io.write(file, HEADER, [], FOOTER)
     assert [(path.name, path.read_bytes()) for path in file.parent.iterdir()] == [(file.name, before)]

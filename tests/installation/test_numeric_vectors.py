@@ -50,6 +50,7 @@ CHANCE = "a statement about the errors of many draws, none of which is beyond it
 UNSEEN = {
     "clock-outside-the-state": "what a host's own way of saving keeps; it shows where an author saves as the mutant does not",
     "late-beta3-without-decay": SIZE,
+    "huge-tail-without-decay": SIZE,
     "eps-of-the-first-group-in-large-tensors": SIZE,
     "gaps-without-decay": LAYOUT,
     "transposed-without-warm-up": LAYOUT,
