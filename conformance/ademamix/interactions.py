@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 from conformance.ademamix.cases import EXACT, GroupCase, RunCase, TensorCase
 from conformance.ademamix.harness.layouts import LAYOUTS, OWN, SHARING, fewest_axes
@@ -368,6 +369,20 @@ def interface_cases() -> tuple[RunCase, ...]:
     return tuple(_interface_case(number, row) for number, row in enumerate(combinations(INTERFACE)))
 
 
+def called_as(row: Combination) -> dict[str, Any]:
+    """How the optimizer of a row is called and saved, as keywords of `RunCase`."""
+    resumed = row["resumed"]
+    return {
+        "resume_after": None if resumed == "never" else 4,
+        "saved_as": SAVED_AS.get(resumed, ""),
+        "rebuilt_otherwise": resumed == "other settings",
+        "relaid": resumed == "relaid",
+        "use": "" if row["use"] == "plain" else row["use"],
+        "within": "" if row["called under"] == "nothing" else row["called under"],
+        "rate_tensors": row["rate is"].removeprefix("a tensor ").removesuffix(" into").replace("a number", ""),
+    }
+
+
 def _interface_case(number: int, row: Combination) -> RunCase:
     t_alpha, t_beta3 = WARMUPS[row["warm-ups"]]
     hyper = replace(
@@ -378,7 +393,6 @@ def _interface_case(number: int, row: Combination) -> RunCase:
         # as of its first step, so that a warm-up of other groups shows
         other = replace(hyper, alpha=hyper.alpha / 2, weight_decay=0.25)
         groups += (GroupCase(other, (TensorCase((4,), joins_at=joins_at),), RATES["constant"], maximize=groups[0].maximize),)
-    resumed = row["resumed"]
     return RunCase(
         row.id,
         groups,
@@ -386,12 +400,7 @@ def _interface_case(number: int, row: Combination) -> RunCase:
         quick=number < QUICK,
         # torch's GradScaler refuses gradients in float16
         dtypes=(TURNS[number % len(TURNS)] if row["use"] != "scaler" else "float32",),
-        resume_after=None if resumed == "never" else 4,
-        saved_as=SAVED_AS.get(resumed, ""),
-        rebuilt_otherwise=resumed == "other settings",
-        use="" if row["use"] == "plain" else row["use"],
-        within="" if row["called under"] == "nothing" else row["called under"],
-        rate_tensors=row["rate is"].removeprefix("a tensor ").removesuffix(" into").replace("a number", ""),
+        **called_as(row),
         seed=number + 1,
         combination=row,
         interpreted="always" if number < INTERPRETED else "thorough",

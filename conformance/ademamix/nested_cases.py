@@ -19,12 +19,12 @@ from conformance.ademamix.interactions import (
     GROUPS,
     RATES,
     RUNS,
-    SAVED_AS,
     SHAPES,
     STEPS,
     TENSORS,
     WARMUPS,
     ZEROS,
+    called_as,
     changed_hyper,
     shape_of,
 )
@@ -65,7 +65,7 @@ def _shuffled(rows: Sequence[Combination]) -> list[Combination]:
 
 
 def _case(number: int, run: Combination, groups: Sequence[tuple[Combination, list[Combination]]]) -> RunCase:
-    resumed, last = run["resumed"], len(groups) - 1
+    last = len(groups) - 1
     return RunCase(
         run.id,
         tuple(
@@ -75,13 +75,7 @@ def _case(number: int, run: Combination, groups: Sequence[tuple[Combination, lis
         STEPS,
         quick=number < QUICK,
         dtypes=(run["dtype"],),
-        resume_after=None if resumed == "never" else 4,
-        saved_as=SAVED_AS.get(resumed, ""),
-        rebuilt_otherwise=resumed == "other settings",
-        relaid=resumed == "relaid",
-        use="" if run["use"] == "plain" else run["use"],
-        within="" if run["called under"] == "nothing" else run["called under"],
-        rate_tensors=run["rate is"].removeprefix("a tensor ").removesuffix(" into").replace("a number", ""),
+        **called_as(run),
         seed=number + 1,
         combination=run,
         combinations=tuple(row for group, tensors in groups for row in (group, *tensors)),

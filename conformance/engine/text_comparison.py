@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -23,6 +23,12 @@ def shown(text: str) -> str:
     if len(written) <= LONGEST_SHOWN:
         return written
     return f"{written[:LONGEST_SHOWN]}... ({len(text)} characters)"
+
+
+def in_chunks(text: str, size: int) -> Iterator[str]:
+    """The text in chunks of ``size`` code points, the last one shorter."""
+    for start in range(0, len(text), size):
+        yield text[start : start + size]
 
 
 def equal_lists(quantity: str, got: Sequence[Any], expected: Sequence[Any], document: str = "") -> Comparison:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from conformance.engine.interactions import Combination, Constraint, Factor, Interactions, combinations
-from conformance.engine.text_comparison import TextCase
+from conformance.engine.text_comparison import TextCase, in_chunks
 from reference import rig
 
 QUOTES = {
@@ -73,7 +73,7 @@ BEHIND = {
 }
 """What stands behind the annotation, by a word for it."""
 
-UNREADABLE = {
+BEYOND_DEFECTS = {
     "marker": ("__DC",),
     "gap at the marker": ("nine",),
     "gap before the arrow": ("nine",),
@@ -128,7 +128,7 @@ the opener and the end of the value."""
 BEYOND = replace(
     DEFECTS,
     name="beyond",
-    factors=tuple(Factor(each.name, (*each.values, *UNREADABLE.get(each.name, ()))) for each in DEFECTS.factors),
+    factors=tuple(Factor(each.name, (*each.values, *BEYOND_DEFECTS.get(each.name, ()))) for each in DEFECTS.factors),
     constraints=DEFECTS.constraints[-1:],
 )
 """The same with what cannot be read."""
@@ -208,5 +208,4 @@ def chunks(combination: Combination) -> Iterator[str]:
     """The document in chunks; joined they are the document."""
     text = document(combination)
     size = len(text) if combination["size of chunks"] == "whole" else int(combination["size of chunks"])
-    for start in range(0, len(text), size):
-        yield text[start : start + size]
+    return in_chunks(text, size)

@@ -35,6 +35,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, Protocol
 
+from conformance.engine.text_comparison import in_chunks
 from conformance.rig.harness import text as _text
 from conformance.rig.harness.text import AnswerError, Found, Item, TimedReader, as_annotations, as_found
 from impls.implementation import Implementation, Unsupported, load_target
@@ -129,8 +130,8 @@ class RigSubject(_text.TextSubject[Found]):
                 return list(make(text))
             reader = make()
             items: list[Any] = []
-            for at in range(0, len(text), size):
-                items += reader.feed(text[at : at + size])
+            for chunk in in_chunks(text, size):
+                items += reader.feed(chunk)
             items += reader.close()
             return items
 

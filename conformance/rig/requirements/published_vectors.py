@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from conformance.engine.comparison import Comparison, equal
 from conformance.engine.requirement import Level
-from conformance.engine.text_comparison import Plain, TextCase, equal_lists
+from conformance.engine.text_comparison import Plain, TextCase, equal_lists, in_chunks
 from conformance.rig import vectors
 from conformance.rig.harness.subject import RigSubject
 from conformance.rig.requirements.comparisons import REQUIREMENTS, refuse_other_profiles
@@ -155,7 +155,7 @@ def chunks_change_nothing_that_is_recovered(subject: RigSubject, case: VectorsOf
         # Four thousand characters one at a time would say no more than forty do.
         for size in (1, 7) if len(text) < 200 else (64,):
             reader = subject.recover_stream()
-            items = [i for at in range(0, len(text), size) for i in reader.feed(text[at : at + size])] + reader.close()
+            items = [i for chunk in in_chunks(text, size) for i in reader.feed(chunk)] + reader.close()
             found = [i for i in items if not isinstance(i, str)]
             whole = "".join(item if isinstance(item, str) else text[item[2] : item[3]] for item in items)
             if (found, whole) != (wanted, text) or vector is vectors_of(case)[-1]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from conformance.engine.comparison import Comparison, equal
 from conformance.engine.requirement import Level
-from conformance.engine.text_comparison import shown
+from conformance.engine.text_comparison import in_chunks, shown
 from conformance.rig.cases import PROSE, STREAMS, UNFINISHED, Found, RigCase, marks
 from conformance.rig.harness.subject import RigSubject
 from conformance.rig.requirements.comparisons import REQUIREMENTS, pairs
@@ -21,8 +21,8 @@ def streamed(subject: RigSubject, text: str, size: int) -> list[Item]:
     """Everything that a reader hands out when it is fed ``size`` code points at a time, with an empty chunk between."""
     reader = subject.stream()
     items: list[Item] = []
-    for start in range(0, len(text), size):
-        items += reader.feed(text[start : start + size])
+    for chunk in in_chunks(text, size):
+        items += reader.feed(chunk)
         items += reader.feed("")
     return items + reader.close()
 
