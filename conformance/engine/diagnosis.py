@@ -44,9 +44,11 @@ def ranked(verdicts: Iterable[VerdictRecord]) -> tuple[Likeliest, ...]:
     """The likeliest causes of one implementation's failures, best first; empty rather than a guess.
 
     ``verdicts`` are all of one implementation, passes included. A mutant is named where it explains more than half of the
-    failures that are not explained yet, so that each name stands for a bug of its own. Of the requirements that must catch it,
-    one must have failed, or it explains every failure: a quick run may lack the case that catches it. Rows of a covering array
-    count where nothing else failed: a simple bug fails many of them, and they are compared with few mutants.
+    failures that are not explained yet, so that each name stands for a bug of its own; or where it explains those of the
+    requirements that must catch it, all of them, and of another, since an implementation may have several bugs. Of the
+    requirements that must catch it, one must have failed, or it explains every failure: a quick run may lack the case that
+    catches it. Rows of a covering array count where nothing else failed: a simple bug fails many of them, and they are
+    compared with few mutants.
     """
     everything = list(verdicts)
     failures = failures_to_explain(everything)
@@ -66,7 +68,10 @@ def ranked(verdicts: Iterable[VerdictRecord]) -> tuple[Likeliest, ...]:
         order = {name: (-len(own & left), -len(own), name) for name, own in explains.items()}
         best = min(order, key=lambda name: order[name])
         if 2 * len(explains[best] & left) <= len(left):
-            break
+            typical = [name for name in explains if _explains_its_own(mutants[name], explains[name] & left, failures)]
+            if not typical:
+                break
+            best = min(typical, key=lambda name: order[name])
         others = sorted(name for name, own in explains.items() if own == explains[best] and name != best)
         found.append(Likeliest(best, mutants[best].sentence, len(explains[best]), len(failures), tuple(others)))
         left -= explains[best]
@@ -77,6 +82,12 @@ def failures_to_explain(verdicts: Sequence[VerdictRecord]) -> list[VerdictRecord
     """The failures, without rows of a covering array where others failed."""
     failed = [each for each in verdicts if each.verdict is Verdict.FAIL]
     return [each for each in failed if not each.case.startswith(COMBINED)] or failed
+
+
+def _explains_its_own(mutant: Mutant, explained: set[int], failures: Sequence[VerdictRecord]) -> bool:
+    """Whether it explains every failure of the requirements that must catch it, and one of another requirement."""
+    own = {number for number, each in enumerate(failures) if each.requirement in mutant.killed_by}
+    return bool(own) and own < explained
 
 
 def is_possible(mutant: Mutant, verdicts: Sequence[VerdictRecord]) -> bool:

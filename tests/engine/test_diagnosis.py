@@ -135,6 +135,16 @@ def test_a_mutant_is_not_named_whose_own_requirement_holds(monkeypatch: pytest.M
     assert ranked([*failures("a", "a"), *held, *failures("", requirement="RIG-03")]) == (Likeliest("a", "Is a.", 2, 3),)
 
 
+def test_each_of_several_bugs_is_named_where_it_explains_its_own_requirement(monkeypatch: pytest.MonkeyPatch) -> None:
+    mutants = [planted(name, killed_by=(f"RIG-0{number}",)) for number, name in enumerate("abc", 1)]
+    monkeypatch.setattr(diagnosis, "mutants_of", lambda system: mutants)
+    first, second = (failures(*(name * 2), requirement=f"RIG-0{number}") for number, name in enumerate("ab", 1))
+    elsewhere = failures("a", "b", "c", "", "", "", requirement="RIG-09")
+    assert [each.mutant for each in ranked([*first, *second, *elsewhere])] == ["a", "b"]  # c's own requirement holds
+    assert ranked([*first, *second, *failures("", "", "", "", requirement="RIG-09")]) == ()  # they show in no other
+    assert ranked([*first, *failures("", requirement="RIG-01"), *elsewhere]) == ()  # a has not all of its own
+
+
 def test_a_failure_that_is_not_recognised_is_listed() -> None:
     class Remembers:
         calls = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from conformance.ademamix.edge_cases import IN_PLACE
 from conformance.ademamix.interactions import definition_cases, interface_cases, memory_cases
 from conformance.ademamix.requirements.base import REQUIREMENTS, followed
 from conformance.ademamix.requirements.properties import closure_is_called_once
@@ -30,5 +31,5 @@ followed(
     "Parameters, gradients and loaded states may lie in memory in any way, each of its own.",
     source="the convention of torch.optim: tensors have strides; gradients of sums, of expanded and of permuted tensors",
     catches="walking parameter, gradient and moments in one order, where one is in channels-last format or has gaps",
-    cases=memory_cases(),
+    cases=(*memory_cases(), *IN_PLACE),
 )  # fmt: skip

@@ -8,7 +8,7 @@ from conformance.ademamix import edge_cases
 from conformance.ademamix.cases import RunCase, problem_of
 from conformance.ademamix.harness.subject import OptimizerSubject
 from conformance.ademamix.nested_cases import nested_cases
-from conformance.ademamix.requirements.base import REQUIREMENTS, compare_parameters, follow, followed
+from conformance.ademamix.requirements.base import REQUIREMENTS, follow, followed
 from conformance.ademamix.requirements.properties import closure_is_called_once, schedules_go_on_after_skipped_steps
 from conformance.engine.comparison import Comparison, equal
 from conformance.engine.requirement import Level
@@ -91,6 +91,5 @@ REQUIREMENTS.add(
     cases=edge_cases.IN_PLACE,
 )
 def parameters_keep_their_memory(subject: OptimizerSubject, case: RunCase, dtype: str) -> Iterator[Comparison]:
-    outcome = subject.run(problem_of(case, dtype))
-    yield equal("tensors that lie in other memory", outcome.moved, ())
-    yield from compare_parameters(outcome, case, dtype, subject.numerical_class)
+    # The values are for ADM-72: an optimizer that computes otherwise may well keep the memory.
+    yield equal("tensors that lie in other memory", subject.run(problem_of(case, dtype)).moved, ())
