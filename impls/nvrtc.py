@@ -52,14 +52,25 @@ def _toolkits() -> list[Path]:
 
 
 def compiled(
-    nvrtc: Any, name: str, source: bytes, options: Sequence[str], headers: Mapping[str, bytes], what: str = "CUBIN"
+    nvrtc: Any,
+    name: str,
+    source: bytes,
+    options: Sequence[str],
+    headers: Mapping[str, bytes],
+    what: str = "CUBIN",
+    kernel: str = "",
 ) -> bytes:
-    """The machine code of a source (a ``CUBIN``), or its ``PTX``. BackendUnavailable with the compiler's first complaint."""
+    """The machine code of a source (a ``CUBIN``), or its ``PTX``. BackendUnavailable with the compiler's first complaint.
+
+    ``kernel`` names one that must be in it, ``scale<float>`` for instance.
+    """
     program = ctypes.c_void_p()
     texts = (ctypes.c_char_p * len(headers))(*headers.values())
     names = (ctypes.c_char_p * len(headers))(*(header.encode() for header in headers))
     _check(nvrtc, nvrtc.nvrtcCreateProgram(ctypes.byref(program), source, name.encode(), len(headers), texts, names))
     try:
+        if kernel:
+            _check(nvrtc, nvrtc.nvrtcAddNameExpression(program, kernel.encode()))
         words = (ctypes.c_char_p * len(options))(*(option.encode() for option in options))
         if nvrtc.nvrtcCompileProgram(program, len(options), words):
             log = _text(nvrtc, program, "ProgramLog").rstrip(b"\0").decode(errors="replace")

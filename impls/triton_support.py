@@ -9,6 +9,8 @@ from types import ModuleType
 
 from impls.implementation import NotRun
 
+CHOSEN = "GAUGEBLOCK_PTX"
+"""The variable that says to all processes of a run that its device is ``ptx``."""
 VARIABLE = "TRITON_INTERPRET"
 """The variable that Triton reads at its first import. A value that the user set is kept."""
 
@@ -21,8 +23,10 @@ def interpret_without(devices: Collection[str]) -> None:
     Call it before third-party code is loaded, which may import triton.
     """
     if "ptx" in devices:
-        os.environ[VARIABLE] = "0"
-    elif "cuda" not in devices:
+        os.environ[VARIABLE], os.environ[CHOSEN] = "0", "1"
+        return
+    os.environ.pop(CHOSEN, None)
+    if "cuda" not in devices:
         os.environ.setdefault(VARIABLE, "1")
 
 

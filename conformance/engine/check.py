@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from conformance.engine.comparison import Comparison
 from conformance.engine.harness import AnySubject
+from conformance.ptx.faults import KernelFault
 from impls.implementation import in_one_line
 
 
@@ -83,6 +84,8 @@ def last_line(error: BaseException) -> str:
     """
     if isinstance(brought := getattr(error, LINE, None), str):
         return in_one_line(brought)
+    if isinstance(error, KernelFault):  # the place in the kernel is what says something, not where the interpreter noticed
+        return in_one_line(f"the kernel: {error}")
     text = in_one_line("".join(traceback.format_exception_only(error)).strip().split("\n")[-1])
     frames = traceback.extract_tb(error.__traceback__)
     if not frames:

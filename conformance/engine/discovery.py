@@ -10,6 +10,7 @@ import difflib
 import fnmatch
 import functools
 import importlib
+import os
 import re
 import shlex
 import shutil
@@ -23,6 +24,7 @@ from conformance.engine.harness import harness_of
 from conformance.engine.isolation import process_state_of
 from impls.implementation import Implementation, Origin, PlugError, in_one_line, load_target
 from impls.systems import SYSTEM_NAMES, SYSTEMS, system_named
+from impls.triton_support import CHOSEN
 
 ENTRY_POINT_GROUP = "gaugeblock.implementations"
 
@@ -109,6 +111,10 @@ def described(system: str | None, target: str, spec: str, selector: str = "") ->
 
         offered = described_by_program(target, str(system))
         return replace(_command(str(system), target, spec), settings={"untimed": UNTIMED}, **offered), None
+    if os.environ.get(CHOSEN):  # a plug may compile its kernels as it is imported
+        from conformance.engine.executed_ptx import install
+
+        install()
     return _recognised_object(load_target(target), system, target, spec)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 
-from conformance.ptx import cuda_launches, triton_launches
+from conformance.ptx import cuda_launches, torch_launches, triton_launches
 from conformance.ptx.device import executing, torch_device
 
 __all__ = ["executing", "install", "torch_device"]
@@ -13,7 +13,8 @@ __all__ = ["executing", "install", "torch_device"]
 
 @functools.cache
 def install() -> None:
-    """Have Triton's launches, and those of our own CUDA kernels, executed from now on. NotRun where Triton interprets."""
+    """Have the launches of CUDA and Triton kernels executed from now on. NotRun where Triton interprets."""
     cuda_launches.install()
+    torch_launches.install()
     if importlib.util.find_spec("triton") is not None:
         triton_launches.install()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -87,7 +88,7 @@ def _float(c: Compiler, i: PtxInstruction) -> Run:
 
 def _bfloat16(c: Compiler, i: PtxInstruction) -> Run:
     """Of bfloat16: as float32, rounded to it."""
-    single = PtxInstruction(i.line, i.guard, i.negated, (*i.parts[:-1], "f32"), i.operands, i.text)
+    single = replace(i, parts=(*i.parts[:-1], "f32"))
     function = _float_function(c, single)
 
     def compute(*words: Array) -> Array:
@@ -99,7 +100,7 @@ def _bfloat16(c: Compiler, i: PtxInstruction) -> Run:
 def _pairs(c: Compiler, i: PtxInstruction) -> Run:
     """Of two halves of a word, each for itself."""
     half = i.parts[-1].removesuffix("x2")
-    own = PtxInstruction(i.line, i.guard, i.negated, (*i.parts[:-1], "f32" if half == "bf16" else half), i.operands, i.text)
+    own = replace(i, parts=(*i.parts[:-1], "f32" if half == "bf16" else half))
     function = _float_function(c, own) if half in FLOATS else _integer_function(c, own)
 
     def on_half(words: list[Array]) -> Array:
@@ -333,7 +334,7 @@ def _packed(c: Compiler, i: PtxInstruction, half: str) -> Run:
 
 def _lop3(c: Compiler, i: PtxInstruction) -> Run:
     table = int(str(i.operands[4]), 0)
-    own = PtxInstruction(i.line, i.guard, i.negated, i.parts, i.operands[:4], i.text)
+    own = replace(i, operands=i.operands[:4])
     return _elementwise(c, own, ("b32",) * 3, "b32", lambda a, b, d: numbers.logic(a, b, d, table))
 
 

@@ -21,12 +21,20 @@ def nvcc() -> str:
 
 @functools.lru_cache(maxsize=64)
 def by_nvcc(source: Path, options: Sequence[str]) -> str:
-    """The PTX of a CUDA file. NotRun where nvcc is missing or refuses it."""
+    """The PTX of a CUDA file that does not change. NotRun where nvcc is missing or refuses it."""
+    try:
+        return made_by_nvcc(source, options)
+    except ValueError as error:
+        raise NotRun(f"nvcc cannot compile {source.name}: {error}") from None
+
+
+def made_by_nvcc(source: Path, options: Sequence[str]) -> str:
+    """The PTX of a CUDA file. NotRun where nvcc is missing, ValueError with its first complaint where it refuses it."""
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / "kernel.ptx"
         command = [nvcc(), "-ptx", *options, str(source), "-o", str(made)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             first = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr[:200])
-            raise NotRun(f"nvcc cannot compile {source.name}: {first.strip()}")
+            raise ValueError(first.strip())
         return made.read_text()

@@ -134,7 +134,7 @@ class Compiler:
         """The interpreter does not know an instruction, or one of its forms."""
         return UnknownInstruction(
             f"the PTX interpreter does not know {instruction.opcode}{f' {what}' if what else ''} "
-            f"({self.kernel.name}, line {instruction.line} of the PTX)"
+            f"({self.kernel.name}, {instruction.place})"
         )
 
     def read(self, operand: Operand, kind: str) -> Read:
@@ -229,6 +229,6 @@ def guarded(instruction: PtxInstruction, kernel: str, access: Run) -> Run:
         try:
             access(x)
         except Refused as refused:
-            raise fault(kernel, instruction.line, instruction.text, x.name(refused.number), str(refused)) from None
+            raise fault(kernel, instruction.place, instruction.text, x.name(refused.number), str(refused)) from None
 
     return run

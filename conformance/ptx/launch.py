@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -17,6 +18,8 @@ from conformance.ptx.text import WIDTHS, PtxKernel, Variable, parse
 
 LANES_AT_ONCE = 8192
 """Lanes that run together at most: what NumPy does for each instruction costs little more for many."""
+MOST_THREADS, MOST_BLOCKS = 1024, 65535
+"""Of a block, and along a grid's y and z: every device's limits."""
 
 Three = tuple[int, int, int]
 
@@ -110,14 +113,17 @@ def launch(
         memory.add(allocation)
     for name, held in program.constants.items():
         memory.add(Allocation(held.ctypes.data, held.size, name))
-    threads, blocks = block[0] * block[1] * block[2], grid[0] * grid[1] * grid[2]
-    if threads % WARP:
-        raise ValueError(f"found blocks of {threads} threads, expected a multiple of {WARP}")
+    threads, blocks = math.prod(block), math.prod(grid)
+    if min(*grid, *block) < 1 or threads > MOST_THREADS or max(grid[1:]) > MOST_BLOCKS:
+        raise ValueError(
+            f"{program.kernel.name}: found a grid {grid} of blocks {block}, expected from 1 on, at most {MOST_THREADS} "
+            f"threads in a block, and at most {MOST_BLOCKS} blocks along y and z"
+        )
     if program.kernel.threads not in (0, threads):
         raise ValueError(f"found blocks of {threads} threads, and {program.kernel.name} requires {program.kernel.threads}")
     parameters = _parameters(program.kernel, arguments)
     order = None if settings.seed is None else np.random.default_rng(settings.seed)
-    together = max(1, LANES_AT_ONCE // threads)
+    together = max(1, LANES_AT_ONCE // (_warps_of(block) * WARP))
     with np.errstate(all="ignore"):
         for first in range(0, blocks, together):
             state = _state(program, memory, parameters, grid, block, (first, min(together, blocks - first)), shared)
@@ -142,11 +148,22 @@ def _parameters(kernel: PtxKernel, arguments: Sequence[bytes | int | float]) -> 
     return found
 
 
+def _warps_of(block: Three) -> int:
+    """Of a block; the last may have fewer threads than lanes."""
+    return -(-math.prod(block) // WARP)
+
+
+def _alive(block: Three, blocks: int) -> Array:
+    """The lanes that have a thread, (warps, lanes)."""
+    one = np.arange(_warps_of(block) * WARP) < math.prod(block)
+    return np.tile(one, blocks).reshape(-1, WARP)
+
+
 def _state(
     program: Program, memory: GlobalMemory, parameters: dict[str, Array], grid: Three, block: Three, blocks: tuple[int, int],
     shared: int,
 ) -> LaneState:  # fmt: skip
-    warps = block[0] * block[1] * block[2] // WARP
+    warps = _warps_of(block)
     total = blocks[1] * warps
     shape = (total, WARP)
     widths = [WIDTHS[kind] for kind in program.kernel.registers.values()]
@@ -160,12 +177,12 @@ def _state(
     return LaneState(
         program.kernel, warps, blocks[0], memory, SharedMemory(blocks[1], program.static + shared, warps, program.shared_unit),
         parameters, registers, _specials(grid, block, blocks), program.symbols, np.zeros(shape, np.int64),
-        np.ones(shape, bool), np.zeros(total, bool), clocks, program.communicates,
+        _alive(block, blocks[1]), np.zeros(total, bool), clocks, program.communicates,
     )  # fmt: skip
 
 
 def _specials(grid: Three, block: Three, blocks: tuple[int, int]) -> dict[str, Array]:
-    threads = block[0] * block[1] * block[2]
+    threads = _warps_of(block) * WARP
     linear = np.arange(blocks[1] * threads, dtype=np.int64)
     thread, number = linear % threads, linear // threads + blocks[0]
     found = {

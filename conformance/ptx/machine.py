@@ -173,7 +173,7 @@ class PtxMachine:
         elif step.kind in ("ret", "exit"):
             state.alive[x.part] &= ~np.asarray(went)
         elif step.kind == "trap":
-            raise KernelFault(f"{state.kernel.name}, line {step.instruction.line} of the PTX, {taken.name(0)}: trap")
+            raise KernelFault(f"{state.kernel.name}, {step.instruction.place}, {taken.name(0)}: trap")
         else:
             step.run(taken)  # type: ignore[misc]
         return None

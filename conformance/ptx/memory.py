@@ -279,6 +279,6 @@ class SharedMemory:
             raise Refused(k, f"was {what} by warp {writer[k, u]} with no barrier between: a race")
 
 
-def fault(kernel: str, line: int, text: str, lane: str, message: str) -> KernelFault:
+def fault(kernel: str, place: str, text: str, lane: str, message: str) -> KernelFault:
     """The error for something that a lane did."""
-    return KernelFault(f"{kernel}, line {line} of the PTX, {text!r}, {lane}: {message}")
+    return KernelFault(f"{kernel}, {place}, {text!r}, {lane}: {message}")

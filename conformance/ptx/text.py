@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 from conformance.ptx.faults import UnknownInstruction
 
@@ -38,6 +38,15 @@ class PtxInstruction:
     """The opcode, split at its dots."""
     operands: tuple[Operand, ...]
     text: str
+    source: str = ""
+    """The line of the source that it was made of, ``kernel.cu:12`` for instance, where the PTX says it."""
+
+    @property
+    def place(self) -> str:
+        """Where it is, in words."""
+        file, _, line = self.source.rpartition(":")
+        own = f"line {self.line} of the PTX"
+        return f"line {line} of {file} ({own})" if file else own
 
     @property
     def opcode(self) -> str:
@@ -76,6 +85,7 @@ class PtxKernel:
 def parse(ptx: str) -> dict[str, PtxKernel]:
     """The kernels of a text by their names. UnknownInstruction where it has functions that are called."""
     text = _without_comments(ptx.rstrip("\0"))
+    sources = _sources(ptx)
     kernels: dict[str, PtxKernel] = {}
     shared: list[Variable] = []
     at = 0
@@ -86,7 +96,9 @@ def parse(ptx: str) -> dict[str, PtxKernel]:
         opening = text.index("{", _closing(text, text.index("(", match.end()), "()"))
         closing = _closing(text, opening, "{}")
         if match[1] == "entry":
-            kernel = _kernel(text[match.end() : opening], text[opening + 1 : closing], text.count("\n", 0, opening) + 1)
+            kernel = _kernel(
+                text[match.end() : opening], text[opening + 1 : closing], text.count("\n", 0, opening) + 1, sources
+            )
             kernels[kernel.name] = kernel
         at = closing + 1
     shared += _variables(text[at:])
@@ -137,7 +149,22 @@ def _initial(text: str | None, width: int) -> bytes:
         return b""
 
 
-def _kernel(head: str, body: str, line: int) -> PtxKernel:
+def _sources(ptx: str) -> list[str]:
+    """For each line the line of the source that it was made of, as the directives before it say; "" where none does."""
+    files: dict[str, str] = {}
+    found, here = [], ""
+    for line in ptx.split("\n"):
+        if named := re.match(r'\s*\.file\s+(\d+)\s+"([^"]*)"', line):
+            files[named[1]] = named[2].replace("\\", "/").rsplit("/", 1)[-1]
+        elif at := re.match(r"\s*\.loc\s+(\d+)\s+(\d+)", line):
+            here = f"{at[1]}:{at[2]}"
+        elif ".entry" in line:
+            here = ""
+        found.append(here)
+    return [f"{files.get(n, 'the source')}:{line}" if line else "" for n, _, line in (each.partition(":") for each in found)]
+
+
+def _kernel(head: str, body: str, line: int, sources: Sequence[str]) -> PtxKernel:
     name = head.split("(")[0].split()[0]
     opening = head.index("(")
     closing = _closing(head, opening, "()")
@@ -145,15 +172,15 @@ def _kernel(head: str, body: str, line: int) -> PtxKernel:
     kernel = PtxKernel(name, _variables(head[opening:closing]))
     if threads:
         kernel.threads = int(threads[1]) * int(threads[2] or 1) * int(threads[3] or 1)
-    _Body(kernel).read(body, line)
+    _Body(kernel, sources).read(body, line)
     return kernel
 
 
 class _Body:
     """Reads the statements of a kernel, whose blocks in braces have registers and labels of their own."""
 
-    def __init__(self, kernel: PtxKernel) -> None:
-        self.kernel = kernel
+    def __init__(self, kernel: PtxKernel, sources: Sequence[str]) -> None:
+        self.kernel, self.sources = kernel, sources
         self.scopes: list[tuple[int, dict[str, str]]] = [(0, {})]
         self.number = 0
         self.label = ""
@@ -211,7 +238,9 @@ class _Body:
             self.branches.append((len(self.kernel.instructions), tuple(number for number, _ in reversed(self.scopes))))
         guard = self._named(guard) if guard else ""
         text = " ".join(statement.split())
-        self.kernel.instructions.append(PtxInstruction(line, guard, bool(negated), parts, operands, text))
+        self.kernel.instructions.append(
+            PtxInstruction(line, guard, bool(negated), parts, operands, text, self.sources[line - 1])
+        )
 
     def _operand(self, word: str) -> Operand:
         if word.startswith("{"):
@@ -234,9 +263,7 @@ class _Body:
             found = next((name for number in scopes if (name := f"{target}@{number}") in self.kernel.labels), "")
             if not found:
                 raise ValueError(f"line {instruction.line} of the PTX branches to {target}, which is no label")
-            self.kernel.instructions[index] = PtxInstruction(
-                instruction.line, instruction.guard, instruction.negated, instruction.parts, (found,), instruction.text
-            )
+            self.kernel.instructions[index] = replace(instruction, operands=(found,))
 
 
 def _statements(body: str, line: int) -> Iterator[tuple[int, str]]:

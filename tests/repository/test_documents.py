@@ -48,6 +48,7 @@ SHOWN = {
     "CONTRIBUTING.md mermaid": "a picture; test_layers.py holds the layers",
     "README.md text": "what a run prints",
     "docs/command.md text": "what inspect prints; tests/installation/test_inspect.py compares it",
+    "docs/ptx.md text": "what a run prints; tests/ptx/test_ptx_torch_kernels.py compares it",
     "docs/linting.md text": "what the linter prints; tests/core/test_linting.py compares it",
     "docs/own-tests.md text": "what a run prints; tests/installation/test_own_tests.py has one",
     "docs/plugging-in.md text": "one exchange with a program; the programs of examples/ are run by tests",
