@@ -71,6 +71,14 @@ ADEMAMIX_INLINE float float_of(word bits) {
 #endif
 }
 
+ADEMAMIX_INLINE float magnitude(float x) {
+#if defined(__CUDACC__) || defined(__CUDACC_RTC__)
+    return fabsf(x);
+#else
+    return __builtin_fabsf(x);
+#endif
+}
+
 ADEMAMIX_INLINE float root(float x) {
 #if defined(__CUDACC__) || defined(__CUDACC_RTC__)
     return sqrtf(x);
@@ -157,8 +165,7 @@ struct Convert<BFloat16> {
         word bits = bits_of(x);
         word rounding = Stochastic ? (random & 0xffffu) : (0x7fffu + ((bits >> 16) & 1u));
         word finite = (bits + rounding) >> 16;
-        word special = (bits >> 16) | ((bits & 0x7fffffu) ? 0x40u : 0u);  // infinity stays, a NaN stays one
-        return half_word((bits & 0x7f800000u) == 0x7f800000u ? special : finite);
+        return half_word(x != x ? (bits >> 16) | 0x40u : finite);  // rounding leaves infinity what it is
     }
 };
 
@@ -229,47 +236,101 @@ ADEMAMIX_INLINE float cube(float c) { return c * c * c; }
 
 ADEMAMIX_INLINE float root_divisor(float s) { return s < SMALLEST_ROOT ? SMALLEST_ROOT : s; }
 
+// Correctly rounded. The divisor is 2**-63 to 2**64, and so needs none of a division's tests for what is smaller or larger.
+ADEMAMIX_INLINE float inverse_of_divisor(float divisor) {
+#if defined(__CUDACC__) || defined(__CUDACC_RTC__)
+    float x;
+    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(x) : "f"(divisor));
+    return __fmaf_rn(x, -__fmaf_rn(divisor, x, -1.0f), x);
+#else
+    return 1.0f / divisor;
+#endif
+}
+
+// A byte and the float of that value hold the same bits once 2**23 is added, which takes fewer instructions than a conversion.
+ADEMAMIX_INLINE float number_of(byte code) { return float_of(0x4b000000u | code) - 0x1p23f; }
+ADEMAMIX_INLINE byte byte_of(float number) { return byte(bits_of(number + 0x1p23f)); }
+
 ADEMAMIX_INLINE float ratio_of(byte code) {
-    float k = float(int(code) - 127);
-    return k * (k < 0.0f ? -k : k);
+    float k = float_of(0x4b000000u | code) - (0x1p23f + 127.0f);
+    return k * magnitude(k);
+}
+
+// The nearest integer, of numbers below 2**22.
+ADEMAMIX_INLINE float nearest(float x) { return (x + 0x1.8p23f) - 0x1.8p23f; }
+
+// Roots of what becomes a code, off by less than a half, from which the largest integer below the true root follows: it is the
+// nearest or one less. So a device may take its own approximations (off by 2**-22 at most) and have the codes of every other.
+ADEMAMIX_INLINE float near_root(float y) {
+#if defined(__CUDACC__) || defined(__CUDACC_RTC__)
+    float x;
+    asm("sqrt.approx.ftz.f32 %0, %1;" : "=f"(x) : "f"(y));
+    return x;
+#else
+    return root(y);
+#endif
+}
+
+ADEMAMIX_INLINE float near_cube_root(float y) {
+#if defined(__CUDACC__) || defined(__CUDACC_RTC__)
+    float logarithm, x;
+    asm("lg2.approx.ftz.f32 %0, %1;" : "=f"(logarithm) : "f"(y));
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(x) : "f"(logarithm * (1.0f / 3.0f)));
+    return x;
+#else
+    // The inverse of the cube root to a twentieth, and two steps of Newton's, which need no division.
+    float inverse = float_of(0x54a21d2au - bits_of(y) / 3), third = y * (1.0f / 3.0f);
+    // Multiplied from the left, since the cube overflows where y is 0.
+    inverse *= 4.0f / 3.0f - third * inverse * inverse * inverse;
+    inverse *= 4.0f / 3.0f - third * inverse * inverse * inverse;
+    return y * inverse * inverse;
+#endif
 }
 
 // `y`: a root by the scale of its block, 0 to 255**3. One that is not zero stays so, as many a first moment is divided by it.
-ADEMAMIX_INLINE byte root_code(float y, float threshold) {
-    // The inverse of the cube root to a twentieth, and two steps of Newton's, which need no division.
-    float inverse = float_of(0x54a21d2au - bits_of(y) / 3), third = y * (1.0f / 3.0f);
-    inverse *= 4.0f / 3.0f - third * cube(inverse);
-    inverse *= 4.0f / 3.0f - third * cube(inverse);
-    float c = float(int(y * inverse * inverse));
-    c = cube(c) > y ? c - 1.0f : c;
-    c = cube(c + 1.0f) <= y ? c + 1.0f : c;
-    c = y - cube(c) > threshold * (3.0f * c * (c + 1.0f) + 1.0f) ? c + 1.0f : c;
+ADEMAMIX_INLINE float root_number(float y, float threshold) {
+    float c = nearest(near_cube_root(y)), rest = y - cube(c);
+    bool above = rest < 0.0f;
+    c = above ? c - 1.0f : c;
+    float step = 3.0f * (c * c + c) + 1.0f;
+    rest = above ? rest + step : rest;
+    c = rest > threshold * step ? c + 1.0f : c;
     c = c > 255.0f ? 255.0f : c;
-    return byte(y > 0.0f && c < 1.0f ? 1 : int(c));
+    return y > 0.0f && c < 1.0f ? 1.0f : c;
 }
 
 // `x`: a ratio by the scale of its block, -127**2 to 127**2.
 ADEMAMIX_INLINE byte ratio_code(float x, float threshold) {
-    float y = float_of(bits_of(x) & 0x7fffffffu);
-    float k = float(int(root(y)));
-    k = k * k > y ? k - 1.0f : k;
-    k = y - k * k > threshold * (k + k + 1.0f) ? k + 1.0f : k;
-    int size = int(k > 127.0f ? 127.0f : k);
-    return byte(x < 0.0f ? 127 - size : 127 + size);
+    float y = magnitude(x), k = nearest(near_root(y)), rest = y - k * k;
+    bool above = rest < 0.0f;
+    k = above ? k - 1.0f : k;
+    float step = k + k + 1.0f;
+    rest = above ? rest + step : rest;
+    k = rest > threshold * step ? k + 1.0f : k;
+    k = k > 127.0f ? 127.0f : k;
+    return byte_of(127.0f + float_of(bits_of(k) | (bits_of(x) & 0x80000000u)));
 }
 
 // Numbers in (0, 1) from random bits: of the root's threshold and of the slow EMA's, whose steps are the smallest. The fast EMA
 // takes in so much at each step that rounding to nearest leaves it nowhere.
-ADEMAMIX_INLINE float root_threshold(word bits) { return (float(int(bits >> 16)) + 0.5f) * 0x1p-16f; }
-ADEMAMIX_INLINE float slow_threshold(word more) { return (float(int(more >> 9)) + 0.5f) * 0x1p-23f; }
+ADEMAMIX_INLINE float root_threshold(word bits) { return (float_of(0x4b000000u | bits >> 16) - (0x1p23f - 0.5f)) * 0x1p-16f; }
+ADEMAMIX_INLINE float slow_threshold(word more) { return float_of(0x3f800000u | more >> 9) - (1.0f - 0x1p-24f); }
 
-// One element whose moments come from 8 bits and go back there once the largest of the block is known. An element whose gradient
-// is not finite, or whose square is not, keeps what it had: no scale could hold it beside its neighbours.
-template <typename P, bool HasFast, bool Stochastic>
+// The bits of a gradient's square. From INFINITE on the element keeps what it had: no scale could hold it beside its neighbours.
+constexpr word INFINITE = 0x7f800000u;
+template <typename P>
+ADEMAMIX_INLINE word square_bits(const Scalars<float>& s, typename P::Stored g) {
+    float wide = Convert<P>::load(g) * s.factor;
+    return bits_of(wide * wide);
+}
+
+// One element whose moments come from 8 bits and go back there once the largest of the block is known; with Finite, one whose
+// gradient's square is known to be finite.
+template <typename P, bool HasFast, bool Stochastic, bool Finite = false>
 ADEMAMIX_INLINE void step_quantised(
     const Scalars<float>& s, typename P::Stored& theta, typename P::Stored g, float& m1, float& m2, float& nu, word bits) {
     float wide = Convert<P>::load(g) * s.factor;
-    bool kept = bits_of(wide * wide) >= 0x7f800000u;
+    bool kept = !Finite && square_bits<P>(s, g) >= INFINITE;
     float fast = m1, slow = m2, square = nu;
     float moved = step<float, HasFast>(s, Convert<P>::load(theta), wide, fast, slow, square);
     theta = kept ? theta : Convert<P>::template store<Stochastic>(moved, bits);

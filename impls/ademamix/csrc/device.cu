@@ -121,11 +121,12 @@ struct Chunk<P, Block8, HasFast, Stochastic> {
         for (int i = 0; i < EACH; ++i) m[i] = ratio_of(own.at[i]) * scale * divisor[i];
     }
 
-    ADEMAMIX_INLINE static float largest(const float* values, int count) {
+    // What lies behind the end of the tensor is 0 and stays so.
+    ADEMAMIX_INLINE static float largest(const float* values) {
         word bits = 0;
 #pragma unroll
         for (int i = 0; i < EACH; ++i) {
-            const word own = i < count ? magnitude_bits(values[i]) : 0u;
+            const word own = magnitude_bits(values[i]);
             bits = own > bits ? own : bits;
         }
         return float_of(largest_of_warp(bits));
@@ -137,7 +138,7 @@ struct Chunk<P, Block8, HasFast, Stochastic> {
         void* codes, const Part& part, const float* inverse_divisor, float* m, const word* more) {
 #pragma unroll
         for (int i = 0; i < EACH; ++i) m[i] *= inverse_divisor[i];
-        const float scale = scale_of(largest(m, part.count), RATIO_STEPS), inverse = inverse_of(scale);
+        const float scale = scale_of(largest(m), RATIO_STEPS), inverse = inverse_of(scale);
         Codes own;
 #pragma unroll
         for (int i = 0; i < EACH; ++i) own.at[i] = ratio_code(m[i] * inverse, Dithered ? slow_threshold(more[i]) : 0.5f);
@@ -159,7 +160,7 @@ struct Chunk<P, Block8, HasFast, Stochastic> {
             const float root_scale = t.nu_scale[scale];
 #pragma unroll
             for (int i = 0; i < EACH; ++i) {
-                const float own = cube(float(int(roots.at[i]))) * root_scale;
+                const float own = cube(number_of(roots.at[i])) * root_scale;
                 nu[i] = own * own;
                 divisor[i] = root_divisor(own);
                 bits[i] = draw(random, word(part.at) + word(i));
@@ -175,9 +176,21 @@ struct Chunk<P, Block8, HasFast, Stochastic> {
                     *reinterpret_cast<Pack<Parameter, N>*>(theta.at + i) = pack_at<Parameter, N>(t.theta, part.at + i);
                     *reinterpret_cast<Pack<Parameter, N>*>(g.at + i) = pack_at<Parameter, N>(t.g, part.at + i);
                 }
+                word square = 0;
 #pragma unroll
-                for (int i = 0; i < EACH; ++i)
-                    step_quantised<P, HasFast, Stochastic>(s, theta.at[i], g.at[i], m1[i], m2[i], nu[i], bits[i]);
+                for (int i = 0; i < EACH; ++i) {
+                    const word own = square_bits<P>(s, g.at[i]);
+                    square = own > square ? own : square;
+                }
+                if (square < INFINITE) {
+#pragma unroll
+                    for (int i = 0; i < EACH; ++i)
+                        step_quantised<P, HasFast, Stochastic, true>(s, theta.at[i], g.at[i], m1[i], m2[i], nu[i], bits[i]);
+                } else {
+#pragma unroll
+                    for (int i = 0; i < EACH; ++i)
+                        step_quantised<P, HasFast, Stochastic>(s, theta.at[i], g.at[i], m1[i], m2[i], nu[i], bits[i]);
+                }
 #pragma unroll
                 for (int i = 0; i < EACH; i += N)
                     pack_at<Parameter, N>(t.theta, part.at + i) = *reinterpret_cast<Pack<Parameter, N>*>(theta.at + i);
@@ -189,12 +202,13 @@ struct Chunk<P, Block8, HasFast, Stochastic> {
                             m2[i], nu[i], bits[i]);
             }
 #pragma unroll
-            for (int i = 0; i < EACH; ++i) nu[i] = root(nu[i]);
-            const float written = scale_of(largest(nu, part.count), ROOT_STEPS), inverse = inverse_of(written);
+            for (int i = 0; i < EACH; ++i) nu[i] = near_root(nu[i]);
+            const float written = scale_of(largest(nu), ROOT_STEPS), inverse = inverse_of(written);
 #pragma unroll
             for (int i = 0; i < EACH; ++i) {
-                roots.at[i] = root_code(nu[i] * inverse, root_threshold(bits[i]));
-                divisor[i] = 1.0f / root_divisor(cube(float(int(roots.at[i]))) * written);
+                const float number = root_number(nu[i] * inverse, root_threshold(bits[i]));
+                roots.at[i] = byte_of(number);
+                divisor[i] = inverse_of_divisor(root_divisor(cube(number) * written));
                 bits[i] = mixed(bits[i] + 0x9e3779b9u);
             }
             write(t.nu, part, roots);

@@ -73,7 +73,7 @@ struct Walk<P, Block8, HasFast, Stochastic> {
             byte* __restrict nu_codes = static_cast<byte*>(t.nu) + first;
             const float root_scale = t.nu_scale[block];
             for (int i = 0; i < count; ++i) {
-                const float own = cube(float(int(nu_codes[i]))) * root_scale;
+                const float own = cube(number_of(nu_codes[i])) * root_scale;
                 nu[i] = own * own;
                 divisor[i] = root_divisor(own);
                 bits[i] = draw(random, word(first) + word(i));
@@ -88,8 +88,9 @@ struct Walk<P, Block8, HasFast, Stochastic> {
             const float scale = scale_of(largest(nu, count), ROOT_STEPS), inverse = inverse_of(scale);
             t.nu_scale[block] = scale;
             for (int i = 0; i < count; ++i) {
-                nu_codes[i] = root_code(nu[i] * inverse, root_threshold(bits[i]));
-                divisor[i] = 1.0f / root_divisor(cube(float(int(nu_codes[i]))) * scale);
+                const float number = root_number(nu[i] * inverse, root_threshold(bits[i]));
+                nu_codes[i] = byte_of(number);
+                divisor[i] = inverse_of_divisor(root_divisor(cube(number) * scale));
                 bits[i] = mixed(bits[i] + 0x9e3779b9u);
             }
             if (HasFast) t.m1_scale[block] = write(m1, divisor, m1_codes, nullptr, count);
@@ -182,7 +183,7 @@ extern "C" void ademamix_step(
 extern "C" long long ademamix_chunk() { return CHUNK; }
 
 // For tests: the codes of a root and of a ratio by their block's scale, and how a number is narrowed.
-extern "C" int ademamix_root_code(float y, float threshold) { return root_code(y, threshold); }
+extern "C" int ademamix_root_code(float y, float threshold) { return byte_of(root_number(y, threshold)); }
 extern "C" int ademamix_ratio_code(float x, float threshold) { return ratio_code(x, threshold); }
 extern "C" int ademamix_narrow(float x, int is_half, int stochastic, unsigned random) {
     if (is_half) return stochastic ? Convert<Float16>::store<true>(x, random) : Convert<Float16>::store<false>(x, random);
