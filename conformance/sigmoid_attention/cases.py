@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 import zlib
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conformance.engine.interactions import Combination
-from conformance.sigmoid_attention.harness.problem import MOST_SCORES, AttentionProblem, as_it_lies, part_of
+from conformance.sigmoid_attention.harness.problem import MOST_SCORES, REPEATED, AttentionProblem, as_it_lies, part_of
 from impls.sigmoid_attention.options import AttentionOptions
 from reference.rounding import FLOAT32, format_of
 from reference.sigmoid_attention import (
@@ -349,6 +350,71 @@ def siblings(case: AttentionCase) -> tuple[AttentionCase, ...]:
     )
 
 
+@functools.lru_cache(maxsize=512)
+def one_argument_changed(case: AttentionCase, dtype: str) -> dict[str, AttentionProblem]:
+    """Problems that differ from the case's in one argument, for what is kept by some of the arguments while another changes.
+
+    All that is the same is the same array. An option changes where the case has it, in place where it is an array.
+    """
+    own, other, longer = problem(case, dtype), problem(case.again(1), dtype), problem(_longer(case), dtype)
+    o, in_place = own.options, case.context != REPEATED[0]
+    arrays = {"alibi_slopes": other.options.alibi_slopes, "key_lengths": case.again(1).key_lengths}
+    numbers = {
+        "bias": o.bias - 0.75 if o.bias else None,
+        "scale": -o.scale if o.scale else None,
+        "causal": False if o.causal else None,
+        "window": (o.window[0] + 2, o.window[1]) if o.window else None,
+    }
+    options = arrays if in_place and not case.wanted else arrays | numbers
+    found = {name: replace(own, **{name: getattr(other, name)}) for name in ("q", "k", "v")}
+    found |= {name: replace(own, options=replace(o, **{name: x})) for name, x in options.items() if x is not None}
+    if case.sequences:
+        moved: dict[str, Any] = {name: _moved(edges) for name, edges in vars(o).items() if name.startswith("cu_")}
+        found["edges"] = replace(own, options=replace(o, **moved))
+    elif not in_place:
+        found["length"] = longer
+    if case.backward:
+        found["incoming gradient"] = replace(own, grad=other.grad)
+    return found
+
+
+@functools.lru_cache(maxsize=512)
+def in_exact_options(case: AttentionCase, dtype: str) -> AttentionProblem:
+    """The case's problem with a bias, a scale and slopes that ``dtype`` holds exactly."""
+    own = problem(case, dtype)
+    given = {name: getattr(own.options, name) for name in ("bias", "scale", "alibi_slopes")}
+    exact: dict[str, Any] = {
+        name: format_of(dtype).round(np.asarray(x, dtype=np.float64)) for name, x in given.items() if x is not None
+    }
+    exact = {name: x if x.ndim else float(x) for name, x in exact.items()}
+    return replace(own, options=replace(own.options, **exact))
+
+
+@functools.lru_cache(maxsize=2048)
+def expected_of(given: AttentionProblem, backward_too: bool, numerical_class: str) -> dict[str, tuple[Array, Array]]:
+    """The reference's output of a problem, "output", and the gradients; each with its bound."""
+    options, inputs = given.reference_options(), (given.q, given.k, given.v)
+    rounding: dict[str, Any] = {"dtype": given.dtype, "numerical_class": numerical_class, **options}
+    packed = given.options.cu_seqlens_q is not None
+    out = (packed_forward if packed else forward)(*inputs, **options)
+    found = {"output": (out, (packed_forward_bound if packed else forward_bound)(*inputs, **rounding))}
+    if backward_too:
+        gradients = (packed_backward if packed else backward)(*inputs, given.grad, **options)
+        bounds = (packed_backward_bounds if packed else backward_bounds)(*inputs, given.grad, **rounding)
+        found |= {name: (getattr(gradients, name), getattr(bounds, name)) for name in (*given.differentiated, *given.wanted)}
+    return found
+
+
+def _longer(case: AttentionCase) -> AttentionCase:
+    """With three queries and keys more."""
+    return replace(case, nq=case.nq + 3, nk=case.nk + 3, sequences=())
+
+
+def _moved(edges: tuple[int, ...]) -> tuple[int, ...]:
+    """Edges of packed sequences whose inner ones come a place earlier."""
+    return (*edges[:1], *(edge - 1 for edge in edges[1:-1]), *edges[-1:])
+
+
 LOG_2048 = log_length_bias(2048)
 LOG_65536 = log_length_bias(65536)
 
@@ -528,6 +594,39 @@ OWN_INPUTS = (
     Case(id="three-calls-alibi", nq=12, nk=12, alibi=True),
     Case(id="three-calls-lengths", batch=2, nq=12, nk=12, key_lengths=(12, 5), data="padding"),
 )
+_REPEATED_OPTIONS: dict[str, dict[str, Any]] = {
+    "masks": {"causal": True, "window": (3, 1), "scale": 0.6, "bias": -1.25, "kv_heads": 1},
+    "lengths": {"batch": 2, "key_lengths": (7, 4)},
+    "packed": {"sequences": ((3, 3), (4, 4)), "bias": -1.0},
+    "slopes": {"alibi": True, "batch": 2, "slopes_by_row": True, "bias": -1.5, "data": "positive"},
+}
+REPEATED_CALLS = tuple(
+    Case(
+        id=f"{way.replace(' ', '-')}-{name}{'-gradients' if backward else ''}", nq=7, nk=7, context=way, backward=backward,
+        dtypes=(("float32", "float16", "bfloat16")[number % 3],), interpreted="always" if number == 0 else "thorough",
+        wanted=("bias", "alibi_slopes") if name == "slopes" and backward else (), quick=number == 0, **options,
+    )
+    for backward in (False, True)
+    for number, (way, (name, options)) in enumerate(itertools.product(REPEATED, _REPEATED_OPTIONS.items()))
+    if not (backward and way == "viewed again")
+)  # fmt: skip
+# Scores near -10, where the rounding of an option to bfloat16 is ten times that of a weight. From slopes they get there by
+# distance, and the farthest keys count most.
+_AUTOCAST_OPTIONS: dict[str, dict[str, Any]] = {
+    "bias": {"bias": -9.72, "data": "positive"},
+    "scale": {"scale": 0.3, "data": "deep"},
+    "slopes": {"alibi": True, "slope": -1.37, "bias": -13.0, "data": "positive"},
+    "bias-asked": {"bias": -9.72, "data": "positive", "wanted": ("bias",)},
+    "slopes-asked": {"alibi": True, "slope": -1.37, "bias": -13.0, "data": "positive", "wanted": ("alibi_slopes",)},
+}
+AUTOCAST_OPTIONS = tuple(
+    Case(
+        id=f"{name}{'-mixed' if context == 'autocast' else ''}", dtypes=("bfloat16",), nq=10, nk=10, context=context,
+        quick=name == "bias", backward=bool(options.get("wanted")), **options,
+    )
+    for name, options in _AUTOCAST_OPTIONS.items()
+    for context in ("autocast", "autocast of 16 bits")
+)  # fmt: skip
 SAME_BITS = (
     Case(id="two-calls", quick=True, dtypes=("float32",), nk=150, nq=70),
     Case(id="two-calls-in-16-bits", dtypes=LOW, nk=150, nq=70),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from conformance.sigmoid_attention.harness.torch_backend import TorchSubject
+from impls.sigmoid_attention import torch_blocked
 from impls.sigmoid_attention.torch_eager import attention
 
 
@@ -177,3 +179,49 @@ def double_under_a_mask(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Any:
     if q.dtype != torch.float64 or not options.get("causal"):
         return attention(q, k, v, **options)
     return attention(q.float(), k.float(), v.float(), **options).double()
+
+
+def autocast_of_options(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Any:
+    """Under autocast every number is cast, not q, k and v alone."""
+    if torch.is_autocast_enabled(q.device.type):
+        for name in ("bias", "scale", "alibi_slopes"):
+            if isinstance(options.get(name), Tensor):
+                options[name] = options[name].bfloat16().float()
+            elif options.get(name) is not None:
+                options[name] = torch.tensor(options[name]).bfloat16().item()
+    # Whose scores are in float32 there too: torch's own products round them.
+    return torch_blocked.attention(q, k, v, **options)
+
+
+_LAST: dict[str, tuple[Any, Any]] = {}
+
+
+def _kept(name: str, key: Any, value: Any, same: Callable[[Any, Any], bool]) -> Any:
+    """What was kept under this name for such a key; else the value, which is kept from now on."""
+    if name not in _LAST or not same(_LAST[name][0], key):
+        _LAST[name] = (key, value)
+    return _LAST[name][1]
+
+
+def bias_kept_by_query(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Any:
+    """The bias is the one with which this very query was met first."""
+    if not isinstance(options.get("bias"), Tensor):
+        options["bias"] = _kept("bias", q, options.get("bias", 0.0), lambda old, new: old is new)
+    return attention(q, k, v, **options)
+
+
+def lengths_kept_by_tensor(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Any:
+    """Key lengths are read once for each tensor that holds them."""
+    lengths = options.get("key_lengths")
+    if lengths is not None:
+        options["key_lengths"] = _kept("lengths", lengths, lengths.clone(), lambda old, new: old is new)
+    return attention(q, k, v, **options)
+
+
+def edges_kept_by_address(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Any:
+    """Edges of packed sequences are read once for each address."""
+    for name in ("cu_seqlens_q", "cu_seqlens_k"):
+        edges = options.get(name)
+        if edges is not None:
+            options[name] = _kept(name, edges, edges.clone(), lambda old, new: old.data_ptr() == new.data_ptr())
+    return attention(q, k, v, **options)

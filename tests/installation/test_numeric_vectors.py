@@ -97,7 +97,7 @@ NO_VECTORS = {
     "ADM-39": MEMORY, "SIG-26": MEMORY,
     "ADM-40": "the moments, which an implementation need not show",
     "ADM-46": HOST, "ADM-52": HOST, "ADM-53": HOST, "ADM-54": HOST, "ADM-55": HOST,
-    "SIG-54": HOST, "SIG-56": HOST, "SIG-60": HOST,
+    "SIG-54": HOST, "SIG-56": HOST, "SIG-60": HOST, "SIG-61": HOST,
     "ADM-63": MAXIMIZE, "ADM-67": HYPER, "ADM-72": LAYOUT, "ADM-80": LAYOUT, "ADM-81": MEMORY,
     "ADM-75": HOST, "ADM-76": HOST, "ADM-77": HOST, "ADM-78": HOST, "ADM-79": HOST,
     "ADM-64": CHANCE, "ADM-65": CHANCE, "SIG-44": CHANCE, "SIG-45": CHANCE, "SIG-46": CHANCE,

@@ -21,12 +21,12 @@ from conformance.engine.selection import Options, checks_of
 from conformance.records.schema import RED, Verdict
 from conformance.sigmoid_attention import cases
 from conformance.sigmoid_attention.cases import AttentionCase
-from conformance.sigmoid_attention.harness.problem import ONE_TENSOR, place
+from conformance.sigmoid_attention.harness.problem import ONE_TENSOR, REPEATED, place
 from conformance.sigmoid_attention.harness.torch_backend import TorchSubject
 from conformance.sigmoid_attention.harness.torch_contexts import MAY_REFUSE
 from conformance.sigmoid_attention.interactions import DEFINITION, INTERACTIONS, rows
 from impls.implementation import Unsupported
-from impls.sigmoid_attention import torch_eager
+from impls.sigmoid_attention import torch_blocked, torch_eager
 from impls.sigmoid_attention.api import BACKENDS, sigmoid_attention
 from reference.rounding import FLOAT32, gamma
 from reference.sigmoid_attention import backward, second_derivatives
@@ -133,6 +133,48 @@ def test_siblings_share_a_size_or_an_option_and_ask_for_nothing() -> None:
     found = cases.siblings(case)
     assert len({(each.nq, each.d, each.causal, each.window, each.seed) for each in found}) == len(found) > 4
     assert not any(each.wanted or each.backward for each in found)
+
+
+@pytest.mark.parametrize("way", REPEATED)
+@pytest.mark.parametrize("backward", [False, True])
+def test_calls_share_all_but_one_argument(way: str, backward: bool) -> None:
+    case = AttentionCase(id="shared", batch=2, nq=5, nk=5, bias=-1.0, key_lengths=(4, 3), context=way, backward=backward)
+    seen: list[dict[str, Any]] = []
+
+    def spy(q: Any, k: Any, v: Any, **options: Any) -> Any:
+        found = {"q": q, "k": k, "v": v, "key_lengths": options["key_lengths"]}
+        seen.append({name: (x, x.data_ptr(), x.tolist()) for name, x in found.items()} | {"bias": (options["bias"],) * 3})
+        return torch_eager.attention(q, k, v, **options)
+
+    problem = cases.problem(case, "float32")
+    others = cases.one_argument_changed(case, "float32")
+    wanted = {"q", "k", "v", "key_lengths"} | ({"incoming gradient"} if backward else set())
+    assert others.keys() == wanted | ({"bias", "length"} if way == "same arrays" else set())
+    for name in others.keys() - {"length", "incoming gradient"}:
+        seen.clear()
+        subject(spy).repeated(problem, others[name], way, backward)
+        first, second, *between = seen
+        for each in seen[0]:
+            same_object = first[each][0] is second[each][0]
+            same_place, same_values = (first[each][n] == second[each][n] for n in (1, 2))
+            assert same_values == (each != name)
+            if each != "bias":
+                assert same_object == (way == "changed in place" or (way == "same arrays" and each != name))
+                assert same_place == (way != "same arrays" or each != name)
+        assert len(between) == (way == "same arrays")
+
+
+def test_an_option_that_autocast_casts_is_told_from_scores_that_it_rounds() -> None:
+    def cast(q: Any, k: Any, v: Any, bias: float = 0.0) -> Any:
+        rounded = torch.tensor(bias).bfloat16().item() if torch.is_autocast_enabled("cpu") else bias
+        return torch_blocked.attention(q, k, v, bias=rounded)
+
+    said = [
+        {verdict for _, case, verdict in verdicts(subject(function), "SIG-61") if case.id == "bias"}
+        for function in (torch_blocked.attention, cast, naive)
+    ]
+    assert said[:2] == [{"pass"}, {"output"}]
+    assert "stores scores in 16 bits" in said[2].pop()
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

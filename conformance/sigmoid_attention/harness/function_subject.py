@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
+
+import numpy as np
 
 from conformance.sigmoid_attention.harness.arguments import AttentionArguments
 from conformance.sigmoid_attention.harness.problem import AttentionProblem, AttentionResult
@@ -34,10 +36,33 @@ class FunctionSubject(ABC):
         return self._forward(problem, lambda: self.forward(other))
 
     @abstractmethod
+    def repeated(
+        self, problem: AttentionProblem, other: AttentionProblem, way: str, backward: bool
+    ) -> tuple[AttentionResult, AttentionResult]:
+        """The results of another problem and of this one after it, which share what is the same; ``way`` is of `REPEATED`."""
+
+    @abstractmethod
     def _forward(self, problem: AttentionProblem, before_reading: Callable[[], Any]) -> AttentionResult: ...
 
     @abstractmethod
     def _forward_backward(self, problem: AttentionProblem, before_reading: Callable[[], Any]) -> AttentionResult: ...
+
+
+def argument_of(problem: AttentionProblem, name: str) -> Any:
+    """One of q, k, v and grad, or an option; None where there is none, as of the storage that NumPy is told."""
+    return getattr(problem if hasattr(problem, name) else problem.options, name, None)
+
+
+def changed_arguments(
+    problem: AttentionProblem, other: AttentionProblem, own: Mapping[str, Any], make: Callable[[str, Any], Any]
+) -> dict[str, Any]:
+    """The arguments of the other problem by name: those of ``own`` where both problems have the same; else what is made."""
+    given = {}
+    for name, x in own.items():
+        before, now = argument_of(problem, name), argument_of(other, name)
+        same = before is now or (not isinstance(now, np.ndarray) and before == now)
+        given[name] = x if same else make(name, now)
+    return given
 
 
 def _nothing() -> None:

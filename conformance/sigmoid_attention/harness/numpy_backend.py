@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from conformance.sigmoid_attention.harness.arguments import AttentionArguments
-from conformance.sigmoid_attention.harness.function_subject import FunctionSubject, GuardedInputs, out_of_memory
+from conformance.sigmoid_attention.harness.function_subject import (
+    FunctionSubject,
+    GuardedInputs,
+    changed_arguments,
+    out_of_memory,
+)
 from conformance.sigmoid_attention.harness.problem import Array, AttentionLoad, AttentionProblem, AttentionResult, place
 from conformance.sigmoid_attention.harness.timed_work import TimedWork
 from impls.implementation import Unsupported
@@ -25,20 +31,41 @@ class NumpySubject(FunctionSubject):
 
     def _forward(self, problem: AttentionProblem, before_reading: Callable[[], Any]) -> AttentionResult:
         guarded = _NumpyInputs(problem, ("q", "k", "v"))
-        out = self._call(problem, guarded)
+        out = self._called(self._own(problem, guarded))
         before_reading()
-        return AttentionResult(_image(out), _dtype_name(out, problem), mutated=guarded.mutated())
+        return self._result(problem, guarded, out, None)
 
     def _forward_backward(self, problem: AttentionProblem, before_reading: Callable[[], Any]) -> AttentionResult:
         """Each by its own call: NumPy records nothing between them."""
-        if self._backward_arguments is None:
-            raise Unsupported("has no 'backward' beside it")
         guarded = _NumpyInputs(problem, ("q", "k", "v", "grad"))
-        out = self._call(problem, guarded)
+        own = self._own(problem, guarded)
+        out = self._called(own)
         before_reading()
-        gradients = self._call(problem, guarded, self._backward_arguments)
+        gradients = self._called(own, backward=True)
         before_reading()
-        wanted = (*problem.differentiated, *problem.wanted)
+        return self._result(problem, guarded, out, gradients)
+
+    def repeated(
+        self, problem: AttentionProblem, other: AttentionProblem, way: str, backward: bool
+    ) -> tuple[AttentionResult, AttentionResult]:
+        guarded = _NumpyInputs(problem, ("q", "k", "v", "grad"))
+        own = self._own(problem, guarded)
+
+        def solve(whose: AttentionProblem, given: dict[str, Any], before_backward: Callable[[], Any]) -> AttentionResult:
+            if way == "viewed again":
+                given = {name: x.view() if isinstance(x, np.ndarray) else x for name, x in given.items()}
+            out = self._called(given)
+            before_backward()
+            return self._result(whose, guarded, out, self._called(given, backward=True) if backward else None)
+
+        def solve_other() -> AttentionResult:
+            with _as_in(other, problem, own, way) as given:
+                return solve(other, given, lambda: None)
+
+        return solve_other(), solve(problem, own, solve_other)
+
+    def _result(self, problem: AttentionProblem, guarded: _NumpyInputs, out: Any, gradients: Any) -> AttentionResult:
+        wanted = () if gradients is None else (*problem.differentiated, *problem.wanted)
         for name in wanted:
             if name not in gradients:
                 raise Unsupported(f"returns no gradient of {name}")
@@ -46,7 +73,7 @@ class NumpySubject(FunctionSubject):
             _image(out),
             _dtype_name(out, problem),
             {name: _image(gradients[name]) for name in wanted},
-            {name: _dtype_name(gradients[name], problem) for name in problem.differentiated},
+            {name: _dtype_name(gradients[name], problem) for name in problem.differentiated if name in wanted},
             guarded.mutated(),
         )
 
@@ -54,17 +81,43 @@ class NumpySubject(FunctionSubject):
         """The load made ready to be run over and over."""
         return NumpyWork(self._function, self._names, load)
 
-    def _call(self, problem: AttentionProblem, guarded: _NumpyInputs, backward: AttentionArguments | None = None) -> Any:
-        arguments = backward or self._arguments
-        options = guarded.options({**vars(problem.options)})
-        if problem.dtype == "bfloat16":
-            if not arguments.accepts("storage"):
-                raise Unsupported("NumPy has no bfloat16, and it does not accept storage='bfloat16'")
-            options["storage"] = "bfloat16"
-        views = [guarded.views[name] for name in ("q", "k", "v")]
-        if backward is None:
-            return self._function(*views, **arguments.keywords(options))
-        return self._backward(*views, guarded.views["grad"], **arguments.keywords(options))
+    def _own(self, problem: AttentionProblem, guarded: _NumpyInputs) -> dict[str, Any]:
+        """The arguments of a problem by our names."""
+        storage = {"storage": "bfloat16"} if problem.dtype == "bfloat16" else {}
+        return {**guarded.views, **guarded.options({**vars(problem.options)}), **storage}
+
+    def _called(self, given: dict[str, Any], *, backward: bool = False) -> Any:
+        arguments = self._backward_arguments if backward else self._arguments
+        if arguments is None:
+            raise Unsupported("has no 'backward' beside it")
+        if "storage" in given and not arguments.accepts("storage"):
+            raise Unsupported("NumPy has no bfloat16, and it does not accept storage='bfloat16'")
+        q, k, v = (given[name] for name in ("q", "k", "v"))
+        options = arguments.keywords({name: x for name, x in given.items() if name not in ("q", "k", "v", "grad")})
+        return self._backward(q, k, v, given["grad"], **options) if backward else self._function(q, k, v, **options)
+
+
+@contextlib.contextmanager
+def _as_in(other: AttentionProblem, problem: AttentionProblem, own: Mapping[str, Any], way: str) -> Iterator[dict[str, Any]]:
+    """The arguments of another problem, in this one's arrays where they fit, which have their own values afterwards."""
+    kept: list[tuple[Any, Any]] = []
+
+    def make(name: str, value: Any) -> Any:
+        mine = own[name]
+        if not isinstance(mine, np.ndarray):
+            return value
+        new = np.asarray(value).astype(mine.dtype)
+        if way == "same arrays" or new.shape != mine.shape:
+            return new
+        kept.append((mine, mine.copy()))
+        mine[...] = new
+        return mine
+
+    try:
+        yield changed_arguments(problem, other, own, make)
+    finally:
+        for mine, before in kept:
+            mine[...] = before
 
 
 class NumpyWork(TimedWork):

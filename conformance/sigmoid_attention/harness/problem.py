@@ -42,6 +42,10 @@ _MIXED = {
 ONE_TENSOR = {"same tensor": ("q", "k", "v"), "q is k": ("q", "k"), "k is v": ("k", "v")}
 """Contexts in which one tensor is given for several inputs, and for which."""
 
+REPEATED = ("same arrays", "changed in place", "viewed again")
+"""Contexts in which another call comes first, of the same arrays but for one argument, which is another array or number; the
+same array with other values in it; or that again, where each call gets views of its own."""
+
 MOST_SCORES = 2**28
 """Scores of one head beyond which a case needs the feature ``long``: they need not all be held in memory."""
 
@@ -168,7 +172,8 @@ class AttentionSubject(Protocol):
     """What a check calls: one implementation on one device. Every call gets fresh copies of its inputs.
 
     It may also have ``interrupted(problem, other, backward) -> AttentionResult``, which solves the other problem before it
-    reads anything, and ``timed(load)``, which prepares a workload: a `TimedWork`.
+    reads anything; ``repeated(problem, other, way, backward)``, which solves both (`REPEATED`); and ``timed(load)``, which
+    prepares a workload: a `TimedWork`.
     """
 
     numerical_class: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,12 @@ import torch
 
 from conformance.engine.executed_ptx import executing, torch_device
 from conformance.sigmoid_attention.harness import torch_contexts
-from conformance.sigmoid_attention.harness.function_subject import FunctionSubject, GuardedInputs, out_of_memory
+from conformance.sigmoid_attention.harness.function_subject import (
+    FunctionSubject,
+    GuardedInputs,
+    changed_arguments,
+    out_of_memory,
+)
 from conformance.sigmoid_attention.harness.problem import (
     ONE_TENSOR,
     Array,
@@ -67,6 +72,61 @@ class TorchSubject(FunctionSubject):
             found = torch.autograd.grad(out, list(leaves.values()), guarded.views["grad"], allow_unused=True)
             before_reading()
         return self._result(problem, guarded, out, dict(zip(leaves, found, strict=True)))
+
+    def repeated(
+        self, problem: AttentionProblem, other: AttentionProblem, way: str, backward: bool
+    ) -> tuple[AttentionResult, AttentionResult]:
+        guarded, leaves = self._leaves(problem)
+        own = {**guarded.views, **self._options(problem, guarded, leaves)}
+
+        def solve(whose: AttentionProblem, given: dict[str, Any], before_backward: Callable[[], Any]) -> AttentionResult:
+            asked = {name: given[name] for name in leaves} if backward else {}
+            if way == "viewed again":
+                given = {name: x.view_as(x) if torch.is_tensor(x) else x for name, x in given.items()}
+            options = {name: x for name, x in given.items() if name not in guarded.views}
+            out = self._output(given["q"], given["k"], given["v"], self._keywords(options))
+            if asked and not out.requires_grad:
+                raise Unsupported("forward only: its output carries no gradient")
+            before_backward()
+            found = torch.autograd.grad(out, list(asked.values()), given["grad"], allow_unused=True) if asked else ()
+            return self._result(whose, guarded, out, dict(zip(asked, found, strict=True)))
+
+        def solve_other() -> AttentionResult:
+            with self._as_in(other, problem, own, way) as given:
+                return solve(other, given, lambda: None)
+
+        with torch.set_grad_enabled(backward), poisoned_allocations():
+            first = solve_other()
+            # What is changed in place is not what a backward pass that is still to come may find.
+            return first, solve(problem, own, solve_other if way == "same arrays" else lambda: None)
+
+    @contextlib.contextmanager
+    def _as_in(
+        self, other: AttentionProblem, problem: AttentionProblem, own: Mapping[str, Any], way: str
+    ) -> Iterator[dict[str, Any]]:
+        """The arguments of another problem, in this one's arrays where they fit, which have their own values afterwards."""
+        kept: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+        def make(name: str, value: Any) -> Any:
+            mine = own[name]
+            if not torch.is_tensor(mine):
+                return value
+            new = torch.as_tensor(value).to(mine)
+            if name in ("q", "k", "v", "grad") and self._swapped:
+                new = new.transpose(1, 2)
+            if way == "same arrays" or new.shape != mine.shape:
+                return new.contiguous().requires_grad_(mine.requires_grad)
+            kept.append((mine, mine.detach().clone()))
+            with torch.no_grad():
+                mine.copy_(new)
+            return mine
+
+        try:
+            yield changed_arguments(problem, other, own, make)
+        finally:
+            with torch.no_grad():
+                for mine, before in kept:
+                    mine.copy_(before)
 
     def in_context(self, context: str, problem: AttentionProblem, backward: bool) -> AttentionResult:
         """The same in one of the contexts of torch_contexts.py. Of one tensor for several the gradient is the first's."""
@@ -141,21 +201,24 @@ class TorchSubject(FunctionSubject):
         self, problem: AttentionProblem, guarded: _TorchInputs, leaves: dict[str, torch.Tensor]
     ) -> Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]:
         """The function of q, k and v alone, with the problem's options."""
+        keywords = self._keywords(self._options(problem, guarded, leaves))
+        return lambda q, k, v: self._output(q, k, v, keywords)
+
+    def _options(self, problem: AttentionProblem, guarded: _TorchInputs, leaves: dict[str, torch.Tensor]) -> dict[str, Any]:
+        """The problem's options by our names, with tensors for arrays."""
         if self._dtypes is not None and problem.dtype not in self._dtypes:
             raise NotRun(f"on a CPU it computes in {', '.join(self._dtypes)} whatever the dtype, and is tested in that alone")
-        options = guarded.options({**vars(problem.options), **{name: leaves[name] for name in problem.wanted if leaves}})
-        keywords = self._keywords(options)
+        return guarded.options({**vars(problem.options), **{name: leaves[name] for name in problem.wanted if leaves}})
 
-        def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-            with executing(self._named):
-                out = self._called(q, k, v, keywords)
-            if not torch.is_tensor(out):
-                raise TypeError(f"returned {type(out).__name__}, expected one torch.Tensor: the output")
-            if out.is_meta:  # reading it would raise NotImplementedError, as a gap does
-                raise TypeError("returned a tensor without data (device meta), expected the output")
-            return out
-
-        return attend
+    def _output(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, keywords: dict[str, Any]) -> torch.Tensor:
+        """What the function returns, which has to be one tensor."""
+        with executing(self._named):
+            out = self._called(q, k, v, keywords)
+        if not torch.is_tensor(out):
+            raise TypeError(f"returned {type(out).__name__}, expected one torch.Tensor: the output")
+        if out.is_meta:  # reading it would raise NotImplementedError, as a gap does
+            raise TypeError("returned a tensor without data (device meta), expected the output")
+        return out
 
     def _called(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, keywords: dict[str, Any]) -> Any:
         """What it returns. A function of ``**kwargs`` may refuse an option: that is a gap, and a bias of 0 is left out."""

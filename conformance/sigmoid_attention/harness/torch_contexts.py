@@ -17,7 +17,7 @@ from impls.implementation import Unsupported, in_one_line
 Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
 Inputs = tuple[Tensor, Tensor, Tensor]
 
-MAY_REFUSE = ("autocast", "vmap", "vjp", "compiled")
+MAY_REFUSE = ("autocast", "autocast of 16 bits", "vmap", "vjp", "compiled")
 """Where an exception is a refusal: nobody promises that every function can be traced, batched or cast."""
 
 
@@ -27,9 +27,10 @@ def outcome_in(
     """The output, and the gradients of ``leaves`` where there is one at the output. Unsupported where it is refused.
 
     ``context`` is one of ``inference``, ``nothing asked`` (gradients are recorded, and no input asks for one), ``autocast``
-    (q and k in float32, v in bfloat16), ``checkpoint``, ``reentrant checkpoint``, ``backward()`` (of inputs that are computed,
-    into ``grad``), ``backward twice``, ``two calls`` (half of the sum of both gradients), ``vmap`` (over the batch), ``vjp``
-    (of q, k and v), ``thread`` and ``compiled``; or one of `ONE_TENSOR`, which is a plain call here.
+    (q and k in float32, v in bfloat16), ``autocast of 16 bits`` (all three as linear layers leave them there),
+    ``checkpoint``, ``reentrant checkpoint``, ``backward()`` (of inputs that are computed, into ``grad``), ``backward twice``,
+    ``two calls`` (half of the sum of both gradients), ``vmap`` (over the batch), ``vjp`` (of q, k and v), ``thread`` and
+    ``compiled``; or one of `ONE_TENSOR`, which is a plain call here.
     """
     try:
         return _IN[context](attend, inputs, leaves, grad)
@@ -68,6 +69,14 @@ def _autocast(attend: Attend, inputs: Inputs, leaves: Sequence[Tensor], grad: Te
             return attend(q.float(), k.float(), v)
 
     return _plain(mixed, inputs, leaves, grad)
+
+
+def _autocast_of_16_bits(attend: Attend, inputs: Inputs, leaves: Sequence[Tensor], grad: Tensor | None) -> Any:
+    def cast(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        with torch.autocast(q.device.type, dtype=torch.bfloat16):
+            return attend(q, k, v)
+
+    return _plain(cast, inputs, leaves, grad)
 
 
 def _checkpoint(attend: Attend, inputs: Inputs, leaves: Sequence[Tensor], grad: Tensor | None) -> Any:
@@ -136,6 +145,7 @@ def _compiled(attend: Attend, inputs: Inputs, leaves: Sequence[Tensor], grad: Te
 _IN: dict[str, Callable[..., tuple[Tensor, tuple[Tensor | None, ...]]]] = {
     "inference": _inference,
     "autocast": _autocast,
+    "autocast of 16 bits": _autocast_of_16_bits,
     "nothing asked": _nothing_asked,
     "checkpoint": _checkpoint,
     "reentrant checkpoint": _reentrant,

@@ -27,7 +27,7 @@ REQUIREMENTS = Requirements(
         "Gradients": "30-33 36 40 56",
         "Extreme values": "6 23 24 35 55",
         "Memory": "25 26 39 49",
-        "Calls": "27-29 42 43 54 60",
+        "Calls": "27-29 42 43 54 60 61",
         "Together": "52 57-59",
     },
 )

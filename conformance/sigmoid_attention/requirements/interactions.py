@@ -12,7 +12,7 @@ from conformance.engine.comparison import Comparison, compare
 from conformance.engine.requirement import Level
 from conformance.sigmoid_attention import cases
 from conformance.sigmoid_attention.cases import AttentionCase
-from conformance.sigmoid_attention.harness.problem import ONE_TENSOR, Array, AttentionSubject
+from conformance.sigmoid_attention.harness.problem import ONE_TENSOR, Array, AttentionProblem, AttentionSubject
 from conformance.sigmoid_attention.interactions import context_cases, definition_cases, option_cases, reading_cases
 from conformance.sigmoid_attention.requirements.comparisons import REQUIREMENTS, gradient, gradient_of, output, results, solve
 from conformance.sigmoid_attention.requirements.statistics import errors_have_no_mean, errors_spread_no_further_than_roundings
@@ -153,3 +153,50 @@ REQUIREMENTS.check("SIG-06", cases.EXTREME_QUERIES)(results)
 REQUIREMENTS.check("SIG-17", cases.WINDOW_OF_BLOCKS)(results)
 for _id, _option in (("SIG-36", "bias"), ("SIG-37", "alibi_slopes")):
     REQUIREMENTS.check(_id, cases.OPTIONS_OF_SINGLE_QUERIES)(gradient_of(_option))
+
+
+@REQUIREMENTS.check("SIG-28", cases.REPEATED_CALLS)
+def each_call_answers_all_its_arguments(subject: AttentionSubject, case: AttentionCase, dtype: str) -> Iterator[Comparison]:
+    """Two calls of the same arrays but for one argument, and one more before the second's backward pass."""
+    problem, repeated = cases.problem(case, dtype), _method(subject, "repeated")
+    for argument, other in cases.one_argument_changed(case, dtype).items():
+        try:
+            found = repeated(problem, other, case.context, case.backward)
+        except Unsupported:
+            if argument in ("q", "k", "v"):
+                raise
+            continue
+        for each, result, when in zip((other, problem), found, ("of", "after"), strict=True):
+            when = f"{when} another {argument}"
+            known = cases.expected_of(each, case.backward, subject.numerical_class)
+            yield compare(f"output {when}", result.output, *known["output"])
+            for name, x in result.gradients.items():
+                yield compare(f"gradient of {name} {when}", x, *known[name])
+
+
+@REQUIREMENTS.add(
+    "SIG-61",
+    Level.INTERFACE,
+    "Under autocast a bias, a scale and slopes are rounded only where scores are.",
+    source="torch: autocast casts what matrix products multiply; a decorator of its kernels (custom_fwd) casts every tensor",
+    catches="options in float32 that are cast to 16 bits along with q, k and v",
+    cases=cases.AUTOCAST_OPTIONS,
+)
+def autocast_leaves_options_alone(subject: AttentionSubject, case: AttentionCase, dtype: str) -> Iterator[Comparison]:
+    """Within the declared class. What stores scores in 16 bits, as torch's own products do there, is beyond it whatever the
+    options, and may round them too: unsupported.
+    """
+    in_context, numerical_class = _method(subject, "in_context"), subject.numerical_class
+    if class_of(numerical_class).activation_error or class_of(numerical_class).renormalised:
+        raise Unsupported(f"the class {numerical_class} hides what an option's rounding does")
+
+    def compared(problem: AttentionProblem) -> Iterator[Comparison]:
+        result = in_context(case.context, problem, case.backward)
+        known = cases.expected_of(problem, case.backward, numerical_class)
+        yield compare("output", result.output, *known["output"])
+        for name, found in result.gradients.items():
+            yield compare(f"gradient of {name}", found, *known[name])
+
+    if not all(comparison.passed for comparison in compared(cases.in_exact_options(case, dtype))):
+        raise Unsupported("under autocast it stores scores in 16 bits, whose rounding no option's can be told from")
+    yield from compared(cases.problem(case, dtype))
