@@ -20,7 +20,7 @@ from conformance.benchmark.cache import CONDITIONS, cache_of
 from conformance.benchmark.pace import FULL_BUDGET_S, QUICK_BUDGET_S
 from conformance.benchmark.sampler import SHORTEST_SAMPLE_S, Buffers, Samples, SamplingPlan, calls_for, plan_for, sample, taker
 from conformance.benchmark.telemetry import DeviceMonitor, HostMonitor, open_reader
-from conformance.benchmark.timer import GRAPH_BELOW_S, DeviceClock, HostClock, Work, clock_for, nothing
+from conformance.benchmark.timer import GRAPH_BELOW_S, SUSTAINED_S, DeviceClock, HostClock, Work, clock_for, nothing
 from conformance.benchmark.workload import BenchmarkCase, Prepared
 from conformance.engine.check import worst_of
 from conformance.engine.harness import CONNECTED_ELSEWHERE
@@ -71,7 +71,8 @@ class BenchmarkRun:
             raise hindrance
         own: Prepared = self.workloads.prepare(implementation, self.workload, device)
         other = self._prepare_baseline()
-        self.clock = clock_for(device, synchronous=own.synchronous or bool(other and other.synchronous))
+        busy_s = SUSTAINED_S if self.case.sustained else 0.0
+        self.clock = clock_for(device, synchronous=own.synchronous or bool(other and other.synchronous), busy_s=busy_s)
         self.processes = [each.process for each in (own, other) if each is not None and each.process is not None]
         for process in self.processes:
             process.settle()

@@ -7,6 +7,7 @@ the device) short work is captured into a graph and replayed. Where that is impo
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ LONGEST_AHEAD_S = 0.25
 ATTEMPTS = 3
 GRAPH_BELOW_S = 1e-4
 """Shorter calls are replayed from a graph, where that is possible for both sides."""
+SUSTAINED_S = 0.1
+"""So long a device is kept busy before each sample where that is asked for: as long as triton.testing.do_bench times."""
 SHORTEST_S = 1e-9
 """Where calls in another process take less than an exchange with it scatters, their time would come out below 0."""
 TOO_FAST = 0.5
@@ -46,6 +49,8 @@ class Work:
     wall_s: float = 0.0
     cpu_s: float = 0.0
     """On the host: seconds of all timings together, and of CPU time of all the process's threads meanwhile."""
+    lasts_s: float = 0.0
+    """On the device, as last timed."""
     hopeless: bool = False
     """Whether it has been seen that the host cannot keep ahead."""
     request: Callable[[int], Request] | None = None
@@ -151,9 +156,11 @@ class DeviceClock:
 
     name = "device events"
 
-    def __init__(self, device: Device) -> None:
+    def __init__(self, device: Device, busy_s: float = 0.0) -> None:
         self.observe: Callable[[], Any] = nothing
-        self.device = device
+        self.device, self.busy_s = device, busy_s
+        if busy_s:
+            self.name = f"device events, behind {1000 * busy_s:.0f} ms of the same work"
 
     def ready(self, run: Callable[[], Any], calls: int) -> Work:
         return Work(repeated(run, calls), calls)
@@ -176,6 +183,7 @@ class DeviceClock:
         device.synchronize()
         started = device.now()
         device.spin(work.ahead_s)
+        self._keep_busy(work, before)
         before()
         start = device.mark()
         work.launch()
@@ -186,7 +194,15 @@ class DeviceClock:
             work.ahead_s = min(2 * max(launching, work.ahead_s), LONGEST_AHEAD_S)
         self.observe()
         device.synchronize()
-        return device.between(start, end), ahead
+        work.lasts_s = device.between(start, end)
+        return work.lasts_s, ahead
+
+    def _keep_busy(self, work: Work, before: Callable[[], Any]) -> None:
+        """Queue the same work for as long as the device is to be kept busy; how often, the last sample says."""
+        if self.busy_s and work.lasts_s:
+            for _ in range(math.ceil(self.busy_s / work.lasts_s)):
+                before()
+                work.launch()
 
     def captured(self, run: Callable[[], Any], calls: int, seconds: float | None) -> Work | str:
         """The calls as one graph, or why they cannot be one. ``seconds`` is what one call takes when queued, where known.
@@ -293,12 +309,15 @@ class TorchCuda:
         return cycles / max(seconds, 1e-6)
 
 
-def clock_for(device: str, *, synchronous: bool = False) -> HostClock | DeviceClock:
-    """The clock of a device, ``cpu`` or ``cuda``; the host's for CUDA work that is not on torch's stream and waits itself."""
+def clock_for(device: str, *, synchronous: bool = False, busy_s: float = 0.0) -> HostClock | DeviceClock:
+    """The clock of a device, ``cpu`` or ``cuda``; the host's for CUDA work that is not on torch's stream and waits itself.
+
+    A device's clock has the same work run for ``busy_s`` before what it times.
+    """
     if device != "cuda":
         return HostClock()
     if not synchronous:
-        return DeviceClock(TorchCuda())
+        return DeviceClock(TorchCuda(), busy_s)
     import torch
 
     return HostClock(torch.cuda.synchronize)

@@ -50,6 +50,8 @@ class BenchmarkCase:
     device: str
     quick: bool
     budget_s: float | None = None
+    sustained: bool = False
+    """Whether a GPU is kept busy with the same work before each sample."""
     """Seconds of sampling in each state of the cache; None leaves it to the run's kind, quick or full."""
 
     @property

@@ -26,6 +26,7 @@ class Measuring:
         self._config, self._now = config, now
         self._began, self._done, self._count = now(), 0, 0
         self._pace = Pace()
+        self._sustained = bool(config.getoption("--sustained"))
         self._left: set[str] = set()
         self._faults: dict[tuple[str, str, str], str] = {}
         self.unbegun = 0
@@ -66,7 +67,7 @@ class Measuring:
             # What makes it impossible to time the baseline makes it impossible to compare with it, which would take minutes.
             fault = self._faults[place]
             return Measurement(records_without_speed(case, verdict="measuring fault", message=fault))
-        measurement = measure(replace(case, budget_s=budget_s))
+        measurement = measure(replace(case, budget_s=budget_s, sustained=self._sustained))
         if case.is_baseline and measurement.deciding.verdict == "measuring fault":
             self._faults[place] = measurement.deciding.message
         return measurement

@@ -73,6 +73,7 @@ def add_options(parser: pytest.Parser) -> None:
         action="store_true",
         help="time from outside of its process",
     )
+    group.addoption("--sustained", action="store_true", help="time a GPU that has been busy with the same work")
     group.addoption(
         "--confine",
         metavar="WORDS",
@@ -86,11 +87,7 @@ def check_options(config: pytest.Config) -> None:
     """UsageError where options contradict each other or a file name is missing."""
     if config.getoption("--quick") and config.getoption("--thorough"):
         raise pytest.UsageError("found both --quick and --thorough; expected one of them, or neither")
-    devices = options_of(config).devices
-    if "ptx" in devices and len(devices) > 1:
-        raise pytest.UsageError("--device: found ptx beside others; it compiles what they interpret, so it needs its own run")
-    if "ptx" in devices and measures_only(config):
-        raise pytest.UsageError("--device ptx: found --benchmark-only; the speed of executed PTX means nothing")
+    _check_devices(config, options_of(config).devices)
     for name in ("--records", "--xfails"):
         if config.getoption(name) == "":
             raise pytest.UsageError(f"{name}: found no name, expected that of a file: {name}=FILE")
@@ -104,6 +101,15 @@ def check_options(config: pytest.Config) -> None:
     confinement_of(config)
     if config.getoption("--strict-xfails") and not config.getoption("--xfails"):
         raise pytest.UsageError("--strict-xfails: found no --xfails, expected --xfails=FILE, whose lines it is about")
+
+
+def _check_devices(config: pytest.Config, devices: tuple[str, ...]) -> None:
+    if "ptx" in devices and len(devices) > 1:
+        raise pytest.UsageError("--device: found ptx beside others; it compiles what they interpret, so it needs its own run")
+    if "ptx" in devices and measures_only(config):
+        raise pytest.UsageError("--device ptx: found --benchmark-only; the speed of executed PTX means nothing")
+    if config.getoption("--sustained") and devices != ("cuda",):
+        raise pytest.UsageError(f"--sustained: found --device {' '.join(devices)}, expected cuda; a CPU is timed as it is")
 
 
 def options_of(config: pytest.Config) -> Options:

@@ -28,5 +28,5 @@ class ScriptedClock(HostClock):
         return work.calls * CALL_S + _SPENT[0]
 
 
-setattr(measurement, "clock_for", lambda device, synchronous=False: ScriptedClock())  # noqa: B010
+setattr(measurement, "clock_for", lambda device, **options: ScriptedClock())  # noqa: B010
 setattr(measurement, "time", SimpleNamespace(monotonic=lambda: 0.0))  # noqa: B010

@@ -176,7 +176,7 @@ def measured(
         name = implementation.name.removeprefix("rig/")
         return Prepared(**{"run": lambda: name, "verify": right, "inputs": "none", **prepared})
 
-    monkeypatch.setattr(taking, "clock_for", lambda device, synchronous=False: clock)
+    monkeypatch.setattr(taking, "clock_for", lambda device, **options: clock)
     monkeypatch.setattr(taking, "time", SimpleNamespace(monotonic=lambda: 0.0))
     monkeypatch.setattr(taking.interference, "rest", lambda **_: None)
     monkeypatch.setattr(taking, "workloads_of", lambda system: workloads_of(prepare, workload))
@@ -228,7 +228,7 @@ def test_an_a_a_pair_that_differs_is_called_noisy_and_remembered(monkeypatch: py
 
     measured(monkeypatch, {"baseline": 1.0})
     clock = ScriptedClock({"left": 1.0, "right": 1.2})
-    monkeypatch.setattr(taking, "clock_for", lambda device, synchronous=False: clock)
+    monkeypatch.setattr(taking, "clock_for", lambda device, **options: clock)
     monkeypatch.setattr(taking, "workloads_of", lambda system: workloads_of(prepare))
     baseline = IMPLEMENTATIONS["baseline"]
     outcome = benchmark.measure(BenchmarkCase(baseline, baseline, WORKLOAD, "cpu", True))
@@ -377,7 +377,7 @@ def on_device(
 
         return Prepared(run, right)
 
-    monkeypatch.setattr(taking, "clock_for", lambda device_name, synchronous=False: DeviceClock(device))
+    monkeypatch.setattr(taking, "clock_for", lambda device_name, **options: DeviceClock(device))
     monkeypatch.setattr(taking, "time", SimpleNamespace(monotonic=lambda: 0.0))
     monkeypatch.setattr(taking, "workloads_of", lambda system: workloads_of(prepare))
     monkeypatch.setattr(taking, "obstacle", lambda *_, **__: None)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -95,6 +98,21 @@ def test_what_goes_before_is_off_the_clock() -> None:
     clock = DeviceClock(device)
     work = clock.ready(lambda: device.kernel(1e-4), 1)
     assert said(clock.time(work, lambda: device.kernel(5e-3))) == said(1e-4)
+
+
+def test_a_device_is_kept_busy_with_the_same_work_off_the_clock() -> None:
+    device, evicted = MadeUpDevice(), []
+    clock = DeviceClock(device, busy_s=0.01)
+    work = clock.ready(lambda: device.kernel(1e-3), 1)
+    times = []
+    for _ in range(3):
+        began = device.device
+        times.append(said(clock.time(work, lambda: evicted.append(1))))
+        ran = device.device - began
+        assert ran > 0.011 or len(times) == 1, "the first sample says how often"
+    assert times == [said(1e-3)] * 3
+    assert len(evicted) == 1 + 11 + 11, "whatever comes before a call comes before each of them"
+    assert clock.name == "device events, behind 10 ms of the same work"
 
 
 def test_the_device_spins_longer_where_launching_takes_longer() -> None:
@@ -208,3 +226,20 @@ def test_the_host_clock_times_the_calls_alone(monkeypatch: pytest.MonkeyPatch) -
     seconds = clock.time(clock.ready(lambda: order.append("call"), 2), lambda: order.append("before"))
     assert order == ["before", "synchronize", "clock", "call", "call", "synchronize", "clock", "observe"]
     assert seconds == 4.0
+
+
+def test_a_cpu_is_not_kept_busy() -> None:
+    root = Path(__file__).resolve().parents[2]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "conformance/rag",
+        "--benchmark-only",
+        "--sustained",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+    ]
+    said = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False).stderr
+    assert "--sustained: found --device cpu, expected cuda" in said
