@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import math
 import zlib
@@ -14,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conformance.engine.interactions import Combination
+from conformance.engine.kept import kept
 from conformance.sigmoid_attention.harness.problem import MOST_SCORES, REPEATED, AttentionProblem, as_it_lies, part_of
 from impls.sigmoid_attention.options import AttentionOptions
 from reference.rounding import FLOAT32, format_of
@@ -112,7 +112,7 @@ class AttentionCase:
         return replace(self, seed=seed, slope=self.slope / (1 + seed), key_lengths=lengths)
 
 
-@functools.lru_cache(maxsize=512)
+@kept
 def problem(case: AttentionCase, dtype: str) -> AttentionProblem:
     """The case's inputs, exact in ``dtype``."""
     rng = np.random.default_rng([zlib.crc32(case.id.encode()), case.seed])
@@ -268,7 +268,7 @@ _DATA: dict[str, Callable[[AttentionCase, Array, Array, Array], Drawn]] = {
 """How q, k and v are changed after they were drawn from the normal distribution."""
 
 
-@functools.lru_cache(maxsize=512)
+@kept
 def expected_output(case: AttentionCase, dtype: str) -> Array:
     """The reference's output."""
     p = problem(case, dtype)
@@ -276,7 +276,7 @@ def expected_output(case: AttentionCase, dtype: str) -> Array:
     return np.asarray(compute(p.q, p.k, p.v, **p.reference_options()), dtype=np.float64)
 
 
-@functools.lru_cache(maxsize=512)
+@kept
 def output_bound(case: AttentionCase, dtype: str, numerical_class: str) -> Array:
     """How far the output may be off. No claim (inf) is made where a NaN input reaches."""
     p = problem(case, dtype)
@@ -285,7 +285,7 @@ def output_bound(case: AttentionCase, dtype: str, numerical_class: str) -> Array
     return np.where(np.isnan(expected_output(case, dtype)), np.inf, bound)
 
 
-@functools.lru_cache(maxsize=512)
+@kept
 def expected_gradients(case: AttentionCase, dtype: str) -> Gradients:
     """The reference's gradients."""
     p = problem(case, dtype)
@@ -293,7 +293,7 @@ def expected_gradients(case: AttentionCase, dtype: str) -> Gradients:
     return compute(p.q, p.k, p.v, p.grad, **p.reference_options())
 
 
-@functools.lru_cache(maxsize=512)
+@kept
 def gradient_bounds(case: AttentionCase, dtype: str, numerical_class: str) -> Gradients:
     """How far the gradients may be off."""
     p = problem(case, dtype)
@@ -301,7 +301,7 @@ def gradient_bounds(case: AttentionCase, dtype: str, numerical_class: str) -> Gr
     return compute(p.q, p.k, p.v, p.grad, dtype=dtype, numerical_class=numerical_class, **p.reference_options())
 
 
-@functools.lru_cache(maxsize=64)
+@kept
 def random_products(case: AttentionCase, dtype: str, numerical_class: str) -> dict[str, Product]:
     """What is known of the errors of output and gradients on random data."""
     p = problem(case, dtype)
@@ -350,7 +350,7 @@ def siblings(case: AttentionCase) -> tuple[AttentionCase, ...]:
     )
 
 
-@functools.lru_cache(maxsize=512)
+@kept
 def one_argument_changed(case: AttentionCase, dtype: str) -> dict[str, AttentionProblem]:
     """Problems that differ from the case's in one argument, for what is kept by some of the arguments while another changes.
 
@@ -378,7 +378,7 @@ def one_argument_changed(case: AttentionCase, dtype: str) -> dict[str, Attention
     return found
 
 
-@functools.lru_cache(maxsize=512)
+@kept
 def in_exact_options(case: AttentionCase, dtype: str) -> AttentionProblem:
     """The case's problem with a bias, a scale and slopes that ``dtype`` holds exactly."""
     own = problem(case, dtype)
@@ -390,7 +390,7 @@ def in_exact_options(case: AttentionCase, dtype: str) -> AttentionProblem:
     return replace(own, options=replace(own.options, **exact))
 
 
-@functools.lru_cache(maxsize=2048)
+@kept
 def expected_of(given: AttentionProblem, backward_too: bool, numerical_class: str) -> dict[str, tuple[Array, Array]]:
     """The reference's output of a problem, "output", and the gradients; each with its bound."""
     options, inputs = given.reference_options(), (given.q, given.k, given.v)
