@@ -65,20 +65,29 @@ def truncated(values: Array) -> Array:
 
 
 def approximated(base: str, exact: Array, operand: Array) -> Array:
-    """The float32 results of an approximate instruction, as wrong as they may be; ``exact`` is in float64."""
+    """The float32 results of an approximate instruction, as wrong as they may be; ``exact`` is in float64.
+
+    Infinity is exact, and so is 0 but for the logarithm of 1.
+    """
+    with np.errstate(invalid="ignore"):
+        wrong = _approximated(base, exact, operand)
+    is_exact = np.isinf(exact) | ((exact == 0) & (base != "lg2"))
+    return np.asarray(np.where(is_exact, exact, wrong), np.float32)
+
+
+def _approximated(base: str, exact: Array, operand: Array) -> Array:
     signs = _signs(operand)
     if base in ULPS:
         nearest = exact.astype(np.float32)
-        off = nearest + signs * ULPS[base] * np.spacing(np.abs(nearest))
-        return np.asarray(np.where(np.isfinite(nearest), off, nearest), np.float32)
+        return np.asarray(nearest + signs * ULPS[base] * np.spacing(np.abs(nearest)))
     if base in RELATIVE:
-        return np.asarray(exact * (1 + RELATIVE[base] * signs), np.float32)
+        return np.asarray(exact * (1 + RELATIVE[base] * signs))
     size = np.abs(operand)
     if base == "lg2":
         error = np.where((size > 0.5) & (size < 2), LOGARITHM, LOGARITHM * np.abs(exact))
     else:
         error = np.where(size <= 2 * np.pi, SINE, SINE_BEYOND)
-    return np.asarray(exact + error * signs, np.float32)
+    return np.asarray(exact + error * signs)
 
 
 def _signs(operand: Array) -> Array:

@@ -88,6 +88,19 @@ def test_approximations_are_as_wrong_as_they_may_be(
     assert np.median(abs(errors) / allowed) >= (1 if ulps else 0.5)
 
 
+def test_approximations_of_zero_and_infinity_are_exact() -> None:
+    x = np.array([0.0, np.inf], np.float32)
+    with np.errstate(divide="ignore"):
+        assert numbers.approximated("lg2", np.log2(x.astype(np.float64)), x).tolist() == [-np.inf, np.inf]
+        assert numbers.approximated("rcp", 1 / x.astype(np.float64), x).tolist() == [np.inf, 0.0]
+    assert numbers.approximated("lg2", np.zeros(1), np.ones(1, np.float32))[0] != 0
+    assert numbers.approximated("sqrt", np.sqrt(x.astype(np.float64)), x).tolist() == [0.0, np.inf]
+    assert numbers.approximated("ex2", np.array([0.0, np.inf]), np.array([-np.inf, np.inf], np.float32)).tolist() == [
+        0.0,
+        np.inf,
+    ]
+
+
 def test_logarithm_and_sine_are_off_by_what_the_range_allows() -> None:
     x = np.array([0.75, 1.5, 8.5, 300.0], np.float32)
     logarithm = numbers.approximated("lg2", np.log2(x.astype(np.float64)), x) - np.log2(x.astype(np.float64))
