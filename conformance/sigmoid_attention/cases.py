@@ -610,6 +610,24 @@ REPEATED_CALLS = tuple(
     for number, (way, (name, options)) in enumerate(itertools.product(REPEATED, _REPEATED_OPTIONS.items()))
     if not (backward and way == "viewed again")
 )  # fmt: skip
+IN_ONE_MEMORY = tuple(
+    Case(
+        id=f"one-memory-{name}", dtypes=("float32", "bfloat16"), context="one memory", nq=9, nk=9, batch=2, backward=backward,
+        bias=-1.0, **options,
+    )
+    for name, backward, options in (
+        ("causal", False, {"causal": True}),
+        ("lengths", True, {"key_lengths": (9, 5)}),
+        ("slopes", True, {"alibi": True, "data": "positive", "wanted": ("alibi_slopes",)}),
+    )
+)  # fmt: skip
+# One query for each row, as a server decodes: forward alone, with everything that masks.
+_ONE: dict[str, Any] = {"heads": 4, "kv_heads": 1, "bias": -1.0, "causal": True}
+DECODING = (
+    Case(id="decode-window", batch=2, nq=1, nk=70, window=(6, 0), **_ONE),
+    Case(id="decode-window-slopes", nq=1, nk=70, window=(40, 0), alibi=True, slope=0.05, **_ONE),
+    Case(id="decode-packed-window", nq=4, nk=80, window=(6, 0), sequences=((1, 33), (1, 5), (1, 1), (1, 41)), **_ONE),
+)
 # Scores near -10, where the rounding of an option to bfloat16 is ten times that of a weight. From slopes they get there by
 # distance, and the farthest keys count most.
 _AUTOCAST_OPTIONS: dict[str, dict[str, Any]] = {
@@ -626,6 +644,12 @@ AUTOCAST_OPTIONS = tuple(
     )
     for name, options in _AUTOCAST_OPTIONS.items()
     for context in ("autocast", "autocast of 16 bits")
+)  # fmt: skip
+# Of a sum of thousands of gradients all roundings together are less than one of the sum, unless that happens to need none.
+AUTOCAST_SUMS = tuple(
+    replace(case, id=f"sum-{seed}-of-{case.id}", nq=48, nk=56, seed=seed, quick=False)
+    for case in AUTOCAST_OPTIONS if case.wanted and case.context != "autocast"
+    for seed in range(3 if case.wanted == ("bias",) else 1)
 )  # fmt: skip
 SAME_BITS = (
     Case(id="two-calls", quick=True, dtypes=("float32",), nk=150, nq=70),

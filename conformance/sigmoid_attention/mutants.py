@@ -1124,9 +1124,12 @@ _TORCH = (
     _torch_bug("one-key-head-by-rows", "A stride of 0 between heads is misread.", "58"),
     _torch_bug("one-row-of-gradients", "A gradient that is the same at all positions is halved.", "58"),
     _torch_bug("autocast-of-options", "Under autocast the bias, the scale and the slopes are cast too.", "61"),
+    _torch_bug("autocast-of-bias-gradients", "Under autocast the gradient of the bias is rounded to 16 bits.", "61"),
     _torch_bug("bias-kept-by-query", "The bias is kept for the next call of the same query.", "28"),
     _torch_bug("lengths-kept-by-tensor", "Key lengths that are changed in place stay what they were.", "28"),
     _torch_bug("edges-kept-by-address", "Edges are kept for the next call that has some at that address.", "28"),
+    _torch_bug("values-of-one-memory", "Values are read where q begins, if both are parts of one tensor.", "60"),
+    _torch_bug("decoding-without-window", "One query without gradients is masked causally alone.", "59"),
     _torch_bug("double-under-a-mask", "float64 is computed in float32 under a mask.", "57"),
 ) if importlib.util.find_spec("torch") else ()  # fmt: skip
 """Not where there is no torch: what cannot be made is caught by nothing."""

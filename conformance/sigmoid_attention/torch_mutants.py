@@ -193,6 +193,37 @@ def autocast_of_options(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Any:
     return torch_blocked.attention(q, k, v, **options)
 
 
+class _RoundedGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        return grad.bfloat16().to(grad.dtype)
+
+
+def autocast_of_bias_gradients(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Any:
+    """Under autocast the gradient of the bias is rounded."""
+    if torch.is_autocast_enabled(q.device.type) and isinstance(options.get("bias"), Tensor):
+        options["bias"] = _RoundedGradient.apply(options["bias"])  # type: ignore[no-untyped-call]
+    return torch_blocked.attention(q, k, v, **options)
+
+
+def values_of_one_memory(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Any:
+    """Where q and v lie in one memory the values are read from where it begins."""
+    if q.untyped_storage().data_ptr() == v.untyped_storage().data_ptr() and q.stride() == v.stride():
+        v = v.as_strided(v.shape, v.stride(), min(q.storage_offset(), v.storage_offset()))
+    return attention(q, k, v, **options)
+
+
+def decoding_without_window(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Any:
+    """The kernel for one query, which is taken where no gradient is recorded, has a causal mask alone."""
+    if q.shape[2] == 1 and options.get("causal") and not torch.is_grad_enabled():
+        options["window"] = None
+    return attention(q, k, v, **options)
+
+
 _LAST: dict[str, tuple[Any, Any]] = {}
 
 

@@ -76,11 +76,14 @@ class TorchSubject(FunctionSubject):
     def repeated(
         self, problem: AttentionProblem, other: AttentionProblem, way: str, backward: bool
     ) -> tuple[AttentionResult, AttentionResult]:
-        guarded, leaves = self._leaves(problem)
+        if backward:
+            guarded, leaves = self._leaves(problem)
+        else:  # what is kept for inference may be kept where nothing asks for a gradient
+            guarded, leaves = _TorchInputs(problem, ("q", "k", "v"), self._device, self._swapped), {}
         own = {**guarded.views, **self._options(problem, guarded, leaves)}
 
         def solve(whose: AttentionProblem, given: dict[str, Any], before_backward: Callable[[], Any]) -> AttentionResult:
-            asked = {name: given[name] for name in leaves} if backward else {}
+            asked = {name: given[name] for name in leaves}
             if way == "viewed again":
                 given = {name: x.view_as(x) if torch.is_tensor(x) else x for name, x in given.items()}
             options = {name: x for name, x in given.items() if name not in guarded.views}

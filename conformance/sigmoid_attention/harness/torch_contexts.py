@@ -29,8 +29,9 @@ def outcome_in(
     ``context`` is one of ``inference``, ``nothing asked`` (gradients are recorded, and no input asks for one), ``autocast``
     (q and k in float32, v in bfloat16), ``autocast of 16 bits`` (all three as linear layers leave them there),
     ``checkpoint``, ``reentrant checkpoint``, ``backward()`` (of inputs that are computed, into ``grad``), ``backward twice``,
-    ``two calls`` (half of the sum of both gradients), ``vmap`` (over the batch), ``vjp`` (of q, k and v), ``thread`` and
-    ``compiled``; or one of `ONE_TENSOR`, which is a plain call here.
+    ``two calls`` (half of the sum of both gradients), ``vmap`` (over the batch), ``vjp`` (of q, k and v), ``thread``,
+    ``compiled`` and ``one memory`` (parts of one tensor, as a linear layer leaves them); or one of `ONE_TENSOR`, which is a
+    plain call here.
     """
     try:
         return _IN[context](attend, inputs, leaves, grad)
@@ -137,6 +138,10 @@ def _reentrant(attend: Attend, inputs: Inputs, leaves: Sequence[Tensor], grad: T
     return _into_grad(lambda q, k, v: checkpoint(attend, q, k, v, use_reentrant=True), inputs, leaves, grad)
 
 
+def _one_memory(attend: Attend, inputs: Inputs, leaves: Sequence[Tensor], grad: Tensor | None) -> Any:
+    return _plain(lambda *parts: attend(*torch.stack(parts, dim=3).unbind(3)), inputs, leaves, grad)
+
+
 def _compiled(attend: Attend, inputs: Inputs, leaves: Sequence[Tensor], grad: Tensor | None) -> Any:
     torch._dynamo.reset()
     return _plain(torch.compile(attend, backend="aot_eager"), inputs, leaves, grad)
@@ -156,6 +161,7 @@ _IN: dict[str, Callable[..., tuple[Tensor, tuple[Tensor | None, ...]]]] = {
     "vjp": _vjp,
     "thread": _thread,
     "compiled": _compiled,
+    "one memory": _one_memory,
     **dict.fromkeys(ONE_TENSOR, _plain),
 }
 

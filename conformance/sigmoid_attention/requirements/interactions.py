@@ -12,13 +12,24 @@ from conformance.engine.comparison import Comparison, compare
 from conformance.engine.requirement import Level
 from conformance.sigmoid_attention import cases
 from conformance.sigmoid_attention.cases import AttentionCase
-from conformance.sigmoid_attention.harness.problem import ONE_TENSOR, Array, AttentionProblem, AttentionSubject
+from conformance.sigmoid_attention.harness.problem import (
+    ONE_TENSOR,
+    Array,
+    AttentionProblem,
+    AttentionResult,
+    AttentionSubject,
+)
 from conformance.sigmoid_attention.interactions import context_cases, definition_cases, option_cases, reading_cases
 from conformance.sigmoid_attention.requirements.comparisons import REQUIREMENTS, gradient, gradient_of, output, results, solve
-from conformance.sigmoid_attention.requirements.statistics import errors_have_no_mean, errors_spread_no_further_than_roundings
+from conformance.sigmoid_attention.requirements.statistics import (
+    along,
+    errors_have_no_mean,
+    errors_of,
+    errors_spread_no_further_than_roundings,
+)
 from impls.implementation import Unsupported
 from reference.rounding import format_of, gamma
-from reference.sigmoid_attention import class_of, second_derivatives
+from reference.sigmoid_attention import class_of, is_modelled, second_derivatives
 
 REQUIREMENTS.add(
     "SIG-57", Level.DEFINITION, "Sizes, bias, causal masks and gradients each mean the same whatever the others are.",
@@ -57,7 +68,7 @@ REQUIREMENTS.add(
     "The results are the same wherever the function is called: checkpointed, in a thread, twice, under autocast or vmap.",
     source="torch: what its users do with a differentiable function",
     catches="what is kept outside of the graph; memory given up in the first backward pass; inputs told apart by address",
-    cases=context_cases(),
+    cases=(*context_cases(), *cases.IN_ONE_MEMORY),
 )
 def results_are_the_same_in_every_context(subject: AttentionSubject, case: AttentionCase, dtype: str) -> Iterator[Comparison]:
     """Against the reference. Autocast, vmap, vjp and compilation may be refused."""
@@ -153,6 +164,7 @@ REQUIREMENTS.check("SIG-06", cases.EXTREME_QUERIES)(results)
 REQUIREMENTS.check("SIG-17", cases.WINDOW_OF_BLOCKS)(results)
 for _id, _option in (("SIG-36", "bias"), ("SIG-37", "alibi_slopes")):
     REQUIREMENTS.check(_id, cases.OPTIONS_OF_SINGLE_QUERIES)(gradient_of(_option))
+REQUIREMENTS.check("SIG-59", cases.DECODING)(results)
 
 
 @REQUIREMENTS.check("SIG-28", cases.REPEATED_CALLS)
@@ -167,11 +179,7 @@ def each_call_answers_all_its_arguments(subject: AttentionSubject, case: Attenti
                 raise
             continue
         for each, result, when in zip((other, problem), found, ("of", "after"), strict=True):
-            when = f"{when} another {argument}"
-            known = cases.expected_of(each, case.backward, subject.numerical_class)
-            yield compare(f"output {when}", result.output, *known["output"])
-            for name, x in result.gradients.items():
-                yield compare(f"gradient of {name} {when}", x, *known[name])
+            yield from _compared(subject, each, result, f" {when} another {argument}")
 
 
 @REQUIREMENTS.add(
@@ -183,20 +191,39 @@ def each_call_answers_all_its_arguments(subject: AttentionSubject, case: Attenti
     cases=cases.AUTOCAST_OPTIONS,
 )
 def autocast_leaves_options_alone(subject: AttentionSubject, case: AttentionCase, dtype: str) -> Iterator[Comparison]:
-    """Within the declared class. What stores scores in 16 bits, as torch's own products do there, is beyond it whatever the
-    options, and may round them too: unsupported.
+    """Within the declared class."""
+    yield from _compared(subject, cases.problem(case, dtype), _under_autocast(subject, case, dtype))
+
+
+@REQUIREMENTS.check("SIG-61", cases.AUTOCAST_SUMS)
+def autocast_leaves_sums_alone(subject: AttentionSubject, case: AttentionCase, dtype: str) -> Iterator[Comparison]:
+    """The gradients of options, which are sums in float32, by the statistical model."""
+    if not is_modelled(subject.numerical_class):
+        raise Unsupported(f"the class {subject.numerical_class} stores more than the statistical model of rounding errors has")
+    found = _under_autocast(subject, case, dtype)
+    for name, product, error in errors_of(found, subject, case, dtype):
+        if name.removeprefix("gradient of ") in case.wanted:
+            yield along(name, product, error, "")
+
+
+def _under_autocast(subject: AttentionSubject, case: AttentionCase, dtype: str) -> AttentionResult:
+    """The result of the case there. What stores scores in 16 bits, as torch's own products do there, is beyond the declared
+    class whatever the options, and may round those too: unsupported.
     """
-    in_context, numerical_class = _method(subject, "in_context"), subject.numerical_class
-    if class_of(numerical_class).activation_error or class_of(numerical_class).renormalised:
-        raise Unsupported(f"the class {numerical_class} hides what an option's rounding does")
-
-    def compared(problem: AttentionProblem) -> Iterator[Comparison]:
-        result = in_context(case.context, problem, case.backward)
-        known = cases.expected_of(problem, case.backward, numerical_class)
-        yield compare("output", result.output, *known["output"])
-        for name, found in result.gradients.items():
-            yield compare(f"gradient of {name}", found, *known[name])
-
-    if not all(comparison.passed for comparison in compared(cases.in_exact_options(case, dtype))):
+    if class_of(subject.numerical_class).activation_error or class_of(subject.numerical_class).renormalised:
+        raise Unsupported(f"the class {subject.numerical_class} hides what an option's rounding does")
+    in_context, exact = _method(subject, "in_context"), cases.in_exact_options(case, dtype)
+    if not all(each.passed for each in _compared(subject, exact, in_context(case.context, exact, case.backward))):
         raise Unsupported("under autocast it stores scores in 16 bits, whose rounding no option's can be told from")
-    yield from compared(cases.problem(case, dtype))
+    result: AttentionResult = in_context(case.context, cases.problem(case, dtype), case.backward)
+    return result
+
+
+def _compared(
+    subject: AttentionSubject, problem: AttentionProblem, result: AttentionResult, when: str = ""
+) -> Iterator[Comparison]:
+    """Everything that is in a result."""
+    known = cases.expected_of(problem, bool(result.gradients), subject.numerical_class)
+    yield compare(f"output{when}", result.output, *known["output"])
+    for name, found in result.gradients.items():
+        yield compare(f"gradient of {name}{when}", found, *known[name])

@@ -10,7 +10,7 @@ from conformance.engine.comparison import Comparison, compare
 from conformance.engine.requirement import Level
 from conformance.sigmoid_attention import cases
 from conformance.sigmoid_attention.cases import AttentionCase
-from conformance.sigmoid_attention.harness.problem import Array, AttentionSubject
+from conformance.sigmoid_attention.harness.problem import Array, AttentionResult, AttentionSubject
 from conformance.sigmoid_attention.requirements.comparisons import REQUIREMENTS, solve
 from impls.implementation import Unsupported
 from reference.sigmoid_attention import Product, is_modelled
@@ -20,7 +20,14 @@ def _errors(subject: AttentionSubject, case: AttentionCase, dtype: str) -> Itera
     """What the statistical model knows of each result of the case, and the error found in it."""
     if not is_modelled(subject.numerical_class):
         raise Unsupported(f"the class {subject.numerical_class} stores more than the statistical model of rounding errors has")
-    found, known = solve(subject, case, dtype), cases.random_products(case, dtype, subject.numerical_class)
+    yield from errors_of(solve(subject, case, dtype), subject, case, dtype)
+
+
+def errors_of(
+    found: AttentionResult, subject: AttentionSubject, case: AttentionCase, dtype: str
+) -> Iterator[tuple[str, Product, Array]]:
+    """The same of a result of the case."""
+    known = cases.random_products(case, dtype, subject.numerical_class)
     results = {f"gradient of {name}": x for name, x in found.gradients.items()} if case.backward else {"output": found.output}
     for name, result in results.items():
         product = known[name]
@@ -31,7 +38,8 @@ def _errors(subject: AttentionSubject, case: AttentionCase, dtype: str) -> Itera
         yield name, product, result - product.value
 
 
-def _along(name: str, product: Product, error: Array, direction: str) -> Comparison:
+def along(name: str, product: Product, error: Array, direction: str) -> Comparison:
+    """The sum of the errors, weighted by a direction."""
     w = product.weights(direction)
     along = f"along {direction}" if direction else "weighted mean"
     return compare(f"error of the {name}, {along}", float((w * error).sum()), 0.0, product.lean_limit(w))
@@ -48,7 +56,7 @@ def _along(name: str, product: Product, error: Array, direction: str) -> Compari
 def errors_have_no_mean(subject: AttentionSubject, case: AttentionCase, dtype: str) -> Iterator[Comparison]:
     """The sum of the errors, each in units of its own spread."""
     for name, product, error in _errors(subject, case, dtype):
-        yield _along(name, product, error, "")
+        yield along(name, product, error, "")
 
 
 @REQUIREMENTS.add(
@@ -81,4 +89,4 @@ def errors_follow_nothing(subject: AttentionSubject, case: AttentionCase, dtype:
     """The errors projected on the value, and on its derivatives in bias and scale."""
     for name, product, error in _errors(subject, case, dtype):
         for direction in product.directions:
-            yield _along(name, product, error, direction)
+            yield along(name, product, error, direction)
