@@ -26,6 +26,14 @@ struct alignas(sizeof(T) * N) Pack {
     T at[N];
 };
 
+// Tells the compiler that pointers which lie in memory lead to the device's memory. Where there are assembler instructions it
+// does not conclude that, and loads and stores would find out in which kind of memory they are, every time.
+ADEMAMIX_INLINE void assume_global(const void* used) {
+#if defined(__CUDACC__) || defined(__CUDACC_RTC__)
+    __builtin_assume(__isGlobal(used));
+#endif
+}
+
 template <typename T, int N>
 ADEMAMIX_INLINE Pack<T, N>& pack_at(void* base, long long index) {
     return *reinterpret_cast<Pack<T, N>*>(static_cast<T*>(base) + index);
@@ -148,6 +156,14 @@ struct Chunk<P, Block8, HasFast, Stochastic> {
 
     ADEMAMIX_INLINE static void run(
         const Scalars<float>& s, const Tensor& t, const word* key, long long first, int count, bool aligned, int thread) {
+        assume_global(t.theta);
+        assume_global(t.g);
+        assume_global(t.m2);
+        assume_global(t.nu);
+        assume_global(t.m2_scale);
+        assume_global(t.nu_scale);
+        if (HasFast) assume_global(t.m1);
+        if (HasFast) assume_global(t.m1_scale);
         const Random random = random_from(key, first);
         const int lane = thread % LANES;
         for (int block = thread / LANES * BLOCK; block < count; block += THREADS / LANES * BLOCK) {
