@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, fields, replace
-from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from conformance.ademamix.harness.layouts import IN_ORDER, SHARING, as_shown, order_of, relaid
 from conformance.ademamix.harness.problem import Array, GroupProblem, Huge, OptimizerProblem, Ranks, TensorProblem
 from conformance.engine.interactions import Combination
+from conformance.engine.kept import kept
 from reference.ademamix import Hyperparameters, OptimizerNumericalClass, Snapshot, bounded_trajectory, numerical_class
 from reference.rounding import BFLOAT16, format_of
 
@@ -165,7 +165,7 @@ def _gradients(case: TensorCase, steps: int, rng: np.random.Generator) -> Array:
     return values
 
 
-@cache
+@kept
 def problem_of(case: RunCase, dtype: str) -> OptimizerProblem:
     """The arrays of a case in a dtype. They are read-only: implementations are handed copies."""
     rng = np.random.default_rng(case.seed)
@@ -196,7 +196,7 @@ def problem_of(case: RunCase, dtype: str) -> OptimizerProblem:
     )  # fmt: skip
 
 
-@cache
+@kept
 def expected_of(case: RunCase, dtype: str, class_name: str, group_clock: bool = False) -> tuple[tuple[Snapshot, ...], ...]:
     """Values and bounds of every tensor after every step from the one at which it joins.
 

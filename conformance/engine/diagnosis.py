@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,6 +11,7 @@ import numpy as np
 
 from conformance.engine.check import Case, Check, run_check, worst_of
 from conformance.engine.comparison import Comparison, margins_of
+from conformance.engine.kept import kept
 from conformance.engine.mutation import Mutant, OnFailure, concerns, mutants_of
 from conformance.engine.selection import COMBINED, is_large, is_thorough
 from conformance.records.level_verdicts import AS_THE_AUTHORS
@@ -165,7 +165,7 @@ def self_diagnosis(every_case: bool) -> tuple[OnFailure, list[str]]:
     return diagnose, unlike
 
 
-@functools.lru_cache(maxsize=1024)
+@kept
 def _comparisons(mutant: Mutant, check: Check, case: Case, dtype: str) -> list[Comparison] | None:
     """What the mutant, made anew, gives: one that remembers earlier calls must not be met with a past of its own."""
     try:

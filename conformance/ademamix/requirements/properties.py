@@ -165,7 +165,7 @@ def schedules_go_on_after_skipped_steps(subject: OptimizerSubject, case: RunCase
     problem = problem_of(case, dtype)
     outcome = subject.run(problem)
     own = expected_of(case, dtype, subject.numerical_class)
-    by_group = expected_of(case, dtype, subject.numerical_class, group_clock=True)
+    by_group = expected_of(case, dtype, subject.numerical_class, True)
     for number, (got, tensor) in enumerate(zip(outcome.parameters, problem.tensors, strict=True)):
         name = f"parameter {number} after each step"
         candidates = [compare_all(name, got, clock[number], tensor.start) for clock in (own, by_group)]
