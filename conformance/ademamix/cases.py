@@ -204,7 +204,7 @@ def expected_of(case: RunCase, dtype: str, class_name: str, group_clock: bool = 
     """
     numerical = numerical_class(class_name)
     return tuple(
-        _either_order(*(_trajectory(case, group, tensor, dtype, numerical, group_clock, order) for order in orders))
+        _either_order(*(_trajectory(case, group, tensor, dtype, numerical, group_clock, *order) for order in orders))
         for group in problem_of(case, dtype).groups
         for tensor in group.tensors
         for orders in (_orders(case, tensor, numerical),)
@@ -213,9 +213,11 @@ def expected_of(case: RunCase, dtype: str, class_name: str, group_clock: bool = 
 
 def _trajectory(
     case: RunCase, group: GroupProblem, tensor: TensorProblem, dtype: str, numerical: OptimizerNumericalClass,
-    group_clock: bool, order: tuple[int, ...],
+    group_clock: bool, order: tuple[int, ...], resumed: tuple[int, ...],
 ) -> tuple[Snapshot, ...]:  # fmt: skip
-    """Values and bounds of one tensor. ``order``: the axes by which blocks are of neighbours, the outermost first."""
+    """Values and bounds of one tensor. ``order``: the axes by which blocks are of neighbours, the outermost first, and
+    ``resumed``: the same after a resume.
+    """
 
     def placed(values: Array) -> Array:
         return np.transpose(values, order)
@@ -234,17 +236,25 @@ def _trajectory(
         switch_at=case.switch_at,
         group_clock=group_clock,
         writes={step - tensor.joins_at: placed(values) for step, values in tensor.writes.items()},
+        relaid=None if resumed == order else ((case.resume_after or 0) - tensor.joins_at, tuple(map(order.index, resumed))),
     )
     if order == tuple(range(tensor.start.ndim)):
         return tuple(found)
     return tuple(replace(each, **{f.name: placed_back(getattr(each, f.name)) for f in fields(each)}) for each in found)
 
 
-def _orders(case: RunCase, tensor: TensorProblem, numerical: OptimizerNumericalClass) -> tuple[tuple[int, ...], ...]:
-    """Blocks are of neighbours in the tensor, or in memory, which may be laid out otherwise, and after a resume again."""
+def _orders(
+    case: RunCase, tensor: TensorProblem, numerical: OptimizerNumericalClass
+) -> tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]:
+    """Orders of the axes before and after a resume.
+
+    Blocks are of neighbours in the tensor, or in memory, which may be laid out otherwise after a resume. What is stored is
+    then quantised again.
+    """
     own = (tensor.layout, relaid(tensor.layout)) if case.relaid else (tensor.layout,)
     layouts = ("", *own) if numerical.states.endswith("8bit") else ("",)
-    return tuple(dict.fromkeys(order_of(layout, tensor.start.shape) for layout in layouts))
+    orders = tuple(dict.fromkeys(order_of(layout, tensor.start.shape) for layout in layouts))
+    return tuple((before, after) for before in orders for after in (orders if case.relaid else (before,)))
 
 
 def _either_order(first: tuple[Snapshot, ...], *others: tuple[Snapshot, ...]) -> tuple[Snapshot, ...]:

@@ -79,8 +79,12 @@ def bounded_trajectory(
     switch_at: int | None = None,
     group_clock: bool = False,
     writes: Mapping[int, npt.ArrayLike] = MappingProxyType({}),
+    relaid: tuple[int, tuple[int, ...]] | None = None,
 ) -> Iterator[Snapshot]:
     """`algorithm.trajectory` with bounds: one Snapshot per step.
+
+    ``relaid``: after so many steps the blocks of quantised moments are of neighbours in another order, that of these axes, the
+    outermost first, and the moments are quantised once more.
 
     ``theta``, ``gradients`` and ``writes`` must be values of ``dtype`` (the parameter's and gradient's own format): a bound
     starts from exact inputs. Raises ValueError where they are not.
@@ -95,6 +99,8 @@ def bounded_trajectory(
             plain_adamw = switch_at is not None and index < switch_at
             analysis.advance(np.asarray(g, dtype=np.float64), eta, hyper_now, state, new_theta, plain_adamw)
         yield analysis.snapshot()
+        if relaid is not None and index + 1 == relaid[0]:
+            analysis.store_again(state, relaid[1])
 
 
 class _Analysis:
@@ -121,6 +127,7 @@ class _Analysis:
             zeros,
             zeros,
         )
+        self.order = tuple(range(theta.ndim))
         self.place(theta)
 
     def place(self, theta: Array) -> None:
@@ -154,14 +161,7 @@ class _Analysis:
             nu_error = self._average(hyper.beta2, before.nu, self.nu_error, g**2, off.decay[1], off.gain[1])
             nu_error = np.where(state.nu + nu_error > self.operations.largest, np.inf, nu_error)
             nu_error = np.where(g**2 > self.operations.largest, np.inf, nu_error)
-            if self.quantised and self.numerical.states == "ratios-8bit":
-                stored = self._store_ratios(state, m1_error, m2_error, nu_error)
-            else:
-                stored = (
-                    self._store(state.m1, m1_error, signed=True),
-                    self._store(state.m2, m2_error, signed=True),
-                    self._store(state.nu, nu_error, signed=False),
-                )
+            stored = self._store_all(state, m1_error, m2_error, nu_error)
             if not self.quantised:
                 # Update from the moments as stored: an implementation may read them back. Published 8-bit kernels update
                 # from the moments before they are quantised, and the class says so.
@@ -170,6 +170,26 @@ class _Analysis:
             self.theta_error = self._update(theta, eta, direction, direction_error)
         self.m1_error, self.m2_error, self.nu_error = stored
         self.theta, self.state = theta, state
+
+    def store_again(self, state: algorithm.OptimizerState, order: tuple[int, ...]) -> None:
+        """Quantise the moments, as they are stored, in blocks of neighbours in another order of the axes."""
+        if self.quantised:
+            self.order = order
+            with np.errstate(all="ignore"):
+                stored = self._store_all(state, self.m1_error, self.m2_error, self.nu_error)
+            self.m1_error, self.m2_error, self.nu_error = stored
+
+    def _store_all(
+        self, state: algorithm.OptimizerState, m1_error: Array, m2_error: Array, nu_error: Array
+    ) -> tuple[Array, Array, Array]:
+        """Errors after the three moments are kept in the format of the states."""
+        if self.quantised and self.numerical.states == "ratios-8bit":
+            return self._store_ratios(state, m1_error, m2_error, nu_error)
+        return (
+            self._store(state.m1, m1_error, signed=True),
+            self._store(state.m2, m2_error, signed=True),
+            self._store(state.nu, nu_error, signed=False),
+        )
 
     def snapshot(self) -> Snapshot:
         s = self.state
@@ -269,9 +289,10 @@ class _Analysis:
 
     def _largest(self, values: Array) -> Array:
         """For each element the largest of its block, in the shape of the tensor."""
-        block = self.numerical.block
-        padded = np.pad(values.ravel(), (0, -values.size % block)).reshape(-1, block)
-        return np.repeat(padded.max(axis=1), block)[: values.size].reshape(values.shape)
+        block, laid = self.numerical.block, np.transpose(values, self.order)
+        padded = np.pad(laid.ravel(), (0, -values.size % block)).reshape(-1, block)
+        largest = np.repeat(padded.max(axis=1), block)[: values.size].reshape(laid.shape)
+        return np.transpose(largest, np.argsort(self.order))
 
     def _stored(self, value: Array, error: Array, fmt: Format) -> Array:
         """Error after ``value`` is stored in ``fmt``, to nearest or by chance."""

@@ -226,3 +226,24 @@ def test_decays_that_float32_holds_cost_less_than_others(name: str) -> None:
     # 0.9922 rounds to float32 with an error of up to 3e-8 per step; 1 - 2**-7 does not
     error = abs(float(FLOAT32.round(0.9922)) - 0.9922)
     assert bound(replace(exact, beta3=0.9922)) - bound(exact) > error
+
+
+@pytest.mark.parametrize("states", ["blockwise-8bit", "ratios-8bit"])
+def test_moments_that_are_quantised_again_in_another_order_may_be_off_by_more(states: str) -> None:
+    rng = np.random.default_rng(5)
+    shape, hyper = (64, 80), Hyperparameters(beta1=0.5, beta2=0.9375, beta3=0.9921875, alpha=4.0, eps=2.0**-60)
+    gradients = [FLOAT32.round(rng.normal(size=shape)) for _ in range(3)]
+
+    def bounds(relaid: tuple[int, tuple[int, ...]] | None, name: str) -> list[reference.Snapshot]:
+        steps = reference.bounded_trajectory(
+            np.zeros(shape), gradients, (2.0**-4,) * 3, hyper, "float32", reference.numerical_class(name), relaid=relaid
+        )
+        return list(steps)
+
+    plain, again = bounds(None, states), bounds((2, (1, 0)), states)
+    for number in (0, 1):
+        assert np.array_equal(plain[number].theta_bound, again[number].theta_bound)
+    assert np.all(again[2].theta_bound >= plain[2].theta_bound * (1 - 2.0**-40))
+    assert np.mean(again[2].theta_bound > 1.05 * plain[2].theta_bound) > 0.5
+    strict = bounds(None, ""), bounds((2, (1, 0)), "")
+    assert all(np.array_equal(a.theta_bound, b.theta_bound) for a, b in zip(*strict, strict=True))
