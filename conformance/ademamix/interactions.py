@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from conformance.ademamix.cases import EXACT, GroupCase, RunCase, TensorCase
+from conformance.ademamix.cases import EXACT, LOW, GroupCase, RunCase, TensorCase
 from conformance.ademamix.harness.layouts import LAYOUTS, OWN, SHARING, fewest_axes
 from conformance.engine.interactions import Combination, Constraint, Factor, Interactions, combinations
 from reference.ademamix import Hyperparameters
@@ -324,19 +324,35 @@ def _definition_case(number: int, row: Combination) -> RunCase:
     large = row["size"] > 2**16
     steps = 2 if large else 3 if row["tensors"] == 40 or row["size"] == 2**16 else STEPS  # to be quick
     tensor = TensorCase(shape_of(row["size"], row["rank"]), ZEROS[row["zero gradients"]])
-    return RunCase(
-        row.id,
-        (GroupCase(hyper, _beside(tensor, row["tensors"], row["empty tensors"]), RATES[row["learning rate"]][:steps]),),
-        steps,
-        quick=number < QUICK,
-        dtypes=(TURNS[number % len(TURNS)],),
-        seed=number + 1,
-        thorough=large,
-        combination=row,
-        interpreted="always" if number < INTERPRETED else "thorough",
+    return _near_zero(
+        RunCase(
+            row.id,
+            (GroupCase(hyper, _beside(tensor, row["tensors"], row["empty tensors"]), RATES[row["learning rate"]][:steps]),),
+            steps,
+            quick=number < QUICK,
+            dtypes=(TURNS[number % len(TURNS)],),
+            seed=number + 1,
+            thorough=large,
+            combination=row,
+            interpreted="always" if number < INTERPRETED else "thorough",
+        )
     )
 
 
+def _near_zero(case: RunCase) -> RunCase:
+    """In 16 bits parameters start nearer 0: there one rounding of a parameter is small beside the way that it makes."""
+    if case.dtypes[0] not in LOW:
+        return case
+    return replace(
+        case,
+        groups=tuple(
+            replace(group, tensors=tuple(replace(tensor, start=START_IN_16_BITS) for tensor in group.tensors))
+            for group in case.groups
+        ),
+    )
+
+
+START_IN_16_BITS = 0.125
 ZEROS = {"none": "normal", "in rows": "zero-rows", "at times": "pauses"}
 
 
@@ -393,17 +409,19 @@ def _interface_case(number: int, row: Combination) -> RunCase:
         # as of its first step, so that a warm-up of other groups shows
         other = replace(hyper, alpha=hyper.alpha / 2, weight_decay=0.25)
         groups += (GroupCase(other, (TensorCase((4,), joins_at=joins_at),), RATES["constant"], maximize=groups[0].maximize),)
-    return RunCase(
-        row.id,
-        groups,
-        STEPS,
-        quick=number < QUICK,
-        # torch's GradScaler refuses gradients in float16
-        dtypes=(TURNS[number % len(TURNS)] if row["use"] != "scaler" else "float32",),
-        **called_as(row),
-        seed=number + 1,
-        combination=row,
-        interpreted="always" if number < INTERPRETED else "thorough",
+    return _near_zero(
+        RunCase(
+            row.id,
+            groups,
+            STEPS,
+            quick=number < QUICK,
+            # torch's GradScaler refuses gradients in float16
+            dtypes=(TURNS[number % len(TURNS)] if row["use"] != "scaler" else "float32",),
+            **called_as(row),
+            seed=number + 1,
+            combination=row,
+            interpreted="always" if number < INTERPRETED else "thorough",
+        )
     )
 
 
@@ -481,17 +499,19 @@ def _memory_case(number: int, row: Combination) -> RunCase:
     others = () if row["place"] == "alone" else (TensorCase((2, 2)), TensorCase(()))
     tensors = (*others, tensor) if row["place"] == "last" else (tensor, *others)
     resumed = row["resumed"]
-    return RunCase(
-        row.id,
-        (GroupCase(hyper, tensors, 2.0**-4),),
-        3,
-        quick=number < QUICK,
-        dtypes=(TURNS[number % len(TURNS)],),
-        resume_after=None if resumed == "never" else 2,
-        saved_as=SAVED_AS.get(resumed, ""),
-        relaid=resumed == "relaid",
-        use="" if row["use"] == "plain" else row["use"],
-        seed=number + 1,
-        combination=row,
-        interpreted="always" if number < INTERPRETED else "thorough",
+    return _near_zero(
+        RunCase(
+            row.id,
+            (GroupCase(hyper, tensors, 2.0**-4),),
+            3,
+            quick=number < QUICK,
+            dtypes=(TURNS[number % len(TURNS)],),
+            resume_after=None if resumed == "never" else 2,
+            saved_as=SAVED_AS.get(resumed, ""),
+            relaid=resumed == "relaid",
+            use="" if row["use"] == "plain" else row["use"],
+            seed=number + 1,
+            combination=row,
+            interpreted="always" if number < INTERPRETED else "thorough",
+        )
     )
