@@ -603,7 +603,7 @@ _REPEATED_OPTIONS: dict[str, dict[str, Any]] = {
 REPEATED_CALLS = tuple(
     Case(
         id=f"{way.replace(' ', '-')}-{name}{'-gradients' if backward else ''}", nq=7, nk=7, context=way, backward=backward,
-        dtypes=(("float32", "float16", "bfloat16")[number % 3],), interpreted="always" if number == 0 else "thorough",
+        dtypes=(("float32", "float16", "bfloat16")[number % 3],), interpreted="thorough" if number or backward else "always",
         wanted=("bias", "alibi_slopes") if name == "slopes" and backward else (), quick=number == 0, **options,
     )
     for backward in (False, True)
