@@ -22,8 +22,10 @@ SIGNATURE = "<!-- Rendered by `python -m reports.census` of Gaugeblock; changes 
 
 INTRODUCTION = """# Census
 
-Public implementations, each at a named commit, in the order of the table of `gaugeblock census`. The cases are those of
-the definition, which is what the paper says, in a quick run; what a host such as torch.optim promises was not judged here. A
+Public implementations, each at a named commit, in the order of the table of `gaugeblock census`, judged in quick runs. The
+level *definition* is what the paper says, and it alone decides what differs. The level *interface* is what a host such as
+torch.optim promises; a - stands where it was not judged. Cases of the interface compare values too, so that what differs from
+the paper fails many of them as well. They were judged by the suite alone: no second formula confirms a failure there. A
 case that needs what an implementation does not offer is not counted, and later runs have more cases. A wrong answer resembles
 a mutant (a planted bug) of the suite. Released packages have the verdict of [the published report](../cpu/README.md). Files
 that are the same to the byte are judged once. Each has a page with its verdict, a reproduction, and what would mend it.
@@ -32,7 +34,7 @@ its maintainer, unless its page says so. Where one of these was mended, or a ver
 """
 
 SYSTEMS = {"ademamix": "AdEMAMix", "sigmoid_attention": "Sigmoid attention", "rig": "RIG", "rag": "RAG"}
-HEAD = "| Implementation | Commit | Since | Cases met | What differs |\n| :-- | :-- | :-- | :-- | :-- |\n"
+HEAD = "| Implementation | Commit | Since | Definition | Interface | What differs |\n| :-- | :-- | :-- | :-- | :-- | :-- |\n"
 RELEASES = "../cpu/pages/{}.md"
 NOTHING_ELSE = "as the code published with the paper: 1e-8 inside the logarithm of beta3's warm-up"
 
@@ -52,18 +54,21 @@ def pages(folder: Path) -> dict[str, str]:
     rows = read(folder / "census.json", [])
     apart: Distances = read(folder / "reproductions.json", {})
     runs = [io.read(path) for path in sorted(folder.glob("*.jsonl"))]
-    by_address = verdicts_of(runs)
-    here = {key(row): found for row in rows if (found := by_address.get(row["spec"].partition("=")[2]))}
+    here = by_key(rows, verdicts_of(runs))
     families = families_of(rows)
-    released = releases(folder.parent.parent / "cpu/conformance.jsonl", rows)
-    judged = {**here, **released}
+    report = folder.parent.parent / "cpu/conformance.jsonl"
+    judged = {**here, **releases(report, rows)}
+    hosts = by_key(rows, verdicts_of(runs, Level.INTERFACE)) | releases(report, rows, Level.INTERFACE)
     parts = [SIGNATURE + INTRODUCTION, summary(families, judged), pictures(read(folder / "training.json", {}))]
     for system, title in SYSTEMS.items():
-        lines = [f"| {' | '.join(cells(family, judged))} |\n" for family in families if family[0]["system"] == system]
+        lines = [f"| {' | '.join(cells(family, judged, hosts))} |\n" for family in families if family[0]["system"] == system]
         parts.append(f"## {title}\n\n{HEAD}{''.join(lines)}" if lines else "")
-    parts.append(descent(rows, judged))
+    findings = described(folder.parent.parent / "findings")
+    parts += [promises(families, judged, hosts), findings, descent(rows, judged)]
     known = [family for family in families if key(family[0]) in here]
-    one_each = {f"{slug(family[0])}.md": page(family, here[key(family[0])], apart) for family in known}
+    one_each = {
+        f"{slug(family[0])}.md": page(family, here[key(family[0])], hosts.get(key(family[0]), []), apart) for family in known
+    }
     return {"README.md": "\n".join(filter(None, parts)), **one_each}
 
 
@@ -72,24 +77,29 @@ def read(path: Path, without: Any) -> Any:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else without
 
 
-def releases(records: Path, rows: Sequence[Row]) -> Verdicts:
-    """The verdicts of the published report on the rows that are released packages."""
+def by_key(rows: Sequence[Row], by_address: Verdicts) -> Verdicts:
+    """The verdicts by the key of their row, not by an address."""
+    return {key(row): found for row in rows if (found := by_address.get(row["spec"].partition("=")[2]))}
+
+
+def releases(records: Path, rows: Sequence[Row], level: Level = Level.DEFINITION) -> Verdicts:
+    """The verdicts at ``level`` of the published report on the rows that are released packages."""
     wanted = {row["report"].replace(".", "/", 1): row for row in rows if row.get("package")}
     run = io.read(records)
     versions = {each.name: each.version for each in run.header.implementations}
     found: Verdicts = {}
     for verdict in run.of(VerdictRecord):
-        if verdict.implementation in wanted and is_counted(verdict):
+        if verdict.implementation in wanted and is_counted(verdict, level):
             found.setdefault(key(wanted[verdict.implementation]), []).append(verdict)
     for name, row in wanted.items():
         row["version"] = versions.get(name) or ""
     return found
 
 
-def is_counted(verdict: VerdictRecord) -> bool:
-    """Whether it judges what the paper defines."""
+def is_counted(verdict: VerdictRecord, level: Level) -> bool:
+    """Whether it judges what is of this level; a requirement that is no longer known counts as one of the definition."""
     rule = declared.by_id(verdict.requirement)
-    return verdict.verdict in JUDGED and (rule is None or rule.level == Level.DEFINITION)
+    return verdict.verdict in JUDGED and (rule.level if rule else Level.DEFINITION) == level
 
 
 def pictures(training: Curves) -> str:
@@ -146,8 +156,7 @@ def slug(row: Row) -> str:
 def charts(folder: Path) -> dict[str, bytes]:
     """Each chart by its name: what goes wrong most, and training runs where there are records of some."""
     rows = read(folder / "census.json", [])
-    by_address = verdicts_of([io.read(path) for path in sorted(folder.glob("*.jsonl"))])
-    judged = {key(row): found for row in rows if (found := by_address.get(row["spec"].partition("=")[2]))}
+    judged = by_key(rows, verdicts_of([io.read(path) for path in sorted(folder.glob("*.jsonl"))]))
     judged |= releases(folder.parent.parent / "cpu/conformance.jsonl", rows)
     kinds: Counter[str] = Counter()
     for row in rows:
@@ -167,13 +176,13 @@ def families_of(rows: Sequence[Row]) -> list[list[Row]]:
     return list(found.values())
 
 
-def verdicts_of(runs: Sequence[io.Run]) -> Verdicts:
-    """The counted verdicts on each implementation by its address in the folder of checkouts; of one case the last."""
+def verdicts_of(runs: Sequence[io.Run], level: Level = Level.DEFINITION) -> Verdicts:
+    """The counted verdicts at ``level`` on each implementation by its address among checkouts; of one case the last."""
     found: dict[str, dict[tuple[str, ...], VerdictRecord]] = {}
     for run in runs:
         addresses = {each.name: each.selector.rpartition("=")[2] for each in run.header.implementations}
         for verdict in run.of(VerdictRecord):
-            if verdict.implementation in addresses and is_counted(verdict):
+            if verdict.implementation in addresses and is_counted(verdict, level):
                 case = (verdict.requirement, verdict.case, verdict.dtype, verdict.device)
                 found.setdefault(addresses[verdict.implementation], {})[case] = verdict
     return {address: list(verdicts.values()) for address, verdicts in found.items()}
@@ -203,7 +212,12 @@ def summary(families: Sequence[Sequence[Row]], judged: Verdicts) -> str:
     )
 
 
-def cells(family: Sequence[Row], judged: Verdicts) -> tuple[str, str, str, str, str]:
+def met(found: Sequence[VerdictRecord]) -> str:
+    """How many cases were met of those judged; "-" where none was."""
+    return f"{len(found) - len(red_of(found))} of {len(found)}" if found else "-"
+
+
+def cells(family: Sequence[Row], judged: Verdicts, hosts: Verdicts) -> tuple[str, ...]:
     """One line of the table."""
     row = family[0]
     about = "<br>".join(f"`{each['repository']}`" for each in family) + f"<br>{row['path']}:{row['object']}"
@@ -213,13 +227,14 @@ def cells(family: Sequence[Row], judged: Verdicts) -> tuple[str, str, str, str, 
     days = "<br>".join(each.get("since") or "-" for each in family)
     found = judged.get(key(row), [])
     red = red_of(found)
-    met = f"{len(found) - len(red)} of {len(found)}"
+    host = met(hosts.get(key(row), []))
     if found and row.get("package"):
         return (
             about,
             f"{row['package']} {row['version']}",
             days,
-            f"[{met}]({RELEASES.format(row['report'])})",
+            f"[{met(found)}]({RELEASES.format(row['report'])})",
+            host,
             clause(row, red),
         )
     if row["not_run"] or not found:
@@ -229,9 +244,10 @@ def cells(family: Sequence[Row], judged: Verdicts) -> tuple[str, str, str, str, 
             commits,
             days,
             "not run",
+            "-",
             f"[{reason}]({RELEASES.format(row['report'])})" if row.get("report") else reason,
         )
-    return about, commits, days, f"[{met}]({slug(row)}.md)", clause(row, red)
+    return about, commits, days, f"[{met(found)}]({slug(row)}.md)", host, clause(row, red)
 
 
 def clause(row: Row, red: Sequence[VerdictRecord]) -> str:
@@ -258,7 +274,45 @@ def likeliest(red: Sequence[VerdictRecord]) -> str:
     return f"{number} of {len(red)} as the mutant `{name}`: {sentence.replace('|', chr(92) + '|').replace('*', chr(92) + '*')}"
 
 
-def page(family: Sequence[Row], found: Sequence[VerdictRecord], apart: Distances) -> str:
+def promises(families: Sequence[Sequence[Row]], judged: Verdicts, hosts: Verdicts) -> str:
+    """What meets the definition and fails a promise of its host, by requirement; "" without any."""
+    failed: dict[str, list[str]] = {}
+    for family in families:
+        red = red_of(judged.get(key(family[0]), []))
+        if not red or is_as_authors(red):
+            for each in sorted({verdict.requirement for verdict in red_of(hosts.get(key(family[0]), []))}):
+                failed.setdefault(each, []).append(f"`{family[0]['repository']}`")
+    lines = [f"| {each}: {statement(each)} | {', '.join(failed[each])} |\n" for each in sorted(failed)]
+    words = (
+        "Requirements of the interface that are not met by implementations that meet the definition, or differ from it as\n"
+        "the published code does, so that no other difference from the paper is what shows. Those of released packages are\n"
+        "described below with a reproduction. On the others the suite alone says so, the cause is not settled, and a way of\n"
+        "rounding that was not declared may be it.\n"
+    )
+    return f"## Interface\n\n{words}\n| Requirement | Not met by |\n| :-- | :-- |\n{''.join(lines)}" if lines else ""
+
+
+def described(folder: Path) -> str:
+    """The published findings, by the requirement that finds each."""
+    lines = []
+    for file in sorted(folder.glob("*-*.md")):
+        text = file.read_text(encoding="utf-8")
+        rules = re.search(r"^- Rules: (.+)$", text, re.MULTILINE)
+        if rules:
+            title = text.partition("\n")[0].removeprefix("# ")
+            lines.append((rules[1], f"| {rules[1]} | [{title}](../findings/{file.name}) |\n"))
+    words = "What was described of released packages, by the requirements that find it, each with a reproduction without us.\n"
+    table = "".join(line for _, line in sorted(lines))
+    return f"## Findings by requirement\n\n{words}\n| Requirement | Finding |\n| :-- | :-- |\n{table}"
+
+
+def statement(requirement: str) -> str:
+    """What a requirement says; "" of one that is no longer known."""
+    rule = declared.by_id(requirement)
+    return plain(rule.statement) if rule else ""
+
+
+def page(family: Sequence[Row], found: Sequence[VerdictRecord], host: Sequence[VerdictRecord], apart: Distances) -> str:
     """The page of one file: what it is, its verdict, what repeats it, what would mend it, and what may be answered."""
     row, red = family[0], red_of(found)
     where = "\n".join(
@@ -268,12 +322,19 @@ def page(family: Sequence[Row], found: Sequence[VerdictRecord], apart: Distances
     source = f"\nIt names `{row['names_source']}` as its source.\n" if row["names_source"] else ""
     remark = f"\n{row['remark']}\n" if row["remark"] else ""
     about = f"`{row['path']}`, object `{row['object']}`, SHA-256 `{row['sha256']}`\n\n{where}\n{copies}{source}{remark}"
-    met = f"{len(found) - len(red)} of {len(found)} judged cases of the definition are met."
-    verdict = f"{met} What differs: {clause(row, red).removesuffix('.')}."
+    verdict = f"{met(found)} judged cases of the definition are met. What differs: {clause(row, red).removesuffix('.')}."
     return (
         f"{SIGNATURE}# {row['repository']}: {row['object']}\n\n[All implementations](README.md)\n\n{about}\n"
-        f"## Verdict\n\n{verdict}\n\n{failures(red)}{advice(row, red)}{reproduction(row, red, apart)}"
+        f"## Verdict\n\n{verdict}\n\n{failures(red)}{advice(row, red)}{interface(host)}{reproduction(row, red, apart)}"
     )
+
+
+def interface(host: Sequence[VerdictRecord]) -> str:
+    """What the host promises; "" where it was not judged."""
+    words = "A failure may be that of the definition, which shows in these values too. No second formula was run on them.\n\n"
+    red = red_of(host)
+    says = f"{met(host)} judged cases of what the host promises are met.{' ' + words if red else chr(10) * 2}"
+    return f"## Interface\n\n{says}{failures(red)}" if host else ""
 
 
 def advice(row: Row, red: Sequence[VerdictRecord]) -> str:

@@ -6,6 +6,9 @@ import json
 import re
 from pathlib import Path
 
+from conformance.records import io
+from conformance.records.schema import RED, Level, VerdictRecord
+from reports import declared
 from reports.census import charts, pages
 
 CENSUS = Path(__file__).resolve().parents[2] / "reports" / "published" / "census"
@@ -62,3 +65,37 @@ def test_copies_are_one_line_and_counted_each() -> None:
     rows = json.loads((CENSUS / "records" / "census.json").read_text(encoding="utf-8"))
     assert f"Of {len(rows)} implementations" in page
     assert "`claverru/RSNA-lumbar`" in page.partition("## Families")[2]
+
+
+def test_the_interface_has_a_column_of_its_own() -> None:
+    rendered = pages(CENSUS / "records")
+    run = io.read(CENSUS / "records" / "interface-1.jsonl")
+    assert {rule.level for each in run.of(VerdictRecord) if (rule := declared.by_id(each.requirement))} == {Level.INTERFACE}
+    (line,) = [line for line in rendered["README.md"].splitlines() if "`swiss-ai/Megatron-LM`<br>" in line]
+    assert line.split(" | ")[4] == "51 of 51"
+    text = rendered["nanowell-AdEMAMix-Optimizer-Pytorch-AdEMAMix-AdEMAMix.md"]
+    assert "11 of 49 judged cases of what the host promises are met." in text
+    assert "No second formula was run on them." in text
+
+
+def test_a_failed_promise_is_listed_by_requirement_where_the_definition_is_met() -> None:
+    section = pages(CENSUS / "records")["README.md"].partition("## Interface\n")[2].partition("\n## ")[0]
+    run = io.read(CENSUS / "records" / "interface-1.jsonl")
+    named = {each.requirement for each in run.of(VerdictRecord) if each.verdict in RED and "simulator" in each.implementation}
+    assert named
+    assert all(f"| {each}: " in section for each in named)
+    assert "nanowell" not in section
+
+
+def test_findings_are_listed_by_requirement() -> None:
+    section = pages(CENSUS / "records")["README.md"].partition("## Findings by requirement")[2]
+    for requirement, finding in (("ADM-73", "zij-beta3-below-beta1"), ("ADM-71", "heavyball-copied")):
+        assert re.search(rf"\| {requirement}[^|]* \| \[[^]]+\]\(\.\./findings/{finding}\.md\) \|", section)
+
+
+def test_what_was_not_run_has_a_reason() -> None:
+    table = pages(CENSUS / "records")["README.md"].partition("## Families")[0]
+    lines = [line.strip("| ").split(" | ") for line in table.splitlines() if " | not run | " in line]
+    assert lines
+    assert all(len(line) == 6 and line[-1].strip() for line in lines)
+    assert "not judged in this run" not in table
