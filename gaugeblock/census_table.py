@@ -244,6 +244,10 @@ TABLE: tuple[CensusEntry, ...] = (
     ),
     CensusEntry("NoteDance/optimizers", "optimizers/ademamix.py", "AdEMAMix", obstacle=OTHER_FRAMEWORK),
     CensusEntry(
+        "smtmRadu/DeepUnity", "Assets/DeepUnity/Optimizers/AdEMAMix.cs", "AdEMAMix",
+        obstacle="is C# for Unity, for which the machine has no runtime",
+    ),
+    CensusEntry(
         "apple/ml-sigmoid-attention", "flash_sigmoid/tests/test_flash_attn.py", "attention_ref", "sigmoid_attention",
         requires=("einops",), adapter="apple_reference", remark="Published with the paper by its authors; of its tests.",
     ),
