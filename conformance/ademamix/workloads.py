@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from conformance.ademamix.harness.problem import OptimizerLoad, ToldStep
 from conformance.benchmark.apart import Request, lives_elsewhere, process_of, request
+from conformance.benchmark.on_device import Elsewhere
 from conformance.benchmark.unforeseen import generator, one_in_each
 from conformance.benchmark.workload import Prepared, Workload
 from conformance.benchmark.workload_file import BadWorkloads, fields_of
@@ -174,7 +175,7 @@ class _TimedOptimizer:
         self._load, self._running = load, subject.start(load)
         self._process = process_of(self._running)
         self._told: list[ToldStep] = []
-        self._seen: list[float] = []
+        self._seen: list[float | None] = []
         self._where = _unforeseen_places(load)
         self._rng = generator()
 
@@ -185,8 +186,9 @@ class _TimedOptimizer:
         def another(number: int) -> Prepared:
             return _TimedOptimizer(implementation, workload, device, subject, number).prepared(verify)
 
-        timed = device == "cpu"
-        changing = ", which of two and at which learning rate being drawn for each step and told on the clock"
+        timed = device == "cpu" or self._process is not None
+        told = "for each step and told on the clock" if device == "cpu" else "for each sample"
+        changing = f", which of two and at which learning rate being drawn {told}"
         return Prepared(
             # What comes later on a device's stream waits for the step anyway. A CUDA graph replays the captured step, and the
             # replays are not counted.
@@ -201,7 +203,21 @@ class _TimedOptimizer:
             process=self._process,
             request=self._request if self._process else None,
             exchange=self._exchange if self._process else None,
+            elsewhere=self._elsewhere(device),
         )
+
+    def _elsewhere(self, device: str) -> Elsewhere | None:
+        if self._process is None or device == "cpu":
+            return None
+        return Elsewhere(self._process, self._running.on_device(), lambda: self._tell(1)[0], self._made, replayable=False)
+
+    def _made(self, told: Sequence[ToldStep | None], seen: Any) -> None:
+        """Steps on a device: what was seen is an element after the last of them. None was told: as the step before."""
+        for each in told:
+            self._told.append(each or (self._told[-1] if self._told else ToldStep(0, 0)))
+            self._seen.append(None)
+        if seen is not None:
+            self._seen[-1] = float(seen)
 
     def _run(self) -> None:
         told = self._tell(1)
@@ -249,7 +265,7 @@ def _verify_timed(
     load: OptimizerLoad,
     values: list[Any],
     told: Sequence[ToldStep],
-    seen: Sequence[float],
+    seen: Sequence[float | None],
     numerical: OptimizerNumericalClass,
 ) -> Iterator[Comparison]:
     """Verify the parameters after all timed steps, and one element after each: none was left out or is still to come.
@@ -260,14 +276,15 @@ def _verify_timed(
     yield equal("timed parameters that are not finite", sum(int((~np.isfinite(x)).sum()) for x in values), 0)
     if not told or load.dtype != "float32":
         return
-    still = sum(bool(value == load.starts[step.tensor][step.index]) for step, value in zip(told, seen, strict=True))
+    looked_at = [number for number, value in enumerate(seen) if value is not None]
+    still = sum(bool(seen[number] == load.starts[told[number].tensor][told[number].index]) for number in looked_at)
     yield equal("parameters still unmoved when the clock stopped", still, 0)
     if numerical.states != "wide":
         return
     rng = generator()
     tile = max(VERIFIED_TILE, sum(x.size for x in load.starts) // MOST_VERIFIED)
     places = [(tensor, index) for tensor, x in enumerate(load.starts) for index in one_in_each(x.size, tile, rng).tolist()]
-    peeks = sorted(rng.choice(len(told), min(len(told), VERIFIED_PEEKS), replace=False).tolist())
+    peeks = sorted(rng.choice(looked_at, min(len(looked_at), VERIFIED_PEEKS), replace=False).tolist())
     everywhere = [*places, *((told[number].tensor, told[number].index) for number in peeks)]
     start, *choice = (
         np.array([arrays[tensor][index] for tensor, index in everywhere], dtype=np.float64)

@@ -17,10 +17,11 @@ import numpy as np
 from conformance.benchmark import affinity, allocator, apart, baseline_alone, interference, memory, roofline, statistics
 from conformance.benchmark.affinity import Pins, pinned
 from conformance.benchmark.cache import CONDITIONS, cache_of
+from conformance.benchmark.on_device import OUTSIDE_S, ElsewhereClock, contradicted
 from conformance.benchmark.pace import FULL_BUDGET_S, QUICK_BUDGET_S
 from conformance.benchmark.sampler import SHORTEST_SAMPLE_S, Buffers, Samples, SamplingPlan, calls_for, plan_for, sample, taker
 from conformance.benchmark.telemetry import DeviceMonitor, HostMonitor, open_reader
-from conformance.benchmark.timer import GRAPH_BELOW_S, SUSTAINED_S, DeviceClock, HostClock, Work, clock_for, nothing
+from conformance.benchmark.timer import GRAPH_BELOW_S, SUSTAINED_S, Clock, DeviceClock, HostClock, Work, clock_for, nothing
 from conformance.benchmark.workload import BenchmarkCase, Prepared
 from conformance.engine.check import worst_of
 from conformance.engine.harness import CONNECTED_ELSEWHERE
@@ -71,9 +72,10 @@ class BenchmarkRun:
             raise hindrance
         own: Prepared = self.workloads.prepare(implementation, self.workload, device)
         other = self._prepare_baseline()
-        busy_s = SUSTAINED_S if self.case.sustained else 0.0
-        self.clock = clock_for(device, synchronous=own.synchronous or bool(other and other.synchronous), busy_s=busy_s)
         self.processes = [each.process for each in (own, other) if each is not None and each.process is not None]
+        self.clock = self._clock(synchronous=own.synchronous or bool(other and other.synchronous))
+        self.requested = bool(self.processes) and isinstance(self.clock, HostClock)
+        """Whether samples are requests to other processes, by the clock of this one."""
         for process in self.processes:
             process.settle()
         first = self._seconds(own.run)
@@ -87,8 +89,8 @@ class BenchmarkRun:
             inputs=own.inputs,
             compile_s=rounded(max(0.0, first - later)) if compiled else None,
             allocator=allocator.keep_memory(),
-            clock=f"{self.clock.name}, around requests to processes of their own" if self.processes else self.clock.name,
-            **memory.peak_bytes(own.run, device, elsewhere=own.synchronous, process=own.process),
+            clock=f"{self.clock.name}, around requests to processes of their own" if self.requested else self.clock.name,
+            **self._peak_bytes(own),
         )
         sides = self._sets(own, other)
         with pinned() as pins, _no_collecting(pins.warnings):
@@ -110,6 +112,16 @@ class BenchmarkRun:
             return None
         prepared: Prepared = self.workloads.prepare(baseline, self.workload, self.device)
         return prepared
+
+    def _clock(self, *, synchronous: bool) -> Clock:
+        if self.processes and self.device == "cuda" and not synchronous:
+            return ElsewhereClock(self.processes)
+        return clock_for(self.device, synchronous=synchronous, busy_s=SUSTAINED_S if self.case.sustained else 0.0)
+
+    def _peak_bytes(self, own: Prepared) -> dict[str, Any]:
+        if own.elsewhere is not None:
+            return own.elsewhere.peak_bytes()
+        return memory.peak_bytes(own.run, self.device, elsewhere=own.synchronous, process=own.process)
 
     def _seconds(self, run: Callable[[], Any]) -> float:
         """Time one call by the host's clock, to the end of the work that it started."""
@@ -164,7 +176,8 @@ class BenchmarkRun:
         """Sample in the record's state of the cache; return the record with all that was found, and the samples."""
         host = HostMonitor(pins.affinity, processes=self.processes)
         monitors: list[HostMonitor | DeviceMonitor] = [host, *([DeviceMonitor(_reader())] if self.device == "cuda" else [])]
-        take = taker(self.clock, cache_of(self.device).evict if record.cache == "cold" else None, host.mark)
+        self._outside: tuple[float, float] | None = None
+        take = taker(self.clock, self._evict() if record.cache == "cold" else None, host.mark)
         # The pilot observes too, so that the plan includes its cost.
         self.clock.observe = lambda: [monitor.observe() for monitor in monitors]
         no_graph, mine, theirs, quad_s = self._pilot(take, record.cache, own, other)
@@ -179,13 +192,14 @@ class BenchmarkRun:
         calls = len(samples.own) * plan.calls + len(samples.baseline) * plan.baseline_calls
         seen = {monitor.name: monitor.stop(calls) for monitor in reversed(monitors)}
         idle = self._off_the_clock(timed, before, mine, theirs)
+        self._outside = self._from_outside(own, other)
         record = self._with_speed(record, samples, plan)
         warnings = [*record.warnings, *(warning for observation in seen.values() for warning in observation.warnings)]
         if record.verdict == "measured" and not seen["host"].warnings:  # else the machine was used by others as well
             warnings += self._slowed_baseline(record.cache, samples)
         telemetry = {name: dict(seen[name].facts) for name in sorted(seen, reverse=True)}
         if self.device == "cpu":
-            if self.processes:
+            if self.requested:
                 telemetry["host"]["exchange_s"] = rounded(mine[0].work.exchange_s)
             used = interference.cpus_used([buffers.work for buffers in mine])
             used_beside = interference.cpus_used([buffers.work for buffers in theirs])
@@ -196,11 +210,32 @@ class BenchmarkRun:
         warnings += exposed
         if record.cache == "cold" and cache_of(self.device).assumed:
             warnings.append("the size of the last-level cache was assumed: the system does not tell it")
-        launch_s = rounded(self.clock.launching_seconds(own[0].run)) if isinstance(self.clock, DeviceClock) else None
+        if self._outside is not None:
+            telemetry["host"]["from_outside_s"] = dict(zip(("own", "baseline"), map(rounded, self._outside), strict=True))
+        launch_s = self._launching_seconds(own[0])
         record = replace(
             record, telemetry=telemetry, launch=launch, launch_s=launch_s, cache_bytes=cache_of(self.device).bytes
         )
         return replace(record, warnings=tuple(warnings)), samples
+
+    def _evict(self) -> Callable[[], Any]:
+        return self.clock.evict if isinstance(self.clock, ElsewhereClock) else cache_of(self.device).evict
+
+    def _launching_seconds(self, own: Prepared) -> float | None:
+        if not isinstance(self.clock, DeviceClock):
+            return None
+        return rounded(own.elsewhere.launching_seconds() if own.elsewhere else self.clock.launching_seconds(own.run))
+
+    def _from_outside(self, own: Sequence[Prepared], other: Sequence[Prepared]) -> tuple[float, float] | None:
+        """Seconds of a call of both sides by this process's clock, where their own processes timed them. Verified before too.
+
+        Those calls write over the answers of the calls that were timed.
+        """
+        if not other or own[0].elsewhere is None or other[0].elsewhere is None:
+            return None
+        for prepared in own:
+            _verified(prepared, timed=True)
+        return own[0].elsewhere.from_outside(), other[0].elsewhere.from_outside()
 
     def _pilot(
         self, take: Callable[[Buffers, int], float], cache: str, own: Sequence[Prepared], other: Sequence[Prepared]
@@ -226,13 +261,17 @@ class BenchmarkRun:
         """How many calls make a sample that lasts long enough; one call, made a few times first, where the cache is cold.
 
         In another process a single call may take less than an exchange scatters, and seem to take no time at all. There
-        the number grows tenfold at most, until a sample lasts long enough.
+        the number grows tenfold at most, until a sample lasts long enough; where that process reads the clock itself, until it
+        has taken long here, since a time that is none would ask for calls without end.
         """
-        calls, shortest = 1, apart.SHORTEST_SAMPLE_S if self.processes else SHORTEST_SAMPLE_S
+        calls, shortest = 1, apart.SHORTEST_SAMPLE_S if self.requested else SHORTEST_SAMPLE_S
         while True:
             seconds = min(take(one, -1 - i) for i in range(3))
             wanted = 1 if cache == "cold" else calls_for(seconds / calls, shortest)
-            if not self.processes or wanted <= calls or seconds >= shortest:
+            elsewhere = one.work.elsewhere
+            if elsewhere is not None and elsewhere.took_s >= OUTSIDE_S:
+                return min(wanted, calls)
+            if not (self.requested or elsewhere) or wanted <= calls or seconds >= shortest:
                 return wanted
             calls, exchange_s = min(10 * calls, wanted), one.work.exchange_s
             one = self._buffers(prepared, calls)
@@ -240,12 +279,14 @@ class BenchmarkRun:
 
     def _buffers(self, prepared: Prepared, calls: int) -> Buffers:
         work = self.clock.ready(prepared.run, calls)
-        work.request = prepared.request
-        return Buffers(work, prepared.run, prepared.renew)
+        work.request, work.elsewhere = prepared.request, prepared.elsewhere
+        # What another process does before a sample, it does behind what the device spins.
+        once = self.clock.once if isinstance(self.clock, ElsewhereClock) else prepared.run
+        return Buffers(work, once, prepared.renew)
 
     def _set_exchange(self, side: Sequence[Buffers], other: Sequence[Prepared], cache: str) -> None:
         """Time what a request takes without its calls, in the baseline's process. Without one, nothing is subtracted."""
-        if not side or not other or (exchange := other[0].exchange) is None:
+        if not side or not other or not self.requested or (exchange := other[0].exchange) is None:
             return
         seconds = []
         for _ in range(apart.EXCHANGES):
@@ -261,7 +302,7 @@ class BenchmarkRun:
         self, timed: tuple[float, float], used: Sequence[float], mine: Sequence[Buffers], theirs: Sequence[Buffers]
     ) -> list[str]:
         """Warn of an implementation that works while nothing is timed; see `interference.off_the_clock`."""
-        if len(self.processes) < 2:
+        if len(self.processes) < 2 or not self.requested:
             return []
         on = [now - before for now, before in zip(_timed_cpu_s(mine, theirs), timed, strict=True)]
         own, beside = (p.cpu_s() - before - s for p, before, s in zip(self.processes, used, on, strict=True))
@@ -283,11 +324,12 @@ class BenchmarkRun:
             replaced.append([])
             for buffers in side:
                 known = None if buffers.work.hopeless else take(buffers, -6)
-                work = self.clock.captured(buffers.once, buffers.work.calls, known)
+                work = self.clock.replaying(buffers.work, buffers.once, known)
                 if isinstance(work, str):
                     return f"{name}: {work}"
                 # The untimed call before a warm sample is a replay too: its launches would fill the queue.
-                replaced[-1].append(Buffers(work, work.launch, buffers.renew))
+                once = buffers.once if work.elsewhere is not None else work.launch
+                replaced[-1].append(Buffers(work, once, buffers.renew))
         sides[:] = replaced
         return ""
 
@@ -350,7 +392,8 @@ class BenchmarkRun:
         if found.word == "faster":
             own, beside = float(np.median(samples.own)), float(np.median(samples.baseline))
             alone, untold = self._alone(record.cache)
-            if reason := interference.undermined(own, beside, alone):
+            doubt = contradicted(ratio, self._outside[1] / self._outside[0]) if self._outside else ""
+            if reason := interference.undermined(own, beside, alone) or doubt:
                 found = statistics.Decision("undecided", reason)
             warnings += untold
         return replace(

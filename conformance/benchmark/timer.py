@@ -21,6 +21,8 @@ FIRST_AHEAD_S = 1e-3
 LONGEST_AHEAD_S = 0.25
 """The device spins for about as long as launching takes, but never longer than this."""
 ATTEMPTS = 3
+LAUNCHES = 3
+"""So often is one call launched on an idle device; the median counts."""
 GRAPH_BELOW_S = 1e-4
 """Shorter calls are replayed from a graph, where that is possible for both sides."""
 SUSTAINED_S = 0.1
@@ -57,6 +59,8 @@ class Work:
     """Prepares so many calls in another process, where the work lives there; ``launch`` is not used then."""
     exchange_s: float = 0.0
     """Seconds that such a request takes without its calls."""
+    elsewhere: Any = None
+    """Where it lives in another process and is timed there, on a device: see `on_device.Elsewhere`."""
 
 
 class DeviceLost(Exception):
@@ -224,16 +228,20 @@ class DeviceClock:
         work.timed = work.exposed = 0
         return work
 
+    def replaying(self, work: Work, run: Callable[[], Any], call_s: float | None) -> Work | str:
+        """A work's calls as one graph, see `captured`; ``run`` makes one of them."""
+        return self.captured(run, work.calls, call_s)
+
     def launching_seconds(self, run: Callable[[], Any]) -> float:
         """Seconds that the host is busy with one call on an idle device."""
         taken = []
-        for _ in range(3):
+        for _ in range(LAUNCHES):
             self.device.synchronize()
             started = self.device.now()
             run()
             taken.append(self.device.now() - started)
         self.device.synchronize()
-        return sorted(taken)[1]
+        return sorted(taken)[LAUNCHES // 2]
 
 
 class TorchCuda:

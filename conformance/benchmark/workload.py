@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from conformance.benchmark.apart import ApartProcess, Request
+from conformance.benchmark.on_device import Elsewhere
 from conformance.engine.comparison import Comparison
 from conformance.records.schema import MeasurementRecord
 from impls.implementation import Implementation
@@ -110,3 +111,5 @@ class Prepared:
     """Prepares so many calls off the clock, told what no earlier call could know."""
     exchange: Callable[[int], Request] | None = None
     """The same without the calls."""
+    elsewhere: Elsewhere | None = None
+    """How it is timed in that process, where it works on a device."""

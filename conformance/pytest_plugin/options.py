@@ -110,6 +110,8 @@ def _check_devices(config: pytest.Config, devices: tuple[str, ...]) -> None:
         raise pytest.UsageError("--device ptx: found --benchmark-only; the speed of executed PTX means nothing")
     if config.getoption("--sustained") and devices != ("cuda",):
         raise pytest.UsageError(f"--sustained: found --device {' '.join(devices)}, expected cuda; a CPU is timed as it is")
+    if config.getoption("--sustained") and config.getoption("--timed-apart"):
+        raise pytest.UsageError("found both --sustained and --timed-apart; expected one of them, or neither")
 
 
 def options_of(config: pytest.Config) -> Options:
@@ -141,10 +143,9 @@ def measures_only(config: pytest.Config) -> bool:
 def isolates(config: pytest.Config) -> bool:
     """Whether what is not built in has processes of its own: unless that is forbidden, or it cannot be.
 
-    Where speed is measured, only --timed-apart gives it one, and on a device nothing does: the device's clock can be read
-    only in the process that uses it.
+    Where speed is measured, only --timed-apart gives it one.
     """
-    on_the_clock = measures_only(config) and not (config.getoption("--timed-apart") and options_of(config).devices == ("cpu",))
+    on_the_clock = measures_only(config) and not config.getoption("--timed-apart")
     return is_possible() and not (config.getoption("--in-process") or on_the_clock)
 
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from conformance.benchmark.apart import Request, process_of, request
+from conformance.benchmark.on_device import Elsewhere
 from conformance.benchmark.unforeseen import generator, one_in_each
 from conformance.benchmark.workload import Prepared, Workload
 from conformance.benchmark.workload_file import BadWorkloads, fields_of
@@ -247,7 +248,8 @@ class _Timed:
         self._inputs = inputs_of(implementation, load, device) if self._process else work
         self._salt = int(generator().integers(2**40)) if self._process else 0
         """Added to all seeds: nobody knows beforehand what is drawn."""
-        self._seen: dict[str, Any] = {}
+        self._seen: dict[str, Any] | None = {}
+        """What was seen of the last call when the clock stopped; None where that call was not timed."""
         self._seed = 0
         self._drawn_for: tuple[int, bytes] | None = None
 
@@ -259,15 +261,31 @@ class _Timed:
             self._verify_new,
             another=self._another,
             # A CUDA graph leaves its results where it was captured.
-            verify_timed=self._verify_last if self._more[2] == "cpu" else None,
+            verify_timed=self._verify_last if self._more[2] == "cpu" or self._process else None,
             renew=self.renew,
-            inputs="normal deviates, drawn anew in place before each sample; "
-            + ("the signs of the keys' columns are drawn for each call, and told on the clock" if self._process else
-               "calls within one sample repeat them"),
+            inputs="normal deviates, drawn anew in place before each sample; " + self._further_inputs,
             process=self._process,
             request=functools.partial(self._request, "make") if self._process else None,
             exchange=functools.partial(self._request, "exchange") if self._process else None,
-        )  # fmt: skip
+            elsewhere=self._elsewhere(),
+        )
+
+    @property
+    def _further_inputs(self) -> str:
+        if self._process is None:
+            return "calls within one sample repeat them"
+        if self._more[2] != "cpu":
+            return "calls within one sample repeat them; the signs of the keys' columns are told right before the clock runs"
+        return "the signs of the keys' columns are drawn for each call, and told on the clock"
+
+    def _elsewhere(self) -> Elsewhere | None:
+        if self._process is None or self._more[2] == "cpu":
+            return None
+        return Elsewhere(self._process, self.work.on_device(), lambda: self._told(1)[0], self._made)
+
+    def _made(self, told: Sequence[Any], seen: Any) -> None:
+        if seen is not None:
+            self._look(seen)
 
     def renew(self, seed: int) -> None:
         """Draw the inputs anew."""
@@ -277,7 +295,8 @@ class _Timed:
 
     def run(self) -> None:
         """One call."""
-        self._look(self.work.make(self._told(1)))
+        seen = self.work.make(self._told(1))
+        self._look(seen if self._more[2] == "cpu" or not self._process else None)  # a device was not waited for
 
     def head(self, batch: int, head: int) -> dict[str, Any]:
         """One head of the inputs and of the results."""
@@ -320,6 +339,8 @@ class _Timed:
         """Verify what the last timed call left behind, and that it was there when the clock stopped."""
         for batch, head in itertools.product(range(self.load.batch), range(self.load.heads)):
             for name, now in self.work.head(batch, head).items():
+                if self._seen is None:
+                    continue
                 rows = now.max(-1) if self._process and not self.load.alone else now[:, 0]
                 heads = self._seen[name][batch]
                 same = bool(np.array_equal(rows, heads[head * len(heads) // self.load.heads], equal_nan=True))

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conformance.ademamix.harness.layouts import SHARING
+from conformance.benchmark.on_device import OnDevice
 from reference.ademamix.hyperparameters import Hyperparameters
 
 Array = npt.NDArray[np.float64]
@@ -233,13 +234,13 @@ class ToldStep:
 class Running:
     """An optimizer at work on an `OptimizerLoad`: ``step()`` makes one step, ``read()`` copies the parameters out.
 
-    ``peek(tensor, index)`` is one element of a parameter tensor as it is at that moment. ``feed(gradients, learning_rate)``
-    says what the next step gets.
+    ``element(tensor, index)`` is one element of a parameter tensor as it is at that moment; on a device it is not waited for.
+    ``feed(gradients, learning_rate)`` says what the next step gets.
     """
 
     step: Callable[[], Any]
     read: Callable[[], list[Array]]
-    peek: Callable[[int, int], float]
+    element: Callable[[int, int], Any]
     feed: Callable[[int, float | None], None]
 
     def make(self, told: Sequence[ToldStep]) -> list[float]:
@@ -249,7 +250,7 @@ class Running:
             if each.gradients is not None:
                 self.feed(each.gradients, each.learning_rate)
             self.step()
-            seen.append(self.peek(each.tensor, each.index))
+            seen.append(float(self.element(each.tensor, each.index)))
         return seen
 
     def exchange(self, told: Sequence[ToldStep]) -> list[float]:
@@ -258,8 +259,33 @@ class Running:
         for each in told:
             if each.gradients is not None:
                 self.feed(each.gradients, each.learning_rate)
-            seen.append(self.peek(each.tensor, each.index))
+            seen.append(float(self.element(each.tensor, each.index)))
         return seen
+
+    def on_device(self) -> OnDevice:
+        """What times the steps by the device's clock, in this process."""
+        return OnDevice(self)
+
+    def received(self, told: ToldStep) -> ToldStep:
+        """What the steps of a sample are told."""
+        return told
+
+    def tell(self, told: ToldStep) -> None:
+        """Feed the steps of a sample."""
+        if told.gradients is not None:
+            self.feed(told.gradients, told.learning_rate)
+
+    def once(self) -> None:
+        """One step."""
+        self.step()
+
+    def look(self, told: ToldStep | None) -> Any:
+        """The element that is looked at."""
+        return self.element(told.tensor, told.index) if told is not None else None
+
+    def shown(self, looked: Any) -> float | None:
+        """That, as a number."""
+        return None if looked is None else float(looked)
 
 
 def constructor_options(options: Mapping[str, Any]) -> dict[str, Any]:

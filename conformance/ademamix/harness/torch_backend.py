@@ -338,7 +338,7 @@ class TorchBackend(OptimizerBackend):
                 group["lr"] = group["lr"] if learning_rate is None else learning_rate
 
         return Running(
-            step, lambda: [_values(p) for p in parameters], lambda tensor, index: float(parameters[tensor].data[index]), feed
+            step, lambda: [_values(p) for p in parameters], lambda tensor, index: parameters[tensor].data[index].clone(), feed
         )
 
     @classmethod

@@ -159,6 +159,9 @@ class NumpyWork(TimedWork):
                 raise Unsupported(f"its {name} is a {type(x).__name__}; only plain arrays are timed, whose work is done")
         return {name: x.max(-1) if largest else x[..., 0].copy() for name, x in results.items()}
 
+    def shown(self, looked: dict[str, Any]) -> dict[str, Array]:
+        return looked
+
     def of_head(self, arrays: dict[str, Any], batch: int, head: int) -> dict[str, Array]:
         return {name: _image(x[batch, head]) for name, x in arrays.items()}
 

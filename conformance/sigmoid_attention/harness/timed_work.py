@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from conformance.benchmark.on_device import OnDevice
+
 Array = npt.NDArray[Any]
 Told = Sequence[Array | None]
 """What calls are told when they are asked for: by how much each column of the keys is multiplied before the call, 1 or -1.
@@ -32,7 +34,7 @@ class TimedWork(ABC):
         """Draw the inputs anew, in their places."""
 
     @abstractmethod
-    def turn(self, signs: Array) -> None:
+    def turn(self, signs: Any) -> None:
         """Multiply the columns of the keys."""
 
     @abstractmethod
@@ -40,11 +42,15 @@ class TimedWork(ABC):
         """Compute on the inputs at hand: the output, and the gradients where the load has them."""
 
     @abstractmethod
-    def glance(self, results: dict[str, Any], largest: bool) -> dict[str, Array]:
+    def glance(self, results: dict[str, Any], largest: bool) -> dict[str, Any]:
         """One number of each row of each result, (B, H, N): its largest, else its first, which is cheaper.
 
         It is read on the clock, so that no work is put off until later.
         """
+
+    @abstractmethod
+    def shown(self, looked: dict[str, Any]) -> dict[str, Array]:
+        """What a glance saw, as arrays."""
 
     @abstractmethod
     def of_head(self, arrays: dict[str, Any], batch: int, head: int) -> dict[str, Array]:
@@ -59,7 +65,7 @@ class TimedWork(ABC):
                 self.turn(signs)
             self._results = {}  # first, to free its memory
             self._results = self.run()
-            self._seen = self.glance(self._results, largest) if self._watched else {}
+            self._seen = self.shown(self.glance(self._results, largest)) if self._watched else {}
         return self._seen
 
     def exchange(self, told: Told) -> dict[str, Array]:
@@ -67,8 +73,30 @@ class TimedWork(ABC):
         for signs in told:
             if signs is not None:
                 self.turn(signs)
-            self._seen = self.glance(self._results, signs is not None)
+            self._seen = self.shown(self.glance(self._results, signs is not None))
         return self._seen
+
+    def on_device(self) -> OnDevice:
+        """What times the calls by the device's clock, in this process."""
+        return OnDevice(self)
+
+    def received(self, told: Array | None) -> Any:
+        """What a sample is told, where the keys lie."""
+        return told
+
+    def tell(self, told: Any) -> None:
+        """Turn the keys as told."""
+        if told is not None:
+            self.turn(told)
+
+    def once(self) -> None:
+        """One call."""
+        self._results = {}
+        self._results = self.run()
+
+    def look(self, told: Any) -> dict[str, Any]:
+        """What `make` shows of the last call, not waited for."""
+        return self.glance(self._results, told is not None)
 
     def keep(self) -> None:
         """Keep the results of the last call beside those of later ones."""

@@ -272,10 +272,12 @@ class TorchWork(TimedWork):
                 values.normal_(generator=self._generator)
         self._output = self._attend() if self._load.alone and self._function else None
 
-    def turn(self, signs: Array) -> None:
+    def turn(self, signs: Any) -> None:
         with torch.no_grad():
-            keys = self._inputs["k"]
-            keys.mul_(torch.from_numpy(signs).to(keys))
+            self._inputs["k"].mul_(self.received(signs))
+
+    def received(self, told: Any) -> torch.Tensor | None:
+        return None if told is None else torch.as_tensor(told).to(self._inputs["k"])
 
     def run(self) -> dict[str, Any]:
         if not self._load.backward:
@@ -289,13 +291,16 @@ class TorchWork(TimedWork):
     def _attend(self) -> Any:
         return self._function(*(self._inputs[name] for name in ("q", "k", "v")), **self._keywords)
 
-    def glance(self, results: dict[str, Any], largest: bool) -> dict[str, Array]:
+    def glance(self, results: dict[str, Any], largest: bool) -> dict[str, Any]:
         for name, x in results.items():
             if type(x) is not torch.Tensor:
                 raise Unsupported(f"its {name} is a {type(x).__name__}; only plain tensors are timed, whose work is done")
         with torch.no_grad():
-            seen = {name: x.amax(-1) if largest else x.select(-1, 0).clone() for name, x in results.items()}
-        return {name: (x.transpose(1, 2) if self._swapped else x).detach().float().numpy() for name, x in seen.items()}
+            return {name: x.amax(-1) if largest else x.select(-1, 0).clone() for name, x in results.items()}
+
+    def shown(self, looked: dict[str, Any]) -> dict[str, Array]:
+        turned = {name: x.transpose(1, 2) if self._swapped else x for name, x in looked.items()}
+        return {name: x.detach().float().cpu().numpy() for name, x in turned.items()}
 
     def of_head(self, arrays: dict[str, Any], batch: int, head: int) -> dict[str, Array]:
         def part(x: torch.Tensor) -> torch.Tensor:
