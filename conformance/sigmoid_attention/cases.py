@@ -569,8 +569,10 @@ NO_KEYS = (
 )
 NAN = (
     Case(id="query", quick=True, data="nan-query"),
-    Case(id="key-causal", data="nan-key", causal=True),
     Case(id="infinite-query", nq=8, nk=8, data="inf-query"),
+)
+UNSEEN_BY_SOME = (
+    Case(id="key-causal", data="nan-key", causal=True),
     Case(id="infinite-key-causal", nq=8, nk=8, data="inf-key", causal=True),
 )
 STRIDES = (

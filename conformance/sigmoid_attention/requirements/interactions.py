@@ -141,9 +141,9 @@ REQUIREMENTS.check("SIG-44", cases.RANDOM_SUMS)(errors_have_no_mean)
 @REQUIREMENTS.add(
     "SIG-55",
     Level.READING,
-    "A NaN or an infinity in a key or a value that no query may see reaches nothing.",
+    "A NaN or an infinity in a key or a value reaches no query that may not see it.",
     source="reference (a masked pair has weight 0); the paper is silent, and torch's own attention multiplies it by 0",
-    catches="padding that is multiplied by a weight of 0, which makes it NaN",
+    catches="padding, or what a causal mask hides, that is multiplied by a weight of 0, which makes it NaN",
     cases=cases.UNSEEN,
 )
 def what_no_query_sees_reaches_nothing(subject: AttentionSubject, case: AttentionCase, dtype: str) -> Iterator[Comparison]:
@@ -156,6 +156,7 @@ def what_no_query_sees_reaches_nothing(subject: AttentionSubject, case: Attentio
         yield gradient(name, subject, clean, dtype, result)
 
 
+REQUIREMENTS.check("SIG-55", cases.UNSEEN_BY_SOME)(results)
 REQUIREMENTS.check("SIG-13", cases.MANY_ROWS[:2])(results)
 REQUIREMENTS.check("SIG-21", cases.MANY_ROWS[2:])(results)
 REQUIREMENTS.check("SIG-45", cases.RANDOM_LONG)(errors_spread_no_further_than_roundings)

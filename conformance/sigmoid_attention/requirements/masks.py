@@ -61,8 +61,8 @@ REQUIREMENTS.add(
 )(results)  # fmt: skip
 
 REQUIREMENTS.add(
-    "SIG-24", Level.ROBUSTNESS, "A NaN or an infinity in a query or a key reaches only the rows that see it.",
-    source="reference (a masked pair has weight 0)",
-    catches="masks that add instead of select; padding rows that leak; an infinity that a mask turns into a NaN",
+    "SIG-24", Level.ROBUSTNESS, "A NaN or an infinity in a query reaches its own row alone.",
+    source="section 2: a row of the output has one query; what a key that is masked may do is SIG-55",
+    catches="padding rows that leak; rows of one block that share a sum or a largest value",
     cases=cases.NAN,
 )(results)  # fmt: skip
