@@ -1202,7 +1202,7 @@ MUTANTS: tuple[Mutant, ...] = (
          _with(in_length=lambda self, nk, key_lengths: np.arange(nk) <= key_lengths[:, None, None, None]), "22"),
     _bug("empty-rows-unmasked", "A row that sees no key sees every key.", EmptyRowsUnmasked, "23"),
     _bug("empty-rows-nan", "A row that sees no key is NaN.", EmptyRowsNaN, "23"),
-    _bug("additive-mask", "The mask adds -inf, which leaves a NaN a NaN.", AdditiveMask, "24"),
+    _bug("additive-mask", "The mask adds -inf, which leaves a NaN a NaN.", AdditiveMask, "55"),
     _bug("nan-spreads", "A row's NaN reaches every other row.", NaNSpreads, "24"),
     _bug("strides-ignored", "v is read as if it were contiguous.", StridesIgnored, "25"),
     _bug("scales-in-place", "q is scaled in place.", ScalesInPlace, "26"),

@@ -88,6 +88,7 @@ UNSEEN = {
     "first-group-reversed": MAXIMIZE,
     "grid-of-a-million": SIZE,
     "launch-of-1024": SIZE,
+    "unseen-multiplied": "the definition has no number there: 0 times infinity",
 }
 """Mutants that a requirement of the vectors must catch, and that no vector shows, with the reason."""
 NO_VECTORS = {
@@ -103,7 +104,6 @@ NO_VECTORS = {
     "ADM-64": CHANCE, "ADM-65": CHANCE, "SIG-44": CHANCE, "SIG-45": CHANCE, "SIG-46": CHANCE,
     "ADM-68": "a parameter that others change: a program is tested on it, which gets the parameter with each step",
     "SIG-27": "the dtype of a result: the files have numbers alone, and a program is tested on it",
-    "SIG-55": "the definition has no number there: 0 times infinity",
 }  # fmt: skip
 """Requirements without a vector, of which some mutant is caught by these alone, with the reason."""
 
