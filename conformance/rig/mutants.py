@@ -922,6 +922,7 @@ def _streaming(reader: type) -> type[CorrectParser]:
 
 
 def _mutant(name: str, sentence: str, parser: Callable[[], Any], *killed_by: str, seconds: float = 10.0) -> Mutant:
+    """A parser with a bug. ``seconds`` must be far from what an answer takes, or it is given at some times only."""
     return Mutant(name, "rig", sentence, lambda: RigSubject(_changed_part(parser()), seconds=seconds), killed_by)
 
 
@@ -955,7 +956,7 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant("no-opener", "Takes any two strings with the arrow between for an annotation.",
             _with(opener=r'(?:\[__DC__\()?"'), "RIG-02"),
     _mutant("greedy", "Lets a value run to the last quote of the document.",
-            _with(value=rf'(?:{_CHARACTER}|")*'), "RIG-03", "RIG-04", seconds=0.5),
+            _with(value=rf'(?:{_CHARACTER}|")*'), "RIG-03", "RIG-04", seconds=0.12),
     _mutant("sorted", "Returns the annotations sorted.",
             _with(finish=lambda self, found: sorted(found, key=lambda item: item[0], reverse=True)), "RIG-03"),
     _mutant("grouped", "Returns the annotations grouped by query, as the official rewriting does.", GroupedByQuery, "RIG-05"),
@@ -997,7 +998,7 @@ MUTANTS: tuple[Mutant, ...] = (
             "RIG-18"),
     _mutant("honours-escapes", "Reads a backslash and a quote as a quote inside the string.",
             _with(query=rf"(?:\\.|[^{_NOT_IN_STRINGS}\\])*?{_BLACK}(?:\\.|[^{_NOT_IN_STRINGS}\\])*",
-                    value=rf"(?:\\.|[^{_NOT_IN_STRINGS}\\])*"), "RIG-19", seconds=0.1),
+                    value=rf"(?:\\.|[^{_NOT_IN_STRINGS}\\])*"), "RIG-19", seconds=0.5),
     _mutant("unescapes", "Removes backslashes from queries and values.",
             _with(string=lambda self, string: re.sub(r"\\(.)", r"\1", string)), "RIG-19"),
     _mutant("line-breaks", "Lets strings run over line ends.",
@@ -1024,7 +1025,7 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant("normalises", "Composes characters (NFC).",
             _with(string=lambda self, string: unicodedata.normalize("NFC", string)), "RIG-24"),
     _mutant("quotes-in-value", "Ends a value at the first quote with a bracket after it.",
-            _with(value=rf'(?:{_CHARACTER}|"(?!\]))*'), "RIG-25", seconds=0.5),
+            _with(value=rf'(?:{_CHARACTER}|"(?!\]))*'), "RIG-25", seconds=0.12),
     _mutant("quotes-in-query", "Ends a query at the first quote with the arrow after it.",
             _with(query=rf'{_NOT_BLANK}(?:{_CHARACTER}|"(?!\) --> "))*'), "RIG-26", seconds=0.5),
     _mutant("splits-at-openers", "Splits the text at the openers first.", SplitsAtOpeners, "RIG-27"),
@@ -1059,7 +1060,7 @@ MUTANTS: tuple[Mutant, ...] = (
             _with(query=rf'(?=[^"]{{1,4096}}"){CorrectParser.query}', value=rf"{_CHARACTER}{{0,4096}}"), "RIG-41"),
     _mutant("recursive", "Calls itself for each annotation.", Recurses, "RIG-41"),
     _mutant("backtracks", "Nests one repetition in another, which takes exponential time where a string has no end.",
-            _with(query=rf"{_NOT_BLANK}(?:{_CHARACTER}+)+"), "RIG-42", seconds=0.1),
+            _with(query=rf"{_NOT_BLANK}(?:{_CHARACTER}+)+"), "RIG-42", seconds=0.07),
     _mutant("surrogates", "Passes lone surrogates on.",
             _with(query=rf"{_NOT_BLANK}{_SURROGATES_TOO}*".replace(_BLACK, rf'[^\x00-\x1f"\x7f{_SPACE}]'),
                     value=rf"{_SURROGATES_TOO}*"), "RIG-43"),
