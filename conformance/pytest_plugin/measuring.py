@@ -26,7 +26,7 @@ class Measuring:
         self._config, self._now = config, now
         self._began, self._done, self._count = now(), 0, 0
         self._pace = Pace()
-        self._sustained = bool(config.getoption("--sustained"))
+        self._sustained = False
         self._left: set[str] = set()
         self._faults: dict[tuple[str, str, str], str] = {}
         self.unbegun = 0
@@ -38,6 +38,7 @@ class Measuring:
         if not cases:
             return
         options, chosen = options_of(self._config), run_of(self._config).selection.implementations
+        self._sustained = bool(self._config.getoption("--sustained"))
         self._pace = pace_of(len(chosen), quick=options.quick, thorough=options.thorough)
         self._left = {node for node, case in cases.items() if hindrance(case) is None}
         count = len(self._left)
