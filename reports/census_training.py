@@ -93,12 +93,22 @@ def model() -> tuple[dict[str, Any], Callable[[Any], Any], Iterator[Any], Any]:
 
 def trained(row: Mapping[str, Any] | None, warm: int, folder: str) -> tuple[list[float], list[Any]]:
     """The losses of a run and its parameters as arrays, both every `EVERY` steps; the paper's where the row is None."""
+    import torch
+
+    torch.manual_seed(0)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # sums in one order
+    try:
+        return _trained(row, warm, folder)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _trained(row: Mapping[str, Any] | None, warm: int, folder: str) -> tuple[list[float], list[Any]]:
     import contextlib
 
     import torch
 
-    torch.manual_seed(0)
-    torch.set_num_threads(1)
     held, loss, batches, fixed = model()
     parameters = list(held.values())
     losses, places = [], []
