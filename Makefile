@@ -46,6 +46,7 @@ publish: $(VENV)/.tests
 	$(RUN) -m reports $(PUBLISHED)/*.jsonl -o $(PUBLISHED)
 	$(RUN) -m reports index reports/published
 	$(RUN) -m reports readme $(PUBLISHED) README.md
+	$(RUN) -m reports.census reports/published/census/records
 
 gpu:
 	$(PYTHON) -m conformance.runners.gpu -o $(OUT)

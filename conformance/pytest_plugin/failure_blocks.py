@@ -43,6 +43,12 @@ def hide_from_list(terminal: pytest.TerminalReporter) -> None:
         terminal.stats["failed"] = [report for report in terminal.stats["failed"] if _place(report) == NO_RECORD]
 
 
+def no_test_cases(terminal: pytest.TerminalReporter) -> list[str]:
+    """The names of the failed tests and fixtures that are no test case of an implementation."""
+    reports = [*terminal.stats.get("failed", []), *terminal.stats.get("error", [])]
+    return [report.nodeid for report in reports if _place(report) == NO_RECORD]
+
+
 def _place(report: pytest.TestReport) -> tuple[str, str]:
     """What a failure is counted with: implementation and requirement, or workload and verdict."""
     record = record_on(report)

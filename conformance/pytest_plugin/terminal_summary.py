@@ -16,6 +16,7 @@ from conformance.engine.selection import requirements_of
 from conformance.engine.several_causes import explain_enough, several_causes
 from conformance.pytest_plugin import measuring
 from conformance.pytest_plugin.exit_status import reasons
+from conformance.pytest_plugin.failure_blocks import no_test_cases
 from conformance.pytest_plugin.implementation_summary import few_lines, screen
 from conformance.pytest_plugin.run_state import RunState
 from conformance.pytest_plugin.speed_table import speed_table
@@ -26,6 +27,8 @@ from impls.systems import SYSTEMS
 
 MOST_SCREENS = 4
 """Where more implementations have failures, each gets a few lines instead of a screen."""
+MOST_NAMES = 20
+"""Of failed tests that are no test case of an implementation."""
 WIDEST = 160
 LOGGED = 120
 """The width where no terminal says its own."""
@@ -50,6 +53,8 @@ def summarise(terminal: pytest.TerminalReporter, run: RunState) -> None:
         terminal.write_line(f"ERROR: --records {target}: not written: {run.unwritten}", red=True)
     elif target and not run.config.option.collectonly:
         terminal.write_line(f"records: {target}; render them with: python -m reports {target} -o DIR")
+    if results:
+        _write_others(terminal)
 
 
 def write_speeds(terminal: pytest.TerminalReporter, run: RunState) -> None:
@@ -82,6 +87,15 @@ def _write_verdicts(terminal: pytest.TerminalReporter, run: RunState, results: l
         system = rules[own[0].system]
         for line in few_lines(own, system, width) if len(wrong) > MOST_SCREENS else _screen(run, name, own, system, width):
             terminal.write_line(line)
+
+
+def _write_others(terminal: pytest.TerminalReporter) -> None:
+    """Name again what failed besides: pytest's list stands before the screens, where a log of CI is not read."""
+    failed = no_test_cases(terminal)
+    for name in failed[:MOST_NAMES]:
+        terminal.write_line(f"also failed: {name}", red=True)
+    if (more := len(failed) - MOST_NAMES) > 0:
+        terminal.write_line(f"and {more} more", red=True)
 
 
 def look_for_causes(run: RunState) -> None:

@@ -36,11 +36,23 @@ class Relay(argparse.Action):
         namespace.relayed = [*namespace.relayed, word if self.nargs == 0 else joined]
 
 
+OF_BENCH = {"--workloads", "--timed-apart", "--sustained"}
+"""Options that say how to measure, which ``check`` and ``ci`` do not."""
+
+
+class OfBench(argparse.Action):
+    """Refuse an option that is one of ``bench``."""
+
+    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: str | None = None) -> None:
+        parser.error(f"found {option_string}, which says how to measure; expected it with `gaugeblock bench`")
+
+
 class SuiteOptions:
     """Stand where pytest's parser stands, so that the suite declares its options here too."""
 
-    def __init__(self, parser: argparse.ArgumentParser) -> None:
+    def __init__(self, parser: argparse.ArgumentParser, *, measures: bool) -> None:
         self._parser = parser
+        self._measures = measures
 
     def getgroup(self, *_: str) -> SuiteOptions:
         """The options have one group here."""
@@ -55,7 +67,10 @@ class SuiteOptions:
                 kept["help"] = f"{', '.join(kept['choices'])}: {kept['help']}"
             if settings.get("action") == "store_true":
                 kept["nargs"] = 0
-            self._parser.add_argument(*names, action=Relay, **kept)
+            if self._measures or not OF_BENCH & set(names):
+                self._parser.add_argument(*names, action=Relay, **kept)
+            else:
+                self._parser.add_argument(*names, action=OfBench, **kept | {"help": argparse.SUPPRESS})
 
 
 class SuiteParser(OneLineParser):
@@ -80,7 +95,7 @@ def check_options(name: str, summary: str) -> SuiteParser:
     )
     parser.set_defaults(relayed=[])
     parser.add_argument("specs", nargs="+", metavar="SPEC", help=SPEC_HELP)
-    add_options(SuiteOptions(parser))  # type: ignore[arg-type]  # it has the methods of pytest.Parser that are called
+    add_options(SuiteOptions(parser, measures=name == "bench"))  # type: ignore[arg-type]  # it has the methods of pytest.Parser that are called
     parser.add_argument("-k", action=Relay, metavar="EXPRESSION", help="only what matches a requirement, a case, a dtype")
     parser.add_argument("-n", action=Relay, metavar="N", help="so many processes; auto: one for each core")
     parser.add_argument("-x", action=Relay, nargs=0, help="end at the first failure")

@@ -55,9 +55,13 @@ def test_every_subcommand_has_help_of_a_screen_with_examples_and_exit_codes(
 
 
 def test_examples_of_the_suite_have_options_that_there_are() -> None:
-    for name in ("check", "bench", "ci"):
+    for name, parser in (
+        ("check", suite.check_options("check", "")),
+        ("bench", suite.check_options("bench", "")),
+        ("ci", ci.parser()),
+    ):
         for line in command.SUBCOMMANDS[name].examples.splitlines():
-            assert ci.parser().parse(shlex.split(line))[0].specs
+            assert parser.parse(shlex.split(line))[0].specs
 
 
 def test_a_fleet_without_arguments_says_what_to_give_it_and_starts_nothing(
@@ -81,6 +85,11 @@ def test_a_fleet_without_arguments_says_what_to_give_it_and_starts_nothing(
         (["vectors"], "gaugeblock vectors: expected "),
         (["check"], "gaugeblock check: the following arguments are required: SPEC; see gaugeblock check --help"),
         (["bench", "numpy", "--fast"], "gaugeblock bench: unrecognized arguments: --fast; see gaugeblock bench --help"),
+        (
+            ["check", "numpy", "--timed-apart"],
+            "gaugeblock check: found --timed-apart, which says how to measure; expected it with",
+        ),
+        (["ci", "numpy", "--workloads=x"], "gaugeblock ci: found --workloads, which says how to measure; expected it with"),
         (["completion", "csh"], "gaugeblock completion: argument shell: invalid choice: 'csh'"),
         (["gpu", "--foo"], "gaugeblock gpu: unrecognized arguments: --foo; see gaugeblock gpu --help"),
         (["grammar", "foo"], "gaugeblock grammar: argument NOTATION: invalid choice: 'foo'"),
@@ -136,18 +145,20 @@ def test_one_test_runs_alone_and_bench_measures(relayed: list[str]) -> None:
     assert relayed[-1] == "--benchmark-only"
 
 
-def test_every_option_of_the_suite_is_an_option_of_check() -> None:
-    parser = suite.check_options("check", "")
+def test_every_option_of_the_suite_is_one_of_bench_and_those_that_measure_are_shown_there_alone() -> None:
+    parser = suite.check_options("bench", "")
     declared: list[str] = []
 
     class Names(suite.SuiteOptions):
         def addoption(self, *names: str, **_: object) -> None:
             declared.extend(names)
 
-    options.add_options(Names(parser))  # type: ignore[arg-type]
+    options.add_options(Names(parser, measures=True))  # type: ignore[arg-type]
     known = set(declared) - {"--impl", "--list-impls"}
     assert known <= set(parser._option_string_actions)
     assert len(known) >= 7
+    assert known >= suite.OF_BENCH
+    assert not [name for name in suite.OF_BENCH if name in suite.check_options("check", "").format_help()]
 
 
 def test_a_run_takes_nothing_from_other_peoples_pytest_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

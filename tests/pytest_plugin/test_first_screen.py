@@ -86,3 +86,16 @@ def test_the_answer_stands_on_the_last_screen(
     for answer in answers:
         assert answer in screen, done.stdout
     assert f"theirs.py:{attribute}" in screen.partition("reproduce pytest ")[2].partition(" failed margin ")[0]
+
+
+def test_what_failed_beside_the_test_cases_is_named_last(tmp_path: Path) -> None:
+    (tmp_path / "test_own.py").write_text("def test_of_somebody() -> None:\n    assert False\n")
+    command = [sys.executable, "-m", "pytest", "conformance", str(tmp_path / "test_own.py"), "--impl=rig/fast", "-k"]
+    run = subprocess.run(
+        [*command, "RIG-01 or somebody", "-q", "-p", "no:cacheprovider"], cwd=ROOT, capture_output=True, text=True
+    )
+    lines = run.stdout.splitlines()
+    assert run.returncode == 1, run.stdout
+    (last,) = (number for number, line in enumerate(lines) if line.startswith("also failed: "))
+    assert lines[last].endswith("::test_of_somebody")
+    assert last > max(number for number, line in enumerate(lines) if line.startswith("rig/fast "))
