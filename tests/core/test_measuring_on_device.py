@@ -27,7 +27,7 @@ from impls.implementation import Implementation, Origin
 from tests.core import stub_device
 
 PLUGS = '''
-import threading, time, torch
+import sys, threading, time, torch
 from conformance.benchmark import on_device, timer
 from tests.attacks.speeds_apart import honest
 
@@ -59,6 +59,37 @@ def later(q, k, v, **options):
         worker.join()
     return out
 
+def is_timed():
+    """Whether this call is one of a sample."""
+    frame = sys._getframe()
+    while frame and frame.f_code is not sampled:
+        frame = frame.f_back
+    return frame is not None
+
+whole_sample, put_off = on_device.OnDevice.time, []
+sampled = whole_sample.__code__
+
+def with_work_behind(device, *arguments):
+    """A sample as it is timed, and behind it all work that was put off."""
+    found = whole_sample(device, *arguments)
+    while put_off:
+        put_off.pop(0)()
+    return found
+
+on_device.OnDevice.time = with_work_behind
+
+def wrong_in_samples(q, k, v, **options):
+    """Right in every other call."""
+    return torch.zeros_like(q) if is_timed() else honest.attention(q, k, v, **options)
+
+def behind_the_clock(q, k, v, **options):
+    """Right as soon as the clock has stopped."""
+    out = torch.zeros_like(q)
+    put_off.append(lambda: out.copy_(honest.attention(q, k, v, **options)))
+    if not is_timed():
+        put_off.pop()()
+    return out
+
 def lie(seconds):
     def attack(q, k, v, **options):
         timer.DeviceClock._once = lambda clock, work, before: (before(), work.launch(), (seconds, True))[2]
@@ -69,6 +100,15 @@ too_fast, too_slow, not_a_number = lie(1e-9), lie(1e9), lie("soon")
 
 class Optimizer(honest.Optimizer):
     pass
+
+class BehindTheClock(honest.Optimizer):
+    """Makes the steps of a sample as soon as the clock has stopped."""
+
+    def step(self, closure=None):
+        if is_timed():
+            put_off.append(super().step)
+        else:
+            super().step()
 
 class Idle(honest.Optimizer):
     """Leaves out every step from the sixth on."""
@@ -148,6 +188,9 @@ def test_an_honest_one_is_timed_there_and_verified_here(
         ("half_the_heads", "sigmoid_attention", "output"),
         ("wrong_while_timed", "sigmoid_attention", "output, batch 0 head"),
         ("later", "sigmoid_attention", "output"),
+        ("wrong_in_samples", "sigmoid_attention", "output, batch 0 head"),
+        ("behind_the_clock", "sigmoid_attention", "output was complete when the clock stopped"),
+        ("BehindTheClock", "ademamix", "parameters when the clock stopped"),
         ("Idle", "ademamix", ""),  # which parameters are wrong by most depends on the places that are drawn
     ],
 )
