@@ -1,4 +1,4 @@
-"""A cluster of three nodes on this machine, of which one has another version and one is lost; run by test_fleet.py.
+"""Nodes of a cluster on this machine: one has another version, one is lost, one is slow; run by test_fleet.py.
 
 The run is refused while the node with another version is there. Each node finds its checkout in its own home.
 Arguments: the file that the slow plug touches once it runs, a folder for the homes, then those of
@@ -39,6 +39,13 @@ def home_of(folder: Path, version: str) -> dict[str, str]:
     return {"HOME": str(home)}
 
 
+def slow(folder: Path) -> dict[str, str]:
+    """Further variables of a node on which every start of Python takes a second more."""
+    started = f"open({str(folder / 'started')!r}, 'a').close()"
+    (folder / "sitecustomize.py").write_text(f"import time\n\n{started}\ntime.sleep(1)\n")
+    return {"PYTHONPATH": str(folder)}
+
+
 def main(touched: Path, homes: Path, arguments: list[str]) -> int:
     this, other = home_of(homes, "this"), home_of(homes, "other")
     # The head only leads: what runs shards can be lost.
@@ -61,7 +68,7 @@ def main(touched: Path, homes: Path, arguments: list[str]) -> int:
     while fleet.poll() is None and not touched.exists():
         time.sleep(0.05)
     if fleet.poll() is None:
-        cluster.add_node(num_cpus=2, env_vars=this)
+        cluster.add_node(num_cpus=2, env_vars=this | slow(homes))
         cluster.remove_node(first, allow_graceful=False)
         print("a node was lost", flush=True)
     code = fleet.wait()

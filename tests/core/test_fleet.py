@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -69,7 +71,7 @@ def environment() -> dict[str, str]:
 
 
 @pytest.mark.timeout(3600)  # only what would never end is ended
-def test_a_lost_node_changes_no_verdict_and_a_deadly_shard_is_an_error(tmp_path: Path) -> None:
+def test_neither_a_lost_nor_a_slow_node_changes_a_verdict_and_a_deadly_shard_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
     slow, deadly = tmp_path / "one" / "reader.py", tmp_path / "two" / "reader.py"
@@ -93,6 +95,7 @@ def test_a_lost_node_changes_no_verdict_and_a_deadly_shard_is_an_error(tmp_path:
     assert f"{homes}/other/checkout on " in refused, said
     assert "has other files than the one that leads the run; update it" in refused, said
     assert "a node was lost" in said, said
+    assert (homes / "started").exists(), "no program ran on the slow node"
     assert "rag/one.reader.parse on cpu: lost (" in said
     assert "attempt 2 of 2" in said
     assert spread.returncode == 1, said
@@ -285,6 +288,33 @@ def test_an_address_without_a_cluster_is_told_at_once(address: str, words: str, 
     with pytest.raises(cluster.FleetError, match=re.escape(words)) as raised:
         cluster._connect(address, "")
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("answer", [b"", b"SSH-2.0-a", b"HTTP/1.1 400 Bad Request\r\n", bytes((0, 0, 0, 7, 0, 0, 0, 0, 0))])
+@pytest.mark.parametrize("stays", [True, False])
+def test_what_listens_and_is_no_cluster_is_told_at_once(answer: bytes, stays: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster.ray, "init", lambda **_: pytest.fail("Ray would try for minutes"))
+    # Only what never comes is not waited for long: this machine may be busy.
+    monkeypatch.setattr(cluster, "REACH_S", 0.2 if stays and len(answer) < cluster.HEAD_BYTES else 600.0)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        connections: list[socket.socket] = []
+
+        def serve() -> None:
+            connection = server.accept()[0]
+            connection.sendall(answer)
+            if stays:
+                connections.append(connection)
+            else:
+                connection.close()
+
+        waiting = threading.Thread(target=serve)
+        waiting.start()
+        with pytest.raises(cluster.FleetError, match="something listens there, but it is no server of Ray: it ") as raised:
+            cluster._connect(f"127.0.0.1:{server.getsockname()[1]}", "")
+        waiting.join()
+        for connection in connections:
+            connection.close()
+    assert ("does not answer" in str(raised.value)) == (not answer)
 
 
 def test_arguments_that_cannot_be_used_end_before_a_cluster_is_asked(capsys: pytest.CaptureFixture[str]) -> None:

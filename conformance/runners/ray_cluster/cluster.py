@@ -5,6 +5,7 @@ Ray itself retries nothing. A lost shard is submitted again as a new task, so th
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import socket
@@ -33,7 +34,11 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 LOOK_S = 8.0
 """So many seconds are waited for all nodes to say whether they have this checkout."""
 REACH_S = 5.0
-"""Within so many seconds, something must listen at the cluster's address."""
+"""Within so many seconds, something must answer at the cluster's address."""
+HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
+"""How a client of HTTP/2, which gRPC and so Ray speaks, begins: the preface and an empty frame of settings (RFC 9113, 3.4)."""
+HEAD_BYTES, SETTINGS = 9, 4
+"""The bytes of a frame's head, and the kind of the frame that a server must send first."""
 NOT_SENT = [".git", ".venv", "reports/published", "reports/latest", "**/__pycache__", ".mypy_cache", ".hypothesis"]
 
 
@@ -76,7 +81,7 @@ def _connect(address: str, checkout: str) -> None:
 
 
 def _reach(address: str) -> None:
-    """FleetError where nothing listens at HOST:PORT; Ray itself would try for minutes."""
+    """FleetError where nothing at HOST:PORT answers as Ray would; Ray itself would try for minutes."""
     is_client = address.startswith("ray://")
     if is_client and importlib.util.find_spec("grpc") is None:
         raise FleetError(
@@ -87,11 +92,26 @@ def _reach(address: str) -> None:
     if not colon:
         return  # auto, or a word that Ray refuses at once
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=REACH_S).close()
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=REACH_S) as connection:
+            # Behind TLS nobody answers what is not encrypted.
+            found = "" if os.environ.get("RAY_USE_TLS") == "1" else _no_server_of_ray(connection)
     except (OSError, ValueError, OverflowError) as error:
-        raise FleetError(
-            f"no cluster at {address!r}: {in_one_line(str(error))}; expected 'local', 'auto', HOST:PORT or ray://HOST:PORT"
-        ) from error
+        found = in_one_line(str(error))
+    if found:
+        raise FleetError(f"no cluster at {address!r}: {found}; expected 'local', 'auto', HOST:PORT or ray://HOST:PORT")
+
+
+def _no_server_of_ray(connection: socket.socket) -> str:
+    """Why what listens there does not speak Ray's protocol; empty where it does."""
+    head, end = b"", time.monotonic() + REACH_S
+    with contextlib.suppress(OSError):  # it says no more, or closes
+        connection.sendall(HELLO)
+        while len(head) < HEAD_BYTES and time.monotonic() < end and (received := connection.recv(HEAD_BYTES - len(head))):
+            head += received
+    if len(head) == HEAD_BYTES and head[3] == SETTINGS:
+        return ""
+    said = f"answers {head!r}" if head else "does not answer"
+    return f"something listens there, but it is no server of Ray: it {said}"
 
 
 class _Fleet:
