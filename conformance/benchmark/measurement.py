@@ -373,14 +373,14 @@ class BenchmarkRun:
         """Add the ratio to the baseline, its interval, and whether it is faster; of an A/A pair, remember the noise."""
         ratio, low, high = statistics.ratio_interval(samples.baseline, samples.own, samples.confidence)
         place = (*self._place, record.cache)
-        noise = _NOISE.get(place, 1.0)
+        noise = _NOISE.get(place, statistics.QUIET)
         warnings: tuple[str, ...] = ()
         if self.case.is_baseline:
-            _NOISE[place] = noise = statistics.noise_of(low, high) if plan.enough else 1.0
+            _NOISE[place] = noise = statistics.noise_of(low, high) if plan.enough else statistics.QUIET
             _BESIDE_ITSELF[place] = float(np.median(samples.baseline))
             found = statistics.Decision("baseline", "the baseline beside a copy of itself shows the noise of this clock")
             if statistics.decide(low, high) in ("faster", "slower"):
-                warnings = (f"the baseline differs from itself by {noise - 1:.1%} or more here: this place is noisy",)
+                warnings = (f"the baseline differs from itself by {noise.certain - 1:.1%} or more here: this place is noisy",)
         elif not plan.enough:
             found = statistics.Decision(
                 "undecided",
@@ -388,7 +388,7 @@ class BenchmarkRun:
                 f"{statistics.fewest_quads(plan.confidence)} to say anything with {statistics.CONFIDENCE:.0%} confidence",
             )
         else:
-            found = statistics.decision(low, high, noise)
+            found = statistics.decision(low, high, noise, ratio)
         if found.word == "faster":
             own, beside = float(np.median(samples.own)), float(np.median(samples.baseline))
             alone, untold = self._alone(record.cache)
@@ -401,7 +401,7 @@ class BenchmarkRun:
             ratio=rounded(ratio),
             ratio_low=rounded(low),
             ratio_high=rounded(high),
-            noise=rounded(noise),
+            noise=rounded(noise.certain),
             decision=found.word,
             reason=found.reason,
             warnings=warnings,
@@ -448,8 +448,8 @@ def _timed_cpu_s(mine: Sequence[Buffers], theirs: Sequence[Buffers]) -> tuple[fl
     return own, other
 
 
-_NOISE: dict[tuple[str, ...], float] = {}
-"""By system, workload, device and cache: by how much the A/A pair of this process certainly differed from 1."""
+_NOISE: dict[tuple[str, ...], statistics.Noise] = {}
+"""By system, workload, device and cache: what the A/A pair of this process showed."""
 
 _BESIDE_ITSELF: dict[tuple[str, ...], float] = {}
 """By the same: the seconds that the baseline took beside a copy of itself."""

@@ -125,36 +125,57 @@ class Decision:
     reason: str
 
 
-def decide(ratio_low: float, ratio_high: float, noise: float = 1.0) -> str:
+@dataclass(frozen=True)
+class Noise:
+    """By which factors the baseline beside itself differed from 1 at one place."""
+
+    certain: float = 1.0
+    """By so much at the least: the nearer end of its interval; 1.0 where that holds 1."""
+    possible: float = 1.0
+    """By so much at the most: the farther end."""
+
+
+QUIET = Noise()
+
+
+def decide(ratio_low: float, ratio_high: float, noise: Noise = QUIET, ratio: float | None = None) -> str:
     """The word of `decision`."""
-    return decision(ratio_low, ratio_high, noise).word
+    return decision(ratio_low, ratio_high, noise, ratio).word
 
 
-def decision(ratio_low: float, ratio_high: float, noise: float = 1.0) -> Decision:
+def decision(ratio_low: float, ratio_high: float, noise: Noise = QUIET, ratio: float | None = None) -> Decision:
     """``same``, ``faster``, ``slower`` or ``undecided``, in this order of preference.
 
-    ``noise`` is the factor by which the baseline beside itself certainly differed from 1 at the same place (1: it did not). A
-    difference between two implementations must exceed it.
+    A difference between two implementations must exceed the noise that is certain. What is called faster must besides have a
+    ratio (the middle of the interval, where none is given) beyond the noise that is possible: who made it chooses when and how
+    often it is timed, so a "faster" by chance is worse than one that was missed.
     """
     stated = f"[{ratio_low:.4g}, {ratio_high:.4g}]"
     if ratio_low >= 1 / SAME_WITHIN and ratio_high <= SAME_WITHIN:
         return Decision("same", f"the whole interval {stated} of the ratio lies within {_percent(SAME_WITHIN)} of 1")
-    if ratio_low > 1 or ratio_high < 1:
+    if not ratio_low <= 1 <= ratio_high:
         side, nearer = ("above", ratio_low) if ratio_low > 1 else ("below", 1 / ratio_high)
-        if nearer <= noise:
+        if nearer <= noise.certain:
             return Decision(
                 "undecided",
                 f"the interval {stated} of the ratio lies {side} 1, but no further than the baseline beside itself "
-                f"differs here ({_percent(noise)})",
+                f"differs here ({_percent(noise.certain)})",
+            )
+        middle = math.sqrt(ratio_low * ratio_high) if ratio is None else ratio
+        if ratio_low > 1 and middle <= noise.possible:
+            return Decision(
+                "undecided",
+                f"the interval {stated} of the ratio lies above 1, but the ratio {middle:.4g} no further than the baseline "
+                f"beside itself may differ here ({_percent(noise.possible)})",
             )
         word = "faster" if ratio_low > 1 else "slower"
         return Decision(word, f"the whole interval {stated} of the ratio lies {side} 1")
     return Decision("undecided", f"the interval {stated} of the ratio holds 1, and differences beyond {_percent(SAME_WITHIN)}")
 
 
-def noise_of(ratio_low: float, ratio_high: float) -> float:
-    """How far a pair's interval stays from 1, as a factor; 1.0 where it contains 1."""
-    return max(1.0, ratio_low, 1 / ratio_high)
+def noise_of(ratio_low: float, ratio_high: float) -> Noise:
+    """What the interval of an A/A pair shows."""
+    return Noise(max(1.0, ratio_low, 1 / ratio_high), max(1.0, ratio_high, 1 / ratio_low))
 
 
 def _percent(factor: float) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from conformance.benchmark import affinity, allocator, benchmark, cache, memory, roofline, sampler
+from conformance.benchmark import affinity, allocator, benchmark, cache, memory, roofline, sampler, statistics
 from conformance.benchmark import measurement as taking
 from conformance.benchmark.sampler import Buffers, SamplingPlan
 from conformance.benchmark.telemetry import Observation
@@ -163,7 +163,7 @@ def measured(
     seconds: dict[str, float],
     own: str = "own",
     workload: Workload = WORKLOAD,
-    noise: float = 1.0,
+    noise: statistics.Noise = statistics.QUIET,
     quads: int = 64,
     beside_itself: float | None = None,
     alone: float = math.inf,
@@ -212,10 +212,16 @@ def test_the_baseline_beside_itself_is_no_contest_and_sets_the_noise(monkeypatch
     outcome, _ = measured(monkeypatch, {"baseline": 0.002}, own="baseline")
     for line in outcome.records:
         assert (line.again, line.decision, line.ratio, line.noise) == (True, "baseline", 1.0, 1.0)
-    assert {("rig", "w", "cpu", state): 1.0 for state in cache.CONDITIONS} == taking._NOISE
-    for noise, word in ((1.3, "faster"), (1.5, "undecided")):
+    assert {("rig", "w", "cpu", state): statistics.QUIET for state in cache.CONDITIONS} == taking._NOISE
+    for certain, possible, word in (
+        (1.3, 1.3, "faster"),
+        (1.5, 1.5, "undecided"),
+        (1.0, 1.39, "faster"),
+        (1.0, 1.41, "undecided"),
+    ):
+        noise = statistics.Noise(certain, possible)
         beside, _ = measured(monkeypatch, {"own": 0.002, "baseline": 0.0028}, noise=noise)
-        assert [(line.decision, line.noise) for line in beside.records] == [(word, noise)] * 2
+        assert [(line.decision, line.noise) for line in beside.records] == [(word, certain)] * 2
 
 
 def test_an_a_a_pair_that_differs_is_called_noisy_and_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,7 +239,7 @@ def test_an_a_a_pair_that_differs_is_called_noisy_and_remembered(monkeypatch: py
     baseline = IMPLEMENTATIONS["baseline"]
     outcome = benchmark.measure(BenchmarkCase(baseline, baseline, WORKLOAD, "cpu", True))
     assert "the baseline differs from itself by 20.0% or more here: this place is noisy" in outcome.deciding.warnings
-    assert said(taking._NOISE["rig", "w", "cpu", "cold"]) == said(1.2)
+    assert said(taking._NOISE["rig", "w", "cpu", "cold"].certain) == said(1.2)
 
 
 def test_wrong_answers_have_no_speed_in_either_state(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -189,28 +189,43 @@ def test_intervals_are_the_same_each_time_they_are_computed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "noise", "word", "reason"),
+    ("low", "high", "certain", "possible", "word", "reason"),
     [
-        (1.2, 1.3, 1.0, "faster", "the whole interval [1.2, 1.3] of the ratio lies above 1"),
-        (0.7, 0.8, 1.0, "slower", "the whole interval [0.7, 0.8] of the ratio lies below 1"),
-        (0.99, 1.01, 1.0, "same", "the whole interval [0.99, 1.01] of the ratio lies within 3 % of 1"),
-        (1.01, 1.02, 1.0, "same", "the whole interval [1.01, 1.02] of the ratio lies within 3 % of 1"),
-        (0.9, 1.2, 1.0, "undecided", "the interval [0.9, 1.2] of the ratio holds 1, and differences beyond 3 %"),
-        (1.04, 1.2, 1.05, "undecided", "lies above 1, but no further than the baseline beside itself differs here (5 %)"),
-        (0.8, 0.96, 1.05, "undecided", "lies below 1, but no further than the baseline beside itself differs here (5 %)"),
-        (1.06, 1.2, 1.05, "faster", "lies above 1"),
+        (1.2, 1.3, 1.0, 1.0, "faster", "the whole interval [1.2, 1.3] of the ratio lies above 1"),
+        (0.7, 0.8, 1.0, 1.0, "slower", "the whole interval [0.7, 0.8] of the ratio lies below 1"),
+        (0.99, 1.01, 1.0, 1.0, "same", "the whole interval [0.99, 1.01] of the ratio lies within 3 % of 1"),
+        (1.01, 1.02, 1.0, 1.0, "same", "the whole interval [1.01, 1.02] of the ratio lies within 3 % of 1"),
+        (0.9, 1.2, 1.0, 1.0, "undecided", "the interval [0.9, 1.2] of the ratio holds 1, and differences beyond 3 %"),
+        (1.04, 1.2, 1.05, 1.1, "undecided", "lies above 1, but no further than the baseline beside itself differs here (5 %)"),
+        (0.8, 0.96, 1.05, 1.1, "undecided", "lies below 1, but no further than the baseline beside itself differs here (5 %)"),
+        (1.06, 1.2, 1.05, 1.1, "faster", "lies above 1"),
+        (
+            1.06,
+            1.2,
+            1.05,
+            1.13,
+            "undecided",
+            "but the ratio 1.128 no further than the baseline beside itself may differ here (13 %)",
+        ),
+        (0.8, 0.94, 1.05, 1.5, "slower", "lies below 1"),
     ],
 )
-def test_decisions_and_their_reasons(low: float, high: float, noise: float, word: str, reason: str) -> None:
+def test_decisions_and_their_reasons(low: float, high: float, certain: float, possible: float, word: str, reason: str) -> None:
+    noise = statistics.Noise(certain, possible)
     found = statistics.decision(low, high, noise)
     assert (found.word, statistics.decide(low, high, noise)) == (word, word)
     assert reason in found.reason
 
 
-def test_the_noise_of_a_pair_is_what_its_interval_leaves_out() -> None:
-    assert statistics.noise_of(0.9, 1.1) == 1.0
-    assert statistics.noise_of(1.05, 1.1) == 1.05
-    assert said(statistics.noise_of(0.8, 0.9)) == said(1 / 0.9)
+def test_the_ratio_itself_is_held_against_the_possible_noise() -> None:
+    noise = statistics.Noise(possible=1.1)
+    assert [statistics.decide(1.02, 1.3, noise, ratio) for ratio in (1.09, 1.11)] == ["undecided", "faster"]
+
+
+def test_the_noise_of_a_pair_is_what_its_interval_leaves_out_and_what_it_reaches() -> None:
+    assert statistics.noise_of(0.9, 1.1) == statistics.Noise(1.0, 1 / 0.9)
+    assert statistics.noise_of(1.05, 1.1) == statistics.Noise(1.05, 1.1)
+    assert said(statistics.noise_of(0.8, 0.9).certain) == said(1 / 0.9)
 
 
 RECORDED = json.loads(Path(__file__).with_name("recorded_noise.json").read_text(encoding="utf-8"))
