@@ -337,9 +337,13 @@ def _same_shape(q: Any, k: Any, v: Any) -> None:
         raise NotImplementedError("takes q, k and v of one shape, since a module makes them of one x")
 
 
-def _datacommons_rig() -> Any:
+AUTHORS = "datacommonsorg/llm-tools"
+FORK = "Shirisha-Manthoju/forked_datacommons_llm-tools"
+
+
+def _datacommons_rig(repository: str) -> Any:
     """The pattern that ``RIGFlow._call_dc`` gives to ``re.findall``; the positions are those of its matches."""
-    pattern = re.compile(taken("datacommonsorg/llm-tools", "data_gemma/rig.py", "_DC_PATTERN")._DC_PATTERN)
+    pattern = re.compile(taken(repository, "data_gemma/rig.py", "_DC_PATTERN")._DC_PATTERN)
 
     def parse(text: str) -> list[tuple[str, str, int, int]]:
         return [(match[1], match[2], match.start(), match.end()) for match in pattern.finditer(text)]
@@ -348,7 +352,7 @@ def _datacommons_rig() -> Any:
     return parse
 
 
-def _datacommons_rag() -> Any:
+def _datacommons_rag(repository: str) -> Any:
     """The questions that ``RAGFlow.query`` asks of what the first model answers; it asks a set, in no order of its own."""
     flow = SimpleNamespace(Flow=object, LLM=object, Options=SimpleNamespace, FlowResponse=SimpleNamespace)
     own: dict[str, Any] = {
@@ -356,7 +360,7 @@ def _datacommons_rag() -> Any:
         "logging": SimpleNamespace(warning=lambda _: None), "prompts": SimpleNamespace(RAG_FINE_TUNED_PROMPT=""),
     }  # fmt: skip
     names = ("RAGFlow", "_MAX_QUESTIONS")
-    rag = taken("datacommonsorg/llm-tools", "data_gemma/rag.py", *names, **own).RAGFlow
+    rag = taken(repository, "data_gemma/rag.py", *names, **own).RAGFlow
 
     def parse(text: str) -> list[str]:
         asked: list[str] = []
@@ -379,14 +383,24 @@ def _datacommons_rag() -> Any:
     return parse
 
 
+def _hands_on_data_gemma() -> Any:
+    """How it takes the questions from what the model answers; the model itself is left out."""
+    parse = taken("ag-chirag/hands-on-data-gemma", "model.py", "DataGemma").DataGemma.parse_completion
+    parse.gaugeblock = {"numerical_class": "official"}
+    return parse
+
+
 ADAPTERS: dict[str, Callable[[], Any]] = {
     "apple_reference": _apple_reference,
     "apple_simulator": _apple_simulator,
     "zeta": _zeta,
     "ai_algorithms": _ai_algorithms,
     "axlearn": _axlearn,
-    "datacommons_rig": _datacommons_rig,
-    "datacommons_rag": _datacommons_rag,
+    "datacommons_rig": lambda: _datacommons_rig(AUTHORS),
+    "datacommons_rag": lambda: _datacommons_rag(AUTHORS),
+    "datacommons_rig_fork": lambda: _datacommons_rig(FORK),
+    "datacommons_rag_fork": lambda: _datacommons_rag(FORK),
+    "hands_on_data_gemma": _hands_on_data_gemma,
     "torch_ademamix": lambda: module_of("ovuruska/torch_ademamix", "ademamix.ademamix").AdEMAMix,
     "lora_easy": _lora_easy,
     "row_detr": _row_detr,

@@ -341,4 +341,21 @@ TABLE: tuple[CensusEntry, ...] = (
         "datacommonsorg/llm-tools", "data_gemma/rag.py", "RAGFlow", "rag", adapter="datacommons_rag",
         remark="Published with the paper by its authors; judged by the profile `official`, written after it.",
     ),
+    CensusEntry(
+        "Shirisha-Manthoju/forked_datacommons_llm-tools", "data_gemma/rig.py", "_DC_PATTERN", "rig",
+        adapter="datacommons_rig_fork", names_source="datacommonsorg/llm-tools",
+        remark="A fork of the authors' repository, with imports of its own; judged by the profile `official`.",
+    ),
+    CensusEntry(
+        "Shirisha-Manthoju/forked_datacommons_llm-tools", "data_gemma/rag.py", "RAGFlow", "rag",
+        adapter="datacommons_rag_fork", names_source="datacommonsorg/llm-tools",
+        remark="A fork of the authors' repository, with imports of its own; judged by the profile `official`.",
+    ),
+    CensusEntry(
+        "ag-chirag/hands-on-data-gemma", "model.py", "DataGemma", "rag", adapter="hands_on_data_gemma",
+        remark="A demonstration; judged by the profile `official`, whose model it calls.",
+        differs="asks each line as the model wrote it: with white space, again where it is repeated, without a limit",
+        mend="Strip each line, and keep the first 25 that differ.",
+        answer="Data Commons may forgive white space, and a question that is asked twice costs time and nothing else.",
+    ),
 )  # fmt: skip
