@@ -24,7 +24,7 @@ from pathlib import Path
 from conformance.engine.check import LINE
 from conformance.engine.fork_server import Fork, ForkServer
 from conformance.engine.isolation import interrupts_held_back
-from conformance.engine.time_limit import NoAnswer, TimeLimitExceeded, Watch, group_seconds, watch_of_group
+from conformance.engine.time_limit import NoAnswer, TimeLimitExceeded, Watch, ended, group_seconds, watch_of_group
 
 HEADER = struct.Struct("<QQ")
 """Before each message stand its number of bytes, and the number of the question, which the answer repeats."""
@@ -118,7 +118,7 @@ class Child:
         try:
             to_send: bytes | None = message
             while to_send is not None:
-                to_send = answered(running.exchange(to_send, watch.look, self.limits.memory))
+                to_send = answered(running.exchange(to_send, watch, self.limits.memory))
         except (TimeLimitExceeded, NoAnswer):
             self._silences += 1
             raise
@@ -153,12 +153,11 @@ class _LiveChild:
         # At the exit of the interpreter too; holds the process and not self.
         self.end = weakref.finalize(self, _end, self.process, self.socket, os.getpid())
 
-    def exchange(self, message: bytes, look: Callable[[], None], most: float) -> bytes:
-        """Send a message, and return the one that comes back; ``look`` is called now and then, and may raise."""
+    def exchange(self, message: bytes, watch: _Looks, most: float) -> bytes:
+        """Send a message, and return the one that comes back; ``watch`` looks now and then, and may raise."""
         self.asked += 1
         to_send = memoryview(HEADER.pack(len(message), self.asked) + message)
         received, size = bytearray(), -1
-        next_look = time.monotonic() + _LOOK_S
         began = time.perf_counter()
         while size < 0 or len(received) < size:
             self._poll.register(self.socket, select.POLLIN | (select.POLLOUT if to_send else 0))
@@ -175,11 +174,8 @@ class _LiveChild:
                     raise ChildEndedError(f"its process announced an answer of {size / 2**30:.0f} GiB")
                 if number != self.asked:
                     raise ChildEndedError("its process answered another question than the one it was asked")
-            if time.monotonic() >= next_look:
-                look()
-                if self.process.poll() is not None and not self._poll.poll(0):
-                    raise self._death()
-                next_look = time.monotonic() + _LOOK_S
+            if watch.looked() and self.process.poll() is not None and not self._poll.poll(0):
+                raise self._death()
         self.took_s = time.perf_counter() - began
         if len(received) > size:
             raise ChildEndedError("its process wrote more than one answer")
@@ -203,19 +199,29 @@ class _LiveChild:
             time.sleep(0.01)
         if code is None:
             how = "closed its connection"
-        elif code < 0:
-            how = f"was ended by {signal.Signals(-code).name}"
         else:
-            how = f"ended with exit status {code}"
+            how = ended(code, "exit status")
         return ChildEndedError(f"its process {how} before it answered")
 
 
 class _Looks:
-    """Looks at a process during one call: at its memory, its processor time, and whether it does anything."""
+    """Looks at a process during one call: at its memory, its processor time, and whether it does anything.
+
+    One clock for all messages of the call: a process that asks again and again would otherwise never be looked at.
+    """
 
     def __init__(self, process: Fork, limits: Limits) -> None:
         self._pid, self._limits = process.pid, limits
         self._watches: tuple[Watch, Watch] | None = None
+        self._next = time.monotonic() + _LOOK_S
+
+    def looked(self) -> bool:
+        """Look where it is time to; whether it was."""
+        if time.monotonic() < self._next:
+            return False
+        self.look()
+        self._next = time.monotonic() + _LOOK_S
+        return True
 
     def look(self) -> None:
         """ChildEndedError, TimeLimitExceeded or NoAnswer where it is time to end the process."""

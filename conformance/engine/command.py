@@ -39,7 +39,7 @@ from typing import IO, Any, NamedTuple
 
 from conformance.engine.isolation import interrupts_held_back
 from conformance.engine.parent_death import die_with_parent
-from conformance.engine.time_limit import LOOK_S, NoAnswer, TimeLimitExceeded, Watch, wait, watch_of_group
+from conformance.engine.time_limit import LOOK_S, NoAnswer, TimeLimitExceeded, Watch, ended, wait, watch_of_group
 from impls.implementation import NotRun, PlugError, Unsupported
 
 LONGEST_ANSWER = 64 * 2**20
@@ -330,10 +330,8 @@ class _Running:
             return _EndedQuietly("ended with exit code 0 twice without answering")
         if code is None:
             how = "closed its standard output"
-        elif code < 0:
-            how = f"was ended by {signal.Signals(-code).name}"
         else:
-            how = f"ended with exit code {code}"
+            how = ended(code, "exit code")
         return CommandError(f"{how}{answer.so_far(self._received)}{self._last_complaint()}")
 
     def _last_complaint(self) -> str:

@@ -29,7 +29,7 @@ from conformance.engine.fork_server import ForkServer
 from conformance.engine.harness import CONNECTED_ELSEWHERE, connect, harness_of, records_of
 from conformance.engine.plain_data import NotPlainError
 from conformance.engine.time_limit import NoAnswer, TimeLimitExceeded
-from impls.implementation import Implementation, NotRun, PlugError, Unsupported
+from impls.implementation import Implementation, NotRun, Origin, PlugError, Unsupported
 
 _OURS: tuple[type[BaseException], ...] = (Unsupported, NotRun, PlugError, TimeLimitExceeded, NoAnswer, NotPlainError)
 _NOT_RAISED = (KeyboardInterrupt, GeneratorExit)
@@ -78,12 +78,17 @@ class Isolated:
             found = self._remote(selector).call(0, "describe", (system, _from_anywhere(target), spec))
         except (ChildEndedError, TimeLimitExceeded, NoAnswer) as error:
             raise PlugError(f"could not be imported and looked at: {error}") from None
-        implementation, declared = found
+        implementation, declared = found if isinstance(found, tuple) and len(found) == 2 else (found, None)
         if not isinstance(implementation, Implementation):
             raise PlugError(f"its process answered {type(implementation).__name__}, expected a record of it")
         if implementation.target == _from_anywhere(target):
             implementation = replace(implementation, target=target)
-        return implementation, declared
+        if implementation.origin.kind in IN_THIS_PROCESS:
+            implementation = replace(
+                implementation, origin=Origin("path" if target.rpartition(":")[0].endswith(".py") else "module")
+            )
+        # Its spec is that by which it is connected in its process; another would have it imported here.
+        return replace(implementation, spec=spec), declared
 
     def _remote(self, selector: str) -> Remote:
         if selector not in self._remotes:
@@ -149,7 +154,12 @@ class Remote:
             if what != "ask":
                 results.append((what, *rest))
                 return None
-            return _returned(functions[rest[0]], rest[1])
+            number, given = rest
+            if type(number) is not int or not 0 <= number < len(functions):
+                raise ChildEndedError(
+                    f"its process asked for function {number!r} of the {len(functions)} that came with the call"
+                )
+            return _returned(functions[number], given)
 
         def call() -> Any:
             results.clear()

@@ -22,6 +22,10 @@ CODES = {"float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16
 _DTYPES = {code: name for name, code in CODES.items()}
 _STORED = {"float64": "<f8", "float32": "<f4", "float16": "<f2", "bfloat16": "<u2"}
 _LENGTH = struct.Struct("<Q")
+_MOST_SIDES = 32
+"""Dimensions of an array: what every NumPy can hold."""
+_LONGEST_SIDE = 2**40
+"""More elements than any message has."""
 
 
 class Tensor(NamedTuple):
@@ -46,9 +50,23 @@ def written(arrays: Iterable[tuple[str, Array, str]]) -> bytes:
 
 
 def read(data: bytes) -> dict[str, Tensor]:
-    """The arrays of safetensors bytes, by name. ValueError says what was found and expected."""
+    """The arrays of safetensors bytes, by name. ValueError says what was found and expected.
+
+    Every byte belongs to one array: a few bytes under many names would fill the memory of whoever reads them.
+    """
     header, begin = _header(data)
-    return {name: _tensor(name, about, memoryview(data)[begin:]) for name, about in header.items() if name != "__metadata__"}
+    stored = memoryview(data)[begin:]
+    places = {name: _placed(name, about, len(stored)) for name, about in header.items() if name != "__metadata__"}
+    end = 0
+    for name, place in sorted(places.items(), key=lambda each: (each[1].begin, each[1].end)):
+        if place.begin != end:
+            raise ValueError(
+                f"found {name!r} at byte {place.begin}, expected it at byte {end}, where the array before it ends"
+            )
+        end = place.end
+    if end != len(stored):
+        raise ValueError(f"found {len(stored)} bytes of data, expected {end}, where the last array ends")
+    return {name: place.tensor(stored) for name, place in places.items()}
 
 
 def _header(data: bytes) -> tuple[Mapping[str, Any], int]:
@@ -58,7 +76,8 @@ def _header(data: bytes) -> tuple[Mapping[str, Any], int]:
     if length > len(data) - _LENGTH.size:
         raise ValueError(f"found a header of {length} bytes in {len(data)} bytes of safetensors; the length is little-endian")
     try:
-        header = json.loads(bytes(data[_LENGTH.size : _LENGTH.size + length]).decode("utf-8"))
+        text = bytes(data[_LENGTH.size : _LENGTH.size + length]).decode("utf-8")
+        header = json.loads(text, object_pairs_hook=_without_repetition)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"found a header of safetensors that is no JSON ({type(error).__name__}: {error})") from None
     if not isinstance(header, dict):
@@ -66,25 +85,47 @@ def _header(data: bytes) -> tuple[Mapping[str, Any], int]:
     return header, _LENGTH.size + length
 
 
-def _tensor(name: str, about: Any, data: memoryview) -> Tensor:
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name stands there twice")
+    return found
+
+
+class _Place(NamedTuple):
+    """Where an array is stored, and as what."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    begin: int
+    end: int
+
+    def tensor(self, data: memoryview) -> Tensor:
+        raw = np.frombuffer(data[self.begin : self.end], _STORED[self.dtype]).reshape(self.shape)
+        values = (raw.astype("<u4") << 16).view("<f4") if self.dtype == "bfloat16" else raw
+        return Tensor(values.astype(np.float64), self.dtype)
+
+
+def _placed(name: str, about: Any, most: int) -> _Place:
+    """Where the header says that an array is, in ``most`` bytes; ValueError where that cannot be."""
     try:
         code, shape, (begin, end) = about["dtype"], tuple(about["shape"]), about["data_offsets"]
         whole = all(type(x) is int and x >= 0 for x in (*shape, begin, end))
     except (TypeError, KeyError, ValueError):
         raise ValueError(f"found {name!r} without a dtype, a shape and two data_offsets") from None
-    if not whole:
-        raise ValueError(f"found {name!r} with the shape {list(shape)} and offsets {begin} and {end}, expected whole numbers")
-    if code not in _DTYPES:
+    if not isinstance(code, str) or code not in _DTYPES:
         raise ValueError(f"found {name!r} of dtype {code!r}, expected one of {', '.join(_DTYPES)}")
-    stored = np.dtype(_STORED[_DTYPES[code]])
-    size = math.prod(shape) * stored.itemsize
-    if end - begin != size or end > len(data):
+    # Checked before they are multiplied, which takes hours for a million sides.
+    if len(shape) > _MOST_SIDES:
+        raise ValueError(f"found {name!r} with {len(shape)} dimensions, expected {_MOST_SIDES} at most")
+    if not whole or any(side > _LONGEST_SIDE for side in shape):
+        raise ValueError(f"found {name!r} with the shape {list(shape)} and offsets {begin} and {end}, expected whole numbers")
+    size = math.prod(shape) * np.dtype(_STORED[_DTYPES[code]]).itemsize
+    if end - begin != size or end > most:
         raise ValueError(
-            f"found {name!r} at bytes {begin} to {end} of {len(data)}, expected {size} bytes for {code} of shape {list(shape)}"
+            f"found {name!r} at bytes {begin} to {end} of {most}, expected {size} bytes for {code} of shape {list(shape)}"
         )
-    raw = np.frombuffer(data[begin:end], stored).reshape(shape)
-    values = (raw.astype("<u4") << 16).view("<f4") if code == "BF16" else raw
-    return Tensor(values.astype(np.float64), _DTYPES[code])
+    return _Place(_DTYPES[code], shape, begin, end)
 
 
 def _stored(values: Array, dtype: str) -> bytes:

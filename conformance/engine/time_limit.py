@@ -129,6 +129,16 @@ def wait(process: subprocess.Popen[Any], seconds: float) -> int:
             watch.look()
 
 
+def ended(code: int, word: str) -> str:
+    """How a process ended, by its exit code, which is called by this word; a negative one is that of a signal."""
+    if code >= 0:
+        return f"ended with {word} {code}"
+    try:
+        return f"was ended by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was ended by signal {-code}"  # most real-time signals have no name
+
+
 def queued_seconds(schedstat: Path = Path("/proc/self/schedstat")) -> float:
     """The time that a thread has waited for a processor, this process's main one; 0 where the system does not say."""
     try:

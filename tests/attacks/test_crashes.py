@@ -1,7 +1,7 @@
 """Each attack that crashes, hangs or starves, a file of `crashes/`, has the outcome that it names, and harms nobody else.
 
 OUTCOME is the worst verdict on what does this. Those in `crashes/alone` go for the suite's own processes: OUTCOME is the exit
-status, and whether the records are whole.
+status, and whether the records are whole. Those in `crashes/asking` call the function that comes with a text.
 """
 
 from __future__ import annotations
@@ -54,6 +54,13 @@ def test_a_run_whose_own_processes_are_attacked_says_so(name: str, tmp_path: Pat
     run = check([f"rig={attack.path}:attack"], tmp_path, CASE)
     records = "the records are whole" if run.footer else "no sealed records"
     assert f"status {run.status}, and {records}" == attack.outcome
+
+
+def test_what_asks_without_end_is_ended(tmp_path: Path) -> None:
+    asking = attacks("crashes/asking")
+    run = check([f"rig={each.path}:attack" for each in asking], tmp_path, "RIG-66-one", environment=LIMITS)
+    assert outcomes(asking, "rig", run) == declared(asking)
+    assert run.footer is not None
 
 
 def test_a_namespace_ends_what_is_left_behind_and_hides_the_suite(tmp_path: Path) -> None:
