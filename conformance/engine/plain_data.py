@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, NoReturn
 
@@ -30,6 +30,9 @@ _EXACT: tuple[tuple[type, Callable[[Any], Any]], ...] = (
     (frozenset, lambda x: frozenset(frozenset.__iter__(x))),
     (set, lambda x: set(set.__iter__(x))),
 )
+_LARGEST = 10**7
+_MOST_SHARED = 64
+"""A few bytes can stand for more values than anybody can write out, where lists hold one and the same list twice."""
 _KINDS = "biufc"
 """The kinds of dtypes that are carried: numbers and truth values."""
 
@@ -54,11 +57,32 @@ def written(value: Any, records: Records) -> bytes:
 def read(data: bytes | bytearray, records: Records) -> Any:
     """The value that `written` wrote. NotPlainError for anything else."""
     try:
-        return _PlainReader(io.BytesIO(data), records).load()
+        value = _PlainReader(io.BytesIO(data), records).load()
+        if (size := _size(value, {})) > max(_LARGEST, _MOST_SHARED * len(data)):
+            raise NotPlainError(f"found {len(data)} bytes that stand for {size:.3g} values, expected each value once")
+        return value
     except NotPlainError:
         raise
     except Exception as error:
         raise NotPlainError(f"found bytes that are no message ({type(error).__name__}: {error})") from None
+
+
+def _size(value: Any, known: dict[int, int]) -> int:
+    """Values and characters in a value, each counted as often as it stands there. A value that holds itself is refused."""
+    if isinstance(value, (str, bytes)):
+        return 1 + len(value)
+    if isinstance(value, dict):
+        held: Iterable[Any] = (*value.keys(), *value.values())
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        held = value
+    elif dataclasses.is_dataclass(value):
+        held = [getattr(value, field.name) for field in dataclasses.fields(value)]
+    else:
+        return 1
+    if (number := id(value)) not in known:
+        known[number] = _LARGEST**2  # while it is counted, for a value that holds itself
+        known[number] = 1 + sum(_size(each, known) for each in held)
+    return known[number]
 
 
 class _PlainWriter(pickle.Pickler):
