@@ -23,6 +23,8 @@ WORKING = 0.01
 """The share of those that even a very busy machine gives to something that computes."""
 LOOK_S = 0.5
 """Seconds of the clock between two looks at the processor time of another process."""
+MOST_STOPS = 10
+"""At so many looks in a row all processes of a group may be stopped by a signal."""
 
 
 class TimeLimitExceeded(Exception):
@@ -80,7 +82,7 @@ class Watch:
     """Watches the processor time ``used`` since now. `look` raises where it is above the limit, or hardly grows.
 
     ``idle`` is `IDLE_S` or another number of seconds; ``setting`` is the variable that sets the limit; ``queued`` is the time
-    spent waiting for a processor, as far as it is known.
+    spent waiting for a processor, as far as it is known; ``is_stopped`` says whether a signal has stopped what is watched.
     """
 
     def __init__(
@@ -90,8 +92,10 @@ class Watch:
         idle: float | None = None,
         setting: str = "GAUGEBLOCK_TEXT_SECONDS",
         queued: Callable[[], float] = lambda: 0.0,
+        is_stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         self._used, self._queued, self._seconds, self._setting = used, queued, seconds, setting
+        self._is_stopped, self._stops = is_stopped, 0
         self._idle = IDLE_S if idle is None else idle
         self._began = self._seen = used()
         self._seen_queued = queued()
@@ -106,6 +110,9 @@ class Watch:
         used, now = self._used(), time.monotonic()
         if used - self._began > self._seconds:
             raise TimeLimitExceeded(self.exceeded)
+        self._stops = self._stops + 1 if self._is_stopped() else 0
+        if self._stops == MOST_STOPS:
+            raise NoAnswer("no answer: its process was stopped by a signal, and nothing has continued it")
         waited = now - self._seen_at
         if waited >= self._idle:
             queued = self._queued()
@@ -116,7 +123,14 @@ class Watch:
 
 def watch_of_group(group: int, seconds: float, idle: float | None = None, setting: str = "GAUGEBLOCK_TEXT_SECONDS") -> Watch:
     """Watches all processes of a group, which may wait for a processor as well as use one."""
-    return Watch(lambda: group_seconds(group), seconds, idle, setting, lambda: group_queued_seconds(group))
+    return Watch(
+        lambda: group_seconds(group),
+        seconds,
+        idle,
+        setting,
+        lambda: group_queued_seconds(group),
+        lambda: group_is_stopped(group),
+    )
 
 
 def wait(process: subprocess.Popen[Any], seconds: float) -> int:
@@ -167,6 +181,12 @@ def group_seconds(group: int) -> float:
         return sum(_clock_seconds(row[1]) for row in rows if len(row) == 2 and row[0] == str(group))
     ticks = sum(sum(map(int, fields[11:15])) for _, fields in _stats() if int(fields[2]) == group)
     return ticks / float(os.sysconf("SC_CLK_TCK"))
+
+
+def group_is_stopped(group: int) -> bool:
+    """Whether a signal has stopped all live processes of a group; False where the system does not say."""
+    states = [fields[0] for _, fields in _stats() if int(fields[2]) == group and fields[0] != "Z"]
+    return bool(states) and set(states) == {"T"}
 
 
 def _stats() -> Iterator[tuple[Path, list[str]]]:

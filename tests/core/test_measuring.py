@@ -359,6 +359,13 @@ def test_garbage_collection_is_kept_out_and_comes_back() -> None:
     assert gc.get_freeze_count() == 0
 
 
+def test_what_was_frozen_before_does_not_keep_garbage_for_ever() -> None:
+    gc.freeze()  # as Python 3.12 does with objects of its own
+    with taking._no_collecting([]):
+        pass
+    assert gc.get_freeze_count() == 0
+
+
 def test_a_collector_that_was_let_in_is_told() -> None:
     warnings: list[str] = []
     with taking._no_collecting(warnings):

@@ -131,12 +131,30 @@ def test_a_group_that_waits_for_a_processor_is_not_given_up(monkeypatch: pytest.
         watch.look()
 
 
+def test_a_group_that_a_signal_has_stopped_is_given_up_after_some_looks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a folder that is made up; one process of the group has ended and was not waited for."""
+    for process, state in ((5, "T"), (6, "Z"), (7, "T"), (8, "R")):
+        (tmp_path / str(process)).mkdir()
+        (tmp_path / f"{process}/stat").write_text(f"{process} (a ) name) {state} 1 {5 if process < 8 else 8} 1 " + "0 " * 20)
+    monkeypatch.setattr(engine, "Path", lambda path: tmp_path if path == "/proc" else Path(path))
+    assert [engine.group_is_stopped(group) for group in (5, 8, 9)] == [True, False, False]
+    states = [True] * (engine.MOST_STOPS - 1) + [False] + [True] * engine.MOST_STOPS
+    left = iter(states)
+    watch = Watch(lambda: 0.0, 10.0, is_stopped=lambda: next(left))
+    for _ in states[:-1]:
+        watch.look()
+    with pytest.raises(NoAnswer, match="was stopped by a signal"):
+        watch.look()
+
+
 @pytest.mark.parametrize(("proc", "seconds"), [(True, 0.3), (False, 1.5)])  # ps counts whole seconds on Linux
 def test_processor_time_of_a_process_is_read_with_and_without_proc(
     proc: bool, seconds: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not proc:
-        monkeypatch.setattr(engine, "Path", lambda path: SimpleNamespace(exists=lambda: False))
+        monkeypatch.setattr(engine, "Path", lambda path: SimpleNamespace(exists=lambda: False, glob=lambda _: ()))
     process = subprocess.Popen([sys.executable, "-c", "while True: pass"], start_new_session=True)
     try:
         with pytest.raises(TimeLimitExceeded):
