@@ -86,13 +86,15 @@ class _RunningServer:
         )
 
     def ask(self, request: list[Any], *descriptors: int) -> int | None:
-        """The number that it answers; None where it has ended, or does not answer."""
+        """The number that it answers; None where it has ended, or does not answer, for which it is ended."""
         with interrupts_held_back():
             try:
+                self._process.send_signal(signal.SIGCONT)  # one of its forks may have stopped it
                 socket.send_fds(self._connection, [json.dumps(request).encode()], descriptors)
                 answer = self._connection.recv(_LONGEST_REQUEST)
             except OSError:
                 answer = b""
+                self._process.kill()  # an answer that comes late would be taken for the next one
         found: int | None = json.loads(answer) if answer else None
         return found
 
@@ -107,13 +109,22 @@ class Fork:
 
     def poll(self) -> int | None:
         """The exit code, negative for a signal; None while it lives."""
-        if self._code is None:
-            try:
-                os.kill(self.pid, 0)
-            except OSError:
-                status = self._server.ask(["status", self._number])
-                self._code = -signal.SIGKILL if status is None else os.waitstatus_to_exitcode(status)
+        if self._code is None and _has_ended(self.pid):
+            status = self._server.ask(["status", self._number])
+            self._code = -signal.SIGKILL if status is None else os.waitstatus_to_exitcode(status)
         return self._code
+
+
+def _has_ended(pid: int) -> bool:
+    """Whether a process is gone, or would be if the one that made it had waited for it."""
+    try:
+        with contextlib.suppress(PermissionError):  # it belongs to another user
+            os.kill(pid, 0)
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except ProcessLookupError:
+        return True
+    except OSError:  # there is no /proc, or it ended in between
+        return Path("/proc/self").exists()
 
 
 def _children_of(pid: int) -> list[int]:
@@ -155,8 +166,8 @@ class _Forks:
             if not message:
                 return
             what, *rest = json.loads(message)
-            answer = self._fork(descriptors[0], rest) if what == "fork" else self._ended.get(rest[0])
             self._reap()
+            answer = self._fork(descriptors[0], rest) if what == "fork" else self._ended.get(rest[0])
             self._connection.sendall(json.dumps(answer).encode())
 
     def _fork(self, descriptor: int, modules: Sequence[str]) -> int:
