@@ -21,13 +21,16 @@ EVERYTHING := --impl '*'
 # Other releases of the published implementations, each in a folder of its own.
 RELEASES := $(abspath $(VENV))/releases
 
+# One more than there are cores: many tests wait for a process that they have started. What measures has its own rule.
+WORKERS ?= $(shell expr `getconf _NPROCESSORS_ONLN` + 1)
+
 .PHONY: report test publish gpu lint docs clean
 
 report: export GAUGEBLOCK_PACKAGES := $(RELEASES)
 report: $(VENV)/.releases
 	@mkdir -p $(REPORT)
 	@echo "1 of 5: judging every implementation"
-	$(RUN) -m pytest conformance $(EVERYTHING) -n auto -q --no-header --tb=no -rN --records=$(REPORT)/conformance.jsonl $(JUDGED)
+	$(RUN) -m pytest conformance $(EVERYTHING) -n $(WORKERS) -q --no-header --tb=no -rN --records=$(REPORT)/conformance.jsonl $(JUDGED)
 	@echo "2 of 5: measuring speed"
 	$(RUN) -m pytest --benchmark-only --quick -q --no-header --tb=no -rN --benchmark-columns=median,iqr,rounds --records=$(REPORT)/speed.jsonl $(JUDGED)
 	@echo "3 of 5: measuring what the papers claim, in short"
@@ -39,7 +42,7 @@ report: $(VENV)/.releases
 	@echo "The report is in $(REPORT)/index.html and $(REPORT)/README.md"
 
 test: $(VENV)/.tests
-	$(RUN) -m pytest --thorough -n auto --impl built-in
+	$(RUN) -m pytest --thorough -n $(WORKERS) --impl built-in
 
 # Nothing is measured here: copy the records of a good run into $(PUBLISHED) first.
 publish: $(VENV)/.tests
