@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import select
 import signal
 import socket
@@ -24,7 +25,15 @@ from pathlib import Path
 from conformance.engine.check import LINE
 from conformance.engine.fork_server import Fork, ForkServer
 from conformance.engine.isolation import interrupts_held_back
-from conformance.engine.time_limit import NoAnswer, TimeLimitExceeded, Watch, ended, group_seconds, watch_of_group
+from conformance.engine.time_limit import (
+    NoAnswer,
+    TimeLimitExceeded,
+    Watch,
+    ended,
+    group_seconds,
+    others_of_session,
+    watch_of_group,
+)
 
 HEADER = struct.Struct("<QQ")
 """Before each message stand its number of bytes, and the number of the question, which the answer repeats."""
@@ -205,7 +214,7 @@ class _LiveChild:
 
 
 class _Looks:
-    """Looks at a process during one call: at its memory, its processor time, and whether it does anything.
+    """Looks at a process during one call: at the memory of its session, its processor time, and whether it does anything.
 
     One clock for all messages of the call: a process that asks again and again would otherwise never be looked at.
     """
@@ -227,8 +236,8 @@ class _Looks:
         """ChildEndedError, TimeLimitExceeded or NoAnswer where it is time to end the process."""
         if (used := _memory_of(self._pid)) > self._limits.memory:
             raise ChildEndedError(
-                f"its process used {used / 2**30:.1f} GiB of memory, more than {self._limits.memory / 2**30:.1f} GiB; "
-                f"GAUGEBLOCK_CALL_GIB sets the limit"
+                f"its process, with those that it started, used {used / 2**30:.1f} GiB of memory, more than "
+                f"{self._limits.memory / 2**30:.1f} GiB; GAUGEBLOCK_CALL_GIB sets the limit"
             )
         if self._watches is None:  # most calls end before the first look
             self._watches = (
@@ -255,11 +264,11 @@ def _end(process: Fork, connection: socket.socket, owner: int) -> None:
 
 
 def busiest_thread_seconds(pid: int) -> float:
-    """The processor time of the thread of a process that has used most; that of its group where there is no /proc."""
+    """The processor time of the thread of a process and its session that has used most; of its group without /proc."""
     if not (_PROC / "self/stat").exists():
         return group_seconds(pid)
     ticks = 0
-    for stat in (_PROC / str(pid) / "task").glob("*/stat"):
+    for stat in (stat for each in (pid, *others_of_session(pid)) for stat in (_PROC / str(each) / "task").glob("*/stat")):
         with contextlib.suppress(OSError):  # it has ended
             fields = stat.read_text().rpartition(")")[2].split()
             ticks = max(ticks, int(fields[11]) + int(fields[12]))
@@ -267,11 +276,21 @@ def busiest_thread_seconds(pid: int) -> float:
 
 
 def _memory_of(pid: int) -> float:
-    """Bytes of memory that a process has in use; 0 where there is no /proc."""
+    """Bytes of memory that a process and others of its session have in use; 0 where there is no /proc."""
     try:
-        return int((_PROC / str(pid) / "statm").read_text().split()[1]) * float(os.sysconf("SC_PAGE_SIZE"))
+        own = int((_PROC / str(pid) / "statm").read_text().split()[1]) * float(os.sysconf("SC_PAGE_SIZE"))
     except (OSError, IndexError):
         return 0.0
+    return own + sum(map(_own_share, others_of_session(pid)))
+
+
+def _own_share(pid: int) -> float:
+    """Bytes of memory in use by a process; what several have in common is divided among them."""
+    try:
+        found = re.search(r"^Pss:\s+(\d+) kB", (_PROC / str(pid) / "smaps_rollup").read_text(), re.MULTILINE)
+    except OSError:
+        return 0.0
+    return int(found[1]) * 1024.0 if found else 0.0
 
 
 def _memory_of_this_machine() -> float:

@@ -189,6 +189,12 @@ def group_is_stopped(group: int) -> bool:
     return bool(states) and set(states) == {"T"}
 
 
+def others_of_session(leader: int) -> list[int]:
+    """The live processes of the session that a process leads, without itself."""
+    own = [int(stat.parent.name) for stat, fields in _stats() if int(fields[3]) == leader and fields[0] != "Z"]
+    return [each for each in own if each != leader]
+
+
 def _stats() -> Iterator[tuple[Path, list[str]]]:
     """Of each process its file in /proc, and what that holds behind the name."""
     for stat in Path("/proc").glob("[0-9]*/stat"):
