@@ -20,6 +20,7 @@ from conformance.rag.harness.subject import RagSubject
 from conformance.rag.interactions import MixedAnswers, answer, is_reading, read
 from conformance.rag.interactions import cases as mixed_answers
 from conformance.rig.harness.text import TimeLimitExceeded
+from impls.implementation import Unsupported
 from reference import rag
 
 REQUIREMENTS = Requirements(
@@ -98,6 +99,19 @@ for _id, _level, _statement, _source, _catches in _QUERIES:
 def order_is_kept(subject: RagSubject, case: RagCase, dtype: str) -> Iterator[Comparison]:
     """The queries of a hand-written answer, in order."""
     yield equal_lists("queries", subject.parse(case.text), list(case.expected(subject.profile.name)), case.text)
+
+
+@REQUIREMENTS.check("RAG-07", mixed_answers(lambda each: True))
+def order_is_kept_in_mixed_answers(subject: RagSubject, case: MixedAnswers, dtype: str) -> Iterator[Comparison]:
+    """The order of those queries that are rightly returned, in each answer."""
+    if subject.profile.name != "strict":
+        raise Unsupported(f"a rule of the strict profile; this reader declares {subject.profile.name}")
+    for combination in case.combinations:
+        text = answer(combination)
+        found, expected = subject.parse(text), list(read(combination, "strict"))
+        in_both = set(found) & set(expected)
+        found, expected = ([query for query in each if query in in_both] for each in (found, expected))
+        yield equal_lists("queries", list(dict.fromkeys(found)), expected, text)
 
 
 @REQUIREMENTS.add(

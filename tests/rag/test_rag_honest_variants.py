@@ -40,7 +40,7 @@ def test_no_right_reader_is_accused(first: int) -> None:
         found, counts = accused(seed, SAMPLED)
         assert found == []
         total += counts
-    assert total[Verdict.PASS] == 6 * SAMPLED
+    assert total[Verdict.PASS] + total[Verdict.UNSUPPORTED] == 6 * SAMPLED  # who declares the other profile has no order
 
 
 def test_a_wrong_one_of_them_is_accused(monkeypatch: pytest.MonkeyPatch) -> None:
