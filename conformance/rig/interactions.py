@@ -30,7 +30,7 @@ CONTENTS = {
     "opener": "[__DC__(",
     "separators": "\u2028a\u2029\x85",
     "spaces": "\u00a0 a \u3000",
-    "invisible": "\ufeffa\u200b\u200d\u202e",
+    "invisible": "\ufeffa\u200b\u200d\u202e\u00ad\u2060\u200f",
     "combining": "e\u0301\u1112\u1161\u11ab",
     "astral": "\U0001f600\U0010ffff",
     "markup": "&quot;<b>**%22",
