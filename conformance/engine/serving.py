@@ -18,6 +18,7 @@ import pickle
 import signal
 import socket
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -68,6 +69,7 @@ class _Server:
         self._objects: dict[int, Any] = {0: Root()}
         self._next = 1
         self._asked = 0
+        self._asking = threading.Lock()
         self._records: dict[str, type] = dict(records_of(""))
 
     def receive(self) -> bytes | None:
@@ -101,8 +103,8 @@ class _Server:
             return plain_data.written(("error", classes, _text(error), last_line(error)), {})
 
     def ask(self, number: int, arguments: Iterable[Any]) -> Any:
-        """Call a function of the other side."""
-        with interrupts_held_back():
+        """Call a function of the other side. What is tested may do so from several threads at once."""
+        with self._asking, interrupts_held_back():
             self.send(plain_data.written(("ask", number, tuple(arguments)), self._records))
             answer = self.receive()
         if answer is None:

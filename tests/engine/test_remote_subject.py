@@ -241,6 +241,20 @@ def test_what_lived_in_a_process_that_ended_is_not_mistaken_for_something_new(tm
         reader.feed("b")
 
 
+def test_a_function_of_a_check_may_be_called_from_several_threads(tmp_path: Path, isolated: Isolated) -> None:
+    (tmp_path / "threads.py").write_text(
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from impls.rig.resolver import _ask, _parts, _queries, _written\n\n"
+        "def resolve(text, fetch):\n    found, runs = _parts(text)\n    queries = _queries(found)\n"
+        "    with ThreadPoolExecutor(8) as pool:\n"
+        "        return _written(found, runs, dict(zip(queries, pool.map(lambda q: _ask(fetch, q), queries))))\n"
+    )
+    subject = connect(chosen(select([f"rig={tmp_path}/threads.py:resolve"], isolated.describe)), "cpu")
+    text = "".join(f'[__DC__("q{number}?") --> "1"]' for number in range(64))
+    written = subject.resolve(text, lambda query: {"value": query})
+    assert all(f"(q{number}? [" in written for number in range(64))
+
+
 def test_another_class_is_judged_in_the_same_process(isolated: Isolated) -> None:
     implementation = chosen(select([PLUGS["sigmoid_attention"]], isolated.describe))
     assert connect(replace(implementation, numerical_class="materialised"), "cpu").numerical_class == "materialised"
