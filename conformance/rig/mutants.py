@@ -912,6 +912,26 @@ class InSmallPieces(CorrectStream):
         return [piece for item in items for piece in (item if isinstance(item, str) else [item])]
 
 
+class Bounded(CorrectStream):
+    """An honest reader that holds back no more than 512 code points."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reader = strict.StrictStream(max_candidate=512)
+
+
+class BoundedWhereChunksEnd(CorrectStream):
+    """Gives up a candidate of more than 512 code points where a chunk ends, and no other."""
+
+    def feed(self, chunk: str) -> list[Any]:
+        items = super().feed(chunk)
+        if self.reader.held_back > 512:
+            self.reader.max_candidate = 512
+            items += super().feed("")
+            self.reader.max_candidate = None
+        return items
+
+
 def _with(**hooks: Any) -> type[CorrectParser]:
     """The correct parser with some attributes replaced."""
     return type("Changed", (CorrectParser,), hooks)
@@ -1157,6 +1177,8 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant("one-text-for-all", "Goes on in the text that it was given last.", OneTextForAll, "RIG-40"),
     _mutant("takes-the-closing-line", "Takes a bracket that ends the line into the span.",
             _with(span=lambda self, match, text: (match.start(), match.end() + (text[match.end() :][:2] == "]\n"))), "RIG-76"),
+    _mutant("bounded-where-chunks-end", "Gives up a candidate of more than 512 code points where a chunk ends, and no other.",
+            _streaming(BoundedWhereChunksEnd), "RIG-77"),
     _mutant("loses-at-64", "Loses the first character of a chunk of 64 that ends in a string.",
             _streaming(LosesAt64), "RIG-77"),
     _mutant("spends-its-segments", "Empties the list that it is given to write.", SpendsItsSegments, "RIG-78"),
@@ -1188,6 +1210,7 @@ MUTANTS: tuple[Mutant, ...] = (
     _honest("scanner", "Finds quotes and compares literals; no pattern, no stream, no writer.", Scans),
     _honest("by-characters", "Feeds a streaming reader one character at a time.", ByCharacters, thorough=True),
     _honest("small-pieces", "Streams its text one character an item.", _streaming(InSmallPieces)),
+    _honest("bounded", "Streams with a bound on what it holds back.", _streaming(Bounded)),
     _honest("utf8-declared", "Counts in bytes and declares it.", lambda: OnlyParses(ByteSpans()), offsets="utf8"),
     _honest("utf16-declared", "Counts in UTF-16 units and declares it.", lambda: OnlyParses(Utf16Spans()), offsets="utf16"),
     _honest("official-declared", "Reads as the official reader does and declares it.",
