@@ -8,7 +8,7 @@ import signal
 from tests.attacks.speeds_apart import honest
 from tests.attacks.speeds_baseline.others import other_processes
 
-OUTCOME = "NoAnswer: no answer, and hardly any processor time used"
+OUTCOME = "NoAnswer: no answer: its process was stopped by a signal"
 
 
 def attack(text):
